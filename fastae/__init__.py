@@ -1,0 +1,25 @@
+"""fastae: one autoencoder, one training step, and every way to run it fast."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from fastae import backends, errors
+
+if TYPE_CHECKING:
+    from fastae.datasets import load_dataset
+    from fastae.model import Autoencoder
+    from fastae.trainer import SGD, Epoch, History, Trainer
+
+__all__ = ["SGD", "Autoencoder", "Epoch", "History", "Trainer", "backends", "errors", "load_dataset"]
+__version__ = "0.1.0"
+
+_HOMES = {"load_dataset": "datasets", "Autoencoder": "model"} | dict.fromkeys(
+    ["SGD", "Epoch", "History", "Trainer"], "trainer"
+)
+
+
+def __getattr__(name: str) -> Any:
+    """Import the public names when they are first used, so that ``import fastae`` stays quick."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'fastae' has no attribute {name!r}")
+    return getattr(import_module(f"fastae.{_HOMES[name]}"), name)

@@ -1,0 +1,190 @@
+"""The kernels that every backend offers, in one table: names, arguments, shapes, mathematics, FLOPs and bytes.
+
+A kernel writes into the ``out`` that it is given, allocates nothing, returns nothing and keeps nothing. Matrices are
+(rows, columns) and batches (images, features). Rows are contiguous; the row stride may exceed the width, so that a
+block of columns is a valid argument. The float arrays of one call share one dtype, float32 or float64; images are
+uint8, ``order`` and ``cursor`` int64, sums of losses float64. ``alpha``, ``beta`` and ``scale`` are numbers, or 0-d
+arrays on the device.
+"""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fastae.errors import InputError
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One row of the contract.
+
+    Attributes
+    ----------
+    signature : str
+        Name and arguments, with their defaults.
+    shapes : dict
+        Array argument to its shape, in letters; one letter stands for one length.
+    writes : str
+        What the kernel leaves in its output.
+    alias : tuple of str
+        The pairs of arguments, as ``"out=z"``, that may be the same array. No other output may overlap an input.
+    flops, bytes : callable
+        Arithmetic operations, and bytes that must at least be moved, from the lengths by letter and, for bytes, the
+        size ``s`` of a float: the coordinates of a kernel on the roofline. A sigmoid counts as four operations.
+    """
+
+    signature: str
+    shapes: dict[str, tuple[str, ...]]
+    writes: str
+    alias: tuple[str, ...] = ()
+    flops: Callable[..., int] = lambda **n: 0
+    bytes: Callable[..., int] = lambda s, **n: 0
+
+    @property
+    def parameters(self) -> inspect.Signature:
+        """The arguments as Python sees them."""
+        namespace: dict[str, Any] = {}
+        exec(f"def kernel{self.signature[self.signature.index('(') :]}: ...", namespace)  # the table's own text
+        return inspect.signature(namespace["kernel"])
+
+
+MN = ("m", "n")
+
+KERNELS: dict[str, Kernel] = {
+    "matmul": Kernel(
+        "matmul(a, b, out, trans_a=False, trans_b=False, alpha=1.0, beta=0.0)",
+        {"a": ("m", "k"), "b": ("k", "n"), "out": MN},  # a and b as they are after their transposition
+        "alpha · op(a) op(b) + beta · out; with beta = 0 the old out is never read",
+        flops=lambda m, n, k: 2 * m * n * k,
+        bytes=lambda s, m, n, k: s * (m * k + k * n + m * n),
+    ),
+    "bias_sigmoid": Kernel(
+        "bias_sigmoid(z, bias, out)",
+        {"z": MN, "bias": ("n",), "out": MN},
+        "σ(z + bias)",
+        alias=("out=z",),
+        flops=lambda m, n: 5 * m * n,
+        bytes=lambda s, m, n: s * (2 * m * n + n),
+    ),
+    "sigmoid_gradient": Kernel(
+        "sigmoid_gradient(delta, y, out)",
+        {"delta": MN, "y": MN, "out": MN},
+        "delta · y · (1 − y)",
+        alias=("out=delta",),
+        flops=lambda m, n: 3 * m * n,
+        bytes=lambda s, m, n: s * 3 * m * n,
+    ),
+    "mse_gradient": Kernel(
+        "mse_gradient(z, x, scale, out)",
+        {"z": MN, "x": MN, "out": MN},
+        "2 · scale · (z − x) · z · (1 − z), with respect to the last pre-activation",
+        flops=lambda m, n: 5 * m * n,
+        bytes=lambda s, m, n: s * 3 * m * n,
+    ),
+    "bce_gradient": Kernel(
+        "bce_gradient(z, x, scale, out)",
+        {"z": MN, "x": MN, "out": MN},
+        "scale · (z − x), with respect to the last pre-activation",
+        flops=lambda m, n: 2 * m * n,
+        bytes=lambda s, m, n: s * 3 * m * n,
+    ),
+    "mse_loss": Kernel(
+        "mse_loss(z, x, out)",
+        {"z": MN, "x": MN, "out": ("m",)},
+        "Σ (z − x)² over the pixels of each image",
+        flops=lambda m, n: 3 * m * n,
+        bytes=lambda s, m, n: s * 2 * m * n + 8 * m,
+    ),
+    "bce_loss": Kernel(
+        "bce_loss(z, x, out)",
+        {"z": MN, "x": MN, "out": ("m",)},
+        "−Σ [x log z + (1 − x) log(1 − z)] over the pixels of each image, the logarithms floored at −100",
+        flops=lambda m, n: 12 * m * n,
+        bytes=lambda s, m, n: s * 2 * m * n + 8 * m,
+    ),
+    "column_sum": Kernel(
+        "column_sum(delta, out, alpha=1.0, beta=0.0)",
+        {"delta": MN, "out": ("n",)},
+        "alpha · Σ_rows delta + beta · out; with beta = 0 the old out is never read",
+        flops=lambda m, n: m * n,
+        bytes=lambda s, m, n: s * (m * n + n),
+    ),
+    "axpy": Kernel(
+        "axpy(alpha, x, y)",
+        {"x": ("...",), "y": ("...",)},
+        "y += alpha · x",
+        flops=lambda size: 2 * size,
+        bytes=lambda s, size: s * 3 * size,
+    ),
+    "gather": Kernel(
+        "gather(images, order, cursor, offset, out)",
+        {"images": ("N", "n"), "order": ("o",), "cursor": ("1",), "out": MN},
+        "rows order[cursor[0] + offset + i] of the images, divided by 255",
+        flops=lambda m, n: m * n,
+        bytes=lambda s, m, n: (s + 1) * m * n + 8 * m,
+    ),
+    "advance": Kernel("advance(cursor, n)", {"cursor": ("1",)}, "cursor[0] += n"),
+}
+
+FIXED_DTYPES = {"images": np.uint8, "order": np.int64, "cursor": np.int64}
+SUMS = {("mse_loss", "out"), ("bce_loss", "out")}  # float64 whatever the dtype of the rest
+
+
+def check_arguments(name: str, arguments: dict[str, Any]) -> None:
+    """Refuse arguments that the contract does not allow.
+
+    Parameters
+    ----------
+    name : str
+        A kernel of the table.
+    arguments : dict
+        Every argument of the call by name; the arrays have ``shape``, ``strides``, ``dtype`` and ``itemsize``.
+
+    Raises
+    ------
+    InputError
+        A shape, dtype or stride that the kernel cannot take.
+    """
+    lengths: dict[str, Any] = {}
+    floats: dict[str, Any] = {}
+    for argument, letters in KERNELS[name].shapes.items():
+        array = arguments[argument]
+        if argument in FIXED_DTYPES:
+            if array.dtype != FIXED_DTYPES[argument]:
+                raise InputError(f"{name}: {argument} must be {np.dtype(FIXED_DTYPES[argument])}, not {array.dtype}")
+        elif (name, argument) in SUMS:
+            if array.dtype != np.float64:
+                raise InputError(f"{name}: {argument} must be float64, not {array.dtype}: sums of losses are")
+        else:
+            floats[argument] = array.dtype
+        shape = array.shape[::-1] if arguments.get(f"trans_{argument}") else array.shape
+        if letters == ("...",):
+            letters = tuple(f"axis {i}" for i in range(len(shape)))
+        if len(shape) != len(letters):
+            raise InputError(f"{name}: {argument} must have {len(letters)} dimensions, not {len(shape)}")
+        for letter, length in zip(letters, shape):
+            expected = 1 if letter == "1" else lengths.setdefault(letter, length)
+            if length != expected:
+                raise InputError(f"{name}: {argument} has shape {array.shape}, but its {letter} should be {expected}")
+        if array.size and array.shape[-1] > 1 and array.strides[-1] != array.itemsize:
+            raise InputError(f"{name}: the rows of {argument} must be contiguous; copy it first")
+    if len(set(floats.values())) > 1 or not all(d in (np.float32, np.float64) for d in floats.values()):
+        raise InputError(
+            f"{name}: the float arrays must share one dtype, float32 or float64; here "
+            + ", ".join(f"{argument} is {dtype}" for argument, dtype in floats.items())
+        )
+    if name == "gather":
+        check_rows(arguments["images"], arguments["order"], arguments["cursor"], arguments["offset"], arguments["out"])
+
+
+def check_rows(images: Any, order: Any, cursor: Any, offset: int, out: Any) -> None:
+    """Refuse a gather whose rows are not all there, in ``order`` or in ``images``."""
+    first = int(cursor[0]) + int(offset)
+    rows = order[first : first + out.shape[0]] if first >= 0 else order[:0]
+    if rows.shape[0] != out.shape[0]:
+        raise InputError(f"gather: {out.shape[0]} rows from {first} on are more than the order's {order.shape[0]}")
+    if rows.shape[0] and (int(rows.min()) < 0 or int(rows.max()) >= images.shape[0]):
+        raise InputError(f"gather: the order names rows outside the {images.shape[0]} images")

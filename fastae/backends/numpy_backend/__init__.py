@@ -1,0 +1,154 @@
+"""The reference: each kernel as its formula, in as few NumPy calls as it takes without temporaries.
+
+NumPy cannot add a product to an array in place, so ``matmul`` with beta ≠ 0 and a few others make a temporary. The
+four operations below, which the training step calls, have a workspace instead and allocate nothing.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from fastae.backends.base import Backend
+
+
+class NumpyBackend(Backend):
+    """NumPy, with whatever BLAS it was built with."""
+
+    name = "numpy"
+
+    def matmul(self, a, b, out, trans_a=False, trans_b=False, alpha=1.0, beta=0.0):
+        """Write alpha · op(a) op(b) + beta · out."""
+        a, b = a.T if trans_a else a, b.T if trans_b else b
+        if beta == 0:
+            product(a, b, out)
+            if alpha != 1:
+                out *= out.dtype.type(alpha)
+        else:
+            out *= out.dtype.type(beta)
+            out += out.dtype.type(alpha) * (a @ b)
+
+    def bias_sigmoid(self, z, bias, out):
+        """Write σ(z + bias)."""
+        np.add(z, bias, out=out)
+        np.negative(out, out=out)
+        with np.errstate(over="ignore"):  # e^∞ = ∞ is what makes σ(−∞) = 0
+            np.exp(out, out=out)
+        out += 1
+        np.divide(1, out, out=out)
+
+    def sigmoid_gradient(self, delta, y, out):
+        """Write delta · y · (1 − y)."""
+        np.multiply(delta, y * (1 - y), out=out)
+
+    def mse_gradient(self, z, x, scale, out):
+        """Write 2 · scale · (z − x) · z · (1 − z)."""
+        np.multiply(z - x, z * (1 - z), out=out)
+        out *= out.dtype.type(2 * scale)
+
+    def bce_gradient(self, z, x, scale, out):
+        """Write scale · (z − x)."""
+        np.subtract(z, x, out=out)
+        out *= out.dtype.type(scale)
+
+    def mse_loss(self, z, x, out):
+        """Write Σ (z − x)² for each image."""
+        np.sum(np.square(z - x), axis=1, dtype=np.float64, out=out)
+
+    def bce_loss(self, z, x, out):
+        """Write −Σ [x log z + (1 − x) log(1 − z)] for each image, the logarithms floored at −100."""
+        with np.errstate(divide="ignore"):  # log 0 = −∞ is floored
+            log_z, log_1z = np.maximum(np.log(z), -100), np.maximum(np.log1p(-z), -100)
+        np.negative(np.sum(x * log_z + (1 - x) * log_1z, axis=1, dtype=np.float64), out=out)
+
+    def column_sum(self, delta, out, alpha=1.0, beta=0.0):
+        """Write alpha · Σ_rows delta + beta · out."""
+        total = out.dtype.type(alpha) * np.sum(delta, axis=0)
+        out[:] = total if beta == 0 else total + out.dtype.type(beta) * out
+
+    def axpy(self, alpha, x, y):
+        """Add alpha · x to y."""
+        y += y.dtype.type(alpha) * x
+
+    def gather(self, images, order, cursor, offset, out):
+        """Write rows order[cursor[0] + offset + i] of the images, divided by 255."""
+        first = cursor[0] + offset
+        for row, i in zip(out, order[first : first + len(out)]):  # images[order] would make a copy of the batch
+            np.divide(images[i], 255, out=row, dtype=row.dtype)
+
+    def advance(self, cursor, n):
+        """Add n to cursor[0]."""
+        cursor[0] += n
+
+    # The step's operations, in a workspace: each product and each difference has its place.
+
+    def workspace(self, size: int, dtype: Any) -> np.ndarray:
+        """Make room for ``size`` floats."""
+        return np.empty(size, dtype)
+
+    def operations(self, loss: str) -> dict[str, Any]:
+        """Return the step's operations; forward needs no workspace."""
+        gradients = {"mse": self._mse, "bce": self._bce}
+        return super().operations(loss) | {
+            "loss_gradient": gradients[loss],
+            "backward": self._backward,
+            "update": self._update,
+        }
+
+    def _mse(self, z, x, scale, d, losses, own):
+        e = room(own, z.shape)
+        np.subtract(z, x, out=e)
+        np.einsum("ij,ij->i", e, e, out=losses, dtype=np.float64)
+        np.subtract(1, z, out=d)
+        d *= z
+        d *= e
+        d *= d.dtype.type(2 * scale)
+
+    def _bce(self, z, x, scale, d, losses, own):
+        log = room(own, z.shape)
+        with np.errstate(divide="ignore"):
+            np.negative(z, out=log)
+            np.log1p(log, out=log)
+            np.maximum(log, -100, out=log)
+            np.subtract(1, x, out=d)
+            np.einsum("ij,ij->i", d, log, out=losses, dtype=np.float64)
+            np.log(z, out=log)
+        np.maximum(log, -100, out=log)
+        losses += np.einsum("ij,ij->i", x, log, dtype=np.float64)
+        np.negative(losses, out=losses)
+        self.bce_gradient(z, x, scale, d)
+
+    def _backward(self, d, W, y, out, own):
+        e = room(own, out.shape)
+        product(d, W.T, e)
+        np.subtract(1, y, out=out)
+        out *= y
+        out *= e
+
+    def _update(self, a, d, W, b, V, c, rate, own):
+        for p, v in ((W, V), (b, c)):
+            gradient = room(own, p.shape)
+            if p is W:
+                product(a.T, d, gradient)
+            else:
+                np.sum(d, axis=0, out=gradient)
+            if len(V):
+                v *= rate[1]
+                v += gradient
+                np.multiply(v, rate[0], out=gradient)
+            else:
+                gradient *= rate[0]
+            p += gradient
+
+
+def product(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
+    """Write a @ b; a column by a row as an outer product, for which np.matmul has only a slow loop."""
+    if a.shape[1] == 1:
+        np.multiply(a, b, out=out)
+    else:
+        np.matmul(a, b, out=out)
+
+
+def room(own: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Return an array of that shape in the workspace."""
+    return own[: math.prod(shape)].reshape(shape)

@@ -1,0 +1,29 @@
+"""What can go wrong, as exceptions. Every message says what was wrong, what was expected and what to do."""
+
+
+class FastaeError(Exception):
+    """Base of every error that fastae raises on purpose; the command line turns it into one line and exit status 2."""
+
+
+class InputError(FastaeError, ValueError):
+    """An argument outside its domain: an unknown name, a size that is not positive, a rate that is not finite."""
+
+
+class DataError(FastaeError, ValueError):
+    """A data set that cannot be read: missing, truncated, of another format, or at odds with itself."""
+
+
+class BackendUnavailable(FastaeError, RuntimeError):
+    """A backend that cannot run on this machine; the message gives the reason and the remedy."""
+
+
+class CheckpointError(FastaeError, ValueError):
+    """A saved model or checkpoint that is damaged, or belongs to another model or other settings."""
+
+
+class OutputError(FastaeError, OSError):
+    """A result that cannot be written."""
+
+
+class Diverged(FastaeError, ArithmeticError):
+    """A training loss that became NaN or infinite; the message names the epoch and the batch."""

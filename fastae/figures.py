@@ -1,0 +1,254 @@
+"""Everything that matplotlib draws: digits beside their reconstructions, the loss curve, first-layer weights.
+
+The figures are built from `matplotlib.figure.Figure`, never from pyplot: no display is opened and no global state is
+left behind. Importing this module imports matplotlib, which takes a while; import it where a figure is drawn.
+"""
+
+import contextlib
+import math
+import os
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import Colormap
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+from .errors import InputError, OutputError
+
+DPI = 150
+CELL = 84  # pixels of the page per side of an image: 3 per pixel of an MNIST digit, so that each is drawn alike
+GAP = 6  # pixels between two images
+MARGIN = 18  # pixels around the page
+PAGE = 780  # a page of images is at least this wide, so that a caption over one image is not a column of words
+
+
+def reconstructions(
+    path: str | os.PathLike[str],
+    originals: np.ndarray,
+    rows: Sequence[tuple[str, np.ndarray]],
+    caption: str,
+) -> None:
+    """Draw images and, below them, one row of their reconstructions for each model to compare.
+
+    Parameters
+    ----------
+    path : path-like
+        The PNG file to write, whatever its suffix.
+    originals : (n, width) array
+        Floats in [0, 1] or uint8; a width that is no square number is drawn as strips.
+    rows : sequence of (label, images)
+        The label at the left of a row, and its (n, width) float array. NaN is drawn red.
+    caption : str
+        The line above the images: loss, epochs, backend and test error.
+
+    Raises
+    ------
+    InputError
+        If there is no image, or a row has another shape than `originals`.
+    OutputError
+        If `path` cannot be written; what it held before is kept.
+    """
+    if originals.ndim != 2 or originals.size == 0:
+        raise InputError(f"no images to draw: got an array of shape {originals.shape}, expected (images, pixels)")
+    for label, images in rows:
+        if images.shape != originals.shape:
+            raise InputError(f"row {label!r} has shape {images.shape}, expected {originals.shape} as the originals")
+    # On black digits, black or white for NaN would pass for ink or paper.
+    colours = colormaps["gray"].with_extremes(bad="red")
+    _save(_grid([("original", originals), *rows], caption, colours, (0.0, 1.0)), path)
+
+
+def weights(path: str | os.PathLike[str], W: np.ndarray, caption: str, count: int = 100) -> None:
+    """Draw what the units of the first layer look for: their weights as images, largest norm first.
+
+    Parameters
+    ----------
+    path : path-like
+        The PNG file to write, whatever its suffix.
+    W : (inputs, units) float array
+        Column j holds the weights of unit j.
+    caption : str
+        The line above the images.
+    count : int
+        How many units to draw at most.
+
+    Raises
+    ------
+    InputError
+        If there is no unit to draw.
+    OutputError
+        If `path` cannot be written; what it held before is kept.
+    """
+    largest = np.argsort(-np.linalg.norm(W, axis=0), kind="stable")[:count]
+    if len(largest) == 0:
+        raise InputError(f"no weights to draw: W has shape {W.shape}, and {count} units were asked for")
+    units = W[:, largest].T
+    limit = float(np.abs(units[np.isfinite(units)]).max(initial=0.0)) or 1.0  # one range, symmetric, for all units
+    colours = colormaps["RdBu_r"].with_extremes(bad="black")
+    columns = math.ceil(math.sqrt(len(units)))
+    rows = [("", units[start : start + columns]) for start in range(0, len(units), columns)]
+    _save(_grid(rows, caption, colours, (-limit, limit), bar="weight"), path)
+
+
+def loss_curve(
+    path: str | os.PathLike[str],
+    epochs: Sequence[Mapping[str, Any]],
+    caption: str,
+    references: Mapping[str, float] | None = None,
+) -> None:
+    """Draw the training loss and, where it was measured, the test error against the epoch.
+
+    Parameters
+    ----------
+    path : path-like
+        The PNG file to write, whatever its suffix.
+    epochs : sequence of mappings
+        One per epoch, with `epoch`, `train_loss` (summed over pixels, mean over images) and `test_mse` (per pixel; None
+        where it was not measured). Values that are not finite are left out.
+    caption : str
+        The line above the two panels.
+    references : mapping of str to float, optional
+        Test errors to compare with, drawn as horizontal lines: ``{"mean image": 0.0675}``.
+
+    Raises
+    ------
+    InputError
+        If there is no epoch to draw.
+    OutputError
+        If `path` cannot be written; what it held before is kept.
+    """
+    if not epochs:
+        raise InputError("no loss curve to draw: there is no epoch")
+    losses, errors = _series(epochs, "train_loss"), _series(epochs, "test_mse")
+    tested = bool(np.isfinite(errors).any())
+
+    figure = Figure(figsize=(10.0 if tested else 5.5, 3.8), dpi=DPI, layout="constrained")
+    figure.suptitle(_wrapped(caption, figure.bbox.width), fontsize=10, parse_math=False)
+    panels = figure.subplots(1, 2 if tested else 1, squeeze=False)[0]
+    _panel(panels[0], epochs, losses, "training loss\n(sum over pixels, mean over images)")
+    if tested:
+        _panel(panels[1], epochs, errors, "test MSE per pixel", references or {})
+        if references:
+            # Below both panels, where it can hide no part of a curve.
+            figure.legend(loc="outside lower center", ncols=3, fontsize=8, frameon=False)
+    _save(figure, path)
+
+
+def _series(epochs: Sequence[Mapping[str, Any]], key: str) -> np.ndarray:
+    values = np.array([epoch[key] for epoch in epochs], dtype=float)  # None becomes NaN, which leaves a gap
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def _panel(
+    axes: Axes,
+    epochs: Sequence[Mapping[str, Any]],
+    values: np.ndarray,
+    label: str,
+    references: Mapping[str, float] | None = None,
+) -> None:
+    """Draw one curve, with horizontal lines at the references."""
+    numbers = np.array([epoch["epoch"] for epoch in epochs])
+    measured = np.isfinite(values)  # join the points across epochs without a measurement
+    axes.plot(numbers[measured], values[measured], color="tab:blue", marker=".", label=label)
+    styles = ["--", ":", "-."]
+    for index, (name, value) in enumerate((references or {}).items()):
+        style = styles[index % len(styles)]
+        axes.axhline(value, color=f"C{index + 1}", linestyle=style, linewidth=1.2, label=f"{name}: {value:.4g}")
+
+    axes.set_xlabel("epoch", fontsize=9)
+    axes.set_ylabel(label, fontsize=9)
+    axes.tick_params(labelsize=8)
+    axes.grid(alpha=0.3)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if numbers.min() == numbers.max():
+        axes.set_xlim(numbers[0] - 1, numbers[0] + 1)
+
+    shown = np.array([*values[measured], *(references or {}).values()])
+    if shown.size and shown.min() > 0 and shown.max() > 10 * shown.min():
+        axes.set_yscale("log")
+        # Label within the decades too while there are few: matplotlib's own choice can leave one tick in all.
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if shown.max() < 1000 * shown.min() else (1,)))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def _grid(
+    rows: Sequence[tuple[str, np.ndarray]],
+    caption: str,
+    colours: Colormap,
+    limits: tuple[float, float],
+    bar: str | None = None,
+) -> Figure:
+    """Lay out labelled rows of images under a caption, with a colour bar named `bar` at their right if one is wanted.
+
+    One pair of axes covers the page and counts its pixels from the upper left corner. All text is measured before
+    the page gets its size, so none can be cut off or run into an image.
+    """
+    figure = Figure(dpi=DPI)
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    page = figure.add_axes((0.0, 0.0, 1.0, 1.0))
+    page.set_axis_off()
+
+    columns = max(len(images) for _, images in rows)
+    inputs = rows[0][1].shape[1]
+    side = math.isqrt(inputs)
+    shape = (side, side) if side * side == inputs else (1, inputs)
+    height = CELL if side * side == inputs else CELL // 3  # a strip one pixel high would not be seen
+    span = columns * (CELL + GAP) - GAP
+    depth = len(rows) * (height + GAP) - GAP
+
+    labels = [page.text(0, 0, label, fontsize=9, ha="right", va="center", parse_math=False) for label, _ in rows]
+    widest = max(label.get_window_extent(renderer).width for label in labels)
+    left = MARGIN + (math.ceil(widest) + 2 * GAP if widest else 0)
+    right = left + span + (160 if bar else 0) + MARGIN  # the colour bar and its numbers
+
+    title = page.text(MARGIN, MARGIN, "", fontsize=10, ha="left", va="top", parse_math=False)
+    title.set_text(_wrapped(caption, max(right, PAGE)))
+    extent = title.get_window_extent(renderer)
+    top = MARGIN + math.ceil(extent.height) + 2 * GAP
+    width, bottom = max(right, PAGE, math.ceil(extent.width) + 2 * MARGIN), top + depth + MARGIN
+
+    figure.set_size_inches(width / DPI, bottom / DPI)
+    for r, (label, (_, images)) in enumerate(zip(labels, rows)):
+        y = top + r * (height + GAP)
+        label.set_position((left - 2 * GAP, y + height / 2))
+        scale = 255.0 if images.dtype == np.uint8 else 1.0
+        for c, image in enumerate(images):
+            x = left + c * (CELL + GAP)
+            place = (x, x + CELL, y + height, y)
+            page.imshow(image.reshape(shape) / scale, cmap=colours, clim=limits, aspect="auto", extent=place)
+    page.set_xlim(0, width)  # after imshow, which moves them
+    page.set_ylim(bottom, 0)
+
+    if bar:
+        x = left + span + 4 * GAP
+        axes = figure.add_axes((x / width, MARGIN / bottom, 20 / width, depth / bottom))
+        figure.colorbar(page.images[0], cax=axes).set_label(bar, fontsize=9)
+        axes.tick_params(labelsize=8)
+    return figure
+
+
+def _wrapped(caption: str, pixels: float) -> str:
+    """Break a caption into lines that fill a page of this width; a character at 10 points is some 12 pixels wide."""
+    return textwrap.fill(caption, int((pixels - 2 * MARGIN) / 12))
+
+
+def _save(figure: Figure, path: str | os.PathLike[str]) -> None:
+    """Write a PNG beside its destination and move it there whole, so that a failure leaves the old file as it was."""
+    path = Path(path)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        figure.savefig(part, format="png", dpi=DPI)
+        os.replace(part, path)
+    except OSError as error:
+        raise OutputError(f"cannot write the figure {path}: {error.strerror or error}") from error
+    finally:
+        with contextlib.suppress(OSError):  # it is gone if it was moved, and never was if it could not be opened
+            part.unlink()

@@ -1,0 +1,135 @@
+"""THE training step, written once: forward, loss gradient, backward, update.
+
+A network of L layers computes a[l+1] = σ(a[l] W[l] + b[l]) from the batch a[0] (images in rows). With δ[l] the gradient
+of the loss with respect to layer l's pre-activation, the chain rule gives
+
+    δ[L-1] = ∂loss/∂z · σ′          the loss gradient,           σ′ = z (1 − z) for z = σ(·)
+    δ[l-1] = δ[l] W[l]ᵀ · σ′        backward through layer l
+    ∂loss/∂W[l] = a[l]ᵀ δ[l]        what each weight is updated by; a bias by the column sum of δ[l]
+
+(Rumelhart, Hinton and Williams, Learning representations by back-propagating errors, Nature 323, 1986.)
+
+The step is run by a team of workers, each of which OWNS a block of the units of every layer: the columns of W[l] and
+the entries of b[l] that lead to those units, which nobody else ever touches. A worker reads the whole of a layer's
+input, computes its own units' outputs, and waits at a barrier until the others have computed theirs. NumPy and a GPU
+are teams of one, whose barrier does nothing.
+
+The functions here are made from ``k``, a namespace of kernels, and are plain enough to be interpreted by Python,
+compiled by Numba and captured by CuPy.
+"""
+
+from typing import Any, NamedTuple
+
+
+class Worker(NamedTuple):
+    """What one worker is handed: views of the shared arrays, and arrays of its own.
+
+    ``m`` is the number of images in a batch; "own" columns are the worker's share of a layer's units. Tuples have an
+    entry for each layer.
+    """
+
+    images: Any  # uint8 (N, pixels): the data set
+    order: Any  # int64 (N,): the epoch's order
+    cursor: Any  # int64 (1,): where in the order this batch begins
+    rate: Any  # float (2,): minus the learning rate, and the momentum
+    scale: Any  # 1 / m: the loss of a batch is the mean over its images
+    W: tuple[Any, ...]  # (inputs, own): weights
+    b: tuple[Any, ...]  # (own,): biases
+    V: tuple[Any, ...]  # as W: their velocities; with no rows when there is no momentum
+    c: tuple[Any, ...]  # as b
+    a: tuple[Any, ...]  # (m, inputs): the whole input of each layer; a[0] is the batch
+    y: tuple[Any, ...]  # (m, own): own columns of each layer's output
+    d: tuple[Any, ...]  # (m, own): the deltas
+    x: Any  # (m, own): own columns of the batch, which the last layer should reproduce
+    loss: Any  # float64 (m,): a sum over the own pixels of each image
+    losses: Any  # float64 (m, 1): the same memory, as a column
+    total: Any  # float64 (1,): the sum of all losses so far
+    own: Any  # whatever else the backend's operations need; the step only hands it on
+
+
+def make_operations(k: Any, loss: str) -> dict[str, Any]:
+    """Compose the step's four operations from the contract's kernels, for a team of one.
+
+    A new backend works with these on its first day; one that gains from it brings its own.
+
+    Parameters
+    ----------
+    k : namespace
+        The kernels of ``fastae.backends.contract.KERNELS``.
+    loss : str
+        ``"mse"`` or ``"bce"``.
+
+    Returns
+    -------
+    dict
+        ``forward``, ``loss_gradient``, ``backward``, ``update`` and ``barrier``, functions of arrays as in `Worker`.
+    """
+    loss_of_images, gradient = (k.mse_loss, k.mse_gradient) if loss == "mse" else (k.bce_loss, k.bce_gradient)
+
+    def forward(a, W, b, y, own=None):
+        k.matmul(a, W, y, False, False, 1.0, 0.0)
+        k.bias_sigmoid(y, b, y)
+
+    def loss_gradient(z, x, scale, d, losses, own=None):
+        loss_of_images(z, x, losses)
+        gradient(z, x, scale, d)
+
+    def backward(d, W, y, out, own=None):
+        k.matmul(d, W, out, False, True, 1.0, 0.0)
+        k.sigmoid_gradient(out, y, out)
+
+    def update(a, d, W, b, V, c, rate, own=None):
+        if V.shape[0] == 0:  # the gradient goes straight into the weights: W += −lr · aᵀ d
+            k.matmul(a, d, W, True, False, rate[0], 1.0)
+            k.column_sum(d, b, rate[0], 1.0)
+        else:  # momentum as PyTorch's: v = μ v + gradient, W += −lr · v
+            k.matmul(a, d, V, True, False, 1.0, rate[1])
+            k.axpy(rate[0], V, W)
+            k.column_sum(d, c, 1.0, rate[1])
+            k.axpy(rate[0], c, b)
+
+    def barrier(own):
+        pass
+
+    return {
+        "forward": forward,
+        "loss_gradient": loss_gradient,
+        "backward": backward,
+        "update": update,
+        "barrier": barrier,
+    }
+
+
+def make_step(k: Any) -> Any:
+    """One step of stochastic gradient descent on one batch, as one worker does its share of it."""
+
+    def step(w):
+        layers = len(w.W)
+        k.gather(w.images, w.order, w.cursor, 0, w.a[0])
+        for l in range(layers):
+            k.barrier(w.own)  # the layer below is complete, and nobody needs the last step's activations
+            k.forward(w.a[l], w.W[l], w.b[l], w.y[l], w.own)
+        k.loss_gradient(w.y[layers - 1], w.x, w.scale, w.d[layers - 1], w.loss, w.own)
+        for l in range(layers - 1, 0, -1):
+            k.backward(w.d[l], w.W[l], w.y[l - 1], w.d[l - 1], w.own)  # before the update: it needs the old weights
+            k.update(w.a[l], w.d[l], w.W[l], w.b[l], w.V[l], w.c[l], w.rate, w.own)
+        k.update(w.a[0], w.d[0], w.W[0], w.b[0], w.V[0], w.c[0], w.rate, w.own)
+        k.column_sum(w.losses, w.total, 1.0, 1.0)
+        k.advance(w.cursor, w.a[0].shape[0])
+
+    return step
+
+
+def make_evaluation(k: Any) -> Any:
+    """The squared error of one batch of test images, added to the total; nothing is learned."""
+
+    def evaluation(w):
+        k.gather(w.images, w.order, w.cursor, 0, w.a[0])
+        for l in range(len(w.W)):
+            k.barrier(w.own)
+            k.forward(w.a[l], w.W[l], w.b[l], w.y[l], w.own)
+        k.mse_loss(w.y[len(w.W) - 1], w.x, w.loss)
+        k.column_sum(w.losses, w.total, 1.0, 1.0)
+        k.advance(w.cursor, w.a[0].shape[0])
+
+    return evaluation

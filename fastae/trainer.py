@@ -1,0 +1,319 @@
+"""Stochastic gradient descent: epochs, the order of the images, what is measured, and checkpoints."""
+
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from fastae import storage
+from fastae.backends import get
+from fastae.backends.base import Parameters, Session
+from fastae.errors import CheckpointError, Diverged, InputError
+from fastae.model import Autoencoder, is_whole
+
+LOSSES = ("mse", "bce")
+SLICE = 0.1  # seconds of training between two looks at the clock, the loss and the keyboard
+
+
+@dataclass(frozen=True)
+class SGD:
+    """Stochastic gradient descent, W ← W − lr · v with v ← momentum · v + gradient.
+
+    Parameters
+    ----------
+    lr : float
+        Learning rate, positive and finite. The loss is a sum over pixels: what is 0.25 here would be 196 for a mean
+        over 784 pixels, which is what ``torch.nn.MSELoss`` takes.
+    momentum : float
+        In [0, 1); as PyTorch defines it.
+
+    Raises
+    ------
+    InputError
+        A value outside those bounds.
+    """
+
+    lr: float = 0.25
+    momentum: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.lr, float | int) and math.isfinite(self.lr) and self.lr > 0):
+            raise InputError(f"the learning rate must be positive and finite; got {self.lr!r}")
+        if not (isinstance(self.momentum, float | int) and 0 <= self.momentum < 1):
+            raise InputError(f"the momentum must be at least 0 and below 1; got {self.momentum!r}")
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch gave.
+
+    Attributes
+    ----------
+    epoch : int
+        From 1.
+    train_loss : float
+        Mean over the images of their loss as they were trained on, a sum over pixels.
+    test_mse : float or None
+        Mean squared error over test images and pixels after the epoch; None without test images.
+    seconds, images_per_second : float
+        Of training alone: neither compilation nor the test is in it.
+    """
+
+    epoch: int
+    train_loss: float
+    test_mse: float | None
+    seconds: float
+    images_per_second: float
+
+
+@dataclass
+class History:
+    """The epochs of a training, in order."""
+
+    epochs: list[Epoch] = field(default_factory=list)
+
+    def as_dicts(self) -> list[dict[str, Any]]:
+        """Return the epochs as JSON holds them."""
+        return [asdict(epoch) for epoch in self.epochs]
+
+
+class Trainer:
+    """Trains a model by plain or momentum SGD on one backend.
+
+    Parameters
+    ----------
+    model : Autoencoder
+        Updated at the end of every epoch.
+    loss : {"mse", "bce"}
+        Squared error or cross-entropy: a sum over pixels, a mean over the images of a batch.
+    optimizer : SGD
+    backend : str
+        A name that `fastae.backends.get` takes.
+    batch_size : int
+        Images a step; a batch larger than the data is cut to the data.
+    seed : int
+        Epoch e (from 0) takes the images in the order ``np.random.default_rng([1, seed, e]).permutation(n)``.
+    threads : int, optional
+        Workers, for the backends that have a team of them; by default as many as help.
+
+    Attributes
+    ----------
+    history : History
+        All epochs so far, of every `fit`.
+
+    Raises
+    ------
+    InputError
+        An argument outside its domain.
+    BackendUnavailable
+        The backend cannot run on this machine.
+    """
+
+    def __init__(
+        self,
+        model: Autoencoder,
+        loss: str = "mse",
+        optimizer: SGD | None = None,
+        backend: str = "numba",
+        batch_size: int = 16,
+        seed: int = 0,
+        threads: int | None = None,
+    ) -> None:
+        if loss not in LOSSES:
+            raise InputError(f"unknown loss {loss!r}; the losses are: mse, bce")
+        if not is_whole(seed) or seed < 0:
+            raise InputError(f"seed must be a whole number of at least 0; got {seed!r}")
+        if threads is not None:
+            _positive("the number of threads", threads)
+        self.model, self.loss, self.optimizer = model, loss, optimizer or SGD()
+        self.batch_size, self.seed, self.threads = _positive("the batch size", batch_size), seed, threads
+        self.backend = get(backend)
+        self.history = History()
+        mu = self.optimizer.momentum
+        self._V = [np.zeros(W.shape if mu else (0, W.shape[1]), model.dtype) for W in model.weights]
+        self._c = [np.zeros(b.shape if mu else (0,), model.dtype) for b in model.biases]
+
+    def fit(
+        self,
+        images: np.ndarray,
+        epochs: int = 20,
+        test_images: np.ndarray | None = None,
+        progress: bool = True,
+        on_epoch: Callable[["Trainer"], None] | None = None,
+    ) -> History:
+        """Train for some more epochs, going on with the next epoch's order.
+
+        Parameters
+        ----------
+        images : ndarray, uint8, (n, model.sizes[0])
+        epochs : int
+        test_images : ndarray, uint8, (m, model.sizes[0]), optional
+            Reconstructed after each epoch; nothing is learned from them.
+        progress : bool
+            Show a progress bar where standard error is a terminal.
+        on_epoch : callable, optional
+            Called with the trainer after each epoch.
+
+        Returns
+        -------
+        History
+            The epochs of this call.
+
+        Raises
+        ------
+        InputError
+            Images of another kind, or a count that is not a positive whole number.
+        Diverged
+            The loss became NaN or infinite; the model is as it was after the last good epoch.
+        """
+        self._check_images("images", images)
+        if test_images is not None:
+            self._check_images("test_images", test_images)
+        first, n = len(self.history.epochs), len(images)
+        last = first + _positive("the number of epochs", epochs)
+        session = self.session(images, test_images)
+        self.model.backend = self.backend.name
+        bar = tqdm(
+            total=epochs * n,
+            unit=" images",
+            unit_scale=True,
+            disable=None if progress else True,  # None: where standard error is no terminal
+            dynamic_ncols=True,
+            bar_format="{desc} {percentage:3.0f}% {bar} {rate_fmt}, {remaining} left{postfix}",
+        )
+        with bar:
+            for e in range(first, last):
+                bar.set_description(f"epoch {e + 1}/{last}")
+                self._epoch(session, e, n, bar)
+                if on_epoch is not None:
+                    on_epoch(self)
+        return History(self.history.epochs[first:])
+
+    def session(self, images: np.ndarray, test_images: np.ndarray | None = None) -> Session:
+        """Put the model as it is and the data on the device, ready to train; see `fastae.backends.base.Session`."""
+        return self.backend.session(
+            Parameters(self.model.weights, self.model.biases, self._V, self._c),
+            images,
+            test_images=test_images,
+            loss=self.loss,
+            batch_size=min(self.batch_size, len(images)),
+            lr=self.optimizer.lr,
+            momentum=self.optimizer.momentum,
+            threads=self.threads,
+        )
+
+    def order(self, epoch: int, n: int) -> np.ndarray:
+        """Return the order of the n images in that epoch (from 0), int64 (n,)."""
+        return np.random.default_rng([1, self.seed, epoch]).permutation(n)
+
+    def _epoch(self, session: Session, e: int, n: int, bar: Any) -> None:
+        began = time.perf_counter()
+        session.start(self.order(e, n))
+        batches, done, size = n // session.batch_size, 0, 1
+        while done < batches:
+            size = min(size, batches - done)
+            t = time.perf_counter()
+            session.run(size)
+            done += size
+            total = session.total()
+            if not math.isfinite(total):
+                raise self._diverged(session, e, n)
+            bar.update(size * session.batch_size)
+            bar.set_postfix_str(f"loss {total / (done * session.batch_size):.4f}")
+            took = time.perf_counter() - t
+            size = max(1, min(4 * size, int(size * SLICE / took) if took else size))
+        session.finish()
+        total = session.total()
+        seconds = time.perf_counter() - began
+        if not math.isfinite(total):
+            raise self._diverged(session, e, n)
+        bar.update(n % session.batch_size)
+        test_mse = session.test_error() if session.has_test else None
+        self.model.weights, self.model.biases, self._V, self._c = session.read()
+        self.history.epochs.append(Epoch(e + 1, total / n, test_mse, seconds, n / seconds))
+
+    def _diverged(self, session: Session, e: int, n: int) -> Diverged:
+        """Run the epoch again, batch by batch, to name the one that went wrong: the same bits go wrong again."""
+        session.write(Parameters(self.model.weights, self.model.biases, self._V, self._c))
+        session.start(self.order(e, n))
+        batch = 0
+        while math.isfinite(session.total()) and batch < n // session.batch_size:
+            session.run(1)
+            batch += 1
+        if math.isfinite(session.total()):
+            batch += 1  # the smaller one at the end
+        return Diverged(
+            f"the loss became NaN or infinite in epoch {e + 1}, batch {batch}; "
+            f"try a learning rate below {self.optimizer.lr:g}"
+        )
+
+    def save(self, path: str | os.PathLike[str], note: dict[str, Any] | None = None) -> None:
+        """Write a checkpoint: model, velocities, history and settings; raises `OutputError`.
+
+        Parameters
+        ----------
+        path : path-like
+        note : dict, optional
+            Further settings, as JSON holds them, that a training to be resumed must share.
+        """
+        arrays = storage.numbered(
+            weight=self.model.weights, bias=self.model.biases, weight_velocity=self._V, bias_velocity=self._c
+        )
+        config = {"settings": self.settings(note), "epochs": self.history.as_dicts()}
+        storage.write(path, "checkpoint", config, arrays)
+
+    def resume(self, path: str | os.PathLike[str], note: dict[str, Any] | None = None) -> None:
+        """Go on from a checkpoint that a trainer with the same settings wrote.
+
+        Raises
+        ------
+        CheckpointError
+            The file is missing or damaged, or its settings differ; nothing is changed.
+        """
+        config, arrays = storage.read(path, "checkpoint")
+        settings = self.settings(note)
+        found = config.get("settings", {})
+        other = [f"{name} {found.get(name)!r}, not {new!r}" for name, new in settings.items() if found.get(name) != new]
+        if other:
+            raise CheckpointError(f"{path} was made with other settings: {'; '.join(other)}")
+        model = self.model
+        weights, biases = model.take(path, arrays, "weight"), model.take(path, arrays, "bias")
+        if self.optimizer.momentum:
+            self._V, self._c = (model.take(path, arrays, f"{name}_velocity") for name in ("weight", "bias"))
+        model.weights, model.biases = weights, biases
+        self.history = History([Epoch(**epoch) for epoch in config["epochs"]])
+
+    def settings(self, note: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return what decides the course of this training, as JSON holds it."""
+        model = self.model
+        return {
+            "sizes": list(model.sizes),
+            "init": model.init,
+            "model_seed": model.seed,
+            "dtype": model.dtype.name,
+            "loss": self.loss,
+            "lr": self.optimizer.lr,
+            "momentum": self.optimizer.momentum,
+            "batch_size": self.batch_size,
+            "seed": self.seed,
+            "backend": self.backend.name,
+            **(note or {}),
+        }
+
+    def _check_images(self, name: str, images: Any) -> None:
+        width = self.model.sizes[0]
+        ok = isinstance(images, np.ndarray) and images.dtype == np.uint8 and images.ndim == 2
+        if not ok or images.shape[1] != width or not len(images):
+            kind = f"{images.dtype} {images.shape}" if isinstance(images, np.ndarray) else type(images).__name__
+            raise InputError(f"{name} must be a uint8 array of shape (n, {width}) with n of at least 1; got {kind}")
+
+
+def _positive(what: str, n: Any) -> int:
+    if not is_whole(n) or n < 1:
+        raise InputError(f"{what} must be a positive whole number; got {n!r}")
+    return int(n)

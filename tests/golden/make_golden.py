@@ -1,0 +1,130 @@
+"""Write tests/golden/*.npz, the trajectories of PyTorch's autograd that fastae has to follow.
+
+Run it as `python tests/golden/make_golden.py`; it needs NumPy and PyTorch, and never fastae.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from reference import Settings, Trajectory, draw_parameters, make_images, read_mnist, train
+
+FOLDER = Path(__file__).parent
+
+BASE, ONE_HIDDEN, DEEP, MNIST = (20, 12, 6), (15, 9), (20, 12, 6, 3), (784, 256, 128)
+
+# 67 images in batches of 8 are 9 steps an epoch, the last with 3 images; every case makes at least 100 steps.
+SYNTHETIC = {
+    "mse-plain": Settings(sizes=BASE, loss="mse", lr=0.25),
+    "mse-momentum": Settings(sizes=BASE, loss="mse", lr=0.03, momentum=0.9),
+    "bce-plain": Settings(sizes=BASE, loss="bce", lr=0.05),
+    "bce-momentum": Settings(sizes=BASE, loss="bce", lr=0.005, momentum=0.9),
+    "one-hidden": Settings(sizes=ONE_HIDDEN, loss="mse", lr=0.25),
+    "deep": Settings(sizes=DEEP, loss="bce", lr=0.005, momentum=0.9),
+    "batch-of-one": Settings(sizes=BASE, loss="mse", lr=0.05, momentum=0.5, batch_size=1, epochs=2),
+    "batch-of-all": Settings(sizes=BASE, loss="bce", lr=0.05, momentum=0.5, batch_size=100, epochs=110),
+}
+SYNTHETIC_TRAIN, SYNTHETIC_TEST = 67, 13
+
+REAL = {
+    "mnist-mse": Settings(sizes=MNIST, loss="mse", lr=0.25, batch_size=16, epochs=1, seed=0, order_seed=0),
+    "mnist-bce": Settings(sizes=MNIST, loss="bce", lr=0.05, batch_size=16, epochs=1, seed=0, order_seed=0),
+}
+REAL_TRAIN, REAL_TEST = 1600, 256
+
+
+def main() -> None:
+    """Train all cases and write a file for each."""
+    # One thread and no choice among algorithms: the same machine writes the same bytes again.
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+
+    for stale in FOLDER.glob("*.npz"):
+        stale.unlink()
+    for name, settings in SYNTHETIC.items():
+        write_synthetic(name, settings)
+    for name, settings in REAL.items():
+        write_real(name, settings)
+    print(f"{sum(file.stat().st_size for file in FOLDER.glob('*.npz')):,} bytes in all")
+
+
+def write_synthetic(name: str, settings: Settings) -> None:
+    """Train on made-up images and write everything, the images and all parameters too."""
+    width = settings.sizes[0]
+    images, test_images = make_images(SYNTHETIC_TRAIN, width, seed=1), make_images(SYNTHETIC_TEST, width, seed=2)
+    weights, biases = draw_parameters(settings.sizes, settings.seed)
+    trajectory = train(weights, biases, images, test_images, settings)
+    save(
+        name,
+        settings,
+        trajectory,
+        images=images,
+        test_images=test_images,
+        **numbered("initial", weights, biases),
+        **numbered("first", trajectory.first_weights, trajectory.first_biases),
+        **numbered("final", trajectory.final_weights, trajectory.final_biases),
+    )
+
+
+def write_real(name: str, settings: Settings) -> None:
+    """Train on MNIST and write, for 468,368 parameters are too many to commit, a summary of each array."""
+    images, test_images = read_mnist("train", REAL_TRAIN), read_mnist("t10k", REAL_TEST)
+    weights, biases = draw_parameters(settings.sizes, settings.seed)
+    trajectory = train(weights, biases, images, test_images, settings)
+    rng = np.random.default_rng(2)
+    summary: dict[str, np.ndarray] = {}
+    for key, array in numbered("final", trajectory.final_weights, trajectory.final_biases).items():
+        indices = rng.choice(array.size, 64, replace=False)
+        summary |= {
+            f"{key}_sum": array.sum(),
+            f"{key}_norm": np.sqrt((array * array).sum()),
+            f"{key}_indices": indices,  # of the flattened array
+            f"{key}_values": array.ravel()[indices],
+        }
+    save(name, settings, trajectory, train_count=np.array(REAL_TRAIN), test_count=np.array(REAL_TEST), **summary)
+
+
+def numbered(stage: str, weights: list[np.ndarray], biases: list[np.ndarray]) -> dict[str, np.ndarray]:
+    """Name the parameters of a stage of the training: final_W0, final_b0, final_W1 and so on."""
+    named = {}
+    for i, (W, b) in enumerate(zip(weights, biases, strict=True)):
+        named |= {f"{stage}_W{i}": W, f"{stage}_b{i}": b}
+    return named
+
+
+def save(name: str, settings: Settings, trajectory: Trajectory, **arrays: np.ndarray) -> None:
+    """Write a case, after making sure that it is worth following: long enough, finite and learning."""
+    losses = np.array(trajectory.train_loss)
+    steps = np.array(trajectory.step_loss)
+    if len(steps) < 100 or not np.isfinite(steps).all():
+        raise ArithmeticError(f"{name}: {len(steps)} steps, losses {losses}")
+    if not steps[-10:].mean() < 0.9 * steps[:10].mean():
+        raise ArithmeticError(f"{name} does not learn: step losses {steps}")
+
+    file = FOLDER / f"{name}.npz"
+    np.savez_compressed(
+        file,
+        torch_version=np.array(str(torch.__version__)),
+        numpy_version=np.array(np.__version__),
+        sizes=np.array(settings.sizes),
+        init=np.array("glorot-sigmoid"),
+        seed=np.array(settings.seed),
+        loss=np.array(settings.loss),
+        lr=np.array(settings.lr),
+        momentum=np.array(settings.momentum),
+        batch_size=np.array(settings.batch_size),
+        epochs=np.array(settings.epochs),
+        order_seed=np.array(settings.order_seed),
+        step_loss=steps,
+        train_loss=losses,
+        test_mse=np.array(trajectory.test_mse),
+        **arrays,
+    )
+    print(
+        f"{file.name:18} {file.stat().st_size:7,} bytes, {len(steps)} steps, "
+        f"step loss {steps[:10].mean():.4g} -> {steps[-10:].mean():.4g}, test MSE {trajectory.test_mse[-1]:.4g}"
+    )
+
+
+if __name__ == "__main__":
+    main()

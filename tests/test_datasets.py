@@ -1,0 +1,341 @@
+"""Data sets: what is read is what was written, and every faulty file is refused in one line and little memory."""
+
+import contextlib
+import errno
+import gzip
+import hashlib
+import io
+import os
+import struct
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from fastae.datasets import idx, load_dataset, read_idx
+from fastae.errors import DataError, InputError
+
+IMAGES = "train-images-idx3-ubyte"
+LABELS = "train-labels-idx1-ubyte"
+SHA256 = {
+    "train": (
+        "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+        "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    ),
+    "test": (
+        "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+        "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+    ),
+}
+uint8_arrays = st.sampled_from([1, 3]).flatmap(
+    lambda ndim: hnp.arrays(np.uint8, hnp.array_shapes(min_dims=ndim, max_dims=ndim, min_side=1, max_side=9))
+)
+
+
+def header(*dims: int) -> bytes:
+    return struct.pack(f">{1 + len(dims)}I", 0x0800 + len(dims), *dims)
+
+
+def encode(array: np.ndarray) -> bytes:
+    return header(*array.shape) + array.tobytes()
+
+
+def fill(folder: Path, images: np.ndarray, labels: np.ndarray) -> None:
+    (folder / IMAGES).write_bytes(encode(images))
+    (folder / LABELS).write_bytes(encode(labels))
+
+
+def refusal(name: str, call: Callable[[], object]) -> str:
+    """Return the message of the DataError that `call` must raise: one line that names the file and what to expect."""
+    with pytest.raises(DataError) as caught:
+        call()
+    message = str(caught.value)
+    assert len(message.splitlines()) == 1
+    assert name in message
+    assert "; expected " in message
+    return message
+
+
+def peak_memory(call: Callable[[], object]) -> int:
+    tracemalloc.start()
+    try:
+        call()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+# What is shipped
+
+
+@pytest.mark.parametrize(("split", "count"), [("train", 60_000), ("test", 10_000)])
+def test_shipped_mnist_is_the_published_one(split: str, count: int) -> None:
+    images, labels = load_dataset(split=split)
+    assert images.shape == (count, 784)
+    assert labels.shape == (count,)
+    assert set(labels) == set(range(10))
+    for array, dims, expected in zip((images, labels), ((count, 28, 28), (count,)), SHA256[split], strict=True):
+        assert type(array) is np.ndarray
+        assert array.dtype == np.uint8
+        assert array.flags.c_contiguous
+        assert hashlib.sha256(header(*dims) + array.tobytes()).hexdigest() == expected
+
+
+def test_shipped_mnist_carries_its_attribution() -> None:
+    text = (idx.MNIST / "ATTRIBUTION.md").read_text(encoding="utf-8")
+    assert "Yann LeCun, Corinna Cortes and Christopher J. C. Burges" in text
+    assert "CC BY-SA 3.0" in text
+
+
+def test_loading_takes_little_more_memory_than_the_images() -> None:
+    assert peak_memory(load_dataset) < 1.5 * 60_000 * 784
+
+
+# What is written is read back
+
+
+@settings(deadline=None)
+@given(array=uint8_arrays, suffix=st.sampled_from(["", ".gz"]))
+def test_round_trip(tmp_path_factory: pytest.TempPathFactory, array: np.ndarray, suffix: str) -> None:
+    path = tmp_path_factory.getbasetemp() / f"round-trip{suffix}"
+    content = encode(array)
+    path.write_bytes(gzip.compress(content) if suffix else content)
+    found = read_idx(path, array.ndim)
+    assert found.dtype == np.uint8
+    assert found.flags.c_contiguous
+    np.testing.assert_array_equal(found, array, strict=True)
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_round_trip_of_more_than_one_chunk(tmp_path: Path, suffix: str) -> None:
+    array = np.random.default_rng(0).integers(0, 256, (3, 500, 401), np.uint8)
+    assert array.size > 2 * idx._CHUNK
+    path = tmp_path / f"images{suffix}"
+    path.write_bytes(gzip.compress(encode(array), 1) if suffix else encode(array))
+    np.testing.assert_array_equal(read_idx(path, 3), array, strict=True)
+
+
+@pytest.mark.parametrize("gz", ["", ".gz"])
+@pytest.mark.parametrize("mark", ["-", "."])
+@pytest.mark.parametrize(("split", "prefix"), [("train", "train"), ("test", "t10k")])
+def test_folder_with_any_accepted_names(tmp_path: Path, split: str, prefix: str, mark: str, gz: str) -> None:
+    images = np.arange(2 * 3 * 5, dtype=np.uint8).reshape(2, 3, 5)
+    labels = np.array([7, 255], np.uint8)
+    pack = gzip.compress if gz else bytes
+    (tmp_path / f"{prefix}-images{mark}idx3-ubyte{gz}").write_bytes(pack(encode(images)))
+    (tmp_path / f"{prefix}-labels{mark}idx1-ubyte{gz}").write_bytes(pack(encode(labels)))
+    for path in (tmp_path, str(tmp_path)):
+        found_images, found_labels = load_dataset(path, split)
+        np.testing.assert_array_equal(found_images, images.reshape(2, 15), strict=True)
+        np.testing.assert_array_equal(found_labels, labels, strict=True)
+
+
+def test_plain_file_wins_over_gzip(tmp_path: Path) -> None:
+    fill(tmp_path, np.full((1, 1, 1), 3, np.uint8), np.full(1, 4, np.uint8))
+    for name in (IMAGES, LABELS, IMAGES.replace("-idx", ".idx"), LABELS.replace("-idx", ".idx")):
+        (tmp_path / f"{name}.gz").write_bytes(b"not read")
+    images, labels = load_dataset(tmp_path)
+    assert images.tolist() == [[3]]
+    assert labels.tolist() == [4]
+
+
+# Faults of one file
+
+PIXELS = bytes(range(6))
+FAULTS = {
+    "empty": (b"", 3, "is empty"),
+    "cut in the magic": (header(1, 2, 3)[:3], 3, "ends after 3 bytes; expected an IDX header of 16 bytes"),
+    "cut in the sizes": (header(1, 2, 3)[:15], 3, "ends after 15 bytes; expected an IDX header of 16 bytes"),
+    "cut in a label header": (header(1)[:7], 1, "ends after 7 bytes; expected an IDX header of 8 bytes"),
+    "labels for images": (header(1) + b"\0", 3, "0x00000801; expected 0x00000803 (images); it looks like a file"),
+    "images for labels": (header(1, 1, 1) + b"\0", 1, "0x00000803; expected 0x00000801 (labels); it looks like a file"),
+    "other format": (b"\x89PNG\r\n\x1a\n" + PIXELS * 3, 3, "0x89504e47; expected 0x00000803"),
+    "other element type": (struct.pack(">4I", 0x0D03, 1, 2, 3) + PIXELS * 4, 3, "magic number 0x00000d03"),
+    "little-endian": (struct.pack("<4I", 0x0803, 1, 2, 3) + PIXELS, 3, "0x03080000; expected 0x00000803"),
+    "no images": (header(0, 28, 28), 3, "holds no data (its header says 0 x 28 x 28)"),
+    "no rows": (header(5, 0, 28), 3, "holds no data (its header says 5 x 0 x 28)"),
+    "no columns": (header(5, 28, 0), 3, "holds no data (its header says 5 x 28 x 0)"),
+    "no labels": (header(0), 1, "holds no data (its header says 0)"),
+    "no pixels": (header(1, 2, 3), 3, "holds 0 bytes of data; expected 6 as"),
+    "one byte short": (header(1, 2, 3) + PIXELS[:5], 3, "holds 5 bytes of data; expected 6 as"),
+    "one byte too many": (header(1, 2, 3) + PIXELS + b"\0", 3, "bytes of data; expected 6 as"),
+    "product of 2**64": (header(2**31, 2**31, 4), 3, "expected 18,446,744,073,709,551,616 as"),
+    "product that wraps to 6": (
+        header(321_314, 884_639, 2_985_257_677) + PIXELS,
+        3,
+        "expected 848,550,227,390,639,374,342 as",
+    ),
+}
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+@pytest.mark.parametrize(("content", "ndim", "words"), FAULTS.values(), ids=FAULTS)
+def test_faulty_file(tmp_path: Path, content: bytes, ndim: int, words: str, suffix: str) -> None:
+    path = tmp_path / f"faulty{suffix}"
+    path.write_bytes(gzip.compress(content) if suffix else content)
+    assert words in refusal(path.name, lambda: read_idx(path, ndim))
+
+
+SOUND_GZIP = gzip.compress(header(1, 2, 3) + PIXELS, mtime=0)
+GZIP_FAULTS = {
+    "no byte at all": (b"", "is empty"),
+    "not gzip": (header(1, 2, 3) + PIXELS, "is cut short or corrupt (Not a gzipped file"),
+    "cut in gzip's header": (SOUND_GZIP[:5], "is cut short or corrupt"),
+    "cut in the data": (SOUND_GZIP[:20], "is cut short or corrupt"),
+    "cut in the trailer": (SOUND_GZIP[:-1], "is cut short or corrupt"),
+    "wrong checksum": (SOUND_GZIP[:-8] + b"\0\0\0\0" + SOUND_GZIP[-4:], "is cut short or corrupt (CRC"),
+    "invalid block": (SOUND_GZIP[:10] + b"\xff" * 20, "is cut short or corrupt (Error -3"),
+    "something after it": (SOUND_GZIP + b"more", "is cut short or corrupt"),
+}
+
+
+@pytest.mark.parametrize(("content", "words"), GZIP_FAULTS.values(), ids=GZIP_FAULTS)
+def test_faulty_gzip(tmp_path: Path, content: bytes, words: str) -> None:
+    path = tmp_path / "faulty.gz"
+    path.write_bytes(content)
+    assert words in refusal(path.name, lambda: read_idx(path, 3))
+
+
+def test_gzip_without_its_suffix_is_recognised(tmp_path: Path) -> None:
+    path = tmp_path / IMAGES
+    path.write_bytes(SOUND_GZIP)
+    assert "add .gz to its name" in refusal(IMAGES, lambda: read_idx(path, 3))
+
+
+@settings(deadline=None, max_examples=300)
+@given(data=st.data())
+def test_damaged_gzip_never_yields_other_data(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    path = tmp_path_factory.getbasetemp() / "damaged.gz"
+    content = bytearray(SOUND_GZIP)
+    place = data.draw(st.integers(0, len(content) - 1))
+    content[place] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(content)
+    with contextlib.suppress(DataError):
+        assert read_idx(path, 3).tobytes() == PIXELS
+
+
+# Headers that lie: refused in little memory
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+@pytest.mark.parametrize("dims", [(2**20, 2**10, 2**10), (2**32 - 1,) * 3, (2**32 - 1,)])
+def test_lying_header_allocates_nothing_of_its_size(tmp_path: Path, dims: tuple[int, ...], suffix: str) -> None:
+    path = tmp_path / f"lying{suffix}"
+    content = header(*dims) + PIXELS
+    path.write_bytes(gzip.compress(content) if suffix else content)
+    assert peak_memory(lambda: refusal(path.name, lambda: read_idx(path, len(dims)))) < 1e6
+
+
+def test_plain_file_is_refused_by_its_size_alone(tmp_path: Path) -> None:
+    path = tmp_path / "sparse"
+    path.write_bytes(header(2**20, 2**10, 2**10))
+    os.truncate(path, 16 + 2**26)
+    assert peak_memory(lambda: refusal("sparse", lambda: read_idx(path, 3))) < 1e6
+
+
+def test_gzip_bomb_is_not_decompressed(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.gz"
+    bomb = gzip.compress(header(1, 2, 3) + bytes(2**25))
+    path.write_bytes(bomb[: len(bomb) // 2])  # who decompresses on to the cut reports the cut instead
+    messages = []
+    assert peak_memory(lambda: messages.append(refusal("bomb.gz", lambda: read_idx(path, 3)))) < 1e6
+    assert "holds more than 6 bytes of data; expected 6 as" in messages[0]
+
+
+# Faults of files and folders
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    assert "No such file" in refusal("absent", lambda: read_idx(tmp_path / "absent", 3))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_pipe_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    writer = os.open(path, os.O_RDWR)  # without it a reader would hang here and not fail
+    try:
+        os.write(writer, header(1, 2, 3) + PIXELS)
+        assert "is not a regular file" in refusal("pipe", lambda: read_idx(path, 3))
+    finally:
+        os.close(writer)
+
+
+@pytest.mark.parametrize("name", [IMAGES, f"{IMAGES}.gz"])
+def test_folder_in_place_of_a_file(tmp_path: Path, name: str) -> None:
+    fill(tmp_path, np.ones((2, 1, 1), np.uint8), np.ones(2, np.uint8))
+    (tmp_path / IMAGES).unlink()
+    (tmp_path / name).mkdir()
+    assert "is not a regular file" in refusal(name, lambda: load_dataset(tmp_path))
+
+
+def test_file_that_may_not_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbid(self: Path, mode: str) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self))
+
+    monkeypatch.setattr(Path, "open", forbid)  # chmod would not stop root
+    message = refusal("secret", lambda: read_idx(tmp_path / "secret", 3))
+    assert f"cannot be read ({os.strerror(errno.EACCES)})" in message
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_file_that_fails_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
+    class Failing(io.FileIO):
+        def read(self, size: int | None = -1) -> bytes:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    path = tmp_path / f"failing{suffix}"
+    path.write_bytes(SOUND_GZIP if suffix else header(1) + b"\0")
+    monkeypatch.setattr(Path, "open", lambda self, mode: Failing(self, mode))
+    message = refusal(path.name, lambda: read_idx(path, 1))
+    assert f"cannot be read ({os.strerror(errno.EIO)})" in message
+
+
+@pytest.mark.parametrize("name", ["absent", "a file", "null\0character"])
+def test_path_that_is_not_a_folder(tmp_path: Path, name: str) -> None:
+    (tmp_path / "a file").touch()
+    message = refusal(repr(name).strip("'"), lambda: load_dataset(tmp_path / name))
+    assert "cannot be listed" in message
+    assert "expected a folder that holds train-images-idx3-ubyte" in message
+
+
+@pytest.mark.parametrize("missing", [IMAGES, LABELS])
+def test_folder_that_lacks_a_file(tmp_path: Path, missing: str) -> None:
+    fill(tmp_path, np.ones((2, 1, 1), np.uint8), np.ones(2, np.uint8))
+    (tmp_path / missing).unlink()
+    message = refusal(str(tmp_path), lambda: load_dataset(tmp_path))
+    dotted = missing.replace("-idx", ".idx")
+    assert f"expected one of {missing}, {dotted}, {missing}.gz, {dotted}.gz;" in message
+
+
+def test_message_stays_one_line_when_the_path_does_not() -> None:
+    assert "cannot be listed" in refusal(r"two\nlines", lambda: load_dataset("two\nlines"))
+
+
+@pytest.mark.parametrize("labels", [1, 3])
+def test_counts_that_disagree(tmp_path: Path, labels: int) -> None:
+    fill(tmp_path, np.ones((2, 1, 1), np.uint8), np.ones(labels, np.uint8))
+    message = refusal(IMAGES, lambda: load_dataset(tmp_path))
+    assert "holds 2 images" in message
+    assert f"{LABELS}' holds {labels} labels" in message
+
+
+# Arguments
+
+
+@pytest.mark.parametrize("split", ["", "Train", "t10k", None, ["train"]])
+def test_unknown_split(split: Any) -> None:
+    with pytest.raises(InputError, match="expected 'train' or 'test'"):
+        load_dataset(split=split)
+
+
+@pytest.mark.parametrize("ndim", [-1, 0, 2, 4])
+def test_unknown_ndim(ndim: int, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="expected 1"):
+        read_idx(tmp_path / "any", ndim)
