@@ -18,14 +18,17 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from .errors import InputError, OutputError
 
 DPI = 150
 CELL = 84  # pixels of the page per side of an image: 3 per pixel of an MNIST digit, so that each is drawn alike
+BAR = 160  # pixels of the page for a colour bar and its numbers
 GAP = 6  # pixels between two images
 MARGIN = 18  # pixels around the page
+CAPTION_SIZE = 10  # points
 PAGE = 780  # a page of images is at least this wide, so that a caption over one image is not a column of words
 
 
@@ -126,13 +129,14 @@ def loss_curve(
     """
     if not epochs:
         raise InputError("no loss curve to draw: there is no epoch")
-    losses, errors = _series(epochs, "train_loss"), _series(epochs, "test_mse")
+    # As floats, None becomes NaN.
+    losses, errors = (np.array([epoch[key] for epoch in epochs], dtype=float) for key in ("train_loss", "test_mse"))
     tested = bool(np.isfinite(errors).any())
 
     figure = Figure(figsize=(10.0 if tested else 5.5, 3.8), dpi=DPI, layout="constrained")
-    figure.suptitle(_wrapped(caption, figure.bbox.width), fontsize=10, parse_math=False)
+    figure.suptitle(_wrapped(caption, figure, figure.bbox.width - 2 * MARGIN), fontsize=CAPTION_SIZE, parse_math=False)
     panels = figure.subplots(1, 2 if tested else 1, squeeze=False)[0]
-    _panel(panels[0], epochs, losses, "training loss\n(sum over pixels, mean over images)")
+    _panel(panels[0], epochs, losses, "training loss\n(sum over pixels, mean over images)", {})
     if tested:
         _panel(panels[1], epochs, errors, "test MSE per pixel", references or {})
         if references:
@@ -141,24 +145,19 @@ def loss_curve(
     _save(figure, path)
 
 
-def _series(epochs: Sequence[Mapping[str, Any]], key: str) -> np.ndarray:
-    values = np.array([epoch[key] for epoch in epochs], dtype=float)  # None becomes NaN, which leaves a gap
-    return np.where(np.isfinite(values), values, np.nan)
-
-
 def _panel(
     axes: Axes,
     epochs: Sequence[Mapping[str, Any]],
     values: np.ndarray,
     label: str,
-    references: Mapping[str, float] | None = None,
+    references: Mapping[str, float],
 ) -> None:
     """Draw one curve, with horizontal lines at the references."""
     numbers = np.array([epoch["epoch"] for epoch in epochs])
     measured = np.isfinite(values)  # join the points across epochs without a measurement
-    axes.plot(numbers[measured], values[measured], color="tab:blue", marker=".", label=label)
+    axes.plot(numbers[measured], values[measured], color="tab:blue", marker=".")
     styles = ["--", ":", "-."]
-    for index, (name, value) in enumerate((references or {}).items()):
+    for index, (name, value) in enumerate(references.items()):
         style = styles[index % len(styles)]
         axes.axhline(value, color=f"C{index + 1}", linestyle=style, linewidth=1.2, label=f"{name}: {value:.4g}")
 
@@ -170,7 +169,7 @@ def _panel(
     if numbers.min() == numbers.max():
         axes.set_xlim(numbers[0] - 1, numbers[0] + 1)
 
-    shown = np.array([*values[measured], *(references or {}).values()])
+    shown = np.array([*values[measured], *references.values()])
     if shown.size and shown.min() > 0 and shown.max() > 10 * shown.min():
         axes.set_yscale("log")
         # Label within the decades too while there are few: matplotlib's own choice can leave one tick in all.
@@ -201,19 +200,20 @@ def _grid(
     side = math.isqrt(inputs)
     shape = (side, side) if side * side == inputs else (1, inputs)
     height = CELL if side * side == inputs else CELL // 3  # a strip one pixel high would not be seen
+    # Pixels that divide a cell are drawn sharp; matplotlib would blur them where the factor is not quite whole to it.
+    smoothing = "nearest" if CELL % shape[1] == 0 else None
     span = columns * (CELL + GAP) - GAP
     depth = len(rows) * (height + GAP) - GAP
 
     labels = [page.text(0, 0, label, fontsize=9, ha="right", va="center", parse_math=False) for label, _ in rows]
     widest = max(label.get_window_extent(renderer).width for label in labels)
     left = MARGIN + (math.ceil(widest) + 2 * GAP if widest else 0)
-    right = left + span + (160 if bar else 0) + MARGIN  # the colour bar and its numbers
+    width = max(left + span + (BAR if bar else 0) + MARGIN, PAGE)
 
-    title = page.text(MARGIN, MARGIN, "", fontsize=10, ha="left", va="top", parse_math=False)
-    title.set_text(_wrapped(caption, max(right, PAGE)))
-    extent = title.get_window_extent(renderer)
-    top = MARGIN + math.ceil(extent.height) + 2 * GAP
-    width, bottom = max(right, PAGE, math.ceil(extent.width) + 2 * MARGIN), top + depth + MARGIN
+    text = _wrapped(caption, figure, width - 2 * MARGIN)
+    title = page.text(MARGIN, MARGIN, text, fontsize=CAPTION_SIZE, va="top", parse_math=False)
+    top = MARGIN + math.ceil(title.get_window_extent(renderer).height) + 2 * GAP
+    bottom = top + depth + MARGIN
 
     figure.set_size_inches(width / DPI, bottom / DPI)
     for r, (label, (_, images)) in enumerate(zip(labels, rows)):
@@ -223,21 +223,28 @@ def _grid(
         for c, image in enumerate(images):
             x = left + c * (CELL + GAP)
             place = (x, x + CELL, y + height, y)
-            page.imshow(image.reshape(shape) / scale, cmap=colours, clim=limits, aspect="auto", extent=place)
+            picture = image.reshape(shape) / scale
+            page.imshow(picture, cmap=colours, clim=limits, interpolation=smoothing, aspect="auto", extent=place)
     page.set_xlim(0, width)  # after imshow, which moves them
     page.set_ylim(bottom, 0)
 
     if bar:
         x = left + span + 4 * GAP
         axes = figure.add_axes((x / width, MARGIN / bottom, 20 / width, depth / bottom))
-        figure.colorbar(page.images[0], cax=axes).set_label(bar, fontsize=9)
+        figure.colorbar(page.images[0], cax=axes, format="%.4g").set_label(bar, fontsize=9)
         axes.tick_params(labelsize=8)
     return figure
 
 
-def _wrapped(caption: str, pixels: float) -> str:
-    """Break a caption into lines that fill a page of this width; a character at 10 points is some 12 pixels wide."""
-    return textwrap.fill(caption, int((pixels - 2 * MARGIN) / 12))
+def _wrapped(caption: str, figure: Figure, pixels: float) -> str:
+    """Break a caption into lines no wider than `pixels`, through a word where the word alone is wider."""
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    font = FontProperties(size=CAPTION_SIZE)
+    lines, characters = [caption], len(caption)
+    while (widest := max(renderer.get_text_width_height_descent(line, font, False)[0] for line in lines)) > pixels:
+        characters = min(characters - 1, int(characters * pixels / widest))
+        lines = textwrap.wrap(caption, characters)
+    return "\n".join(lines)
 
 
 def _save(figure: Figure, path: str | os.PathLike[str]) -> None:

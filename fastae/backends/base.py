@@ -4,7 +4,6 @@ A third party writes a subclass with the kernels of `fastae.backends.contract.KE
 entry-point group ``fastae.backends``. Everything else here works on the first day, and may be overridden later.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -119,7 +118,7 @@ class Session:
         For backends that have a team of workers; the others refuse it.
     """
 
-    threads = 1
+    workers = 1
 
     def __init__(
         self,
@@ -133,93 +132,139 @@ class Session:
         momentum: float = 0.0,
         threads: int | None = None,
     ) -> None:
-        if threads is not None:
-            raise InputError(f"the backend {backend.name!r} does not take a number of threads; numba does")
-        self.backend, self.batch_size, self.lr, self.momentum = backend, batch_size, lr, momentum
+        self.backend, self.loss, self.batch_size, self.threads = backend, loss, batch_size, threads
         self.dtype = parameters.W[0].dtype
-        kernels = SimpleNamespace(**{name: getattr(backend, name) for name in KERNELS}, **backend.operations(loss))
-        self._step, self._evaluation = make_step(kernels), make_evaluation(kernels)
-        self._widths = [parameters.W[0].shape[0], *(w.shape[1] for w in parameters.W)]
-        self._parameters = [tuple(backend.asarray(p) for p in group) for group in parameters]
-        self._total = self._zeros(1, np.float64)
-        size = max([2 * max(batch_size, TEST_BATCH) * max(self._widths), *(w.size for w in parameters.W)])
-        self._own = backend.workspace(size, self.dtype)
-        self._train = self._worker(images, batch_size)
-        self._tail = self._first_rows(self._train, len(images) % batch_size)
+        self.widths = [parameters.W[0].shape[0], *(W.shape[1] for W in parameters.W)]
         self.has_test = test_images is not None
+        self.prepare()
+        self._rate = self.array(np.array([-lr, momentum], self.dtype))
+        self._totals = [self.array(np.zeros(1)) for _ in range(self.workers)]
+        self._shares = [
+            [tuple(self.array(p[..., c[w]]) for p, c in zip(group, self._cuts()[1:])) for group in parameters]
+            for w in range(self.workers)
+        ]
+        self._train = self._team(images, batch_size)
+        self._tail = self._first_rows(self._train, len(images) % batch_size)
         if test_images is not None:
-            self._test = self._worker(test_images, min(len(test_images), TEST_BATCH))
-            self._test_tail = self._first_rows(self._test, len(test_images) % len(self._test.a[0]))
+            self._test = self._team(test_images, min(len(test_images), TEST_BATCH))
+            self._test_tail = self._first_rows(self._test, len(test_images) % len(self._test[0].loss))
+
+    # What a backend may do in its own way.
+
+    def prepare(self) -> None:
+        """Bind the step, and decide on the number of workers."""
+        if self.threads is not None:
+            raise InputError(f"the backend {self.backend.name!r} does not take a number of threads; numba does")
+        kernels = SimpleNamespace(
+            **{name: getattr(self.backend, name) for name in KERNELS}, **self.backend.operations(self.loss)
+        )
+        self._parts = {"step": make_step(kernels), "evaluation": make_evaluation(kernels)}
+
+    def array(self, host: np.ndarray) -> Any:
+        """Copy an array to where the kernels like it best."""
+        return self.backend.asarray(host)
+
+    def owned(self, width: int) -> list[slice]:
+        """Return the units of a layer that each worker owns."""
+        return [slice(0, width)]
+
+    def own(self, m: int) -> list[Any]:
+        """Make ``Worker.own`` of each worker, for batches of m images."""
+        size = max(m * max(self.widths), *(inputs * outputs for inputs, outputs in zip(self.widths, self.widths[1:])))
+        return [self.backend.workspace(size, self.dtype)]
+
+    def go(self, part: str, team: list[Worker], batches: int) -> None:
+        """Let the team do its part ("step" or "evaluation") of the next batches."""
+        for _ in range(batches):
+            self._parts[part](team[0])
+
+    # What a trainer does with a session.
 
     def start(self, order: np.ndarray) -> None:
         """Begin an epoch with the images in this order, int64 (N,)."""
-        self._train.order[:] = self.backend.asarray(order)
-        self._train.cursor[:] = 0
-        self._total[:] = 0
+        self._train[0].order[:] = self.backend.asarray(order)  # one array, which the whole team reads
+        self._rewind(self._train)
 
     def run(self, batches: int) -> None:
         """Train on the next whole batches."""
-        for _ in range(batches):
-            self._step(self._train)
+        self.go("step", self._train, batches)
 
     def finish(self) -> None:
         """Train on the images that are left when the batch size does not divide their number."""
         if self._tail:
-            self._step(self._tail)
+            self.go("step", self._tail, 1)
 
     def total(self) -> float:
         """Return the sum over the epoch's images so far of their loss as they were trained on."""
-        return float(self.backend.to_host(self._total)[0])
+        return sum(float(self.backend.to_host(total)[0]) for total in self._totals)
 
     def read(self) -> Parameters:
         """Copy the parameters to the host."""
-        return Parameters(*([self.backend.to_host(p) for p in group] for group in self._parameters))
+        shares = [[[self.backend.to_host(p) for p in group] for group in share] for share in self._shares]
+        return Parameters(*([np.concatenate(parts, axis=-1) for parts in zip(*group)] for group in zip(*shares)))
 
     def write(self, parameters: Parameters) -> None:
         """Overwrite the parameters."""
-        for group, new in zip(self._parameters, parameters):
-            for p, q in zip(group, new):
-                p[:] = self.backend.asarray(q)
+        for w, share in enumerate(self._shares):
+            for group, new in zip(share, parameters):
+                for p, q, c in zip(group, new, self._cuts()[1:]):
+                    p[:] = self.backend.asarray(q[..., c[w]])
 
     def test_error(self) -> float:
         """Return the squared error of the test images' reconstructions: the mean over images and pixels."""
-        self._test.cursor[:] = 0
-        self._total[:] = 0
-        images, pixels = self._test.images.shape
-        for _ in range(images // len(self._test.a[0])):
-            self._evaluation(self._test)
+        self._rewind(self._test)
+        images, pixels = self._test[0].images.shape
+        self.go("evaluation", self._test, images // len(self._test[0].loss))
         if self._test_tail:
-            self._evaluation(self._test_tail)
+            self.go("evaluation", self._test_tail, 1)
         return self.total() / (images * pixels)
 
-    def _zeros(self, shape: int | Sequence[int], dtype: Any) -> Any:
-        return self.backend.asarray(np.zeros(shape, dtype))
+    def _rewind(self, team: list[Worker]) -> None:
+        for w in team:
+            w.cursor[:] = 0
+            w.total[:] = 0
 
-    def _worker(self, images: np.ndarray, m: int) -> Worker:
-        """Make the one worker of a team of one: its own columns are all of them."""
-        W, b, V, c = self._parameters
-        a = tuple(self._zeros((m, width), self.dtype) for width in self._widths)
-        losses = self._zeros((m, 1), np.float64)
-        return Worker(
-            images=self.backend.asarray(images),
-            order=self.backend.asarray(np.arange(len(images), dtype=np.int64)),
-            cursor=self._zeros(1, np.int64),
-            rate=self.backend.asarray(np.array([-self.lr, self.momentum], self.dtype)),
-            scale=1 / m,
-            **{"W": W, "b": b, "V": V, "c": c},
-            a=a[:-1],
-            y=a[1:],
-            d=tuple(self._zeros((m, width), self.dtype) for width in self._widths[1:]),
-            x=a[0],
-            loss=losses[:, 0],
-            losses=losses,
-            total=self._total,
-            own=self._own,
-        )
+    def _cuts(self) -> list[list[slice]]:
+        return [self.owned(width) for width in self.widths]
 
-    def _first_rows(self, w: Worker, m: int) -> Worker | None:
-        """Make the worker of a smaller batch in the same buffers; None if there is no image in it."""
-        if m == 0:
-            return None
-        a, y, d = (tuple(array[:m] for array in group) for group in (w.a, w.y, w.d))
-        return w._replace(scale=1 / m, a=a, y=y, d=d, x=w.x[:m], loss=w.loss[:m], losses=w.losses[:m])
+    def _zeros(self, *shape: int, dtype: Any = None) -> Any:
+        return self.array(np.zeros(shape, dtype or self.dtype))
+
+    def _team(self, images: np.ndarray, m: int) -> list[Worker]:
+        """Make the workers for batches of m images: shared arrays, and views of each worker's own columns."""
+        data, order = self.backend.asarray(images), self.backend.asarray(np.arange(len(images), dtype=np.int64))
+        hidden = [self._zeros(m, width) for width in self.widths[1:]]
+        cuts, own, team = self._cuts(), self.own(m), []
+        for i, (W, b, V, c) in enumerate(self._shares):
+            batch, losses = self._zeros(m, self.widths[0]), self._zeros(m, 1, dtype=np.float64)
+            team.append(
+                Worker(
+                    images=data,
+                    order=order,
+                    cursor=self._zeros(1, dtype=np.int64),
+                    rate=self._rate,
+                    scale=1 / m,
+                    W=W,
+                    b=b,
+                    V=V,
+                    c=c,
+                    a=(batch, *hidden[:-1]),
+                    y=tuple(y[:, cut[i]] for y, cut in zip(hidden, cuts[1:])),
+                    d=tuple(self._zeros(m, W_l.shape[1]) for W_l in W),
+                    x=batch[:, cuts[0][i]],
+                    loss=losses[:, 0],
+                    losses=losses,
+                    total=self._totals[i],
+                    own=own[i],
+                )
+            )
+        return team
+
+    def _first_rows(self, team: list[Worker], m: int) -> list[Worker]:
+        """Make the team for a smaller batch in the same buffers; nobody if there is no image in it."""
+
+        def rows(w: Worker) -> Worker:
+            a, y, d = (tuple(array[:m] for array in group) for group in (w.a, w.y, w.d))
+            return w._replace(scale=1 / m, a=a, y=y, d=d, x=w.x[:m], loss=w.loss[:m], losses=w.losses[:m])
+
+        return [rows(w) for w in team] if m else []

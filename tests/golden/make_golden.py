@@ -26,8 +26,10 @@ SYNTHETIC = {
 }
 SYNTHETIC_TRAIN, SYNTHETIC_TEST = 67, 13
 
+# At rate 0.25 these 100 steps on MNIST enlarge a rounding error of float32 some hundredfold, so that its losses would
+# say little; at 0.1 they do not.
 REAL = {
-    "mnist-mse": Settings(sizes=MNIST, loss="mse", lr=0.25, batch_size=16, epochs=1, seed=0, order_seed=0),
+    "mnist-mse": Settings(sizes=MNIST, loss="mse", lr=0.1, batch_size=16, epochs=1, seed=0, order_seed=0),
     "mnist-bce": Settings(sizes=MNIST, loss="bce", lr=0.05, batch_size=16, epochs=1, seed=0, order_seed=0),
 }
 REAL_TRAIN, REAL_TEST = 1600, 256

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.nn import functional as F
+from torch.nn.functional import binary_cross_entropy, mse_loss
 
 MNIST_FOLDER = Path(__file__).parents[2] / "fastae" / "datasets" / "mnist"
 
@@ -86,11 +86,11 @@ def reconstruct(x: torch.Tensor, weights: list[torch.Tensor], biases: list[torch
 def summed_loss(z: torch.Tensor, x: torch.Tensor, loss: str) -> torch.Tensor:
     """Return the loss of the reconstructions `z`, summed over pixels and images."""
     if loss == "mse":
-        return F.mse_loss(z, x, reduction="sum")
+        return mse_loss(z, x, reduction="sum")
     # PyTorch divides by max(z(1 - z), 1e-12); beyond that floor it is the floor's gradient, no longer the loss's.
     if (z * (1 - z)).min() < 1e-12:
         raise ArithmeticError("a reconstruction is so saturated that PyTorch's gradient of the BCE is clamped")
-    return F.binary_cross_entropy(z, x, reduction="sum")
+    return binary_cross_entropy(z, x, reduction="sum")
 
 
 def train(
@@ -122,7 +122,7 @@ def train(
         out.train_loss.append(epoch_loss / n)
         if x_test is not None:
             with torch.no_grad():
-                out.test_mse.append(F.mse_loss(reconstruct(x_test, W, b), x_test).item())
+                out.test_mse.append(mse_loss(reconstruct(x_test, W, b), x_test).item())
 
     out.final_weights, out.final_biases = _copies(W), _copies(b)
     return out

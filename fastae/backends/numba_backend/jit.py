@@ -1,0 +1,57 @@
+"""Compilation: one way to call Numba, and a cache that is never stale.
+
+Numba's cache looks at the file of the function that it compiles, not at the functions which that one calls. Here
+everything goes to a folder named by the digest of every source that takes part, so an edit anywhere is a new folder.
+"""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numba
+from numba.core import config
+
+import fastae.step
+from fastae.backends.numba_backend.machine import MACHINE
+
+
+@cache
+def folder() -> str:
+    """Return the folder for compiled code: below NUMBA_CACHE_DIR if set, else the user's cache, else a temporary one."""
+    sources = sorted(Path(__file__).parent.glob("*.py")) + [Path(fastae.step.__file__)]
+    digest = hashlib.sha256(repr(MACHINE).encode() + b"".join(source.read_bytes() for source in sources)).hexdigest()
+    base = config.CACHE_DIR or os.path.join(
+        os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache"), "fastae"
+    )
+    path = os.path.join(base, digest[:16])
+    try:
+        os.makedirs(path, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            return path
+    except OSError:  # a home that cannot be written: compiled anew in each process
+        return tempfile.mkdtemp(prefix="fastae-")
+
+
+def jit(function: Callable[..., Any] | None = None, *, signatures: Any = None, cached: bool = False) -> Any:
+    """Compile a function without the interpreter's lock; division by zero gives infinity or NaN, as in NumPy.
+
+    Parameters
+    ----------
+    function : callable
+    signatures : list of Numba signatures, optional
+        Compile for these types at once, and for no others.
+    cached : bool
+        Keep the machine code. What is called from cached code is in it, and needs no cache of its own.
+    """
+    if function is None:
+        return lambda f: jit(f, signatures=signatures, cached=cached)
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "cache": cached}
+    before, config.CACHE_DIR = config.CACHE_DIR, folder()
+    try:
+        return numba.njit(signatures, **options)(function) if signatures else numba.njit(**options)(function)
+    finally:
+        config.CACHE_DIR = before

@@ -1,0 +1,154 @@
+"""The step's operations for a team of workers, each of which owns a block of every layer's units."""
+
+from typing import Any, NamedTuple
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from fastae.backends.numba_backend import elementwise as ew
+from fastae.backends.numba_backend import kernels
+from fastae.backends.numba_backend.jit import jit
+from fastae.backends.numba_backend.simd import I32, I64, Array, index, void
+
+SPINS = 4096  # looks at the barrier before the core is offered to others: some 20 µs, twenty times a barrier's wait
+
+
+class Own(NamedTuple):
+    """What a worker has besides its share of the model."""
+
+    place: Any  # int64 (2,): its number, and how many they are
+    arrivals: Any  # int64 (8,): shared; [0] counts arrivals at barriers since the run began
+    passed: Any  # int64 (8,): [0] counts the barriers that it has passed
+    partial: Any  # float (2, workers, m, widest): shared; input gradients of each worker's own units, for two layers
+    lit: Any  # int64 (widest,): units of a layer's input that are not 0 in the whole batch
+    seen: Any  # float (widest,): 0 where a unit is 0 in the whole batch
+
+
+@jit
+def first_unit(width, worker, workers, lanes):
+    """Return the first unit of a layer that a worker owns: whole vectors, as evenly as they go."""
+    return min(width, (width + lanes - 1) // lanes * worker // workers * lanes)
+
+
+@intrinsic
+def count_arrival(typing_context, counter):
+    def generate(context, builder, signature, arguments):
+        address = Array(context, builder, signature.args[0], arguments[0]).base
+        builder.atomic_rmw("add", builder.bitcast(address, I64.as_pointer()), index(1), "acq_rel")
+        return context.get_dummy_value()
+
+    return void(counter), generate
+
+
+@intrinsic
+def arrivals_so_far(typing_context, counter):
+    def generate(context, builder, signature, arguments):
+        address = Array(context, builder, signature.args[0], arguments[0]).base
+        return builder.load_atomic(builder.bitcast(address, I64.as_pointer()), "acquire", 8)
+
+    return types.int64(counter), generate
+
+
+@intrinsic
+def pause(typing_context):
+    """Tell the core that this is a spin loop, where it has an instruction for that."""
+
+    def generate(context, builder, signature, arguments):
+        triple, nothing = builder.module.triple, ir.VoidType()
+        if triple.startswith("x86_64"):
+            kind = ir.FunctionType(nothing, [])
+            builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.sse2.pause"), [])
+        elif triple.startswith(("aarch64", "arm64")):
+            kind = ir.FunctionType(nothing, [I32])
+            hint = cgutils.get_or_insert_function(builder.module, kind, "llvm.aarch64.hint")
+            builder.call(hint, [I32(1)])
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
+offer_core = types.ExternalFunction("sched_yield", types.int32())
+
+
+@jit
+def barrier(own):
+    """Wait until all workers have come here; on a crowded machine, let others have the core meanwhile."""
+    workers = own.place[1]
+    if workers == 1:
+        return
+    own.passed[0] += 1
+    everybody = own.passed[0] * workers
+    count_arrival(own.arrivals)
+    spins = 0
+    while arrivals_so_far(own.arrivals) < everybody:
+        spins += 1
+        if spins < SPINS:
+            pause()
+        else:
+            offer_core()
+
+
+@jit
+def lit_units(a, own):
+    """List the columns of ``a`` that are not 0 in every row: dark pixels cost nothing and learn nothing."""
+    n = a.shape[1]
+    ew.COLUMN_BITS(a, own.seen[:n], 1.0, 0.0)
+    count = 0
+    for j in range(n):
+        own.lit[count] = j
+        count += own.seen[j] != 0
+    return own.lit[:count]
+
+
+@jit
+def forward(a, W, b, y, own):
+    """Write σ(a W + b)."""
+    kernels.multiply_units(a, W, y, lit_units(a, own), 1.0, 0.0)
+    kernels.bias_sigmoid(y, b, y)
+
+
+@jit
+def mse(z, x, scale, d, losses, own):
+    """Write the gradient and the sums of the squared error in one pass."""
+    ew.MSE_BOTH(d, z, x, x, losses, scale)
+
+
+@jit
+def bce(z, x, scale, d, losses, own):
+    """Write the gradient and the sums of the cross-entropy in one pass."""
+    ew.BCE_BOTH(d, z, x, x, losses, scale)
+
+
+@jit
+def backward(d, W, y, out, own):
+    """Write own columns of (d Wᵀ) · σ′: each worker adds what its own units say of all units below."""
+    worker, workers = own.place
+    if workers == 1:
+        kernels.multiply_by_transposed(d, W, out, 1.0, 0.0)
+    else:
+        m, n = d.shape[0], W.shape[0]
+        partial = own.partial[own.passed[0] % 2]  # the other half may still be read by a slower worker
+        kernels.multiply_by_transposed(d, W, partial[worker, :m, :n], 1.0, 0.0)
+        barrier(own)
+        first = first_unit(n, worker, workers, kernels.lanes(d))
+        last = first + out.shape[1]
+        ew.ADD_SCALED(out, partial[0, :m, first:last], partial[1, :m, first:last], y, own.seen, 1.0)
+        for other in range(2, workers):
+            kernels.axpy(1.0, partial[other, :m, first:last], out)
+    kernels.sigmoid_gradient(out, y, out)
+
+
+@jit
+def update(a, d, W, b, V, c, rate, own):
+    """Move the own weights and biases against their gradient, which needs no buffer; with momentum, their velocity."""
+    if V.shape[0] == 0:
+        kernels.multiply_transposed_units(a, d, W, lit_units(a, own), rate[0], 1.0)
+        kernels.column_sum(d, b, rate[0], 1.0)
+    else:
+        kernels.matmul(a, d, V, True, False, 1.0, rate[1])
+        kernels.axpy(rate[0], V, W)
+        kernels.column_sum(d, c, 1.0, rate[1])
+        for j in range(b.size):
+            b[j] += rate[0] * c[j]

@@ -1,0 +1,197 @@
+"""A few words of LLVM for Numba intrinsics: vectors of floats, arrays, a counted loop.
+
+Numba compiles Python through LLVM, and an ``@intrinsic`` may emit LLVM instructions itself. That is how the kernels
+here get what Numba's own vectoriser does not give: tiles of vectors that stay in registers.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+
+from fastae.backends.numba_backend.machine import MACHINE
+
+I1, I8, I32, I64 = ir.IntType(1), ir.IntType(8), ir.IntType(32), ir.IntType(64)
+DOUBLE = ir.DoubleType()
+Value = Any  # an LLVM value
+
+
+def index(i: int) -> Value:
+    """Return the constant i as LLVM's 64-bit integer."""
+    return ir.Constant(I64, i)
+
+
+class Array:
+    """A Numba array inside an intrinsic; its rows are taken to be contiguous."""
+
+    def __init__(self, context: Any, builder: Any, kind: Any, value: Value) -> None:
+        array = context.make_array(kind)(context, builder, value)
+        self.builder, self.dtype, self.ndim = builder, kind.dtype, kind.ndim
+        self.base = builder.bitcast(array.data, I8.as_pointer())
+        self.shape = cgutils.unpack_tuple(builder, array.shape, kind.ndim)
+        self.strides = cgutils.unpack_tuple(builder, array.strides, kind.ndim)
+        self.itemsize = index(kind.dtype.bitwidth // 8)
+
+    def at(self, row: Value, column: Value) -> Value:
+        """Return the address of an element; of a vector, whatever the row."""
+        offset = self.builder.mul(column, self.itemsize)
+        if self.ndim == 2:
+            offset = self.builder.add(offset, self.builder.mul(row, self.strides[0]))
+        return self.builder.gep(self.base, [offset])
+
+
+class Vector:
+    """Vectors of one float type, as wide as the machine's, and what can be done with them."""
+
+    def __init__(self, builder: Any, dtype: Any) -> None:
+        self.builder, self.size = builder, dtype.bitwidth // 8
+        self.bits = dtype.bitwidth
+        self.lanes = MACHINE.vector_bytes // self.size
+        self.element = ir.FloatType() if self.size == 4 else DOUBLE
+        self.type = ir.VectorType(self.element, self.lanes)
+        self.ints = ir.VectorType(ir.IntType(self.bits), self.lanes)
+
+    def constant(self, x: float) -> Value:
+        """Return x in every lane."""
+        return ir.Constant(self.type, [x] * self.lanes)
+
+    def integers(self, i: int) -> Value:
+        """Return the integer i in every lane."""
+        return ir.Constant(self.ints, [i] * self.lanes)
+
+    def zero(self) -> Value:
+        """Return 0 in every lane."""
+        return self.constant(0.0)
+
+    def splat(self, x: Value) -> Value:
+        """Copy a scalar to every lane."""
+        one = self.builder.insert_element(ir.Constant(self.type, ir.Undefined), x, ir.Constant(I32, 0))
+        return self.builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(I32, self.lanes), [0] * self.lanes))
+
+    def scalar(self, x: Value) -> Value:
+        """Convert a scalar float to this float type."""
+        if x.type == self.element:
+            return x
+        return self.builder.fptrunc(x, self.element) if self.size == 4 else self.builder.fpext(x, self.element)
+
+    def load_scalar(self, address: Value) -> Value:
+        """Load one float and copy it to every lane."""
+        value = self.builder.load(self.builder.bitcast(address, self.element.as_pointer()))
+        value.align = self.size
+        return self.splat(value)
+
+    def load(self, address: Value, mask: Value | None = None) -> Value:
+        """Load a vector; with a mask only its lanes, and 0 in the others, whose memory is not touched."""
+        pointer = self.builder.bitcast(address, self.type.as_pointer())
+        if mask is not None:
+            arguments = [pointer, ir.Constant(I32, self.size), mask, self.zero()]
+            return self.call("llvm.masked.load", self.type, arguments, f"v{self.lanes}f{self.bits}.p0")
+        value = self.builder.load(pointer)
+        value.align = self.size
+        return value
+
+    def load_bytes(self, address: Value, mask: Value | None = None) -> Value:
+        """Load as many unsigned bytes as there are lanes, as floats."""
+        kind = ir.VectorType(I8, self.lanes)
+        pointer = self.builder.bitcast(address, kind.as_pointer())
+        if mask is not None:
+            zero = ir.Constant(kind, [0] * self.lanes)
+            value = self.call(
+                "llvm.masked.load", kind, [pointer, ir.Constant(I32, 1), mask, zero], f"v{self.lanes}i8.p0"
+            )
+        else:
+            value = self.builder.load(pointer)
+            value.align = 1
+        return self.builder.uitofp(value, self.type)
+
+    def store(self, value: Value, address: Value, mask: Value | None = None) -> None:
+        """Store a vector; with a mask only its lanes."""
+        pointer = self.builder.bitcast(address, value.type.as_pointer())
+        if mask is None:
+            self.builder.store(value, pointer).align = self.size
+        else:
+            arguments = [value, pointer, ir.Constant(I32, self.size), mask]
+            self.call("llvm.masked.store", ir.VoidType(), arguments, f"v{self.lanes}f{self.bits}.p0")
+
+    def first(self, count: Value) -> Value:
+        """Return the mask of the first ``count`` lanes."""
+        lanes = ir.Constant(ir.VectorType(I64, self.lanes), list(range(self.lanes)))
+        undefined = ir.Constant(lanes.type, ir.Undefined)
+        many = self.builder.insert_element(undefined, count, ir.Constant(I32, 0))
+        many = self.builder.shuffle_vector(many, many, ir.Constant(ir.VectorType(I32, self.lanes), [0] * self.lanes))
+        return self.builder.icmp_signed("<", lanes, many)
+
+    def fma(self, a: Value, b: Value, c: Value) -> Value:
+        """Return a · b + c, rounded once where the machine can (``llvm.fma`` would call a library where it cannot)."""
+        return self.call("llvm.fmuladd", self.type, [a, b, c], f"v{self.lanes}f{self.bits}")
+
+    def call(self, name: str, result: Any, arguments: Sequence[Value], suffix: str) -> Value:
+        """Call one of LLVM's own functions, which are overloaded by a suffix."""
+        kind = ir.FunctionType(result, [argument.type for argument in arguments])
+        return self.builder.call(
+            cgutils.get_or_insert_function(self.builder.module, kind, f"{name}.{suffix}"), arguments
+        )
+
+    def shuffle(self, p: Value, q: Value, lanes: Sequence[int]) -> Value:
+        """Pick lanes out of p and q laid end to end."""
+        return self.builder.shuffle_vector(p, q, ir.Constant(ir.VectorType(I32, len(lanes)), list(lanes)))
+
+    def lane_sums(self, vectors: Sequence[Value]) -> Value:
+        """Reduce as many vectors as there are lanes to one, whose lane i is the sum of vector i's lanes.
+
+        A tree: each stage joins two vectors by adding what is left of one to what is right of it, lanes - 1 additions
+        in all where summing each alone would take lanes · log(lanes).
+        """
+        half = self.lanes // 2
+        current = list(vectors)
+        order = [[i] for i in range(self.lanes)]  # which sums a vector holds, from its first lane on
+        while half:
+            # A vector with s sums holds each of them in lanes/s neighbours; joined, 2s sums in half as many each.
+            width = 2 * half
+            low = [start + i for start in range(0, self.lanes, width) for i in range(half)]
+            high = [start + half + i for start in range(0, self.lanes, width) for i in range(half)]
+            joined = []
+            for p, q in zip(current[: len(current) // 2], current[len(current) // 2 :]):
+                lows = self.shuffle(p, q, low + [self.lanes + i for i in low])
+                highs = self.shuffle(p, q, high + [self.lanes + i for i in high])
+                joined.append(self.builder.fadd(lows, highs))
+            order = [a + b for a, b in zip(order[: len(order) // 2], order[len(order) // 2 :])]
+            current, half = joined, half // 2
+        lanes = [order[0].index(i) for i in range(self.lanes)]
+        return current[0] if lanes == list(range(self.lanes)) else self.shuffle(current[0], current[0], lanes)
+
+
+def loop(
+    builder: Any,
+    start: Value,
+    stop: Value,
+    step: int,
+    initial: Sequence[Value],
+    body: Callable[[Value, list[Value]], Sequence[Value]],
+) -> list[Value]:
+    """Emit ``for i in range(start, stop, step): values = body(i, values)`` and return the last values."""
+    before, head = builder.block, builder.append_basic_block("head")
+    inside, after = builder.append_basic_block("body"), builder.append_basic_block("after")
+    builder.branch(head)
+    builder.position_at_end(head)
+    i = builder.phi(I64)
+    i.add_incoming(start, before)
+    values = [builder.phi(value.type) for value in initial]
+    for phi, value in zip(values, initial):
+        phi.add_incoming(value, before)
+    builder.cbranch(builder.icmp_signed("<", i, stop), inside, after)
+    builder.position_at_end(inside)
+    new = body(i, values)
+    i.add_incoming(builder.add(i, index(step)), builder.block)
+    for phi, value in zip(values, new):
+        phi.add_incoming(value, builder.block)
+    builder.branch(head)
+    builder.position_at_end(after)
+    return values
+
+
+def void(*arguments: Any) -> Any:
+    """Return the Numba signature of a function of those arguments that returns nothing."""
+    return types.void(*arguments)

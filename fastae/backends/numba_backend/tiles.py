@@ -1,0 +1,141 @@
+"""The register tiles that all matrix products are made of.
+
+A tile computes a small block of the output wholly in registers: for each k it loads a little of both operands and
+does as many multiply-adds as there are accumulators, so that arithmetic and not memory sets the pace. The two shapes
+are the two ways to lay vectors on a product:
+
+- `outer_tile`: lanes along the output's columns; each element of ``a`` is copied to all lanes and multiplied by a row
+  of ``b``. For a @ b (forward) and a.T @ b (update).
+- `dot_tile`: lanes along the summation; at the end each accumulator's lanes are summed. For a @ b.T (backward).
+
+(Goto and van de Geijn, Anatomy of high-performance matrix multiplication, ACM TOMS 34(3), 2008.)
+"""
+
+from typing import Any
+
+from numba import types
+from numba.extending import intrinsic
+
+from fastae.backends.numba_backend.machine import MACHINE
+from fastae.backends.numba_backend.simd import Array, Vector, index, loop, void
+
+
+def write_tile(v: Vector, values: list[Any], addresses: list[Any], alpha: Any, beta: Any, masks: list[Any]) -> None:
+    """Emit out = alpha · value + beta · out for each vector; with beta = 0 the old out is not read."""
+    builder = v.builder
+    alpha, many_beta = v.splat(v.scalar(alpha)), v.splat(v.scalar(beta))
+    fresh = builder.fcmp_ordered("==", beta, beta.type(0.0))
+    with builder.if_else(fresh) as (then, otherwise):
+        with then:
+            for value, address, mask in zip(values, addresses, masks):
+                v.store(builder.fmul(alpha, value), address, mask)
+        with otherwise:
+            for value, address, mask in zip(values, addresses, masks):
+                old = builder.fmul(many_beta, v.load(address, mask))
+                v.store(v.fma(alpha, value, old), address, mask)
+
+
+def outer_tile(rows: int, vectors: int, trans_a: bool, masked: bool = False) -> Any:
+    """Make a tile of op(a) @ b.
+
+    ``tile(a, b, out, units, alpha, beta, i, j, count)`` computes ``rows`` rows of out from i on, ``vectors`` vectors of
+    columns from j on; masked, only ``count`` columns of the single vector. ``units`` lists the units of the layer
+    below that take part: for a @ b which k are summed over, for a.T @ b which rows are written.
+    """
+
+    @intrinsic
+    def tile(typing_context, a, b, out, units, alpha, beta, i, j, count):
+        def generate(context, builder, signature, arguments):
+            A, B, OUT, UNITS = (Array(context, builder, t, x) for t, x in zip(signature.args[:4], arguments[:4]))
+            alpha, beta, i, j, count = arguments[4:]
+            v = Vector(builder, a.dtype)
+            mask = v.first(count) if masked else None
+            stride = index(v.lanes * v.size)
+
+            def unit(k):
+                return builder.load(builder.bitcast(UNITS.at(index(0), k), i.type.as_pointer()))
+
+            def across(address):  # the vectors of one row, side by side
+                return [builder.gep(address, [builder.mul(index(c), stride)]) for c in range(vectors)]
+
+            here = [builder.add(i, index(r)) for r in range(rows)]
+            if trans_a:
+                here = [unit(r) for r in here]
+                starts = [A.at(index(0), r) for r in here]
+            else:
+                starts = [A.at(r, index(0)) for r in here]
+            first_row_of_b = B.at(index(0), j)
+
+            def body(k, sums):
+                step = k if trans_a else unit(k)
+                offset = builder.mul(step, A.strides[0] if trans_a else A.itemsize)
+                row_of_b = across(builder.gep(first_row_of_b, [builder.mul(step, B.strides[0])]))
+                row = [v.load(address, mask) for address in row_of_b]
+                new = []
+                for r, start in enumerate(starts):
+                    x = v.load_scalar(builder.gep(start, [offset]))
+                    new += [v.fma(x, y, sums[r * vectors + c]) for c, y in enumerate(row)]
+                return new
+
+            depth = A.shape[0] if trans_a else UNITS.shape[0]
+            sums = loop(builder, index(0), depth, 1, [v.zero()] * (rows * vectors), body)
+            addresses = [address for r in here for address in across(OUT.at(r, j))]
+            write_tile(v, sums, addresses, alpha, beta, [mask] * len(sums))
+            return context.get_dummy_value()
+
+        size = types.intp
+        return void(a, b, out, units, types.float64, types.float64, size, size, size), generate
+
+    return tile
+
+
+def dot_tile(rows: int, columns: int) -> Any:
+    """Make a tile of a @ b.T: ``tile(a, b, out, alpha, beta, i, j)`` computes rows × columns of out from (i, j) on."""
+
+    @intrinsic
+    def tile(typing_context, a, b, out, alpha, beta, i, j):
+        def generate(context, builder, signature, arguments):
+            A, B, OUT = (Array(context, builder, t, x) for t, x in zip(signature.args[:3], arguments[:3]))
+            alpha, beta, i, j = arguments[3:]
+            v = Vector(builder, a.dtype)
+            rows_of_a = [A.at(builder.add(i, index(r)), index(0)) for r in range(rows)]
+            rows_of_b = [B.at(builder.add(j, index(c)), index(0)) for c in range(columns)]
+
+            def products(k, sums, mask=None):
+                offset = builder.mul(k, A.itemsize)
+                x = [v.load(builder.gep(row, [offset]), mask) for row in rows_of_a]
+                y = [v.load(builder.gep(row, [offset]), mask) for row in rows_of_b]
+                return [v.fma(x[q // columns], y[q % columns], s) for q, s in enumerate(sums)]
+
+            depth = A.shape[1]
+            whole = builder.sub(depth, builder.srem(depth, index(v.lanes)))
+            sums = loop(builder, index(0), whole, v.lanes, [v.zero()] * (rows * columns), products)
+
+            def rest(k, sums):
+                return products(k, sums, v.first(builder.sub(depth, k)))
+
+            sums = loop(builder, whole, depth, v.lanes, sums, rest)
+            # Sums are reduced a vector of lanes at a time, then cut into the pieces that lie side by side in out.
+            values, addresses, masks = [], [], []
+            for q in range(0, rows * columns, v.lanes):
+                group = sums[q : q + v.lanes]
+                total = v.lane_sums(group + [v.zero()] * (v.lanes - len(group)))
+                for p in range(q, min(q + v.lanes, rows * columns), min(columns, v.lanes)):
+                    length = min(columns, v.lanes, rows * columns - p)
+                    turn = [(p - q + lane) % v.lanes for lane in range(v.lanes)]
+                    values.append(total if p == q else v.shuffle(total, total, turn))
+                    addresses.append(OUT.at(builder.add(i, index(p // columns)), builder.add(j, index(p % columns))))
+                    masks.append(None if length == v.lanes else v.first(index(length)))
+            write_tile(v, values, addresses, alpha, beta, masks)
+            return context.get_dummy_value()
+
+        return void(a, b, out, types.float64, types.float64, types.intp, types.intp), generate
+
+    return tile
+
+
+ROWS = MACHINE.rows
+FORWARD = {(r, c): outer_tile(r, c, False) for r in (ROWS, 1) for c in (3, 2, 1)}
+FORWARD_EDGE = {r: outer_tile(r, 1, False, masked=True) for r in (ROWS, 1)}
+UPDATE = {(r, c): outer_tile(r, c, True) for r in (ROWS, 1) for c in (3, 2, 1)}
+UPDATE_EDGE = {r: outer_tile(r, 1, True, masked=True) for r in (ROWS, 1)}
