@@ -105,6 +105,8 @@ class Trainer:
     ----------
     history : History
         All epochs so far, of every `fit`.
+    workers : int
+        How many threads did the last `fit`.
 
     Raises
     ------
@@ -134,6 +136,7 @@ class Trainer:
         self.batch_size, self.seed, self.threads = _positive("the batch size", batch_size), seed, threads
         self.backend = get(backend)
         self.history = History()
+        self.workers = threads or 1
         mu = self.optimizer.momentum
         self._V = [np.zeros(W.shape if mu else (0, W.shape[1]), model.dtype) for W in model.weights]
         self._c = [np.zeros(b.shape if mu else (0,), model.dtype) for b in model.biases]
@@ -177,6 +180,7 @@ class Trainer:
         first, n = len(self.history.epochs), len(images)
         last = first + _positive("the number of epochs", epochs)
         session = self.session(images, test_images)
+        self.workers = session.workers
         self.model.backend = self.backend.name
         bar = tqdm(
             total=epochs * n,

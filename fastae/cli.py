@@ -1,0 +1,219 @@
+"""The command line: ``fastae train``. Whatever is wrong with the input ends in one line and exit status 2."""
+
+import argparse
+import json
+import os
+import shlex
+import sys
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from fastae import __version__, backends, storage
+from fastae.errors import FastaeError, InputError, OutputError
+
+LEARNING_RATES = {"mse": 0.25, "bce": 0.05}
+LOSS_NAMES = {"mse": "squared error", "bce": "cross-entropy"}
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, but a mistake is answered in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and where to look."""
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    top = Parser(prog="fastae", description="An autoencoder on MNIST, to learn fast kernels from.", allow_abbrev=False)
+    top.add_argument("--version", action="version", version=f"fastae {__version__}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
+    train = commands.add_parser(
+        "train",
+        help="train the autoencoder and draw what it learned",
+        description="Train the autoencoder 784-256-128-256-784 and draw its reconstructions of ten test digits.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        allow_abbrev=False,
+    )
+    option = train.add_argument
+    option(
+        "--backend", default="auto", help="auto (cupy where a GPU works, else numba), " + ", ".join(backends.names())
+    )
+    option("--loss", default="mse", help="mse (squared error) or bce (cross-entropy)")
+    option("--epochs", type=int, default=20, help="times that every image is seen")
+    option("--batch-size", type=int, default=16, help="images in one update")
+    option(
+        "--lr",
+        type=float,
+        help=f"learning rate; by default {LEARNING_RATES['mse']} for mse and {LEARNING_RATES['bce']} for bce",
+        default=argparse.SUPPRESS,
+    )
+    option("--momentum", type=float, default=0.0, help="of SGD, at least 0 and below 1")
+    option(
+        "--init",
+        default="glorot-sigmoid",
+        metavar="NAME|F",
+        help="glorot-sigmoid, or the standard deviation of every weight and bias",
+    )
+    option("--dtype", default="float32", help="float32 or float64")
+    option("--seed", type=int, default=0, help="of the initial parameters and of the order of the images")
+    option(
+        "--threads",
+        type=int,
+        help="workers of the numba backend; by default the cores, at most 8",
+        default=argparse.SUPPRESS,
+    )
+    option(
+        "--data",
+        metavar="DIR",
+        help="folder of IDX files, plain or .gz; by default MNIST, which is included",
+        default=argparse.SUPPRESS,
+    )
+    option(
+        "--limit",
+        type=int,
+        metavar="N",
+        help="use only the first N training and at most N test images",
+        default=argparse.SUPPRESS,
+    )
+    option(
+        "--out",
+        metavar="DIR",
+        help="folder for the results; by default runs/<loss>-<backend>",
+        default=argparse.SUPPRESS,
+    )
+    option("--resume", action="store_true", help="go on from the last checkpoint in the results' folder")
+    option("--no-progress", action="store_true", help="show no progress bar")
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments; by default those of the process.
+
+    Returns
+    -------
+    int
+        Exit status: 0, 2 for bad input, 130 when interrupted.
+    """
+    argv = sys.argv[1:] if argv is None else list(argv)
+    options = parser().parse_args(argv)
+    try:
+        train(options)
+    except FastaeError as error:
+        print(f"fastae: {error}", file=sys.stderr)
+        return 2
+    except MemoryError:
+        print("fastae: not enough memory; try a smaller --batch-size or --limit", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        again = shlex.join(["fastae", *argv, *([] if options.resume else ["--resume"])])
+        print(f"\nfastae: interrupted; what the last whole epoch gave is kept. To go on: {again}", file=sys.stderr)
+        return 130
+    return 0
+
+
+def train(options: argparse.Namespace) -> None:
+    """Train as the options say; write pictures, history, checkpoint and model."""
+    from fastae.datasets import load_dataset
+    from fastae.model import Autoencoder
+    from fastae.trainer import LOSSES, SGD, Trainer
+
+    data, limit = getattr(options, "data", None), getattr(options, "limit", None)
+    if options.loss not in LOSSES:
+        raise InputError(f"unknown loss {options.loss!r}; the losses are: mse, bce")
+    if limit is not None and limit < 1:
+        raise InputError(f"--limit must be a positive whole number; got {limit}")
+    if options.epochs < 1:
+        raise InputError(f"--epochs must be a positive whole number; got {options.epochs}")
+    optimizer = SGD(getattr(options, "lr", LEARNING_RATES[options.loss]), options.momentum)
+    backend = backends.get(options.backend)
+    images, _ = load_dataset(data, "train")
+    test_images, test_labels = load_dataset(data, "test")
+    images, test_images, test_labels = images[:limit], test_images[:limit], test_labels[:limit]
+    if images.shape[1] != test_images.shape[1]:
+        raise InputError(f"training images have {images.shape[1]} pixels, but test images {test_images.shape[1]}")
+    init = options.init if options.init == "glorot-sigmoid" else _number(options.init)
+    model = Autoencoder((images.shape[1], 256, 128), options.seed, options.dtype, init)
+    threads = getattr(options, "threads", None)
+    trainer = Trainer(model, options.loss, optimizer, backend.name, options.batch_size, options.seed, threads)
+    note = {"images": f"{len(images)} with checksum {zlib.crc32(np.ascontiguousarray(images)):08x}"}
+
+    out = Path(getattr(options, "out", None) or f"runs/{options.loss}-{backend.name}")
+    _make_folder(out)
+    checkpoint = out / "checkpoint.npz"
+    if options.resume and checkpoint.exists():
+        trainer.resume(checkpoint, note)
+    done = len(trainer.history.epochs)
+    if done < options.epochs:
+        trainer.fit(
+            images,
+            options.epochs - done,
+            test_images,
+            progress=not options.no_progress,
+            on_epoch=lambda trainer: trainer.save(checkpoint, note),
+        )
+    else:
+        print(f"{checkpoint} has {done} epochs already; only the pictures are drawn again")
+    config = {**trainer.settings(note), "epochs": len(trainer.history.epochs), "data": data, "limit": limit,
+              "threads": trainer.workers, "version": __version__}  # fmt: skip
+    with storage.replacing(out / "history.json") as file:
+        file.write(json.dumps({"config": config, "epochs": trainer.history.as_dicts()}, indent=1).encode())
+    model.save(out / "model.npz")
+    _show(trainer, images, test_images, test_labels, out)
+
+
+def _show(trainer: Any, images: np.ndarray, test_images: np.ndarray, labels: np.ndarray, out: Path) -> None:
+    """Draw what was learned, on paper and in the terminal, and say what came of it."""
+    from fastae import figures, terminal
+
+    model, epochs = trainer.model, trainer.history.epochs
+    mean_image = images.mean(axis=0) / 255
+    blob = float(np.mean((test_images / 255 - mean_image) ** 2))  # what knowing only the mean image would give
+    digits = test_images[terminal.one_of_each(labels)]
+    drawn = model.reconstruct(digits)
+    caption = (
+        f"{LOSS_NAMES[trainer.loss]}, {len(epochs)} epochs of {len(images):,} images, batch size {trainer.batch_size}, "
+        f"{trainer.backend.name}: test error {epochs[-1].test_mse:.4f} a pixel"
+    )
+    figures.reconstructions(out / "reconstructions.png", digits, [("reconstruction", drawn)], caption)
+    history = trainer.history.as_dicts()
+    figures.loss_curve(out / "loss.png", history, caption, references={"mean image": blob})
+    if sys.stdout.isatty():
+        plain = not (sys.stdout.encoding or "").lower().startswith("utf")
+        print(terminal.draw_pairs(digits, drawn, ascii=plain))
+    seconds = sum(epoch.seconds for epoch in epochs)
+    team = f" with {trainer.workers} workers" if trainer.workers > 1 else ""
+    print(f"{caption}\ntrained in {seconds:.1f} s{team}; the mean image alone would give {blob:.4f}")
+    if epochs[-1].test_mse > 0.9 * blob:
+        print(
+            "The network has learned hardly more than the mean image, the same blob for every digit. Try more epochs, "
+            "a smaller batch, another --lr, or --init glorot-sigmoid if you changed it."
+        )
+    print(f"see {out}/reconstructions.png, loss.png, history.json and model.npz")
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text  # the model says what it should have been
+
+
+def _make_folder(out: Path) -> None:
+    """Make the results' folder, and see now rather than after an hour that it can be written."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        probe = out / f".writable-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise OutputError(f"cannot write in {out}: {error.strerror or error}; choose another with --out") from error
