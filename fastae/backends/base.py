@@ -4,6 +4,7 @@ A third party writes a subclass with the kernels of `fastae.backends.contract.KE
 entry-point group ``fastae.backends``. Everything else here works on the first day, and may be overridden later.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -49,7 +50,7 @@ class Parameters:
     V: list[np.ndarray]
     c: list[np.ndarray]
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[list[np.ndarray]]:
         return iter((self.W, self.b, self.V, self.c))
 
 
@@ -227,8 +228,8 @@ class Session:
     def _cuts(self) -> list[list[slice]]:
         return [self.owned(width) for width in self.widths]
 
-    def _zeros(self, *shape: int, dtype: Any = None) -> Any:
-        return self.array(np.zeros(shape, dtype or self.dtype))
+    def _zeros(self, *shape: int) -> Any:
+        return self.array(np.zeros(shape, self.dtype))
 
     def _team(self, images: np.ndarray, m: int) -> list[Worker]:
         """Make the workers for batches of m images: shared arrays, and views of each worker's own columns."""
@@ -236,12 +237,12 @@ class Session:
         hidden = [self._zeros(m, width) for width in self.widths[1:]]
         cuts, own, team = self._cuts(), self.own(m), []
         for i, (W, b, V, c) in enumerate(self._shares):
-            batch, losses = self._zeros(m, self.widths[0]), self._zeros(m, 1, dtype=np.float64)
+            batch, losses = self._zeros(m, self.widths[0]), self.backend.asarray(np.zeros((m, 1)))
             team.append(
                 Worker(
                     images=data,
                     order=order,
-                    cursor=self._zeros(1, dtype=np.int64),
+                    cursor=self.array(np.zeros(1, np.int64)),
                     rate=self._rate,
                     scale=1 / m,
                     W=W,

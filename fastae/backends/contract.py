@@ -133,7 +133,7 @@ FIXED_DTYPES = {"images": np.uint8, "order": np.int64, "cursor": np.int64}
 SUMS = {("mse_loss", "out"), ("bce_loss", "out")}  # float64 whatever the dtype of the rest
 
 
-def check_arguments(name: str, arguments: dict[str, Any]) -> None:
+def check_arguments(name: str, arguments: dict[str, Any], on_device: bool = False) -> None:
     """Refuse arguments that the contract does not allow.
 
     Parameters
@@ -142,6 +142,8 @@ def check_arguments(name: str, arguments: dict[str, Any]) -> None:
         A kernel of the table.
     arguments : dict
         Every argument of the call by name; the arrays have ``shape``, ``strides``, ``dtype`` and ``itemsize``.
+    on_device : bool
+        The arrays cannot be read from here: what ``order`` and ``cursor`` hold is not checked.
 
     Raises
     ------
@@ -176,7 +178,7 @@ def check_arguments(name: str, arguments: dict[str, Any]) -> None:
             f"{name}: the float arrays must share one dtype, float32 or float64; here "
             + ", ".join(f"{argument} is {dtype}" for argument, dtype in floats.items())
         )
-    if name == "gather":
+    if name == "gather" and not on_device:
         check_rows(arguments["images"], arguments["order"], arguments["cursor"], arguments["offset"], arguments["out"])
 
 

@@ -133,11 +133,13 @@ def slope(v: Vector, y: Any) -> Any:
 
 
 def squared_error(v, z, x):
+    """Return (z − x)²."""
     e = v.builder.fsub(z, x)
     return v.builder.fmul(e, e)
 
 
 def cross_entropy(v, z, x):
+    """Return −[x log z + (1 − x) log(1 − z)], the logarithms floored at −100."""
     b, floor, one = v.builder, v.constant(-100.0), v.constant(1.0)
     logs = [logarithm(v, z), logarithm(v, b.fsub(one, z))]
     log_z, log_1z = (b.select(b.fcmp_ordered("<", log, floor), floor, log) for log in logs)
@@ -145,45 +147,55 @@ def cross_entropy(v, z, x):
 
 
 def add_bias_sigmoid(v, z, bias, unused, scalar):
+    """σ(z + bias)."""
     b, one = v.builder, v.constant(1.0)
     e = exponential(v, b.fneg(b.fadd(z, bias)))
     return b.fdiv(one, b.fadd(one, e)), None
 
 
 def scale_slope(v, delta, y, unused, scalar):
+    """Delta · σ′."""
     return v.builder.fmul(delta, slope(v, y)), None
 
 
 def mse_delta(v, z, x, unused, scale):
+    """The squared error's gradient."""
     error = v.builder.fmul(v.builder.fmul(scale, v.constant(2.0)), v.builder.fsub(z, x))
     return v.builder.fmul(error, slope(v, z)), None
 
 
 def bce_delta(v, z, x, unused, scale):
+    """The cross-entropy's gradient."""
     return v.builder.fmul(scale, v.builder.fsub(z, x)), None
 
 
 def only_mse_loss(v, z, x, unused, scalar):
+    """The squared error, and nothing written."""
     return None, squared_error(v, z, x)
 
 
 def only_bce_loss(v, z, x, unused, scalar):
+    """The cross-entropy, and nothing written."""
     return None, cross_entropy(v, z, x)
 
 
 def mse_delta_and_loss(v, z, x, unused, scale):
+    """Gradient and squared error in one pass."""
     return mse_delta(v, z, x, unused, scale)[0], squared_error(v, z, x)
 
 
 def bce_delta_and_loss(v, z, x, unused, scale):
+    """Gradient and cross-entropy in one pass."""
     return bce_delta(v, z, x, unused, scale)[0], cross_entropy(v, z, x)
 
 
 def add_scaled(v, y, x, unused, alpha):
+    """Y + alpha · x."""
     return v.fma(alpha, x, y), None
 
 
 def divide_by_255(v, pixels, unused, unused_too, scalar):
+    """A byte as a float in [0, 1]."""
     return v.builder.fdiv(pixels, v.constant(255.0)), None
 
 

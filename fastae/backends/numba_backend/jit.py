@@ -13,15 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import numba
-from numba.core import config
+from numba.core import config as numba_config
 
 import fastae.step
 from fastae.backends.numba_backend.machine import MACHINE
 
+config: Any = numba_config  # its settings are made at run time
+
 
 @cache
 def folder() -> str:
-    """Return the folder for compiled code: below NUMBA_CACHE_DIR if set, else the user's cache, else a temporary one."""
+    """Return the folder for compiled code: below NUMBA_CACHE_DIR if that is set, else in the user's cache."""
     sources = sorted(Path(__file__).parent.glob("*.py")) + [Path(fastae.step.__file__)]
     digest = hashlib.sha256(repr(MACHINE).encode() + b"".join(source.read_bytes() for source in sources)).hexdigest()
     base = config.CACHE_DIR or os.path.join(

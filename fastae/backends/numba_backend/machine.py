@@ -2,9 +2,12 @@
 
 import platform
 from dataclasses import dataclass
+from typing import Any
 
 import llvmlite.binding as llvm
-from numba.core import config
+from numba.core import config as numba_config
+
+config: Any = numba_config  # its settings are made at run time
 
 
 @dataclass(frozen=True)

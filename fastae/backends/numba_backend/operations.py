@@ -34,6 +34,8 @@ def first_unit(width, worker, workers, lanes):
 
 @intrinsic
 def count_arrival(typing_context, counter):
+    """Add one, as one step that every core sees."""
+
     def generate(context, builder, signature, arguments):
         address = Array(context, builder, signature.args[0], arguments[0]).base
         builder.atomic_rmw("add", builder.bitcast(address, I64.as_pointer()), index(1), "acq_rel")
@@ -44,6 +46,8 @@ def count_arrival(typing_context, counter):
 
 @intrinsic
 def arrivals_so_far(typing_context, counter):
+    """Read what the other cores have counted; what they wrote before counting is then seen too."""
+
     def generate(context, builder, signature, arguments):
         address = Array(context, builder, signature.args[0], arguments[0]).base
         return builder.load_atomic(builder.bitcast(address, I64.as_pointer()), "acquire", 8)

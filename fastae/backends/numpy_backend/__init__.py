@@ -11,13 +11,25 @@ import numpy as np
 
 from fastae.backends.base import Backend
 
+Array = np.ndarray
+Number = Any  # a float, or a 0-d array
+
 
 class NumpyBackend(Backend):
     """NumPy, with whatever BLAS it was built with."""
 
     name = "numpy"
 
-    def matmul(self, a, b, out, trans_a=False, trans_b=False, alpha=1.0, beta=0.0):
+    def matmul(
+        self,
+        a: Array,
+        b: Array,
+        out: Array,
+        trans_a: bool = False,
+        trans_b: bool = False,
+        alpha: Number = 1.0,
+        beta: Number = 0.0,
+    ) -> None:
         """Write alpha · op(a) op(b) + beta · out."""
         a, b = a.T if trans_a else a, b.T if trans_b else b
         if beta == 0:
@@ -28,7 +40,7 @@ class NumpyBackend(Backend):
             out *= out.dtype.type(beta)
             out += out.dtype.type(alpha) * (a @ b)
 
-    def bias_sigmoid(self, z, bias, out):
+    def bias_sigmoid(self, z: Array, bias: Array, out: Array) -> None:
         """Write σ(z + bias)."""
         np.add(z, bias, out=out)
         np.negative(out, out=out)
@@ -37,46 +49,46 @@ class NumpyBackend(Backend):
         out += 1
         np.divide(1, out, out=out)
 
-    def sigmoid_gradient(self, delta, y, out):
+    def sigmoid_gradient(self, delta: Array, y: Array, out: Array) -> None:
         """Write delta · y · (1 − y)."""
         np.multiply(delta, y * (1 - y), out=out)
 
-    def mse_gradient(self, z, x, scale, out):
+    def mse_gradient(self, z: Array, x: Array, scale: Number, out: Array) -> None:
         """Write 2 · scale · (z − x) · z · (1 − z)."""
         np.multiply(z - x, z * (1 - z), out=out)
         out *= out.dtype.type(2 * scale)
 
-    def bce_gradient(self, z, x, scale, out):
+    def bce_gradient(self, z: Array, x: Array, scale: Number, out: Array) -> None:
         """Write scale · (z − x)."""
         np.subtract(z, x, out=out)
         out *= out.dtype.type(scale)
 
-    def mse_loss(self, z, x, out):
+    def mse_loss(self, z: Array, x: Array, out: Array) -> None:
         """Write Σ (z − x)² for each image."""
         np.sum(np.square(z - x), axis=1, dtype=np.float64, out=out)
 
-    def bce_loss(self, z, x, out):
+    def bce_loss(self, z: Array, x: Array, out: Array) -> None:
         """Write −Σ [x log z + (1 − x) log(1 − z)] for each image, the logarithms floored at −100."""
         with np.errstate(divide="ignore"):  # log 0 = −∞ is floored
             log_z, log_1z = np.maximum(np.log(z), -100), np.maximum(np.log1p(-z), -100)
         np.negative(np.sum(x * log_z + (1 - x) * log_1z, axis=1, dtype=np.float64), out=out)
 
-    def column_sum(self, delta, out, alpha=1.0, beta=0.0):
+    def column_sum(self, delta: Array, out: Array, alpha: Number = 1.0, beta: Number = 0.0) -> None:
         """Write alpha · Σ_rows delta + beta · out."""
         total = out.dtype.type(alpha) * np.sum(delta, axis=0)
         out[:] = total if beta == 0 else total + out.dtype.type(beta) * out
 
-    def axpy(self, alpha, x, y):
+    def axpy(self, alpha: Number, x: Array, y: Array) -> None:
         """Add alpha · x to y."""
         y += y.dtype.type(alpha) * x
 
-    def gather(self, images, order, cursor, offset, out):
+    def gather(self, images: Array, order: Array, cursor: Array, offset: int, out: Array) -> None:
         """Write rows order[cursor[0] + offset + i] of the images, divided by 255."""
         first = cursor[0] + offset
         for row, i in zip(out, order[first : first + len(out)]):  # images[order] would make a copy of the batch
             np.divide(images[i], 255, out=row, dtype=row.dtype)
 
-    def advance(self, cursor, n):
+    def advance(self, cursor: Array, n: int) -> None:
         """Add n to cursor[0]."""
         cursor[0] += n
 
@@ -95,7 +107,7 @@ class NumpyBackend(Backend):
             "update": self._update,
         }
 
-    def _mse(self, z, x, scale, d, losses, own):
+    def _mse(self, z: Array, x: Array, scale: Number, d: Array, losses: Array, own: Array) -> None:
         e = room(own, z.shape)
         np.subtract(z, x, out=e)
         np.einsum("ij,ij->i", e, e, out=losses, dtype=np.float64)
@@ -104,7 +116,7 @@ class NumpyBackend(Backend):
         d *= e
         d *= d.dtype.type(2 * scale)
 
-    def _bce(self, z, x, scale, d, losses, own):
+    def _bce(self, z: Array, x: Array, scale: Number, d: Array, losses: Array, own: Array) -> None:
         log = room(own, z.shape)
         with np.errstate(divide="ignore"):
             np.negative(z, out=log)
@@ -118,14 +130,14 @@ class NumpyBackend(Backend):
         np.negative(losses, out=losses)
         self.bce_gradient(z, x, scale, d)
 
-    def _backward(self, d, W, y, out, own):
+    def _backward(self, d: Array, W: Array, y: Array, out: Array, own: Array) -> None:
         e = room(own, out.shape)
         product(d, W.T, e)
         np.subtract(1, y, out=out)
         out *= y
         out *= e
 
-    def _update(self, a, d, W, b, V, c, rate, own):
+    def _update(self, a: Array, d: Array, W: Array, b: Array, V: Array, c: Array, rate: Array, own: Array) -> None:
         for p, v in ((W, V), (b, c)):
             gradient = room(own, p.shape)
             if p is W:

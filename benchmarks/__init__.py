@@ -1,0 +1,1 @@
+"""How fast fastae is: beside its peers (`benchmarks.compare`), and kernel by kernel (``pytest --benchmark-only``)."""

@@ -1,0 +1,78 @@
+"""The contenders by name, each of which trains the same autoencoder on the same batches with another library.
+
+A contender is a class with ``__init__(images, batch_size, loss, threads=None)``, which copies what it needs from the
+uint8 ``images``; ``epoch(order) -> float``, which trains on the ``len(order) // batch_size`` whole batches of the
+images in that order and returns the sum of their images' losses as they were trained on; and ``threads``, how many it
+computes with. Its weights persist from one ``epoch`` to the next. All do one job: gather a batch of bytes, divide it
+by 255, forward, loss, backward, update, in float32 and from the same weights; see `benchmarks.contenders.job`.
+"""
+
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from benchmarks.contenders.job import epoch_order
+from fastae.errors import FastaeError, InputError
+
+TOLERANCE = 1e-4  # relative: what float32 sums in another order leave between two honest trainings' losses
+
+
+class Entry(NamedTuple):
+    """Where a contender is, the library that it cannot do without, what it is, and whether it is a peer or ours."""
+
+    place: str
+    library: str
+    what: str
+    peer: bool = True
+
+
+CONTENDERS: dict[str, Entry] = {
+    "fastae-numba": Entry("fastae_contenders:FastaeNumba", "numba", "fastae, the whole epoch compiled by Numba", False),
+    "fastae-numpy": Entry("fastae_contenders:FastaeNumpy", "numpy", "fastae, the step interpreted by NumPy", False),
+    "textbook-numpy": Entry("textbook_numpy:TextbookNumpy", "numpy", "NumPy as a textbook writes it"),
+    "torch-eager": Entry("torch_peers:TorchEager", "torch", "PyTorch: nn.Sequential, autograd, optim.SGD"),
+    "torch-compile": Entry("torch_peers:TorchCompile", "torch", "PyTorch: the whole step through torch.compile"),
+    "torch-manual": Entry("torch_peers:TorchManual", "torch", "PyTorch: gradients by hand, in place, no autograd"),
+    "jax-jit": Entry("jax_peers:JaxJit", "jax", "JAX: a jitted step, called for each batch from Python"),
+    "jax-scan": Entry("jax_peers:JaxScan", "jax", "JAX: the whole epoch in lax.scan, jitted"),
+}
+
+
+class Disagreement(FastaeError):
+    """Contenders that do not train alike: their times could not be compared."""
+
+
+def require(names: list[str]) -> None:
+    """Raise `InputError` if a name is unknown or the library behind it is not installed."""
+    for name in names:
+        if name not in CONTENDERS:
+            raise InputError(f"unknown contender {name!r}; the contenders are: {', '.join(CONTENDERS)}")
+        library = CONTENDERS[name].library
+        if find_spec(library) is None:
+            raise InputError(
+                f"{name} needs {library}, which is not installed: pip install 'fastae[bench]', "
+                "or choose others with --contenders"
+            )
+
+
+def make(name: str, images: np.ndarray, batch_size: int, loss: str, threads: int | None = None) -> Any:
+    """Import and build a contender; raises `InputError` as `require` does."""
+    require([name])
+    module, cls = CONTENDERS[name].place.split(":")
+    return getattr(import_module(f"benchmarks.contenders.{module}"), cls)(images, batch_size, loss, threads)
+
+
+def first_epoch_loss(name: str, images: np.ndarray, batch_size: int, loss: str, threads: int | None = None) -> float:
+    """Train a new contender for one epoch and return the mean loss of the images as they were trained on."""
+    contender = make(name, images, batch_size, loss, threads)
+    return contender.epoch(epoch_order(0, len(images))) / (len(images) // batch_size * batch_size)
+
+
+def require_agreement(losses: dict[str, float]) -> None:
+    """Raise `Disagreement` unless the contenders' losses, by name, are finite and within `TOLERANCE` of their median."""
+    middle = float(np.median(list(losses.values())))
+    if not all(abs(loss - middle) <= TOLERANCE * abs(middle) for loss in losses.values()):  # NaN fails too
+        told = ", ".join(f"{name} {loss:.6f}" for name, loss in losses.items())
+        raise Disagreement(f"the contenders do not train alike: the mean loss of the same images is {told}")

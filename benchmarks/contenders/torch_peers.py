@@ -1,0 +1,140 @@
+"""PyTorch on the CPU three ways: as its users write it, compiled, and with the gradients by hand."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from benchmarks.contenders.job import RATES, initial_parameters
+
+
+class _Torch:
+    """The data, and the loop over the batches.
+
+    The images stay bytes: gathered once an epoch and divided batch by batch, they cost less at every batch size above
+    1 than a float tensor of all images (188 MB, out of any cache), whichever way that is indexed.
+    """
+
+    def __init__(self, images: np.ndarray, batch_size: int, loss: str, threads: int | None = None) -> None:
+        if threads is not None:
+            torch.set_num_threads(threads)
+        self.threads = torch.get_num_threads()
+        self.images = torch.from_numpy(images)
+        self.batch_size, self.loss, self.lr = batch_size, loss, RATES[loss]
+
+    def epoch(self, order: np.ndarray) -> float:
+        """Train on the whole batches of an epoch and return the sum of their losses."""
+        whole = len(order) // self.batch_size * self.batch_size
+        total = torch.zeros(())
+        for batch in self.images.index_select(0, torch.from_numpy(order[:whole])).split(self.batch_size):
+            total += self.step(batch)
+        return total.item()
+
+    def step(self, batch: Tensor) -> Tensor:
+        """Train on one batch of bytes, (m, 784), and return the sum of its losses."""
+        raise NotImplementedError
+
+
+class TorchEager(_Torch):
+    """nn.Sequential, autograd and torch.optim.SGD."""
+
+    def __init__(self, images: np.ndarray, batch_size: int, loss: str, threads: int | None = None) -> None:
+        super().__init__(images, batch_size, loss, threads)
+        self.model = sequential(loss)
+        self.loss_sum = loss_sum(loss)
+        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=self.lr, fused=True)
+
+    def step(self, batch: Tensor) -> Tensor:
+        """Train on one batch of bytes, (m, 784), and return the sum of its losses."""
+        x = batch / 255
+        loss = self.loss_sum(self.model(x), x)
+        self.optimizer.zero_grad(set_to_none=True)
+        (loss / len(x)).backward()
+        self.optimizer.step()
+        return loss.detach()
+
+
+class TorchCompile(_Torch):
+    """One compiled graph for the whole step, update included: much faster than compiling the model alone."""
+
+    def __init__(self, images: np.ndarray, batch_size: int, loss: str, threads: int | None = None) -> None:
+        super().__init__(images, batch_size, loss, threads)
+        model, lr, loss_of = sequential(loss), self.lr, loss_sum(loss)
+        self.parameters = {name: p.detach() for name, p in model.named_parameters()}
+
+        def mean_loss(parameters: dict[str, Tensor], x: Tensor) -> Tensor:
+            return loss_of(torch.func.functional_call(model, parameters, (x,)), x) / len(x)
+
+        def step(parameters: dict[str, Tensor], batch: Tensor) -> Tensor:
+            gradients, loss = torch.func.grad_and_value(mean_loss)(parameters, batch / 255)
+            for name, p in parameters.items():
+                p.sub_(gradients[name], alpha=lr)
+            return loss * len(batch)
+
+        self.compiled: Callable[..., Any] = torch.compile(step, dynamic=False)
+
+    def step(self, batch: Tensor) -> Tensor:
+        """Train on one batch of bytes, (m, 784), and return the sum of its losses."""
+        return self.compiled(self.parameters, batch)
+
+
+def sequential(loss: str) -> nn.Sequential:
+    """Build the model; for the cross-entropy without its last sigmoid, which that loss takes in, as PyTorch advises."""
+    layers: list[nn.Module] = []
+    for W, b in zip(*initial_parameters()):
+        linear = nn.Linear(*W.shape)
+        with torch.no_grad():
+            linear.weight.copy_(torch.from_numpy(W).T)
+            linear.bias.copy_(torch.from_numpy(b))
+        layers += [linear, nn.Sigmoid()]
+    return nn.Sequential(*(layers if loss == "mse" else layers[:-1]))
+
+
+def loss_sum(loss: str) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return the loss of a batch as a function of the model's output and the images, summed over both."""
+    function = F.mse_loss if loss == "mse" else F.binary_cross_entropy_with_logits
+    return lambda output, x: function(output, x, reduction="sum")
+
+
+class TorchManual(_Torch):
+    """Backpropagation by hand: products added to the weights in place, every activation in a buffer made once."""
+
+    def __init__(self, images: np.ndarray, batch_size: int, loss: str, threads: int | None = None) -> None:
+        super().__init__(images, batch_size, loss, threads)
+        weights, biases = initial_parameters()
+        self.W, self.b = [torch.from_numpy(W) for W in weights], [torch.from_numpy(b) for b in biases]
+        self.y, self.d, self.e = ([torch.empty(batch_size, W.shape[1]) for W in weights] for _ in range(3))
+
+    @torch.no_grad()
+    def epoch(self, order: np.ndarray) -> float:
+        """Train on the whole batches of an epoch and return the sum of their losses."""
+        return super().epoch(order)
+
+    def step(self, batch: Tensor) -> Tensor:
+        """Train on one batch of bytes, (m, 784), and return the sum of its losses."""
+        W, b, y, d, e = self.W, self.b, self.y, self.d, self.e
+        x = batch / 255
+        a = [x, *y]
+        for layer in range(len(W)):
+            torch.addmm(b[layer], a[layer], W[layer], out=y[layer]).sigmoid_()
+        z = y[-1]
+        torch.sub(z, x, out=e[-1])
+        if self.loss == "mse":
+            loss = torch.dot(e[-1].view(-1), e[-1].view(-1))
+            sigmoid_backward(e[-1].mul_(2 / len(x)), z, grad_input=d[-1])
+        else:
+            loss = F.binary_cross_entropy(z, x, reduction="sum")
+            torch.div(e[-1], len(x), out=d[-1])
+        for layer in range(len(W) - 1, -1, -1):
+            if layer > 0:
+                torch.mm(d[layer], W[layer].T, out=e[layer - 1])
+                sigmoid_backward(e[layer - 1], y[layer - 1], grad_input=d[layer - 1])
+            W[layer].addmm_(a[layer].T, d[layer], alpha=-self.lr)
+            b[layer].sub_(d[layer].sum(0), alpha=self.lr)
+        return loss
+
+
+sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input  # delta · y · (1 − y) in one pass, as autograd has it

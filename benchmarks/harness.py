@@ -1,0 +1,168 @@
+"""A race of contenders on one machine: each in a process of its own, one at a time, in turn, for several rounds.
+
+Taking turns spreads whatever else the machine does, and its changes of clock rate, over all of them alike; while one
+trains, the others wait for their input and use no core. What a ratio of two contenders is read from is each round on
+its own, whose segments lie seconds apart.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks.contenders import CONTENDERS, require_agreement
+from fastae.errors import FastaeError
+
+ROOT = Path(__file__).parents[1]
+IDLE_BOUND = 0.02  # of a core; more would be taken from the one that trains
+
+
+class WorkerFailed(FastaeError):
+    """A contender's process that ended before its time; it has said why, or on standard error above."""
+
+
+class Worker:
+    """The process of one contender, from its start to `close`.
+
+    Parameters
+    ----------
+    name : str
+        A key of `CONTENDERS`.
+    batch_size : int
+    loss : {"mse", "bce"}
+    seconds : float
+        About how long a segment should take.
+    threads : int, optional
+        By default as many as the contender's library chooses.
+
+    Attributes
+    ----------
+    ready : dict
+        ``first_loss``, ``threads`` and ``steps``, those of a segment.
+
+    Raises
+    ------
+    WorkerFailed
+    """
+
+    def __init__(self, name: str, batch_size: int, loss: str, seconds: float, threads: int | None = None) -> None:
+        self.name = name
+        options = ["--batch-size", str(batch_size), "--loss", loss, "--seconds", str(seconds)]
+        if threads is not None:
+            options += ["--threads", str(threads)]
+        command = [sys.executable, "-m", "benchmarks.worker", name, *options]
+        self._process = subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+        )
+        try:
+            self.ready: dict[str, Any] = self._answer()["ready"]
+        except BaseException:
+            self.close()
+            raise
+
+    def segment(self) -> dict[str, float]:
+        """Let it train a segment: ``seconds``, ``cpu_seconds``, ``loss``, and ``idle_cores`` since the last one."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("go\n")
+        return self._answer()
+
+    def _answer(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        answer = json.loads(line) if line else {"error": f"{self.name} ended without an answer; see its messages above"}
+        if "error" in answer:
+            raise WorkerFailed(answer["error"])
+        return answer
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.kill()  # it holds nothing worth keeping
+        self._process.communicate()
+
+
+@dataclass
+class Race:
+    """What a race at one batch size gave.
+
+    Attributes
+    ----------
+    batch_size : int
+    ready : dict
+        What each contender said when it was ready; see `Worker`.
+    segments : dict
+        Of each contender, its segments in the order of the rounds; see `Worker.segment`.
+    """
+
+    batch_size: int
+    ready: dict[str, dict[str, Any]] = field(default_factory=dict)
+    segments: dict[str, list[dict[str, float]]] = field(default_factory=dict)
+
+    def times(self, name: str) -> list[float]:
+        """Return a contender's microseconds a step, of each round."""
+        return [segment["seconds"] / self.ready[name]["steps"] * 1e6 for segment in self.segments[name]]
+
+    def time(self, name: str) -> float:
+        """Return the median of `times`."""
+        return median(self.times(name))
+
+    def fastest_peer(self) -> str | None:
+        """Return the peer with the smallest median; None where no peer took part."""
+        return min((name for name in self.segments if CONTENDERS[name].peer), key=self.time, default=None)
+
+    def ratio(self, name: str, other: str) -> float:
+        """Return the median over the rounds of the time of one contender over that of another in the same round."""
+        return median(a / b for a, b in zip(self.times(name), self.times(other)))
+
+    def busiest_idler(self) -> tuple[float, str]:
+        """Return the most that a waiting contender used, in cores, and its name."""
+        return max((max(segment["idle_cores"] for segment in self.segments[name]), name) for name in self.segments)
+
+
+def race(
+    names: Sequence[str],
+    batch_size: int,
+    loss: str,
+    rounds: int,
+    seconds: float,
+    threads: int | None = None,
+    tell: Callable[[str], None] = lambda message: None,
+) -> Race:
+    """Let contenders train in turn.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Keys of `CONTENDERS`.
+    batch_size, loss, seconds, threads
+        As for `Worker`.
+    rounds : int
+    tell : callable
+        Called with a few words on what happens now.
+
+    Raises
+    ------
+    WorkerFailed
+        One could not be started, or died.
+    Disagreement
+        They do not train alike.
+    """
+    result = Race(batch_size)
+    workers: list[Worker] = []
+    try:
+        for name in names:  # one after another: what compiles may use all cores
+            tell(f"batch size {batch_size}: starting {name}")
+            workers.append(Worker(name, batch_size, loss, seconds, threads))
+            result.ready[name] = workers[-1].ready
+        require_agreement({name: ready["first_loss"] for name, ready in result.ready.items()})
+        for number in range(1, rounds + 1):
+            for worker in workers:
+                tell(f"batch size {batch_size}: round {number} of {rounds}, {worker.name}")
+                result.segments.setdefault(worker.name, []).append(worker.segment())
+    finally:
+        for worker in workers:
+            worker.close()
+    return result

@@ -1,0 +1,103 @@
+"""One contender in a process of its own, which trains when it is told to and sleeps otherwise.
+
+It writes JSON, a line each: first that it is ready (or ``{"error": ...}``, and ends); then, for every line that it
+reads, one timed segment of training. It ends with its input.
+"""
+
+import argparse
+import itertools
+import json
+import math
+import os
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+import fastae
+from benchmarks.contenders import make
+from benchmarks.contenders.job import epoch_order
+from fastae.errors import Diverged, FastaeError
+
+PAUSE = 0.3  # seconds after each segment: OpenMP's threads may spin for 0.2 s before they sleep
+LEAST_STEPS = 20  # in a segment
+
+
+def segments(n: int, batch_size: int, parts: int) -> Iterator[np.ndarray]:
+    """Yield the orders of one epoch after another, each cut into equal parts of whole batches."""
+    length = n // batch_size // parts * batch_size
+    for epoch in itertools.count():
+        order = epoch_order(epoch, n)
+        for part in range(parts):
+            yield order[part * length : (part + 1) * length]
+
+
+def choose_parts(contender: Any, order: np.ndarray, batch_size: int, seconds: float) -> int:
+    """Return into how many parts to cut an epoch so that one takes about so long, and at least `LEAST_STEPS`."""
+    most = len(order) // batch_size
+    steps = LEAST_STEPS
+    while True:
+        trial = order[: steps * batch_size]
+        contender.epoch(trial)  # may compile for this length
+        began = time.perf_counter()
+        contender.epoch(trial)
+        took = time.perf_counter() - began
+        if took > seconds / 10 or steps == most:
+            break
+        steps = min(4 * steps, most)
+    return max(1, min(round(most * took / steps / seconds), most // LEAST_STEPS))
+
+
+def serve(arguments: argparse.Namespace, say: Any) -> None:
+    """Build the contender, warm it up, and train a segment for each line of standard input."""
+    batch_size = arguments.batch_size
+    images, _ = fastae.load_dataset()
+    contender = make(arguments.name, images, batch_size, arguments.loss, arguments.threads)
+    order = epoch_order(0, len(images))[: len(images) // batch_size * batch_size]
+    beginning = order[: LEAST_STEPS * batch_size]
+    first_loss = contender.epoch(beginning) / len(beginning)  # from the initial weights: the same for all contenders
+    parts = choose_parts(contender, order, batch_size, arguments.seconds)
+    stream = segments(len(images), batch_size, parts)
+    steps = len(next(stream)) // batch_size
+    contender.epoch(order[: steps * batch_size])
+    time.sleep(PAUSE)
+    say({"ready": {"first_loss": first_loss, "threads": contender.threads, "steps": steps}})
+
+    asleep, cpu_asleep = time.perf_counter(), time.process_time()
+    for _ in sys.stdin:
+        began, cpu_began = time.perf_counter(), time.process_time()
+        loss = contender.epoch(next(stream))  # an epoch's first part shuffles it
+        seconds, cpu = time.perf_counter() - began, time.process_time() - cpu_began
+        if not math.isfinite(loss):
+            raise Diverged(f"{arguments.name}: the loss became NaN or infinite")
+        time.sleep(PAUSE)
+        idle = (cpu_began - cpu_asleep) / (began - asleep)  # of one core, from the last answer to this request
+        asleep, cpu_asleep = time.perf_counter(), time.process_time()
+        say({"seconds": seconds, "cpu_seconds": cpu, "loss": loss / (steps * batch_size), "idle_cores": idle})
+
+
+def main() -> int:
+    """Run one contender; its arguments are `benchmarks.harness`'s to give."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("name")
+    parser.add_argument("--batch-size", type=int, required=True)
+    parser.add_argument("--loss", required=True)
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--seconds", type=float, required=True, help="about how long a segment should take")
+    arguments = parser.parse_args()
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # whatever a library prints must not pass for an answer
+    try:
+        serve(arguments, lambda answer: print(json.dumps(answer), file=answers))
+    except FastaeError as error:
+        print(json.dumps({"error": str(error)}), file=answers)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
