@@ -5,6 +5,7 @@ trains, the others wait for their input and use no core. What a ratio of two con
 its own, whose segments lie seconds apart.
 """
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -56,7 +57,13 @@ class Worker:
             options += ["--threads", str(threads)]
         command = [sys.executable, "-m", "benchmarks.worker", name, *options]
         self._process = subprocess.Popen(
-            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+            command,
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            bufsize=1,
+            start_new_session=True,  # Ctrl-C is for us, who end it then
         )
         try:
             self.ready: dict[str, Any] = self._answer()["ready"]
@@ -67,7 +74,8 @@ class Worker:
     def segment(self) -> dict[str, float]:
         """Let it train a segment: ``seconds``, ``cpu_seconds``, ``loss``, and ``idle_cores`` since the last one."""
         assert self._process.stdin is not None
-        self._process.stdin.write("go\n")
+        with contextlib.suppress(BrokenPipeError):  # of a process that died; reading its answer tells
+            self._process.stdin.write("go\n")
         return self._answer()
 
     def _answer(self) -> dict[str, Any]:

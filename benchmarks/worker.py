@@ -34,16 +34,20 @@ def segments(n: int, batch_size: int, parts: int) -> Iterator[np.ndarray]:
             yield order[part * length : (part + 1) * length]
 
 
+def train(contender: Any, orders: Iterator[np.ndarray]) -> tuple[float, float]:
+    """Shuffle, where the next order begins an epoch, and train; return the seconds and the sum of the losses."""
+    began = time.perf_counter()
+    loss = contender.epoch(next(orders))
+    return time.perf_counter() - began, loss
+
+
 def choose_parts(contender: Any, order: np.ndarray, batch_size: int, seconds: float) -> int:
     """Return into how many parts to cut an epoch so that one takes about so long, and at least `LEAST_STEPS`."""
     most = len(order) // batch_size
     steps = LEAST_STEPS
     while True:
-        trial = order[: steps * batch_size]
-        contender.epoch(trial)  # may compile for this length
-        began = time.perf_counter()
-        contender.epoch(trial)
-        took = time.perf_counter() - began
+        # The shortest of three: the first may compile for this length, and others may disturb one.
+        took = min(train(contender, iter([order[: steps * batch_size]]))[0] for _ in range(3))
         if took > seconds / 10 or steps == most:
             break
         steps = min(4 * steps, most)
@@ -58,22 +62,22 @@ def serve(arguments: argparse.Namespace, say: Any) -> None:
     order = epoch_order(0, len(images))[: len(images) // batch_size * batch_size]
     beginning = order[: LEAST_STEPS * batch_size]
     first_loss = contender.epoch(beginning) / len(beginning)  # from the initial weights: the same for all contenders
-    parts = choose_parts(contender, order, batch_size, arguments.seconds)
-    stream = segments(len(images), batch_size, parts)
-    steps = len(next(stream)) // batch_size
-    contender.epoch(order[: steps * batch_size])
+    stream = segments(len(images), batch_size, choose_parts(contender, order, batch_size, arguments.seconds))
+    warm_up = next(stream)
+    steps = len(warm_up) // batch_size
+    contender.epoch(warm_up)
     time.sleep(PAUSE)
     say({"ready": {"first_loss": first_loss, "threads": contender.threads, "steps": steps}})
 
     asleep, cpu_asleep = time.perf_counter(), time.process_time()
     for _ in sys.stdin:
         began, cpu_began = time.perf_counter(), time.process_time()
-        loss = contender.epoch(next(stream))  # an epoch's first part shuffles it
-        seconds, cpu = time.perf_counter() - began, time.process_time() - cpu_began
+        idle = (cpu_began - cpu_asleep) / (began - asleep)  # in cores, since the last answer
+        seconds, loss = train(contender, stream)
+        cpu = time.process_time() - cpu_began
         if not math.isfinite(loss):
             raise Diverged(f"{arguments.name}: the loss became NaN or infinite")
         time.sleep(PAUSE)
-        idle = (cpu_began - cpu_asleep) / (began - asleep)  # of one core, from the last answer to this request
         asleep, cpu_asleep = time.perf_counter(), time.process_time()
         say({"seconds": seconds, "cpu_seconds": cpu, "loss": loss / (steps * batch_size), "idle_cores": idle})
 
@@ -94,8 +98,6 @@ def main() -> int:
     except FastaeError as error:
         print(json.dumps({"error": str(error)}), file=answers)
         return 2
-    except KeyboardInterrupt:
-        return 130
     return 0
 
 

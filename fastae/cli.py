@@ -145,7 +145,7 @@ def train(options: argparse.Namespace) -> None:
     model = Autoencoder((images.shape[1], 256, 128), options.seed, options.dtype, init)
     threads = getattr(options, "threads", None)
     trainer = Trainer(model, options.loss, optimizer, backend.name, options.batch_size, options.seed, threads)
-    note = {"images": f"{len(images)} with checksum {zlib.crc32(images.tobytes()):08x}"}
+    note = {"images": f"{len(images)} with checksum {zlib.crc32(images.data):08x}"}
 
     out = Path(getattr(options, "out", None) or f"runs/{options.loss}-{backend.name}")
     _make_folder(out)
@@ -180,8 +180,9 @@ def _show(trainer: Any, images: np.ndarray, test_images: np.ndarray, labels: np.
     blob = float(np.mean((test_images / 255 - mean_image) ** 2))  # what knowing only the mean image would give
     digits = test_images[terminal.one_of_each(labels)]
     drawn = model.reconstruct(digits)
+    count = "1 epoch" if len(epochs) == 1 else f"{len(epochs)} epochs"
     caption = (
-        f"{LOSS_NAMES[trainer.loss]}, {len(epochs)} epoch{'s' * (len(epochs) > 1)} of {len(images):,} images, batch size {trainer.batch_size}, "
+        f"{LOSS_NAMES[trainer.loss]}, {count} of {len(images):,} images, batch size {trainer.batch_size}, "
         f"{trainer.backend.name}: test error {epochs[-1].test_mse:.4f} a pixel"
     )
     figures.reconstructions(out / "reconstructions.png", digits, [("reconstruction", drawn)], caption)

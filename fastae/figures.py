@@ -100,6 +100,38 @@ def weights(path: str | os.PathLike[str], W: np.ndarray, caption: str, count: in
     _save(_grid(rows, caption, colours, (-limit, limit), bar="weight"), path)
 
 
+def weight_rows(
+    path: str | os.PathLike[str],
+    rows: Sequence[tuple[str, np.ndarray]],
+    caption: str,
+) -> None:
+    """Draw the same few units of several models below each other: one column a unit, one row a model.
+
+    Parameters
+    ----------
+    path : path-like
+        The PNG file to write, whatever its suffix.
+    rows : sequence of (label, weights)
+        The label at the left of a row, and its (inputs, units) float array. All rows share one symmetric scale.
+    caption : str
+        The line above the images.
+
+    Raises
+    ------
+    InputError
+        If there is no unit to draw, or two rows differ in shape.
+    OutputError
+        If `path` cannot be written; what it held before is kept.
+    """
+    shapes = {W.shape for _, W in rows}
+    if len(shapes) != 1 or 0 in next(iter(shapes)):
+        raise InputError(f"no weights to compare: got arrays of shape {sorted(shapes)}, expected one (inputs, units)")
+    everything = np.concatenate([W[np.isfinite(W)] for _, W in rows])
+    limit = float(np.abs(everything).max(initial=0.0)) or 1.0
+    colours = colormaps["RdBu_r"].with_extremes(bad="black")
+    _save(_grid([(label, W.T) for label, W in rows], caption, colours, (-limit, limit), bar="weight"), path)
+
+
 def loss_curve(
     path: str | os.PathLike[str],
     epochs: Sequence[Mapping[str, Any]],

@@ -71,7 +71,7 @@ def first_epoch_loss(name: str, images: np.ndarray, batch_size: int, loss: str, 
 
 
 def require_agreement(losses: dict[str, float]) -> None:
-    """Raise `Disagreement` unless the contenders' losses, by name, are finite and within `TOLERANCE` of their median."""
+    """Raise `Disagreement` unless all losses, by contender, are within `TOLERANCE` of their median."""
     middle = float(np.median(list(losses.values())))
     if not all(abs(loss - middle) <= TOLERANCE * abs(middle) for loss in losses.values()):  # NaN fails too
         told = ", ".join(f"{name} {loss:.6f}" for name, loss in losses.items())

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 from benchmarks.contenders.job import RATES, initial_parameters
 
@@ -95,7 +95,7 @@ def sequential(loss: str) -> nn.Sequential:
 
 def loss_sum(loss: str) -> Callable[[Tensor, Tensor], Tensor]:
     """Return the loss of a batch as a function of the model's output and the images, summed over both."""
-    function = F.mse_loss if loss == "mse" else F.binary_cross_entropy_with_logits
+    function = functional.mse_loss if loss == "mse" else functional.binary_cross_entropy_with_logits
     return lambda output, x: function(output, x, reduction="sum")
 
 
@@ -126,7 +126,7 @@ class TorchManual(_Torch):
             loss = torch.dot(e[-1].view(-1), e[-1].view(-1))
             sigmoid_backward(e[-1].mul_(2 / len(x)), z, grad_input=d[-1])
         else:
-            loss = F.binary_cross_entropy(z, x, reduction="sum")
+            loss = functional.binary_cross_entropy(z, x, reduction="sum")
             torch.div(e[-1], len(x), out=d[-1])
         for layer in range(len(W) - 1, -1, -1):
             if layer > 0:

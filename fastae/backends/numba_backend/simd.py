@@ -172,24 +172,32 @@ def loop(
     body: Callable[[Value, list[Value]], Sequence[Value]],
 ) -> list[Value]:
     """Emit ``for i in range(start, stop, step): values = body(i, values)`` and return the last values."""
-    before, head = builder.block, builder.append_basic_block("head")
-    inside, after = builder.append_basic_block("body"), builder.append_basic_block("after")
-    builder.branch(head)
-    builder.position_at_end(head)
-    i = builder.phi(I64)
-    i.add_incoming(start, before)
-    values = [builder.phi(value.type) for value in initial]
-    for phi, value in zip(values, initial):
-        phi.add_incoming(value, before)
-    builder.cbranch(builder.icmp_signed("<", i, stop), inside, after)
+    before, inside, after = builder.block, builder.append_basic_block("body"), builder.append_basic_block("after")
+    builder.cbranch(builder.icmp_signed("<", start, stop), inside, after)
     builder.position_at_end(inside)
+    i = builder.phi(I64)
+    values = [builder.phi(value.type) for value in initial]
     new = body(i, values)
-    i.add_incoming(builder.add(i, index(step)), builder.block)
-    for phi, value in zip(values, new):
-        phi.add_incoming(value, builder.block)
-    builder.branch(head)
+    following, end = builder.add(i, index(step)), builder.block
+    again = builder.cbranch(builder.icmp_signed("<", following, stop), inside, after)
+    again.set_metadata("llvm.loop", rolled(builder.module))
+    for phi, at_first, later in zip([i, *values], [start, *initial], [following, *new]):
+        phi.add_incoming(at_first, before)
+        phi.add_incoming(later, end)
     builder.position_at_end(after)
-    return values
+    results = [builder.phi(value.type) for value in initial]
+    for phi, at_first, later in zip(results, initial, new):
+        phi.add_incoming(at_first, before)
+        phi.add_incoming(later, end)
+    return results
+
+
+def rolled(module: Any) -> Any:
+    """Return the mark of a loop that LLVM must not unroll: a tile fills the registers, two of them would spill."""
+    option = module.add_metadata([ir.MetaDataString(module, "llvm.loop.unroll.disable")])
+    mark = module.add_metadata([option])
+    mark.operands = (mark, option)  # a loop's mark names itself first
+    return mark
 
 
 def void(*arguments: Any) -> Any:

@@ -1,0 +1,586 @@
+"""Every kernel of every backend that runs here, and of one in pure Python, against formulas in float64.
+
+How far a kernel may be from the formula is derived in bounds.py from sizes and the unit roundoff; the last part shows
+that those bounds reject what is wrong by a little.
+"""
+
+import itertools
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import bounds
+import numpy as np
+import pytest
+from pure_python import PurePython
+
+import fastae
+from fastae.backends.contract import KERNELS
+from fastae.errors import InputError
+
+Arguments = dict[str, Any]
+
+HERE = [name for name, state in fastae.backends.availability().items() if state.ok]
+ELEMENTWISE = ["bias_sigmoid", "sigmoid_gradient", "mse_gradient", "bce_gradient", "mse_loss", "bce_loss"]
+WRITTEN = {"axpy": "y", "advance": "cursor"}  # by the others: out
+
+backends = pytest.mark.parametrize("backend", [*HERE, "pure-python"])
+dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
+
+
+# What the kernels should write, in float64.
+
+
+def matmul(a, b, out, trans_a, trans_b, alpha, beta):
+    product = alpha * ((a.T if trans_a else a) @ (b.T if trans_b else b))
+    return product if beta == 0 else product + beta * out
+
+
+def bias_sigmoid(z, bias, out, dtype):
+    with np.errstate(over="ignore"):
+        t = (z + bias).astype(dtype).astype(np.float64)  # σ is taken of the rounded sum
+        return 1 / (1 + np.exp(-t))
+
+
+def bce_loss(z, x, out):
+    log_z, log_1z = bounds.floored_logs(z)
+    return -np.sum(x * log_z + (1 - x) * log_1z, axis=1)
+
+
+def column_sum(delta, out, alpha, beta):
+    return alpha * delta.sum(axis=0) + (0 if beta == 0 else beta * out)
+
+
+EXACT: dict[str, Callable[..., Any]] = {
+    "matmul": matmul,
+    "bias_sigmoid": bias_sigmoid,
+    "sigmoid_gradient": lambda delta, y, out: delta * y * (1 - y),
+    "mse_gradient": lambda z, x, scale, out: 2 * scale * (z - x) * z * (1 - z),
+    "bce_gradient": lambda z, x, scale, out: scale * (z - x),
+    "mse_loss": lambda z, x, out: np.sum((z - x) ** 2, axis=1),
+    "bce_loss": bce_loss,
+    "column_sum": column_sum,
+    "axpy": lambda alpha, x, y: y + alpha * x,
+}
+BOUND: dict[str, Callable[..., Any]] = {
+    "matmul": lambda a, b, out, trans_a, trans_b, alpha, beta, dtype: bounds.matmul(
+        a.T if trans_a else a, b.T if trans_b else b, out, alpha, beta, dtype
+    ),
+    "bias_sigmoid": lambda dtype, **arguments: bounds.sigmoid(bias_sigmoid(**arguments, dtype=dtype), dtype),
+    "sigmoid_gradient": lambda delta, y, out, dtype: bounds.sigmoid_gradient(delta, y, dtype),
+    "mse_gradient": lambda z, x, scale, out, dtype: bounds.mse_gradient(z, x, scale, dtype),
+    "bce_gradient": lambda z, x, scale, out, dtype: bounds.bce_gradient(z, x, scale, dtype),
+    "mse_loss": lambda z, x, out, dtype: bounds.mse_loss(z, x, dtype),
+    "bce_loss": lambda z, x, out, dtype: bounds.bce_loss(z, x, dtype),
+    "column_sum": bounds.column_sum,
+    "axpy": bounds.axpy,
+}
+
+
+def in_float64(arguments: Arguments) -> Arguments:
+    arrays = {key: value.astype(np.float64) for key, value in arguments.items() if isinstance(value, np.ndarray)}
+    return arguments | arrays
+
+
+def exact(name: str, arguments: Arguments, dtype: str) -> np.ndarray:
+    more = {"dtype": dtype} if name == "bias_sigmoid" else {}
+    return EXACT[name](**in_float64(arguments), **more)
+
+
+def right(name: str, arguments: Arguments, found: np.ndarray, dtype: str) -> bool:
+    """Whether the kernel may write this."""
+    bound = BOUND[name](**in_float64(arguments), dtype=dtype)
+    return bounds.accepts(found, exact(name, arguments, dtype), bound)
+
+
+# Arguments for a kernel, and a call that watches everything around them.
+
+
+def make(name: str, dtype: str, seed: int = 0, **given: Any) -> Arguments:
+    """Make arguments of the lengths given by the contract's letters; ``out`` is full of NaN unless beta reads it."""
+    rng = np.random.default_rng([len(name), seed])
+    parameters = KERNELS[name].parameters.parameters
+    arguments: Arguments = {key: p.default for key, p in parameters.items() if p.default is not p.empty}
+    arguments |= {"scale": 1 / 7} if "scale" in parameters else {}
+    arguments |= {key: given[key] for key in parameters if key in given}
+    for key, letters in KERNELS[name].shapes.items():
+        shape = tuple(given[letter] for letter in letters)
+        if key == "out" and arguments.get("beta", 0) == 0:
+            values = np.full(shape, np.nan)
+        elif key == "x" and name != "axpy":
+            values = rng.integers(0, 256, shape) / 255
+        elif (key == "z" and name != "bias_sigmoid") or (key == "y" and name != "axpy"):
+            values = 1 / (1 + np.exp(-rng.normal(0, 8, shape)))  # outputs of σ
+            values.flat[:2] = [0, 1][: values.size]
+        else:
+            values = rng.normal(0, 30 if key == "z" else 1, shape)
+        values = values.astype("float64" if key == "out" and name.endswith("loss") else dtype)
+        arguments[key] = np.ascontiguousarray(values.T) if arguments.get(f"trans_{key}") else values
+    return {key: arguments[key] for key in parameters}
+
+
+def kernels_of(backend: str) -> Any:
+    return PurePython() if backend == "pure-python" else fastae.backends.get(backend)
+
+
+def frame(array: np.ndarray, block: bool) -> tuple[np.ndarray, tuple[slice, ...]]:
+    """Lay the array in a larger one of NaN or 99: among other rows and, as a block of columns, among other columns."""
+    margins = [(1, 1)] * array.ndim
+    if array.ndim == 2 and not block:
+        margins[1] = (0, 0)
+    inner = tuple(slice(before, before + n) for (before, _), n in zip(margins, array.shape))
+    around = np.full(
+        [n + sum(margin) for n, margin in zip(array.shape, margins)],
+        np.nan if array.dtype.kind == "f" else 99,
+        array.dtype,
+    )
+    around[inner] = array
+    return around, inner
+
+
+def run(backend: str, name: str, arguments: Arguments, block: bool = False, alias: str = "") -> np.ndarray:
+    """Call a kernel and return what it wrote.
+
+    With ``block``, the matrices are blocks of columns of wider ones. Fails if the kernel warns, returns something,
+    or touches anything but its output. ``alias`` is an entry of the contract, such as ``"out=z"``.
+    """
+    k = kernels_of(backend)
+    written = WRITTEN.get(name, "out")
+    frames = {key: frame(value, block) for key, value in arguments.items() if isinstance(value, np.ndarray)}
+    device = {key: k.asarray(around) for key, (around, _) in frames.items()}
+    call = arguments | {key: device[key][inner] for key, (_, inner) in frames.items()}
+    if alias:
+        out, same = alias.split("=")
+        call[out], written = call[same], same
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = getattr(k, name)(**call)
+    assert result is None
+    for key, (before, inner) in frames.items():
+        after = k.to_host(device[key])
+        if key == written:
+            found = after[inner].copy()
+            after[inner] = before[inner]
+        assert after.tobytes() == before.tobytes(), f"{name} has written into or around {key}"
+    return found
+
+
+def small_enough(backend: str, *lengths: int) -> bool:
+    """Leave large shapes to those who take no seconds for them."""
+    return backend != "pure-python" or np.prod(lengths) <= 500
+
+
+def test_the_backends_that_run_anywhere_run_here() -> None:
+    """Else the tests below would quietly test nothing."""
+    assert {"numpy", "numba"} <= set(HERE)
+
+
+# Values.
+
+# Rows: tiles of 8 or 4. Columns: vectors of 16, 8, 4 or 2, up to three in a tile, and what is left over.
+SMALL = [
+    *itertools.product([1, 7, 8, 9], [1, 5, 16, 33], [1, 4, 15, 16, 17, 32]),
+    *itertools.product([3, 4, 5, 12], [7, 8, 9], [2, 3, 5, 8, 9, 12, 31, 33, 47, 48, 49, 63, 64, 65, 80, 81]),
+]
+# Sums and outputs in pieces of 512, rows in blocks of 128; tall, wide, and the two layers at MNIST's end.
+LARGE = [
+    *[(3, 511, 20), (9, 512, 17), (2, 513, 33), (4, 1025, 5)],
+    *[(511, 3, 16), (512, 4, 17), (513, 9, 15), (1030, 2, 3)],
+    *[(127, 8, 9), (128, 5, 17), (129, 16, 8), (300, 20, 50), (5, 7, 1000), (2, 2, 515)],
+    *[(16, 784, 256), (16, 256, 784), (784, 16, 256), (0, 5, 20), (2000, 1, 3), (1, 2000, 1), (1, 1, 2000)],
+]
+
+
+@backends
+@dtypes
+@pytest.mark.parametrize("trans_b", [False, True], ids=["b", "bT"])
+@pytest.mark.parametrize("trans_a", [False, True], ids=["a", "aT"])
+def test_matmul(backend: str, dtype: str, trans_a: bool, trans_b: bool) -> None:
+    """Over all edges of tiles and pieces, alternately plain and accumulating, as matrices and as blocks of columns."""
+    for i, (m, k, n) in enumerate(SMALL + LARGE):
+        if not small_enough(backend, m, k, n):
+            continue
+        alpha, beta = [(1.0, 0.0), (-0.25, 1.0), (0.7, -1.3)][i % 3]
+        arguments = make("matmul", dtype, i, m=m, k=k, n=n, trans_a=trans_a, trans_b=trans_b, alpha=alpha, beta=beta)
+        # Where a length is 1 or 0 NumPy calls a block contiguous, and Numba would compile for each mixture of both.
+        found = run(backend, "matmul", arguments, block=min(m, k, n) > 1 and i % 5 > 0)
+        assert right("matmul", arguments, found, dtype), (m, k, n, alpha, beta)
+
+
+@backends
+@dtypes
+@pytest.mark.parametrize("alpha", [1.0, -0.3, 0.0])
+@pytest.mark.parametrize("beta", [0.0, 1.0, -1.3])
+@pytest.mark.parametrize("name", ["matmul", "column_sum"])
+def test_alpha_and_beta(backend: str, dtype: str, name: str, alpha: float, beta: float) -> None:
+    """Both are obeyed; with beta = 0 an output full of NaN leaves no trace."""
+    arguments = make(name, dtype, m=9, k=6, n=21, alpha=alpha, beta=beta)
+    assert right(name, arguments, run(backend, name, arguments, block=True), dtype)
+
+
+@backends
+@pytest.mark.parametrize("name", ["matmul", "column_sum"])
+def test_left_out_alpha_and_beta_are_one_and_zero(backend: str, name: str) -> None:
+    arguments = make(name, "float32", m=9, k=6, n=21)
+    short = {key: value for key, value in arguments.items() if isinstance(value, np.ndarray)}
+    assert run(backend, name, short).tobytes() == run(backend, name, arguments).tobytes()
+
+
+@backends
+@dtypes
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_elementwise_and_loss_kernels(backend: str, dtype: str, name: str) -> None:
+    """Over all remainders of a vector, with outputs of σ that are exactly 0 and 1."""
+    widths = [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 100, 784]
+    for m, n in itertools.product([0, 1, 2, 9], widths):
+        if not small_enough(backend, m, n):
+            continue
+        arguments = make(name, dtype, n, m=m, n=n)
+        found = run(backend, name, arguments, block=min(m, n) > 1)
+        assert right(name, arguments, found, dtype), (m, n)
+
+
+@backends
+@dtypes
+def test_column_sum(backend: str, dtype: str) -> None:
+    """Over columns of one, four and no whole vectors."""
+    for i, (m, n) in enumerate(itertools.product([0, 1, 2, 9, 300], [1, 3, 8, 15, 16, 17, 63, 64, 65, 150])):
+        if not small_enough(backend, m, n):
+            continue
+        alpha, beta = [(1.0, 0.0), (-0.25, 1.0), (0.7, -1.3)][i % 3]
+        arguments = make("column_sum", dtype, i, m=m, n=n, alpha=alpha, beta=beta)
+        found = run(backend, "column_sum", arguments, block=min(m, n) > 1)
+        assert right("column_sum", arguments, found, dtype), (m, n, alpha, beta)
+
+
+@backends
+@dtypes
+@pytest.mark.parametrize("shape", [(5,), (33,), (1, 1), (9, 31), (4, 16), (0, 3)], ids=str)
+def test_axpy_on_vectors_and_matrices(backend: str, dtype: str, shape: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(4)
+    x, y = rng.normal(size=(2, *shape)).astype(dtype)
+    for alpha in (0.0, 1.0, -0.3):
+        arguments = {"alpha": alpha, "x": x, "y": y}
+        found = run(backend, "axpy", arguments, block=min(shape) > 1)
+        assert right("axpy", arguments, found, dtype), alpha
+
+
+@backends
+@dtypes
+@pytest.mark.parametrize("scalar", [np.float32, np.float64, np.array], ids=["float32", "float64", "0-d"])
+def test_numbers_may_be_numpys(backend: str, dtype: str, scalar: Callable[[float], Any]) -> None:
+    for name in ("matmul", "column_sum", "axpy", "mse_gradient", "bce_gradient"):
+        numbers = {"scale": 0.3} if "gradient" in name else {"alpha": 0.3}
+        arguments = make(name, dtype, m=3, k=4, n=5, **{"...": 5}, **numbers)
+        found = run(backend, name, arguments | {key: scalar(value) for key, value in numbers.items()})
+        if scalar is np.float32:  # 0.3 as float32 has it
+            arguments |= {key: float(scalar(value)) for key, value in numbers.items()}
+        assert right(name, arguments, found, dtype), name
+
+
+@backends
+@dtypes
+def test_gather_divides_by_255_with_one_rounding(backend: str, dtype: str) -> None:
+    """Every value of a pixel, any width, repeated and unordered rows, from the cursor and the offset on."""
+    for n, block in [(1, False), (3, True), (16, True), (37, True), (256, False)]:
+        images = np.random.default_rng(n).integers(0, 256, (9, n), dtype=np.uint8)
+        images[7] = np.arange(256)[-n:]
+        order = np.array([0, 5, 7, 7, 2, 8, 1, 3])
+        for m, cursor, offset in [(3, 2, 0), (3, 0, 2), (5, 1, 1), (8, 0, 0), (1, 7, 0), (0, 8, 0)]:
+            arguments = {
+                "images": images,
+                "order": order,
+                "cursor": np.array([cursor]),
+                "offset": offset,
+                "out": np.full((m, n), np.nan, dtype),
+            }
+            found = run(backend, "gather", arguments, block=block and m > 1)
+            chosen = images[order[cursor + offset : cursor + offset + m]]
+            real = np.dtype(dtype).type
+            assert found.tobytes() == (chosen.astype(dtype) / real(255)).tobytes(), (m, n, cursor, offset)
+
+
+@backends
+def test_advance(backend: str) -> None:
+    for n in (1, 16, 2**40):
+        assert run(backend, "advance", {"cursor": np.array([7]), "n": n}).tolist() == [7 + n]
+
+
+@backends
+@pytest.mark.parametrize("name", [name for name, kernel in KERNELS.items() if kernel.alias])
+def test_an_output_may_be_the_input_that_the_contract_names(backend: str, name: str) -> None:
+    """To the same bits as with an output of its own, in every row and in the last, masked vector too."""
+    arguments = make(name, "float32", m=9, n=37)
+    expected = run(backend, name, arguments, block=True)
+    for alias in KERNELS[name].alias:
+        assert run(backend, name, arguments, block=True, alias=alias).tobytes() == expected.tobytes()
+
+
+# The edges of the number range.
+
+
+@backends
+@dtypes
+def test_sigmoid_over_the_whole_range(backend: str, dtype: str) -> None:
+    """Within [0, 1] and accurate wherever σ is normal; infinite and huge sums warn of nothing."""
+    far = 120 if dtype == "float32" else 750
+    huge = float(np.finfo(dtype).max)
+    special = [0.0, -0.0, 1e-30, -1e-30, huge, -huge, huge / 2, -huge / 2, np.inf, -np.inf]
+    count = 300 if backend == "pure-python" else 20_000
+    t = np.concatenate([special, np.linspace(-far, far, count), np.linspace(-1, 1, count // 10)])
+    arguments = {"z": t[:, None].astype(dtype), "bias": np.zeros(1, dtype), "out": np.full((len(t), 1), np.nan, dtype)}
+    found = run(backend, "bias_sigmoid", arguments)
+    assert np.all((found >= 0) & (found <= 1))
+    assert right("bias_sigmoid", arguments, found, dtype)
+
+
+@backends
+def test_sigmoid_of_a_sum_that_overflows(backend: str) -> None:
+    huge = np.float32(3e38)
+    z, bias = np.array([[huge, -huge, huge]], np.float32), np.array([huge, -huge, -huge], np.float32)
+    found = run(backend, "bias_sigmoid", {"z": z, "bias": bias, "out": np.full_like(z, np.nan)})
+    assert found[0, 0] == 1
+    assert 0 <= found[0, 1] <= np.finfo(np.float32).tiny
+    assert found[0, 2] == 0.5
+
+
+@backends
+@dtypes
+@pytest.mark.parametrize("name", ["bias_sigmoid", "sigmoid_gradient", "mse_gradient", "bce_gradient"])
+def test_nan_stays_where_it_is(backend: str, dtype: str, name: str) -> None:
+    """In whole vectors and in the masked rest, from each of the inputs."""
+    for key in [key for key, letters in KERNELS[name].shapes.items() if letters == ("m", "n") and key != "out"]:
+        arguments = make(name, dtype, m=4, n=37)
+        arguments[key][[0, 2, 3], [36, 5, 20]] = np.nan
+        found = run(backend, name, arguments)
+        assert np.array_equal(np.isnan(found), np.isnan(arguments[key])), key
+
+
+@backends
+@dtypes
+@pytest.mark.parametrize("name", ["mse_loss", "bce_loss"])
+@pytest.mark.parametrize("key", ["z", "x"])
+def test_nan_in_an_image_is_nan_in_its_loss_alone(backend: str, dtype: str, name: str, key: str) -> None:
+    arguments = make(name, dtype, m=5, n=37)
+    arguments[key][[0, 3], [36, 7]] = np.nan
+    assert np.isnan(run(backend, name, arguments)).tolist() == [True, False, False, True, False]
+
+
+@backends
+@dtypes
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("trans_b", [False, True], ids=["b", "bT"])
+@pytest.mark.parametrize("trans_a", [False, True], ids=["a", "aT"])
+def test_nan_and_infinity_reach_exactly_their_row(
+    backend: str, dtype: str, bad: float, trans_a: bool, trans_b: bool
+) -> None:
+    """A tile must not spill into its neighbours, nor a mask swallow a NaN."""
+    for row, column in [(0, 0), (8, 18), (10, 7)]:
+        arguments = make("matmul", dtype, m=11, k=19, n=37, trans_a=trans_a, trans_b=trans_b)
+        expected = exact("matmul", arguments, dtype)
+        for key in ("a", "b"):
+            arguments[key] = abs(arguments[key]) + 1  # so that infinity stays infinity
+        (arguments["a"].T if trans_a else arguments["a"])[row, column] = bad
+        expected = exact("matmul", arguments, dtype)
+        found = run(backend, "matmul", arguments)
+        assert np.array_equal(found[row], np.full(37, bad), equal_nan=True)
+        others = np.arange(11) != row
+        rows = {"a": arguments["a"][:, others] if trans_a else arguments["a"][others], "out": arguments["out"][others]}
+        assert right("matmul", arguments | rows, found[others], dtype)
+        assert not np.isfinite(expected[row]).any()
+
+
+@backends
+@dtypes
+def test_nan_in_b_reaches_exactly_its_column(backend: str, dtype: str) -> None:
+    for column in (0, 15, 36):
+        arguments = make("matmul", dtype, m=9, k=5, n=37)
+        arguments["b"][4, column] = np.nan
+        found = run(backend, "matmul", arguments)
+        assert np.isnan(found).tolist() == [[j == column for j in range(37)]] * 9
+
+
+@backends
+@dtypes
+def test_nan_reaches_exactly_its_column_sum(backend: str, dtype: str) -> None:
+    arguments = make("column_sum", dtype, m=9, n=37)
+    arguments["delta"][8, [0, 36]] = np.nan
+    assert np.flatnonzero(np.isnan(run(backend, "column_sum", arguments))).tolist() == [0, 36]
+
+
+# The bounds have teeth.
+
+
+def rounded(x: np.ndarray, bits: int) -> np.ndarray:
+    """Round to a mantissa of so many bits: 10 as TF32 has it, 7 as bfloat16."""
+    mantissa, exponent = np.frexp(x)
+    return np.ldexp(np.rint(mantissa * 2 ** (bits + 1)), exponent - bits - 1)
+
+
+REDUCED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "tf32": lambda x: rounded(x, 10),
+    "bfloat16": lambda x: rounded(x, 7),
+    "float16": lambda x: x.astype(np.float16).astype(np.float64),
+}
+reduced = pytest.mark.parametrize("precision", REDUCED)
+
+
+@reduced
+def test_reduced_precision_is_rejected_on_random_data(precision: str) -> None:
+    arguments = make("matmul", "float32", m=16, k=64, n=16)
+    low = arguments | {key: REDUCED[precision](in_float64(arguments)[key]) for key in ("a", "b")}
+    assert not right("matmul", arguments, exact("matmul", low, "float32"), "float32")
+
+
+@reduced
+def test_reduced_precision_is_rejected_tenfold_at_mnists_width(precision: str) -> None:
+    """At k = 784 random data would barely tell; 1 + 2⁻¹² is 1 in all three formats, and its errors add up."""
+    arguments = make("matmul", "float32", m=2, k=784, n=2)
+    arguments |= {"a": np.full((2, 784), 1 + 2**-12), "b": np.full((784, 2), 1 + 2**-12)}
+    low = arguments | {key: REDUCED[precision](arguments[key]) for key in ("a", "b")}
+    error = abs(exact("matmul", low, "float32") - exact("matmul", arguments, "float32"))
+    assert np.all(error > 9 * BOUND["matmul"](**in_float64(arguments), dtype="float32"))
+
+
+@backends
+@dtypes
+def test_kernels_keep_their_whole_precision_at_mnists_width(backend: str, dtype: str) -> None:
+    arguments = make("matmul", dtype, m=9, k=784, n=20)
+    arguments["a"][:], arguments["b"][:] = 1 + 2**-12, 1 + 2**-12
+    if small_enough(backend, 20, 20):
+        assert right("matmul", arguments, run(backend, "matmul", arguments), dtype)
+
+
+def dropped(array: np.ndarray, index: Any) -> np.ndarray:
+    """Return the array with 0 where it is left out of a sum."""
+    array = array.copy()
+    array[index] = 0
+    return array
+
+
+WRONG: list[tuple[str, str, Callable[..., Any]]] = [
+    ("matmul", "the last k left out", lambda a, b, alpha, beta, out, **_: alpha * (a[:, :-1] @ b[:-1]) + beta * out),
+    ("matmul", "a transposed", lambda a, b, alpha, beta, out, **_: alpha * (a.T @ b) + beta * out),
+    ("matmul", "b transposed", lambda a, b, alpha, beta, out, **_: alpha * (a @ b.T) + beta * out),
+    ("matmul", "alpha ignored", lambda a, b, beta, out, **_: a @ b + beta * out),
+    ("matmul", "beta ignored", lambda a, b, alpha, out, **_: alpha * (a @ b)),
+    ("matmul", "beta taken for 1", lambda a, b, alpha, out, **_: alpha * (a @ b) + out),
+    ("matmul", "wrong sign", lambda a, b, alpha, beta, out, **_: beta * out - alpha * (a @ b)),
+    ("matmul", "off by a row", lambda a, b, alpha, beta, out, **_: alpha * (np.roll(a, 1, 0) @ b) + beta * out),
+    ("matmul", "a row not written", lambda a, b, out, alpha, beta, **_: np.vstack([(alpha * a @ b)[:-1], out[-1:]])),
+    ("bias_sigmoid", "no bias", lambda z, bias, **_: 1 / (1 + np.exp(-z))),
+    ("bias_sigmoid", "the next one's bias", lambda z, bias, **_: 1 / (1 + np.exp(-z - np.roll(bias, 1)))),
+    ("bias_sigmoid", "bias subtracted", lambda z, bias, **_: 1 / (1 + np.exp(bias - z))),
+    ("bias_sigmoid", "wrong sign", lambda z, bias, **_: 1 / (1 + np.exp(z + bias))),
+    ("bias_sigmoid", "tanh", lambda z, bias, **_: np.tanh(z + bias)),
+    ("bias_sigmoid", "good to 17 bits", lambda z, bias, **_: 1 / (1 + np.exp(-(z + bias))) * (1 + 2**-17)),
+    ("sigmoid_gradient", "σ′ = y", lambda delta, y, **_: delta * y),
+    ("sigmoid_gradient", "σ′ = 1 − y", lambda delta, y, **_: delta * (1 - y)),
+    ("sigmoid_gradient", "tanh′", lambda delta, y, **_: delta * (1 - y * y)),
+    ("sigmoid_gradient", "no delta", lambda delta, y, **_: y * (1 - y)),
+    ("mse_gradient", "no 2", lambda z, x, scale, **_: scale * (z - x) * z * (1 - z)),
+    ("mse_gradient", "no scale", lambda z, x, **_: 2 * (z - x) * z * (1 - z)),
+    ("mse_gradient", "no σ′", lambda z, x, scale, **_: 2 * scale * (z - x)),
+    ("mse_gradient", "wrong sign", lambda z, x, scale, **_: 2 * scale * (x - z) * z * (1 - z)),
+    ("bce_gradient", "with σ′", lambda z, x, scale, **_: scale * (z - x) * z * (1 - z)),
+    ("bce_gradient", "no scale", lambda z, x, **_: z - x),
+    ("bce_gradient", "wrong sign", lambda z, x, scale, **_: scale * (x - z)),
+    ("mse_loss", "the last pixel left out", lambda z, x, **_: np.sum((z - x)[:, :-1] ** 2, axis=1)),
+    ("mse_loss", "a mean", lambda z, x, **_: np.mean((z - x) ** 2, axis=1)),
+    ("mse_loss", "no square", lambda z, x, **_: np.sum(abs(z - x), axis=1)),
+    ("bce_loss", "the handout's sign", lambda z, x, out: -bce_loss(z, x, out)),
+    ("bce_loss", "only what is lit", lambda z, x, **_: -np.sum(x * bounds.floored_logs(z)[0], axis=1)),
+    ("bce_loss", "a lower floor", lambda z, x, out: bce_loss(np.where(z == 0, 0.5, z), x, out)),
+    ("bce_loss", "images exchanged", lambda z, x, out: np.roll(bce_loss(z, x, out), 1)),
+    ("column_sum", "the last row left out", lambda delta, out, alpha, beta: alpha * delta[:-1].sum(0) + beta * out),
+    ("column_sum", "alpha ignored", lambda delta, out, alpha, beta: delta.sum(0) + beta * out),
+    ("column_sum", "beta ignored", lambda delta, out, alpha, beta: alpha * delta.sum(0)),
+    ("column_sum", "a mean", lambda delta, out, alpha, beta: alpha * delta.mean(0) + beta * out),
+    ("axpy", "wrong sign", lambda alpha, x, y: y - alpha * x),
+    ("axpy", "alpha ignored", lambda alpha, x, y: y + x),
+    ("axpy", "y overwritten", lambda alpha, x, y: alpha * x),
+]
+
+
+@pytest.mark.parametrize(("name", "what", "wrong"), WRONG, ids=[f"{name}: {what}" for name, what, _ in WRONG])
+def test_a_wrong_kernel_exceeds_its_bound(name: str, what: str, wrong: Callable[..., Any]) -> None:
+    """In float32, the laxer bound; the same arguments with the right formula pass."""
+    given = {"alpha": -0.25, "beta": 1.5} if name in ("matmul", "column_sum") else {"alpha": -0.25}
+    arguments = make(name, "float32", m=16, k=16, n=16, **{"...": 16}, **given)
+    assert right(name, arguments, exact(name, arguments, "float32").astype("float32"), "float32")
+    with np.errstate(over="ignore"):
+        assert not right(name, arguments, wrong(**in_float64(arguments)), "float32")
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_a_single_nan_exceeds_every_bound(name: str) -> None:
+    arguments = make(name, "float32", m=5, k=5, n=5, **{"...": 5}, alpha=1.0)
+    found = exact(name, arguments, "float32")
+    found.flat[-1] = np.nan
+    assert not right(name, arguments, found, "float32")
+
+
+def test_a_gather_that_multiplies_by_the_reciprocal_is_not_bit_for_bit() -> None:
+    """Else the test of gather would not notice it."""
+    pixels = np.arange(256, dtype=np.float32)
+    assert (pixels * (np.float32(1) / np.float32(255))).tobytes() != (pixels / np.float32(255)).tobytes()
+
+
+# Numba's compiled code checks nothing; what stands before it must.
+
+
+def valid(name: str) -> Arguments:
+    if name == "gather":
+        images, order = np.zeros((9, 6), np.uint8), np.arange(9)
+        return {"images": images, "order": order, "cursor": np.array([2]), "offset": 1, "out": np.zeros((4, 6))}
+    if name == "advance":
+        return {"cursor": np.array([2]), "n": 3}
+    return make(name, "float64", m=4, k=5, n=6, **{"...": 6}, alpha=0.5)
+
+
+def refusals() -> Iterator[Any]:
+    for name, kernel in KERNELS.items():
+        arguments = valid(name)
+        for key in kernel.shapes:
+            array = arguments[key]
+            wide = np.repeat(array, 2, axis=-1)
+            yield name, key, "int32", np.zeros(array.shape, np.int32)
+            if (name, key) != ("gather", "out"):  # the only float there
+                yield name, key, "float32", array.astype(np.float32)
+            yield name, key, "another byte order", array.astype(array.dtype.newbyteorder("S"))
+            yield name, key, "too few dimensions", array[0]
+            if name != "axpy":
+                yield name, key, "too many dimensions", array[None]
+            if array.shape[-1] > 1:
+                yield name, key, "gaps in its rows", wide[..., ::2]
+                yield name, key, "reversed rows", array[..., ::-1]
+            if key not in ("order", "cursor"):
+                yield name, key, "too wide", wide
+            if array.ndim == 2 and key != "images":
+                yield name, key, "too high", np.repeat(array, 2, axis=0)
+    yield "gather", "order", "too short", np.arange(6)
+    yield "gather", "order", "rows after the last", np.arange(9) + 4
+    yield "gather", "order", "negative rows", np.arange(9) - 4
+    yield "gather", "cursor", "before the first", np.array([-2])
+    yield "gather", "cursor", "two entries", np.array([2, 0])
+
+
+REFUSALS = [(name, key, array) for name, key, _, array in refusals()]
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "array"), REFUSALS, ids=[f"{name}: {key}: {what}" for name, key, what, _ in refusals()]
+)
+def test_numba_refuses_what_the_contract_does_not_allow(name: str, key: str, array: np.ndarray) -> None:
+    arguments = valid(name)
+    before = {other: value.copy() for other, value in arguments.items() if isinstance(value, np.ndarray)}
+    with pytest.raises(InputError, match=rf"^{name}: ") as caught:
+        getattr(fastae.backends.get("numba"), name)(**(arguments | {key: array}))
+    assert len(str(caught.value).splitlines()) == 1
+    assert all(np.array_equal(arguments[other], value, equal_nan=True) for other, value in before.items())
+
+
+def test_what_numba_refuses_is_only_what_is_wrong() -> None:
+    """The valid arguments that the refusals start from are taken."""
+    for name in KERNELS:
+        getattr(fastae.backends.get("numba"), name)(**valid(name))
