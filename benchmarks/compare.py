@@ -1,7 +1,8 @@
 """Compare fastae with its peers: ``python -m benchmarks.compare``.
 
 Every contender does the same job in a process of its own, one at a time, in turn; see `benchmarks.harness`. A table
-goes to standard output; every segment's time, what it was measured on and a figure go to a folder.
+goes to standard output; every segment's time, what it was measured on and a figure go to a folder. All contenders at
+all batch sizes take about a quarter of an hour.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from fastae.errors import FastaeError, InputError, OutputError
 BATCHES = (1, 8, 16, 32, 64, 128, 512, 1024)
 IMAGES = 60_000
 CHECK_IMAGES = 4096
+BUSY = 0.3  # load at the start above which somebody else is computing
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -87,26 +89,27 @@ def describe(found: dict[str, Any], arguments: argparse.Namespace) -> str:
     """Say what is measured, how and on what."""
     versions = ", ".join(f"{name} {number}" for name, number in found["versions"].items())
     load = "unknown" if found["load"] is None else f"{found['load']:.2f}"
-    return (
-        f"Autoencoder 784-256-128-256-784, float32, loss {arguments.loss}, plain SGD on {IMAGES} images of MNIST. "
-        "Microseconds a step, shuffling,\n"
-        "gathering and the loss included: median (smallest to largest) of "
-        f"{arguments.rounds} segments of about {arguments.seconds:g} s and at least {LEAST_STEPS} steps.\n"
-        "Each contender has a process of its own; they take turns, and "
-        f"{PAUSE:g} s pass after each segment, for idle threads to fall asleep.\n"
-        "The ratio is the median of the rounds' ratios; below 1, fastae is the faster.\n\n"
-        f"{found['processor']}, {found['cores']} cores, load {load}; {versions}\n"
-    )
+    return f"""\
+Autoencoder 784-256-128-256-784 in float32, loss {arguments.loss}, plain SGD on the {IMAGES} images of MNIST.
+Microseconds a step, with its share of shuffling, gathering and summing the loss: median (smallest to largest)
+of {arguments.rounds} segments of about {arguments.seconds:g} s and at least {LEAST_STEPS} steps. Each contender has a process of its own; they train
+in turn, and {PAUSE:g} s pass after each segment for its idle threads to fall asleep. A ratio is the median of those
+of each round; below 1, fastae is the faster.
+
+{found["processor"]}, {found["cores"]} cores, load {load}; {versions}
+"""
 
 
-def ours_of(contenders: Sequence[str]) -> str | None:
-    """Return the first of our own contenders in the registry's order: the one to compare with the peers."""
-    return next((name for name in CONTENDERS if name in contenders and not CONTENDERS[name].peer), None)
+def compared(names: Sequence[str]) -> str | None:
+    """Return the first of our contenders in the registry's order, to compare with the peers; None if either lack."""
+    ours = [name for name in CONTENDERS if name in names and not CONTENDERS[name].peer]
+    return ours[0] if ours and any(CONTENDERS[name].peer for name in names) else None
 
 
-def heading(contenders: Sequence[str]) -> str:
+def heading(names: Sequence[str]) -> str:
     """Return the first two lines of the table."""
-    cells = ["batch", *contenders, f"{ours_of(contenders) or 'ours'} / fastest peer"]
+    ours = compared(names)
+    cells = ["batch", *names] + ([f"{ours} / fastest peer"] if ours else [])
     return row(cells) + "\n" + row(["---:"] * len(cells))
 
 
@@ -116,8 +119,10 @@ def line(result: Race) -> str:
     for name in result.segments:
         times = result.times(name)
         cells.append(f"{result.time(name):,.0f} ({min(times):,.0f} to {max(times):,.0f})")
-    ours, peer = ours_of(list(result.segments)), result.fastest_peer()
-    cells.append(f"{result.ratio(ours, peer):.2f} × {peer}" if ours and peer else "")
+    ours = compared(list(result.segments))
+    if ours:
+        peer = result.fastest_peer()
+        cells.append(f"{result.ratio(ours, peer):.2f} × {peer}")
     return row(cells)
 
 
@@ -155,10 +160,9 @@ def draw(results: Sequence[Race], title: str) -> Figure:
 
 
 def write(folder: Path, loss: str, found: dict[str, Any], results: Sequence[Race]) -> None:
-    """Write ``compare-<loss>.json`` and ``.png``; raises `OutputError`."""
+    """Write ``compare-<loss>.json`` and ``compare-<loss>.png``; raises `OutputError`."""
     raw = {"machine": found, "loss": loss, "races": [vars(result) for result in results]}
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         (folder / f"compare-{loss}.json").write_text(json.dumps(raw, indent=1) + "\n")
         title = f"Training 784-256-128-256-784 in float32, loss {loss}\n{found['processor']}, {found['cores']} cores"
         draw(results, title).savefig(folder / f"compare-{loss}.png")
@@ -181,9 +185,13 @@ def check(arguments: argparse.Namespace) -> None:
 
 def compare(arguments: argparse.Namespace) -> None:
     """Race the contenders at each batch size; print and write what came of it."""
+    try:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {arguments.out}: {error.strerror or error}") from error
     found = machine(arguments.contenders)
     print(describe(found, arguments))
-    if found["load"] is not None and found["load"] > 0.3:
+    if found["load"] is not None and found["load"] > BUSY:
         tell(f"warning: others are computing on this machine (load {found['load']:.2f}): expect wide ranges\n")
     results: list[Race] = []
     for batch_size in arguments.batches:

@@ -87,9 +87,12 @@ class Worker:
         return answer
 
     def close(self) -> None:
-        """End the process."""
-        self._process.kill()  # it holds nothing worth keeping
-        self._process.communicate()
+        """End the process: its input ends, and if that is not enough, it is killed."""
+        try:
+            self._process.communicate(timeout=2)
+        except subprocess.TimeoutExpired:  # it is still compiling
+            self._process.kill()
+            self._process.communicate()
 
 
 @dataclass
@@ -117,9 +120,9 @@ class Race:
         """Return the median of `times`."""
         return median(self.times(name))
 
-    def fastest_peer(self) -> str | None:
-        """Return the peer with the smallest median; None where no peer took part."""
-        return min((name for name in self.segments if CONTENDERS[name].peer), key=self.time, default=None)
+    def fastest_peer(self) -> str:
+        """Return the peer with the smallest median."""
+        return min((name for name in self.segments if CONTENDERS[name].peer), key=self.time)
 
     def ratio(self, name: str, other: str) -> float:
         """Return the median over the rounds of the time of one contender over that of another in the same round."""

@@ -17,6 +17,8 @@ from benchmarks.worker import choose_parts, segments
 
 IMAGES = 2048
 
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # what the peers deprecate is not our affair
+
 
 @pytest.fixture(scope="module")
 def images() -> np.ndarray:
@@ -109,7 +111,7 @@ def test_ratios_are_of_the_same_round() -> None:
 
 
 def test_without_a_peer_there_is_no_ratio() -> None:
-    assert compare.line(result({"fastae-numpy": [10]})) == "| 16 | 10 (10 to 10) |  |"
+    assert compare.line(result({"fastae-numpy": [10]})) == "| 16 | 10 (10 to 10) |"
 
 
 def test_a_race_from_the_command_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -137,6 +139,7 @@ def test_a_worker_that_cannot_start_says_why() -> None:
         (["--batches", "3001"], "from 1 to 3000"),
         (["--rounds", "0"], "--rounds must be positive"),
         (["--seconds", "-1"], "--seconds must be positive"),
+        (["--contenders", "fastae-numpy", "--out", __file__], "cannot make the folder"),
     ],
 )
 def test_bad_input_ends_with_one_line(command: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:

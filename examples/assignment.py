@@ -8,10 +8,10 @@ The four tasks of the handout, in the order in which this file answers them:
 3. training on the average of ‖x − z‖², with the reconstructions after 20 iterations;
 4. the same with the cross-entropy.
 
-First comes the mathematics, in NumPy and nothing else. Then `main` runs the tasks with it. "20 iterations" can be read
-as 20 updates or as 20 epochs: the 20 updates are made by the NumPy code here, and the 20 epochs, 75,000 updates for
-each loss, by fastae, which makes the same step faster. Figures, models and a report.md with every number are left in
-the results' folder. Run it by ``python examples/assignment.py``; ``--help`` lists the options.
+First comes the mathematics, in NumPy and nothing else; then `solve` runs the tasks with it. "20 iterations" can be read
+as 20 updates or as 20 epochs. The 20 updates are made by the NumPy code here; the 20 epochs, 75,000 updates for each
+loss, by fastae, which makes the same step faster. Figures, models and a report.md with every number are left in the
+results' folder. Run it by ``python examples/assignment.py``; ``--help`` lists the options.
 """
 
 import argparse
@@ -32,24 +32,24 @@ from fastae.cli import LOSS_NAMES, Parser
 from fastae.errors import FastaeError, InputError, OutputError
 from fastae.terminal import one_of_each
 
+HIDDEN, CODE = 256, 128
 BATCH = 16  # images in one update
 LEARNING_RATE = {"mse": 0.25, "bce": 0.05}  # why they differ is said at `update`
 UPDATES = 20
 SNAPSHOTS = (0, 1, 2, 5, 10, 20)  # epochs after which the digits are drawn; 0 is the untrained network
-CODE = 128
 
 Arrays = list[np.ndarray]
 
 
 # Task 1: the encoder and the decoder.
 #
-# The handout writes one image as a column x, and W x. Here, as in most programs, images are ROWS of a matrix, so that
-# a whole batch goes through at once: x W, with W of shape (inputs, outputs), the transpose of the handout's. W[0], W[1]
-# are its W¹, W² and W[2], W[3] its W¹′, W²′; b likewise.
+# The handout writes one image as a column x, and W x. Here, as in most programs, images are the ROWS of x, so that a
+# whole batch goes through at once: x W, with W of shape (inputs, outputs), the transpose of the handout's. W[0] and
+# W[1] are its W¹ and W², W[2] and W[3] its W¹′ and W²′; b likewise.
 
 
 def s(t: np.ndarray) -> np.ndarray:
-    """The sigmoid. Its derivative is s (1 − s): it can be had from the output alone."""
+    """The sigmoid. Its derivative is s (1 − s), which the output alone tells."""
     return 1 / (1 + np.exp(-t))
 
 
@@ -63,18 +63,42 @@ def decode(y: np.ndarray, W: Arrays, b: Arrays) -> np.ndarray:
     return s(s(y @ W[2] + b[2]) @ W[3] + b[3])
 
 
-# Tasks 3 and 4: the losses, and one step of gradient descent by hand.
+# Task 2: all eight parameters from a normal distribution.
+#
+# Which one matters. The sigmoid's slope s (1 − s) is at most ¼ and vanishes where |t| is large. About a hundred pixels
+# of a digit are bright, so weights from N(0, 1) would make t some ten wide: most units would be stuck near 0 or 1, and
+# hardly any gradient would come through them. Glorot and Bengio (AISTATS 2010) choose the deviation such that signals
+# keep their size on the way forward and back; for this sigmoid it is 4 √(2 / (inputs + outputs)).
+
+
+def deviation(inputs: int, outputs: int) -> float:
+    """The standard deviation of a layer's weights. That of its biases is 0.1."""
+    return 4 * math.sqrt(2 / (inputs + outputs))
+
+
+def draw_parameters(sizes: Sequence[int], seed: int) -> tuple[Arrays, Arrays]:
+    """The weights (inputs, outputs) and the biases (outputs,) of each layer, as fastae.Autoencoder draws them."""
+    generator = np.random.default_rng([0, seed])
+    W, b = [], []
+    for inputs, outputs in zip(sizes, sizes[1:]):
+        W.append(generator.normal(0, deviation(inputs, outputs), (inputs, outputs)))
+        b.append(generator.normal(0, 0.1, outputs))
+    return W, b
+
+
+# Tasks 3 and 4: the losses, and a step of gradient descent by hand.
 #
 # Both losses are a sum over the pixels of an image and a mean over the images of a batch. Let t = a W + b be what goes
-# into the sigmoid of a layer, a the layer's input, and δ = ∂loss/∂t. The chain rule gives, from the output backwards,
+# into the sigmoid of a layer, a the layer's input, and δ = ∂loss/∂t. The chain rule gives, from the output backwards
+# and before the division by the number of images,
 #
 #     last layer, ‖x − z‖²:         δ = 2 (z − x) · z (1 − z)
 #     last layer, cross-entropy:    δ = (z − x) / (z (1 − z)) · z (1 − z) = z − x
-#     layer below:                  δ′ = δ Wᵀ · a (1 − a)
-#     parameters of the layer:      ∂loss/∂W = aᵀ δ,   ∂loss/∂b = sum of δ's rows
+#     the layer below:              δ′ = δ Wᵀ · a (1 − a)
+#     parameters of the layer:      ∂loss/∂W = aᵀ δ,   ∂loss/∂b = the sum of δ's rows
 #
-# So the two tasks differ in one line. With the squared error the slope of the last sigmoid stays in δ: a pixel that is
-# white where it should be black, z ≈ 1, has z (1 − z) ≈ 0 and hardly learns. With the cross-entropy it cancels.
+# So the two tasks differ in one line. With the squared error the slope of the last sigmoid stays in δ: a pixel that
+# comes out white and should be black, z ≈ 1, has z (1 − z) ≈ 0 and hardly learns. With the cross-entropy it cancels.
 
 
 def squared_error(z: np.ndarray, x: np.ndarray) -> float:
@@ -83,24 +107,23 @@ def squared_error(z: np.ndarray, x: np.ndarray) -> float:
 
 
 def cross_entropy(z: np.ndarray, x: np.ndarray) -> float:
-    """Task 4: −Σ [x log z + (1 − x) log(1 − z)]. (The handout forgot the minus sign: without it, less is worse.)"""
-    with np.errstate(divide="ignore"):  # log 0 = −∞ is cut off at −100, as PyTorch does
+    """Task 4: the average of −Σ [x log z + (1 − x) log(1 − z)]. The handout lost the minus, and we minimise."""
+    with np.errstate(divide="ignore"):  # log 0 = −∞ is cut off at −100, as PyTorch does it
         log_z, log_not_z = np.maximum(np.log(z), -100), np.maximum(np.log(1 - z), -100)
     return float(-(x * log_z + (1 - x) * log_not_z).sum(axis=1).mean())
 
 
 def update(x: np.ndarray, W: Arrays, b: Arrays, loss: str) -> None:
-    """One update of all eight parameters on a batch x: forward, backward, W ← W − lr ∂loss/∂W.
+    """One update of all eight parameters, in place, on a batch x: W ← W − lr ∂loss/∂W.
 
-    At z = ½, where training begins, the squared error's δ is half of the cross-entropy's, and it shrinks as z leaves ½.
-    So the cross-entropy takes, and needs, the smaller learning rate.
+    At z = ½ the squared error's δ is half of the cross-entropy's, and it shrinks further as z leaves ½; so the
+    cross-entropy has the larger gradients, and gets the smaller learning rate.
     """
     a = [x]
     for l in range(4):
         a.append(s(a[l] @ W[l] + b[l]))
     z = a[4]
-    delta = 2 * (z - x) * z * (1 - z) if loss == "mse" else z - x
-    delta /= len(x)
+    delta = (2 * (z - x) * z * (1 - z) if loss == "mse" else z - x) / len(x)
     for l in (3, 2, 1, 0):
         below = delta @ W[l].T * a[l] * (1 - a[l])  # before the update: it needs the old weights
         W[l] -= LEARNING_RATE[loss] * a[l].T @ delta
@@ -112,28 +135,358 @@ def update(x: np.ndarray, W: Arrays, b: Arrays, loss: str) -> None:
 
 
 def principal_components(images: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The mean image (784,) and the `count` directions (784, count) in which the images vary most.
+    """The mean image (784,), and the `count` directions (784, count) in which the images vary most.
 
-    Projecting on them is the best that a LINEAR encoder and decoder can do on these images with so short a code.
+    To project on them is the best that any LINEAR encoder and decoder can do for these images with a code that short.
     """
     mean = images.mean(axis=0) / 255
     covariance = np.zeros((len(mean), len(mean)))
-    for some in np.array_split(images, math.ceil(len(images) / 1000)):  # all 60,000 as floats would take 376 MB
+    for some in thousands(images):
         centred = some / 255 - mean
         covariance += centred.T @ centred
-    variances, directions = np.linalg.eigh(covariance)  # in ascending order
-    real = variances > 1e-10 * variances[-1]  # n images vary in n − 1 directions; the others are rounding errors
+    variances, directions = np.linalg.eigh(covariance)  # the smallest first
+    real = variances > 1e-10 * variances[-1]  # n images vary in n − 1 directions at most; the rest is rounding
     return mean, directions[:, real][:, -count:]
 
 
-def entropy(images: np.ndarray) -> float:
-    """The cross-entropy of perfect reconstructions, z = x, an image: not zero, because grey pixels are not certain."""
-    counts = np.sum([np.bincount(some.ravel(), minlength=256) for some in np.array_split(images, 100)], axis=0)
-    grey = np.arange(256)[None] / 255
-    return float(cross_entropy(grey.T, grey.T) * 0 + counts @ _binary_entropy(grey[0])) / len(images)
+def least_cross_entropy(images: np.ndarray) -> float:
+    """The cross-entropy of z = x: not zero, because a grey pixel is neither a sure yes nor a sure no."""
+    counts = np.sum([np.bincount(some.ravel(), minlength=256) for some in thousands(images)], axis=0)[1:255]
+    x = np.arange(1, 255) / 255
+    return float(-counts @ (x * np.log(x) + (1 - x) * np.log(1 - x))) / len(images)
+
+
+def thousands(images: np.ndarray) -> Arrays:
+    """Cut the images into lots of a thousand: all 60,000 as floats would take 376 MB."""
+    return np.array_split(images, math.ceil(len(images) / 1000))
+
+
+# The run.
+
+
+def solve(options: argparse.Namespace) -> None:
+    """Run the four tasks and leave what came of them in the results' folder."""
+    epochs, seed = options.epochs, options.seed
+    for name in ("epochs", "limit"):
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            raise InputError(f"--{name} must be a positive whole number; got {value}")
+    backend = backends.get(options.backend)
+    images, _ = fastae.load_dataset(options.data, "train")
+    test_images, labels = fastae.load_dataset(options.data, "test")
+    images, test_images, labels = images[: options.limit], test_images[: options.limit], labels[: options.limit]
+    n, pixels = images.shape
+    if test_images.shape[1] != pixels:
+        raise InputError(f"training images have {pixels} pixels, but test images {test_images.shape[1]}")
+    sizes, batch = (pixels, HIDDEN, CODE), min(BATCH, n)
+    untrained = fastae.Autoencoder(sizes, seed)
+    trainers = {
+        loss: fastae.Trainer(copy.deepcopy(untrained), loss, fastae.SGD(lr), backend.name, batch, seed, options.threads)
+        for loss, lr in LEARNING_RATE.items()
+    }
+    out = make_folder(Path(options.out))
+
+    x = test_images / 255
+    shown = one_of_each(labels)  # ten digits, one of each class
+    pictures: dict[str, np.ndarray] = {}  # their reconstructions
+    test: dict[str, dict[str, float]] = {}  # the errors of all test images' reconstructions
+
+    def measure(name: str, z: np.ndarray) -> None:
+        pictures[name] = z[shown]
+        test[name] = {"mse": squared_error(z, x) / pixels, "variance": float(z.var(axis=0).mean())}
+        if name != "pca":  # whose z are not confined to 0 to 1
+            test[name]["cross_entropy"] = cross_entropy(z, x)
+        print(f"{name}: test error {test[name]['mse']:.4f} a pixel", flush=True)
+
+    # Tasks 1 and 2: the network as drawn, by the code above and by fastae, which must be the same.
+    W, b = draw_parameters((pixels, HIDDEN, CODE, HIDDEN, pixels), seed)
+    z = decode(encode(x, W, b), W, b)
+    measure("untrained", z)
+    agreement = {"untrained": difference([z], [untrained.reconstruct(test_images)])}
+    too_wide = fastae.Autoencoder(sizes, seed, "float64", init=1.0)
+    stuck = {"drawn": share_stuck(x, W, b), "N(0, 1)": share_stuck(x, too_wide.weights, too_wide.biases)}
+
+    # Tasks 3 and 4, after 20 UPDATES by the code above: those with which fastae's training begins as well.
+    wanted = UPDATES * batch
+    order = np.concatenate([trainers["mse"].order(e, n) for e in range(math.ceil(wanted / n))])[:wanted]
+    for loss, trainer in trainers.items():
+        W_now, b_now = copy.deepcopy((W, b))
+        for i in range(0, wanted, batch):
+            update(images[order[i : i + batch]] / 255, W_now, b_now, loss)
+        measure(f"{loss}-updates", decode(encode(x, W_now, b_now), W_now, b_now))
+        # fastae, run for the same updates, must arrive at the same parameters.
+        session = trainer.session(images[order])
+        session.start(np.arange(wanted))
+        session.run(UPDATES)
+        W_fast, b_fast, *_ = session.read()
+        agreement[f"{loss}-updates"] = difference([*W_now, *b_now], [*W_fast, *b_fast])
+
+    # Tasks 3 and 4, after 20 EPOCHS by fastae. Both start from the same parameters and see the images in one order.
+    def keep(trainer: fastae.Trainer) -> None:
+        name = f"{trainer.loss}-{len(trainer.history.epochs)}"
+        pictures[name] = trainer.model.reconstruct(test_images[shown])
+
+    for loss, trainer in trainers.items():
+        print(f"training on the {LOSS_NAMES[loss]} ...", flush=True)
+        trainer.fit(images, epochs, test_images, progress=not options.no_progress, on_epoch=keep)
+        measure(loss, trainer.model.reconstruct(test_images))
+
+    # What others make of the same images: the mean image for every digit, and the best linear autoencoder.
+    mean, directions = principal_components(images, CODE)
+    measure("mean", np.broadcast_to(mean, x.shape))
+    measure("pca", mean + (x - mean) @ directions @ directions.T)
+
+    models = {"untrained": untrained, **{loss: trainer.model for loss, trainer in trainers.items()}}
+    still = np.all([models[loss].weights[0] == untrained.weights[0] for loss in trainers], axis=(0, 2))
+    facts = {
+        "version": fastae.__version__,
+        "backend": backend.name,
+        "workers": trainers["mse"].workers,
+        "seed": seed,
+        "epochs": epochs,
+        "batch_size": batch,
+        "training_images": n,
+        "test_images": len(x),
+        "updates": epochs * math.ceil(n / batch),
+        "pixels": pixels,
+        "components": directions.shape[1],
+        "test": test,
+        "test_variance": float(x.var(axis=0).mean()),
+        "least_cross_entropy": least_cross_entropy(images),
+        "agreement": agreement,
+        "stuck": stuck,
+        "dark_pixels": int((images.max(axis=0) == 0).sum()),
+        "unmoved_pixels": int(np.sum(still)),
+        "largest_weight": {name: float(np.abs(model.weights[0]).max()) for name, model in models.items()},
+        "history": {loss: trainer.history.as_dicts() for loss, trainer in trainers.items()},
+    }  # fmt: skip
+    draw(out, test_images[shown], pictures, models, facts)
+    for name, model in models.items():
+        model.save(out / f"model-{name}.npz")
+    for file, text in (("numbers.json", json.dumps(facts, indent=1)), ("report.md", report(facts, W, b))):
+        with storage.replacing(out / file) as opened:
+            opened.write(text.encode())
+    print(f"see {out}/report.md and the figures beside it")
+
+
+def share_stuck(x: np.ndarray, W: Arrays, b: Arrays) -> float:
+    """The share of the first layer's outputs at which the sigmoid's slope is below 0.01, a 25th of its greatest."""
+    y = s(x @ W[0] + b[0])
+    return float(np.mean(y * (1 - y) < 0.01))
+
+
+def difference(ours: Arrays, theirs: Arrays) -> float:
+    """The largest difference between two lists of arrays."""
+    return max(float(np.abs(p - q).max()) for p, q in zip(ours, theirs))
+
+
+def make_folder(out: Path) -> Path:
+    """Make the results' folder, and see now rather than after the training that it can be written."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=out).close()
+    except OSError as error:
+        raise OutputError(f"cannot write in {out}: {error.strerror or error}; choose another with --out") from error
+    return out
+
+
+# What is left of it: figures and a report.
+
+
+def count(number: int, what: str) -> str:
+    """Return "1 epoch", "75,000 updates"."""
+    return f"{number:,} {what}" + "s" * (number != 1)
+
+
+def draw(out: Path, digits: np.ndarray, pictures: dict[str, np.ndarray], models: dict[str, Any], facts: Any) -> None:
+    """Draw all figures."""
+    test, batch, last = facts["test"], facts["batch_size"], facts["epochs"]
+    epochs, pca = count(last, "epoch"), f"PCA, {count(facts['components'], 'component')}"
+    setting = f"{epochs} of {count(facts['training_images'], 'image')}, batch size {batch}, {facts['backend']}"
+    error = {name: f"{errors['mse']:.4f}" for name, errors in test.items()}
+
+    figures.reconstructions(
+        out / "reconstructions.png",
+        digits,
+        [(name, pictures[loss]) for loss, name in LOSS_NAMES.items()],
+        f"Test digits and their reconstructions after {setting}. Test error a pixel: {error['mse']} (squared error), "
+        f"{error['bce']} (cross-entropy); for comparison: {error['mean']} (the mean image), {error['pca']} ({pca}).",
+    )
+    figures.reconstructions(
+        out / "updates.png",
+        digits,
+        [
+            (f"mean image: {error['mean']}", pictures["mean"]),
+            *(
+                (f"{name},\n{reading}: {error[loss + key]}", pictures[loss + key])
+                for key, reading in (("-updates", f"{UPDATES} updates"), ("", epochs))
+                for loss, name in LOSS_NAMES.items()
+            ),
+        ],
+        f"“20 training iterations” read as updates: {UPDATES} batches, {UPDATES * batch} images in all (NumPy, as "
+        f"written in assignment.py); and read as epochs: {setting}, {count(facts['updates'], 'update')}. The numbers "
+        "are test errors a pixel.",
+    )
+    for loss, name in LOSS_NAMES.items():
+        history = facts["history"][loss]
+        rows = [(f"untrained: {error['untrained']}", pictures["untrained"])]
+        for e in [e for e in SNAPSHOTS if 0 < e < last] + [last]:
+            rows.append((f"{count(e, 'epoch')}: {history[e - 1]['test_mse']:.4f}", pictures[f"{loss}-{e}"]))
+        figures.reconstructions(
+            out / f"progress-{loss}.png",
+            digits,
+            rows,
+            f"{name.capitalize()}: test digits on the way to {setting}. The numbers are test errors a pixel.",
+        )
+        figures.loss_curve(
+            out / f"loss-{loss}.png",
+            history,
+            f"{name.capitalize()}, {setting}: test error {error[loss]} a pixel",
+            references={"mean image": test["mean"]["mse"], pca: test["pca"]["mse"]},
+        )
+
+    W = {name: model.weights[0] for name, model in models.items()}
+    moved = sum(np.linalg.norm(W[loss] - W["untrained"], axis=0) for loss in LOSS_NAMES)
+    units = np.argsort(-moved, kind="stable")[:12]
+    figures.weight_rows(
+        out / "weights.png",
+        [(label, W[name][:, units]) for name, label in {"untrained": "as drawn", **LOSS_NAMES}.items()],
+        f"Weights from the image into {len(units)} of the {HIDDEN} units of the first layer, those that training moved "
+        f"most. A column is one unit: as drawn, and after {setting}.",
+    )
+
+
+def report(facts: Any, W: Arrays, b: Arrays) -> str:
+    """Say in Markdown what was measured and what to look at; W and b are the parameters as drawn."""
+    test, history, pixels, batch = facts["test"], facts["history"], facts["pixels"], facts["batch_size"]
+    epochs, updates = count(facts["epochs"], "epoch"), count(facts["updates"], "update")
+    names = {
+        "mean": "the mean image, whatever the digit",
+        "pca": f"PCA, {count(facts['components'], 'component')}",
+        "untrained": "the network, untrained",
+        **{f"{loss}-updates": f"{name}, {UPDATES} updates" for loss, name in LOSS_NAMES.items()},
+        **{loss: f"{name}, {epochs}" for loss, name in LOSS_NAMES.items()},
+    }
+    mse = {name: errors["mse"] for name, errors in test.items()}
+    entropies = {name: f"{e['cross_entropy']:.2f}" if "cross_entropy" in e else "–" for name, e in test.items()}
+    errors = "\n".join(f"| {name} | {mse[key]:.5f} | {entropies[key]} |" for key, name in names.items())
+    parameters = "\n".join(
+        f"| {name}{which} | {p.shape} | {sigma:.4f} | {p.mean():.4f} | {p.std():.4f} |"
+        for which, W_l, b_l in zip(("¹", "²", "¹′", "²′"), W, b)
+        for name, p, sigma in (("W", W_l, deviation(*W_l.shape)), ("b", b_l, 0.1))
+    )
+    varies = {name: e["variance"] / facts["test_variance"] for name, e in test.items()}
+    grey = {name: f"{255 * error**0.5:.0f}" for name, error in mse.items()}  # root mean square, of 255 levels
+    side = {loss: "below" if mse[loss] < mse["pca"] else "above" for loss in LOSS_NAMES}
+    seconds = {loss: sum(epoch["seconds"] for epoch in history[loss]) for loss in LOSS_NAMES}
+    first = {loss: history[loss][0]["test_mse"] for loss in LOSS_NAMES}
+    recent = {loss: [epoch["test_mse"] for epoch in history[loss]][-5:] for loss in LOSS_NAMES}
+    lately = {loss: f"{min(recent[loss]):.4f} to {max(recent[loss]):.4f}" for loss in LOSS_NAMES}
+    trained = {loss: history[loss][-1]["train_loss"] for loss in LOSS_NAMES}
+    largest, least, agreement = facts["largest_weight"], facts["least_cross_entropy"], facts["agreement"]
+    return f"""# The assignment: what this run gave
+
+fastae {facts["version"]}, backend {facts["backend"]}, {count(facts["workers"], "worker")}, seed {facts["seed"]}. For
+each loss {epochs} of {count(facts["training_images"], "image")} in batches of {batch}, which is {updates}. Learning
+rate {LEARNING_RATE["mse"]} for the squared error, {LEARNING_RATE["bce"]} for the cross-entropy. The training alone
+took {seconds["mse"]:.1f} s and {seconds["bce"]:.1f} s.
+
+## Errors of the {count(facts["test_images"], "test image")}
+
+| | squared error a pixel | cross-entropy an image |
+| --- | --- | --- |
+{errors}
+
+The squared error is a mean over images and pixels, the cross-entropy a mean over images of a sum over pixels. The
+mean image is what one gets without looking at the digit. PCA is the best that a linear encoder and decoder can do for
+the training images with a code of {facts["components"]}; its reconstructions leave the range from 0 to 1, so they
+have no cross-entropy.
+
+## What to look at
+
+**reconstructions.png** (tasks 3 and 4, "20 iterations" read as epochs). Does each column still show its own digit?
+Then look at thin strokes, small gaps and loops: a code of {CODE} numbers stands for {pixels} pixels, and a detail of
+few pixels costs little error. The network trained on the squared error is off by {grey["mse"]} of 255 grey levels,
+the one trained on the cross-entropy by {grey["bce"]}, PCA by {grey["pca"]} (root mean square). The first ends
+{side["mse"]} PCA, the second {side["bce"]}; to end below takes more than a linear map.
+
+Which loss is better? Each network should be the better one by the measure that it was trained on; the table has both
+measures. But the learning rate stays the same to the end, and every batch pulls the network its own way: in the last
+{count(len(recent["mse"]), "epoch")} the test error was {lately["mse"]} with the squared error and {lately["bce"]}
+with the cross-entropy. A difference smaller than such ups and downs is luck.
+
+**progress-mse.png, progress-bce.png.** The untrained network gives nearly the same noise for every image: from image
+to image its reconstructions have {varies["untrained"]:.1%} of the variance that the images have. The first epoch
+takes the test error from {mse["untrained"]:.4f} to {first["mse"]:.4f} (squared error) and {first["bce"]:.4f}
+(cross-entropy), the whole training to {mse["mse"]:.4f} and {mse["bce"]:.4f}. See which parts of a digit come first,
+and which last or never.
+
+**updates.png** (tasks 3 and 4, "20 iterations" read as updates). {UPDATES} updates see {UPDATES * batch} images. From
+image to image the reconstructions then have {varies["mse-updates"]:.1%} (squared error) and
+{varies["bce-updates"]:.1%} (cross-entropy) of the images' variance: every digit gives nearly the same picture, a
+rough copy of the mean image, and the errors {mse["mse-updates"]:.4f} and {mse["bce-updates"]:.4f} stand beside its
+{mse["mean"]:.4f}. What is learned first is where the ink is on average; to tell one digit from another takes more.
+After {updates} the reconstructions have {varies["mse"]:.0%} and {varies["bce"]:.0%} of the variance.
+
+**weights.png.** A column is one unit of the first layer; a lit pixel makes it more active where red, less where blue.
+As drawn it is noise of deviation {deviation(pixels, HIDDEN):.3f}. Look for patches after training: such a unit
+watches one place of the image. The largest weight of the layer was {largest["untrained"]:.2f} as drawn, is
+{largest["mse"]:.2f} after training on the squared error and {largest["bce"]:.2f} on the cross-entropy. Much of the
+noise stays, surest at the border: {facts["dark_pixels"]} of {pixels} pixels are dark in every training image, and x =
+0 makes the gradient x δ of their weights zero. All weights of {facts["unmoved_pixels"]} pixels are to the last bit
+what was drawn.
+
+**loss-mse.png, loss-bce.png.** On the left what is minimised, measured while the weights still changed; on the right
+the test error. The squared error's last {trained["mse"]:.3f} is a sum over {pixels} pixels, so
+{trained["mse"] / pixels:.5f} a pixel on training images, beside {mse["mse"]:.5f} on test images. The cross-entropy's
+last {trained["bce"]:.2f} looks large, but even perfect reconstructions, z = x, would have {least:.2f}, because a grey
+pixel leaves −x log x − (1 − x) log(1 − x). The other {trained["bce"] - least:.2f} are what can still be learned.
+
+## The eight parameters (task 2)
+
+| | shape | σ | mean drawn | σ drawn |
+| --- | --- | --- | --- | --- |
+{parameters}
+
+As drawn, {facts["stuck"]["drawn"]:.1%} of the first layer's outputs for the test images lie where the sigmoid's slope
+is below 0.01, a 25th of its greatest, so that hardly any gradient comes through. With N(0, 1)
+{facts["stuck"]["N(0, 1)"]:.1%} would.
+
+## Is fastae's step the one in assignment.py?
+
+The NumPy code in assignment.py (float64) and fastae (float32, {facts["backend"]}) differ by at most
+{agreement["untrained"]:.0e} in a pixel of the untrained network's reconstructions, and after {UPDATES} updates by at
+most {agreement["mse-updates"]:.0e} (squared error) and {agreement["bce-updates"]:.0e} (cross-entropy) in a parameter.
+"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the assignment; return the exit status: 0, 2 for bad input, 130 when interrupted."""
+    parser = Parser(
+        prog="assignment.py",
+        description="Solve the four tasks of the assignment: the autoencoder 784-256-128-256-784 on MNIST, with the "
+        "squared error and with the cross-entropy.",
+        allow_abbrev=False,
+    )
+    option = parser.add_argument
+    option(
+        "--backend", default="auto", help=f"auto (cupy where a GPU works, else numba), {', '.join(backends.names())}"
+    )
+    option("--epochs", type=int, default=20, help="times that every image is seen (20)")
+    option("--limit", type=int, metavar="N", help="use only the first N training and at most N test images")
+    option("--seed", type=int, default=0, help="of the initial parameters and of the order of the images (0)")
+    option("--threads", type=int, help="workers of the numba backend; by default the cores, at most 8")
+    option("--data", metavar="DIR", help="folder of IDX files, plain or .gz; by default MNIST, which is included")
+    option("--out", metavar="DIR", default="runs/assignment", help="folder for the results (runs/assignment)")
+    option("--no-progress", action="store_true", help="show no progress bar")
+    try:
+        solve(parser.parse_args(argv))
+    except FastaeError as error:
+        print(f"assignment.py: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nassignment.py: interrupted; nothing was written", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -24,7 +24,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong and where to look."""
-        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+        self.exit(2, one_line(f"{self.prog}: {message}; see {self.prog} --help") + "\n")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -109,7 +109,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         train(options)
     except FastaeError as error:
-        print(f"fastae: {error}", file=sys.stderr)
+        print(one_line(f"fastae: {error}"), file=sys.stderr)
         return 2
     except MemoryError:
         print("fastae: not enough memory; try a smaller --batch-size or --limit", file=sys.stderr)
@@ -200,6 +200,11 @@ def _show(trainer: Any, images: np.ndarray, test_images: np.ndarray, labels: np.
             "a smaller batch, another --lr, or --init glorot-sigmoid if you changed it."
         )
     print(f"see {out}/reconstructions.png, loss.png, history.json and model.npz")
+
+
+def one_line(message: str) -> str:
+    """Return the message without line breaks, which a name that it quotes may hold."""
+    return " ".join(message.splitlines())
 
 
 def _number(text: str) -> float | str:

@@ -37,7 +37,7 @@ class Autoencoder:
     Raises
     ------
     InputError
-        Sizes that are not positive whole numbers, an unknown dtype or init, a negative or infinite σ.
+        Sizes that are not positive whole numbers, an unknown dtype or init, a σ that is negative or too large.
     """
 
     def __init__(
@@ -57,15 +57,19 @@ class Autoencoder:
             name = ""
         if name not in DTYPES:
             raise InputError(f"dtype must be float32 or float64; got {dtype!r}")
-        self.sizes, self.seed, self.dtype, self.init = tuple(int(n) for n in sizes), int(seed), np.dtype(name), init
+        self.sizes, self.seed, self.dtype = tuple(int(n) for n in sizes), int(seed), np.dtype(name)
         self.backend = "numpy"  # what encodes and decodes; training leaves its own here
         generator = np.random.default_rng([0, self.seed])
         self.weights: list[np.ndarray] = []
         self.biases: list[np.ndarray] = []
         for fan_in, fan_out in self.shapes():
             sigma_w, sigma_b = deviations(init, fan_in, fan_out)
-            self.weights.append(generator.normal(0, sigma_w, (fan_in, fan_out)).astype(self.dtype))
-            self.biases.append(generator.normal(0, sigma_b, fan_out).astype(self.dtype))
+            with np.errstate(over="ignore"):  # it is an error, not a warning
+                self.weights.append(generator.normal(0, sigma_w, (fan_in, fan_out)).astype(self.dtype))
+                self.biases.append(generator.normal(0, sigma_b, fan_out).astype(self.dtype))
+        if not all(np.isfinite(p).all() for p in self.weights + self.biases):
+            raise InputError(f"init must be small enough for {self.dtype}; got {init!r}")
+        self.init = init if init == "glorot-sigmoid" else float(init)  # as JSON holds it
 
     def shapes(self) -> list[tuple[int, int]]:
         """Return (inputs, outputs) of each layer, the encoder's and the decoder's."""
@@ -99,6 +103,7 @@ class Autoencoder:
         """Encode and decode images; arguments, result and errors as `encode` and `decode` have them."""
         return self._run(x, 0, len(self.weights))
 
+    @np.errstate(over="ignore", invalid="ignore")  # huge weights saturate σ: no reason to warn
     def _run(self, x: Any, first: int, last: int) -> np.ndarray:
         x = np.asarray(x)
         width = self.weights[first].shape[0]

@@ -1,6 +1,7 @@
 """Stochastic gradient descent: epochs, the order of the images, what is measured, and checkpoints."""
 
 import math
+import numbers
 import os
 import time
 from collections.abc import Callable
@@ -42,9 +43,9 @@ class SGD:
     momentum: float = 0.0
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.lr, float | int) and math.isfinite(self.lr) and self.lr > 0):
+        if not (_is_number(self.lr) and math.isfinite(self.lr) and self.lr > 0):
             raise InputError(f"the learning rate must be positive and finite; got {self.lr!r}")
-        if not (isinstance(self.momentum, float | int) and 0 <= self.momentum < 1):
+        if not (_is_number(self.momentum) and 0 <= self.momentum < 1):
             raise InputError(f"the momentum must be at least 0 and below 1; got {self.momentum!r}")
 
 
@@ -133,7 +134,10 @@ class Trainer:
         if threads is not None:
             _positive("the number of threads", threads)
         self.model, self.loss, self.optimizer = model, loss, optimizer or SGD()
-        self.batch_size, self.seed, self.threads = _positive("the batch size", batch_size), seed, threads
+        self.batch_size, self.seed, self.threads = _positive("the batch size", batch_size), int(seed), threads
+        lr, span = self.optimizer.lr, np.finfo(model.dtype)
+        if not float(span.tiny) <= lr <= float(span.max):
+            raise InputError(f"the learning rate must be a normal number in {model.dtype}; got {lr!r}")
         self.backend = get(backend)
         self.history = History()
         self.workers = threads or 1
@@ -202,8 +206,8 @@ class Trainer:
         """Put the model as it is and the data on the device, ready to train; see `fastae.backends.base.Session`."""
         return self.backend.session(
             Parameters(self.model.weights, self.model.biases, self._V, self._c),
-            images,
-            test_images=test_images,
+            np.ascontiguousarray(images),
+            test_images=None if test_images is None else np.ascontiguousarray(test_images),
             loss=self.loss,
             batch_size=min(self.batch_size, len(images)),
             lr=self.optimizer.lr,
@@ -215,6 +219,7 @@ class Trainer:
         """Return the order of the n images in that epoch (from 0), int64 (n,)."""
         return np.random.default_rng([1, self.seed, epoch]).permutation(n)
 
+    @np.errstate(over="ignore", invalid="ignore")  # what diverges is told in one error
     def _epoch(self, session: Session, e: int, n: int, bar: Any) -> None:
         began = time.perf_counter()
         session.start(self.order(e, n))
@@ -234,11 +239,13 @@ class Trainer:
         session.finish()
         total = session.total()
         seconds = time.perf_counter() - began
-        if not math.isfinite(total):
-            raise self._diverged(session, e, n)
-        bar.update(n % session.batch_size)
         test_mse = session.test_error() if session.has_test else None
-        self.model.weights, self.model.biases, self._V, self._c = session.read()
+        parameters = session.read()
+        finite = math.isfinite(total) and math.isfinite(test_mse or 0)
+        if not finite or not all(np.isfinite(p).all() for group in parameters for p in group):
+            raise self._diverged(session, e, n)  # the last update counts too, though no loss has seen it yet
+        bar.update(n % session.batch_size)
+        self.model.weights, self.model.biases, self._V, self._c = parameters
         self.history.epochs.append(Epoch(e + 1, total / n, test_mse, seconds, n / seconds))
 
     def _diverged(self, session: Session, e: int, n: int) -> Diverged:
@@ -250,9 +257,9 @@ class Trainer:
             session.run(1)
             batch += 1
         if math.isfinite(session.total()):
-            batch += 1  # the smaller one at the end
+            batch = -(-n // session.batch_size)  # the smaller one at the end, or the last update
         return Diverged(
-            f"the loss became NaN or infinite in epoch {e + 1}, batch {batch}; "
+            f"the loss or a weight became NaN or infinite in epoch {e + 1}, batch {batch}; "
             f"try a learning rate below {self.optimizer.lr:g}"
         )
 
@@ -268,7 +275,7 @@ class Trainer:
         arrays = storage.numbered(
             weight=self.model.weights, bias=self.model.biases, weight_velocity=self._V, bias_velocity=self._c
         )
-        config = {"settings": self.settings(note), "epochs": self.history.as_dicts()}
+        config = {"settings": self.settings(note), "workers": self.workers, "epochs": self.history.as_dicts()}
         storage.write(path, "checkpoint", config, arrays)
 
     def resume(self, path: str | os.PathLike[str], note: dict[str, Any] | None = None) -> None:
@@ -281,7 +288,11 @@ class Trainer:
         """
         config, arrays = storage.read(path, "checkpoint")
         settings = self.settings(note)
-        found = config.get("settings", {})
+        try:
+            found, workers = dict(config["settings"]), config["workers"]
+            history = History([Epoch(**epoch) for epoch in config["epochs"]])
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(f"{path}: its configuration is not a checkpoint's: {error}") from error
         other = [f"{name} {found.get(name)!r}, not {new!r}" for name, new in settings.items() if found.get(name) != new]
         if other:
             raise CheckpointError(f"{path} was made with other settings: {'; '.join(other)}")
@@ -290,7 +301,7 @@ class Trainer:
         if self.optimizer.momentum:
             self._V, self._c = (model.take(path, arrays, f"{name}_velocity") for name in ("weight", "bias"))
         model.weights, model.biases = weights, biases
-        self.history = History([Epoch(**epoch) for epoch in config["epochs"]])
+        self.history, self.workers = history, workers
 
     def settings(self, note: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return what decides the course of this training, as JSON holds it."""
@@ -301,8 +312,8 @@ class Trainer:
             "model_seed": model.seed,
             "dtype": model.dtype.name,
             "loss": self.loss,
-            "lr": self.optimizer.lr,
-            "momentum": self.optimizer.momentum,
+            "lr": float(self.optimizer.lr),
+            "momentum": float(self.optimizer.momentum),
             "batch_size": self.batch_size,
             "seed": self.seed,
             "backend": self.backend.name,
@@ -315,6 +326,10 @@ class Trainer:
         if not ok or images.shape[1] != width or not len(images):
             kind = f"{images.dtype} {images.shape}" if isinstance(images, np.ndarray) else type(images).__name__
             raise InputError(f"{name} must be a uint8 array of shape (n, {width}) with n of at least 1; got {kind}")
+
+
+def _is_number(x: Any) -> bool:
+    return isinstance(x, numbers.Real) and not isinstance(x, bool)
 
 
 def _positive(what: str, n: Any) -> int:

@@ -40,8 +40,8 @@ def matmul(a: Matrix, b: Matrix, out: Matrix, alpha: float, beta: float, dtype: 
 
 
 def sigmoid(y: Matrix, dtype: str) -> Matrix:
-    """What the contract grants, y being σ of the sum as rounded; below the normal numbers there is no promise."""
-    return SIGMOID[dtype] * abs(y) + smallest(dtype)
+    """What the contract grants, y being σ of the rounded sum; what is no normal number may be cut at one nearby."""
+    return SIGMOID[dtype] * abs(y) + 2 * smallest(dtype)
 
 
 def sigmoid_gradient(delta: Matrix, y: Matrix, dtype: str) -> Matrix:
@@ -98,49 +98,49 @@ def step(
 ) -> tuple[list[Matrix], list[Matrix]]:
     """How far the weights and biases may be from the exact ones after one step of plain gradient descent on batch x.
 
-    The step's kernels one after another. Beside its own roundings each hands on the error of its inputs: a product
-    ab with errors e and f has the error e|b| + |a|f + ef; σ′ and |1 − 2y| are at most ¼ and 1.
+    The step's kernels one after another. Beside its own roundings each hands on the error of its inputs: that of a
+    product pq is e|q| + |p|f + ef, that of σ(z) at most e (|σ′| + e/10) or e/4, as |σ′| ≤ 1/4 and |σ″| < 1/10, and
+    that of y (1 − y) is e |1 − 2y| + e².
     """
-    u, tiny, layers = unit_roundoff(dtype), smallest(dtype), len(W)
-    a, e = [x], [u * x]  # activations, and their errors
+    layers = len(W)
+    a, e = [x], [gamma(1, dtype) * x]  # activations, and their errors
     for W_l, b_l in zip(W, b):
-        z = a[-1] @ W_l + b_l
-        most = (a[-1] + e[-1]) @ abs(W_l) + abs(b_l)
-        e_z = e[-1] @ abs(W_l) + gamma(len(W_l) + 3, dtype) * most
-        y = 1 / (1 + np.exp(-z))
+        e_z = e[-1] @ abs(W_l) + gamma(len(W_l) + 3, dtype) * ((a[-1] + e[-1]) @ abs(W_l) + abs(b_l))
+        y = 1 / (1 + np.exp(-(a[-1] @ W_l + b_l)))
+        e_y = e_z * np.minimum(y * (1 - y) + e_z / 10, 1 / 4)
         a.append(y)
-        e.append(e_z / 4 + SIGMOID[dtype] * (y + e_z / 4) + tiny)
+        e.append(e_y + SIGMOID[dtype] * (y + e_y) + 2 * smallest(dtype))
 
-    y, scale = a[-1], 1 / len(x)
-    difference, e_difference = y - x, e[-1] + e[0]
-    if loss == "bce":
-        d = scale * difference
-        e_d = scale * e_difference + gamma(3, dtype) * scale * (abs(difference) + e_difference)
+    def times(p: Matrix, e_p: Matrix, q: Matrix, e_q: Matrix, roundings: int) -> Matrix:
+        """Return the error of the product p q."""
+        return e_p * abs(q) + (abs(p) + e_p) * e_q + gamma(roundings, dtype) * (abs(p) + e_p) * (abs(q) + e_q)
+
+    def slope(l: int) -> tuple[Matrix, Matrix]:
+        """Return y (1 − y) of layer l, and how its error follows from that of y; the roundings come in `times`."""
+        y, e_y = a[l], e[l]
+        return y * (1 - y), e_y * (abs(1 - 2 * y) + e_y)
+
+    scale = 1 / len(x)
+    d, e_d = scale * (a[-1] - x), scale * (e[-1] + e[0])
+    if loss == "mse":
+        s, e_s = slope(layers)
+        d, e_d = 2 * d * s, times(2 * d, 2 * e_d, s, e_s, 6)
     else:
-        slope, e_slope = y * (1 - y), e[-1]
-        d = 2 * scale * difference * slope
-        most = 2 * scale * (abs(difference) + e_difference) * (slope + e_slope)
-        e_d = most - abs(d) + gamma(6, dtype) * most
+        e_d += gamma(3, dtype) * (abs(d) + e_d)
 
     errors_W, errors_b = [], []
     for l in reversed(range(layers)):
-        for activation, e_activation, parameter, errors in (
-            (a[l], e[l], W[l], errors_W),
-            (np.ones((len(x), 1)), 0, b[l], errors_b),
-        ):
-            gradient = abs(activation.T @ d)
-            most = (activation + e_activation).T @ (abs(d) + e_d)
-            error = activation.T @ e_d + (np.zeros_like(activation) + e_activation).T @ (abs(d) + e_d)
-            error += gamma(len(x) + 3, dtype) * most
-            update = lr * (gradient + error)
+        ones = np.ones((len(x), 1))
+        for activation, e_a, parameter, errors in ((a[l], e[l], W[l], errors_W), (ones, 0 * ones, b[l], errors_b)):
+            error = abs(activation).T @ e_d + e_a.T @ (abs(d) + e_d)
+            error += gamma(len(x) + 3, dtype) * (abs(activation) + e_a).T @ (abs(d) + e_d)
+            update = lr * (abs(activation.T @ d) + error)
             errors.insert(0, (lr * error + gamma(3, dtype) * (abs(parameter) + update)).reshape(parameter.shape))
         if l:
-            g = d @ W[l].T
-            e_g = e_d @ abs(W[l]).T + gamma(W[l].shape[1] + 3, dtype) * (abs(d) + e_d) @ abs(W[l]).T
-            slope, e_slope = a[l] * (1 - a[l]), e[l]
-            d = g * slope
-            most = (abs(g) + e_g) * (slope + e_slope)
-            e_d = most - abs(d) + gamma(3, dtype) * most
+            g, columns = d @ W[l].T, abs(W[l]).T
+            e_g = e_d @ columns + gamma(len(columns) + 3, dtype) * (abs(d) + e_d) @ columns
+            s, e_s = slope(l)
+            d, e_d = g * s, times(g, e_g, s, e_s, 3)
     return errors_W, errors_b
 
 
@@ -148,3 +148,9 @@ def accepts(found: Matrix, exact: Matrix, bound: Matrix | float) -> bool:
     """Whether every element is within its bound; a NaN is within none."""
     assert found.shape == exact.shape
     return bool(np.all(abs(found - exact) <= bound))
+
+
+def rounded(x: Matrix, bits: int) -> Matrix:
+    """Round to a mantissa of so many bits after the leading one: 10 as TF32 has it, 7 as bfloat16."""
+    mantissa, exponent = np.frexp(x)
+    return np.ldexp(np.rint(np.ldexp(mantissa, bits + 1)), exponent - bits - 1)

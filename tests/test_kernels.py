@@ -138,7 +138,9 @@ def frame(array: np.ndarray, block: bool) -> tuple[np.ndarray, tuple[slice, ...]
     return around, inner
 
 
-def run(backend: str, name: str, arguments: Arguments, block: bool = False, alias: str = "") -> np.ndarray:
+def run(
+    backend: str, name: str, arguments: Arguments, block: bool = False, alias: str = "", warnings_are: str = "error"
+) -> np.ndarray:
     """Call a kernel and return what it wrote.
 
     With ``block``, the matrices are blocks of columns of wider ones. Fails if the kernel warns, returns something,
@@ -153,7 +155,7 @@ def run(backend: str, name: str, arguments: Arguments, block: bool = False, alia
         out, same = alias.split("=")
         call[out], written = call[same], same
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter(warnings_are)
         result = getattr(k, name)(**call)
     assert result is None
     for key, (before, inner) in frames.items():
@@ -340,7 +342,7 @@ def test_sigmoid_of_a_sum_that_overflows(backend: str) -> None:
     z, bias = np.array([[huge, -huge, huge]], np.float32), np.array([huge, -huge, -huge], np.float32)
     found = run(backend, "bias_sigmoid", {"z": z, "bias": bias, "out": np.full_like(z, np.nan)})
     assert found[0, 0] == 1
-    assert 0 <= found[0, 1] <= np.finfo(np.float32).tiny
+    assert 0 <= found[0, 1] <= 2 * np.finfo(np.float32).tiny
     assert found[0, 2] == 0.5
 
 
@@ -377,17 +379,14 @@ def test_nan_and_infinity_reach_exactly_their_row(
     """A tile must not spill into its neighbours, nor a mask swallow a NaN."""
     for row, column in [(0, 0), (8, 18), (10, 7)]:
         arguments = make("matmul", dtype, m=11, k=19, n=37, trans_a=trans_a, trans_b=trans_b)
-        expected = exact("matmul", arguments, dtype)
         for key in ("a", "b"):
             arguments[key] = abs(arguments[key]) + 1  # so that infinity stays infinity
         (arguments["a"].T if trans_a else arguments["a"])[row, column] = bad
-        expected = exact("matmul", arguments, dtype)
-        found = run(backend, "matmul", arguments)
+        found = run(backend, "matmul", arguments, warnings_are="ignore")  # np.matmul warns of infinities
         assert np.array_equal(found[row], np.full(37, bad), equal_nan=True)
         others = np.arange(11) != row
         rows = {"a": arguments["a"][:, others] if trans_a else arguments["a"][others], "out": arguments["out"][others]}
         assert right("matmul", arguments | rows, found[others], dtype)
-        assert not np.isfinite(expected[row]).any()
 
 
 @backends
@@ -411,15 +410,9 @@ def test_nan_reaches_exactly_its_column_sum(backend: str, dtype: str) -> None:
 # The bounds have teeth.
 
 
-def rounded(x: np.ndarray, bits: int) -> np.ndarray:
-    """Round to a mantissa of so many bits: 10 as TF32 has it, 7 as bfloat16."""
-    mantissa, exponent = np.frexp(x)
-    return np.ldexp(np.rint(mantissa * 2 ** (bits + 1)), exponent - bits - 1)
-
-
 REDUCED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "tf32": lambda x: rounded(x, 10),
-    "bfloat16": lambda x: rounded(x, 7),
+    "tf32": lambda x: bounds.rounded(x, 10),
+    "bfloat16": lambda x: bounds.rounded(x, 7),
     "float16": lambda x: x.astype(np.float16).astype(np.float64),
 }
 reduced = pytest.mark.parametrize("precision", REDUCED)
@@ -547,7 +540,8 @@ def refusals() -> Iterator[Any]:
             yield name, key, "int32", np.zeros(array.shape, np.int32)
             if (name, key) != ("gather", "out"):  # the only float there
                 yield name, key, "float32", array.astype(np.float32)
-            yield name, key, "another byte order", array.astype(array.dtype.newbyteorder("S"))
+            if array.itemsize > 1:
+                yield name, key, "another byte order", array.astype(array.dtype.newbyteorder("S"))
             yield name, key, "too few dimensions", array[0]
             if name != "axpy":
                 yield name, key, "too many dimensions", array[None]
@@ -556,7 +550,7 @@ def refusals() -> Iterator[Any]:
                 yield name, key, "reversed rows", array[..., ::-1]
             if key not in ("order", "cursor"):
                 yield name, key, "too wide", wide
-            if array.ndim == 2 and key != "images":
+            if array.ndim == 2 and (name, key) not in (("gather", "images"), ("column_sum", "delta")):  # of any height
                 yield name, key, "too high", np.repeat(array, 2, axis=0)
     yield "gather", "order", "too short", np.arange(6)
     yield "gather", "order", "rows after the last", np.arange(9) + 4

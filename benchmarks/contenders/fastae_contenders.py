@@ -20,7 +20,7 @@ class _Fastae:
             threads=threads,
         )
         self.session = trainer.session(images)
-        self.threads = self.session.threads
+        self.threads = self.session.workers
         self.order = np.arange(len(images))
 
     def epoch(self, order: np.ndarray) -> float:

@@ -5,18 +5,11 @@ import numpy as np
 from fastae.backends.numba_backend import elementwise as ew
 from fastae.backends.numba_backend.jit import jit
 from fastae.backends.numba_backend.machine import MACHINE
-from fastae.backends.numba_backend.tiles import FORWARD, FORWARD_EDGE, ROWS, UPDATE, UPDATE_EDGE, dot_tile
+from fastae.backends.numba_backend.tiles import DOT, DOT_ROW, OUTER, OUTER_ROW, Shape, dot_tile, outer_tile
 
 ALL = np.arange(512)  # the list of all units, for those who leave none out; longer ones are taken in pieces
 PIECE = len(ALL)
 ROW_BLOCK = 128  # images whose activations stay in the cache while the columns go by
-
-F_MANY_3, F_MANY_2, F_MANY_1, F_MANY_EDGE = *(FORWARD[ROWS, c] for c in (3, 2, 1)), FORWARD_EDGE[ROWS]
-F_ONE_3, F_ONE_2, F_ONE_1, F_ONE_EDGE = *(FORWARD[1, c] for c in (3, 2, 1)), FORWARD_EDGE[1]
-U_MANY_3, U_MANY_2, U_MANY_1, U_MANY_EDGE = *(UPDATE[ROWS, c] for c in (3, 2, 1)), UPDATE_EDGE[ROWS]
-U_ONE_3, U_ONE_2, U_ONE_1, U_ONE_EDGE = *(UPDATE[1, c] for c in (3, 2, 1)), UPDATE_EDGE[1]
-DOT_ROWS = 4 if MACHINE.registers == 32 else 2
-DOT_MANY, DOT_ROW, DOT_ONE = dot_tile(DOT_ROWS, 4), dot_tile(1, 8), dot_tile(1, 1)
 VECTOR_BYTES = MACHINE.vector_bytes
 
 
@@ -26,89 +19,74 @@ def lanes(array):
     return VECTOR_BYTES // array.itemsize
 
 
-@jit
-def vectors_of(left):
-    """Return how many vectors of columns the next tile takes of those left: three, but not so that one is left over."""
-    return 3 if left >= 3 and left != 4 else 2 if left >= 2 else 1
+def columns_by_tiles(shape: Shape, trans_a: bool):
+    """Make the function that computes ``shape.rows`` rows of a product, all their columns from tile to tile."""
+    wide, narrow = outer_tile(*shape, trans_a), outer_tile(shape.rows, 1, trans_a)
+    edge = outer_tile(shape.rows, 1, trans_a, masked=True)
+    most = shape.across
+
+    @jit
+    def columns(a, b, out, units, alpha, beta, i, j, stop):
+        L = lanes(out)
+        while j + most * L <= stop:
+            wide(a, b, out, units, alpha, beta, i, j, 0)
+            j += most * L
+        while j + L <= stop:
+            narrow(a, b, out, units, alpha, beta, i, j, 0)
+            j += L
+        if j < stop:
+            edge(a, b, out, units, alpha, beta, i, j, stop - j)
+
+    return columns
+
+
+FORWARD_ROWS, FORWARD_ROW = columns_by_tiles(OUTER, False), columns_by_tiles(OUTER_ROW, False)
+UPDATE_ROWS, UPDATE_ROW = columns_by_tiles(OUTER, True), columns_by_tiles(OUTER_ROW, True)
+DOT_TILE, DOT_ROW_TILE, DOT_ONE = dot_tile(*DOT), dot_tile(*DOT_ROW), dot_tile(1, 1)
+OUTER_ROWS, PANEL, DOT_ROWS, DOT_COLUMNS, DOT_ROW_COLUMNS = OUTER.rows, OUTER.across, *DOT, DOT_ROW.across
 
 
 @jit
 def multiply_units(a, b, out, units, alpha, beta):
     """Write alpha · a[:, units] b[units] + beta · out."""
-    L, m, n = lanes(out), out.shape[0], out.shape[1]
+    m, n = out.shape
+    panel = PANEL * lanes(out)  # columns whose part of b is read from the nearest cache by all rows of a block
     for top in range(0, m, ROW_BLOCK):
         bottom = min(top + ROW_BLOCK, m)
-        many = top + (bottom - top) // ROWS * ROWS
-        j = 0
-        while j < n:
-            vectors = vectors_of((n - j) // L)
-            left = n - j
-            for i in range(top, many, ROWS):
-                if left < L:
-                    F_MANY_EDGE(a, b, out, units, alpha, beta, i, j, left)
-                elif vectors == 3:
-                    F_MANY_3(a, b, out, units, alpha, beta, i, j, 0)
-                elif vectors == 2:
-                    F_MANY_2(a, b, out, units, alpha, beta, i, j, 0)
-                else:
-                    F_MANY_1(a, b, out, units, alpha, beta, i, j, 0)
-            for i in range(many, bottom):
-                if left < L:
-                    F_ONE_EDGE(a, b, out, units, alpha, beta, i, j, left)
-                elif vectors == 3:
-                    F_ONE_3(a, b, out, units, alpha, beta, i, j, 0)
-                elif vectors == 2:
-                    F_ONE_2(a, b, out, units, alpha, beta, i, j, 0)
-                else:
-                    F_ONE_1(a, b, out, units, alpha, beta, i, j, 0)
-            j += vectors * L
+        many = top + (bottom - top) // OUTER_ROWS * OUTER_ROWS
+        for j in range(0, n if many > top else 0, panel):
+            for i in range(top, many, OUTER_ROWS):
+                FORWARD_ROWS(a, b, out, units, alpha, beta, i, j, min(j + panel, n))
+        for i in range(many, bottom):
+            FORWARD_ROW(a, b, out, units, alpha, beta, i, 0, n)
 
 
 @jit
 def multiply_transposed_units(a, b, out, units, alpha, beta):
     """Write alpha · a[:, units]ᵀ b + beta · out[units] into those rows of out."""
-    L, n = lanes(out), out.shape[1]
-    many = units.size // ROWS * ROWS
-    j = 0
-    while j < n:
-        vectors = vectors_of((n - j) // L)
-        left = n - j
-        for i in range(0, many, ROWS):
-            if left < L:
-                U_MANY_EDGE(a, b, out, units, alpha, beta, i, j, left)
-            elif vectors == 3:
-                U_MANY_3(a, b, out, units, alpha, beta, i, j, 0)
-            elif vectors == 2:
-                U_MANY_2(a, b, out, units, alpha, beta, i, j, 0)
-            else:
-                U_MANY_1(a, b, out, units, alpha, beta, i, j, 0)
-        for i in range(many, units.size):
-            if left < L:
-                U_ONE_EDGE(a, b, out, units, alpha, beta, i, j, left)
-            elif vectors == 3:
-                U_ONE_3(a, b, out, units, alpha, beta, i, j, 0)
-            elif vectors == 2:
-                U_ONE_2(a, b, out, units, alpha, beta, i, j, 0)
-            else:
-                U_ONE_1(a, b, out, units, alpha, beta, i, j, 0)
-        j += vectors * L
+    n, panel = out.shape[1], PANEL * lanes(out)
+    many = units.size // OUTER_ROWS * OUTER_ROWS
+    for j in range(0, n, panel):
+        for i in range(0, many, OUTER_ROWS):
+            UPDATE_ROWS(a, b, out, units, alpha, beta, i, j, min(j + panel, n))
+    for i in range(many, units.size):
+        UPDATE_ROW(a, b, out, units, alpha, beta, i, 0, n)
 
 
 @jit
 def multiply_by_transposed(a, b, out, alpha, beta):
     """Write alpha · a bᵀ + beta · out."""
     m, n = out.shape
-    many, fours, eights = m // DOT_ROWS * DOT_ROWS, n // 4 * 4, n // 8 * 8
+    many, whole, row = m // DOT_ROWS * DOT_ROWS, n // DOT_COLUMNS * DOT_COLUMNS, n // DOT_ROW_COLUMNS * DOT_ROW_COLUMNS
     for top in range(0, many, ROW_BLOCK):
-        bottom = min(top + ROW_BLOCK, many)
-        for j in range(0, fours, 4):
-            for i in range(top, bottom, DOT_ROWS):
-                DOT_MANY(a, b, out, alpha, beta, i, j)
+        for j in range(0, whole, DOT_COLUMNS):
+            for i in range(top, min(top + ROW_BLOCK, many), DOT_ROWS):
+                DOT_TILE(a, b, out, alpha, beta, i, j)
     for i in range(many, m):
-        for j in range(0, eights, 8):
-            DOT_ROW(a, b, out, alpha, beta, i, j)
+        for j in range(0, row, DOT_ROW_COLUMNS):
+            DOT_ROW_TILE(a, b, out, alpha, beta, i, j)
     for i in range(m):
-        for j in range(fours if i < many else eights, n):
+        for j in range(whole if i < many else row, n):
             DOT_ONE(a, b, out, alpha, beta, i, j)
 
 

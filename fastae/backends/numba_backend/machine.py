@@ -18,11 +18,6 @@ class Machine:
     vector_bytes: int
     registers: int
 
-    @property
-    def rows(self) -> int:
-        """Rows of a tile of three vectors a row: accumulators, a row of B and a broadcast fill the registers."""
-        return 8 if self.registers == 32 else 4
-
 
 def target() -> Machine:
     """Return the machine that Numba compiles for: this one, or what NUMBA_CPU_NAME and NUMBA_CPU_FEATURES say."""

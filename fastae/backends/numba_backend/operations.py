@@ -12,14 +12,14 @@ from fastae.backends.numba_backend import kernels
 from fastae.backends.numba_backend.jit import jit
 from fastae.backends.numba_backend.simd import I32, I64, Array, index, void
 
-SPINS = 4096  # looks at the barrier before the core is offered to others: some 20 µs, twenty times a barrier's wait
+SPINS = 512  # looks at the barrier, some 10 µs, before the core is offered to others
 
 
 class Own(NamedTuple):
     """What a worker has besides its share of the model."""
 
     place: Any  # int64 (2,): its number, and how many they are
-    arrivals: Any  # int64 (8,): shared; [0] counts arrivals at barriers since the run began
+    arrivals: Any  # int64 (8,): shared; [0] counts arrivals at barriers since the run began, [1] ends all waiting
     passed: Any  # int64 (8,): [0] counts the barriers that it has passed
     partial: Any  # float (2, workers, m, widest): shared; input gradients of each worker's own units, for two layers
     lit: Any  # int64 (widest,): units of a layer's input that are not 0 in the whole batch
@@ -90,6 +90,8 @@ def barrier(own):
         spins += 1
         if spins < SPINS:
             pause()
+        elif own.arrivals[1]:
+            return
         else:
             offer_core()
 

@@ -96,9 +96,7 @@ class NumbaSession(Session):
         """Compile, and decide on the number of workers."""
         self.workers = self.threads or min(usable_cores(), MOST_WORKERS)
         layers = len(self.widths) - 1
-        notice = threading.Timer(
-            1.0, print, ["compiling for this machine; the next start will find it"], {"file": sys.stderr}
-        )
+        notice = threading.Timer(1.0, say, ["compiling the step for this machine; the next start will find it"])
         notice.start()
         self._entries = {
             "step": compiled("step", self.loss, layers, self.dtype.name),
@@ -137,7 +135,8 @@ class NumbaSession(Session):
 
     def go(self, part: str, team: list[Worker], batches: int) -> None:
         """Run the compiled loop on all threads, this one included."""
-        team[0].own.arrivals[0] = 0
+        arrivals = team[0].own.arrivals
+        arrivals[:] = 0
         for w in team:
             w.own.passed[0] = 0
 
@@ -146,8 +145,18 @@ class NumbaSession(Session):
 
         # A thread a run costs microseconds, is there after a fork, and leaves nothing spinning behind.
         others = [threading.Thread(target=work, args=(w,), daemon=True) for w in team[1:]]
-        for thread in others:
-            thread.start()
-        work(team[0])
-        for thread in others:
-            thread.join()
+        try:
+            for thread in others:
+                thread.start()
+            work(team[0])
+            for thread in others:
+                thread.join()
+        except BaseException:
+            arrivals[1] = 1  # whoever waits for the one that was interrupted shall not wait for ever
+            raise
+
+
+def say(text: str) -> None:
+    """Tell somebody who sits before a terminal."""
+    if sys.stderr.isatty():
+        print(text, file=sys.stderr)

@@ -11,7 +11,7 @@ are the two ways to lay vectors on a product:
 (Goto and van de Geijn, Anatomy of high-performance matrix multiplication, ACM TOMS 34(3), 2008.)
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from numba import types
 from numba.extending import intrinsic
@@ -134,8 +134,18 @@ def dot_tile(rows: int, columns: int) -> Any:
     return tile
 
 
-ROWS = MACHINE.rows
-FORWARD = {(r, c): outer_tile(r, c, False) for r in (ROWS, 1) for c in (3, 2, 1)}
-FORWARD_EDGE = {r: outer_tile(r, 1, False, masked=True) for r in (ROWS, 1)}
-UPDATE = {(r, c): outer_tile(r, c, True) for r in (ROWS, 1) for c in (3, 2, 1)}
-UPDATE_EDGE = {r: outer_tile(r, 1, True, masked=True) for r in (ROWS, 1)}
+class Shape(NamedTuple):
+    """How many rows and vectors of columns an outer tile has, or rows and columns a dot tile."""
+
+    rows: int
+    across: int
+
+
+# A tile of r × c vectors keeps r · c sums, and LLVM may load the r + c operands of a step before it multiplies: all of
+# them must fit in the registers, or sums are spilled in the innermost loop and the speed is halved. Single rows are
+# for what is left of a batch, and for a batch of one, which reads every weight once and wants long rows.
+MANY_REGISTERS = MACHINE.registers == 32
+OUTER = Shape(8, 2) if MANY_REGISTERS else Shape(4, 2)
+OUTER_ROW = Shape(1, 4)
+DOT = Shape(4, 4) if MANY_REGISTERS else Shape(2, 4)
+DOT_ROW = Shape(1, 8) if MANY_REGISTERS else Shape(1, 4)

@@ -1,0 +1,177 @@
+"""A backend that somebody else installs: found by its entry point, trained with at once, and harmless when broken."""
+
+import inspect
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pure_python import PurePython
+
+import fastae
+from fastae import backends
+from fastae.backends.contract import KERNELS
+from fastae.errors import BackendUnavailable, InputError
+
+CACHES = (backends._class_of, backends._probe, backends._instance)
+
+Install = Callable[..., None]
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
+    """Install a package as pip would: its modules and the metadata that name its backends."""
+
+    def install(entries: dict[str, str], **modules: str) -> None:
+        folder = tmp_path / "others-1.0.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: others\nVersion: 1.0\n")
+        lines = [f"{name} = {value}" for name, value in entries.items()]
+        (folder / "entry_points.txt").write_text("\n".join(["[fastae.backends]", *lines, ""]))
+        for name, source in modules.items():
+            (tmp_path / f"{name}.py").write_text(source)
+        monkeypatch.syspath_prepend(tmp_path)
+        forget()
+
+    yield install
+    monkeypatch.undo()
+    forget()
+
+
+def forget() -> None:
+    for cache in CACHES:
+        cache.cache_clear()
+
+
+@pytest.fixture
+def pure_python(install: Install) -> None:
+    install({"pure-python": "pure_python:PurePython"})
+
+
+def train(backend: str, loss: str, momentum: float, dtype: str) -> tuple[fastae.Autoencoder, fastae.History]:
+    model = fastae.Autoencoder((13, 7, 3), seed=1, dtype=dtype)
+    optimizer = fastae.SGD(lr=0.1, momentum=momentum)
+    trainer = fastae.Trainer(model, loss=loss, optimizer=optimizer, backend=backend, batch_size=6)
+    images = np.random.default_rng(2).integers(0, 256, (20, 13), dtype=np.uint8)
+    return model, trainer.fit(images, epochs=3, test_images=images[:5], progress=False)
+
+
+@pytest.mark.usefixtures("pure_python")
+def test_it_is_listed_and_found() -> None:
+    assert backends.names() == ["numpy", "numba", "cupy", "pure-python"]
+    assert backends.availability()["pure-python"].ok
+    assert isinstance(backends.get("pure-python"), PurePython)
+    assert backends.get("pure-python") is backends.get("pure-python")
+
+
+def test_it_is_gone_when_it_is_uninstalled() -> None:
+    assert "pure-python" not in backends.names()
+    with pytest.raises(InputError, match=r"unknown backend 'pure-python'.*numpy"):
+        backends.get("pure-python")
+
+
+@pytest.mark.usefixtures("pure_python")
+@pytest.mark.parametrize("loss", ["mse", "bce"])
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_it_trains_as_numpy_does(loss: str, momentum: float, dtype: str) -> None:
+    """With the kernels of the contract and nothing else.
+
+    Twelve steps of some ten roundings in each of seven layers: 1,000 units, of numbers of size 1.
+    """
+    bound = 1000 * float(np.finfo(dtype).eps) / 2
+    (model, history), (expected, numpys) = (train(name, loss, momentum, dtype) for name in ("pure-python", "numpy"))
+    assert model.backend == "pure-python"
+    start = fastae.Autoencoder((13, 7, 3), seed=1, dtype=dtype)
+    for name in ("weights", "biases"):
+        for found, wanted, before in zip(*(getattr(m, name) for m in (model, expected, start)), strict=True):
+            assert found.dtype == dtype
+            assert np.all(abs(found - wanted) <= bound)
+            assert abs(wanted - before).max() > 100 * bound
+    for one, other in zip(history.epochs, numpys.epochs, strict=True):
+        assert one.train_loss == pytest.approx(other.train_loss, rel=bound)
+        assert one.test_mse == pytest.approx(other.test_mse, rel=bound)
+    x = np.random.default_rng(3).random((4, 13))
+    assert np.all(abs(model.reconstruct(x) - expected.reconstruct(x)) <= bound)
+
+
+BROKEN = {
+    "its import fails": "raise RuntimeError('no such device\\non this bus')",
+    "it needs what is not installed": "import a_module_that_nobody_has",
+    "it does not parse": "class Broken(:",
+    "it lacks the class": "",
+    "its probe fails": """
+from fastae.backends import Backend
+class Broken(Backend):
+    @classmethod
+    def availability(cls):
+        raise OSError("no such device")
+""",
+}
+
+
+@pytest.mark.parametrize("source", BROKEN.values(), ids=BROKEN)
+def test_a_broken_one_is_unavailable_with_its_reason_and_hides_no_other(install: Install, source: str) -> None:
+    install({"broken": "broken_backend:Broken", "pure-python": "pure_python:PurePython"}, broken_backend=source)
+    found = backends.availability()
+    assert list(found) == ["numpy", "numba", "cupy", "broken", "pure-python"]
+    assert [found[name].ok for name in ("numpy", "numba", "pure-python", "broken")] == [True, True, True, False]
+    assert found["broken"].remedy
+    assert len(found["broken"].reason.splitlines()) == 1
+    with pytest.raises(BackendUnavailable) as caught:
+        fastae.Trainer(fastae.Autoencoder((13, 7)), backend="broken")
+    assert found["broken"].reason in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+    assert train("pure-python", "mse", 0.0, "float32")[1].epochs
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [*zip(BROKEN.values(), ["no such device", "a_module_that_nobody_has", "SyntaxError", "Broken", "no such device"])],
+    ids=BROKEN,
+)
+def test_the_reason_is_the_errors_own(install: Install, source: str, reason: str) -> None:
+    install({"broken": "broken_backend:Broken"}, broken_backend=source)
+    assert reason in backends.availability()["broken"].reason
+
+
+def test_its_own_reason_and_remedy_are_passed_on(install: Install) -> None:
+    source = """
+from fastae.backends import Availability, Backend
+class Distant(Backend):
+    @classmethod
+    def availability(cls):
+        return Availability(False, "there is no Cray here", "buy one")
+"""
+    install({"distant": "distant_backend:Distant"}, distant_backend=source)
+    with pytest.raises(BackendUnavailable, match=r"'distant'.*there is no Cray here.*buy one"):
+        backends.get("distant")
+
+
+def test_it_cannot_take_the_name_of_ours(install: Install) -> None:
+    install({"numpy": "pure_python:PurePython"})
+    assert not isinstance(backends.get("numpy"), PurePython)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_one_that_lacks_a_kernel_says_which(kernel: str, monkeypatch: pytest.MonkeyPatch, install: Install) -> None:
+    install({"pure-python": "pure_python:PurePython"})
+    monkeypatch.delattr(PurePython, kernel)
+    with pytest.raises(NotImplementedError, match=rf"'pure-python' lacks the kernel {kernel}\("):
+        train("pure-python", "mse", 0.0, "float32")
+
+
+def test_other_missing_attributes_are_not_taken_for_kernels() -> None:
+    with pytest.raises(AttributeError, match=r"PurePython.*convolution"):
+        PurePython().convolution  # noqa: B018
+
+
+def test_the_table_and_the_kernels_have_the_same_arguments() -> None:
+    """Names and order, so that a call by position or by name means the same on every backend."""
+    for backend in (PurePython, type(backends.get("numpy"))):
+        for name, kernel in KERNELS.items():
+            found = inspect.signature(getattr(backend, name)).parameters
+            table: dict[str, Any] = dict(kernel.parameters.parameters)
+            assert [*found][1:] == [*table], (backend.name, name)
+            assert all(found[key].default == parameter.default for key, parameter in table.items())
