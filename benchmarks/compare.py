@@ -89,15 +89,15 @@ def describe(found: dict[str, Any], arguments: argparse.Namespace) -> str:
     """Say what is measured, how and on what."""
     versions = ", ".join(f"{name} {number}" for name, number in found["versions"].items())
     load = "unknown" if found["load"] is None else f"{found['load']:.2f}"
-    return f"""\
-Autoencoder 784-256-128-256-784 in float32, loss {arguments.loss}, plain SGD on the {IMAGES} images of MNIST.
-Microseconds a step, with its share of shuffling, gathering and summing the loss: median (smallest to largest)
-of {arguments.rounds} segments of about {arguments.seconds:g} s and at least {LEAST_STEPS} steps. Each contender has a process of its own; they train
-in turn, and {PAUSE:g} s pass after each segment for its idle threads to fall asleep. A ratio is the median of those
-of each round; below 1, fastae is the faster.
-
-{found["processor"]}, {found["cores"]} cores, load {load}; {versions}
-"""
+    return (
+        f"Autoencoder 784-256-128-256-784 in float32, loss {arguments.loss}, plain SGD on {IMAGES} images of MNIST.\n"
+        "Microseconds a step, with its share of shuffling, gathering and summing the loss: median (smallest to\n"
+        f"largest) of {arguments.rounds} segments of about {arguments.seconds:g} s and at least {LEAST_STEPS} steps. "
+        "Each contender has a process of\nits own; they train in turn, and "
+        f"{PAUSE:g} s pass after each segment for its idle threads to fall asleep.\n"
+        "A ratio is the median of those of each round; below 1, fastae is the faster.\n\n"
+        f"{found['processor']}, {found['cores']} cores, load {load}; {versions}\n"
+    )
 
 
 def compared(names: Sequence[str]) -> str | None:

@@ -20,6 +20,7 @@ import json
 import math
 import sys
 import tempfile
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -190,13 +191,20 @@ def solve(options: argparse.Namespace) -> None:
     shown = one_of_each(labels)  # ten digits, one of each class
     pictures: dict[str, np.ndarray] = {}  # their reconstructions
     test: dict[str, dict[str, float]] = {}  # the errors of all test images' reconstructions
+    titles = {
+        "mean": "the mean image",
+        "pca": "PCA",
+        "untrained": "untrained network",
+        **{f"{loss}-updates": f"{name}, {UPDATES} updates" for loss, name in LOSS_NAMES.items()},
+        **{loss: f"{name}, {count(epochs, 'epoch')}" for loss, name in LOSS_NAMES.items()},
+    }
 
     def measure(name: str, z: np.ndarray) -> None:
         pictures[name] = z[shown]
         test[name] = {"mse": squared_error(z, x) / pixels, "variance": float(z.var(axis=0).mean())}
         if name != "pca":  # whose z are not confined to 0 to 1
             test[name]["cross_entropy"] = cross_entropy(z, x)
-        print(f"{name}: test error {test[name]['mse']:.4f} a pixel", flush=True)
+        print(f"{titles[name]}: test error {test[name]['mse']:.4f} a pixel", flush=True)
 
     # Tasks 1 and 2: the network as drawn, by the code above and by fastae, which must be the same.
     W, b = draw_parameters((pixels, HIDDEN, CODE, HIDDEN, pixels), seed)
@@ -233,6 +241,7 @@ def solve(options: argparse.Namespace) -> None:
 
     # What others make of the same images: the mean image for every digit, and the best linear autoencoder.
     mean, directions = principal_components(images, CODE)
+    titles["pca"] = f"PCA, {count(directions.shape[1], 'component')}"
     measure("mean", np.broadcast_to(mean, x.shape))
     measure("pca", mean + (x - mean) @ directions @ directions.T)
 
@@ -250,6 +259,7 @@ def solve(options: argparse.Namespace) -> None:
         "updates": epochs * math.ceil(n / batch),
         "pixels": pixels,
         "components": directions.shape[1],
+        "titles": titles,
         "test": test,
         "test_variance": float(x.var(axis=0).mean()),
         "least_cross_entropy": least_cross_entropy(images),
@@ -301,7 +311,7 @@ def count(number: int, what: str) -> str:
 def draw(out: Path, digits: np.ndarray, pictures: dict[str, np.ndarray], models: dict[str, Any], facts: Any) -> None:
     """Draw all figures."""
     test, batch, last = facts["test"], facts["batch_size"], facts["epochs"]
-    epochs, pca = count(last, "epoch"), f"PCA, {count(facts['components'], 'component')}"
+    epochs, pca = count(last, "epoch"), facts["titles"]["pca"]
     setting = f"{epochs} of {count(facts['training_images'], 'image')}, batch size {batch}, {facts['backend']}"
     error = {name: f"{errors['mse']:.4f}" for name, errors in test.items()}
 
@@ -360,31 +370,25 @@ def report(facts: Any, W: Arrays, b: Arrays) -> str:
     """Say in Markdown what was measured and what to look at; W and b are the parameters as drawn."""
     test, history, pixels, batch = facts["test"], facts["history"], facts["pixels"], facts["batch_size"]
     epochs, updates = count(facts["epochs"], "epoch"), count(facts["updates"], "update")
-    names = {
-        "mean": "the mean image, whatever the digit",
-        "pca": f"PCA, {count(facts['components'], 'component')}",
-        "untrained": "the network, untrained",
-        **{f"{loss}-updates": f"{name}, {UPDATES} updates" for loss, name in LOSS_NAMES.items()},
-        **{loss: f"{name}, {epochs}" for loss, name in LOSS_NAMES.items()},
-    }
     mse = {name: errors["mse"] for name, errors in test.items()}
     entropies = {name: f"{e['cross_entropy']:.2f}" if "cross_entropy" in e else "–" for name, e in test.items()}
-    errors = "\n".join(f"| {name} | {mse[key]:.5f} | {entropies[key]} |" for key, name in names.items())
+    errors = "\n".join(f"| {name} | {mse[key]:.5f} | {entropies[key]} |" for key, name in facts["titles"].items())
     parameters = "\n".join(
         f"| {name}{which} | {p.shape} | {sigma:.4f} | {p.mean():.4f} | {p.std():.4f} |"
         for which, W_l, b_l in zip(("¹", "²", "¹′", "²′"), W, b)
         for name, p, sigma in (("W", W_l, deviation(*W_l.shape)), ("b", b_l, 0.1))
     )
-    varies = {name: e["variance"] / facts["test_variance"] for name, e in test.items()}
+    varies = {name: e["variance"] / (facts["test_variance"] or 1.0) for name, e in test.items()}
     grey = {name: f"{255 * error**0.5:.0f}" for name, error in mse.items()}  # root mean square, of 255 levels
-    side = {loss: "below" if mse[loss] < mse["pca"] else "above" for loss in LOSS_NAMES}
+    sides = ["below" if mse[loss] < mse["pca"] else "above" for loss in LOSS_NAMES]
+    ends = f"Both end {sides[0]} PCA" if sides[0] == sides[1] else f"The first ends {sides[0]}, the second {sides[1]}"
     seconds = {loss: sum(epoch["seconds"] for epoch in history[loss]) for loss in LOSS_NAMES}
     first = {loss: history[loss][0]["test_mse"] for loss in LOSS_NAMES}
     recent = {loss: [epoch["test_mse"] for epoch in history[loss]][-5:] for loss in LOSS_NAMES}
     lately = {loss: f"{min(recent[loss]):.4f} to {max(recent[loss]):.4f}" for loss in LOSS_NAMES}
     trained = {loss: history[loss][-1]["train_loss"] for loss in LOSS_NAMES}
     largest, least, agreement = facts["largest_weight"], facts["least_cross_entropy"], facts["agreement"]
-    return f"""# The assignment: what this run gave
+    text = f"""# The assignment: what this run gave
 
 fastae {facts["version"]}, backend {facts["backend"]}, {count(facts["workers"], "worker")}, seed {facts["seed"]}. For
 each loss {epochs} of {count(facts["training_images"], "image")} in batches of {batch}, which is {updates}. Learning
@@ -407,8 +411,8 @@ have no cross-entropy.
 **reconstructions.png** (tasks 3 and 4, "20 iterations" read as epochs). Does each column still show its own digit?
 Then look at thin strokes, small gaps and loops: a code of {CODE} numbers stands for {pixels} pixels, and a detail of
 few pixels costs little error. The network trained on the squared error is off by {grey["mse"]} of 255 grey levels,
-the one trained on the cross-entropy by {grey["bce"]}, PCA by {grey["pca"]} (root mean square). The first ends
-{side["mse"]} PCA, the second {side["bce"]}; to end below takes more than a linear map.
+the one trained on the cross-entropy by {grey["bce"]}, PCA by {grey["pca"]} (root mean square). {ends}; to
+end below takes more than a linear map.
 
 Which loss is better? Each network should be the better one by the measure that it was trained on; the table has both
 measures. But the learning rate stays the same to the end, and every batch pulls the network its own way: in the last
@@ -458,6 +462,8 @@ The NumPy code in assignment.py (float64) and fastae (float32, {facts["backend"]
 {agreement["untrained"]:.0e} in a pixel of the untrained network's reconstructions, and after {UPDATES} updates by at
 most {agreement["mse-updates"]:.0e} (squared error) and {agreement["bce-updates"]:.0e} (cross-entropy) in a parameter.
 """
+    paragraphs = text.strip().split("\n\n")
+    return "\n\n".join(p if p[0] in "#|" else textwrap.fill(p, 110, break_on_hyphens=False) for p in paragraphs) + "\n"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -485,7 +491,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"assignment.py: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nassignment.py: interrupted; nothing was written", file=sys.stderr)
+        print("\nassignment.py: interrupted; earlier results are kept", file=sys.stderr)
         return 130
     return 0
 

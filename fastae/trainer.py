@@ -43,7 +43,7 @@ class SGD:
     momentum: float = 0.0
 
     def __post_init__(self) -> None:
-        if not (_is_number(self.lr) and math.isfinite(self.lr) and self.lr > 0):
+        if not (_is_number(self.lr) and 0 < self.lr < math.inf):
             raise InputError(f"the learning rate must be positive and finite; got {self.lr!r}")
         if not (_is_number(self.momentum) and 0 <= self.momentum < 1):
             raise InputError(f"the momentum must be at least 0 and below 1; got {self.momentum!r}")

@@ -180,9 +180,10 @@ def test_the_backends_that_run_anywhere_run_here() -> None:
 # Values.
 
 # Rows: tiles of 8 or 4. Columns: vectors of 16, 8, 4 or 2, up to three in a tile, and what is left over.
+WIDTHS = [2, 3, 5, 8, 9, 12, 31, 33, 47, 48, 49, 63, 64, 65, 80, 81]
 SMALL = [
     *itertools.product([1, 7, 8, 9], [1, 5, 16, 33], [1, 4, 15, 16, 17, 32]),
-    *itertools.product([3, 4, 5, 12], [7, 8, 9], [2, 3, 5, 8, 9, 12, 31, 33, 47, 48, 49, 63, 64, 65, 80, 81]),
+    *[(m, 7 + i % 3, n) for i, (m, n) in enumerate(itertools.product([3, 4, 5, 12], WIDTHS))],
 ]
 # Sums and outputs in pieces of 512, rows in blocks of 128; tall, wide, and the two layers at MNIST's end.
 LARGE = [

@@ -1,6 +1,7 @@
 """A backend that somebody else installs: found by its entry point, trained with at once, and harmless when broken."""
 
 import inspect
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
         (folder / "entry_points.txt").write_text("\n".join(["[fastae.backends]", *lines, ""]))
         for name, source in modules.items():
             (tmp_path / f"{name}.py").write_text(source)
+            monkeypatch.setitem(sys.modules, name, None)  # to be restored: to nothing, whatever has been imported
+            del sys.modules[name]
         monkeypatch.syspath_prepend(tmp_path)
         forget()
 

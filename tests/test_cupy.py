@@ -1,0 +1,551 @@
+"""The cupy backend: its kernels, a training, and what it says where it cannot run.
+
+Each test of kernels and trainings runs twice: on the CPU with the stand-in of fake_cupy.py, which compiles the very
+``.cu`` file that a GPU gets, and, where there is one, on a GPU. The reference is the numpy backend in float64, and
+bounds.py says how far a correct kernel may be from it.
+"""
+
+import functools
+import itertools
+import shutil
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import bounds
+import fake_cupy
+import numpy as np
+import pytest
+
+import fastae
+from fastae import backends
+from fastae.backends import Availability
+from fastae.backends.contract import KERNELS
+from fastae.backends.cupy_backend import CupyBackend, diagnose
+from fastae.backends.numpy_backend import NumpyBackend
+from fastae.errors import BackendUnavailable, InputError
+
+NUMPY = NumpyBackend()
+WRITTEN = {"axpy": "y", "advance": "cursor"}  # by the others: out
+NUMBERS = ("alpha", "beta", "scale")
+
+dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
+compiled = functools.cache(fake_cupy.RawModule)  # once for all tests
+
+
+def forget() -> None:
+    for cached in (backends._class_of, backends._probe, backends._instance, diagnose):
+        cached.cache_clear()
+
+
+@pytest.fixture(params=["stand-in", pytest.param("gpu", marks=pytest.mark.gpu)])
+def cupy(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[CupyBackend]:
+    """The cupy backend, as ``fastae.backends.get`` gives it."""
+    forget()
+    if request.param == "stand-in":
+        modules = fake_cupy.module()
+        monkeypatch.setattr(modules["cupy"], "RawModule", compiled)
+        for name, module in modules.items():
+            monkeypatch.setitem(sys.modules, name, module)
+        monkeypatch.setattr(CupyBackend, "availability", classmethod(lambda cls: Availability(True)))
+    else:
+        state = CupyBackend.availability()
+        if not state.ok:
+            pytest.skip(f"no GPU can be used: {state.reason}")
+    backend = backends.get("cupy")
+    assert type(backend) is CupyBackend
+    yield backend
+    forget()
+
+
+def test_the_stand_in_has_its_compiler() -> None:
+    """Else every test above it would fail for that reason alone; none is skipped."""
+    compiler = shutil.which("g++") or shutil.which("clang++") or shutil.which("c++")
+    assert compiler, "install g++ or clang++"
+    subprocess.run([compiler, "--version"], check=True, capture_output=True)
+
+
+def test_without_a_compiler_the_stand_in_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(AssertionError, match=r"need a C\+\+ compiler: install g\+\+"):
+        fake_cupy.RawModule("", ("-Dreal=float",))
+
+
+# The kernels.
+
+
+def make(name: str, dtype: str, seed: int = 0, **given: Any) -> dict[str, Any]:
+    """Make arguments of the lengths given by the contract's letters; ``out`` is full of NaN unless beta reads it."""
+    rng = np.random.default_rng([len(name), seed])
+    arguments: dict[str, Any] = {}
+    for key, parameter in KERNELS[name].parameters.parameters.items():
+        default = 1 / 7 if key == "scale" else parameter.default
+        arguments[key] = given.get(key, default)
+    for key, letters in KERNELS[name].shapes.items():
+        shape = tuple(given[letter] for letter in letters)
+        if key == "out" and arguments.get("beta", 0) == 0:
+            values = np.full(shape, np.nan)
+        elif name.endswith("loss") or (key in "xyz" and name.endswith("gradient")):
+            values = 1 / (1 + np.exp(-rng.normal(0, 8, shape)))  # outputs of σ, and greys
+            values.flat[:2] = [0, 1][: values.size]
+        else:
+            values = rng.normal(0, 8 if key == "z" else 1, shape)
+        values = values.astype("float64" if key == "out" and name.endswith("loss") else dtype)
+        arguments[key] = np.ascontiguousarray(values.T) if arguments.get(f"trans_{key}") else values
+    return arguments
+
+
+def in_float64(arguments: dict[str, Any]) -> dict[str, Any]:
+    return {k: v.astype(np.float64) if isinstance(v, np.ndarray) else v for k, v in arguments.items()}
+
+
+def expected(name: str, arguments: dict[str, Any], dtype: str) -> tuple[np.ndarray, np.ndarray]:
+    """What the numpy backend writes in float64, and how far from it a kernel may be that computes in that dtype."""
+    values = in_float64(arguments)
+    if name == "bias_sigmoid":  # σ is taken of the rounded sum
+        sums = arguments["z"] + arguments["bias"]
+        values |= {"z": sums.astype(np.float64), "bias": np.zeros(sums.shape[1])}
+    exact = values[WRITTEN.get(name, "out")].copy()
+    getattr(NUMPY, name)(**(values | {WRITTEN.get(name, "out"): exact}))
+    if name == "bias_sigmoid":
+        return exact, bounds.sigmoid(exact, dtype)
+    if name == "matmul":
+        values |= {key: values[key].T for key in "ab" if values[f"trans_{key}"]}
+        values = {key: value for key, value in values.items() if not key.startswith("trans")}
+    elif name not in ("column_sum", "axpy"):
+        del values["out"]
+    return exact, getattr(bounds, name)(**values, dtype=dtype)
+
+
+def frame(array: np.ndarray, block: bool) -> tuple[np.ndarray, tuple[slice, ...]]:
+    """Lay the array among other rows of NaN or 99 and, as a block of columns, among other columns too."""
+    margins = [(1, 1)] * array.ndim
+    if array.ndim == 2 and not block:
+        margins[1] = (0, 0)
+    around = np.pad(array, margins, constant_values=np.nan if array.dtype.kind == "f" else 99)
+    return around, tuple(slice(before, before + n) for (before, _), n in zip(margins, array.shape))
+
+
+def run(
+    k: CupyBackend, name: str, arguments: dict[str, Any], block: bool = True, alias: str = "", on_device: bool = False
+) -> np.ndarray:
+    """Call a kernel and return what it wrote; fail if it returns something or touches anything but its output.
+
+    With ``on_device``, alpha, beta and scale are 0-d arrays there.
+    """
+    frames = {key: frame(x, block and name != "matmul") for key, x in arguments.items() if isinstance(x, np.ndarray)}
+    device = {key: k.asarray(around) for key, (around, _) in frames.items()}
+    call = arguments | {key: device[key][inner] for key, (_, inner) in frames.items()}
+    if on_device:
+        dtype = next(arguments[key].dtype for key in ("z", "x", "delta", "a") if key in arguments)
+        call |= {key: k.asarray(np.array(call[key], dtype)) for key in NUMBERS if key in call}
+    written = WRITTEN.get(name, "out")
+    if alias:
+        out, written = alias.split("=")
+        call[out] = call[written]
+    assert getattr(k, name)(**call) is None
+    for key, (before, inner) in frames.items():
+        after = k.to_host(device[key])
+        if key == written:
+            found = after[inner].copy()
+            after[inner] = before[inner]
+        assert after.tobytes() == before.tobytes(), f"{name} has written into or around {key}"
+    return found
+
+
+def right(k: CupyBackend, name: str, arguments: dict[str, Any], dtype: str, **how: Any) -> bool:
+    found = run(k, name, arguments, **how)
+    assert found.dtype == arguments[WRITTEN.get(name, "out")].dtype
+    return bounds.accepts(found, *expected(name, arguments, dtype))
+
+
+ALPHA_BETA = [(1.0, 0.0), (-0.25, 1.0), (0.75, -1.5), (0.0, 2.0)]
+on_device = pytest.mark.parametrize("on_device", [False, True], ids=["numbers", "numbers on the device"])
+
+
+@dtypes
+@on_device
+@pytest.mark.parametrize("trans_b", [False, True], ids=["b", "bT"])
+@pytest.mark.parametrize("trans_a", [False, True], ids=["a", "aT"])
+def test_matmul(cupy: CupyBackend, dtype: str, on_device: bool, trans_a: bool, trans_b: bool) -> None:
+    """Of all four transpositions; with beta = 0 an output full of NaN leaves no trace."""
+    for i, (m, k, n) in enumerate(
+        [(5, 7, 3), (1, 6, 4), (6, 1, 4), (6, 4, 1), (1, 1, 1), (33, 100, 65), (16, 784, 40)]
+    ):
+        for alpha, beta in ALPHA_BETA:
+            lengths = {"m": m, "k": k, "n": n}
+            arguments = make("matmul", dtype, i, trans_a=trans_a, trans_b=trans_b, alpha=alpha, beta=beta, **lengths)
+            assert right(cupy, "matmul", arguments, dtype, on_device=on_device), (m, k, n, alpha, beta)
+
+
+@dtypes
+def test_matmul_keeps_its_whole_precision(cupy: CupyBackend, dtype: str) -> None:
+    """1 + 2⁻¹² is 1 in TF32, which a GPU may take for float32; the errors of 784 products add up."""
+    arguments = make("matmul", dtype, m=9, k=784, n=20)
+    arguments["a"][:], arguments["b"][:] = 1 + 2**-12, 1 + 2**-12
+    assert right(cupy, "matmul", arguments, dtype)
+
+
+@dtypes
+@on_device
+@pytest.mark.parametrize("block", [True, False], ids=["block of columns", "whole"])
+@pytest.mark.parametrize(
+    "name", ["bias_sigmoid", "sigmoid_gradient", "mse_gradient", "bce_gradient", "mse_loss", "bce_loss"]
+)
+def test_elementwise_kernels_and_losses(cupy: CupyBackend, name: str, block: bool, on_device: bool, dtype: str) -> None:
+    for m, n in itertools.product([0, 1, 2, 17], [1, 5, 64, 784]):
+        arguments = make(name, dtype, n, m=m, n=n)
+        assert right(cupy, name, arguments, dtype, block=block, on_device=on_device), (m, n)
+
+
+@dtypes
+@on_device
+@pytest.mark.parametrize("block", [True, False], ids=["block of columns", "whole"])
+def test_column_sum(cupy: CupyBackend, block: bool, on_device: bool, dtype: str) -> None:
+    for m, n in itertools.product([0, 1, 2, 300], [1, 5, 64, 300]):
+        for alpha, beta in ALPHA_BETA:
+            arguments = make("column_sum", dtype, m=m, n=n, alpha=alpha, beta=beta)
+            assert right(cupy, "column_sum", arguments, dtype, block=block, on_device=on_device), (m, n, alpha, beta)
+
+
+@dtypes
+@on_device
+@pytest.mark.parametrize("block", [True, False], ids=["block of columns", "whole"])
+def test_axpy(cupy: CupyBackend, block: bool, on_device: bool, dtype: str) -> None:
+    """On vectors and matrices; the last is more than the grid has threads."""
+    rng = np.random.default_rng(4)
+    for shape in [(5,), (300,), (1, 1), (9, 31), (0, 3), (1050, 1001)]:
+        x, y = rng.normal(size=(2, *shape)).astype(dtype)
+        arguments = {"alpha": -0.25, "x": x, "y": y}
+        assert right(cupy, "axpy", arguments, dtype, block=block, on_device=on_device), shape
+
+
+@dtypes
+def test_gather_divides_by_255_with_one_rounding(cupy: CupyBackend, dtype: str) -> None:
+    """Every value of a pixel; repeated and unordered rows; from the cursor and the offset on."""
+    images = np.random.default_rng(0).integers(0, 256, (9, 256), dtype=np.uint8)
+    images[7] = np.arange(256)
+    order = np.array([0, 5, 7, 7, 2, 8, 1, 3])
+    for m, cursor, offset in [(3, 2, 0), (3, 0, 2), (5, 1, 1), (8, 0, 0), (1, 7, 0), (0, 8, 0)]:
+        arguments = {"images": images, "order": order, "cursor": np.array([cursor]), "offset": offset}
+        found = run(cupy, "gather", arguments | {"out": np.full((m, 256), np.nan, dtype)})
+        chosen = images[order[cursor + offset : cursor + offset + m]]
+        assert found.tobytes() == np.divide(chosen, 255, dtype=dtype).tobytes(), (m, cursor, offset)
+
+
+def test_advance(cupy: CupyBackend) -> None:
+    for n in (0, 1, 16, 2**40):
+        assert run(cupy, "advance", {"cursor": np.array([7]), "n": n}).tolist() == [7 + n]
+
+
+@dtypes
+@pytest.mark.parametrize("name", [name for name, kernel in KERNELS.items() if kernel.alias])
+def test_an_output_may_be_the_input_that_the_contract_names(cupy: CupyBackend, name: str, dtype: str) -> None:
+    arguments = make(name, dtype, m=9, n=300)
+    separate = run(cupy, name, arguments)
+    for alias in KERNELS[name].alias:
+        assert run(cupy, name, arguments, alias=alias).tobytes() == separate.tobytes()
+
+
+@dtypes
+def test_sigmoid_over_the_whole_range(cupy: CupyBackend, dtype: str) -> None:
+    huge = float(np.finfo(dtype).max)
+    special = [0.0, -0.0, 1e-30, huge, -huge, np.inf, -np.inf]
+    t = np.concatenate([special, np.linspace(-800, 800, 3001), np.linspace(-1, 1, 501)]).astype(dtype)
+    arguments = {"z": t[:, None], "bias": np.zeros(1, dtype), "out": np.full((len(t), 1), np.nan, dtype)}
+    found = run(cupy, "bias_sigmoid", arguments)
+    assert np.all((found >= 0) & (found <= 1))
+    assert bounds.accepts(found, *expected("bias_sigmoid", arguments, dtype))
+
+
+@dtypes
+@pytest.mark.parametrize("name", ["bias_sigmoid", "sigmoid_gradient", "mse_gradient", "bce_gradient"])
+def test_nan_stays_where_it_is(cupy: CupyBackend, name: str, dtype: str) -> None:
+    for key in [key for key, letters in KERNELS[name].shapes.items() if letters == ("m", "n") and key != "out"]:
+        arguments = make(name, dtype, m=4, n=37)
+        arguments[key][[0, 2, 3], [36, 5, 20]] = np.nan
+        assert np.array_equal(np.isnan(run(cupy, name, arguments)), np.isnan(arguments[key])), key
+
+
+@dtypes
+def test_nan_reaches_its_loss_its_column_and_its_row_and_nothing_else(cupy: CupyBackend, dtype: str) -> None:
+    for name, key in itertools.product(["mse_loss", "bce_loss"], ["z", "x"]):
+        arguments = make(name, dtype, m=5, n=37)
+        arguments[key][[0, 3], [36, 7]] = np.nan
+        assert np.isnan(run(cupy, name, arguments)).tolist() == [True, False, False, True, False]
+    arguments = make("column_sum", dtype, m=9, n=37)
+    arguments["delta"][8, [0, 36]] = np.nan
+    assert np.flatnonzero(np.isnan(run(cupy, "column_sum", arguments))).tolist() == [0, 36]
+    arguments = make("axpy", dtype, alpha=0.5, **{"...": 5})
+    arguments["x"][3] = np.nan
+    assert np.flatnonzero(np.isnan(run(cupy, "axpy", arguments))).tolist() == [3]
+    arguments = make("matmul", dtype, m=5, k=6, n=7)
+    arguments["a"][2, 3] = np.nan
+    assert np.isnan(run(cupy, "matmul", arguments)).tolist() == [[row == 2] * 7 for row in range(5)]
+
+
+# What it refuses, before anything is launched.
+
+
+@pytest.mark.parametrize("key", ["a", "b", "out"])
+def test_matmul_refuses_gaps_between_rows(cupy: CupyBackend, key: str) -> None:
+    arguments = make("matmul", "float32", m=4, k=5, n=6)
+    device = {name: cupy.asarray(arguments[name]) for name in ("a", "b", "out")}
+    around, inner = frame(arguments[key], block=True)
+    with pytest.raises(InputError, match=f"matmul: cupy needs {key} without gaps between its rows; copy it first"):
+        cupy.matmul(**(device | {key: cupy.asarray(around)[inner]}))
+    cupy.matmul(**device)
+
+
+def valid(name: str) -> dict[str, Any]:
+    if name == "gather":
+        images, order = np.zeros((9, 6), np.uint8), np.arange(9)
+        return {"images": images, "order": order, "cursor": np.array([2]), "offset": 1, "out": np.zeros((4, 6))}
+    if name == "advance":
+        return {"cursor": np.array([2]), "n": 3}
+    return make(name, "float64", m=4, k=5, n=6, **{"...": 6}, alpha=0.5)
+
+
+def refusals() -> Iterator[tuple[str, str, str, np.ndarray]]:
+    for name, kernel in KERNELS.items():
+        arguments = valid(name)
+        for key in kernel.shapes:
+            array = arguments[key]
+            yield name, key, "int32", np.zeros(array.shape, np.int32)
+            if (name, key) != ("gather", "out"):  # the only float there
+                yield name, key, "float32", np.zeros(array.shape, np.float32)
+            yield name, key, "float16", np.zeros(array.shape, np.float16)
+            yield name, key, "too few dimensions", array[0]
+            if array.shape[-1] > 1:
+                yield name, key, "gaps in its rows", np.repeat(array, 2, axis=-1)[..., ::2]
+            if key not in ("order", "cursor"):
+                yield name, key, "too wide", np.repeat(array, 2, axis=-1)
+
+
+REFUSALS = list(refusals())
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "array"),
+    [(name, key, array) for name, key, _, array in REFUSALS],
+    ids=[f"{name}: {key}: {what}" for name, key, what, _ in REFUSALS],
+)
+def test_what_the_contract_does_not_allow_is_refused(cupy: CupyBackend, name: str, key: str, array: np.ndarray) -> None:
+    def to_device(x: Any) -> Any:
+        if not isinstance(x, np.ndarray):
+            return x
+        gaps = x.ndim > 0 and x.shape[-1] > 1 and x.strides[-1] != x.itemsize
+        return cupy.asarray(np.repeat(x, 2, axis=-1))[..., ::2] if gaps else cupy.asarray(x)
+
+    arguments = {other: to_device(x) for other, x in valid(name).items()}
+    getattr(cupy, name)(**arguments)
+    with pytest.raises(InputError, match=f"^{name}: ") as caught:
+        getattr(cupy, name)(**(arguments | {key: to_device(array)}))
+    assert len(str(caught.value).splitlines()) == 1
+
+
+# A training.
+
+
+def train(backend: str, dtype: str, loss: str, momentum: float, epochs: int = 2) -> fastae.Trainer:
+    images, _ = fastae.load_dataset(split="test")
+    model = fastae.Autoencoder((784, 33, 20), dtype=dtype)
+    trainer = fastae.Trainer(model, loss, fastae.SGD(0.02, momentum), backend)
+    trainer.fit(images[:167], epochs, images[5000:5300], progress=False)  # neither is a multiple of its batches
+    return trainer
+
+
+@dtypes
+@pytest.mark.parametrize(("loss", "momentum"), [("mse", 0.0), ("mse", 0.9), ("bce", 0.0), ("bce", 0.9)])
+@pytest.mark.usefixtures("cupy")
+def test_a_training_is_numpys(dtype: str, loss: str, momentum: float) -> None:
+    ours, numpys = (train(backend, dtype, loss, momentum) for backend in ("cupy", "numpy"))
+    for one, other in zip(ours.history.epochs, numpys.history.epochs, strict=True):
+        rtol = 1e-12 if dtype == "float64" else 2e-5
+        assert one.train_loss == pytest.approx(other.train_loss, rel=rtol)
+        assert one.test_mse == pytest.approx(other.test_mse, rel=rtol)
+    for found, array in zip(ours.model.weights + ours.model.biases, numpys.model.weights + numpys.model.biases):
+        assert type(found) is np.ndarray
+        assert found.dtype == dtype
+        np.testing.assert_allclose(found, array, rtol=0, atol=1e-12 if dtype == "float64" else 1e-4)
+    digits, _ = fastae.load_dataset(split="test")
+    assert (ours.model.backend, numpys.model.backend) == ("cupy", "numpy")
+    numpys.model.weights, numpys.model.biases = ours.model.weights, ours.model.biases
+    for what in ("encode", "reconstruct"):
+        found, array = (getattr(trainer.model, what)(digits[:20]) for trainer in (ours, numpys))
+        assert type(found) is np.ndarray
+        np.testing.assert_allclose(found, array, rtol=1e-12 if dtype == "float64" else 2e-5, atol=1e-7)
+
+
+@pytest.mark.usefixtures("cupy")
+def test_a_resumed_training_ends_in_the_same_bits(tmp_path: Path) -> None:
+    whole, half = train("cupy", "float32", "bce", 0.9, epochs=2), train("cupy", "float32", "bce", 0.9, epochs=1)
+    half.save(tmp_path / "checkpoint.npz")
+    resumed = fastae.Trainer(fastae.Autoencoder((784, 33, 20)), "bce", fastae.SGD(0.02, 0.9), "cupy")
+    resumed.resume(tmp_path / "checkpoint.npz")
+    resumed.fit(fastae.load_dataset(split="test")[0][:167], 1, progress=False)
+    for found, array in zip(resumed.model.weights + resumed.model.biases, whole.model.weights + whole.model.biases):
+        assert found.tobytes() == array.tobytes()
+    assert resumed.history.epochs[-1].train_loss == whole.history.epochs[-1].train_loss
+
+
+def test_threads_are_refused(cupy: CupyBackend) -> None:
+    trainer = fastae.Trainer(fastae.Autoencoder((4, 3, 2)), backend="cupy", threads=2)
+    with pytest.raises(InputError, match="'cupy' does not take a number of threads; numba does"):
+        trainer.fit(np.zeros((3, 4), np.uint8), progress=False)
+
+
+# What it says where it cannot run. The CuPy that is found here is one that fails in the way to be told.
+
+PACKAGE = {
+    "cupy/__init__.py": """
+        class _One:
+            def sum(self): return self
+            def item(self): return 0.0
+        def zeros(n): return _One()
+        """,
+    "cupy/cuda/__init__.py": "",
+    "cupy/cuda/runtime.py": """
+        class CUDARuntimeError(RuntimeError): pass
+        def driverGetVersion(): return 13000
+        def runtimeGetVersion(): return 13000
+        def getDeviceCount(): return 1
+        """,
+    "cupy/cuda/nvrtc.py": "def getVersion(): return (13, 0)",
+    "cupy/cublas.py": "",
+}
+Install = Callable[..., None]
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
+    """Put a package ``cupy`` where Python looks first; its files as above, but for what is added to them."""
+
+    def is_cupys(name: str) -> bool:
+        return name == "cupy" or name.startswith("cupy.")
+
+    def install(**additions: str) -> None:
+        for path, source in PACKAGE.items():
+            stem = path.removeprefix("cupy/").removesuffix(".py").replace("/", "_")
+            (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / path).write_text(textwrap.dedent(source) + "\n" + textwrap.dedent(additions.pop(stem, "")))
+        assert not additions
+        monkeypatch.syspath_prepend(tmp_path)
+
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    kept = {name: sys.modules.pop(name) for name in list(sys.modules) if is_cupys(name)}
+    forget()
+    yield install
+    for name in [name for name in sys.modules if is_cupys(name)]:
+        del sys.modules[name]
+    sys.modules.update(kept)
+    monkeypatch.undo()
+    forget()
+
+
+def assert_unavailable(reason: str, remedy: str) -> None:
+    """`availability` says this, `get` says it in one line, and auto makes do with Numba."""
+    assert backends.availability()["cupy"] == Availability(False, reason, remedy)
+    with pytest.raises(BackendUnavailable) as caught:
+        backends.get("cupy")
+    assert str(caught.value) == f"the backend 'cupy' cannot run here: {reason} ({remedy})"
+    assert len(str(caught.value).splitlines()) == 1
+    assert backends.get("auto").name == "numba"
+
+
+def test_a_gpu_that_works_is_what_auto_takes(install: Install) -> None:
+    """The package that the failures below are made from is one that works."""
+    install()
+    assert backends.availability()["cupy"] == Availability(True)
+    assert backends.get("auto").name == "cupy"
+
+
+@pytest.mark.usefixtures("install")
+def test_without_cupy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cupy", None)  # as if it were not installed
+    assert_unavailable(
+        "CuPy is not installed",
+        "pip install 'fastae[cuda13]' with a driver of at least 580, or 'fastae[cuda12]' with 525",
+    )
+
+
+@pytest.mark.parametrize(
+    ("additions", "reason", "remedy"),
+    [
+        (
+            {"__init__": "raise ImportError('libcudart.so.12: cannot open\\nshared object file')"},
+            "CuPy is installed but does not import: ImportError: libcudart.so.12: cannot open",
+            "install one CuPy wheel alone: pip list | grep cupy",
+        ),
+        (
+            {"cuda___init__": "raise AttributeError"},
+            "CuPy is installed but does not import: AttributeError: ",
+            "install one CuPy wheel alone: pip list | grep cupy",
+        ),
+        (
+            {"cuda_runtime": "def driverGetVersion(): return 0"},
+            "no NVIDIA driver was found",
+            "install the driver, or take --backend numba",
+        ),
+        (
+            {"cuda_runtime": "def driverGetVersion(): return 12080"},
+            "the NVIDIA driver supports CUDA 12, but this CuPy needs 13",
+            "update the driver to at least 580, or install 'fastae[cuda12]'",
+        ),
+        (
+            {"cuda_runtime": "def getDeviceCount(): raise CUDARuntimeError('cudaErrorNoDevice: no device')"},
+            "the NVIDIA driver finds no usable device: CUDARuntimeError: cudaErrorNoDevice: no device",
+            "see nvidia-smi",
+        ),
+        (
+            {"cuda_runtime": "def getDeviceCount(): return 0"},
+            "the NVIDIA driver finds no device",
+            "see nvidia-smi",
+        ),
+        (
+            {"cuda_nvrtc": "def getVersion(): raise RuntimeError('libnvrtc.so.13 not found')"},
+            "a CUDA library is missing: RuntimeError: libnvrtc.so.13 not found",
+            "pip install 'cuda-toolkit[nvrtc,cudart,cublas]==13.*'",
+        ),
+        (
+            {"cublas": "raise ImportError('libcublas.so.13: no such file')"},
+            "a CUDA library is missing: ImportError: libcublas.so.13: no such file",
+            "pip install 'cuda-toolkit[nvrtc,cudart,cublas]==13.*'",
+        ),
+        (
+            {
+                "cuda_runtime": "def driverGetVersion(): return 12090\ndef runtimeGetVersion(): return 12090",
+                "cuda_nvrtc": "raise ImportError('libnvrtc.so.12')",
+            },
+            "a CUDA library is missing: ImportError: libnvrtc.so.12",
+            "pip install 'cuda-toolkit[nvrtc,cudart,cublas]==12.*'",
+        ),
+        (
+            {"__init__": "def zeros(n): raise MemoryError('out of memory\\nallocating 512 bytes')"},
+            "the first operation on the GPU failed: MemoryError: out of memory",
+            "see nvidia-smi",
+        ),
+    ],
+    ids=[
+        "import fails", "import fails without a word", "no driver", "old driver", "device count fails", "no device",
+        "no nvrtc", "no cublas", "no nvrtc of CUDA 12", "first operation fails",
+    ],
+)  # fmt: skip
+def test_each_failure_has_its_own_reason_and_remedy(
+    additions: dict[str, str], reason: str, remedy: str, install: Install
+) -> None:
+    install(**additions)
+    assert_unavailable(reason, remedy)
+
+
+@pytest.mark.parametrize("visible", ["", "7"])
+def test_a_device_that_the_environment_hides(visible: str, install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(cuda_runtime="def getDeviceCount(): raise CUDARuntimeError('cudaErrorNoDevice')")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert_unavailable(
+        "the NVIDIA driver finds no usable device: CUDARuntimeError: cudaErrorNoDevice",
+        f"CUDA_VISIBLE_DEVICES is {visible!r}: unset it",
+    )
