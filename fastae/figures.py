@@ -197,7 +197,7 @@ def _panel(
     axes.set_ylabel(label, fontsize=9)
     axes.tick_params(labelsize=8)
     axes.grid(alpha=0.3)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     if numbers.min() == numbers.max():
         axes.set_xlim(numbers[0] - 1, numbers[0] + 1)
 

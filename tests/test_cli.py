@@ -198,12 +198,7 @@ def test_without_a_command_it_says_where_to_look(argv: list[str], capsys: pytest
 def test_cupy_that_is_not_installed_is_refused_with_what_to_install(
     earlier: Path, data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from fastae.backends import cupy_backend
-
-    find_spec = cupy_backend.importlib.util.find_spec
-    monkeypatch.setattr(
-        cupy_backend.importlib.util, "find_spec", lambda name: None if name == "cupy" else find_spec(name)
-    )
+    monkeypatch.setitem(sys.modules, "cupy", None)  # as if it were not
     forget()
     message = refusal(capsys, earlier, data, "--backend", "cupy")
     forget()

@@ -6,7 +6,9 @@ bounds.py says how far a correct kernel may be from it.
 """
 
 import functools
+import importlib.metadata
 import itertools
+import re
 import shutil
 import subprocess
 import sys
@@ -347,6 +349,17 @@ def test_what_the_contract_does_not_allow_is_refused(cupy: CupyBackend, name: st
     assert len(str(caught.value).splitlines()) == 1
 
 
+@pytest.mark.xfail(strict=True, reason="_launch hands the address on whatever is there: report of test_cupy, bug 1")
+@pytest.mark.parametrize("name", ["column_sum", "axpy", "mse_gradient"])
+def test_a_number_on_the_device_must_have_the_dtype_of_the_arrays(cupy: CupyBackend, name: str) -> None:
+    """The kernel would read eight bytes as a float."""
+    arguments = make(name, "float32", m=4, n=6, **{"...": 6}, alpha=0.5)
+    call = {key: cupy.asarray(x) if isinstance(x, np.ndarray) else x for key, x in arguments.items()}
+    number = "scale" if "gradient" in name else "alpha"
+    with pytest.raises(InputError, match=f"^{name}: {number} "):
+        getattr(cupy, name)(**(call | {number: cupy.asarray(np.array(0.5))}))
+
+
 # A training.
 
 
@@ -364,13 +377,13 @@ def train(backend: str, dtype: str, loss: str, momentum: float, epochs: int = 2)
 def test_a_training_is_numpys(dtype: str, loss: str, momentum: float) -> None:
     ours, numpys = (train(backend, dtype, loss, momentum) for backend in ("cupy", "numpy"))
     for one, other in zip(ours.history.epochs, numpys.history.epochs, strict=True):
-        rtol = 1e-12 if dtype == "float64" else 2e-5
+        rtol = 1e-11 if dtype == "float64" else 2e-5
         assert one.train_loss == pytest.approx(other.train_loss, rel=rtol)
         assert one.test_mse == pytest.approx(other.test_mse, rel=rtol)
     for found, array in zip(ours.model.weights + ours.model.biases, numpys.model.weights + numpys.model.biases):
         assert type(found) is np.ndarray
         assert found.dtype == dtype
-        np.testing.assert_allclose(found, array, rtol=0, atol=1e-12 if dtype == "float64" else 1e-4)
+        np.testing.assert_allclose(found, array, rtol=0, atol=1e-11 if dtype == "float64" else 1e-4)
     digits, _ = fastae.load_dataset(split="test")
     assert (ours.model.backend, numpys.model.backend) == ("cupy", "numpy")
     numpys.model.weights, numpys.model.biases = ours.model.weights, ours.model.biases
@@ -549,3 +562,12 @@ def test_a_device_that_the_environment_hides(visible: str, install: Install, mon
         "the NVIDIA driver finds no usable device: CUDARuntimeError: cudaErrorNoDevice",
         f"CUDA_VISIBLE_DEVICES is {visible!r}: unset it",
     )
+
+
+@pytest.mark.xfail(strict=True, reason="fastae[cuda11] is told, and does not exist: report of test_cupy, bug 2")
+def test_only_extras_that_exist_are_told(install: Install) -> None:
+    install(cuda_runtime="def driverGetVersion(): return 11080")
+    told = set(re.findall(r"fastae\[(\w+)\]", backends.availability()["cupy"].remedy))
+    extras = set(importlib.metadata.metadata("fastae").get_all("Provides-Extra") or [])
+    assert {"cuda12", "cuda13"} <= extras
+    assert told <= extras

@@ -200,14 +200,6 @@ def test_a_training_is_the_textbooks(backend: str, loss: str, momentum: float, n
 
 
 @backends
-def test_a_batch_larger_than_the_data_is_cut_to_the_data(backend: str) -> None:
-    larger, equal = make(backend=backend, batch_size=1000), make(backend=backend, batch_size=9)
-    fit(larger, some_images(9), 2)
-    fit(equal, some_images(9), 2)
-    assert parameters(larger) == parameters(equal)
-
-
-@backends
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 def test_a_second_fit_goes_on(backend: str, momentum: float) -> None:
     """With the next epoch's order and the velocities as they were: to the bits of a single fit."""
@@ -285,17 +277,6 @@ def test_only_numba_has_workers() -> None:
         fit(other, some_images(9))
         for found, expected in zip(trainer.model.weights, other.model.weights):
             np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
-
-
-@backends
-def test_images_may_lie_in_memory_as_they_like(backend: str) -> None:
-    images, tested = some_images(9), some_images(5, seed=1)
-    expected = make(backend=backend)
-    fit(expected, images, test_images=tested)
-    for lay in (np.asfortranarray, lambda x: np.repeat(x, 2, axis=0)[::2], lambda x: x[:, ::-1].copy()[:, ::-1]):
-        trainer = make(backend=backend)
-        fit(trainer, lay(images), test_images=lay(tested))
-        assert state(trainer) == state(expected)
 
 
 def test_images_and_the_callers_arrays_are_left_alone() -> None:

@@ -8,12 +8,15 @@
 - ``jit``, ``session``: compilation, caching, threads
 """
 
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from fastae.backends.base import Backend, Parameters, Session
-from fastae.backends.contract import KERNELS, check_arguments
+from fastae.backends.contract import FIXED_DTYPES, KERNELS, SUMS, check_arguments
+
+WRITTEN = ("out", "y", "cursor")
 
 
 class NumbaBackend(Backend):
@@ -22,10 +25,8 @@ class NumbaBackend(Backend):
     name = "numba"
 
     def __init__(self) -> None:
-        from fastae.backends.numba_backend import kernels
-
         for name in KERNELS:
-            setattr(self, name, _checked(name, getattr(kernels, name)))
+            setattr(self, name, checked(name))
 
     def session(self, parameters: Parameters, images: np.ndarray, **options: Any) -> Session:
         """Put a model and its data where a team of threads can work on them."""
@@ -34,20 +35,40 @@ class NumbaBackend(Backend):
         return NumbaSession(self, parameters, images, **options)
 
 
-def _checked(name: str, function: Any) -> Any:
-    """Check the arguments as the contract has them before compiled code, which checks nothing, sees them."""
+def checked(name: str) -> Any:
+    """Make a kernel whose arguments are checked before compiled code, which checks nothing, sees them."""
     signature = KERNELS[name].parameters
 
     def kernel(*args: Any, **options: Any) -> None:
         bound = signature.bind(*args, **options)
         bound.apply_defaults()
-        check_arguments(name, bound.arguments)
         arguments = bound.arguments
+        check_arguments(name, arguments)
         if name == "axpy" and arguments["x"].ndim == 1:
             arguments |= {"x": arguments["x"][None], "y": arguments["y"][None]}
-        for number in {"alpha", "beta", "scale"} & set(arguments):
-            arguments[number] = float(arguments[number])
-        function(*arguments.values())
+        dtype = next((arguments[x].dtype for x in ("a", "z", "delta", "x", "out") if x in arguments), np.dtype("f4"))
+        compiled(name, dtype)(*arguments.values())
 
     kernel.__name__, kernel.__doc__ = name, KERNELS[name].writes
     return kernel
+
+
+@cache
+def compiled(name: str, dtype: np.dtype[Any]) -> Any:
+    """Compile a kernel for one float type, for rows with any stride, or find it in the cache."""
+    from numba import from_dtype, types
+
+    from fastae.backends.numba_backend import kernels
+    from fastae.backends.numba_backend.jit import jit
+
+    def kind(argument: str) -> Any:
+        letters = KERNELS[name].shapes.get(argument)
+        if letters is None:
+            scalars = {"trans_a": types.boolean, "trans_b": types.boolean, "offset": types.int64, "n": types.int64}
+            return scalars.get(argument, types.float64)
+        element = np.float64 if (name, argument) in SUMS else FIXED_DTYPES.get(argument, dtype)
+        axes = 2 if letters == ("...",) else len(letters)
+        return types.Array(from_dtype(np.dtype(element)), axes, "A", readonly=argument not in WRITTEN)
+
+    arguments = [kind(argument) for argument in KERNELS[name].parameters.parameters]
+    return jit(getattr(kernels, name).py_func, signatures=[types.void(*arguments)], cached=True)
