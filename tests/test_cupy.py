@@ -349,7 +349,6 @@ def test_what_the_contract_does_not_allow_is_refused(cupy: CupyBackend, name: st
     assert len(str(caught.value).splitlines()) == 1
 
 
-@pytest.mark.xfail(strict=True, reason="_launch hands the address on whatever is there: report of test_cupy, bug 1")
 @pytest.mark.parametrize("name", ["column_sum", "axpy", "mse_gradient"])
 def test_a_number_on_the_device_must_have_the_dtype_of_the_arrays(cupy: CupyBackend, name: str) -> None:
     """The kernel would read eight bytes as a float."""
@@ -564,7 +563,6 @@ def test_a_device_that_the_environment_hides(visible: str, install: Install, mon
     )
 
 
-@pytest.mark.xfail(strict=True, reason="fastae[cuda11] is told, and does not exist: report of test_cupy, bug 2")
 def test_only_extras_that_exist_are_told(install: Install) -> None:
     install(cuda_runtime="def driverGetVersion(): return 11080")
     told = set(re.findall(r"fastae\[(\w+)\]", backends.availability()["cupy"].remedy))

@@ -49,12 +49,12 @@ def require(names: list[str]) -> None:
     for name in names:
         if name not in CONTENDERS:
             raise InputError(f"unknown contender {name!r}; the contenders are: {', '.join(CONTENDERS)}")
-        library = CONTENDERS[name].library
-        if find_spec(library) is None:
-            raise InputError(
-                f"{name} needs {library}, which is not installed: pip install 'fastae[bench]', "
-                "or choose others with --contenders"
-            )
+        for library in (CONTENDERS[name].library, "threadpoolctl"):
+            if find_spec(library) is None:
+                raise InputError(
+                    f"{name} needs {library}, which is not installed: pip install 'fastae[bench]', "
+                    "or choose others with --contenders"
+                )
 
 
 def make(name: str, images: np.ndarray, batch_size: int, loss: str, threads: int | None = None) -> Any:

@@ -123,6 +123,8 @@ class CupyBackend(Backend):
         for argument, x in arguments.items():
             if argument in NUMBERS:
                 on_device = isinstance(x, self.cupy.ndarray)
+                if on_device and (x.ndim or x.dtype != real):
+                    raise InputError(f"{name}: {argument} must be a number or a 0-d array of {real}, not {x.dtype}")
                 values += [real.type(0 if on_device else x), x if on_device else np.uint64(0)]
             elif not isinstance(x, self.cupy.ndarray):
                 values.append(np.int64(x))
@@ -159,10 +161,10 @@ def diagnose() -> Availability:
         return Availability(False, "no NVIDIA driver was found", "install the driver, or take --backend numba")
     if version // 1000 < built:
         reason = f"the NVIDIA driver supports CUDA {version // 1000}, but this CuPy needs {built}"
-        return Availability(
-            False, reason, f"update the driver to at least {DRIVERS.get(built, 'a newer one')}, or install "
-            f"'fastae[cuda{version // 1000}]'"
-        )  # fmt: skip
+        remedy = f"update the driver to at least {DRIVERS.get(built, 'a newer one')}"
+        if version // 1000 in DRIVERS:
+            remedy += f", or install 'fastae[cuda{version // 1000}]'"
+        return Availability(False, reason, remedy)
     try:
         count = runtime.getDeviceCount()
     except runtime.CUDARuntimeError as error:
