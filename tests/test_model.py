@@ -251,8 +251,8 @@ def test_a_checkpoint_is_no_model_and_a_model_no_checkpoint(tmp_path: Path) -> N
     trainer = fastae.Trainer(fastae.Autoencoder(SIZES), backend="numpy")
     trainer.save(tmp_path / "checkpoint")
     trainer.model.save(tmp_path / "model")
-    assert "checkpoint" in refusal(tmp_path / "checkpoint")
-    with pytest.raises(CheckpointError, match="model"):
+    assert "holds a checkpoint, not a model" in refusal(tmp_path / "checkpoint")
+    with pytest.raises(CheckpointError, match="holds a model, not a checkpoint"):
         trainer.resume(tmp_path / "model")
 
 

@@ -66,9 +66,10 @@ def compiled(name: str, dtype: np.dtype[Any]) -> Any:
         if letters is None:
             scalars = {"trans_a": types.boolean, "trans_b": types.boolean, "offset": types.int64, "n": types.int64}
             return scalars.get(argument, types.float64)
-        element = np.float64 if (name, argument) in SUMS else FIXED_DTYPES.get(argument, dtype)
+        element: Any = np.dtype(np.float64 if (name, argument) in SUMS else FIXED_DTYPES.get(argument, dtype))
         axes = 2 if letters == ("...",) else len(letters)
-        return types.Array(from_dtype(np.dtype(element)), axes, "A", readonly=argument not in WRITTEN)
+        return types.Array(as_type(element), axes, "A", readonly=argument not in WRITTEN)
 
+    as_type: Any = from_dtype
     arguments = [kind(argument) for argument in KERNELS[name].parameters.parameters]
     return jit(getattr(kernels, name).py_func, signatures=[types.void(*arguments)], cached=True)
