@@ -247,6 +247,7 @@ def test_a_registered_backend_that_does_not_load_says_why(
     message = refusal(capsys, earlier, data, "--backend", "broken")
     assert "'broken'" in message
     assert "ImportError: libfoo.so.7: cannot open" in message
+    assert "shared object file" not in message  # the first line is the gist
     assert "uninstall the package" in message
 
 

@@ -122,11 +122,11 @@ def expected(name: str, arguments: dict[str, Any], dtype: str) -> tuple[np.ndarr
     return exact, getattr(bounds, name)(**values, dtype=dtype)
 
 
-def frame(array: np.ndarray, block: bool) -> tuple[np.ndarray, tuple[slice, ...]]:
+def frame(array: np.ndarray, block: bool, right: int = 1) -> tuple[np.ndarray, tuple[slice, ...]]:
     """Lay the array among other rows of NaN or 99 and, as a block of columns, among other columns too."""
     margins = [(1, 1)] * array.ndim
-    if array.ndim == 2 and not block:
-        margins[1] = (0, 0)
+    if array.ndim == 2:
+        margins[1] = (1, right) if block else (0, 0)
     around = np.pad(array, margins, constant_values=np.nan if array.dtype.kind == "f" else 99)
     return around, tuple(slice(before, before + n) for (before, _), n in zip(margins, array.shape))
 
@@ -138,7 +138,8 @@ def run(
 
     With ``on_device``, alpha, beta and scale are 0-d arrays there.
     """
-    frames = {key: frame(x, block and name != "matmul") for key, x in arguments.items() if isinstance(x, np.ndarray)}
+    arrays = [(key, x) for key, x in arguments.items() if isinstance(x, np.ndarray)]
+    frames = {key: frame(x, block and name != "matmul", 1 + i) for i, (key, x) in enumerate(arrays)}  # strides differ
     device = {key: k.asarray(around) for key, (around, _) in frames.items()}
     call = arguments | {key: device[key][inner] for key, (_, inner) in frames.items()}
     if on_device:

@@ -3,6 +3,7 @@
 import inspect
 import sys
 from collections.abc import Callable, Iterator
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -152,9 +153,13 @@ class Distant(Backend):
         backends.get("distant")
 
 
-def test_it_cannot_take_the_name_of_ours(install: Install) -> None:
-    install({"numpy": "pure_python:PurePython"})
+@pytest.mark.usefixtures("install")
+def test_it_cannot_take_the_name_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    impostor = EntryPoint("numpy", "pure_python:PurePython", "fastae.backends")
+    monkeypatch.setattr(backends, "entry_points", lambda group: [impostor])
+    forget()
     assert not isinstance(backends.get("numpy"), PurePython)
+    assert backends.names() == ["numpy", "numba", "cupy"]
 
 
 @pytest.mark.parametrize("kernel", KERNELS)

@@ -555,6 +555,37 @@ def test_a_checkpoint_with_a_right_checksum_and_a_wrong_content_is_refused(
     assert resumed_from(path, rewritten(path, CHANGES[change])) is None
 
 
+def swap(arrays: dict[str, np.ndarray]) -> None:
+    arrays["weight0"], arrays["weight_velocity0"] = arrays["weight_velocity0"], arrays["weight0"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda arrays: arrays.update(weight0=arrays["weight0"] + 1),
+        lambda arrays: arrays.update(config=arrays["config"][::-1]),
+        lambda arrays: arrays.update(weight0=arrays["weight0"].T.reshape(arrays["weight0"].shape)),
+        lambda arrays: arrays.update(weight0=arrays["weight0"].reshape(1, -1)),
+        lambda arrays: arrays.update(weight0=arrays["weight0"].view(np.int64)),
+        lambda arrays: arrays.update(weight0b=arrays.pop("weight0")),
+        lambda arrays: arrays.pop("bias0"),
+        swap,
+    ],
+    ids=["values", "configuration", "order", "shape", "dtype", "name", "one missing", "two exchanged"],
+)
+def test_what_was_changed_without_its_checksum_is_refused(
+    change: Callable[[dict[str, np.ndarray]], Any], saved: tuple[Path, Any]
+) -> None:
+    """The archive is whole, and its own checksums are right."""
+    path, _ = saved
+    with np.load(path) as file:
+        arrays = dict(file)
+    change(arrays)
+    np.savez(path, **arrays)
+    with pytest.raises(CheckpointError, match="is damaged: its checksum does not match; use an earlier copy"):
+        make(0.9).resume(path)
+
+
 def test_a_bomb_is_refused_before_it_goes_off(saved: tuple[Path, Any]) -> None:
     """A compressed member may be a thousand times as large as the file."""
     path, _ = saved

@@ -237,7 +237,7 @@ class Session:
         hidden = [self._zeros(m, width) for width in self.widths[1:]]
         cuts, own, team = self._cuts(), self.own(m), []
         for i, (W, b, V, c) in enumerate(self._shares):
-            batch, losses = self._zeros(m, self.widths[0]), self.backend.asarray(np.zeros((m, 1)))
+            batch, loss = self._zeros(m, self.widths[0]), self.array(np.zeros(m))
             team.append(
                 Worker(
                     images=data,
@@ -253,8 +253,8 @@ class Session:
                     y=tuple(y[:, cut[i]] for y, cut in zip(hidden, cuts[1:])),
                     d=tuple(self._zeros(m, W_l.shape[1]) for W_l in W),
                     x=batch[:, cuts[0][i]],
-                    loss=losses[:, 0],
-                    losses=losses,
+                    loss=loss,
+                    losses=loss[:, None],
                     total=self._totals[i],
                     own=own[i],
                 )

@@ -11,6 +11,7 @@ ALL = np.arange(512)  # the list of all units, for those who leave none out; lon
 PIECE = len(ALL)
 ROW_BLOCK = 128  # images whose activations stay in the cache while the columns go by
 VECTOR_BYTES = MACHINE.vector_bytes
+NEAR_BYTES = 16 * 1024  # half of a small first-level cache
 
 
 @jit
@@ -66,6 +67,8 @@ def multiply_transposed_units(a, b, out, units, alpha, beta):
     """Write alpha · a[:, units]ᵀ b + beta · out[units] into those rows of out."""
     n, panel = out.shape[1], PANEL * lanes(out)
     many = units.size // OUTER_ROWS * OUTER_ROWS
+    # As many columns as keep b's part of them in the nearest cache; then whole stretches of out's rows are rewritten.
+    panel = max(1, NEAR_BYTES // max(1, b.shape[0] * panel * b.itemsize)) * panel
     for j in range(0, n, panel):
         for i in range(0, many, OUTER_ROWS):
             UPDATE_ROWS(a, b, out, units, alpha, beta, i, j, min(j + panel, n))

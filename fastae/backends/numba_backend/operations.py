@@ -22,6 +22,7 @@ class Own(NamedTuple):
     arrivals: Any  # int64 (8,): shared; [0] counts arrivals at barriers since the run began, [1] ends all waiting
     passed: Any  # int64 (8,): [0] counts the barriers that it has passed
     partial: Any  # float (2, workers, m, widest): shared; input gradients of each worker's own units, for two layers
+    all: Any  # int64 (widest,): 0, 1, 2, ...
     lit: Any  # int64 (widest,): units of a layer's input that are not 0 in the whole batch
     seen: Any  # float (widest,): 0 where a unit is 0 in the whole batch
 
@@ -99,7 +100,13 @@ def barrier(own):
 @jit
 def lit_units(a, own):
     """List the columns of ``a`` that are not 0 in every row: dark pixels cost nothing and learn nothing."""
-    n = a.shape[1]
+    n, dark = a.shape[1], False
+    for j in range(n if a.shape[0] else 0):
+        if a[0, j] == 0:
+            dark = True
+            break
+    if not dark:  # the first image has no zero, as after a sigmoid
+        return own.all[:n]
     ew.COLUMN_BITS(a, own.seen[:n], 1.0, 0.0)
     count = 0
     for j in range(n):

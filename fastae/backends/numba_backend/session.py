@@ -26,8 +26,8 @@ def make_entry(k: Any) -> Any:
     """Make the function that Python calls: so many steps, from plain tuples and arrays."""
 
     def entry(images, order, cursor, rate, scale, W, b, V, c, a, y, d, x, loss, losses, total, own, batches):
-        place, arrivals, passed, partial, lit, seen = own
-        own = k.Own(place, arrivals, passed, partial, lit, seen)
+        place, arrivals, passed, partial, everybody, lit, seen = own
+        own = k.Own(place, arrivals, passed, partial, everybody, lit, seen)
         w = k.Worker(images, order, cursor, rate, scale, W, b, V, c, a, y, d, x, loss, losses, total, own)
         for _ in range(batches):
             k.step(w)
@@ -60,7 +60,7 @@ def signature(layers: int, dtype: np.dtype[Any]) -> Any:
     images = types.Array(bytes_.dtype, 2, "C", readonly=True)
     vector, matrix = types.Array(real, 1, "A"), types.Array(real, 2, "A")
     vectors, matrices = types.UniTuple(vector, layers), types.UniTuple(matrix, layers)
-    own = types.Tuple((whole, whole, whole, types.Array(real, 4, "A"), whole, types.Array(real, 1, "C")))
+    own = types.Tuple((whole, whole, whole, types.Array(real, 4, "A"), whole, whole, types.Array(real, 1, "C")))
     return types.void(
         *(images, whole, whole, types.Array(real, 1, "C"), types.float64),
         *(matrices, vectors, matrices, vectors, matrices, matrices, matrices, matrix),
@@ -104,8 +104,8 @@ class NumbaSession(Session):
         notice.cancel()
 
     def array(self, host: np.ndarray) -> np.ndarray:
-        """Copy an array to rows of whole cache lines."""
-        copy = aligned(host.shape, host.dtype) if host.ndim == 2 and host.dtype == self.dtype else np.empty_like(host)
+        """Copy an array to whole cache lines, so that no two workers write to one."""
+        copy = aligned(host.shape, host.dtype)
         copy[:] = host
         return copy
 
@@ -118,15 +118,17 @@ class NumbaSession(Session):
     def own(self, m: int) -> list[Own]:
         """Make the barrier and the buffers through which the team works together."""
         widest = max(self.widths)
-        arrivals = np.zeros(8, np.int64)
-        partial = aligned((2, self.workers, m, widest + LINE), self.dtype)
+        arrivals = aligned((8,), np.int64)
+        partial = aligned((2, self.workers, m, widest), self.dtype)
+        everybody = self.array(np.arange(widest))
         return [
             Own(
-                place=np.array([w, self.workers]),
+                place=self.array(np.array([w, self.workers])),
                 arrivals=arrivals,
-                passed=np.zeros(8, np.int64),
+                passed=aligned((8,), np.int64),
                 partial=partial,
-                lit=np.zeros(widest, np.int64),
+                all=everybody,
+                lit=aligned((widest,), np.int64),
                 seen=aligned((widest,), self.dtype),
             )
             for w in range(self.workers)

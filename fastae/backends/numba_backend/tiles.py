@@ -24,15 +24,19 @@ def write_tile(v: Vector, values: list[Any], addresses: list[Any], alpha: Any, b
     """Emit out = alpha · value + beta · out for each vector; with beta = 0 the old out is not read."""
     builder = v.builder
     alpha, many_beta = v.splat(v.scalar(alpha)), v.splat(v.scalar(beta))
-    fresh = builder.fcmp_ordered("==", beta, beta.type(0.0))
-    with builder.if_else(fresh) as (then, otherwise):
-        with then:
-            for value, address, mask in zip(values, addresses, masks):
+    outputs = list(zip(values, addresses, masks))
+    with builder.if_else(builder.fcmp_ordered("==", beta, beta.type(0.0))) as (fresh, old):
+        with fresh:
+            for value, address, mask in outputs:
                 v.store(builder.fmul(alpha, value), address, mask)
-        with otherwise:
-            for value, address, mask in zip(values, addresses, masks):
-                old = builder.fmul(many_beta, v.load(address, mask))
-                v.store(v.fma(alpha, value, old), address, mask)
+        with old, builder.if_else(builder.fcmp_ordered("==", beta, beta.type(1.0))) as (add, scale):
+            with add:  # a multiplication less where there is little else to do, in the update of a small batch
+                for value, address, mask in outputs:
+                    v.store(v.fma(alpha, value, v.load(address, mask)), address, mask)
+            with scale:
+                for value, address, mask in outputs:
+                    scaled = builder.fmul(many_beta, v.load(address, mask))
+                    v.store(v.fma(alpha, value, scaled), address, mask)
 
 
 def outer_tile(rows: int, vectors: int, trans_a: bool, masked: bool = False) -> Any:
