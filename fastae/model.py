@@ -47,7 +47,11 @@ class Autoencoder:
         dtype: str = "float32",
         init: str | float = "glorot-sigmoid",
     ) -> None:
-        if len(sizes) < 2 or not all(is_whole(n) and n > 0 for n in sizes):
+        if (
+            not isinstance(sizes, Sequence | np.ndarray)
+            or len(sizes) < 2
+            or not all(is_whole(n) and n > 0 for n in sizes)
+        ):
             raise InputError(f"sizes must be two or more positive whole numbers, such as (784, 256, 128); got {sizes}")
         if not is_whole(seed) or seed < 0:
             raise InputError(f"seed must be a whole number of at least 0; got {seed!r}")
@@ -55,7 +59,7 @@ class Autoencoder:
             name = np.dtype(dtype).name
         except TypeError:
             name = ""
-        if name not in DTYPES:
+        if dtype is None or name not in DTYPES:
             raise InputError(f"dtype must be float32 or float64; got {dtype!r}")
         self.sizes, self.seed, self.dtype = tuple(int(n) for n in sizes), int(seed), np.dtype(name)
         self.backend = "numpy"  # what encodes and decodes; training leaves its own here

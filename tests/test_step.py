@@ -266,6 +266,22 @@ def test_the_total_is_the_loss_of_each_batch_as_it_was_trained_on(loss: str, bac
         assert same_bits(s.read(), before)
 
 
+@teams
+def test_saturated_outputs_have_the_floored_loss_and_learn_on(backend: str, threads: int | None) -> None:
+    """Outputs that are exactly 0 and 1 cost at most 100 a pixel, and neither loss nor gradient is infinite or NaN."""
+    data = images(20, 6)
+    p = start((20, 17, 9))
+    p.b[3][:] = np.where(np.arange(20) % 2, 700, -700)
+    s = session(backend, p, data, loss="bce", lr=0.5, batch_size=6, threads=threads)
+    s.start(np.arange(6))
+    s.run(1)
+    x = data / 255
+    z = outputs(p.W, p.b, x)[-1]
+    log_z, log_1z = bounds.floored_logs(z)
+    assert s.total() == pytest.approx(-np.sum(x * log_z + (1 - x) * log_1z), rel=1e-12)
+    assert close(s.read(), train(p, [x], "bce", 0.5), 1e-12)
+
+
 @losses
 @teams
 def test_momentum_is_pytorchs(loss: str, backend: str, threads: int | None) -> None:

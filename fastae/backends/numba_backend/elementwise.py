@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from numba import types
 from numba.extending import intrinsic
 
 from fastae.backends.numba_backend.simd import DOUBLE, I32, Array, Vector, index, loop, void
+
+LN_2 = Fraction("0.693147180559945309417232121458176568")  # to more digits than a float has
 
 
 def sweep(formula: Callable[..., tuple[Any, Any]], sums_up: bool = False) -> Any:
@@ -86,9 +89,10 @@ def exponential(v: Vector, t: Any) -> Any:
     magic = 1.5 * 2**mantissa  # adding it rounds to an integer, which then stands in the low bits
     shifted = v.fma(t, v.constant(round_to(v, 1 / math.log(2))), v.constant(magic))
     n = b.fsub(shifted, v.constant(magic))
-    high = math.floor(math.log(2) * 2 ** (15 if v.size == 4 else 41)) / 2 ** (15 if v.size == 4 else 41)
+    grid = 2 ** (15 if v.size == 4 else 41)
+    high = math.floor(LN_2 * grid) / grid
     r = v.fma(n, v.constant(-high), t)
-    r = v.fma(n, v.constant(round_to(v, high - math.log(2))), r)
+    r = v.fma(n, v.constant(round_to(v, float(Fraction(high) - LN_2))), r)
     series = v.constant(round_to(v, 1 / math.factorial(degree)))
     for j in reversed(range(degree)):
         series = v.fma(series, r, v.constant(round_to(v, 1 / math.factorial(j))))

@@ -42,9 +42,9 @@ class NumpyBackend(Backend):
 
     def bias_sigmoid(self, z: Array, bias: Array, out: Array) -> None:
         """Write σ(z + bias)."""
-        np.add(z, bias, out=out)
-        np.negative(out, out=out)
         with np.errstate(over="ignore"):  # e^∞ = ∞ is what makes σ(−∞) = 0
+            np.add(z, bias, out=out)
+            np.negative(out, out=out)
             np.exp(out, out=out)
         out += 1
         np.divide(1, out, out=out)
@@ -110,7 +110,7 @@ class NumpyBackend(Backend):
     def _mse(self, z: Array, x: Array, scale: Number, d: Array, losses: Array, own: Array) -> None:
         e = room(own, z.shape)
         np.subtract(z, x, out=e)
-        np.einsum("ij,ij->i", e, e, out=losses, dtype=np.float64)
+        np.vecdot(e, e, out=losses)
         np.subtract(1, z, out=d)
         d *= z
         d *= e
@@ -123,10 +123,10 @@ class NumpyBackend(Backend):
             np.log1p(log, out=log)
             np.maximum(log, -100, out=log)
             np.subtract(1, x, out=d)
-            np.einsum("ij,ij->i", d, log, out=losses, dtype=np.float64)
+            np.vecdot(d, log, out=losses)
             np.log(z, out=log)
         np.maximum(log, -100, out=log)
-        losses += np.einsum("ij,ij->i", x, log, dtype=np.float64)
+        losses += np.vecdot(x, log)
         np.negative(losses, out=losses)
         self.bce_gradient(z, x, scale, d)
 
