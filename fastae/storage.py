@@ -68,7 +68,7 @@ def write(path: str | os.PathLike[str], kind: str, config: dict[str, Any], array
     content = {**arrays, "config": np.frombuffer(text.encode(), np.uint8)}
     content["sha256"] = np.frombuffer(_digest(content), np.uint8)
     with replacing(path) as file:
-        np.savez(file, allow_pickle=False, **content)
+        np.savez(file, **content)
 
 
 def read(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

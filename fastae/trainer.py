@@ -205,7 +205,12 @@ class Trainer:
     def session(self, images: np.ndarray, test_images: np.ndarray | None = None) -> Session:
         """Put the model as it is and the data on the device, ready to train; see `fastae.backends.base.Session`."""
         return self.backend.session(
-            Parameters(self.model.weights, self.model.biases, self._V, self._c),
+            Parameters(
+                *(
+                    [np.asarray(p, self.model.dtype) for p in group]
+                    for group in (self.model.weights, self.model.biases, self._V, self._c)
+                )
+            ),
             np.ascontiguousarray(images),
             test_images=None if test_images is None else np.ascontiguousarray(test_images),
             loss=self.loss,

@@ -163,8 +163,8 @@ def check_arguments(name: str, arguments: dict[str, Any], on_device: bool = Fals
         else:
             floats[argument] = array.dtype
         shape = array.shape[::-1] if arguments.get(f"trans_{argument}") else array.shape
-        if letters == ("...",):  # any shape but no axis at all, the same for all
-            letters = lengths.setdefault("...", tuple(f"axis {i}" for i in range(max(1, len(shape)))))
+        if letters == ("...",):  # a vector or a matrix, as the first of them is
+            letters = lengths.setdefault("...", ("n",) if len(shape) < 2 else MN)
         if len(shape) != len(letters):
             raise InputError(f"{name}: {argument} must have {len(letters)} dimensions, not {len(shape)}")
         for letter, length in zip(letters, shape):

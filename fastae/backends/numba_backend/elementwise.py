@@ -74,7 +74,7 @@ def sweep(formula: Callable[..., tuple[Any, Any]], sums_up: bool = False) -> Any
 
 
 def exponential(v: Vector, t: Any) -> Any:
-    """Return eᵗ for |t| up to where 2ⁿ leaves the normal numbers, beyond which t is cut; NaN for NaN.
+    """Return eᵗ where 2ⁿ is a normal number; above that infinity, below the smallest of them; NaN for NaN.
 
     eᵗ = 2ⁿ eʳ with n the integer nearest t / ln 2, so |r| ≤ ln 2 / 2; ln 2 in two parts, of which n times the first is
     exact (Cody and Waite, Software Manual for the Elementary Functions, 1980); eʳ by its Taylor series.
@@ -84,6 +84,7 @@ def exponential(v: Vector, t: Any) -> Any:
     limit = (bias - 1) * math.log(2)
     limit = float(np.float32(limit) if v.size == 4 else limit)
     limit = math.nextafter(limit, 0) if v.size == 8 else float(np.nextafter(np.float32(limit), np.float32(0)))
+    too_large = b.fcmp_ordered(">", t, v.constant(limit))
     for bound, beyond in ((limit, ">"), (-limit, "<")):
         t = b.select(b.fcmp_ordered(beyond, t, v.constant(bound)), v.constant(bound), t)
     magic = 1.5 * 2**mantissa  # adding it rounds to an integer, which then stands in the low bits
@@ -97,7 +98,7 @@ def exponential(v: Vector, t: Any) -> Any:
     for j in reversed(range(degree)):
         series = v.fma(series, r, v.constant(round_to(v, 1 / math.factorial(j))))
     exponent = b.shl(b.add(b.bitcast(shifted, v.ints), v.integers(bias)), v.integers(mantissa))
-    return b.fmul(series, b.bitcast(exponent, v.type))
+    return b.select(too_large, v.constant(math.inf), b.fmul(series, b.bitcast(exponent, v.type)))
 
 
 def logarithm(v: Vector, x: Any) -> Any:
