@@ -108,6 +108,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser().parse_args(argv)
     try:
         train(options)
+        sys.stdout.flush()
     except FastaeError as error:
         print(one_line(f"fastae: {error}"), file=sys.stderr)
         return 2
@@ -118,6 +119,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         again = shlex.join(["fastae", *argv, *([] if options.resume else ["--resume"])])
         print(f"\nfastae: interrupted; what the last whole epoch gave is kept. To go on: {again}", file=sys.stderr)
         return 130
+    except (BrokenPipeError, UnicodeEncodeError) as error:  # the results are written; only the telling failed
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  for the interpreter, which flushes it at the end
+        print(one_line(f"fastae: cannot print all of it: {error}"), file=sys.stderr)
+        return 2
     return 0
 
 

@@ -65,7 +65,7 @@ def write(path: str | os.PathLike[str], kind: str, config: dict[str, Any], array
         The file cannot be written; an earlier one of that name is untouched.
     """
     text = json.dumps({"kind": kind, **config})
-    content = {**arrays, "config": np.frombuffer(text.encode(), np.uint8)}
+    content: dict[str, Any] = {**arrays, "config": np.frombuffer(text.encode(), np.uint8)}
     content["sha256"] = np.frombuffer(_digest(content), np.uint8)
     with replacing(path) as file:
         np.savez(file, **content)
