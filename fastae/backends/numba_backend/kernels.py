@@ -9,7 +9,7 @@ from fastae.backends.numba_backend.tiles import DOT, DOT_ROW, OUTER, OUTER_ROW, 
 
 ALL = np.arange(512)  # the list of all units, for those who leave none out; longer ones are taken in pieces
 PIECE = len(ALL)
-ROW_BLOCK = 128  # images whose activations stay in the cache while the columns go by
+ROW_BLOCK = 128  # images whose activations stay in the cache while a layer's units go by
 VECTOR_BYTES = MACHINE.vector_bytes
 NEAR_BYTES = 16 * 1024  # half of a small first-level cache
 
@@ -65,15 +65,18 @@ def multiply_units(a, b, out, units, alpha, beta):
 @jit
 def multiply_transposed_units(a, b, out, units, alpha, beta):
     """Write alpha · a[:, units]ᵀ b + beta · out[units] into those rows of out."""
-    n, panel = out.shape[1], PANEL * lanes(out)
     many = units.size // OUTER_ROWS * OUTER_ROWS
-    # As many columns as keep b's part of them in the nearest cache; then whole stretches of out's rows are rewritten.
-    panel = max(1, NEAR_BYTES // max(1, b.shape[0] * panel * b.itemsize)) * panel
-    for j in range(0, n, panel):
-        for i in range(0, many, OUTER_ROWS):
-            UPDATE_ROWS(a, b, out, units, alpha, beta, i, j, min(j + panel, n))
-    for i in range(many, units.size):
-        UPDATE_ROW(a, b, out, units, alpha, beta, i, 0, n)
+    for top in range(0, max(1, b.shape[0]), ROW_BLOCK):
+        a_block, b_block = a[top : top + ROW_BLOCK], b[top : top + ROW_BLOCK]
+        # As many columns as keep b's part of them in the nearest cache; then whole stretches of out are rewritten.
+        n, panel = out.shape[1], PANEL * lanes(out)
+        panel = max(1, NEAR_BYTES // max(1, b_block.shape[0] * panel * b.itemsize)) * panel
+        keep = beta if top == 0 else 1.0
+        for j in range(0, n, panel):
+            for i in range(0, many, OUTER_ROWS):
+                UPDATE_ROWS(a_block, b_block, out, units, alpha, keep, i, j, min(j + panel, n))
+        for i in range(many, units.size):
+            UPDATE_ROW(a_block, b_block, out, units, alpha, keep, i, 0, n)
 
 
 @jit

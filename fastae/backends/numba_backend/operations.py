@@ -10,6 +10,7 @@ from numba.extending import intrinsic
 from fastae.backends.numba_backend import elementwise as ew
 from fastae.backends.numba_backend import kernels
 from fastae.backends.numba_backend.jit import jit
+from fastae.backends.numba_backend.kernels import ROW_BLOCK
 from fastae.backends.numba_backend.simd import I32, I64, Array, index, void
 
 SPINS = 512  # looks at the barrier, some 10 µs, before the core is offered to others
@@ -118,8 +119,11 @@ def lit_units(a, own):
 @jit
 def forward(a, W, b, y, own):
     """Write σ(a W + b)."""
-    kernels.multiply_units(a, W, y, lit_units(a, own), 1.0, 0.0)
-    kernels.bias_sigmoid(y, b, y)
+    units = lit_units(a, own)
+    for top in range(0, y.shape[0], ROW_BLOCK):  # σ while the sums are still in the cache
+        a_block, y_block = a[top : top + ROW_BLOCK], y[top : top + ROW_BLOCK]
+        kernels.multiply_units(a_block, W, y_block, units, 1.0, 0.0)
+        kernels.bias_sigmoid(y_block, b, y_block)
 
 
 @jit
