@@ -32,6 +32,7 @@ class CupyBackend(Backend):
         from cupy import cublas
 
         self.cupy, self.cublas = cupy, cublas
+        self._modules: dict[Any, Any] = {}
         self._functions: dict[tuple[str, Any], Any] = {}
 
     @classmethod
@@ -136,10 +137,11 @@ class CupyBackend(Backend):
         self._function(name, real)((grid,), (BLOCK,), tuple(values))
 
     def _function(self, name: str, real: np.dtype[Any]) -> Any:
-        if (name, real) not in self._functions:
+        if real not in self._modules:
             options = (f"-Dreal={'float' if real == np.float32 else 'double'}",)
-            module = self.cupy.RawModule(code=source("elementwise.cu"), options=options)
-            self._functions[name, real] = module.get_function(name)
+            self._modules[real] = self.cupy.RawModule(code=source("elementwise.cu"), options=options)
+        if (name, real) not in self._functions:
+            self._functions[name, real] = self._modules[real].get_function(name)
         return self._functions[name, real]
 
 

@@ -10,7 +10,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from fastae.backends.numba_backend.simd import DOUBLE, I32, Array, Vector, index, loop, void
+from fastae.backends.numba_backend.simd import DOUBLE, I32, Array, Vector, index, loop
 
 LN_2 = Fraction("0.693147180559945309417232121458176568")  # to more digits than a float has
 
@@ -68,7 +68,7 @@ def sweep(formula: Callable[..., tuple[Any, Any]], sums_up: bool = False) -> Any
             loop(builder, index(0), OUT.shape[0], 1, [], row)
             return context.get_dummy_value()
 
-        return void(out, p, q, r, sums, types.float64), generate
+        return types.void(out, p, q, r, sums, types.float64), generate
 
     return run
 
@@ -247,7 +247,7 @@ def columns_of(combine: Callable[..., Any], together: int) -> Any:
             loop(builder, whole, width, v.lanes, [], lambda j, s: block(j, 1, v.first(builder.sub(width, j))))
             return context.get_dummy_value()
 
-        return void(array, out, types.float64, types.float64), generate
+        return types.void(array, out, types.float64, types.float64), generate
 
     return run
 

@@ -11,7 +11,7 @@ from fastae.backends.numba_backend import elementwise as ew
 from fastae.backends.numba_backend import kernels
 from fastae.backends.numba_backend.jit import jit
 from fastae.backends.numba_backend.kernels import ROW_BLOCK
-from fastae.backends.numba_backend.simd import I32, I64, Array, index, void
+from fastae.backends.numba_backend.simd import I32, I64, Array, index
 
 SPINS = 512  # looks at the barrier, some 10 µs, before the core is offered to others
 
@@ -43,7 +43,7 @@ def count_arrival(typing_context, counter):
         builder.atomic_rmw("add", builder.bitcast(address, I64.as_pointer()), index(1), "acq_rel")
         return context.get_dummy_value()
 
-    return void(counter), generate
+    return types.void(counter), generate
 
 
 @intrinsic

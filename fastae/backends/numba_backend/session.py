@@ -98,10 +98,12 @@ class NumbaSession(Session):
         layers = len(self.widths) - 1
         notice = threading.Timer(1.0, say, ["compiling the step for this machine; the next start will find it"])
         notice.start()
-        self._entries = {"step": compiled("step", self.loss, layers, self.dtype.name)}
-        if self.has_test:
-            self._entries["evaluation"] = compiled("evaluation", "mse", layers, self.dtype.name)
-        notice.cancel()
+        try:
+            self._entries = {"step": compiled("step", self.loss, layers, self.dtype.name)}
+            if self.has_test:
+                self._entries["evaluation"] = compiled("evaluation", "mse", layers, self.dtype.name)
+        finally:
+            notice.cancel()
 
     def array(self, host: np.ndarray) -> np.ndarray:
         """Copy an array to whole cache lines, so that no two workers write to one."""

@@ -8,12 +8,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import ir
-from numba import types
 from numba.core import cgutils
 
 from fastae.backends.numba_backend.machine import MACHINE
 
-I1, I8, I32, I64 = ir.IntType(1), ir.IntType(8), ir.IntType(32), ir.IntType(64)
+I8, I32, I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 DOUBLE = ir.DoubleType()
 Value = Any  # an LLVM value
 
@@ -198,8 +197,3 @@ def rolled(module: Any) -> Any:
     mark = module.add_metadata([option])
     mark.operands = (mark, option)  # a loop's mark names itself first
     return mark
-
-
-def void(*arguments: Any) -> Any:
-    """Return the Numba signature of a function of those arguments that returns nothing."""
-    return types.void(*arguments)

@@ -17,7 +17,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from fastae.backends.numba_backend.machine import MACHINE
-from fastae.backends.numba_backend.simd import Array, Vector, index, loop, void
+from fastae.backends.numba_backend.simd import Array, Vector, index, loop
 
 
 def write_tile(v: Vector, values: list[Any], addresses: list[Any], alpha: Any, beta: Any, masks: list[Any]) -> None:
@@ -88,7 +88,7 @@ def outer_tile(rows: int, vectors: int, trans_a: bool, masked: bool = False) -> 
             return context.get_dummy_value()
 
         size = types.intp
-        return void(a, b, out, units, types.float64, types.float64, size, size, size), generate
+        return types.void(a, b, out, units, types.float64, types.float64, size, size, size), generate
 
     return tile
 
@@ -133,7 +133,7 @@ def dot_tile(rows: int, columns: int) -> Any:
             write_tile(v, values, addresses, alpha, beta, masks)
             return context.get_dummy_value()
 
-        return void(a, b, out, types.float64, types.float64, types.intp, types.intp), generate
+        return types.void(a, b, out, types.float64, types.float64, types.intp, types.intp), generate
 
     return tile
 
