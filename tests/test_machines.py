@@ -45,13 +45,13 @@ machine.MACHINE = machine.Machine("NEON", 16, 32)
 from fastae.backends.numba_backend.tiles import OUTER, outer_tile
 
 tile = outer_tile(*OUTER, False)
-matrix, units = types.Array(types.float32, 2, "A"), types.Array(types.int64, 1, "C")
+matrix, ks = types.Array(types.float32, 2, "A"), types.Array(types.int64, 1, "C")
 number, size = types.float64, types.intp
 
 
-@numba.njit([types.void(matrix, matrix, matrix, units, number, number, size, size, size)], no_cpython_wrapper=True)
-def rows(a, b, out, units, alpha, beta, i, j, count):
-    tile(a, b, out, units, alpha, beta, i, j, count)
+@numba.njit([types.void(matrix, matrix, matrix, ks, size, number, number, size, size, size)], no_cpython_wrapper=True)
+def rows(a, b, out, ks, depth, alpha, beta, i, j, count):
+    tile(a, b, out, ks, depth, alpha, beta, i, j, count)
 
 
 llvm.initialize_all_targets()
@@ -80,7 +80,7 @@ def test_training_compiled_for_a_narrower_vector_unit_agrees_with_numpy(unit, dt
 
 
 def test_tile_for_neon_multiplies_in_registers_without_spilling():
-    """On ARM, whose registers hold 8 × 2 vectors with room to spare, the innermost loop is multiply-adds and loads."""
+    """On ARM, whose registers hold 4 × 4 vectors with room to spare, the innermost loop is multiply-adds and loads."""
     blocks = re.split(r"^\.LBB\S+:", run(ASSEMBLY), flags=re.MULTILINE)
     loops = [block for block in blocks if len(re.findall(r"\bfmla\s+v", block)) >= 16]
     assert loops

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
-from fastae.backends.numba_backend.simd import DOUBLE, I32, Array, Vector, index, loop
+from fastae.backends.numba_backend.simd import DOUBLE, I8, I32, Array, Vector, index, loop
 
 LN_2 = Fraction("0.693147180559945309417232121458176568")  # to more digits than a float has
 
@@ -200,8 +201,14 @@ def add_scaled(v, y, x, unused, alpha):
 
 
 def divide_by_255(v, pixels, unused, unused_too, scalar):
-    """A byte as a float in [0, 1]."""
-    return v.builder.fdiv(pixels, v.constant(255.0)), None
+    """A byte as a float in [0, 1], the very float that dividing gives, in a fraction of its time.
+
+    1/255 is in two parts, of which the first is short enough for its product with a byte to be exact.
+    """
+    bits = 16 if v.size == 4 else 45
+    high = Fraction(math.floor(Fraction(2 ** (bits + 7), 255)), 2 ** (bits + 7))
+    low = round_to(v, float(Fraction(1, 255) - high))
+    return v.fma(pixels, v.constant(low), v.builder.fmul(pixels, v.constant(float(high)))), None
 
 
 SIGMOID, SLOPE = sweep(add_bias_sigmoid), sweep(scale_slope)
@@ -209,6 +216,27 @@ MSE_GRADIENT, BCE_GRADIENT = sweep(mse_delta), sweep(bce_delta)
 MSE_LOSS, BCE_LOSS = sweep(only_mse_loss, sums_up=True), sweep(only_bce_loss, sums_up=True)
 MSE_BOTH, BCE_BOTH = sweep(mse_delta_and_loss, sums_up=True), sweep(bce_delta_and_loss, sums_up=True)
 ADD_SCALED, DIVIDE_BY_255 = sweep(add_scaled), sweep(divide_by_255)
+
+
+@intrinsic
+def prefetch(typing_context, array, row):
+    """Ask for a row, which will be needed soon, line by line; whatever is not there is not waited for."""
+
+    def generate(context, builder, signature, arguments):
+        ARRAY = Array(context, builder, signature.args[0], arguments[0])
+        kind = ir.FunctionType(ir.VoidType(), [I8.as_pointer(), I32, I32, I32])
+        ask = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        bytes_ = builder.mul(ARRAY.shape[1], ARRAY.itemsize)
+
+        def line(offset, nothing):
+            address = builder.gep(ARRAY.at(arguments[1], index(0)), [offset])
+            builder.call(ask, [address, I32(0), I32(3), I32(1)])  # for reading, to stay, data
+            return []
+
+        loop(builder, index(0), bytes_, 64, [], line)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), generate
 
 
 def columns_of(combine: Callable[..., Any], together: int) -> Any:

@@ -1,7 +1,12 @@
-"""Compilation: one way to call Numba, and a cache that is never stale.
+"""Compilation: one way to call Numba, and a cache that is never stale and never mistaken.
 
 Numba's cache looks at the file of the function that it compiles, not at the functions which that one calls. Here
 everything goes to a folder named by the digest of every source that takes part, so an edit anywhere is a new folder.
+
+And code from the cache is linked by name: a function's qualified name, the types of its arguments and a number that is
+counted anew in every process. Two closures of one factory differ in nothing but that number, so of two that were
+compiled in different processes and loaded into one, the second would silently be replaced by the first. Therefore a
+closure is compiled only under a name that nothing else has.
 """
 
 import hashlib
@@ -38,20 +43,33 @@ def folder() -> str:
         return tempfile.mkdtemp(prefix="fastae-")
 
 
-def jit(function: Callable[..., Any] | None = None, *, signatures: Any = None, cached: bool = False) -> Any:
+def jit(
+    function: Callable[..., Any] | None = None,
+    *,
+    name: str | None = None,
+    signatures: Any = None,
+    cached: bool = False,
+) -> Any:
     """Compile a function without the interpreter's lock; division by zero gives infinity or NaN, as in NumPy.
+
+    Arrays are borrowed, not counted: compiled code can neither allocate nor return one.
 
     Parameters
     ----------
     function : callable
+    name : str, optional
+        Required of a function that was made inside another: what tells it from its siblings.
     signatures : list of Numba signatures, optional
         Compile for these types at once, and for no others.
     cached : bool
         Keep the machine code. What is called from cached code is in it, and needs no cache of its own.
     """
     if function is None:
-        return lambda f: jit(f, signatures=signatures, cached=cached)
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "cache": cached}
+        return lambda f: jit(f, name=name, signatures=signatures, cached=cached)
+    if name is not None:
+        function.__name__ = function.__qualname__ = name
+    assert "<locals>" not in function.__qualname__, f"{function.__qualname__} needs a name of its own"
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "cache": cached, "_nrt": False}
     before, config.CACHE_DIR = config.CACHE_DIR, folder()
     try:
         return numba.njit(signatures, **options)(function) if signatures else numba.njit(**options)(function)

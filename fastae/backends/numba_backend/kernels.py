@@ -7,10 +7,11 @@ from fastae.backends.numba_backend.jit import jit
 from fastae.backends.numba_backend.machine import MACHINE
 from fastae.backends.numba_backend.tiles import DOT, DOT_ROW, OUTER, OUTER_ROW, Shape, dot_tile, outer_tile
 
-ALL = np.arange(512)  # the list of all units, for those who leave none out; longer ones are taken in pieces
+ALL = np.arange(512)  # the list of all k, for those who leave none out; longer sums are taken in pieces
 PIECE = len(ALL)
 ROW_BLOCK = 128  # images whose activations stay in the cache while a layer's units go by
 VECTOR_BYTES = MACHINE.vector_bytes
+AHEAD = 16  # images that are on their way from memory, where they lie in no order that it could guess
 NEAR_BYTES = 16 * 1024  # half of a small first-level cache
 
 
@@ -26,17 +27,18 @@ def columns_by_tiles(shape: Shape, trans_a: bool):
     edge = outer_tile(shape.rows, 1, trans_a, masked=True)
     most = shape.across
 
-    @jit
-    def columns(a, b, out, units, alpha, beta, i, j, stop):
+    @jit(name=f"columns_{shape.rows}_{shape.across}_{'transposed' if trans_a else 'plain'}")
+    def columns(a, b, out, ks, depth, alpha, beta, i, j, stop):
+        """Compute the rows from i on, columns from j to stop."""
         L = lanes(out)
         while j + most * L <= stop:
-            wide(a, b, out, units, alpha, beta, i, j, 0)
+            wide(a, b, out, ks, depth, alpha, beta, i, j, 0)
             j += most * L
         while j + L <= stop:
-            narrow(a, b, out, units, alpha, beta, i, j, 0)
+            narrow(a, b, out, ks, depth, alpha, beta, i, j, 0)
             j += L
         if j < stop:
-            edge(a, b, out, units, alpha, beta, i, j, stop - j)
+            edge(a, b, out, ks, depth, alpha, beta, i, j, stop - j)
 
     return columns
 
@@ -48,35 +50,41 @@ OUTER_ROWS, PANEL, DOT_ROWS, DOT_COLUMNS, DOT_ROW_COLUMNS = OUTER.rows, OUTER.ac
 
 
 @jit
-def multiply_units(a, b, out, units, alpha, beta):
-    """Write alpha · a[:, units] b[units] + beta · out."""
+def multiply(a, b, out, alpha, beta):
+    """Write alpha · a b + beta · out."""
     m, n = out.shape
-    panel = PANEL * lanes(out)  # columns whose part of b is read from the nearest cache by all rows of a block
-    for top in range(0, m, ROW_BLOCK):
-        bottom = min(top + ROW_BLOCK, m)
-        many = top + (bottom - top) // OUTER_ROWS * OUTER_ROWS
-        for j in range(0, n if many > top else 0, panel):
-            for i in range(top, many, OUTER_ROWS):
-                FORWARD_ROWS(a, b, out, units, alpha, beta, i, j, min(j + panel, n))
-        for i in range(many, bottom):
-            FORWARD_ROW(a, b, out, units, alpha, beta, i, 0, n)
+    panel = PANEL * lanes(out)
+    for first in range(0, max(1, b.shape[0]), PIECE):  # a longer sum is taken in pieces
+        a_part, b_part = a[:, first : first + PIECE], b[first : first + PIECE]
+        depth = b_part.shape[0]
+        keep = beta if first == 0 else 1.0
+        for top in range(0, m, ROW_BLOCK):
+            bottom = min(top + ROW_BLOCK, m)
+            many = top + (bottom - top) // OUTER_ROWS * OUTER_ROWS
+            for j in range(0, n if many > top else 0, panel):  # a panel of b is near when the next rows need it
+                for i in range(top, many, OUTER_ROWS):
+                    FORWARD_ROWS(a_part, b_part, out, ALL, depth, alpha, keep, i, j, min(j + panel, n))
+            for i in range(many, bottom):
+                FORWARD_ROW(a_part, b_part, out, ALL, depth, alpha, keep, i, 0, n)
 
 
 @jit
-def multiply_transposed_units(a, b, out, units, alpha, beta):
-    """Write alpha · a[:, units]ᵀ b + beta · out[units] into those rows of out."""
-    many = units.size // OUTER_ROWS * OUTER_ROWS
+def multiply_transposed(a, b, out, alpha, beta):
+    """Write alpha · aᵀ b + beta · out."""
+    n = out.shape[1]
+    many = out.shape[0] // OUTER_ROWS * OUTER_ROWS
     for top in range(0, max(1, b.shape[0]), ROW_BLOCK):
-        a_block, b_block = a[top : top + ROW_BLOCK], b[top : top + ROW_BLOCK]
+        a_part, b_part = a[top : top + ROW_BLOCK], b[top : top + ROW_BLOCK]
+        depth = b_part.shape[0]
         # As many columns as keep b's part of them in the nearest cache; then whole stretches of out are rewritten.
-        n, panel = out.shape[1], PANEL * lanes(out)
-        panel = max(1, NEAR_BYTES // max(1, b_block.shape[0] * panel * b.itemsize)) * panel
+        panel = PANEL * lanes(out)
+        panel = max(1, NEAR_BYTES // max(1, depth * panel * b.itemsize)) * panel
         keep = beta if top == 0 else 1.0
         for j in range(0, n, panel):
             for i in range(0, many, OUTER_ROWS):
-                UPDATE_ROWS(a_block, b_block, out, units, alpha, keep, i, j, min(j + panel, n))
-        for i in range(many, units.size):
-            UPDATE_ROW(a_block, b_block, out, units, alpha, keep, i, 0, n)
+                UPDATE_ROWS(a_part, b_part, out, ALL, depth, alpha, keep, i, j, min(j + panel, n))
+        for i in range(many, out.shape[0]):
+            UPDATE_ROW(a_part, b_part, out, ALL, depth, alpha, keep, i, 0, n)
 
 
 @jit
@@ -107,17 +115,11 @@ def matmul(a, b, out, trans_a=False, trans_b=False, alpha=1.0, beta=0.0):
                     total += a[k, i] * b[j, k]
                 out[i, j] = alpha * total if beta == 0 else alpha * total + beta * out[i, j]
     elif trans_a:
-        for first in range(0, out.shape[0], PIECE):
-            last = min(first + PIECE, out.shape[0])
-            units = ALL[: last - first]
-            multiply_transposed_units(a[:, first:last], b, out[first:last], units, alpha, beta)
+        multiply_transposed(a, b, out, alpha, beta)
     elif trans_b:
         multiply_by_transposed(a, b, out, alpha, beta)
     else:
-        multiply_units(a[:, :PIECE], b[:PIECE], out, ALL[: min(PIECE, a.shape[1])], alpha, beta)
-        for first in range(PIECE, a.shape[1], PIECE):
-            last = min(first + PIECE, a.shape[1])
-            multiply_units(a[:, first:last], b[first:last], out, ALL[: last - first], alpha, 1.0)
+        multiply(a, b, out, alpha, beta)
 
 
 @jit
@@ -173,6 +175,8 @@ def gather(images, order, cursor, offset, out):
     """Write rows order[cursor[0] + offset + i] of the images, divided by 255."""
     first = cursor[0] + offset
     for i in range(out.shape[0]):
+        if first + i + AHEAD < order.size:
+            ew.prefetch(images, order[first + i + AHEAD])
         image = images[order[first + i] : order[first + i] + 1]
         ew.DIVIDE_BY_255(out[i : i + 1], image, image, image, image, 0.0)
 

@@ -8,7 +8,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from fastae.backends.numba_backend import elementwise as ew
-from fastae.backends.numba_backend import kernels
+from fastae.backends.numba_backend import kernels, sparse
 from fastae.backends.numba_backend.jit import jit
 from fastae.backends.numba_backend.kernels import ROW_BLOCK
 from fastae.backends.numba_backend.simd import I32, I64, Array, index
@@ -23,9 +23,8 @@ class Own(NamedTuple):
     arrivals: Any  # int64 (8,): shared; [0] counts arrivals at barriers since the run began, [1] ends all waiting
     passed: Any  # int64 (8,): [0] counts the barriers that it has passed
     partial: Any  # float (2, workers, m, widest): shared; input gradients of each worker's own units, for two layers
-    all: Any  # int64 (widest,): 0, 1, 2, ...
-    lit: Any  # int64 (widest,): units of a layer's input that are not 0 in the whole batch
-    seen: Any  # float (widest,): 0 where a unit is 0 in the whole batch
+    lit: Any  # int64 (widest or more,): room for a list of what is not 0
+    seen: Any  # float (widest,): 0 where a unit is 0 in some images
 
 
 @jit
@@ -99,30 +98,15 @@ def barrier(own):
 
 
 @jit
-def lit_units(a, own):
-    """List the columns of ``a`` that are not 0 in every row: dark pixels cost nothing and learn nothing."""
-    n, dark = a.shape[1], False
-    for j in range(n if a.shape[0] else 0):
-        if a[0, j] == 0:
-            dark = True
-            break
-    if not dark:  # the first image has no zero, as after a sigmoid
-        return own.all[:n]
-    ew.COLUMN_BITS(a, own.seen[:n], 1.0, 0.0)
-    count = 0
-    for j in range(n):
-        own.lit[count] = j
-        count += own.seen[j] != 0
-    return own.lit[:count]
-
-
-@jit
 def forward(a, W, b, y, own):
     """Write σ(a W + b)."""
-    units = lit_units(a, own)
+    skip = sparse.has_zeros(a)
     for top in range(0, y.shape[0], ROW_BLOCK):  # σ while the sums are still in the cache
         a_block, y_block = a[top : top + ROW_BLOCK], y[top : top + ROW_BLOCK]
-        kernels.multiply_units(a_block, W, y_block, units, 1.0, 0.0)
+        if skip:
+            sparse.multiply(a_block, W, y_block, own.seen[: a.shape[1]], own.lit)
+        else:
+            kernels.multiply(a_block, W, y_block, 1.0, 0.0)
         kernels.bias_sigmoid(y_block, b, y_block)
 
 
@@ -158,13 +142,27 @@ def backward(d, W, y, out, own):
 
 
 @jit
+def add_products(a, d, out, alpha, beta, skip, ks):
+    """Write alpha · aᵀ d + beta · out."""
+    if d.shape[0] == 1 and beta == 1:  # nothing to sum: row by row, with no tile between memory and arithmetic
+        for i in range(out.shape[0]):
+            if a[0, i] != 0 or not skip:
+                kernels.axpy(alpha * a[0, i], d, out[i : i + 1])
+    elif skip:
+        sparse.multiply_transposed(a, d, out, alpha, beta, ks)
+    else:
+        kernels.multiply_transposed(a, d, out, alpha, beta)
+
+
+@jit
 def update(a, d, W, b, V, c, rate, own):
     """Move the own weights and biases against their gradient, which needs no buffer; with momentum, their velocity."""
+    skip = sparse.has_zeros(a)
     if V.shape[0] == 0:
-        kernels.multiply_transposed_units(a, d, W, lit_units(a, own), rate[0], 1.0)
+        add_products(a, d, W, rate[0], 1.0, skip, own.lit)
         kernels.column_sum(d, b, rate[0], 1.0)
     else:
-        kernels.matmul(a, d, V, True, False, 1.0, rate[1])
+        add_products(a, d, V, 1.0, rate[1], skip, own.lit)
         kernels.axpy(rate[0], V, W)
         kernels.column_sum(d, c, 1.0, rate[1])
         for j in range(b.size):

@@ -14,6 +14,7 @@ import fastae.step
 from fastae.backends.base import Session
 from fastae.backends.numba_backend import kernels, operations
 from fastae.backends.numba_backend.jit import jit
+from fastae.backends.numba_backend.kernels import ROW_BLOCK
 from fastae.backends.numba_backend.machine import MACHINE
 from fastae.backends.numba_backend.operations import Own
 from fastae.step import Worker
@@ -26,8 +27,8 @@ def make_entry(k: Any) -> Any:
     """Make the function that Python calls: so many steps, from plain tuples and arrays."""
 
     def entry(images, order, cursor, rate, scale, W, b, V, c, a, y, d, x, loss, losses, total, own, batches):
-        place, arrivals, passed, partial, everybody, lit, seen = own
-        own = k.Own(place, arrivals, passed, partial, everybody, lit, seen)
+        place, arrivals, passed, partial, lit, seen = own
+        own = k.Own(place, arrivals, passed, partial, lit, seen)
         w = k.Worker(images, order, cursor, rate, scale, W, b, V, c, a, y, d, x, loss, losses, total, own)
         for _ in range(batches):
             k.step(w)
@@ -49,8 +50,9 @@ def compiled(part: str, loss: str, layers: int, dtype: str) -> Any:
     module.loss_gradient = getattr(operations, loss)
     module.Worker, module.Own = Worker, Own
     sys.modules[module.__name__] = module
-    module.step = jit(getattr(fastae.step, f"make_{part}")(module))
-    return jit(make_entry(module), signatures=[signature(layers, np.dtype(dtype))], cached=True)
+    module.step = jit(getattr(fastae.step, f"make_{part}")(module), name=f"{part}_{loss}")
+    types_ = [signature(layers, np.dtype(dtype))]
+    return jit(make_entry(module), name=f"run_{part}_{loss}", signatures=types_, cached=True)
 
 
 def signature(layers: int, dtype: np.dtype[Any]) -> Any:
@@ -60,7 +62,7 @@ def signature(layers: int, dtype: np.dtype[Any]) -> Any:
     images = types.Array(bytes_.dtype, 2, "C", readonly=True)
     vector, matrix = types.Array(real, 1, "A"), types.Array(real, 2, "A")
     vectors, matrices = types.UniTuple(vector, layers), types.UniTuple(matrix, layers)
-    own = types.Tuple((whole, whole, whole, types.Array(real, 4, "A"), whole, whole, types.Array(real, 1, "C")))
+    own = types.Tuple((whole, whole, whole, types.Array(real, 4, "A"), whole, types.Array(real, 1, "C")))
     return types.void(
         *(images, whole, whole, types.Array(real, 1, "C"), types.float64),
         *(matrices, vectors, matrices, vectors, matrices, matrices, matrices, matrix),
@@ -122,15 +124,13 @@ class NumbaSession(Session):
         widest = max(self.widths)
         arrivals = aligned((8,), np.int64)
         partial = aligned((2, self.workers, m, widest), self.dtype)
-        everybody = self.array(np.arange(widest))
         return [
             Own(
                 place=self.array(np.array([w, self.workers])),
                 arrivals=arrivals,
                 passed=aligned((8,), np.int64),
                 partial=partial,
-                all=everybody,
-                lit=aligned((widest,), np.int64),
+                lit=aligned((max(widest, ROW_BLOCK),), np.int64),
                 seen=aligned((widest,), self.dtype),
             )
             for w in range(self.workers)

@@ -140,26 +140,23 @@ class Vector:
     def lane_sums(self, vectors: Sequence[Value]) -> Value:
         """Reduce as many vectors as there are lanes to one, whose lane i is the sum of vector i's lanes.
 
-        A tree: each stage joins two vectors by adding what is left of one to what is right of it, lanes - 1 additions
-        in all where summing each alone would take lanes · log(lanes).
+        A tree: each stage joins two vectors p and q by adding what is left of one to what is right of it, lanes - 1
+        additions in all where summing each alone would take lanes · log(lanes).
         """
-        half = self.lanes // 2
-        current = list(vectors)
-        order = [[i] for i in range(self.lanes)]  # which sums a vector holds, from its first lane on
+        half, lanes = self.lanes // 2, range(self.lanes)
+        current = [(vector, [i for _ in lanes]) for i, vector in enumerate(vectors)]  # and what each lane belongs to
         while half:
-            # A vector with s sums holds each of them in lanes/s neighbours; joined, 2s sums in half as many each.
-            width = 2 * half
-            low = [start + i for start in range(0, self.lanes, width) for i in range(half)]
-            high = [start + half + i for start in range(0, self.lanes, width) for i in range(half)]
+            left = [lane % (2 * half) < half for lane in lanes]  # lanes where p's sum will be; q's goes to the others
+            stay = [lane if left[lane] else self.lanes + lane for lane in lanes]
+            move = [lane + half if left[lane] else self.lanes + lane - half for lane in lanes]
             joined = []
-            for p, q in zip(current[: len(current) // 2], current[len(current) // 2 :]):
-                lows = self.shuffle(p, q, low + [self.lanes + i for i in low])
-                highs = self.shuffle(p, q, high + [self.lanes + i for i in high])
-                joined.append(self.builder.fadd(lows, highs))
-            order = [a + b for a, b in zip(order[: len(order) // 2], order[len(order) // 2 :])]
+            for (p, of_p), (q, of_q) in zip(current[: len(current) // 2], current[len(current) // 2 :]):
+                total = self.builder.fadd(self.shuffle(p, q, stay), self.shuffle(p, q, move))
+                joined.append((total, [of_p[lane] if left[lane] else of_q[lane] for lane in lanes]))
             current, half = joined, half // 2
-        lanes = [order[0].index(i) for i in range(self.lanes)]
-        return current[0] if lanes == list(range(self.lanes)) else self.shuffle(current[0], current[0], lanes)
+        ((total, owner),) = current
+        order = [owner.index(i) for i in lanes]
+        return total if order == list(lanes) else self.shuffle(total, total, order)
 
 
 def loop(

@@ -42,38 +42,31 @@ def write_tile(v: Vector, values: list[Any], addresses: list[Any], alpha: Any, b
 def outer_tile(rows: int, vectors: int, trans_a: bool, masked: bool = False) -> Any:
     """Make a tile of op(a) @ b.
 
-    ``tile(a, b, out, units, alpha, beta, i, j, count)`` computes ``rows`` rows of out from i on, ``vectors`` vectors of
-    columns from j on; masked, only ``count`` columns of the single vector. ``units`` lists the units of the layer
-    below that take part: for a @ b which k are summed over, for a.T @ b which rows are written.
+    ``tile(a, b, out, ks, depth, alpha, beta, i, j, count)`` computes ``rows`` rows of out from i on, ``vectors``
+    vectors of columns from j on; masked, only ``count`` columns of the single vector. The products are summed over
+    the first ``depth`` entries of the list ``ks``: the others are zero, and so is what they would add.
     """
 
     @intrinsic
-    def tile(typing_context, a, b, out, units, alpha, beta, i, j, count):
+    def tile(typing_context, a, b, out, ks, depth, alpha, beta, i, j, count):
         def generate(context, builder, signature, arguments):
-            A, B, OUT, UNITS = (Array(context, builder, t, x) for t, x in zip(signature.args[:4], arguments[:4]))
-            alpha, beta, i, j, count = arguments[4:]
+            A, B, OUT, KS = (Array(context, builder, t, x) for t, x in zip(signature.args[:4], arguments[:4]))
+            depth, alpha, beta, i, j, count = arguments[4:]
             v = Vector(builder, a.dtype)
             mask = v.first(count) if masked else None
             stride = index(v.lanes * v.size)
-
-            def unit(k):
-                return builder.load(builder.bitcast(UNITS.at(index(0), k), i.type.as_pointer()))
 
             def across(address):  # the vectors of one row, side by side
                 return [builder.gep(address, [builder.mul(index(c), stride)]) for c in range(vectors)]
 
             here = [builder.add(i, index(r)) for r in range(rows)]
-            if trans_a:
-                here = [unit(r) for r in here]
-                starts = [A.at(index(0), r) for r in here]
-            else:
-                starts = [A.at(r, index(0)) for r in here]
+            starts = [A.at(index(0), r) if trans_a else A.at(r, index(0)) for r in here]
             first_row_of_b = B.at(index(0), j)
 
-            def body(k, sums):
-                step = k if trans_a else unit(k)
-                offset = builder.mul(step, A.strides[0] if trans_a else A.itemsize)
-                row_of_b = across(builder.gep(first_row_of_b, [builder.mul(step, B.strides[0])]))
+            def body(entry, sums):
+                k = builder.load(builder.bitcast(KS.at(index(0), entry), i.type.as_pointer()))
+                offset = builder.mul(k, A.strides[0] if trans_a else A.itemsize)
+                row_of_b = across(builder.gep(first_row_of_b, [builder.mul(k, B.strides[0])]))
                 row = [v.load(address, mask) for address in row_of_b]
                 new = []
                 for r, start in enumerate(starts):
@@ -81,14 +74,13 @@ def outer_tile(rows: int, vectors: int, trans_a: bool, masked: bool = False) -> 
                     new += [v.fma(x, y, sums[r * vectors + c]) for c, y in enumerate(row)]
                 return new
 
-            depth = A.shape[0] if trans_a else UNITS.shape[0]
             sums = loop(builder, index(0), depth, 1, [v.zero()] * (rows * vectors), body)
             addresses = [address for r in here for address in across(OUT.at(r, j))]
             write_tile(v, sums, addresses, alpha, beta, [mask] * len(sums))
             return context.get_dummy_value()
 
         size = types.intp
-        return types.void(a, b, out, units, types.float64, types.float64, size, size, size), generate
+        return types.void(a, b, out, ks, size, types.float64, types.float64, size, size, size), generate
 
     return tile
 
@@ -149,7 +141,7 @@ class Shape(NamedTuple):
 # them must fit in the registers, or sums are spilled in the innermost loop and the speed is halved. Single rows are
 # for what is left of a batch, and for a batch of one, which reads every weight once and wants long rows.
 MANY_REGISTERS = MACHINE.registers == 32
-OUTER = Shape(8, 2) if MANY_REGISTERS else Shape(4, 2)
+OUTER = Shape(4, 4) if MANY_REGISTERS else Shape(4, 2)
 OUTER_ROW = Shape(1, 4)
 DOT = Shape(4, 4) if MANY_REGISTERS else Shape(2, 4)
 DOT_ROW = Shape(1, 8) if MANY_REGISTERS else Shape(1, 4)
