@@ -20,10 +20,10 @@ test: $(VENV)/installed-test
 
 # Against PyTorch itself, which is large: the committed trajectories in tests/golden stand for it in `make test`.
 live: $(VENV)/installed-bench
-	$(BIN)/python -m pytest tests/live benchmarks/test_contenders.py $(ARGS)
+	$(BIN)/python -m pytest tests/live benchmarks/test_bench.py $(ARGS)
 
 bench: $(VENV)/installed-bench
-	$(BIN)/python -m benchmarks.compare $(ARGS)
+	$(BIN)/fastae bench $(ARGS)
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

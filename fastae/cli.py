@@ -1,4 +1,4 @@
-"""The command line: ``fastae train``. Whatever is wrong with the input ends in one line and exit status 2."""
+"""The command line: ``fastae train`` and ``fastae bench``. Bad input of any kind ends in one line and exit status 2."""
 
 import argparse
 import json
@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from fastae import __version__, backends, storage
+from fastae.bench import command
 from fastae.errors import FastaeError, InputError, OutputError
 
 LEARNING_RATES = {"mse": 0.25, "bce": 0.05}
@@ -88,6 +89,12 @@ def parser() -> argparse.ArgumentParser:
     )
     option("--resume", action="store_true", help="go on from the last checkpoint in the results' folder")
     option("--no-progress", action="store_true", help="show no progress bar")
+    train.set_defaults(run=run_train)
+    bench = commands.add_parser(
+        "bench", help="measure fastae beside other libraries and this machine's limits", allow_abbrev=False
+    )
+    command.add_options(bench)
+    bench.set_defaults(run=command.run)
     return top
 
 
@@ -107,7 +114,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else list(argv)
     options = parser().parse_args(argv)
     try:
-        train(options)
+        options.run(options)
         sys.stdout.flush()
     except FastaeError as error:
         print(one_line(f"fastae: {error}"), file=sys.stderr)
@@ -116,6 +123,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("fastae: not enough memory; try a smaller --batch-size or --limit", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
+        if options.command != "train":
+            print("\nfastae: interrupted", file=sys.stderr)
+            return 130
         again = shlex.join(["fastae", *argv, *([] if options.resume else ["--resume"])])
         print(f"\nfastae: interrupted; what the last whole epoch gave is kept. To go on: {again}", file=sys.stderr)
         return 130
@@ -126,7 +136,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def train(options: argparse.Namespace) -> None:
+def run_train(options: argparse.Namespace) -> None:
     """Train as the options say; write pictures, history, checkpoint and model."""
     from fastae.datasets import load_dataset
     from fastae.model import Autoencoder

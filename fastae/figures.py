@@ -65,7 +65,7 @@ def reconstructions(
             raise InputError(f"row {label!r} has shape {images.shape}, expected {originals.shape} as the originals")
     # On black digits, black or white for NaN would pass for ink or paper.
     colours = colormaps["gray"].with_extremes(bad="red")
-    _save(_grid([("original", originals), *rows], caption, colours, (0.0, 1.0)), path)
+    save(_grid([("original", originals), *rows], caption, colours, (0.0, 1.0)), path)
 
 
 def weights(path: str | os.PathLike[str], W: np.ndarray, caption: str, count: int = 100) -> None:
@@ -97,7 +97,7 @@ def weights(path: str | os.PathLike[str], W: np.ndarray, caption: str, count: in
     colours = colormaps["RdBu_r"].with_extremes(bad="black")
     columns = math.ceil(math.sqrt(len(units)))
     rows = [("", units[start : start + columns]) for start in range(0, len(units), columns)]
-    _save(_grid(rows, caption, colours, (-limit, limit), bar="weight"), path)
+    save(_grid(rows, caption, colours, (-limit, limit), bar="weight"), path)
 
 
 def weight_rows(
@@ -129,7 +129,7 @@ def weight_rows(
     everything = np.concatenate([W[np.isfinite(W)] for _, W in rows])
     limit = float(np.abs(everything).max(initial=0.0)) or 1.0
     colours = colormaps["RdBu_r"].with_extremes(bad="black")
-    _save(_grid([(label, W.T) for label, W in rows], caption, colours, (-limit, limit), bar="weight"), path)
+    save(_grid([(label, W.T) for label, W in rows], caption, colours, (-limit, limit), bar="weight"), path)
 
 
 def loss_curve(
@@ -174,7 +174,7 @@ def loss_curve(
         if references:
             # Below both panels, where it can hide no part of a curve.
             figure.legend(loc="outside lower center", ncols=3, fontsize=8, frameon=False)
-    _save(figure, path)
+    save(figure, path)
 
 
 def _panel(
@@ -279,7 +279,7 @@ def _wrapped(caption: str, figure: Figure, pixels: float) -> str:
     return "\n".join(lines)
 
 
-def _save(figure: Figure, path: str | os.PathLike[str]) -> None:
+def save(figure: Figure, path: str | os.PathLike[str]) -> None:
     """Write a PNG beside its destination and move it there whole, so that a failure leaves the old file as it was."""
     path = Path(path)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")

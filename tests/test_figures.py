@@ -39,7 +39,7 @@ def enlarged(image):
 def drawn(monkeypatch):
     """The figures, as they were when they were to be saved."""
     caught = []
-    monkeypatch.setattr(figures, "_save", lambda figure, path: caught.append(figure))
+    monkeypatch.setattr(figures, "save", lambda figure, path: caught.append(figure))
     return caught
 
 

@@ -42,12 +42,12 @@ class Array:
 
 
 class Vector:
-    """Vectors of one float type, as wide as the machine's, and what can be done with them."""
+    """Vectors of one float type, as wide as the machine's or of so many lanes, and what can be done with them."""
 
-    def __init__(self, builder: Any, dtype: Any) -> None:
+    def __init__(self, builder: Any, dtype: Any, lanes: int | None = None) -> None:
         self.builder, self.size = builder, dtype.bitwidth // 8
         self.bits = dtype.bitwidth
-        self.lanes = MACHINE.vector_bytes // self.size
+        self.lanes = lanes or MACHINE.vector_bytes // self.size
         self.element = ir.FloatType() if self.size == 4 else DOUBLE
         self.type = ir.VectorType(self.element, self.lanes)
         self.ints = ir.VectorType(ir.IntType(self.bits), self.lanes)

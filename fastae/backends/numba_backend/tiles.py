@@ -112,17 +112,16 @@ def dot_tile(rows: int, columns: int) -> Any:
 
             sums = loop(builder, whole, depth, v.lanes, sums, rest)
             # Sums are reduced a vector of lanes at a time, then cut into the pieces that lie side by side in out.
-            values, addresses, masks = [], [], []
+            length = min(columns, v.lanes)
+            piece = Vector(builder, a.dtype, length)
+            values, addresses = [], []
             for q in range(0, rows * columns, v.lanes):
                 group = sums[q : q + v.lanes]
                 total = v.lane_sums(group + [v.zero()] * (v.lanes - len(group)))
-                for p in range(q, min(q + v.lanes, rows * columns), min(columns, v.lanes)):
-                    length = min(columns, v.lanes, rows * columns - p)
-                    turn = [(p - q + lane) % v.lanes for lane in range(v.lanes)]
-                    values.append(total if p == q else v.shuffle(total, total, turn))
+                for p in range(q, q + len(group), length):
+                    values.append(v.shuffle(total, total, range(p - q, p - q + length)))
                     addresses.append(OUT.at(builder.add(i, index(p // columns)), builder.add(j, index(p % columns))))
-                    masks.append(None if length == v.lanes else v.first(index(length)))
-            write_tile(v, values, addresses, alpha, beta, masks)
+            write_tile(piece, values, addresses, alpha, beta, [None] * len(values))
             return context.get_dummy_value()
 
         return types.void(a, b, out, types.float64, types.float64, types.intp, types.intp), generate

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from benchmarks.contenders.job import RATES, initial_parameters
+from fastae.bench.contenders.job import RATES, initial_parameters
 from fastae.errors import InputError
 
 Parameters = list[tuple[Array, Array]]

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 import fastae
-from benchmarks.contenders import make
-from benchmarks.contenders.job import epoch_order
+from fastae.bench.contenders import make
+from fastae.bench.contenders.job import epoch_order
 from fastae.errors import Diverged, FastaeError
 
 PAUSE = 0.3  # seconds after each segment: OpenMP's threads may spin for 0.2 s before they sleep
@@ -83,7 +83,7 @@ def serve(arguments: argparse.Namespace, say: Any) -> None:
 
 
 def main() -> int:
-    """Run one contender; its arguments are `benchmarks.harness`'s to give."""
+    """Run one contender; its arguments are `fastae.bench.harness`'s to give."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name")
     parser.add_argument("--batch-size", type=int, required=True)

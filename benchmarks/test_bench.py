@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 import fastae
-from benchmarks import compare, contenders
-from benchmarks.contenders import CONTENDERS, Disagreement, first_epoch_loss, make, require_agreement
-from benchmarks.contenders.job import RATES, SEED, epoch_order
-from benchmarks.harness import Race, WorkerFailed, race
-from benchmarks.worker import choose_parts, segments
+from fastae import cli
+from fastae.bench import command, contenders
+from fastae.bench.contenders import CONTENDERS, Disagreement, first_epoch_loss, make, require_agreement
+from fastae.bench.contenders.job import RATES, SEED, epoch_order
+from fastae.bench.harness import Race, WorkerFailed, race
+from fastae.bench.worker import choose_parts, segments
 
 IMAGES = 2048
 
@@ -83,7 +84,7 @@ def test_segments_are_equal_parts_of_shuffled_epochs() -> None:
 
 def test_an_epoch_is_cut_into_parts_of_the_time_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = SimpleNamespace(now=0.0)
-    monkeypatch.setattr("benchmarks.worker.time", SimpleNamespace(perf_counter=lambda: clock.now))
+    monkeypatch.setattr("fastae.bench.worker.time", SimpleNamespace(perf_counter=lambda: clock.now))
 
     class Contender:
         def epoch(self, order: np.ndarray) -> float:
@@ -107,23 +108,23 @@ def test_ratios_are_of_the_same_round() -> None:
     found = result({"fastae-numba": [10, 40, 11], "torch-manual": [20, 80, 22], "jax-scan": [30, 30, 30]})
     assert found.fastest_peer() == "torch-manual"
     assert found.ratio("fastae-numba", "torch-manual") == pytest.approx(0.5)
-    assert compare.line(found) == "| 16 | 11 (10 to 40) | 22 (20 to 80) | 30 (30 to 30) | 0.50 × torch-manual |"
+    assert command.line(found) == "| 16 | 11 (10 to 40) | 22 (20 to 80) | 30 (30 to 30) | 0.50 × torch-manual |"
 
 
 def test_without_a_peer_there_is_no_ratio() -> None:
-    assert compare.line(result({"fastae-numpy": [10]})) == "| 16 | 10 (10 to 10) |"
+    assert command.line(result({"fastae-numpy": [10]})) == "| 16 | 10 (10 to 10) |"
 
 
 def test_a_race_from_the_command_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     names = ["fastae-numpy", "textbook-numpy"]
-    command = ["--batches", "64", "512", "--rounds", "2", "--seconds", "0.02", "--out", str(tmp_path), "--contenders"]
-    assert compare.main([*command, *names]) == 0
+    options = ["--batches", "64", "512", "--rounds", "2", "--seconds", "0.02", "--out", str(tmp_path), "--contenders"]
+    assert cli.main(["bench", "--only", "race", *options, *names]) == 0
     table = [line for line in capfd.readouterr().out.splitlines() if line.startswith("|")]
     assert [line.split("|")[1].strip() for line in table] == ["batch", "---:", "64", "512"]
-    raw = json.loads((tmp_path / "compare-mse.json").read_text())
+    raw = json.loads((tmp_path / "bench.json").read_text())
     assert [race["batch_size"] for race in raw["races"]] == [64, 512]
     assert all(len(race["segments"][name]) == 2 for race in raw["races"] for name in names)
-    assert (tmp_path / "compare-mse.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "speed.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_worker_that_cannot_start_says_why() -> None:
@@ -132,7 +133,7 @@ def test_a_worker_that_cannot_start_says_why() -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "words"),
+    ("options", "words"),
     [
         (["--contenders", "nobody"], "unknown contender 'nobody'; the contenders are: fastae-numba,"),
         (["--batches", "0"], "from 1 to 3000"),
@@ -142,8 +143,8 @@ def test_a_worker_that_cannot_start_says_why() -> None:
         (["--contenders", "fastae-numpy", "--out", __file__], "cannot make the folder"),
     ],
 )
-def test_bad_input_ends_with_one_line(command: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert compare.main(command) == 2
+def test_bad_input_ends_with_one_line(options: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["bench", *options]) == 2
     err = capsys.readouterr().err
     assert words in err
     assert err.count("\n") == 1
@@ -153,7 +154,7 @@ def test_a_missing_library_ends_with_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(contenders, "find_spec", lambda library: None if library == "jax" else object())
-    assert compare.main([]) == 2
+    assert cli.main(["bench", "--contenders", "jax-jit"]) == 2
     err = capsys.readouterr().err
     assert "jax-jit needs jax, which is not installed: pip install 'fastae[bench]'" in err
     assert err.count("\n") == 1

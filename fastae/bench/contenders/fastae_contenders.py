@@ -3,8 +3,7 @@
 import numpy as np
 
 import fastae
-from benchmarks.contenders.job import RATES, SEED
-from benchmarks.contenders.textbook_numpy import blas_threads
+from fastae.bench.contenders.job import RATES, SEED
 
 
 class _Fastae:
@@ -37,11 +36,22 @@ class FastaeNumba(_Fastae):
     backend = "numba"
 
 
+class FastaeNumbaAlone(_Fastae):
+    """The same with one worker, to see what a team gains."""
+
+    backend = "numba"
+
+    def __init__(self, images: np.ndarray, batch_size: int, loss: str, threads: int | None = None) -> None:
+        super().__init__(images, batch_size, loss, threads=1)
+
+
 class FastaeNumpy(_Fastae):
     """The same step, interpreted by NumPy without temporaries."""
 
     backend = "numpy"
 
     def __init__(self, images: np.ndarray, batch_size: int, loss: str, threads: int | None = None) -> None:
+        from fastae.bench.contenders.textbook_numpy import blas_threads
+
         super().__init__(images, batch_size, loss)  # the backend takes no number of threads: its BLAS does
         self.threads = blas_threads(threads)

@@ -11,14 +11,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.contenders import CONTENDERS, require_agreement
+from fastae.bench.contenders import CONTENDERS, require_agreement
 from fastae.errors import FastaeError
 
-ROOT = Path(__file__).parents[1]
 IDLE_BOUND = 0.02  # of a core; more would be taken from the one that trains
 
 
@@ -55,10 +53,9 @@ class Worker:
         options = ["--batch-size", str(batch_size), "--loss", loss, "--seconds", str(seconds)]
         if threads is not None:
             options += ["--threads", str(threads)]
-        command = [sys.executable, "-m", "benchmarks.worker", name, *options]
+        command = [sys.executable, "-m", "fastae.bench.worker", name, *options]
         self._process = subprocess.Popen(
             command,
-            cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -3,7 +3,7 @@
 import numpy as np
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from benchmarks.contenders.job import RATES, initial_parameters
+from fastae.bench.contenders.job import RATES, initial_parameters
 
 
 def blas_threads(threads: int | None) -> int:

@@ -4,7 +4,7 @@ A contender is a class with ``__init__(images, batch_size, loss, threads=None)``
 uint8 ``images``; ``epoch(order) -> float``, which trains on the ``len(order) // batch_size`` whole batches of the
 images in that order and returns the sum of their images' losses as they were trained on; and ``threads``, how many it
 computes with. Its weights persist from one ``epoch`` to the next. All do one job: gather a batch of bytes, divide it
-by 255, forward, loss, backward, update, in float32 and from the same weights; see `benchmarks.contenders.job`.
+by 255, forward, loss, backward, update, in float32 and from the same weights; see `fastae.bench.contenders.job`.
 """
 
 from importlib import import_module
@@ -13,30 +13,32 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.contenders.job import epoch_order
+from fastae.bench.contenders.job import epoch_order
 from fastae.errors import FastaeError, InputError
 
 TOLERANCE = 1e-4  # relative: what float32 sums in another order leave between two honest trainings' losses
 
 
 class Entry(NamedTuple):
-    """Where a contender is, the library that it cannot do without, what it is, and whether it is a peer or ours."""
+    """Where a contender is, the libraries that it cannot do without, what it is, and whether it is a peer or ours."""
 
     place: str
-    library: str
+    libraries: tuple[str, ...]
     what: str
     peer: bool = True
 
 
+NUMPY = ("numpy", "threadpoolctl")
 CONTENDERS: dict[str, Entry] = {
-    "fastae-numba": Entry("fastae_contenders:FastaeNumba", "numba", "fastae, the whole epoch compiled by Numba", False),
-    "fastae-numpy": Entry("fastae_contenders:FastaeNumpy", "numpy", "fastae, the step interpreted by NumPy", False),
-    "textbook-numpy": Entry("textbook_numpy:TextbookNumpy", "numpy", "NumPy as a textbook writes it"),
-    "torch-eager": Entry("torch_peers:TorchEager", "torch", "PyTorch: nn.Sequential, autograd, optim.SGD"),
-    "torch-compile": Entry("torch_peers:TorchCompile", "torch", "PyTorch: the whole step through torch.compile"),
-    "torch-manual": Entry("torch_peers:TorchManual", "torch", "PyTorch: gradients by hand, in place, no autograd"),
-    "jax-jit": Entry("jax_peers:JaxJit", "jax", "JAX: a jitted step, called for each batch from Python"),
-    "jax-scan": Entry("jax_peers:JaxScan", "jax", "JAX: the whole epoch in lax.scan, jitted"),
+    "fastae-numba": Entry("fastae_contenders:FastaeNumba", ("numba",), "fastae, the epoch compiled by Numba", False),
+    "fastae-numba-1": Entry("fastae_contenders:FastaeNumbaAlone", ("numba",), "the same with one worker", False),
+    "fastae-numpy": Entry("fastae_contenders:FastaeNumpy", NUMPY, "fastae, the step interpreted by NumPy", False),
+    "textbook-numpy": Entry("textbook_numpy:TextbookNumpy", NUMPY, "NumPy as a textbook writes it"),
+    "torch-eager": Entry("torch_peers:TorchEager", ("torch",), "PyTorch: nn.Sequential, autograd, optim.SGD"),
+    "torch-compile": Entry("torch_peers:TorchCompile", ("torch",), "PyTorch: the whole step through torch.compile"),
+    "torch-manual": Entry("torch_peers:TorchManual", ("torch",), "PyTorch: gradients by hand, in place, no autograd"),
+    "jax-jit": Entry("jax_peers:JaxJit", ("jax",), "JAX: a jitted step, called for each batch from Python"),
+    "jax-scan": Entry("jax_peers:JaxScan", ("jax",), "JAX: the whole epoch in lax.scan, jitted"),
 }
 
 
@@ -44,24 +46,28 @@ class Disagreement(FastaeError):
     """Contenders that do not train alike: their times could not be compared."""
 
 
+def missing(name: str) -> str | None:
+    """Return the library that a contender needs and that is not installed, or None."""
+    return next((library for library in CONTENDERS[name].libraries if find_spec(library) is None), None)
+
+
 def require(names: list[str]) -> None:
     """Raise `InputError` if a name is unknown or the library behind it is not installed."""
     for name in names:
         if name not in CONTENDERS:
             raise InputError(f"unknown contender {name!r}; the contenders are: {', '.join(CONTENDERS)}")
-        for library in (CONTENDERS[name].library, "threadpoolctl"):
-            if find_spec(library) is None:
-                raise InputError(
-                    f"{name} needs {library}, which is not installed: pip install 'fastae[bench]', "
-                    "or choose others with --contenders"
-                )
+        if library := missing(name):
+            raise InputError(
+                f"{name} needs {library}, which is not installed: pip install 'fastae[bench]', "
+                "or choose others with --contenders"
+            )
 
 
 def make(name: str, images: np.ndarray, batch_size: int, loss: str, threads: int | None = None) -> Any:
     """Import and build a contender; raises `InputError` as `require` does."""
     require([name])
     module, cls = CONTENDERS[name].place.split(":")
-    return getattr(import_module(f"benchmarks.contenders.{module}"), cls)(images, batch_size, loss, threads)
+    return getattr(import_module(f"fastae.bench.contenders.{module}"), cls)(images, batch_size, loss, threads)
 
 
 def first_epoch_loss(name: str, images: np.ndarray, batch_size: int, loss: str, threads: int | None = None) -> float:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmarks.contenders.job import RATES, initial_parameters
+from fastae.bench.contenders.job import RATES, initial_parameters
 
 
 class _Torch:

@@ -1,0 +1,308 @@
+"""The command ``fastae bench``: a race between fastae and its peers, and the kernels against the machine's limits."""
+
+import argparse
+import json
+import os
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import fastae
+from fastae import storage
+from fastae.bench.contenders import CONTENDERS, first_epoch_loss, missing, require, require_agreement
+from fastae.bench.harness import IDLE_BOUND, Race, race
+from fastae.bench.worker import LEAST_STEPS, PAUSE
+from fastae.errors import InputError, OutputError
+
+BATCHES = (1, 8, 16, 32, 64, 128, 512, 1024)
+ROOFLINE_BATCHES = (128, 16)
+IMAGES = 60_000
+CHECK_IMAGES = 4096
+BUSY = 0.3  # load at the start above which somebody else is computing
+SHARE_BATCHES = 16  # over which the multiplications done are averaged
+OURS = "fastae-numba"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options to its parser."""
+    parser.description = (
+        "Train the same autoencoder with fastae and with other libraries, in turn, a process each; "
+        "then measure fastae's kernels against what this machine can do."
+    )
+    parser.epilog = "contenders:\n" + "\n".join(f"  {name:16}{entry.what}" for name, entry in CONTENDERS.items())
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    option = parser.add_argument
+    option("--batches", type=int, nargs="+", default=BATCHES, metavar="N", help="batch sizes (default: 1 to 1024)")
+    option("--loss", choices=("mse", "bce"), default="mse", help="default: mse")
+    option("--contenders", nargs="+", metavar="NAME", help="default: all whose libraries are installed")
+    option("--rounds", type=int, default=7, metavar="N", help="segments of each contender (default: 7)")
+    option("--seconds", type=float, default=0.7, metavar="S", help="length of a segment (default: 0.7)")
+    option("--threads", type=int, metavar="N", help="default: what each library chooses")
+    option("--out", type=Path, default=Path("runs/bench"), metavar="DIR", help="default: runs/bench")
+    option("--only", choices=("race", "roofline"), help="default: both, some 20 minutes with all contenders")
+    option("--check", action="store_true", help="do not time: only check that all contenders train alike")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Do what the options say.
+
+    Raises
+    ------
+    FastaeError
+        Bad input, a contender that fails or trains otherwise, a folder that cannot be written.
+    """
+    for name in ("rounds", "seconds", "threads"):
+        value = getattr(options, name)
+        if value is not None and value <= 0:
+            raise InputError(f"--{name} must be positive; got {value:g}")
+    most = CHECK_IMAGES if options.check else IMAGES // LEAST_STEPS
+    for batch_size in options.batches:
+        if not 1 <= batch_size <= most:
+            raise InputError(f"a batch size must be from 1 to {most} here; got {batch_size}")
+    if options.contenders is None:
+        absent = {name: library for name in CONTENDERS if (library := missing(name))}
+        options.contenders = [name for name in CONTENDERS if name not in absent]
+        if absent:
+            tell(f"left out for want of {', '.join(sorted(set(absent.values())))}: {', '.join(absent)}; "
+                 "pip install 'fastae[bench]' brings them in\n")  # fmt: skip
+    require(options.contenders)
+    if options.check:
+        check(options)
+        return
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {options.out}: {error.strerror or error}") from error
+    report = Report(options)
+    if options.only != "roofline":
+        report.race()
+    if options.only != "race":
+        report.roofline()
+
+
+def check(options: argparse.Namespace) -> None:
+    """Train every contender for an epoch at each batch size and raise `Disagreement` unless their losses agree."""
+    images = fastae.load_dataset()[0][:CHECK_IMAGES]
+    for batch_size in options.batches:
+        losses = {
+            name: first_epoch_loss(name, images, batch_size, options.loss, options.threads)
+            for name in options.contenders
+        }
+        require_agreement(losses)
+        print(f"batch size {batch_size}: mean losses {min(losses.values()):.6f} to {max(losses.values()):.6f}")
+
+
+class Report:
+    """What is measured, told as it comes and kept in the folder ``options.out``.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+    """
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options, self.machine = options, machine(options.contenders)
+        self.title = f"{self.machine['processor']}, {self.machine['cores']} cores"
+        self.races: list[Race] = []
+        self.raw: dict[str, Any] = {"machine": self.machine, "loss": options.loss}
+        self.text: list[str] = []
+        load = self.machine["load"]
+        if load is not None and load > BUSY:
+            tell(f"warning: others are computing on this machine (load {load:.2f}): expect wide ranges\n")
+
+    def say(self, line: str) -> None:
+        """Print a line, and keep it."""
+        print(line, flush=True)
+        self.text.append(line)
+
+    def keep(self) -> None:
+        """Write ``bench.json`` and ``bench.md``: after each part, for an interrupted run to leave the rest."""
+        with storage.replacing(self.options.out / "bench.json") as file:
+            file.write((json.dumps(self.raw, indent=1) + "\n").encode())
+        with storage.replacing(self.options.out / "bench.md") as file:
+            file.write(("\n".join(self.text) + "\n").encode())
+
+    def race(self) -> None:
+        """Let the contenders train in turn."""
+        from fastae.bench import figures
+
+        options = self.options
+        self.say(describe(self.machine, options))
+        for batch_size in options.batches:
+            result = race(
+                options.contenders,
+                batch_size,
+                options.loss,
+                options.rounds,
+                options.seconds,
+                options.threads,
+                tell=progress,
+            )
+            progress("")
+            if not self.races:
+                threads = ", ".join(f"{name} {ready['threads']}" for name, ready in result.ready.items())
+                self.say(f"Threads: {threads}\n")
+                self.say(heading(options.contenders))
+            self.say(line(result))
+            used, idler = result.busiest_idler()
+            if used > IDLE_BOUND:
+                tell(f"warning: {idler} used {used:.0%} of a core while others trained: their times suffer\n")
+            self.races.append(result)
+            self.raw["races"] = [vars(result) for result in self.races]
+            self.keep()
+            title = f"Training 784-256-128-256-784 in float32, loss {options.loss}\n{self.title}"
+            figures.speed(options.out / "speed.png", self.races, title)
+
+    def roofline(self) -> None:
+        """Measure limits and kernels, and compare the step's rate with theirs."""
+        from fastae.bench import figures, limits, roofline
+
+        measured, alone = {}, None
+        for m in ROOFLINE_BATCHES:
+            alone, measured[m] = roofline.kernels(m, self.options.rounds, progress)
+        assert alone is not None
+        workers = self.options.threads or min(self.machine["cores"] or 1, 8)
+        team = limits.measure(workers, self.options.rounds)
+        progress("")
+        self.say(f"\nMeasured limits, multiply-adds in float32 and reading: {told(alone)}; {told(team)}\n")
+        self.say(
+            row(["kernel, one core", *(f"batch {m}, GFLOP/s" for m in measured), *(["of its roof"] * len(measured))])
+        )
+        self.say(row(["---", *["---:"] * (2 * len(measured))]))
+        for kernels in zip(*measured.values()):
+            rates = [f"{kernel.rate / 1e9:.1f}" for kernel in kernels]
+            self.say(row([kernels[0].name, *rates, *(f"{kernel.share:.0%}" for kernel in kernels)]))
+        self.raw["limits"] = [limit._asdict() for limit in (alone, team)]
+        self.raw["kernels"] = {m: [kernel.as_dict() for kernel in kernels] for m, kernels in measured.items()}
+        self.steps(team.flops)
+        self.keep()
+        title = f"Kernels of the Numba backend, float32, one core\n{self.title}"
+        figures.roofline(self.options.out / "roofline.png", alone, measured, title)
+
+    def steps(self, limit: float) -> None:
+        """Tell how much of the limit, in operations a second, the whole step reaches, if it has been raced."""
+        from fastae.bench.roofline import dense_multiplications, multiplications_done
+
+        images = fastae.load_dataset()[0]
+        results = [result for result in self.races if OURS in result.segments]
+        if not results:
+            return
+        self.say(
+            "\n" + row(["batch", "step, µs", "GFLOP/s done", "of the limit", "GFLOP/s if dense", "one worker / team"])
+        )
+        self.say(row(["---:"] * 6))
+        for result in results:
+            m, seconds = result.batch_size, result.time(OURS) / 1e6
+            batches = [images[i * m : (i + 1) * m] for i in range(min(SHARE_BATCHES, len(images) // m))]
+            done = 2 * sum(map(multiplications_done, batches)) / len(batches) / seconds
+            dense = 2 * dense_multiplications(m) / seconds
+            alone = f"{OURS}-1"
+            gain = f"{result.ratio(alone, OURS):.2f}" if alone in result.segments else ""
+            self.say(
+                row(
+                    [
+                        str(m),
+                        f"{seconds * 1e6:,.0f}",
+                        f"{done / 1e9:.0f}",
+                        f"{done / limit:.0%}",
+                        f"{dense / 1e9:.0f}",
+                        gain,
+                    ]
+                )
+            )
+            self.raw.setdefault("steps", []).append({"batch_size": m, "done": done, "dense": dense})
+
+
+def told(limits: Any) -> str:
+    """Put limits in words."""
+    who = "one core" if limits.workers == 1 else f"{limits.workers} cores together"
+    return (
+        f"{who} {limits.flops / 1e9:.0f} GFLOP/s, {limits.near / 1e9:.0f} GB/s from the second-level cache, "
+        f"{limits.far / 1e9:.1f} GB/s from memory"
+    )
+
+
+def machine(contenders: Sequence[str]) -> dict[str, Any]:
+    """Describe what is measured on: processor, usable cores, load, versions."""
+    libraries = sorted({CONTENDERS[name].libraries[0] for name in contenders} | {"numpy", "numba"})
+    return {
+        "processor": processor(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        "system": platform.system(),
+        "versions": {
+            "python": platform.python_version(),
+            "fastae": fastae.__version__,
+            **{library: version(library) for library in libraries},
+        },
+    }
+
+
+def processor() -> str:
+    """Return the processor's name as Linux knows it, or else as Python does."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def describe(found: Mapping[str, Any], options: argparse.Namespace) -> str:
+    """Say what is measured, how and on what."""
+    versions = ", ".join(f"{name} {number}" for name, number in found["versions"].items())
+    load = "unknown" if found["load"] is None else f"{found['load']:.2f}"
+    return (
+        f"Autoencoder 784-256-128-256-784 in float32, loss {options.loss}, plain SGD on {IMAGES} images of MNIST.\n"
+        "Microseconds a step, with its share of shuffling, gathering and summing the loss: median (smallest to\n"
+        f"largest) of {options.rounds} segments of about {options.seconds:g} s and at least {LEAST_STEPS} steps. "
+        "Each contender has a process of\nits own; they train in turn, and "
+        f"{PAUSE:g} s pass after each segment for its idle threads to fall asleep.\n"
+        "A ratio is the median of those of each round; below 1, fastae is the faster.\n\n"
+        f"{found['processor']}, {found['cores']} cores, load {load}; {versions}\n"
+    )
+
+
+def compared(names: Sequence[str]) -> str | None:
+    """Return the first of our contenders in the registry's order, to compare with the peers; None if either lack."""
+    ours = [name for name in CONTENDERS if name in names and not CONTENDERS[name].peer]
+    return ours[0] if ours and any(CONTENDERS[name].peer for name in names) else None
+
+
+def heading(names: Sequence[str]) -> str:
+    """Return the first two lines of the table."""
+    ours = compared(names)
+    cells = ["batch", *names] + ([f"{ours} / fastest peer"] if ours else [])
+    return row(cells) + "\n" + row(["---:"] * len(cells))
+
+
+def line(result: Race) -> str:
+    """Return the table's row for one batch size."""
+    cells = [str(result.batch_size)]
+    for name in result.segments:
+        times = result.times(name)
+        cells.append(f"{result.time(name):,.0f} ({min(times):,.0f} to {max(times):,.0f})")
+    ours = compared(list(result.segments))
+    if ours:
+        peer = result.fastest_peer()
+        cells.append(f"{result.ratio(ours, peer):.2f} × {peer}")
+    return row(cells)
+
+
+def row(cells: Sequence[str]) -> str:
+    """Join the cells of a table's row."""
+    return f"| {' | '.join(cells)} |"
+
+
+def progress(message: str) -> None:
+    """Show what happens now on a line that the next message overwrites, to whom it may interest."""
+    if sys.stderr.isatty():
+        tell(f"\r\x1b[K{message}")
+
+
+def tell(message: str) -> None:
+    """Write on standard error."""
+    print(message, end="", file=sys.stderr, flush=True)

@@ -1,0 +1,203 @@
+"""Each kernel of the Numba backend on one core, and the whole step on all, against what the machine can do.
+
+A kernel that moves b bytes and does f operations can at best take max(f / FLOP rate, b / bandwidth): drawn over its
+intensity f / b, that is a roof. (Williams, Waterman and Patterson, Roofline: an insightful visual performance model,
+Communications of the ACM 52(4), 2009.)
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import cache
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+import fastae
+from fastae.backends.contract import KERNELS
+from fastae.bench.limits import MOMENT, Limits, measure
+
+LAYERS = fastae.Autoencoder().shapes()
+
+
+@dataclass
+class Measured:
+    """A kernel at one shape.
+
+    Attributes
+    ----------
+    name : str
+        What it is in the step, and the shape.
+    flops, bytes : int
+        As the contract counts them.
+    seconds : float
+        Median over the rounds, on one core.
+    share : float
+        Of the rate that the roof over it allows, measured in the same round: the median over the rounds.
+    """
+
+    name: str
+    flops: int
+    bytes: int
+    seconds: float
+    share: float
+
+    @property
+    def intensity(self) -> float:
+        """Operations a byte."""
+        return self.flops / self.bytes
+
+    @property
+    def rate(self) -> float:
+        """Operations a second."""
+        return self.flops / self.seconds
+
+    @property
+    def is_product(self) -> bool:
+        """Whether it is a matrix product, bound by arithmetic."""
+        return self.name.startswith(("forward", "update", "backward"))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what goes into the raw results."""
+        return {**asdict(self), "flop/s": self.rate, "flop/byte": self.intensity}
+
+
+def cases(m: int) -> Iterator[tuple[str, str, dict[str, int], dict[str, Any]]]:
+    """Yield (name, kernel, lengths by the contract's letters, numbers among its arguments) for batches of m."""
+    for inputs, outputs in LAYERS:
+        shape = f"{inputs} to {outputs}"
+        yield f"forward {shape}", "matmul", {"m": m, "k": inputs, "n": outputs}, {}
+        update = {"trans_a": True, "alpha": -1e-9, "beta": 1.0}  # so small a rate that the weights stay as they are
+        yield f"update {shape}", "matmul", {"m": inputs, "k": m, "n": outputs}, update
+        if inputs != LAYERS[0][0]:
+            yield f"backward {shape}", "matmul", {"m": m, "k": outputs, "n": inputs}, {"trans_b": True}
+    pixels = {"m": m, "n": LAYERS[0][0]}
+    for kernel in ("bias_sigmoid", "mse_gradient", "bce_gradient", "mse_loss", "bce_loss", "column_sum", "gather"):
+        yield f"{kernel} {pixels['n']}", kernel, pixels, {}
+    hidden = LAYERS[0][1]
+    yield f"sigmoid_gradient {hidden}", "sigmoid_gradient", {"m": m, "n": hidden}, {}
+
+
+def prepared(kernel: str, lengths: dict[str, int], numbers: dict[str, Any]) -> Callable[[int], None]:
+    """Make a kernel's arguments and return a function of how many times to run it."""
+    from fastae.backends.numba_backend.session import aligned
+
+    generator = np.random.default_rng(0)
+    images = 4 * lengths["m"]
+    letters = {**lengths, "1": 1, "N": images, "o": images}
+    arguments: dict[str, Any] = {"scale": 0.1, "offset": 0}
+    for argument, parameter in KERNELS[kernel].parameters.parameters.items():
+        if parameter.default is not parameter.empty:
+            arguments[argument] = parameter.default
+    arguments |= numbers
+    for argument, axes in KERNELS[kernel].shapes.items():
+        shape = tuple(letters[letter] for letter in axes)
+        if argument == "order":
+            arguments[argument] = generator.permutation(images)
+        elif argument == "cursor":
+            arguments[argument] = np.zeros(1, np.int64)
+        elif argument == "images":
+            arguments[argument] = generator.integers(256, size=shape, dtype=np.uint8)
+        else:
+            shape = shape[::-1] if arguments.get(f"trans_{argument}") else shape
+            array = aligned(shape, np.float64 if axes == ("m",) else np.float32)
+            array[:] = generator.uniform(0.1, 0.9, shape)
+            arguments[argument] = array
+    given = tuple(arguments[argument] for argument in KERNELS[kernel].parameters.parameters)
+    repeat = repeating(kernel)
+    return lambda times: repeat(times, given)
+
+
+@cache
+def repeating(kernel: str) -> Any:
+    """Compile ``repeat(times, arguments)``, which calls a kernel so many times."""
+    from fastae.backends.numba_backend import kernels
+    from fastae.backends.numba_backend.jit import jit
+
+    function = getattr(kernels, kernel)
+
+    @jit(name=f"bench_{kernel}")
+    def repeat(times, arguments):  # type: ignore[no-untyped-def]
+        for _ in range(times):
+            function(*arguments)
+
+    return repeat
+
+
+def kernels(m: int, rounds: int, tell: Callable[[str], None] = lambda message: None) -> tuple[Limits, list[Measured]]:
+    """Measure the limits of one core, and each kernel against them.
+
+    Parameters
+    ----------
+    m : int
+        Batch size.
+    rounds : int
+        Each round measures the limits and then every kernel once.
+    tell : callable
+        Called with a few words on what happens now.
+
+    Returns
+    -------
+    limits : Limits
+        Medians over the rounds.
+    measured : list of Measured
+    """
+    tell("compiling the kernels")
+    runs: dict[str, tuple[Callable[[int], None], int, int, int]] = {}
+    for name, kernel, lengths, numbers in cases(m):
+        run = prepared(kernel, lengths, numbers)
+        run(1)
+        times = 1
+        while (took := clock(run, times)) < MOMENT / 4:
+            times *= 4
+        row = KERNELS[kernel]
+        runs[name] = run, max(1, round(times * MOMENT / took)), row.flops(**lengths), row.bytes(s=4, **lengths)
+    found: list[Limits] = []
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    shares: dict[str, list[float]] = {name: [] for name in runs}
+    for number in range(1, rounds + 1):
+        tell(f"kernels, round {number} of {rounds}")
+        found.append(limits := measure(1, 1))
+        for name, (run, times, flops, moved) in runs.items():
+            took = clock(run, times) / times
+            seconds[name].append(took)
+            shares[name].append(max(flops / limits.flops, moved / limits.near) / took)
+    measured = [
+        Measured(name, flops, moved, median(seconds[name]), median(shares[name]))
+        for name, (_, _, flops, moved) in runs.items()
+    ]
+    middle = Limits(1, *(median(getattr(limits, name) for limits in found) for name in ("flops", "near", "far")))
+    return middle, measured
+
+
+def clock(run: Callable[[int], None], times: int) -> float:
+    """Return the seconds that so many repetitions take."""
+    began = time.perf_counter()
+    run(times)
+    return time.perf_counter() - began
+
+
+def dense_multiplications(m: int) -> int:
+    """Return the multiply-adds of a step on m images if none is left out; the first layer has no input gradient."""
+    (inputs, outputs), *_ = LAYERS
+    return m * (3 * sum(i * o for i, o in LAYERS) - inputs * outputs)
+
+
+def multiplications_done(batch: np.ndarray) -> int:
+    """Return those of them that the Numba backend does for a batch of images, uint8 (m, pixels).
+
+    It leaves out a pixel that is dark in all the images of a tile, and an image in which all the units of a tile are.
+    """
+    from fastae.backends.numba_backend.kernels import OUTER_ROWS
+
+    m, pixels = batch.shape
+    lit, outputs = batch != 0, LAYERS[0][1]
+
+    def summed(rows: np.ndarray) -> int:
+        whole = len(rows) // OUTER_ROWS * OUTER_ROWS
+        tiles = rows[:whole].reshape(-1, OUTER_ROWS, rows.shape[1]).any(axis=1)
+        return int(OUTER_ROWS * tiles.sum() + rows[whole:].sum())
+
+    forward, update = summed(lit), summed(lit.T) if m > 1 else int(lit.sum())
+    return dense_multiplications(m) - outputs * (2 * m * pixels - forward - update)

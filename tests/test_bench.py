@@ -1,0 +1,98 @@
+"""The parts of ``fastae bench`` that need no peer; `benchmarks/test_bench.py` has the rest."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fastae
+from fastae import cli
+from fastae.bench import contenders, limits, roofline
+from fastae.bench.contenders import CONTENDERS
+
+
+@pytest.fixture(scope="module")
+def images() -> np.ndarray:
+    return fastae.load_dataset()[0]
+
+
+def test_one_cores_limits_are_those_of_a_computer() -> None:
+    found = limits.measure(1, 1)
+    assert found.workers == 1
+    assert 1e9 < found.flops < 1e12
+    assert 1e9 < found.far < found.near < 1e12
+
+
+def test_every_kernel_is_measured_below_its_roof(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(roofline, "MOMENT", 0.002)
+    found, kernels = roofline.kernels(16, 1)
+    assert found.workers == 1
+    assert len({kernel.name for kernel in kernels}) == len(kernels) == 19
+    for kernel in kernels:
+        # A loop around nothing would take no time: every kernel is far from that, whatever else the machine does.
+        assert 0.005 < kernel.share < 1.6, kernel
+        assert kernel.rate == kernel.flops / kernel.seconds
+
+
+def test_the_multiplications_of_a_dense_step() -> None:
+    assert roofline.dense_multiplications(1) == 1_200_128  # the design counts them by hand
+
+
+@pytest.mark.parametrize("m", [1, 3, 4, 16])
+def test_multiplications_are_counted_as_the_tiles_do_them(m: int, images: np.ndarray) -> None:
+    """Tile by tile, in loops."""
+    lit = images[:m] != 0
+    groups = [range(i, min(i + 4, m)) for i in range(0, m - m % 4, 4)] + [range(i, i + 1) for i in range(m - m % 4, m)]
+    forward = sum(len(rows) * 256 for rows in groups for pixel in range(784) if any(lit[i, pixel] for i in rows))
+    size = 4 if m > 1 else 1
+    update = sum(size * 256 for first in range(0, 784, size) for i in range(m) if lit[i, first : first + size].any())
+    others = roofline.dense_multiplications(m) - 2 * m * 784 * 256
+    assert roofline.multiplications_done(images[:m]) == others + forward + update
+
+
+def test_a_small_benchmark_from_the_command_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    options = ["--batches", "64", "128", "--rounds", "2", "--seconds", "0.02", "--out", str(tmp_path)]
+    assert cli.main(["bench", *options, "--contenders", "fastae-numba", "fastae-numba-1", "textbook-numpy"]) == 0
+    out = capfd.readouterr().out
+    assert out == (tmp_path / "bench.md").read_text()
+    raw = json.loads((tmp_path / "bench.json").read_text())
+    cores = min(raw["machine"]["cores"], 8)
+    assert [race["batch_size"] for race in raw["races"]] == [64, 128]
+    assert [limit["workers"] for limit in raw["limits"]] in ([1, 1], [1, cores])
+    assert set(raw["kernels"]) == {"128", "16"}
+    assert [step["batch_size"] for step in raw["steps"]] == [64, 128]
+    assert all(0 < step["done"] < step["dense"] for step in raw["steps"])
+    for figure in ("speed.png", "roofline.png"):
+        assert (tmp_path / figure).read_bytes().startswith(b"\x89PNG")
+
+
+def test_contenders_whose_library_is_missing_are_left_out_and_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(contenders, "find_spec", lambda library: None if library in ("torch", "jax") else object())
+    assert cli.main(["bench", "--check", "--batches", "512"]) == 0
+    captured = capsys.readouterr()
+    absent = [name for name, entry in CONTENDERS.items() if entry.libraries[0] in ("torch", "jax")]
+    assert "left out for want of jax, torch: " + ", ".join(absent) in captured.err
+    assert captured.out.startswith("batch size 512: mean losses ")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--contenders", "nobody"], "unknown contender 'nobody'"),
+        (["--batches", "0"], "from 1 to 3000"),
+        (["--rounds", "0"], "--rounds must be positive"),
+        (["--contenders", "fastae-numpy", "--out", __file__], "cannot make the folder"),
+        (["--loss", "mae"], "--loss"),
+    ],
+)
+def test_bad_input_ends_with_one_line(options: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        status = cli.main(["bench", *options])
+    except SystemExit as stop:
+        status = int(stop.code or 0)
+    err = capsys.readouterr().err
+    assert (status, err.count("\n")) == (2, 1)
+    assert words in err
