@@ -63,6 +63,7 @@ def make_operations(k: Any, loss: str) -> dict[str, Any]:
     -------
     dict
         ``forward``, ``loss_gradient``, ``backward``, ``update`` and ``barrier``, functions of arrays as in `Worker`.
+        An update may leave anything in the delta that it has used.
     """
     loss_of_images, gradient = (k.mse_loss, k.mse_gradient) if loss == "mse" else (k.bce_loss, k.bce_gradient)
 

@@ -85,7 +85,10 @@ class Backend:
         return None
 
     def operations(self, loss: str) -> dict[str, Any]:
-        """Return the step's operations, by default composed from the kernels; see `fastae.step.make_operations`."""
+        """Return the step's operations, by default composed from the kernels; see `fastae.step.make_operations`.
+
+        A kernel that is among them takes the place of the contract's in training.
+        """
         return make_operations(self, loss)
 
     def forward(self, a: Any, W: Any, b: Any, y: Any) -> None:
@@ -156,9 +159,8 @@ class Session:
         """Bind the step, and decide on the number of workers."""
         if self.threads is not None:
             raise InputError(f"the backend {self.backend.name!r} does not take a number of threads; numba does")
-        kernels = SimpleNamespace(
-            **{name: getattr(self.backend, name) for name in KERNELS}, **self.backend.operations(self.loss)
-        )
+        named = {name: getattr(self.backend, name) for name in KERNELS}
+        kernels = SimpleNamespace(**named | self.backend.operations(self.loss))
         self._parts = {"step": make_step(kernels), "evaluation": make_evaluation(kernels)}
 
     def array(self, host: np.ndarray) -> Any:

@@ -23,17 +23,21 @@ def lanes(array):
 
 def columns_by_tiles(shape: Shape, trans_a: bool):
     """Make the function that computes ``shape.rows`` rows of a product, all their columns from tile to tile."""
-    wide, narrow = outer_tile(*shape, trans_a), outer_tile(shape.rows, 1, trans_a)
-    edge = outer_tile(shape.rows, 1, trans_a, masked=True)
-    most = shape.across
+    rows, most = shape
+    half = most // 2
+    wide, middle, narrow = (outer_tile(rows, vectors, trans_a) for vectors in (most, half, 1))
+    edge = outer_tile(rows, 1, trans_a, masked=True)
 
-    @jit(name=f"columns_{shape.rows}_{shape.across}_{'transposed' if trans_a else 'plain'}")
+    @jit(name=f"columns_{rows}_{most}_{'transposed' if trans_a else 'plain'}")
     def columns(a, b, out, ks, depth, alpha, beta, i, j, stop):
         """Compute the rows from i on, columns from j to stop."""
         L = lanes(out)
         while j + most * L <= stop:
             wide(a, b, out, ks, depth, alpha, beta, i, j, 0)
             j += most * L
+        if j + half * L <= stop:
+            middle(a, b, out, ks, depth, alpha, beta, i, j, 0)
+            j += half * L
         while j + L <= stop:
             narrow(a, b, out, ks, depth, alpha, beta, i, j, 0)
             j += L

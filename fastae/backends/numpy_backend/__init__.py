@@ -102,6 +102,7 @@ class NumpyBackend(Backend):
         """Return the step's operations; forward needs no workspace."""
         gradients = {"mse": self._mse, "bce": self._bce}
         return super().operations(loss) | {
+            "gather": Gather(),
             "loss_gradient": gradients[loss],
             "backward": self._backward,
             "update": self._update,
@@ -138,6 +139,8 @@ class NumpyBackend(Backend):
         out *= e
 
     def _update(self, a: Array, d: Array, W: Array, b: Array, V: Array, c: Array, rate: Array, own: Array) -> None:
+        if len(V) == 0:
+            d *= rate[0]  # nobody needs the delta any more, and it is smaller than the gradient
         for p, v in ((W, V), (b, c)):
             gradient = room(own, p.shape)
             if p is W:
@@ -148,9 +151,22 @@ class NumpyBackend(Backend):
                 v *= rate[1]
                 v += gradient
                 np.multiply(v, rate[0], out=gradient)
-            else:
-                gradient *= rate[0]
             p += gradient
+
+
+class Gather:
+    """The kernel ``gather`` with a place for the bytes: taken at once, then divided at once."""
+
+    def __init__(self) -> None:
+        self.bytes = np.empty(0, np.uint8)
+
+    def __call__(self, images: Array, order: Array, cursor: Array, offset: int, out: Array) -> None:
+        """Write rows order[cursor[0] + offset + i] of the images, divided by 255."""
+        if self.bytes.size < out.size:
+            self.bytes = np.empty(out.size, np.uint8)
+        first, rows = cursor[0] + offset, room(self.bytes, out.shape)
+        np.take(images, order[first : first + len(out)], axis=0, out=rows, mode="clip")  # "raise" would make a copy
+        np.divide(rows, 255, out=out, dtype=out.dtype)
 
 
 def product(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
