@@ -1,6 +1,6 @@
 """Whole processes in turn: the default training run, pictures included, by fastae and by PyTorch.
 
-``python -m benchmarks.whole_job [--rounds 3] [--epochs 20] [--out runs/whole-job]``. Both train on all of MNIST from the
+``python -m benchmarks.whole_job [--rounds 3] [--epochs 20] [--out DIR]``. Both train on all of MNIST from the
 same weights, with the same batches in the same order.
 """
 

@@ -1,4 +1,4 @@
-"""The command line: ``fastae train`` and ``fastae bench``. Bad input of any kind ends in one line and exit status 2."""
+"""The command line: ``fastae train``, ``bench`` and ``doctor``. Bad input ends in one line and exit status 2."""
 
 import argparse
 import json
@@ -95,6 +95,13 @@ def parser() -> argparse.ArgumentParser:
     )
     command.add_options(bench)
     bench.set_defaults(run=command.run)
+    doctor = commands.add_parser(
+        "doctor",
+        help="tell for each backend whether it works here, or why not and what mends it",
+        description="Train a few steps with each backend and compare. Exit status 1 if numpy or numba does not work.",
+        allow_abbrev=False,
+    )
+    doctor.set_defaults(run=run_doctor)
     return top
 
 
@@ -109,12 +116,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status: 0, 2 for bad input, 130 when interrupted.
+        Exit status: 0, 1 from a command that found something wrong, 2 for bad input, 130 when interrupted.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
     options = parser().parse_args(argv)
     try:
-        options.run(options)
+        status = options.run(options)
         sys.stdout.flush()
     except FastaeError as error:
         print(one_line(f"fastae: {error}"), file=sys.stderr)
@@ -133,7 +140,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115  for the interpreter, which flushes it at the end
         print(one_line(f"fastae: cannot print all of it: {error}"), file=sys.stderr)
         return 2
-    return 0
+    return status or 0
+
+
+def run_doctor(options: argparse.Namespace) -> int:
+    """Examine every backend; a GPU is nobody's duty."""
+    from fastae import doctor
+
+    findings = doctor.examine()
+    print(doctor.report(findings))
+    return int(not all(finding.works for finding in findings if finding.name in ("numpy", "numba")))
 
 
 def run_train(options: argparse.Namespace) -> None:

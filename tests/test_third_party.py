@@ -63,7 +63,7 @@ def train(backend: str, loss: str, momentum: float, dtype: str) -> tuple[fastae.
 
 @pytest.mark.usefixtures("pure_python")
 def test_it_is_listed_and_found() -> None:
-    assert backends.names() == ["numpy", "numba", "cupy", "pure-python"]
+    assert backends.names() == ["numpy", "numba", "cupy", "emulator", "pure-python"]
     assert backends.availability()["pure-python"].ok
     assert isinstance(backends.get("pure-python"), PurePython)
     assert backends.get("pure-python") is backends.get("pure-python")
@@ -119,7 +119,7 @@ class Broken(Backend):
 def test_a_broken_one_is_unavailable_with_its_reason_and_hides_no_other(install: Install, source: str) -> None:
     install({"broken": "broken_backend:Broken", "pure-python": "pure_python:PurePython"}, broken_backend=source)
     found = backends.availability()
-    assert list(found) == ["numpy", "numba", "cupy", "broken", "pure-python"]
+    assert list(found) == ["numpy", "numba", "cupy", "emulator", "broken", "pure-python"]
     assert [found[name].ok for name in ("numpy", "numba", "pure-python", "broken")] == [True, True, True, False]
     assert found["broken"].remedy
     assert len(found["broken"].reason.splitlines()) == 1
@@ -159,7 +159,7 @@ def test_it_cannot_take_the_name_of_ours(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(backends, "entry_points", lambda group: [impostor])
     forget()
     assert not isinstance(backends.get("numpy"), PurePython)
-    assert backends.names() == ["numpy", "numba", "cupy"]
+    assert backends.names() == ["numpy", "numba", "cupy", "emulator"]
 
 
 @pytest.mark.parametrize("kernel", KERNELS)

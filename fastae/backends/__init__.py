@@ -17,6 +17,7 @@ _OURS = {
     "numpy": "fastae.backends.numpy_backend:NumpyBackend",
     "numba": "fastae.backends.numba_backend:NumbaBackend",
     "cupy": "fastae.backends.cupy_backend:CupyBackend",
+    "emulator": "fastae.backends.emulator:EmulatorBackend",
 }
 
 

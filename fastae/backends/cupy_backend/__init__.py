@@ -18,6 +18,7 @@ from fastae.errors import InputError
 
 BLOCK, MOST_BLOCKS = 256, 4096  # the kernels loop, so a grid may have fewer threads than there is work
 Number = Any
+TILE, TILE_THREADS = 32, 16  # as matmul.cu has them
 NUMBERS = ("alpha", "beta", "scale")  # values, or 0-d arrays on the device
 DRIVERS = {12: 525, 13: 580}  # the oldest driver for each CUDA
 
@@ -67,6 +68,31 @@ class CupyBackend(Backend):
             return
         self.cublas.gemm("T" if trans_a else "N", "T" if trans_b else "N", a, b, out, alpha, beta)
 
+    def tiled_matmul(
+        self,
+        a: Any,
+        b: Any,
+        out: Any,
+        trans_a: bool = False,
+        trans_b: bool = False,
+        alpha: Number = 1.0,
+        beta: Number = 0.0,
+    ) -> None:
+        """Write alpha · op(a) op(b) + beta · out, by ``matmul.cu``, which takes any row stride."""
+        check_arguments("matmul", {"a": a, "b": b, "out": out, "trans_a": trans_a, "trans_b": trans_b})
+        rows, cols = out.shape
+        if out.size == 0:
+            return
+        values = [np.int32(rows), np.int32(cols), np.int32(a.shape[0 if trans_a else 1])]
+        for name, x in (("a", a), ("b", b), ("out", out)):
+            values += self._c_values("matmul", name, x, out.dtype)
+        values += [np.int32(trans_a), np.int32(trans_b)]
+        values += self._c_values("matmul", "alpha", alpha, out.dtype) + self._c_values(
+            "matmul", "beta", beta, out.dtype
+        )
+        grid = -(-cols // TILE), -(-rows // TILE)
+        self._function("matmul", out.dtype, "matmul.cu")(grid, (TILE_THREADS, TILE_THREADS), tuple(values))
+
     def bias_sigmoid(self, z: Any, bias: Any, out: Any) -> None:
         """Write σ(z + bias)."""
         self._launch("bias_sigmoid", out.shape, z=z, bias=bias, out=out)
@@ -110,7 +136,7 @@ class CupyBackend(Backend):
         self._launch("advance", (1, 1), cursor=cursor, n=n)
 
     def _launch(self, name: str, shape: tuple[int, int], **arguments: Any) -> None:
-        """Launch a kernel of ``elementwise.cu``: the one place where arguments are checked and become C's.
+        """Launch a kernel of ``elementwise.cu``, its arguments checked.
 
         A raw kernel sees neither strides nor dtypes, and takes a Python float for 8 bytes whatever it expects.
         """
@@ -122,26 +148,27 @@ class CupyBackend(Backend):
         real = next((arguments[x].dtype for x in ("z", "out", "y") if x in arguments), np.dtype(np.float32))
         values: list[Any] = [np.int32(rows), np.int32(cols)]
         for argument, x in arguments.items():
-            if argument in NUMBERS:
-                on_device = isinstance(x, self.cupy.ndarray)
-                if on_device and (x.ndim or x.dtype != real):
-                    raise InputError(f"{name}: {argument} must be a number or a 0-d array of {real}, not {x.dtype}")
-                values += [real.type(0 if on_device else x), x if on_device else np.uint64(0)]
-            elif not isinstance(x, self.cupy.ndarray):
-                values.append(np.int64(x))
-            elif x.ndim == 2:
-                values += [x, np.int64(x.strides[0] // x.itemsize)]
-            else:
-                values.append(x)
+            values += self._c_values(name, argument, x, real)
         grid = min(-(-work // BLOCK), MOST_BLOCKS)
         self._function(name, real)((grid,), (BLOCK,), tuple(values))
 
-    def _function(self, name: str, real: np.dtype[Any]) -> Any:
-        if real not in self._modules:
+    def _c_values(self, kernel: str, argument: str, x: Any, real: np.dtype[Any]) -> list[Any]:
+        """Turn an argument into C's: a matrix and its row stride, a vector, a number and where it lies, or a length."""
+        if argument in NUMBERS:
+            on_device = isinstance(x, self.cupy.ndarray)
+            if on_device and (x.ndim or x.dtype != real):
+                raise InputError(f"{kernel}: {argument} must be a number or a 0-d array of {real}, not {x.dtype}")
+            return [real.type(0 if on_device else x), x if on_device else np.uint64(0)]
+        if not isinstance(x, self.cupy.ndarray):
+            return [np.int64(x)]
+        return [x, np.int64(x.strides[0] // x.itemsize)] if x.ndim == 2 else [x]
+
+    def _function(self, name: str, real: np.dtype[Any], file: str = "elementwise.cu") -> Any:
+        if (file, real) not in self._modules:
             options = (f"-Dreal={'float' if real == np.float32 else 'double'}",)
-            self._modules[real] = self.cupy.RawModule(code=source("elementwise.cu"), options=options)
+            self._modules[file, real] = self.cupy.RawModule(code=source(file), options=options)
         if (name, real) not in self._functions:
-            self._functions[name, real] = self._modules[real].get_function(name)
+            self._functions[name, real] = self._modules[file, real].get_function(name)
         return self._functions[name, real]
 
 

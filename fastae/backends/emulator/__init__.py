@@ -1,0 +1,35 @@
+"""CUDA without a GPU: the very ``.cu`` files and host code of the cupy backend, on the CPU.
+
+- ``device.h``, ``runtime.cpp``: a fiber for each thread of a block, with real barriers and warp operations
+- ``checks.h``: every access to memory seen: bounds, races, what was never written
+- ``compiler``, ``device``: from a ``.cu`` file to a function, and what stands for CuPy
+"""
+
+from typing import Any
+
+from fastae.backends.base import Availability
+from fastae.backends.cupy_backend import CupyBackend
+from fastae.backends.emulator import device
+from fastae.backends.emulator.compiler import find_compiler
+from fastae.backends.emulator.device import KernelFault, RawModule, checking
+
+__all__ = ["EmulatorBackend", "KernelFault", "RawModule", "checking"]
+
+
+class EmulatorBackend(CupyBackend):
+    """The cupy backend with a CPU for its device."""
+
+    name = "emulator"
+    matmul = CupyBackend.tiled_matmul  # there is no cuBLAS here
+
+    def __init__(self) -> None:
+        self.cupy: Any = device
+        self._modules: dict[Any, Any] = {}
+        self._functions: dict[tuple[str, Any], Any] = {}
+
+    @classmethod
+    def availability(cls) -> Availability:
+        """Look for a C++ compiler."""
+        if find_compiler() is None:
+            return Availability(False, "no C++ compiler was found", "install g++ or clang++")
+        return Availability(True)

@@ -1,0 +1,120 @@
+// What is looked at on every access to memory: is it there, has it been written, does another thread touch it too?
+//
+// Two accesses to one place, of which one writes, are a race unless they are the same thread's or a barrier lies between
+// them; between blocks of one launch there is none. (The happens-before of barriers, counted per thread; compare
+// Flanagan and Freund, FastTrack: efficient and precise dynamic race detection, PLDI 2009.)
+#pragma once
+
+namespace emulator {
+
+struct Array {  // rows of `width` bytes, `stride` bytes apart
+  uintptr_t base;
+  uint64_t rows, width, stride;
+};
+
+struct Access {  // who, and when
+  uint32_t block = ~0u, thread = 0, barriers = 0, warps = 0;
+};
+
+struct Shadow {  // of one place: its last write, and its last reads by two different threads
+  Access write, read[2];
+};
+
+static std::vector<Array> allowed;
+static std::unordered_map<uint64_t, Shadow> shadow, shared_shadow;
+
+inline void begin_block() { shared_shadow.clear(); }
+
+inline bool is_shared(uintptr_t at) {
+  return at >= reinterpret_cast<uintptr_t>(__start_cushared) && at < reinterpret_cast<uintptr_t>(__stop_cushared);
+}
+
+inline bool is_own(uintptr_t at) {  // a local variable, or a constant of the library
+  const uintptr_t stack = reinterpret_cast<uintptr_t>(current->stack.data());
+  return (at >= stack && at < stack + STACK) ||
+         (at >= reinterpret_cast<uintptr_t>(__ehdr_start) && at < reinterpret_cast<uintptr_t>(_end));
+}
+
+inline bool is_allowed(uintptr_t at, uint64_t size) {
+  for (const Array& a : allowed) {
+    if (at < a.base || at >= a.base + a.rows * a.stride) continue;
+    if ((at - a.base) % a.stride + size <= a.width) return true;
+  }
+  return false;
+}
+
+inline bool conflict(const Access& before, const Access& now) {
+  if (before.block == ~0u || (before.block == now.block && before.thread == now.thread)) return false;
+  if (before.block != now.block) return true;
+  if (before.barriers != now.barriers) return false;
+  return before.thread / WARP != now.thread / WARP || before.warps == now.warps;
+}
+
+inline void check(Shadow& place, bool is_write, const void* where) {
+  const unsigned number = block_index.x + grid.x * (block_index.y + grid.y * block_index.z);
+  const Access now{number, current->linear, current->barriers, current->warps};
+  const Access* other = conflict(place.write, now) ? &place.write : nullptr;
+  for (int i = 0; is_write && i < 2; ++i)
+    if (conflict(place.read[i], now)) other = &place.read[i];
+  if (other) {
+    copy(report.other_block, {other->block % grid.x, other->block / grid.x % grid.y, other->block / (grid.x * grid.y)});
+    const unsigned t = other->thread;
+    copy(report.other_thread, {t % block_size.x, t / block_size.x % block_size.y, t / (block_size.x * block_size.y)});
+    fail(other->block == number ? RACE : RACE_OF_BLOCKS, *current, where);
+  }
+  if (is_write) {
+    place.write = now;
+  } else {
+    if (place.read[0].block != now.block || place.read[0].thread != now.thread) place.read[1] = place.read[0];
+    place.read[0] = now;
+  }
+}
+
+void access(const void* address, uint64_t size, bool is_write, const void* where) {
+  const uintptr_t at = reinterpret_cast<uintptr_t>(address);
+  report.is_write = is_write, report.address = at;
+  const bool shared = is_shared(at);
+  if (!shared && is_own(at)) return;
+  if (!shared && !is_allowed(at, size)) fail(OUT_OF_BOUNDS, *current, where);
+  auto& places = shared ? shared_shadow : shadow;
+  // Words of four bytes, or single bytes for those who address these.
+  for (uint64_t offset = 0; offset < size; offset += size < 4 ? 1 : 4) {
+    Shadow& place = places[(at + offset) * 2 + (size < 4)];
+    if (shared && !is_write && place.write.block == ~0u) fail(UNINITIALISED, *current, where);
+    check(place, is_write, where);
+  }
+}
+
+void touch(const void* address, uint64_t size, const void* where) {  // an atomic operation races with nothing
+  const uintptr_t at = reinterpret_cast<uintptr_t>(address);
+  report.is_write = true, report.address = at;
+  if (!is_shared(at) && !is_allowed(at, size)) fail(OUT_OF_BOUNDS, *current, where);
+}
+
+}  // namespace emulator
+
+extern "C" {
+void emulator_forget() { emulator::allowed.clear(), emulator::shadow.clear(); }
+void emulator_allow(uint64_t base, uint64_t rows, uint64_t width, uint64_t stride) {
+  emulator::allowed.push_back({static_cast<uintptr_t>(base), rows, width, stride});
+}
+
+// What the compiler calls under -fsanitize=thread.
+#define HOOK(name, size, is_write) \
+  void name(void* p) { emulator::access(p, size, is_write, CALLER); }
+#define HOOKS(size)                         \
+  HOOK(__tsan_read##size, size, false)      \
+  HOOK(__tsan_write##size, size, true)      \
+  HOOK(__tsan_unaligned_read##size, size, false) \
+  HOOK(__tsan_unaligned_write##size, size, true)
+HOOKS(1)
+HOOKS(2)
+HOOKS(4)
+HOOKS(8)
+HOOKS(16)
+void __tsan_read_range(void* p, unsigned long n) { emulator::access(p, n, false, CALLER); }
+void __tsan_write_range(void* p, unsigned long n) { emulator::access(p, n, true, CALLER); }
+void __tsan_init() {}
+void __tsan_func_entry(void*) {}
+void __tsan_func_exit() {}
+}

@@ -1,0 +1,150 @@
+"""A ``.cu`` file as a library for this CPU, by g++ or clang++, kept in the user's cache."""
+
+import ctypes
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from fastae.errors import FastaeError
+
+HERE = Path(__file__).parent
+RUNTIME = ("device.h", "runtime.cpp", "checks.h")
+# -Bsymbolic: a kernel may have the name of a function of the C library, as `advance` has.
+LINK = ["-shared", "-fPIC", "-std=c++17", "-Wl,-Bsymbolic", "-U_FORTIFY_SOURCE"]
+
+
+class CompileError(FastaeError):
+    """A ``.cu`` file that the compiler refuses."""
+
+
+class Parameter(NamedTuple):
+    """A parameter of a kernel.
+
+    Attributes
+    ----------
+    name, type : str
+        The type without const, spaces and the name: ``"real*"``.
+    """
+
+    name: str
+    type: str
+
+
+def find_compiler() -> str | None:
+    """Return the path of a C++ compiler, or None."""
+    return os.environ.get("CXX") or next(filter(None, map(shutil.which, ("g++", "clang++", "c++"))), None)
+
+
+def kernels_of(code: str) -> dict[str, list[Parameter]]:
+    """Find the kernels of a ``.cu`` file and their parameters."""
+    plain = without_comments(code)
+    found = {}
+    for name, text in re.findall(r"__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s+)?(\w+)\s*\(([^)]*)\)", plain):
+        parameters = []
+        for parameter in filter(None, map(str.strip, text.split(","))):
+            words = re.sub(r"\b(const|__restrict__|restrict)\b", " ", parameter.replace("*", " * ")).split()
+            parameters.append(Parameter(words[-1], " ".join(words[:-1]).replace(" *", "*")))
+        found[name] = parameters
+    return found
+
+
+def without_comments(code: str) -> str:
+    """Blank out comments, keeping the lines."""
+    return re.sub(r"//[^\n]*|/\*.*?\*/", lambda match: "\n" * match[0].count("\n"), code, flags=re.DOTALL)
+
+
+def waits(code: str) -> bool:
+    """Tell whether anything in a ``.cu`` file waits for other threads, so that its threads must be fibers."""
+    return re.search(r"__sync|__shfl", without_comments(code)) is not None
+
+
+@cache
+def build(code: str, file: str, options: tuple[str, ...], checks: bool) -> tuple[ctypes.CDLL, Path]:
+    """Compile a ``.cu`` file, or find it compiled.
+
+    Parameters
+    ----------
+    code, file : str
+        The source, and the name under which messages speak of it.
+    options : tuple of str
+        As NVRTC takes them, such as ``-Dreal=float``.
+    checks : bool
+        Let every access to memory be seen.
+
+    Returns
+    -------
+    library : ctypes.CDLL
+    path : Path
+        Where it lies.
+
+    Raises
+    ------
+    CompileError
+        There is no compiler, or it refuses the code.
+    """
+    command = find_compiler()
+    if command is None:
+        raise CompileError("the emulator needs a C++ compiler: install g++ or clang++")
+    entries = []
+    for name, parameters in kernels_of(code).items():
+        declared = "".join(f", {p.type} {p.name}" for p in parameters)
+        passed = ", ".join(p.name for p in parameters)
+        body = f"auto call = [&]() UNSEEN {{ {name}({passed}); }};"
+        entries.append(
+            f'extern "C" UNSEEN int run_{name}(const unsigned* size{declared}) {{ {body}\n'
+            f"  return emulator::launch(size, {str(waits(code)).lower()}, "
+            "[](void* f) UNSEEN { (*static_cast<decltype(call)*>(f))(); }, &call); }\n"
+        )
+    program = f'#include "device.h"\n#line 1 "{file}"\n{code}\n#line 1 "launchers"\n' + "".join(entries)
+    parts = [command, *options, str(checks), program, *((HERE / name).read_text() for name in RUNTIME)]
+    path = folder() / f"{hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}.so"
+    if not path.exists():
+        with tempfile.TemporaryDirectory(dir=path.parent) as temporary:
+            work = Path(temporary)
+            (work / "kernels.cpp").write_text(program)
+            include = [f"-I{HERE}", *options]
+            seen = ["-O1", "-g", "-fsanitize=thread"] if checks else ["-O2"]
+            run(command, *LINK[1:3], *seen, *include, "-c", work / "kernels.cpp", "-o", work / "kernels.o")
+            checked = ["-DCHECKED"] if checks else []
+            sources = [HERE / "runtime.cpp", work / "kernels.o"]
+            run(command, *LINK, "-O2", *checked, f"-I{HERE}", *sources, "-o", work / "library.so")
+            os.replace(work / "library.so", path)
+    return ctypes.CDLL(str(path)), path
+
+
+def run(*command: object) -> None:
+    """Run the compiler; raises `CompileError` with its first words."""
+    environment = {**os.environ, "LC_ALL": "C"}  # messages in one language, plain quotes
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, env=environment)
+    if done.returncode:
+        errors = [line for line in done.stderr.splitlines() if "error" in line] or done.stderr.splitlines()
+        raise CompileError("the C++ compiler refuses the kernel: " + (errors[0] if errors else "without a word"))
+
+
+def line_of(path: Path, offset: int) -> str:
+    """Return file and line of a place in the code, as far as the compiler has noted them."""
+    tool = shutil.which("addr2line")
+    if tool is None:
+        return "an unknown line (addr2line, of binutils, is not installed)"
+    command = [tool, "-e", str(path), hex(max(0, offset - 1))]  # before the address to which the call returns
+    found = subprocess.run(command, capture_output=True, text=True).stdout.split()
+    return os.path.basename(found[0]) if found and not found[0].startswith("??") else "an unknown line"
+
+
+@cache
+def folder() -> Path:
+    """Return the folder for compiled kernels, in the user's cache where it can be written."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    path = Path(base) / "fastae" / "emulator"
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            return path
+    except OSError:
+        return Path(tempfile.mkdtemp(prefix="fastae-"))

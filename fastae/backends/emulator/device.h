@@ -1,0 +1,76 @@
+// CUDA C++ as the C++ compiler of the CPU takes it: put before a .cu file. What stands behind it is in runtime.cpp.
+#pragma once
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+using std::exp;
+using std::log;
+
+#define __global__
+#define __device__
+#define __forceinline__ inline
+#define __launch_bounds__(...)
+#define __shared__ static __attribute__((section("cushared")))
+#define UNSEEN __attribute__((no_sanitize("thread")))  // not the learner's code: its accesses are nobody's business
+#define CALLER __builtin_return_address(0)
+
+struct dim3 {
+  unsigned x = 1, y = 1, z = 1;
+};
+
+namespace emulator {
+extern dim3 grid, block_size, block_index, *thread_index;
+UNSEEN inline dim3 value_of(const dim3& index) { return index; }
+void barrier(const void* where);
+void warp_barrier(unsigned mask, const void* where);
+uint64_t exchange(unsigned mask, uint64_t value, unsigned lane, bool valid, const void* where);
+unsigned lane();
+void touch(const void* address, uint64_t size, const void* where);
+int launch(const unsigned* size, bool waits, void (*kernel)(void*), void* with);
+
+template <class T>
+T shuffle(unsigned mask, T value, unsigned lane, bool valid, const void* where) {
+  static_assert(sizeof(T) <= sizeof(uint64_t), "a warp exchanges values of at most 8 bytes");
+  uint64_t bits = 0;
+  __builtin_memcpy(&bits, &value, sizeof(T));
+  bits = exchange(mask, bits, lane, valid, where);
+  __builtin_memcpy(&value, &bits, sizeof(T));
+  return value;
+}
+}  // namespace emulator
+
+#define threadIdx (emulator::value_of(*emulator::thread_index))
+#define blockIdx (emulator::value_of(emulator::block_index))
+#define blockDim (emulator::value_of(emulator::block_size))
+#define gridDim (emulator::value_of(emulator::grid))
+
+#define NOT_INLINED UNSEEN __attribute__((noinline))
+NOT_INLINED inline void __syncthreads() { emulator::barrier(CALLER); }
+NOT_INLINED inline void __syncwarp(unsigned mask = ~0u) { emulator::warp_barrier(mask, CALLER); }
+template <class T>
+NOT_INLINED T __shfl_down_sync(unsigned mask, T value, unsigned by, int width = 32) {
+  const unsigned l = emulator::lane(), from = l + by;
+  return emulator::shuffle(mask, value, from, from / width == l / width, CALLER);
+}
+template <class T>
+NOT_INLINED T __shfl_xor_sync(unsigned mask, T value, unsigned by, int width = 32) {
+  const unsigned l = emulator::lane(), from = l ^ by;
+  return emulator::shuffle(mask, value, from, from / width == l / width, CALLER);
+}
+template <class T>
+NOT_INLINED T __shfl_sync(unsigned mask, T value, unsigned from, int width = 32) {
+  const unsigned l = emulator::lane();
+  return emulator::shuffle(mask, value, l / width * width + from % width, true, CALLER);
+}
+template <class T>
+NOT_INLINED T atomicAdd(T* at, T value) {  // threads run one at a time
+  emulator::touch(at, sizeof(T), CALLER);
+  const T old = *at;
+  *at = old + value;
+  return old;
+}
+template <class T>
+T __ldg(const T* at) {
+  return *at;
+}

@@ -1,0 +1,187 @@
+"""The slice of CuPy that the cupy backend uses, on the CPU: arrays, and kernels compiled from a ``.cu`` file."""
+
+import contextlib
+import ctypes
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fastae.backends.emulator.compiler import Parameter, build, kernels_of, line_of
+from fastae.errors import FastaeError
+
+C_TYPES: dict[str, Any] = {
+    "int": np.int32,
+    "unsigned": np.uint32,
+    "unsigned int": np.uint32,
+    "long long": np.int64,
+    "float": np.float32,
+    "double": np.float64,
+    "unsigned char": np.uint8,
+}
+FAULTS = {
+    1: "not every thread of the block comes to this __syncthreads()",
+    2: "a warp operation waits for lanes that never come",
+    3: "out of bounds",
+    4: "shared memory is read before it is written",
+    5: "a race between two threads of a block: no __syncthreads() lies between their accesses, of which one writes",
+    6: "a race between two blocks, which nothing orders",
+}
+BARRIER_FAULTS = (1, 2)
+_one_at_a_time = threading.Lock()  # the emulator has one GPU
+
+
+class KernelFault(FastaeError):
+    """A kernel did what no CUDA program may do.
+
+    Attributes
+    ----------
+    kernel : str
+    block, thread : tuple of int
+        Which thread it was, (x, y, z).
+    line : str
+        File and line.
+    fault : str
+        What is wrong, in words.
+    """
+
+    def __init__(self, kernel: str, report: Any, line: str) -> None:
+        self.kernel, self.line, self.fault = kernel, line, FAULTS[report.fault]
+        self.block, self.thread = tuple(report.block), tuple(report.thread)
+        what = "" if report.fault in BARRIER_FAULTS else (" writing" if report.is_write else " reading")
+        other = ""
+        if report.fault >= 5:
+            other = f"; the other is block {tuple(report.other_block)}, thread {tuple(report.other_thread)}"
+        place = f"{line}, kernel {kernel}, block {self.block}, thread {self.thread}{what}"
+        super().__init__(f"{place}: {self.fault}{other}")
+
+
+class Report(ctypes.Structure):
+    """The emulator's report of a fault, as runtime.cpp lays it out."""
+
+    _fields_ = (
+        ("fault", ctypes.c_int),
+        ("block", ctypes.c_uint * 3),
+        ("thread", ctypes.c_uint * 3),
+        ("other_block", ctypes.c_uint * 3),
+        ("other_thread", ctypes.c_uint * 3),
+        ("is_write", ctypes.c_int),
+        ("where", ctypes.c_uint64),
+        ("address", ctypes.c_uint64),
+    )
+
+
+class ndarray(np.ndarray):  # noqa: N801  it stands for cupy.ndarray
+    """An array on the "device": an integer index gives a 0-d view, as CuPy's does."""
+
+    def __getitem__(self, key: Any) -> Any:
+        """Index, without ever leaving the device."""
+        if isinstance(key, int) and self.ndim == 1:
+            return super().__getitem__(slice(key, key + 1)).reshape(())
+        return super().__getitem__(key)
+
+
+def array(host: Any) -> ndarray:
+    """Copy to the "device"."""
+    return np.array(host).view(ndarray)
+
+
+def asnumpy(device: ndarray) -> np.ndarray:
+    """Copy to the host."""
+    return np.array(device, subok=False)
+
+
+class Settings:
+    """How kernels are run: whether accesses are checked, and in which order threads take turns."""
+
+    checks = False
+    order = 0
+    seed = 1
+
+
+settings = Settings()
+
+
+@contextlib.contextmanager
+def checking(order: str = "forward", seed: int = 1) -> Iterator[None]:
+    """Look at every access to memory in the kernels that run in this block; some 50 times slower.
+
+    Parameters
+    ----------
+    order : {"forward", "reverse", "random"}
+        In which order the threads of a block take turns between barriers.
+    seed : int
+        Of the random order.
+    """
+    before = settings.checks, settings.order, settings.seed
+    settings.checks, settings.order, settings.seed = True, ("forward", "reverse", "random").index(order), seed
+    try:
+        yield
+    finally:
+        settings.checks, settings.order, settings.seed = before
+
+
+class RawModule:
+    """The kernels of a ``.cu`` file.
+
+    Parameters
+    ----------
+    code : str
+    options : tuple of str
+        As NVRTC takes them.
+    file : str
+        The name under which messages speak of it.
+    """
+
+    def __init__(self, code: str, options: tuple[str, ...] = (), file: str = "kernel.cu") -> None:
+        self._code, self._options, self._file = code, tuple(options), file
+        self._kernels = kernels_of(code)
+        self._defines = dict(
+            option[2:].split("=", 1) for option in options if option.startswith("-D") and "=" in option
+        )
+
+    def get_function(self, name: str) -> Any:
+        """Return a kernel as a function (grid, block, arguments) -> None; raises `KeyError`."""
+        parameters = self._kernels[name]
+
+        def launch(grid: tuple[int, ...], block: tuple[int, ...], arguments: tuple[Any, ...]) -> None:
+            if len(arguments) != len(parameters):
+                raise TypeError(f"{name} takes {len(parameters)} arguments, not {len(arguments)}")
+            converted = [self._convert(name, p, x) for p, x in zip(parameters, arguments)]
+            library, path = build(self._code, self._file, self._options, settings.checks)
+            size = (ctypes.c_uint * 6)(*(*grid, 1, 1)[:3], *(*block, 1, 1)[:3])
+            with _one_at_a_time:
+                self._run(name, library, path, size, converted, arguments)
+
+        return launch
+
+    def _run(self, name: str, library: ctypes.CDLL, path: Path, size: Any, converted: list[Any], given: Any) -> None:
+        library.emulator_order(settings.order, ctypes.c_uint64(settings.seed))
+        library.emulator_forget()
+        for x in given:
+            if isinstance(x, ndarray) and x.size:
+                rows, width = (x.shape[0], x.shape[1]) if x.ndim == 2 else (1, x.size)
+                stride = x.strides[0] if x.ndim == 2 and rows > 1 else width * x.itemsize
+                library.emulator_allow(*map(ctypes.c_uint64, (x.ctypes.data, rows, width * x.itemsize, stride)))
+        if getattr(library, f"run_{name}")(size, *converted):
+            library.emulator_report.restype = ctypes.POINTER(Report)
+            report = library.emulator_report().contents
+            raise KernelFault(name, report, line_of(path, report.where))
+
+    def _convert(self, name: str, parameter: Parameter, x: Any) -> Any:
+        """Turn an argument into C's, refusing one of another type or size than the parameter."""
+        base = parameter.type.rstrip("*").strip()
+        kind = C_TYPES[self._defines.get(base, base)]
+        if parameter.type.endswith("*"):
+            if isinstance(x, np.uint64) and x == 0:
+                return ctypes.c_void_p(None)
+            if not isinstance(x, ndarray):
+                raise TypeError(f"{name}: {parameter.name} must be an array on the device, not {type(x).__name__}")
+            if x.dtype != kind:
+                raise TypeError(f"{name}: {parameter.name} must be of {np.dtype(kind)}, not {x.dtype}")
+            return ctypes.c_void_p(x.ctypes.data)
+        if type(x) is not kind:
+            raise TypeError(f"{name}: {parameter.name} must be numpy.{np.dtype(kind)}, not {type(x).__name__}")
+        return np.ctypeslib.as_ctypes_type(kind)(x)

@@ -1,0 +1,219 @@
+// CUDA's threads on the CPU. Every thread of a block is a fiber, which runs until it waits at a barrier or a warp
+// operation; blocks run one after another. With -DCHECKED, and the kernels compiled by -fsanitize=thread, the compiler
+// calls us at every access to memory (no part of the sanitizer itself is linked), and what no CUDA program may do ends
+// the launch with a report.
+#include <ucontext.h>
+
+#include <csetjmp>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "device.h"
+
+namespace emulator {
+
+enum State { READY, AT_BARRIER, AT_WARP, DONE };
+enum Fault { NONE, DIVERGED, DEADLOCK, OUT_OF_BOUNDS, UNINITIALISED, RACE, RACE_OF_BLOCKS };
+constexpr unsigned WARP = 32, MOST_THREADS = 1024;
+constexpr size_t STACK = 64 << 10;
+
+struct Fiber {
+  ucontext_t first;
+  jmp_buf context;
+  bool started = false;
+  State state = DONE;
+  dim3 index;
+  unsigned linear = 0;
+  uint64_t published = 0;             // what other lanes of the warp may read
+  unsigned mask = 0;                  // the lanes that a warp operation waits for
+  const void* waits_at = nullptr;     // the code that called the barrier
+  unsigned barriers = 0, warps = 0;   // how many of each it has passed in this block
+  std::vector<char> stack;
+};
+
+// What Python reads after a launch that was ended.
+struct Report {
+  int fault;
+  unsigned block[3], thread[3], other_block[3], other_thread[3];
+  int is_write;
+  uint64_t where, address;  // an offset into this library; an address of memory
+};
+
+static std::vector<Fiber> fibers(MOST_THREADS);
+static Fiber* current;
+static jmp_buf scheduler, ended;
+static ucontext_t nowhere;
+dim3 grid, block_size, block_index, *thread_index;
+static void (*body)(void*);
+static void* arguments;
+static Report report;
+static int order;           // in which threads that can go on do: 0 as numbered, 1 reversed, 2 shuffled
+static uint64_t random_state = 1;
+
+extern "C" char __start_cushared[] __attribute__((weak, visibility("hidden")));
+extern "C" char __stop_cushared[] __attribute__((weak, visibility("hidden")));
+extern "C" const char __ehdr_start[] __attribute__((visibility("hidden")));
+extern "C" const char _end[] __attribute__((weak, visibility("hidden")));
+
+inline void copy(unsigned (&to)[3], const dim3& from) { to[0] = from.x, to[1] = from.y, to[2] = from.z; }
+
+[[noreturn]] inline void fail(Fault fault, const Fiber& fiber, const void* where) {
+  report.fault = fault;
+  copy(report.block, block_index);
+  copy(report.thread, fiber.index);
+  report.where = reinterpret_cast<const char*>(where) - __ehdr_start;
+  _longjmp(ended, 1);
+}
+
+inline void wait(State state, const void* where) {
+  current->state = state;
+  current->waits_at = where;
+  if (!_setjmp(current->context)) _longjmp(scheduler, 1);
+}
+
+inline void fiber_main() {
+  for (;;) {  // a fiber outlives its thread and becomes that of the next block
+    body(arguments);
+    current->state = DONE;
+    if (!_setjmp(current->context)) _longjmp(scheduler, 1);
+  }
+}
+
+inline void become(Fiber& fiber) {
+  current = &fiber;
+  thread_index = &fiber.index;
+}
+
+inline void resume(Fiber& fiber) {
+  become(fiber);
+  fiber.state = READY;
+  if (_setjmp(scheduler)) return;
+  if (fiber.started) _longjmp(fiber.context, 1);
+  fiber.started = true;
+  fiber.stack.resize(STACK);
+  getcontext(&fiber.first);
+  fiber.first.uc_stack.ss_sp = fiber.stack.data();
+  fiber.first.uc_stack.ss_size = fiber.stack.size();
+  fiber.first.uc_link = &nowhere;
+  makecontext(&fiber.first, fiber_main, 0);
+  setcontext(&fiber.first);
+}
+
+}  // namespace emulator
+
+#ifdef CHECKED
+#include "checks.h"
+constexpr bool CHECKS = true;
+#else
+constexpr bool CHECKS = false;
+namespace emulator {
+inline void begin_block() {}
+void touch(const void*, uint64_t, const void*) {}
+}  // namespace emulator
+extern "C" void emulator_forget() {}
+extern "C" void emulator_allow(uint64_t, uint64_t, uint64_t, uint64_t) {}
+#endif
+
+namespace emulator {
+
+// Let every thread of a block run to its end.
+inline void run_block(unsigned threads) {
+  if (__start_cushared) std::memset(__start_cushared, 0xFF, __stop_cushared - __start_cushared);  // NaN
+  begin_block();
+  std::vector<unsigned> turn(threads);
+  for (unsigned i = 0; i < threads; ++i) {
+    turn[i] = order == 1 ? threads - 1 - i : i;
+    Fiber& f = fibers[i];
+    f.linear = i, f.state = READY, f.barriers = f.warps = 0;
+    f.index.x = i % block_size.x, f.index.y = i / block_size.x % block_size.y, f.index.z = i / (block_size.x * block_size.y);
+  }
+  for (;;) {
+    for (unsigned i = threads; order == 2 && i > 1; --i) {
+      random_state = random_state * 6364136223846793005u + 1442695040888963407u;
+      std::swap(turn[i - 1], turn[(random_state >> 33) % i]);
+    }
+    for (unsigned i : turn)
+      if (fibers[i].state == READY) resume(fibers[i]);
+    bool progress = false;
+    for (unsigned first = 0; first < threads; first += WARP) {  // a warp goes on when all lanes that it names are there
+      unsigned here = 0, needed = 0, lanes = threads - first < WARP ? threads - first : WARP;
+      for (unsigned l = 0; l < lanes; ++l)
+        if (fibers[first + l].state == AT_WARP) here |= 1u << l, needed |= fibers[first + l].mask;
+      if (lanes < WARP) needed &= (1u << lanes) - 1;
+      if (here && here == needed) {
+        progress = true;
+        for (unsigned l = 0; l < lanes; ++l)
+          if (here >> l & 1) fibers[first + l].state = READY, ++fibers[first + l].warps;
+      }
+    }
+    if (progress) continue;
+    unsigned done = 0, waiting = 0;
+    Fiber *one = nullptr, *at_warp = nullptr;
+    bool apart = false;
+    for (unsigned i = 0; i < threads; ++i) {
+      Fiber& f = fibers[i];
+      if (f.state == DONE) ++done;
+      if (f.state == AT_WARP) at_warp = &f;
+      if (f.state != AT_BARRIER) continue;
+      apart = apart || (one && one->waits_at != f.waits_at);
+      one = &f, ++waiting;
+    }
+    if (done == threads) return;
+    if (at_warp) fail(DEADLOCK, *at_warp, at_warp->waits_at);
+    if (waiting < threads || apart) fail(DIVERGED, *one, one->waits_at);
+    for (unsigned i = 0; i < threads; ++i) fibers[i].state = READY, ++fibers[i].barriers;
+  }
+}
+
+// Run a grid; the threads of a kernel that never waits need no fibers.
+int launch(const unsigned* size, bool waits, void (*kernel)(void*), void* with) {
+  grid = {size[0], size[1], size[2]}, block_size = {size[3], size[4], size[5]};
+  body = kernel, arguments = with, report = Report();
+  const unsigned threads = size[3] * size[4] * size[5];
+  if (_setjmp(ended)) {
+    for (Fiber& f : fibers) f.started = false;  // whatever they were in the middle of
+    return report.fault;
+  }
+  for (unsigned b = 0; b < size[0] * size[1] * size[2]; ++b) {
+    block_index = {b % size[0], b / size[0] % size[1], b / (size[0] * size[1])};
+    if (waits || CHECKS) {  // checks tell a thread's own variables by its stack
+      run_block(threads);
+      continue;
+    }
+    become(fibers[0]);
+    begin_block();
+    for (unsigned i = 0; i < threads; ++i) {
+      current->linear = i;
+      current->index = {i % size[3], i / size[3] % size[4], i / (size[3] * size[4])};
+      kernel(with);
+    }
+  }
+  return NONE;
+}
+
+void barrier(const void* where) { wait(AT_BARRIER, where); }
+
+void warp_barrier(unsigned mask, const void* where) {
+  current->mask = mask;
+  wait(AT_WARP, where);
+}
+
+// Every lane shows a value, then reads another's.
+uint64_t exchange(unsigned mask, uint64_t value, unsigned lane, bool valid, const void* where) {
+  current->published = value;
+  warp_barrier(mask, where);
+  const unsigned source = current->linear / WARP * WARP + lane;
+  if (valid && lane < WARP && source < block_size.x * block_size.y * block_size.z) value = fibers[source].published;
+  warp_barrier(mask, where);
+  return value;
+}
+
+unsigned lane() { return current->linear % WARP; }
+
+}  // namespace emulator
+
+extern "C" {
+const emulator::Report* emulator_report() { return &emulator::report; }
+void emulator_order(int order, uint64_t seed) { emulator::order = order, emulator::random_state = seed | 1; }
+}

@@ -1,0 +1,128 @@
+"""``fastae doctor``: does each backend work on this machine? If not, why, and what mends it."""
+
+import importlib.util
+import math
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from fastae import backends
+from fastae.errors import FastaeError
+
+IMAGES, BATCH = 64, 16
+TOLERANCE = 1e-4  # relative: between two backends' losses of so few steps in float32
+
+
+class Finding(NamedTuple):
+    """What was found out about one backend.
+
+    Attributes
+    ----------
+    name : str
+    works : bool
+        It has trained, and as NumPy does.
+    reason, remedy : str
+        Why it does not work, and what mends it; empty when it does.
+    details : str
+        Versions, and what it computes with.
+    seconds : float
+        What the small training took, compilation included; NaN if there was none.
+    """
+
+    name: str
+    works: bool
+    reason: str = ""
+    remedy: str = ""
+    details: str = ""
+    seconds: float = math.nan
+
+
+def examine() -> list[Finding]:
+    """Train a few steps with every backend that can be loaded, and compare with NumPy.
+
+    Returns
+    -------
+    list of Finding
+        In the order of `fastae.backends.names`.
+    """
+    expected = _train("numpy")[0]
+    return [_examine(name, expected) for name in backends.names()]
+
+
+def _examine(name: str, expected: float) -> Finding:
+    ok, reason, remedy = backends.availability()[name]
+    if not ok:
+        return Finding(name, False, reason, remedy, _details(name))
+    try:
+        loss, workers, seconds = _train(name)
+    except Exception as error:  # whatever it is, the others are to be examined too
+        first = (str(error).splitlines() or [""])[0]
+        kind = "" if isinstance(error, FastaeError) else f"{type(error).__name__}: "
+        return Finding(name, False, f"its first steps failed: {kind}{first}", _remedy(name), _details(name))
+    details = _details(name) + (f", {workers} workers" if workers > 1 else "")
+    if not abs(loss - expected) <= TOLERANCE * expected:  # NaN fails too
+        reason = f"it computes something else than NumPy: a loss of {loss:.6f} instead of {expected:.6f}"
+        return Finding(name, False, reason, _remedy(name), details, seconds)
+    return Finding(name, True, details=details, seconds=seconds)
+
+
+def _train(name: str) -> tuple[float, int, float]:
+    """Return the loss of a small real training, its workers and its seconds."""
+    from fastae.datasets import load_dataset
+    from fastae.model import Autoencoder
+    from fastae.trainer import SGD, Trainer
+
+    began = time.perf_counter()
+    trainer = Trainer(Autoencoder(), optimizer=SGD(0.05), backend=name, batch_size=BATCH)
+    (epoch,) = trainer.fit(load_dataset()[0][:IMAGES], epochs=1, progress=False).epochs
+    return epoch.train_loss, trainer.workers or 1, time.perf_counter() - began
+
+
+def _details(name: str) -> str:
+    if name == "numpy":
+        return f"NumPy {version('numpy')}"
+    if name == "numba":
+        from fastae.backends.numba_backend.machine import MACHINE
+
+        layer = "threads of its own, none of Numba's threading layers"
+        return f"Numba {version('numba')}, {MACHINE.name}, {layer}"
+    if name == "emulator":
+        from fastae.backends.emulator.compiler import find_compiler
+
+        return f"kernels compiled by {Path(find_compiler() or 'nothing').name}"
+    if name == "cupy" and importlib.util.find_spec("cupy"):
+        return _cupy_details()
+    return ""
+
+
+def _cupy_details() -> str:
+    """Name CuPy's version and the device, as far as they can be found out."""
+    try:
+        import cupy
+
+        runtime: Any = cupy.cuda.runtime
+        device = runtime.getDeviceProperties(0)["name"].decode() if backends.availability()["cupy"].ok else "no device"
+        return f"CuPy {cupy.__version__}, {device}, driver for CUDA {runtime.driverGetVersion() / 1000:g}"
+    except Exception:  # the diagnosis has said already what is wrong
+        return ""
+
+
+def _remedy(name: str) -> str:
+    """Say what may help when a backend loads and does not compute."""
+    package = {"numpy": "numpy", "numba": "numba llvmlite"}.get(name)
+    if package:
+        return f"reinstall it: pip install --force-reinstall {package}"
+    if name == "cupy":
+        return "see nvidia-smi, and take --backend numba meanwhile"
+    return "report it to those who wrote this backend"
+
+
+def report(findings: list[Finding]) -> str:
+    """Put the findings in lines for a terminal."""
+    lines = []
+    for finding in findings:
+        took = "" if math.isnan(finding.seconds) else f" ({finding.seconds:.1f} s for {IMAGES} images)"
+        lines.append(f"{finding.name:10}{'works' + took if finding.works else 'does not work: ' + finding.reason}")
+        lines += [f"{'':10}{text}" for text in (finding.details, finding.remedy and f"mend: {finding.remedy}") if text]
+    return "\n".join(lines)

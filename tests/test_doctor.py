@@ -1,0 +1,104 @@
+"""``fastae doctor``: every backend examined by a small real training, and every way to fail named."""
+
+import re
+from collections.abc import Callable, Iterator
+from importlib.metadata import EntryPoint
+from typing import Any
+
+import numpy as np
+import pytest
+from test_third_party import CACHES
+
+from fastae import backends, cli, doctor
+from fastae.backends import Availability
+from fastae.backends.numpy_backend import NumpyBackend
+
+
+class Broken(NumpyBackend):
+    name = "broken"
+
+    def matmul(self, *arguments: Any, **options: Any) -> None:
+        raise RuntimeError("the coprocessor\nis on fire")
+
+
+class Wrong(NumpyBackend):
+    name = "wrong"
+
+    def bias_sigmoid(self, z: np.ndarray, bias: np.ndarray, out: np.ndarray) -> None:
+        out[:] = np.tanh(z + bias)
+
+
+class Silent(NumpyBackend):
+    name = "silent"
+
+    def bias_sigmoid(self, z: np.ndarray, bias: np.ndarray, out: np.ndarray) -> None:
+        out[:] = np.nan
+
+
+class Asleep(NumpyBackend):
+    name = "asleep"
+
+    @classmethod
+    def availability(cls) -> Availability:
+        return Availability(False, "the coprocessor is asleep", "wake it up")
+
+
+@pytest.fixture
+def register(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[type[NumpyBackend]], None]]:
+    def forget() -> None:
+        for cache in CACHES:
+            cache.cache_clear()
+
+    def register(backend: type[NumpyBackend]) -> None:
+        entry = EntryPoint(backend.name, f"{__name__}:{backend.__name__}", "fastae.backends")
+        before = backends._entries
+        monkeypatch.setattr(backends, "_entries", lambda: before() | {backend.name: entry})
+        forget()
+
+    yield register
+    monkeypatch.undo()
+    forget()
+
+
+def test_our_own_backends_work_here(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["doctor"]) == 0
+    out = capsys.readouterr().out
+    for name in ("numpy", "numba", "emulator"):
+        assert re.search(rf"^{name} +works \([0-9.]+ s for 64 images\)$", out, re.MULTILINE), out
+    assert "threads of its own, none of Numba's threading layers" in out
+
+
+@pytest.mark.parametrize(
+    ("backend", "words"),
+    [
+        (Broken, "its first steps failed: RuntimeError: the coprocessor"),
+        (Wrong, "it computes something else than NumPy: a loss of"),
+        (Silent, "became NaN or infinite"),
+        (Asleep, "the coprocessor is asleep"),
+    ],
+)
+def test_a_backend_that_fails_is_told_from_the_others(
+    backend: type[NumpyBackend],
+    words: str,
+    register: Callable[[type[NumpyBackend]], None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    register(backend)
+    assert cli.main(["doctor"]) == 0  # nobody needs it
+    out = capsys.readouterr().out
+    assert re.search(rf"^{backend.name} +does not work: .*{re.escape(words)}", out, re.MULTILINE), out
+    assert re.search(r"^numpy +works", out, re.MULTILINE)
+    assert ("mend: wake it up" if backend is Asleep else "mend: report it to those who wrote this backend") in out
+
+
+def test_without_numba_the_exit_status_is_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = Availability(False, "Numba does not import", "reinstall it")
+    found = backends.availability() | {"numba": state}
+    monkeypatch.setattr(backends, "availability", lambda: found)
+    monkeypatch.setattr(doctor, "_details", lambda name: "")
+    assert cli.main(["doctor"]) == 1
+    assert re.search(
+        r"^numba +does not work: Numba does not import\n +mend: reinstall it", capsys.readouterr().out, re.M
+    )

@@ -1,0 +1,290 @@
+"""The emulator: right kernels run, under every order of the threads, and each way to be wrong is named where it is."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import bounds
+import numpy as np
+import pytest
+
+import fastae
+from fastae import backends, cli
+from fastae.backends.emulator import KernelFault, RawModule, checking, device
+from fastae.backends.emulator import compiler as compilers
+from fastae.backends.emulator.compiler import CompileError, kernels_of
+from fastae.cuda import source
+
+ORDERS = ("forward", "reverse", "random")
+
+SUM = """extern "C" __global__ void sum(int n, const float* x, float* out) {
+  __shared__ float part[64];
+  const int t = threadIdx.x;
+  part[t] = 0;
+  for (int i = blockIdx.x * 64 + t; i < n; i += gridDim.x * 64) part[t] += x[i];
+  __syncthreads();
+  for (int half = 32; half > 0; half /= 2) {
+    if (t < half) part[t] += part[t + half];
+    __syncthreads();  // before the next half
+  }
+  if (t == 0) atomicAdd(out, part[0]);
+}"""
+
+WARP_SUM = """extern "C" __global__ void warp_sum(const float* x, float* out) {
+  float v = x[threadIdx.x];
+  for (int by = 16; by > 0; by /= 2) v += __shfl_down_sync(0xffffffffu, v, by);
+  const float total = __shfl_sync(0xffffffffu, v, 0);
+  out[threadIdx.x] = total + __shfl_xor_sync(0xffffffffu, (float)threadIdx.x, 1);
+}"""
+
+
+def on_device(*arrays: Any) -> list[Any]:
+    return [device.array(np.asarray(x)) for x in arrays]
+
+
+def run(code: str, grid: int, block: int, *arguments: Any) -> None:
+    (name,) = kernels_of(code)
+    RawModule(code, file="mine.cu").get_function(name)((grid,), (block,), arguments)
+
+
+def line_with(code: str, words: str) -> str:
+    (number,) = [i for i, line in enumerate(code.splitlines(), 1) if words in line]
+    return f"mine.cu:{number},"
+
+
+def fault_of(code: str, grid: int, block: int, *arguments: Any, order: str = "forward") -> KernelFault:
+    with checking(order), pytest.raises(KernelFault) as caught:
+        run(code, grid, block, *arguments)
+    return caught.value
+
+
+# Right kernels.
+
+
+@pytest.mark.parametrize("order", [None, *ORDERS])
+def test_a_sum_with_barriers_and_an_atomic_is_right_in_every_order(order: str | None) -> None:
+    x, out = on_device(np.arange(1000, dtype=np.float32), np.zeros(1, np.float32))
+    if order is None:
+        run(SUM, 5, 64, np.int32(1000), x, out)
+    else:
+        with checking(order):
+            run(SUM, 5, 64, np.int32(1000), x, out)
+    assert out[0] == 499500
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_warp_exchanges_values(order: str) -> None:
+    x, out = on_device(np.arange(32, dtype=np.float32), np.zeros(32, np.float32))
+    with checking(order):
+        run(WARP_SUM, 1, 32, x, out)
+    np.testing.assert_array_equal(np.asarray(out), 496 + (np.arange(32) ^ 1))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("trans_a", "trans_b"), [(False, False), (True, False), (False, True), (True, True)])
+@pytest.mark.parametrize("m", [1, 33])
+def test_matmul_is_right_and_keeps_to_its_memory(dtype: str, trans_a: bool, trans_b: bool, m: int) -> None:
+    """Views of larger arrays, whose rest is NaN: nothing outside is read, and no two threads meet."""
+    k = backends.get("emulator")
+    generator = np.random.default_rng(m)
+    for n, depth, order in ((5, 17, "forward"), (40, 3, "reverse"), (1, 16, "random")):
+        shapes = {"a": (depth, m) if trans_a else (m, depth), "b": (n, depth) if trans_b else (depth, n), "out": (m, n)}
+        views = {}
+        for name, (rows, cols) in shapes.items():
+            frame = device.array(np.full((rows + 2, cols + 3), np.nan, dtype))
+            views[name] = frame[1:-1, 1:-2]
+            views[name][:] = generator.standard_normal((rows, cols))
+        a, b, out = views["a"], views["b"], views["out"]
+        old, A, B = (np.array(x, np.float64) for x in (out, a.T if trans_a else a, b.T if trans_b else b))
+        with checking(order):
+            k.matmul(a, b, out, trans_a, trans_b, -0.5, 2.0)
+        bound = bounds.matmul(A, B, old, -0.5, 2.0, dtype)
+        assert bounds.accepts(np.asarray(out), -0.5 * A @ B + 2 * old, bound)
+        out[:] = np.nan
+        k.matmul(a, b, out, trans_a, trans_b)  # beta = 0: the old out is not read
+        assert bounds.accepts(np.asarray(out), A @ B, bounds.matmul(A, B, old, 1.0, 0.0, dtype))
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("loss", ["mse", "bce"])
+def test_a_whole_step_has_no_fault(loss: str, order: str) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (7, 37), dtype=np.uint8)
+    weights = []
+    for backend in ("emulator", "numpy"):
+        model = fastae.Autoencoder((37, 20, 5), dtype="float64")
+        trainer = fastae.Trainer(model, loss, fastae.SGD(0.1, 0.9), backend, batch_size=4)
+        with checking(order):
+            trainer.fit(images, epochs=1, test_images=images, progress=False)
+        weights.append(np.concatenate([W.ravel() for W in model.weights]))
+    np.testing.assert_allclose(*weights, rtol=0, atol=1e-13)
+
+
+def test_a_hundred_steps_of_the_real_network_agree_with_numpy() -> None:
+    images = fastae.load_dataset()[0][:1600]
+    losses = []
+    for backend in ("emulator", "numpy"):
+        trainer = fastae.Trainer(fastae.Autoencoder(), optimizer=fastae.SGD(0.05), backend=backend, batch_size=16)
+        losses.append(trainer.fit(images, epochs=1, progress=False).epochs[0].train_loss)
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
+def test_the_command_line_trains_on_it(tmp_path: Path) -> None:
+    histories = []
+    for backend in ("emulator", "numpy"):
+        out = tmp_path / backend
+        options = ["--limit", "64", "--epochs", "2", "--no-progress", "--out", str(out)]
+        assert cli.main(["train", "--backend", backend, *options]) == 0
+        histories.append(json.loads((out / "history.json").read_text())["epochs"])
+        assert (out / "reconstructions.png").exists()
+    for mine, theirs in zip(*histories):
+        for key in ("train_loss", "test_mse"):
+            assert mine[key] == pytest.approx(theirs[key], rel=1e-4)
+
+
+# Wrong ones.
+
+
+def changed(code: str, old: str, new: str) -> str:
+    assert code.count(old) == 1, old
+    return code.replace(old, new)
+
+
+def sum_arguments(n: int = 1000) -> tuple[Any, ...]:
+    return np.int32(n), *on_device(np.ones(n, np.float32), np.zeros(1, np.float32))
+
+
+def test_a_missing_barrier_is_a_race() -> None:
+    code = changed(SUM, "    __syncthreads();  // before the next half\n", "")
+    fault = fault_of(code, 1, 64, *sum_arguments())
+    assert "a race between two threads of a block" in str(fault)
+    assert line_with(code, "part[t] += part[t + half]") in str(fault)
+    assert fault.kernel == "sum"
+    assert fault.block == (0, 0, 0)
+    assert "the other is block (0, 0, 0), thread (" in str(fault)
+
+
+def test_a_missing_barrier_gives_wrong_sums_in_some_order_even_unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
+    code = changed(SUM, "    __syncthreads();  // before the next half\n", "")
+    found = set()
+    for order in range(3):
+        monkeypatch.setattr(device.settings, "order", order)
+        arguments = sum_arguments()
+        run(code, 1, 64, *arguments)
+        found.add(float(arguments[-1][0]))
+    assert len(found) > 1
+
+
+def test_a_barrier_that_some_threads_skip() -> None:
+    code = changed(SUM, "    if (t < half) part[t] += part[t + half];\n    __syncthreads();",
+                   "    if (t < half) { part[t] += part[t + half];\n    __syncthreads(); }")  # fmt: skip
+    fault = fault_of(code, 1, 64, *sum_arguments())
+    assert "not every thread of the block comes to this __syncthreads()" in str(fault)
+    assert line_with(code, "// before the next half") in str(fault)
+    with pytest.raises(KernelFault, match="not every thread"):  # without checks too
+        run(code, 1, 64, *sum_arguments())
+
+
+def test_a_warp_operation_that_some_lanes_skip() -> None:
+    code = changed(WARP_SUM, "  const float total =", "  if (threadIdx.x == 3) return;\n  const float total =")
+    fault = fault_of(code, 1, 32, *on_device(np.ones(32, np.float32), np.zeros(32, np.float32)))
+    assert "a warp operation waits for lanes that never come" in str(fault)
+    assert line_with(code, "const float total") in str(fault)
+
+
+@pytest.mark.parametrize(("old", "new", "verb"), [("i < n", "i <= n", "reading"), ("x[i]", "x[i - 1]", "reading")])
+def test_an_index_off_by_one(old: str, new: str, verb: str) -> None:
+    code = changed(SUM, old, new)
+    fault = fault_of(code, 5, 64, *sum_arguments())
+    assert f"{verb}: out of bounds" in str(fault)
+    assert line_with(code, "part[t] += x[") in str(fault)
+
+
+def test_a_write_behind_a_row_that_lies_within_the_memory() -> None:
+    code = 'extern "C" __global__ void fill(float* out, long long stride) {\n  out[stride + threadIdx.x] = 1;\n}'
+    frame = device.array(np.zeros((4, 10), np.float32))
+    fault = fault_of(code, 1, 8, frame[:, :7], np.int64(10))
+    assert "mine.cu:2, kernel fill, block (0, 0, 0), thread (7, 0, 0) writing: out of bounds" in str(fault)
+
+
+def test_shared_memory_that_nobody_wrote() -> None:
+    code = changed(SUM, "  part[t] = 0;\n", "")
+    fault = fault_of(code, 1, 64, *sum_arguments())
+    assert "reading: shared memory is read before it is written" in str(fault)
+
+
+def test_two_blocks_that_write_to_one_place() -> None:
+    code = changed(SUM, "atomicAdd(out, part[0])", "*out += part[0]")
+    fault = fault_of(code, 2, 64, *sum_arguments())
+    assert "a race between two blocks" in str(fault)
+    assert fault.block == (1, 0, 0)
+    assert "the other is block (0, 0, 0), thread (0, 0, 0)" in str(fault)
+    assert line_with(code, "*out +=") in str(fault)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_each_barrier_of_our_matmul_is_needed(order: str) -> None:
+    code = source("matmul.cu")
+    for words in ("the slices are there", "nobody needs them any more"):
+        faulty = re.sub(rf"__syncthreads\(\);(?=  // {words})", "", code)
+        assert faulty != code
+        a, b, out = on_device(*(np.ones((40, 40), np.float32) for _ in range(3)))
+        stride, one, none = np.int64(40), np.float32(1), np.uint64(0)
+        size = (np.int32(40),) * 3
+        numbers = (np.int32(0), np.int32(0), one, none, np.float32(0), none)
+        launch = RawModule(faulty, ("-Dreal=float",)).get_function("matmul")
+        with (
+            checking(order),
+            pytest.raises(KernelFault, match=r"matmul\.cu:\d+, .*race between two threads|before it is"),
+        ):
+            launch((2, 2), (16, 16), (*size, a, stride, b, stride, out, stride, *numbers))
+
+
+def test_a_swapped_stride_leaves_the_array() -> None:
+    a, b, out = on_device(np.ones((8, 40), np.float32), np.ones((40, 3), np.float32), np.ones((8, 3), np.float32))
+    launch = RawModule(source("matmul.cu"), ("-Dreal=float",)).get_function("matmul")
+    none, one = np.uint64(0), np.float32(1)
+    numbers = (np.int32(0), np.int32(0), one, none, np.float32(0), none)
+    values = (np.int32(8), np.int32(3), np.int32(40), a, np.int64(40), b, np.int64(40), out, np.int64(3), *numbers)
+    with checking(), pytest.raises(KernelFault, match="reading: out of bounds"):
+        launch((1, 1), (16, 16), values)
+
+
+def test_after_a_fault_the_next_launch_is_as_good_as_new() -> None:
+    fault_of(changed(SUM, "i < n", "i <= n"), 5, 64, *sum_arguments())
+    arguments = sum_arguments()
+    with checking():
+        run(SUM, 5, 64, *arguments)
+    assert arguments[-1][0] == 1000
+
+
+@pytest.mark.parametrize(
+    ("position", "wrong", "words"),
+    [
+        (0, 1000.0, "n must be numpy.int32, not float"),
+        (0, np.int64(1000), "n must be numpy.int32, not int64"),
+        (1, np.ones(1000, np.float32), "x must be an array on the device, not ndarray"),
+        (1, np.ones(1000).view(device.ndarray), "x must be of float32, not float64"),
+    ],
+)
+def test_an_argument_of_another_type_is_refused(position: int, wrong: Any, words: str) -> None:
+    arguments = list(sum_arguments())
+    arguments[position] = wrong
+    with pytest.raises(TypeError, match=re.escape(words)):
+        run(SUM, 1, 64, *arguments)
+    with pytest.raises(TypeError, match="sum takes 3 arguments, not 2"):
+        run(SUM, 1, 64, *arguments[:2])
+
+
+def test_what_does_not_compile_is_told_in_the_compilers_words() -> None:
+    with pytest.raises(CompileError, match=r"refuses the kernel: mine.cu:1:\d+: error: .*oops"):
+        run('extern "C" __global__ void wrong(int n) { oops(n); }', 1, 1, np.int32(1))
+
+
+def test_without_a_compiler_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    assert compilers.find_compiler() is None
+    state = backends._class_of("emulator").availability()
+    assert state == (False, "no C++ compiler was found", "install g++ or clang++")
