@@ -157,6 +157,7 @@ def right(k: CupyBackend, name: str, arguments: dict[str, Any], dtype: str, **ho
 
 
 ALPHA_BETA = [(1.0, 0.0), (-0.25, 1.0), (0.75, -1.5), (0.0, 2.0)]
+products = pytest.mark.parametrize("product", ["matmul", "tiled_matmul"])  # cuBLAS's, and matmul.cu
 on_device = pytest.mark.parametrize("on_device", [False, True], ids=["numbers", "numbers on the device"])
 
 
@@ -164,8 +165,10 @@ on_device = pytest.mark.parametrize("on_device", [False, True], ids=["numbers", 
 @on_device
 @pytest.mark.parametrize("trans_b", [False, True], ids=["b", "bT"])
 @pytest.mark.parametrize("trans_a", [False, True], ids=["a", "aT"])
-def test_matmul(cupy: CupyBackend, dtype: str, on_device: bool, trans_a: bool, trans_b: bool) -> None:
+@products
+def test_matmul(cupy: CupyBackend, dtype: str, on_device: bool, trans_a: bool, trans_b: bool, product: str) -> None:
     """Of all four transpositions; with beta = 0 an output full of NaN leaves no trace."""
+    cupy.matmul = getattr(cupy, product)  # type: ignore[method-assign]
     for i, (m, k, n) in enumerate(
         [(5, 7, 3), (1, 6, 4), (6, 1, 4), (6, 4, 1), (1, 1, 1), (33, 100, 65), (16, 784, 40)]
     ):
@@ -176,8 +179,10 @@ def test_matmul(cupy: CupyBackend, dtype: str, on_device: bool, trans_a: bool, t
 
 
 @dtypes
-def test_matmul_keeps_its_whole_precision(cupy: CupyBackend, dtype: str) -> None:
+@products
+def test_matmul_keeps_its_whole_precision(cupy: CupyBackend, dtype: str, product: str) -> None:
     """1 + 2⁻¹² is 1 in TF32, which a GPU may take for float32; the errors of 784 products add up."""
+    cupy.matmul = getattr(cupy, product)  # type: ignore[method-assign]
     arguments = make("matmul", dtype, m=9, k=784, n=20)
     arguments["a"][:], arguments["b"][:] = 1 + 2**-12, 1 + 2**-12
     assert right(cupy, "matmul", arguments, dtype)

@@ -1,0 +1,82 @@
+"""NVIDIA's compiler without a GPU: registers, shared memory and spills of every kernel on every architecture.
+
+``python tests/nvrtc.py`` prints the table of docs/cuda.md.
+"""
+
+import ctypes
+import importlib.util
+import itertools
+import re
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from fastae.cuda import source
+
+ARCHITECTURES = ("sm_75", "sm_80", "sm_90", "sm_100", "sm_120")
+FILES = ("elementwise.cu", "matmul.cu")
+REALS = ("float", "double")
+FLAGS = ("-std=c++17", "-ftz=true", "--device-as-default-execution-space")  # as CuPy gives them
+
+
+class Use(NamedTuple):
+    kernel: str
+    registers: int
+    shared: int  # bytes
+    spilled: int  # bytes stored and loaded
+
+
+@cache
+def library() -> ctypes.CDLL:
+    spec = importlib.util.find_spec("nvidia")
+    assert spec and spec.submodule_search_locations, "NVRTC is missing: pip install nvidia-cuda-nvrtc"
+    for folder in spec.submodule_search_locations:
+        for path in sorted(Path(folder).glob("*/lib/libnvrtc.so.*")):
+            if "alt" not in path.name and "builtins" not in path.name:
+                return ctypes.CDLL(str(path))
+    raise AssertionError("NVRTC is missing: pip install nvidia-cuda-nvrtc")
+
+
+def compile_for(code: str, architecture: str, real: str) -> tuple[bool, str]:
+    """Compile, and return whether that went well and what the compiler says."""
+    nvrtc, program = library(), ctypes.c_void_p()
+    assert nvrtc.nvrtcCreateProgram(ctypes.byref(program), code.encode(), b"kernel.cu", 0, None, None) == 0
+    options = [f"--gpu-architecture={architecture}", f"-Dreal={real}", "--ptxas-options=-v", *FLAGS]
+    array = (ctypes.c_char_p * len(options))(*map(str.encode, options))
+    status = nvrtc.nvrtcCompileProgram(program, len(options), array)
+    size = ctypes.c_size_t()
+    nvrtc.nvrtcGetProgramLogSize(program, ctypes.byref(size))
+    log = ctypes.create_string_buffer(size.value)
+    nvrtc.nvrtcGetProgramLog(program, log)
+    nvrtc.nvrtcDestroyProgram(ctypes.byref(program))
+    return status == 0, log.value.decode()
+
+
+def uses(log: str) -> list[Use]:
+    """Read what ptxas says of each kernel."""
+    found = []
+    for part in re.split(r"Compiling entry function ", log)[1:]:
+        (name,) = re.findall(r"^'(\w+)'", part)
+        (registers,) = re.findall(r"Used (\d+) registers", part)
+        stores, loads = re.findall(r"(\d+) bytes spill stores, (\d+) bytes spill loads", part)[0]
+        shared = re.findall(r"(\d+) bytes smem", part)
+        found.append(Use(name, int(registers), int(shared[0]) if shared else 0, int(stores) + int(loads)))
+    return found
+
+
+def table() -> str:
+    """Return registers by architecture, and shared memory, of every kernel, as Markdown."""
+    lines = [f"| kernel | real | {' | '.join(ARCHITECTURES)} | shared, bytes |", "| --- | --- |" + " ---: |" * 6]
+    for file, real in itertools.product(FILES, REALS):
+        by_kernel: dict[str, list[Use]] = {}
+        for architecture in ARCHITECTURES:
+            for use in uses(compile_for(source(file), architecture, real)[1]):
+                by_kernel.setdefault(use.kernel, []).append(use)
+        for kernel, found in sorted(by_kernel.items()):
+            registers = " | ".join(str(use.registers) for use in found)
+            lines.append(f"| `{kernel}` | {real} | {registers} | {max(use.shared for use in found)} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(table())
