@@ -12,7 +12,7 @@ import pytest
 
 import fastae
 from fastae import backends, cli
-from fastae.backends.emulator import KernelFault, RawModule, checking, device
+from fastae.backends.emulator import KernelFault, RawModule, checking, counting, device
 from fastae.backends.emulator import compiler as compilers
 from fastae.backends.emulator.compiler import CompileError, kernels_of
 from fastae.cuda import source
@@ -141,6 +141,65 @@ def test_the_command_line_trains_on_it(tmp_path: Path) -> None:
     for mine, theirs in zip(*histories):
         for key in ("train_loss", "test_mse"):
             assert mine[key] == pytest.approx(theirs[key], rel=1e-4)
+
+
+# What accesses cost.
+
+
+def traffic_of(code: str, block: tuple[int, ...], *arguments: Any) -> dict[str, tuple[int, int, int]]:
+    """Requests, transactions and their fewest, by memory and action; one line each."""
+    (name,) = kernels_of(code)
+    with counting() as counts:
+        RawModule(code, file="mine.cu").get_function(name)((1,), block, arguments)
+    assert all(re.fullmatch(r"mine\.cu:\d+", entry.line) and entry.kernel == name for entry in counts)
+    found = {f"{entry.memory} {entry.action}": (entry.requests, entry.transactions, entry.best) for entry in counts}
+    assert len(found) == len(counts)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("index", "read"),
+    [
+        ("threadIdx.x", (2, 8, 8)),  # 64 neighbours: 2 warps, 4 sectors of 8 floats each
+        ("0", (2, 2, 2)),  # all lanes the same word
+        ("threadIdx.x * 8", (2, 64, 8)),  # a sector for each lane
+        ("threadIdx.x + 1", (2, 10, 8)),  # not at the beginning of a sector: one more each
+        ("63 - threadIdx.x", (2, 8, 8)),  # the order among lanes does not matter
+    ],
+)
+def test_coalescing_is_counted(index: str, read: tuple[int, int, int]) -> None:
+    code = f'extern "C" __global__ void copy(const float* x, float* out) {{ out[threadIdx.x] = x[{index}]; }}'
+    room = np.zeros(1024, np.float32)
+    skip = (-room.ctypes.data % 32) // 4  # sectors begin at multiples of 32 bytes
+    x = room[skip : skip + 512].view(device.ndarray)
+    out = room[skip + 512 : skip + 576].view(device.ndarray)
+    out = out if out.ctypes.data % 32 == 0 else device.array(out)
+    assert traffic_of(code, (64,), x, out) == {"global read": read, "global write": (2, 8, 8)}
+
+
+@pytest.mark.parametrize(("width", "rounds"), [(32, 32), (33, 1), (34, 2)])
+def test_bank_conflicts_are_counted(width: int, rounds: int) -> None:
+    """A column of an array with 32 columns lies in one bank; one more column spreads it over all."""
+    code = f"""extern "C" __global__ void column(float* out) {{
+      __shared__ float part[32 * {width}];
+      part[threadIdx.x * {width}] = threadIdx.x;
+      __syncthreads();
+      out[threadIdx.x] = part[threadIdx.x * {width}];
+    }}"""
+    found = traffic_of(code, (32,), *on_device(np.zeros(32, np.float32)))
+    assert found["shared write"] == found["shared read"] == (1, rounds, 1)
+
+
+def test_our_matmul_has_no_bank_conflict_and_coalesces(monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b, out = on_device(*(np.ones((64, 64), np.float32) for _ in range(3)))
+    with counting() as counts:
+        backends.get("emulator").matmul(a, b, out, False, False)
+    shared = [entry for entry in counts if entry.memory == "shared"]
+    assert shared
+    assert all(entry.transactions <= 2 * entry.requests for entry in shared), shared
+    for entry in counts:
+        if entry.memory == "global":
+            assert entry.transactions <= 2 * entry.best, entry
 
 
 # Wrong ones.

@@ -1,7 +1,7 @@
 """CUDA without a GPU: the very ``.cu`` files and host code of the cupy backend, on the CPU.
 
 - ``device.h``, ``runtime.cpp``: a fiber for each thread of a block, with real barriers and warp operations
-- ``checks.h``: every access to memory seen: bounds, races, what was never written
+- ``checks.h``, ``counts.h``: every access to memory seen: bounds, races, what was never written; and what it costs
 - ``compiler``, ``device``: from a ``.cu`` file to a function, and what stands for CuPy
 """
 
@@ -11,9 +11,9 @@ from fastae.backends.base import Availability
 from fastae.backends.cupy_backend import CupyBackend
 from fastae.backends.emulator import device
 from fastae.backends.emulator.compiler import find_compiler
-from fastae.backends.emulator.device import KernelFault, RawModule, checking
+from fastae.backends.emulator.device import KernelFault, RawModule, Traffic, checking, counting
 
-__all__ = ["EmulatorBackend", "KernelFault", "RawModule", "checking"]
+__all__ = ["EmulatorBackend", "KernelFault", "RawModule", "Traffic", "checking", "counting"]
 
 
 class EmulatorBackend(CupyBackend):

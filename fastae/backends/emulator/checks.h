@@ -5,6 +5,8 @@
 // Flanagan and Freund, FastTrack: efficient and precise dynamic race detection, PLDI 2009.)
 #pragma once
 
+#include "counts.h"
+
 namespace emulator {
 
 struct Array {  // rows of `width` bytes, `stride` bytes apart
@@ -24,6 +26,7 @@ static std::vector<Array> allowed;
 static std::unordered_map<uint64_t, Shadow> shadow, shared_shadow;
 
 inline void begin_block() { shared_shadow.clear(); }
+inline void end_block() { total_up(); }
 
 inline bool is_shared(uintptr_t at) {
   return at >= reinterpret_cast<uintptr_t>(__start_cushared) && at < reinterpret_cast<uintptr_t>(__stop_cushared);
@@ -76,6 +79,7 @@ void access(const void* address, uint64_t size, bool is_write, const void* where
   const bool shared = is_shared(at);
   if (!shared && is_own(at)) return;
   if (!shared && !is_allowed(at, size)) fail(OUT_OF_BOUNDS, *current, where);
+  if (counted) count(at, size, is_write, shared, where);
   auto& places = shared ? shared_shadow : shadow;
   // Words of four bytes, or single bytes for those who address these.
   for (uint64_t offset = 0; offset < size; offset += size < 4 ? 1 : 4) {
@@ -94,7 +98,10 @@ void touch(const void* address, uint64_t size, const void* where) {  // an atomi
 }  // namespace emulator
 
 extern "C" {
-void emulator_forget() { emulator::allowed.clear(), emulator::shadow.clear(); }
+void emulator_forget() {
+  emulator::allowed.clear(), emulator::shadow.clear();
+  emulator::forget_counts();
+}
 void emulator_allow(uint64_t base, uint64_t rows, uint64_t width, uint64_t stride) {
   emulator::allowed.push_back({static_cast<uintptr_t>(base), rows, width, stride});
 }

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from fastae.errors import FastaeError
 
 HERE = Path(__file__).parent
-RUNTIME = ("device.h", "runtime.cpp", "checks.h")
+RUNTIME = ("device.h", "runtime.cpp", "checks.h", "counts.h")
 # -Bsymbolic: a kernel may have the name of a function of the C library, as `advance` has.
 LINK = ["-shared", "-fPIC", "-std=c++17", "-Wl,-Bsymbolic", "-U_FORTIFY_SOURCE"]
 

@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,14 @@ class Report(ctypes.Structure):
     )
 
 
+class Entry(ctypes.Structure):
+    """What counts.h tells of one instruction."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_uint64) for name in ("where", "is_write", "shared", "requests", "transactions", "best")
+    )
+
+
 class ndarray(np.ndarray):  # noqa: N801  it stands for cupy.ndarray
     """An array on the "device": an integer index gives a 0-d view, as CuPy's does."""
 
@@ -93,12 +102,41 @@ def asnumpy(device: ndarray) -> np.ndarray:
     return np.array(device, subok=False)
 
 
+@dataclass(frozen=True)
+class Traffic:
+    """What the accesses of one instruction of a kernel cost, summed over a launch.
+
+    Attributes
+    ----------
+    kernel, line : str
+        File and line of the access.
+    memory : {"global", "shared"}
+    action : {"read", "write"}
+    requests : int
+        How many times a warp came to it.
+    transactions : int
+        Sectors of 32 bytes of global memory that had to be moved; or rounds in which the 32 banks of shared memory
+        could answer, more than one a request where lanes want different words of one bank.
+    best : int
+        As many as the bytes asked for would have needed, had they lain side by side.
+    """
+
+    kernel: str
+    line: str
+    memory: str
+    action: str
+    requests: int
+    transactions: int
+    best: int
+
+
 class Settings:
-    """How kernels are run: whether accesses are checked, and in which order threads take turns."""
+    """How kernels are run: whether accesses are checked and counted, and in which order threads take turns."""
 
     checks = False
     order = 0
     seed = 1
+    counts: list[Traffic] | None = None
 
 
 settings = Settings()
@@ -121,6 +159,25 @@ def checking(order: str = "forward", seed: int = 1) -> Iterator[None]:
         yield
     finally:
         settings.checks, settings.order, settings.seed = before
+
+
+@contextlib.contextmanager
+def counting() -> Iterator[list[Traffic]]:
+    """Check every access and count what it costs, in the kernels that run in this block.
+
+    Yields
+    ------
+    list of Traffic
+        To which each launch adds its instructions that touch global or shared memory.
+    """
+    before = settings.counts
+    counts: list[Traffic] = []
+    settings.counts = counts
+    try:
+        with checking():
+            yield counts
+    finally:
+        settings.counts = before
 
 
 class RawModule:
@@ -165,10 +222,32 @@ class RawModule:
                 rows, width = (x.shape[0], x.shape[1]) if x.ndim == 2 else (1, x.size)
                 stride = x.strides[0] if x.ndim == 2 and rows > 1 else width * x.itemsize
                 library.emulator_allow(*map(ctypes.c_uint64, (x.ctypes.data, rows, width * x.itemsize, stride)))
-        if getattr(library, f"run_{name}")(size, *converted):
+        if settings.checks:
+            library.emulator_count(settings.counts is not None)
+        failed = getattr(library, f"run_{name}")(size, *converted)
+        if settings.counts is not None and not failed:
+            self._count(name, library, path, settings.counts)
+        if failed:
             library.emulator_report.restype = ctypes.POINTER(Report)
             report = library.emulator_report().contents
             raise KernelFault(name, report, line_of(path, report.where))
+
+    def _count(self, name: str, library: ctypes.CDLL, path: Path, counts: list[Traffic]) -> None:
+        entries = ctypes.POINTER(Entry)()
+        library.emulator_traffic.restype = ctypes.c_uint64
+        for i in range(library.emulator_traffic(ctypes.byref(entries))):
+            entry = entries[i]
+            counts.append(
+                Traffic(
+                    kernel=name,
+                    line=line_of(path, entry.where),
+                    memory="shared" if entry.shared else "global",
+                    action="write" if entry.is_write else "read",
+                    requests=entry.requests,
+                    transactions=entry.transactions,
+                    best=entry.best,
+                )
+            )
 
     def _convert(self, name: str, parameter: Parameter, x: Any) -> Any:
         """Turn an argument into C's, refusing one of another type or size than the parameter."""

@@ -109,6 +109,7 @@ constexpr bool CHECKS = true;
 constexpr bool CHECKS = false;
 namespace emulator {
 inline void begin_block() {}
+inline void end_block() {}
 void touch(const void*, uint64_t, const void*) {}
 }  // namespace emulator
 extern "C" void emulator_forget() {}
@@ -179,10 +180,10 @@ int launch(const unsigned* size, bool waits, void (*kernel)(void*), void* with) 
     block_index = {b % size[0], b / size[0] % size[1], b / (size[0] * size[1])};
     if (waits || CHECKS) {  // checks tell a thread's own variables by its stack
       run_block(threads);
+      end_block();
       continue;
     }
     become(fibers[0]);
-    begin_block();
     for (unsigned i = 0; i < threads; ++i) {
       current->linear = i;
       current->index = {i % size[3], i / size[3] % size[4], i / (size[3] * size[4])};

@@ -1,0 +1,81 @@
+// What the accesses of a warp cost: how many transactions they take, and how many they would take at best.
+//
+// The n-th time that each lane comes to an instruction is one request of the warp. Global memory moves in sectors of 32
+// bytes; shared memory has 32 banks of 4 bytes, of which each gives one word at a time, to any number of lanes. (CUDA
+// C++ best practices guide, on coalesced access and on shared memory banks.)
+#pragma once
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+
+namespace emulator {
+
+constexpr uint64_t SECTOR = 32, BANKS = 32, WORD = 4;
+
+struct Request {
+  uint64_t size = 0;
+  bool is_write = false, shared = false;
+  std::vector<uintptr_t> places;
+};
+
+struct Traffic {  // of one instruction; Python reads it
+  uint64_t where, is_write, shared, requests, transactions, best;
+};
+
+static bool counted;
+static std::map<std::tuple<unsigned, const void*, unsigned>, Request> requests;  // of this block: warp, code, n
+static std::vector<std::unordered_map<const void*, unsigned>> executed(MOST_THREADS);
+static std::map<const void*, Traffic> traffic;
+static std::vector<Traffic> traffic_list;
+
+inline void count(uintptr_t at, uint64_t size, bool is_write, bool shared, const void* where) {
+  Request& r = requests[{current->linear / WARP, where, executed[current->linear][where]++}];
+  r.size = size, r.is_write = is_write, r.shared = shared;
+  r.places.push_back(at);
+}
+
+inline size_t distinct(std::vector<uintptr_t> places) {
+  std::sort(places.begin(), places.end());
+  return std::unique(places.begin(), places.end()) - places.begin();
+}
+
+inline uint64_t transactions(const Request& r) {
+  std::vector<uintptr_t> units;  // sectors, or words
+  const uint64_t unit = r.shared ? WORD : SECTOR;
+  for (uintptr_t at : r.places)
+    for (uintptr_t u = at / unit; u <= (at + r.size - 1) / unit; ++u) units.push_back(u);
+  if (!r.shared) return distinct(units);
+  std::vector<uintptr_t> banks[BANKS];
+  for (uintptr_t word : units) banks[word % BANKS].push_back(word);
+  size_t most = 0;
+  for (const auto& words : banks) most = std::max(most, distinct(words));
+  return most;
+}
+
+inline void total_up() {
+  for (const auto& [key, r] : requests) {
+    const void* where = std::get<1>(key);
+    Traffic& t = traffic[where];
+    t.where = reinterpret_cast<const char*>(where) - __ehdr_start;
+    t.is_write = r.is_write, t.shared = r.shared;
+    const uint64_t bytes = distinct(r.places) * r.size, at_once = r.shared ? BANKS * WORD : SECTOR;
+    t.requests += 1, t.transactions += transactions(r), t.best += (bytes + at_once - 1) / at_once;
+  }
+  requests.clear();
+  for (auto& lane : executed) lane.clear();
+}
+
+inline void forget_counts() { traffic.clear(), total_up(), traffic.clear(); }
+
+}  // namespace emulator
+
+extern "C" {
+void emulator_count(int on) { emulator::counted = on; }
+uint64_t emulator_traffic(const emulator::Traffic** list) {
+  emulator::traffic_list.clear();
+  for (const auto& [where, t] : emulator::traffic) emulator::traffic_list.push_back(t);
+  *list = emulator::traffic_list.data();
+  return emulator::traffic_list.size();
+}
+}
