@@ -261,7 +261,7 @@ def test_a_registered_backend_trains(
     assert set(snapshot(tmp_path)) == {f"runs/mse-mine/{name}" for name in RESULTS}
     with pytest.raises(SystemExit):
         cli.main(["train", "--help"])
-    assert "numpy, numba, cupy, mine" in " ".join(capsys.readouterr().out.split())
+    assert "numpy, numba, cupy, emulator, mine" in " ".join(capsys.readouterr().out.split())
 
 
 def cut(name: str, size: int) -> Callable[[Path], Any]:
@@ -552,6 +552,7 @@ def test_auto_is_numba_where_no_gpu_works(data: Path, tmp_path: Path, monkeypatc
 
 def test_the_defaults_are_those_of_the_design() -> None:
     options = vars(cli.parser().parse_args(["train"]))
+    assert options.pop("run") is cli.run_train
     assert options == {
         "command": "train",
         "backend": "auto",

@@ -190,16 +190,17 @@ def test_bank_conflicts_are_counted(width: int, rounds: int) -> None:
     assert found["shared write"] == found["shared read"] == (1, rounds, 1)
 
 
-def test_our_matmul_has_no_bank_conflict_and_coalesces(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("trans_a", "trans_b"), [(False, False), (True, False), (False, True)])
+def test_our_matmul_has_no_bank_conflict_and_coalesces(trans_a: bool, trans_b: bool) -> None:
     a, b, out = on_device(*(np.ones((64, 64), np.float32) for _ in range(3)))
     with counting() as counts:
-        backends.get("emulator").matmul(a, b, out, False, False)
-    shared = [entry for entry in counts if entry.memory == "shared"]
-    assert shared
-    assert all(entry.transactions <= 2 * entry.requests for entry in shared), shared
+        backends.get("emulator").matmul(a, b, out, trans_a, trans_b)
+    assert {entry.memory for entry in counts} == {"global", "shared"}
     for entry in counts:
-        if entry.memory == "global":
-            assert entry.transactions <= 2 * entry.best, entry
+        if entry.memory == "shared":
+            assert entry.transactions == entry.best == entry.requests, entry
+        else:  # half a row of 16 floats may begin within a sector here; on a GPU arrays begin at multiples of 256 bytes
+            assert entry.transactions <= 1.5 * entry.best, entry
 
 
 # Wrong ones.

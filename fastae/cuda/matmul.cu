@@ -15,8 +15,9 @@ __device__ inline real number(real value, const real* address) { return address 
 extern "C" __global__ void matmul(int rows, int cols, int depth, const real* a, long long a_stride, const real* b,
                                   long long b_stride, real* out, long long out_stride, int trans_a, int trans_b,
                                   real alpha, const real* alpha_at, real beta, const real* beta_at) {
-  __shared__ real slice_a[DEPTH][TILE + 1];  // one more: a column then lies in different banks
-  __shared__ real slice_b[DEPTH][TILE + 1];
+  // Two columns more: what the 32 threads of a warp store, two columns of DEPTH, then lies in 32 different banks.
+  __shared__ real slice_a[DEPTH][TILE + 2];
+  __shared__ real slice_b[DEPTH][TILE + 2];
   const int first_row = blockIdx.y * TILE, first_col = blockIdx.x * TILE;
   const int x = threadIdx.x, y = threadIdx.y, me = y * THREADS + x;
   real sums[SIDE][SIDE] = {};
