@@ -311,6 +311,36 @@ def test_a_swapped_stride_leaves_the_array() -> None:
         launch((1, 1), (16, 16), values)
 
 
+@pytest.mark.parametrize("checked", [False, True])
+def test_a_thread_has_room_for_half_a_megabyte_of_its_own(checked: bool) -> None:
+    code = """extern "C" __global__ void local(int n, float* out) {
+      float v[128 * 1024 - 64];
+      for (int i = 0; i < n; ++i) v[(i * 7) % n] = i + threadIdx.x;
+      __syncthreads();
+      out[threadIdx.x] = v[0];
+    }"""
+    (out,) = on_device(np.zeros(8, np.float32))
+    if checked:
+        with checking():
+            run(code, 1, 8, np.int32(1000), out)
+    else:
+        run(code, 1, 8, np.int32(128 * 1024 - 64), out)
+    np.testing.assert_array_equal(np.asarray(out), np.arange(8))
+
+
+def test_blocks_and_grids_have_three_dimensions() -> None:
+    code = """extern "C" __global__ void where(int* out) {
+      const int block = blockIdx.x + gridDim.x * (blockIdx.y + gridDim.y * blockIdx.z);
+      const int thread = threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z);
+      out[block * blockDim.x * blockDim.y * blockDim.z + thread] += 1 + thread + 100 * block;
+    }"""
+    (out,) = on_device(np.zeros(2 * 3 * 4 * 5 * 6 * 2, np.int32))
+    with checking():
+        RawModule(code).get_function("where")((2, 3, 4), (5, 6, 2), (out,))
+    expected = (1 + np.arange(60) + 100 * np.arange(24)[:, None]).ravel()
+    np.testing.assert_array_equal(np.asarray(out), expected)
+
+
 def test_after_a_fault_the_next_launch_is_as_good_as_new() -> None:
     fault_of(changed(SUM, "i < n", "i <= n"), 5, 64, *sum_arguments())
     arguments = sum_arguments()

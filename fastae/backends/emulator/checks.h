@@ -33,7 +33,7 @@ inline bool is_shared(uintptr_t at) {
 }
 
 inline bool is_own(uintptr_t at) {  // a local variable, or a constant of the library
-  const uintptr_t stack = reinterpret_cast<uintptr_t>(current->stack.data());
+  const uintptr_t stack = reinterpret_cast<uintptr_t>(current->stack);
   return (at >= stack && at < stack + STACK) ||
          (at >= reinterpret_cast<uintptr_t>(__ehdr_start) && at < reinterpret_cast<uintptr_t>(_end));
 }

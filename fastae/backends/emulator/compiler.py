@@ -38,7 +38,8 @@ class Parameter(NamedTuple):
 
 def find_compiler() -> str | None:
     """Return the path of a C++ compiler, or None."""
-    return os.environ.get("CXX") or next(filter(None, map(shutil.which, ("g++", "clang++", "c++"))), None)
+    wanted = [os.environ["CXX"]] if os.environ.get("CXX") else []
+    return next(filter(None, map(shutil.which, (*wanted, "g++", "clang++", "c++"))), None)
 
 
 def kernels_of(code: str) -> dict[str, list[Parameter]]:

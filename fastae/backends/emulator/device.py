@@ -29,8 +29,9 @@ FAULTS = {
     4: "shared memory is read before it is written",
     5: "a race between two threads of a block: no __syncthreads() lies between their accesses, of which one writes",
     6: "a race between two blocks, which nothing orders",
+    7: "there is no memory for so many threads: take smaller blocks",
 }
-BARRIER_FAULTS = (1, 2)
+ACCESS_FAULTS, RACES = (3, 4, 5, 6), (5, 6)
 _one_at_a_time = threading.Lock()  # the emulator has one GPU
 
 
@@ -51,9 +52,9 @@ class KernelFault(FastaeError):
     def __init__(self, kernel: str, report: Any, line: str) -> None:
         self.kernel, self.line, self.fault = kernel, line, FAULTS[report.fault]
         self.block, self.thread = tuple(report.block), tuple(report.thread)
-        what = "" if report.fault in BARRIER_FAULTS else (" writing" if report.is_write else " reading")
+        what = (" writing" if report.is_write else " reading") if report.fault in ACCESS_FAULTS else ""
         other = ""
-        if report.fault >= 5:
+        if report.fault in RACES:
             other = f"; the other is block {tuple(report.other_block)}, thread {tuple(report.other_thread)}"
         place = f"{line}, kernel {kernel}, block {self.block}, thread {self.thread}{what}"
         super().__init__(f"{place}: {self.fault}{other}")

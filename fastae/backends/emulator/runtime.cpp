@@ -2,6 +2,7 @@
 // operation; blocks run one after another. With -DCHECKED, and the kernels compiled by -fsanitize=thread, the compiler
 // calls us at every access to memory (no part of the sanitizer itself is linked), and what no CUDA program may do ends
 // the launch with a report.
+#include <sys/mman.h>
 #include <ucontext.h>
 
 #include <csetjmp>
@@ -14,9 +15,9 @@
 namespace emulator {
 
 enum State { READY, AT_BARRIER, AT_WARP, DONE };
-enum Fault { NONE, DIVERGED, DEADLOCK, OUT_OF_BOUNDS, UNINITIALISED, RACE, RACE_OF_BLOCKS };
+enum Fault { NONE, DIVERGED, DEADLOCK, OUT_OF_BOUNDS, UNINITIALISED, RACE, RACE_OF_BLOCKS, NO_MEMORY };
 constexpr unsigned WARP = 32, MOST_THREADS = 1024;
-constexpr size_t STACK = 64 << 10;
+constexpr size_t STACK = 768 << 10, GUARD = 64 << 10;  // a thread may have 512 KB of local memory; what grows beyond faults
 
 struct Fiber {
   ucontext_t first;
@@ -29,7 +30,7 @@ struct Fiber {
   unsigned mask = 0;                  // the lanes that a warp operation waits for
   const void* waits_at = nullptr;     // the code that called the barrier
   unsigned barriers = 0, warps = 0;   // how many of each it has passed in this block
-  std::vector<char> stack;
+  char* stack = nullptr;  // its pages come into being when they are used
 };
 
 // What Python reads after a launch that was ended.
@@ -91,10 +92,15 @@ inline void resume(Fiber& fiber) {
   if (_setjmp(scheduler)) return;
   if (fiber.started) _longjmp(fiber.context, 1);
   fiber.started = true;
-  fiber.stack.resize(STACK);
+  if (!fiber.stack) {
+    void* pages = mmap(nullptr, GUARD + STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (pages == MAP_FAILED) fail(NO_MEMORY, fiber, __ehdr_start);
+    mprotect(pages, GUARD, PROT_NONE);
+    fiber.stack = static_cast<char*>(pages) + GUARD;
+  }
   getcontext(&fiber.first);
-  fiber.first.uc_stack.ss_sp = fiber.stack.data();
-  fiber.first.uc_stack.ss_size = fiber.stack.size();
+  fiber.first.uc_stack.ss_sp = fiber.stack;
+  fiber.first.uc_stack.ss_size = STACK;
   fiber.first.uc_link = &nowhere;
   makecontext(&fiber.first, fiber_main, 0);
   setcontext(&fiber.first);
