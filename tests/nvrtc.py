@@ -14,7 +14,7 @@ from typing import NamedTuple
 from fastae.cuda import source
 
 ARCHITECTURES = ("sm_75", "sm_80", "sm_90", "sm_100", "sm_120")
-FILES = ("elementwise.cu", "matmul.cu")
+FILES = ("elementwise.cu", "losses.cu", "matmul.cu")
 REALS = ("float", "double")
 FLAGS = ("-std=c++17", "-ftz=true", "--device-as-default-execution-space")  # as CuPy gives them
 

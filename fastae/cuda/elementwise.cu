@@ -1,4 +1,4 @@
-// The contract's kernels other than matmul, for matrices with contiguous rows and any row stride.
+// The contract's kernels other than matmul and the losses, for matrices with contiguous rows and any row stride.
 //
 // Compiled with -Dreal=float or -Dreal=double. A matrix is a pointer and its row stride in elements. A number that may
 // change between replays of a captured step is two arguments: a value, and the address on the device that is read in
@@ -45,38 +45,6 @@ extern "C" __global__ void bce_gradient(int rows, int cols, const real* z, long 
   EACH_ELEMENT(i, (long long)rows * cols) {
     const long long r = i / cols, c = i % cols;
     out[r * out_stride + c] = number(scale, scale_at) * (z[r * z_stride + c] - x[r * x_stride + c]);
-  }
-}
-
-// out[r] = sum of (z - x)^2 over image r; a thread an image
-extern "C" __global__ void mse_loss(int rows, int cols, const real* z, long long z_stride, const real* x,
-                                    long long x_stride, double* out) {
-  EACH_ELEMENT(r, rows) {
-    double sum = 0;
-    for (int c = 0; c < cols; ++c) {
-      const real e = z[r * z_stride + c] - x[r * x_stride + c];
-      sum += e * e;
-    }
-    out[r] = sum;
-  }
-}
-
-// log of s, not below -100; NaN for NaN, which fmax would hide
-__device__ inline real floored_log(real s) {
-  const real l = log(s);
-  return l < real(-100) ? real(-100) : l;
-}
-
-// out[r] = -sum of x log z + (1 - x) log(1 - z) over image r; a thread an image
-extern "C" __global__ void bce_loss(int rows, int cols, const real* z, long long z_stride, const real* x,
-                                    long long x_stride, double* out) {
-  EACH_ELEMENT(r, rows) {
-    double sum = 0;
-    for (int c = 0; c < cols; ++c) {
-      const real s = z[r * z_stride + c], t = x[r * x_stride + c];
-      sum -= t * floored_log(s) + (real(1) - t) * floored_log(real(1) - s);
-    }
-    out[r] = sum;
   }
 }
 

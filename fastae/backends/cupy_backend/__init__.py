@@ -18,6 +18,8 @@ from fastae.errors import InputError
 
 BLOCK, MOST_BLOCKS = 256, 4096  # the kernels loop, so a grid may have fewer threads than there is work
 Number = Any
+WARP = 32  # threads that compute the loss of an image
+LOSSES = ("mse_loss", "bce_loss")
 TILE, TILE_THREADS = 32, 16  # as matmul.cu has them
 NUMBERS = ("alpha", "beta", "scale")  # values, or 0-d arrays on the device
 DRIVERS = {12: 525, 13: 580}  # the oldest driver for each CUDA
@@ -136,13 +138,14 @@ class CupyBackend(Backend):
         self._launch("advance", (1, 1), cursor=cursor, n=n)
 
     def _launch(self, name: str, shape: tuple[int, int], **arguments: Any) -> None:
-        """Launch a kernel of ``elementwise.cu``, its arguments checked.
+        """Launch a kernel of ``elementwise.cu`` or ``losses.cu``, its arguments checked.
 
         A raw kernel sees neither strides nor dtypes, and takes a Python float for 8 bytes whatever it expects.
         """
         check_arguments(name, arguments, on_device=True)
         rows, cols = shape
-        work = {"column_sum": cols, "mse_loss": rows, "bce_loss": rows}.get(name, rows * cols)
+        file = "losses.cu" if name in LOSSES else "elementwise.cu"
+        work = cols if name == "column_sum" else rows * WARP if name in LOSSES else rows * cols
         if work == 0:
             return
         real = next((arguments[x].dtype for x in ("z", "out", "y") if x in arguments), np.dtype(np.float32))
@@ -150,7 +153,7 @@ class CupyBackend(Backend):
         for argument, x in arguments.items():
             values += self._c_values(name, argument, x, real)
         grid = min(-(-work // BLOCK), MOST_BLOCKS)
-        self._function(name, real)((grid,), (BLOCK,), tuple(values))
+        self._function(name, real, file)((grid,), (BLOCK,), tuple(values))
 
     def _c_values(self, kernel: str, argument: str, x: Any, real: np.dtype[Any]) -> list[Any]:
         """Turn an argument into C's: a matrix and its row stride, a vector, a number and where it lies, or a length."""
@@ -163,7 +166,7 @@ class CupyBackend(Backend):
             return [np.int64(x)]
         return [x, np.int64(x.strides[0] // x.itemsize)] if x.ndim == 2 else [x]
 
-    def _function(self, name: str, real: np.dtype[Any], file: str = "elementwise.cu") -> Any:
+    def _function(self, name: str, real: np.dtype[Any], file: str) -> Any:
         if (file, real) not in self._modules:
             options = (f"-Dreal={'float' if real == np.float32 else 'double'}",)
             self._modules[file, real] = self.cupy.RawModule(code=source(file), options=options)
