@@ -21,7 +21,8 @@ def test_one_cores_limits_are_those_of_a_computer() -> None:
     found = limits.measure(1, 1)
     assert found.workers == 1
     assert 1e9 < found.flops < 1e12
-    assert 1e9 < found.far < found.near < 1e12
+    assert 1e9 < found.near < 1e12
+    assert 1e9 < found.far < 2 * found.near  # the cache is the faster, by far unless the machine is busy
 
 
 def test_every_kernel_is_measured_below_its_roof(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,8 +31,9 @@ def test_every_kernel_is_measured_below_its_roof(monkeypatch: pytest.MonkeyPatch
     assert found.workers == 1
     assert len({kernel.name for kernel in kernels}) == len(kernels) == 19
     for kernel in kernels:
-        # A loop around nothing would take no time: every kernel is far from that, whatever else the machine does.
-        assert 0.005 < kernel.share < 1.6, kernel
+        # A loop around nothing would exceed its roof a hundredfold. The limit itself may be measured several times too low
+        # when the machine is busy.
+        assert 0.005 < kernel.share < 10, kernel
         assert kernel.rate == kernel.flops / kernel.seconds
 
 

@@ -145,7 +145,7 @@ settings = Settings()
 
 @contextlib.contextmanager
 def checking(order: str = "forward", seed: int = 1) -> Iterator[None]:
-    """Look at every access to memory in the kernels that run in this block; some 50 times slower.
+    """Look at every access to memory in the kernels that run in this block; some 13 times slower.
 
     Parameters
     ----------
