@@ -31,8 +31,8 @@ def test_every_kernel_is_measured_below_its_roof(monkeypatch: pytest.MonkeyPatch
     assert found.workers == 1
     assert len({kernel.name for kernel in kernels}) == len(kernels) == 19
     for kernel in kernels:
-        # A loop around nothing would exceed its roof a hundredfold. The limit itself may be measured several times too low
-        # when the machine is busy.
+        # A loop around nothing would exceed its roof a hundredfold. On a busy machine the limit itself may be measured
+        # several times too low.
         assert 0.005 < kernel.share < 10, kernel
         assert kernel.rate == kernel.flops / kernel.seconds
 
