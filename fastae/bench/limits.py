@@ -36,7 +36,6 @@ class Limits(NamedTuple):
 @cache
 def loops() -> tuple[Any, Any, int]:
     """Compile ``multiply_add(times, seeds)`` and ``read(times, array, sums)``; also return a vector's floats."""
-    from llvmlite import ir
     from numba import types
     from numba.extending import intrinsic
 
@@ -56,9 +55,9 @@ def loops() -> tuple[Any, Any, int]:
             )
             for i, total in enumerate(sums):
                 v.store(total, SEEDS.at(index(0), index(i * v.lanes)))
-            return ir.Constant(ir.IntType(64), 0)
+            return context.get_dummy_value()
 
-        return types.int64(types.intp, seeds), generate
+        return types.void(types.intp, seeds), generate
 
     real = types.Array(types.float32, 1, "C")
 

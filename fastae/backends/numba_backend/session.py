@@ -70,9 +70,10 @@ def signature(layers: int, dtype: np.dtype[Any]) -> Any:
     )
 
 
-def usable_cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def default_workers() -> int:
+    """Return one for each core that this process may use, within reason."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, MOST_WORKERS)
 
 
 def aligned(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
@@ -96,7 +97,7 @@ class NumbaSession(Session):
 
     def prepare(self) -> None:
         """Compile, and decide on the number of workers."""
-        self.workers = self.threads or min(usable_cores(), MOST_WORKERS)
+        self.workers = self.threads or default_workers()
         layers = len(self.widths) - 1
         notice = threading.Timer(1.0, say, ["compiling the step for this machine; the next start will find it"])
         notice.start()
