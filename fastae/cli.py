@@ -69,6 +69,13 @@ def parser() -> argparse.ArgumentParser:
         default=argparse.SUPPRESS,
     )
     option(
+        "--mode",
+        help="how cupy and emulator launch steps: captured (into a graph, which is replayed), eager (one by one) or "
+        "persistent (one kernel that stays on the device); by default captured",
+        default=argparse.SUPPRESS,
+    )
+    option("--tf32", action="store_true", help="let cupy and emulator multiply in TF32, which has 10 bits of mantissa")
+    option(
         "--data",
         metavar="DIR",
         help="folder of IDX files, plain or .gz; by default MNIST, which is included",
@@ -174,8 +181,17 @@ def run_train(options: argparse.Namespace) -> None:
         raise InputError(f"training images have {images.shape[1]} pixels, but test images {test_images.shape[1]}")
     init = options.init if options.init == "glorot-sigmoid" else _number(options.init)
     model = Autoencoder((images.shape[1], 256, 128), options.seed, options.dtype, init)
-    threads = getattr(options, "threads", None)
-    trainer = Trainer(model, options.loss, optimizer, backend.name, options.batch_size, options.seed, threads)
+    trainer = Trainer(
+        model,
+        options.loss,
+        optimizer,
+        backend.name,
+        options.batch_size,
+        options.seed,
+        threads=getattr(options, "threads", None),
+        mode=getattr(options, "mode", None),
+        tf32=options.tf32,
+    )
     note = {"images": f"{len(images)} with checksum {zlib.crc32(images.data):08x}"}
 
     out = Path(getattr(options, "out", None) or f"runs/{options.loss}-{backend.name}")
@@ -214,7 +230,7 @@ def _show(trainer: Any, images: np.ndarray, test_images: np.ndarray, labels: np.
     count = "1 epoch" if len(epochs) == 1 else f"{len(epochs)} epochs"
     caption = (
         f"{LOSS_NAMES[trainer.loss]}, {count} of {len(images):,} images, batch size {trainer.batch_size}, "
-        f"{trainer.backend.name}: test error {epochs[-1].test_mse:.4f} a pixel"
+        f"{trainer.backend.name}{' in TF32' if trainer.tf32 else ''}: test error {epochs[-1].test_mse:.4f} a pixel"
     )
     figures.reconstructions(out / "reconstructions.png", digits, [("reconstruction", drawn)], caption)
     history = trainer.history.as_dicts()

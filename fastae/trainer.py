@@ -101,6 +101,11 @@ class Trainer:
         Epoch e (from 0) takes the images in the order ``np.random.default_rng([1, seed, e]).permutation(n)``.
     threads : int, optional
         Workers, for the backends that have a team of them; by default as many as help.
+    mode : {"captured", "eager", "persistent"}, optional
+        How steps are launched, for cupy and emulator; see `fastae.backends.cupy_backend.session.CupySession`. The bits
+        are the same.
+    tf32 : bool
+        Let cupy and emulator round the inputs of products to TF32.
 
     Attributes
     ----------
@@ -126,6 +131,8 @@ class Trainer:
         batch_size: int = 16,
         seed: int = 0,
         threads: int | None = None,
+        mode: str | None = None,
+        tf32: bool = False,
     ) -> None:
         if loss not in LOSSES:
             raise InputError(f"unknown loss {loss!r}; the losses are: mse, bce")
@@ -138,6 +145,7 @@ class Trainer:
         lr, span = self.optimizer.lr, np.finfo(model.dtype)
         if not float(span.tiny) <= lr <= float(span.max):
             raise InputError(f"the learning rate must be a normal number in {model.dtype}; got {lr!r}")
+        self.mode, self.tf32 = mode, bool(tf32)
         self.backend = get(backend)
         self.history = History()
         self.workers = threads or 1
@@ -217,7 +225,7 @@ class Trainer:
             batch_size=min(self.batch_size, len(images)),
             lr=self.optimizer.lr,
             momentum=self.optimizer.momentum,
-            threads=self.threads,
+            **{name: x for name in ("threads", "mode", "tf32") if (x := getattr(self, name))},  # for those that know them
         )
 
     def order(self, epoch: int, n: int) -> np.ndarray:
@@ -294,7 +302,7 @@ class Trainer:
         config, arrays = storage.read(path, "checkpoint")
         settings = self.settings(note)
         try:
-            found, workers = dict(config["settings"]), config["workers"]
+            found, workers = {"tf32": False, **config["settings"]}, config["workers"]  # older ones do not say
             history = History([Epoch(**epoch) for epoch in config["epochs"]])
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{path}: its configuration is not a checkpoint's: {error}") from error
@@ -322,6 +330,7 @@ class Trainer:
             "batch_size": self.batch_size,
             "seed": self.seed,
             "backend": self.backend.name,
+            "tf32": self.tf32,
             **(note or {}),
         }
 

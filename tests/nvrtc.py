@@ -11,11 +11,12 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from fastae.backends.emulator.compiler import kernels_of
 from fastae.cuda import source
 
 ARCHITECTURES = ("sm_75", "sm_80", "sm_90", "sm_100", "sm_120")
-FILES = ("elementwise.cu", "losses.cu", "matmul.cu")
-REALS = ("float", "double")
+FILES = ("elementwise.cu", "losses.cu", "matmul.cu", "operations.cu", "persistent.cu")
+REALS = {"float": ["-Dreal=float"], "double": ["-Dreal=double"], "TF32": ["-Dreal=float", "-DTF32"]}
 FLAGS = ("-std=c++17", "-ftz=true", "--device-as-default-execution-space")  # as CuPy gives them
 
 
@@ -40,7 +41,7 @@ def compile_for(code: str, architecture: str, real: str) -> tuple[bool, str]:
     """Compile, and return whether that went well and what the compiler says."""
     nvrtc, program = library(), ctypes.c_void_p()
     assert nvrtc.nvrtcCreateProgram(ctypes.byref(program), code.encode(), b"kernel.cu", 0, None, None) == 0
-    options = [f"--gpu-architecture={architecture}", f"-Dreal={real}", "--ptxas-options=-v", *FLAGS]
+    options = [f"--gpu-architecture={architecture}", *REALS[real], "--ptxas-options=-v", *FLAGS]
     array = (ctypes.c_char_p * len(options))(*map(str.encode, options))
     status = nvrtc.nvrtcCompileProgram(program, len(options), array)
     size = ctypes.c_size_t()
@@ -49,6 +50,11 @@ def compile_for(code: str, architecture: str, real: str) -> tuple[bool, str]:
     nvrtc.nvrtcGetProgramLog(program, log)
     nvrtc.nvrtcDestroyProgram(ctypes.byref(program))
     return status == 0, log.value.decode()
+
+
+def makes_sense(file: str, real: str, architecture: str = "sm_80") -> bool:
+    """Only products have a TF32 version, and only tensor cores since compute capability 8.0."""
+    return real != "TF32" or ('"tile.cuh"' in source(file) and architecture != "sm_75")
 
 
 def uses(log: str) -> list[Use]:
@@ -67,13 +73,18 @@ def table() -> str:
     """Return registers by architecture, and shared memory, of every kernel, as Markdown."""
     lines = [f"| kernel | real | {' | '.join(ARCHITECTURES)} | shared, bytes |", "| --- | --- |" + " ---: |" * 6]
     for file, real in itertools.product(FILES, REALS):
-        by_kernel: dict[str, list[Use]] = {}
+        if not makes_sense(file, real):
+            continue
+        by_kernel: dict[str, list[Use | None]] = {}
         for architecture in ARCHITECTURES:
+            if not makes_sense(file, real, architecture):
+                by_kernel = {kernel: [None] for kernel in kernels_of(source(file))}
+                continue
             for use in uses(compile_for(source(file), architecture, real)[1]):
                 by_kernel.setdefault(use.kernel, []).append(use)
         for kernel, found in sorted(by_kernel.items()):
-            registers = " | ".join(str(use.registers) for use in found)
-            lines.append(f"| `{kernel}` | {real} | {registers} | {max(use.shared for use in found)} |")
+            registers = " | ".join(str(use.registers) if use else "" for use in found)
+            lines.append(f"| `{kernel}` | {real} | {registers} | {max(use.shared for use in found if use)} |")
     return "\n".join(lines)
 
 

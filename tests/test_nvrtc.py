@@ -11,12 +11,14 @@ from fastae.cuda import source
 @pytest.mark.parametrize("real", nvrtc.REALS)
 @pytest.mark.parametrize("file", nvrtc.FILES)
 def test_it_compiles_without_spills(file: str, real: str, architecture: str) -> None:
+    if not nvrtc.makes_sense(file, real, architecture):
+        return
     ok, log = nvrtc.compile_for(source(file), architecture, real)
     assert ok, log
     found = nvrtc.uses(log)
     assert {use.kernel for use in found} == set(kernels_of(source(file)))
     assert [use for use in found if use.spilled] == []
-    assert all(0 < use.registers <= 128 for use in found)
+    assert all(0 < use.registers <= 255 for use in found)
 
 
 def test_a_spill_and_an_error_would_be_seen() -> None:

@@ -120,6 +120,9 @@ class Session:
     lr, momentum : float
     threads : int, optional
         For backends that have a team of workers; the others refuse it.
+    mode : str, optional
+    tf32 : bool
+        For backends that launch kernels on a GPU; the others refuse them. See `fastae.backends.cupy_backend.session`.
     """
 
     workers = 1
@@ -135,13 +138,20 @@ class Session:
         lr: float = 0.25,
         momentum: float = 0.0,
         threads: int | None = None,
+        mode: str | None = None,
+        tf32: bool = False,
     ) -> None:
+        if mode is not None:
+            raise InputError(f"the backend {backend.name!r} has no modes; cupy and emulator do")
+        if tf32:
+            raise InputError(f"the backend {backend.name!r} has no TF32; cupy and emulator do")
         self.backend, self.loss, self.batch_size, self.threads = backend, loss, batch_size, threads
         self.dtype = parameters.W[0].dtype
         self.widths = [parameters.W[0].shape[0], *(W.shape[1] for W in parameters.W)]
         self.has_test = test_images is not None
         self.prepare()
         self._rate = self.array(np.array([-lr, momentum], self.dtype))
+        self._has_momentum = bool(momentum)
         self._totals = [self.array(np.zeros(1)) for _ in range(self.workers)]
         self._shares = [
             [tuple(self.array(p[..., c[w]]) for p, c in zip(group, self._cuts()[1:])) for group in parameters]
@@ -160,8 +170,12 @@ class Session:
         if self.threads is not None:
             raise InputError(f"the backend {self.backend.name!r} does not take a number of threads; numba does")
         named = {name: getattr(self.backend, name) for name in KERNELS}
-        kernels = SimpleNamespace(**named | self.backend.operations(self.loss))
+        kernels = SimpleNamespace(**named | self.operations())
         self._parts = {"step": make_step(kernels), "evaluation": make_evaluation(kernels)}
+
+    def operations(self) -> dict[str, Any]:
+        """Return the step's operations."""
+        return self.backend.operations(self.loss)
 
     def array(self, host: np.ndarray) -> Any:
         """Copy an array to where the kernels like it best."""
@@ -196,6 +210,12 @@ class Session:
         """Train on the images that are left when the batch size does not divide their number."""
         if self._tail:
             self.go("step", self._tail, 1)
+
+    def set_rate(self, lr: float, momentum: float = 0.0) -> None:
+        """Go on with another learning rate and momentum; raises `InputError` if there were no velocities."""
+        if momentum and not self._has_momentum:
+            raise InputError("a training that began without momentum keeps no velocities; begin a new one with it")
+        self._rate[:] = self.backend.asarray(np.array([-lr, momentum], self.dtype))
 
     def total(self) -> float:
         """Return the sum over the epoch's images so far of their loss as they were trained on."""

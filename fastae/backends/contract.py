@@ -129,19 +129,23 @@ KERNELS: dict[str, Kernel] = {
     "advance": Kernel("advance(cursor, n)", {"cursor": ("1",)}, "cursor[0] += n"),
 }
 
-FIXED_DTYPES = {"images": np.uint8, "order": np.int64, "cursor": np.int64}
+FIXED_DTYPES = {"images": np.uint8, "order": np.int64, "cursor": np.int64, "losses": np.float64}
 SUMS = {("mse_loss", "out"), ("bce_loss", "out")}  # float64 whatever the dtype of the rest
 
 
-def check_arguments(name: str, arguments: dict[str, Any], on_device: bool = False) -> None:
+def check_arguments(
+    name: str, arguments: dict[str, Any], kernel: Kernel | None = None, on_device: bool = False
+) -> None:
     """Refuse arguments that the contract does not allow.
 
     Parameters
     ----------
     name : str
-        A kernel of the table.
+        What messages call the kernel.
     arguments : dict
         Every argument of the call by name; the arrays have ``shape``, ``strides``, ``dtype`` and ``itemsize``.
+    kernel : Kernel, optional
+        What they must be; by default the kernel of that name in the table.
     on_device : bool
         The arrays cannot be read from here: what ``order`` and ``cursor`` hold is not checked.
 
@@ -152,7 +156,7 @@ def check_arguments(name: str, arguments: dict[str, Any], on_device: bool = Fals
     """
     lengths: dict[str, Any] = {}
     floats: dict[str, Any] = {}
-    for argument, letters in KERNELS[name].shapes.items():
+    for argument, letters in (kernel or KERNELS[name]).shapes.items():
         array = arguments[argument]
         if argument in FIXED_DTYPES:
             if array.dtype != FIXED_DTYPES[argument]:

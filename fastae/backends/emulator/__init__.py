@@ -5,10 +5,9 @@
 - ``compiler``, ``device``: from a ``.cu`` file to a function, and what stands for CuPy
 """
 
-from typing import Any
-
 from fastae.backends.base import Availability
 from fastae.backends.cupy_backend import CupyBackend
+from fastae.backends.cupy_backend.launcher import Launcher
 from fastae.backends.emulator import device
 from fastae.backends.emulator.compiler import find_compiler
 from fastae.backends.emulator.device import KernelFault, RawModule, Traffic, checking, counting
@@ -20,12 +19,10 @@ class EmulatorBackend(CupyBackend):
     """The cupy backend with a CPU for its device."""
 
     name = "emulator"
-    matmul = CupyBackend.tiled_matmul  # there is no cuBLAS here
 
     def __init__(self) -> None:
-        self.cupy: Any = device
-        self._modules: dict[Any, Any] = {}
-        self._functions: dict[tuple[str, Any], Any] = {}
+        self.launcher = Launcher(device)
+        self._tf32_launcher = Launcher(device, tf32=True)
 
     @classmethod
     def availability(cls) -> Availability:

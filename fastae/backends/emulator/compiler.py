@@ -16,6 +16,10 @@ from fastae.errors import FastaeError
 HERE = Path(__file__).parent
 RUNTIME = ("device.h", "runtime.cpp", "checks.h", "counts.h")
 # -Bsymbolic: a kernel may have the name of a function of the C library, as `advance` has.
+VOLATILE = {  # let accesses to volatile memory be told from others
+    False: ["--param=tsan-distinguish-volatile=1"],
+    True: ["-mllvm", "-tsan-distinguish-volatile"],
+}
 LINK = ["-shared", "-fPIC", "-std=c++17", "-Wl,-Bsymbolic", "-U_FORTIFY_SOURCE"]
 
 
@@ -42,6 +46,12 @@ def find_compiler() -> str | None:
     return next(filter(None, map(shutil.which, (*wanted, "g++", "clang++", "c++"))), None)
 
 
+@cache
+def is_clang(command: str) -> bool:
+    """Tell clang++ from g++, whatever its name."""
+    return "clang" in subprocess.run([command, "--version"], capture_output=True, text=True).stdout
+
+
 def kernels_of(code: str) -> dict[str, list[Parameter]]:
     """Find the kernels of a ``.cu`` file and their parameters."""
     plain = without_comments(code)
@@ -62,7 +72,7 @@ def without_comments(code: str) -> str:
 
 def waits(code: str) -> bool:
     """Tell whether anything in a ``.cu`` file waits for other threads, so that its threads must be fibers."""
-    return re.search(r"__sync|__shfl", without_comments(code)) is not None
+    return re.search(r"__sync|__shfl|__nanosleep|mma_", without_comments(code)) is not None
 
 
 @cache
@@ -98,8 +108,8 @@ def build(code: str, file: str, options: tuple[str, ...], checks: bool) -> tuple
         passed = ", ".join(p.name for p in parameters)
         body = f"auto call = [&]() UNSEEN {{ {name}({passed}); }};"
         entries.append(
-            f'extern "C" UNSEEN int run_{name}(const unsigned* size{declared}) {{ {body}\n'
-            f"  return emulator::launch(size, {str(waits(code)).lower()}, "
+            f'extern "C" UNSEEN int run_{name}(const unsigned* size, int cooperative{declared}) {{ {body}\n'
+            f"  return emulator::launch(size, {str(waits(code)).lower()}, cooperative, "
             "[](void* f) UNSEEN { (*static_cast<decltype(call)*>(f))(); }, &call); }\n"
         )
     program = f'#include "device.h"\n#line 1 "{file}"\n{code}\n#line 1 "launchers"\n' + "".join(entries)
@@ -110,7 +120,7 @@ def build(code: str, file: str, options: tuple[str, ...], checks: bool) -> tuple
             work = Path(temporary)
             (work / "kernels.cpp").write_text(program)
             include = [f"-I{HERE}", *options]
-            seen = ["-O1", "-g", "-fsanitize=thread"] if checks else ["-O2"]
+            seen = ["-O1", "-g", "-fsanitize=thread", *VOLATILE[is_clang(command)]] if checks else ["-O2"]
             run(command, *LINK[1:3], *seen, *include, "-c", work / "kernels.cpp", "-o", work / "kernels.o")
             checked = ["-DCHECKED"] if checks else []
             sources = [HERE / "runtime.cpp", work / "kernels.o"]

@@ -24,13 +24,14 @@ struct Traffic {  // of one instruction; Python reads it
 };
 
 static bool counted;
-static std::map<std::tuple<unsigned, const void*, unsigned>, Request> requests;  // of this block: warp, code, n
-static std::vector<std::unordered_map<const void*, unsigned>> executed(MOST_THREADS);
+static std::map<std::tuple<unsigned, const void*, unsigned>, Request> requests;  // of the blocks that run: warp, code, n
+static std::vector<std::unordered_map<const void*, unsigned>> executed;  // by each thread
 static std::map<const void*, Traffic> traffic;
 static std::vector<Traffic> traffic_list;
 
 inline void count(uintptr_t at, uint64_t size, bool is_write, bool shared, const void* where) {
-  Request& r = requests[{current->linear / WARP, where, executed[current->linear][where]++}];
+  const unsigned me = current - fibers.data();
+  Request& r = requests[{me / WARP, where, executed[me][where]++}];
   r.size = size, r.is_write = is_write, r.shared = shared;
   r.places.push_back(at);
 }

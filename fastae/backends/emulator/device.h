@@ -1,16 +1,20 @@
 // CUDA C++ as the C++ compiler of the CPU takes it: put before a .cu file. What stands behind it is in runtime.cpp.
 #pragma once
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
 
 using std::exp;
 using std::log;
+using std::max;
+using std::min;
 
 #define __global__
 #define __device__
 #define __forceinline__ inline
 #define __launch_bounds__(...)
+#define __align__(n) __attribute__((aligned(n)))
 #define __shared__ static __attribute__((section("cushared")))
 #define UNSEEN __attribute__((no_sanitize("thread")))  // not the learner's code: its accesses are nobody's business
 #define CALLER __builtin_return_address(0)
@@ -22,12 +26,15 @@ struct dim3 {
 namespace emulator {
 extern dim3 grid, block_size, block_index, *thread_index;
 UNSEEN inline dim3 value_of(const dim3& index) { return index; }
-void barrier(const void* where);
+void barrier(const void* where, int line);
 void warp_barrier(unsigned mask, const void* where);
 uint64_t exchange(unsigned mask, uint64_t value, unsigned lane, bool valid, const void* where);
 unsigned lane();
 void touch(const void* address, uint64_t size, const void* where);
-int launch(const unsigned* size, bool waits, void (*kernel)(void*), void* with);
+void fence();
+void nap(const void* where);
+void mma_tf32(float* sums, const float* a, const float* b, const void* where);
+int launch(const unsigned* size, bool waits, bool cooperative, void (*kernel)(void*), void* with);
 
 template <class T>
 T shuffle(unsigned mask, T value, unsigned lane, bool valid, const void* where) {
@@ -46,8 +53,11 @@ T shuffle(unsigned mask, T value, unsigned lane, bool valid, const void* where) 
 #define gridDim (emulator::value_of(emulator::grid))
 
 #define NOT_INLINED UNSEEN __attribute__((noinline))
-NOT_INLINED inline void __syncthreads() { emulator::barrier(CALLER); }
+// By its line two threads know that they wait at the same one: the compiler may make two calls of it.
+NOT_INLINED inline void __syncthreads(int line = __builtin_LINE()) { emulator::barrier(CALLER, line); }
 NOT_INLINED inline void __syncwarp(unsigned mask = ~0u) { emulator::warp_barrier(mask, CALLER); }
+NOT_INLINED inline void __threadfence() { emulator::fence(); }
+NOT_INLINED inline void __nanosleep(unsigned) { emulator::nap(CALLER); }
 template <class T>
 NOT_INLINED T __shfl_down_sync(unsigned mask, T value, unsigned by, int width = 32) {
   const unsigned l = emulator::lane(), from = l + by;
@@ -69,6 +79,10 @@ NOT_INLINED T atomicAdd(T* at, T value) {  // threads run one at a time
   const T old = *at;
   *at = old + value;
   return old;
+}
+// What mma.sync.m16n8k8 does with TF32; a kernel for both compilers calls it where __CUDA_ARCH__ is not defined.
+NOT_INLINED inline void emulated_mma_tf32(float (&sums)[4], const float (&a)[4], const float (&b)[2]) {
+  emulator::mma_tf32(sums, a, b, CALLER);
 }
 template <class T>
 T __ldg(const T* at) {

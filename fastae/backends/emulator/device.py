@@ -3,13 +3,16 @@
 import contextlib
 import ctypes
 import threading
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
+from fastae.backends.emulator import streams as cuda  # as cupy.cuda
 from fastae.backends.emulator.compiler import Parameter, build, kernels_of, line_of
 from fastae.errors import FastaeError
 
@@ -30,9 +33,12 @@ FAULTS = {
     5: "a race between two threads of a block: no __syncthreads() lies between their accesses, of which one writes",
     6: "a race between two blocks, which nothing orders",
     7: "there is no memory for so many threads: take smaller blocks",
+    8: "it waits for ever for what no other thread will do",
 }
 ACCESS_FAULTS, RACES = (3, 4, 5, 6), (5, 6)
+THREADS_A_MULTIPROCESSOR = 2048
 _one_at_a_time = threading.Lock()  # the emulator has one GPU
+_memory: "weakref.WeakValueDictionary[int, np.ndarray]" = weakref.WeakValueDictionary()  # all that was made here
 
 
 class KernelFault(FastaeError):
@@ -92,14 +98,28 @@ class ndarray(np.ndarray):  # noqa: N801  it stands for cupy.ndarray
             return super().__getitem__(slice(key, key + 1)).reshape(())
         return super().__getitem__(key)
 
+    def __setitem__(self, key: Any, value: Any) -> None:
+        """Copy into it."""
+        cuda.forbid("an array is assigned to")
+        super().__setitem__(key, value)
+
+    @property
+    def data(self) -> Any:  # type: ignore[override]
+        """The address, as ``data.ptr``."""
+        return SimpleNamespace(ptr=self.ctypes.data)
+
 
 def array(host: Any) -> ndarray:
     """Copy to the "device"."""
-    return np.array(host).view(ndarray)
+    cuda.forbid("memory is allocated")
+    memory = np.array(host)
+    _memory[id(memory)] = memory
+    return memory.view(ndarray)
 
 
 def asnumpy(device: ndarray) -> np.ndarray:
     """Copy to the host."""
+    cuda.forbid("an array is copied to the host")
     return np.array(device, subok=False)
 
 
@@ -189,12 +209,22 @@ class RawModule:
     code : str
     options : tuple of str
         As NVRTC takes them.
+    enable_cooperative_groups : bool
+        Let all blocks of a launch be on the device at once, so that they may wait for each other.
     file : str
         The name under which messages speak of it.
     """
 
-    def __init__(self, code: str, options: tuple[str, ...] = (), file: str = "kernel.cu") -> None:
+    def __init__(
+        self,
+        code: str,
+        options: tuple[str, ...] = (),
+        *,
+        enable_cooperative_groups: bool = False,
+        file: str = "kernel.cu",
+    ) -> None:
         self._code, self._options, self._file = code, tuple(options), file
+        self._cooperative = enable_cooperative_groups
         self._kernels = kernels_of(code)
         self._defines = dict(
             option[2:].split("=", 1) for option in options if option.startswith("-D") and "=" in option
@@ -208,24 +238,40 @@ class RawModule:
             if len(arguments) != len(parameters):
                 raise TypeError(f"{name} takes {len(parameters)} arguments, not {len(arguments)}")
             converted = [self._convert(name, p, x) for p, x in zip(parameters, arguments)]
-            library, path = build(self._code, self._file, self._options, settings.checks)
             size = (ctypes.c_uint * 6)(*(*grid, 1, 1)[:3], *(*block, 1, 1)[:3])
-            with _one_at_a_time:
-                self._run(name, library, path, size, converted, arguments)
+            threads = size[3] * size[4] * size[5]
+            if not 0 < threads <= 1024:
+                raise ValueError(f"{name}: a block has 1 to 1024 threads, not {threads}")
+            at_once = cuda.MULTIPROCESSORS * (THREADS_A_MULTIPROCESSOR // max(1, threads))
+            if self._cooperative and size[0] * size[1] * size[2] > at_once:
+                raise ValueError(f"{name}: a cooperative launch of more than {at_once} blocks, which do not fit at once")
+            arrays = [x for x in arguments if isinstance(x, ndarray)]
+            spans = [_span(x) for x in arrays if x.size]  # kept, where the arrays are not
+
+            def run() -> None:
+                library, path = build(self._code, self._file, self._options, settings.checks)
+                reachable = list(spans)
+                if any(self._is_table(p) for p in parameters):  # of pointers, which may lead anywhere
+                    reachable += [_span(x.view(ndarray)) for x in list(_memory.values()) if x.size]
+                with _one_at_a_time:
+                    self._run(name, library, path, size, converted, reachable)
+
+            cuda.submit(name, run, arrays)
 
         return launch
 
-    def _run(self, name: str, library: ctypes.CDLL, path: Path, size: Any, converted: list[Any], given: Any) -> None:
+    def _is_table(self, parameter: Parameter) -> bool:
+        base = parameter.type.rstrip("*").strip()
+        return parameter.type.endswith("*") and self._defines.get(base, base) not in C_TYPES
+
+    def _run(self, name: str, library: ctypes.CDLL, path: Path, size: Any, converted: list[Any], spans: Any) -> None:
         library.emulator_order(settings.order, ctypes.c_uint64(settings.seed))
         library.emulator_forget()
-        for x in given:
-            if isinstance(x, ndarray) and x.size:
-                rows, width = (x.shape[0], x.shape[1]) if x.ndim == 2 else (1, x.size)
-                stride = x.strides[0] if x.ndim == 2 and rows > 1 else width * x.itemsize
-                library.emulator_allow(*map(ctypes.c_uint64, (x.ctypes.data, rows, width * x.itemsize, stride)))
+        for span in spans:
+            library.emulator_allow(*map(ctypes.c_uint64, span))
         if settings.checks:
             library.emulator_count(settings.counts is not None)
-        failed = getattr(library, f"run_{name}")(size, *converted)
+        failed = getattr(library, f"run_{name}")(size, self._cooperative, *converted)
         if settings.counts is not None and not failed:
             self._count(name, library, path, settings.counts)
         if failed:
@@ -253,7 +299,7 @@ class RawModule:
     def _convert(self, name: str, parameter: Parameter, x: Any) -> Any:
         """Turn an argument into C's, refusing one of another type or size than the parameter."""
         base = parameter.type.rstrip("*").strip()
-        kind = C_TYPES[self._defines.get(base, base)]
+        kind = np.uint8 if self._is_table(parameter) else C_TYPES[self._defines.get(base, base)]
         if parameter.type.endswith("*"):
             if isinstance(x, np.uint64) and x == 0:
                 return ctypes.c_void_p(None)
@@ -265,3 +311,10 @@ class RawModule:
         if type(x) is not kind:
             raise TypeError(f"{name}: {parameter.name} must be numpy.{np.dtype(kind)}, not {type(x).__name__}")
         return np.ctypeslib.as_ctypes_type(kind)(x)
+
+
+def _span(x: ndarray) -> tuple[int, int, int, int]:
+    """Return where an array lies: address, rows, their width and stride in bytes."""
+    rows, width = (x.shape[0], x.shape[1]) if x.ndim == 2 else (1, x.size)
+    stride = x.strides[0] if x.ndim == 2 and rows > 1 else width * x.itemsize
+    return x.ctypes.data, rows, width * x.itemsize, stride

@@ -1,11 +1,13 @@
 // CUDA's threads on the CPU. Every thread of a block is a fiber, which runs until it waits at a barrier or a warp
-// operation; blocks run one after another. With -DCHECKED, and the kernels compiled by -fsanitize=thread, the compiler
+// operation. Blocks run one after another; those of a cooperative launch are all there at once and take turns where they
+// sleep, each with its own shared memory. With -DCHECKED, and the kernels compiled by -fsanitize=thread, the compiler
 // calls us at every access to memory (no part of the sanitizer itself is linked), and what no CUDA program may do ends
 // the launch with a report.
 #include <sys/mman.h>
 #include <ucontext.h>
 
 #include <csetjmp>
+#include <memory>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -14,9 +16,9 @@
 
 namespace emulator {
 
-enum State { READY, AT_BARRIER, AT_WARP, DONE };
-enum Fault { NONE, DIVERGED, DEADLOCK, OUT_OF_BOUNDS, UNINITIALISED, RACE, RACE_OF_BLOCKS, NO_MEMORY };
-constexpr unsigned WARP = 32, MOST_THREADS = 1024;
+enum State { READY, AT_BARRIER, AT_WARP, NAPPING, DONE };
+enum Fault { NONE, DIVERGED, DEADLOCK, OUT_OF_BOUNDS, UNINITIALISED, RACE, RACE_OF_BLOCKS, NO_MEMORY, FOR_EVER };
+constexpr unsigned WARP = 32, MOST_NAPS = 1000;  // in a row, while nobody does anything else
 constexpr size_t STACK = 768 << 10, GUARD = 64 << 10;  // a thread may have 512 KB of local memory; what grows beyond faults
 
 struct Fiber {
@@ -27,8 +29,11 @@ struct Fiber {
   dim3 index;
   unsigned linear = 0;
   uint64_t published = 0;             // what other lanes of the warp may read
+  float fragment[6] = {};             // and what the tensor cores do: elements of a and b
   unsigned mask = 0;                  // the lanes that a warp operation waits for
   const void* waits_at = nullptr;     // the code that called the barrier
+  int line = 0;                       // and where the call is in the source
+  const void* naps_at = nullptr;      // or that went to sleep
   unsigned barriers = 0, warps = 0;   // how many of each it has passed in this block
   char* stack = nullptr;  // its pages come into being when they are used
 };
@@ -41,8 +46,18 @@ struct Report {
   uint64_t where, address;  // an offset into this library; an address of memory
 };
 
-static std::vector<Fiber> fibers(MOST_THREADS);
+struct Block {
+  dim3 index;
+  Fiber* fibers;  // of its threads
+  bool begun = false, done = false;
+  std::vector<char> shared;  // its shared memory, while another block runs
+};
+
+static std::vector<Fiber> fibers;
+static std::vector<Block> blocks;
 static Fiber* current;
+static Block* running;
+static bool worked;  // has any thread done something but sleep?
 static jmp_buf scheduler, ended;
 static ucontext_t nowhere;
 dim3 grid, block_size, block_index, *thread_index;
@@ -114,9 +129,12 @@ constexpr bool CHECKS = true;
 #else
 constexpr bool CHECKS = false;
 namespace emulator {
-inline void begin_block() {}
+inline void begin_block(unsigned) {}
 inline void end_block() {}
+inline void after_barrier() {}
+inline void begin_launch(unsigned) {}
 void touch(const void*, uint64_t, const void*) {}
+void fence() {}
 }  // namespace emulator
 extern "C" void emulator_forget() {}
 extern "C" void emulator_allow(uint64_t, uint64_t, uint64_t, uint64_t) {}
@@ -124,71 +142,125 @@ extern "C" void emulator_allow(uint64_t, uint64_t, uint64_t, uint64_t) {}
 
 namespace emulator {
 
-// Let every thread of a block run to its end.
-inline void run_block(unsigned threads) {
+inline unsigned number_of(const Block& block) { return &block - blocks.data(); }
+
+inline void begin(Block& block, unsigned threads) {
+  block.begun = true;
   if (__start_cushared) std::memset(__start_cushared, 0xFF, __stop_cushared - __start_cushared);  // NaN
-  begin_block();
-  std::vector<unsigned> turn(threads);
+  begin_block(number_of(block));
   for (unsigned i = 0; i < threads; ++i) {
-    turn[i] = order == 1 ? threads - 1 - i : i;
-    Fiber& f = fibers[i];
-    f.linear = i, f.state = READY, f.barriers = f.warps = 0;
+    Fiber& f = block.fibers[i];
+    f.linear = i, f.state = READY, f.barriers = f.warps = 0, f.naps_at = nullptr;
     f.index.x = i % block_size.x, f.index.y = i / block_size.x % block_size.y, f.index.z = i / (block_size.x * block_size.y);
   }
+}
+
+// Let every thread of a block run to its end, or until those that are left sleep or wait for those that do.
+inline void run_block(Block& block, unsigned threads) {
+  Fiber* const team = block.fibers;
+  std::vector<unsigned> turn(threads);
+  for (unsigned i = 0; i < threads; ++i) turn[i] = order == 1 ? threads - 1 - i : i;
   for (;;) {
     for (unsigned i = threads; order == 2 && i > 1; --i) {
       random_state = random_state * 6364136223846793005u + 1442695040888963407u;
       std::swap(turn[i - 1], turn[(random_state >> 33) % i]);
     }
     for (unsigned i : turn)
-      if (fibers[i].state == READY) resume(fibers[i]);
+      if (team[i].state == READY) {
+        resume(team[i]);
+        worked = worked || team[i].state != NAPPING;
+      }
     bool progress = false;
     for (unsigned first = 0; first < threads; first += WARP) {  // a warp goes on when all lanes that it names are there
       unsigned here = 0, needed = 0, lanes = threads - first < WARP ? threads - first : WARP;
       for (unsigned l = 0; l < lanes; ++l)
-        if (fibers[first + l].state == AT_WARP) here |= 1u << l, needed |= fibers[first + l].mask;
+        if (team[first + l].state == AT_WARP) here |= 1u << l, needed |= team[first + l].mask;
       if (lanes < WARP) needed &= (1u << lanes) - 1;
       if (here && here == needed) {
         progress = true;
         for (unsigned l = 0; l < lanes; ++l)
-          if (here >> l & 1) fibers[first + l].state = READY, ++fibers[first + l].warps;
+          if (here >> l & 1) team[first + l].state = READY, ++team[first + l].warps;
       }
     }
     if (progress) continue;
     unsigned done = 0, waiting = 0;
     Fiber *one = nullptr, *at_warp = nullptr;
-    bool apart = false;
+    bool apart = false, asleep = false;
     for (unsigned i = 0; i < threads; ++i) {
-      Fiber& f = fibers[i];
+      Fiber& f = team[i];
       if (f.state == DONE) ++done;
       if (f.state == AT_WARP) at_warp = &f;
+      if (f.state == NAPPING) asleep = true, f.state = READY;
       if (f.state != AT_BARRIER) continue;
-      apart = apart || (one && one->waits_at != f.waits_at);
+      apart = apart || (one && one->line != f.line);
       one = &f, ++waiting;
     }
-    if (done == threads) return;
+    if (asleep) return;
+    if (done == threads) {
+      block.done = true;
+      return;
+    }
     if (at_warp) fail(DEADLOCK, *at_warp, at_warp->waits_at);
     if (waiting < threads || apart) fail(DIVERGED, *one, one->waits_at);
-    for (unsigned i = 0; i < threads; ++i) fibers[i].state = READY, ++fibers[i].barriers;
+    after_barrier();
+    for (unsigned i = 0; i < threads; ++i) team[i].state = READY, ++team[i].barriers;
+  }
+}
+
+// Let blocks that are on the device at once take turns until all are done.
+inline void run_blocks(unsigned threads) {
+  const size_t room = __start_cushared ? __stop_cushared - __start_cushared : 0;
+  for (unsigned naps = 0, left = blocks.size(); left > 0; naps = worked ? 0 : naps + 1) {
+    worked = false;
+    for (Block& block : blocks) {
+      if (block.done) continue;
+      running = &block, block_index = block.index;
+      if (!block.begun) {
+        begin(block, threads);
+      } else if (blocks.size() > 1) {
+        std::copy(block.shared.begin(), block.shared.end(), __start_cushared);
+      }
+      run_block(block, threads);
+      if (block.done) --left;
+      if (blocks.size() > 1) block.shared.assign(__start_cushared, __start_cushared + room);
+    }
+    for (unsigned i = 0; naps == MOST_NAPS && i < blocks.size() * threads; ++i)
+      if (fibers[i].naps_at) {
+        block_index = blocks[i / threads].index;
+        fail(FOR_EVER, fibers[i], fibers[i].naps_at);
+      }
   }
 }
 
 // Run a grid; the threads of a kernel that never waits need no fibers.
-int launch(const unsigned* size, bool waits, void (*kernel)(void*), void* with) {
+int launch(const unsigned* size, bool waits, bool cooperative, void (*kernel)(void*), void* with) {
   grid = {size[0], size[1], size[2]}, block_size = {size[3], size[4], size[5]};
   body = kernel, arguments = with, report = Report();
-  const unsigned threads = size[3] * size[4] * size[5];
+  const unsigned threads = size[3] * size[4] * size[5], count = size[0] * size[1] * size[2];
   if (_setjmp(ended)) {
     for (Fiber& f : fibers) f.started = false;  // whatever they were in the middle of
     return report.fault;
   }
-  for (unsigned b = 0; b < size[0] * size[1] * size[2]; ++b) {
-    block_index = {b % size[0], b / size[0] % size[1], b / (size[0] * size[1])};
+  const unsigned at_once = cooperative ? count : 1;
+  if (fibers.size() < at_once * threads) {
+    for (Fiber& f : fibers) f.started = false;  // they move
+    fibers.resize(at_once * threads);
+  }
+  begin_launch(at_once);
+  blocks.resize(at_once);
+  for (unsigned first = 0; first < count; first += at_once) {
+    for (unsigned b = 0; b < at_once; ++b) {
+      const unsigned i = first + b;
+      blocks[b] = Block();
+      blocks[b].index = {i % size[0], i / size[0] % size[1], i / (size[0] * size[1])};
+      blocks[b].fibers = fibers.data() + b * threads;
+    }
     if (waits || CHECKS) {  // checks tell a thread's own variables by its stack
-      run_block(threads);
+      run_blocks(threads);
       end_block();
       continue;
     }
+    block_index = blocks[0].index;
     become(fibers[0]);
     for (unsigned i = 0; i < threads; ++i) {
       current->linear = i;
@@ -199,7 +271,18 @@ int launch(const unsigned* size, bool waits, void (*kernel)(void*), void* with) 
   return NONE;
 }
 
-void barrier(const void* where) { wait(AT_BARRIER, where); }
+unsigned lane();
+
+void barrier(const void* where, int line) {
+  current->line = line;
+  wait(AT_BARRIER, where);
+}
+
+void nap(const void* where) {
+  current->naps_at = where;
+  wait(NAPPING, where);
+  current->naps_at = nullptr;
+}
 
 void warp_barrier(unsigned mask, const void* where) {
   current->mask = mask;
@@ -211,9 +294,31 @@ uint64_t exchange(unsigned mask, uint64_t value, unsigned lane, bool valid, cons
   current->published = value;
   warp_barrier(mask, where);
   const unsigned source = current->linear / WARP * WARP + lane;
-  if (valid && lane < WARP && source < block_size.x * block_size.y * block_size.z) value = fibers[source].published;
+  if (valid && lane < WARP && source < block_size.x * block_size.y * block_size.z) value = running->fibers[source].published;
   warp_barrier(mask, where);
   return value;
+}
+
+// Round to 10 bits of mantissa, halves away from zero; infinities and NaN stay what they are.
+inline float tf32(float x) {
+  uint32_t bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  if ((bits & 0x7f800000) != 0x7f800000) bits = (bits + 0x1000) & 0xffffe000;
+  std::memcpy(&x, &bits, sizeof bits);
+  return x;
+}
+
+// sums += a b, by a whole warp; which lane has which element is told in the PTX ISA under mma.m16n8k8.
+void mma_tf32(float* sums, const float* a, const float* b, const void* where) {
+  for (int i = 0; i < 6; ++i) current->fragment[i] = tf32(i < 4 ? a[i] : b[i - 4]);
+  warp_barrier(~0u, where);
+  const Fiber* lanes = running->fibers + current->linear / WARP * WARP;
+  for (int i = 0; i < 4; ++i) {
+    const int row = lane() / 4 + 8 * (i / 2), col = 2 * (lane() % 4) + i % 2;
+    for (int k = 0; k < 8; ++k)
+      sums[i] += lanes[row % 8 * 4 + k % 4].fragment[row / 8 + 2 * (k / 4)] * lanes[col * 4 + k % 4].fragment[4 + k / 4];
+  }
+  warp_barrier(~0u, where);
 }
 
 unsigned lane() { return current->linear % WARP; }

@@ -1,0 +1,60 @@
+"""One kernel for many steps: it stays on the device, and its blocks wait for each other where others are launched anew."""
+
+from typing import Any
+
+import numpy as np
+
+from fastae.backends.cupy_backend.launcher import THREADS, Launcher
+from fastae.step import Worker
+
+POINTERS, LENGTHS = ("W", "b", "V", "c", "y", "d"), ("inputs", "outputs", "forward", "backward", "update", "unused")
+LAYER = np.dtype([(name, np.uint64) for name in POINTERS] + [(name, np.int32) for name in LENGTHS])  # persistent.cu's
+
+
+class Persistent:
+    """The kernel of ``persistent.cu``, bound to the arrays of one session.
+
+    Parameters
+    ----------
+    launcher : Launcher
+    worker : Worker
+        The team of one, whose arrays have no gaps.
+    loss : {"mse", "bce"}
+    """
+
+    def __init__(self, launcher: Launcher, worker: Worker, loss: str) -> None:
+        cupy, real = launcher.cupy, worker.W[0].dtype
+        m = len(worker.loss)
+        layers = np.zeros(len(worker.W), LAYER)
+        for l, layer in enumerate(layers):
+            for name in POINTERS:
+                array = getattr(worker, name)[l]
+                assert array.flags.c_contiguous
+                layer[name] = array.data.ptr if array.size else 0
+            inputs, outputs = worker.W[l].shape
+            tiles = (launcher.tile(m, outputs), launcher.tile(m, inputs), launcher.tile(inputs, outputs))
+            for name, length in zip(LENGTHS, (inputs, outputs, *tiles)):
+                layer[name] = length
+        self._kernel = launcher.function("persistent.cu", f"train_{loss}", real, cooperative=True)
+        self._blocks = launcher.multiprocessors  # one on each, as a barrier across them needs: none may wait to begin
+        self._arrived = cupy.array(np.zeros(1, np.uint32))
+        self._sizes = np.int32(len(layers)), np.int32(m)
+        self._arguments = (
+            cupy.array(layers.view(np.uint8)),
+            worker.images,
+            worker.order,
+            worker.cursor,
+            worker.a[0],
+            cupy.array(np.zeros(worker.a[0].shape, real)),
+            real.type(worker.scale),
+            worker.rate,
+            worker.loss,
+            worker.total,
+            self._arrived,
+        )
+
+    def run(self, steps: int) -> None:
+        """Train on the next batches."""
+        if steps:
+            self._arrived[:] = 0
+            self._kernel((self._blocks,), (THREADS,), (*self._sizes, np.int32(steps), *self._arguments))

@@ -1,0 +1,105 @@
+"""A model on a GPU: the step launched one by one, captured into a graph, or as one kernel that stays on the device."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+import numpy as np
+
+from fastae.backends.base import Parameters, Session
+from fastae.backends.cupy_backend.operations import make_operations
+from fastae.backends.cupy_backend.persistent import Persistent
+from fastae.errors import InputError
+from fastae.step import Worker
+
+MODES = ("captured", "eager", "persistent")
+STEPS_A_GRAPH = 16  # between two graphs the device is idle for a moment, so one graph holds several steps
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _on_our_stream(method: Callable[P, R]) -> Callable[P, R]:
+    """Let a method launch and copy on the session's stream; the default one cannot be captured."""
+
+    @wraps(method)
+    def wrapped(*arguments: P.args, **options: P.kwargs) -> R:
+        session: Any = arguments[0]
+        with session.stream:
+            return method(*arguments, **options)
+
+    return wrapped
+
+
+class CupySession(Session):
+    """`fastae.backends.base.Session`, with a choice of how the steps are launched.
+
+    Parameters
+    ----------
+    mode : {"captured", "eager", "persistent"}
+        Captured: the first batch is launched kernel by kernel, which also compiles and loads them; then the same Python
+        is captured into a CUDA graph, which is replayed for all others. Eager: every batch as the first. Persistent: one
+        kernel does all whole batches, with a barrier across the device where the others begin a new kernel. All three
+        give the same bits.
+    tf32 : bool
+        Round the inputs of products to TF32 (8 bits of exponent, 10 of mantissa), for the tensor cores.
+    """
+
+    def __init__(self, backend: Any, parameters: Parameters, images: np.ndarray, **options: Any) -> None:
+        mode, tf32 = options.pop("mode", None) or MODES[0], options.pop("tf32", False)
+        if mode not in MODES:
+            raise InputError(f"unknown mode {mode!r}; the modes are: {', '.join(MODES)}")
+        self.mode = mode
+        self.launcher = backend.launcher_for(tf32, parameters.W[0].dtype)
+        self.stream = self.launcher.cupy.cuda.Stream(non_blocking=True)
+        self._graphs: dict[tuple[str, int, int], Any] = {}
+        self._persistent: Persistent | None = None
+        with self.stream:
+            super().__init__(backend, parameters, images, **options)
+        self.stream.synchronize()
+
+    def operations(self) -> dict[str, Any]:
+        """Return the fused operations."""
+        return make_operations(self.backend, self.launcher, self.loss)
+
+    def go(self, part: str, team: list[Worker], batches: int) -> None:
+        """Do a part of the next batches in this session's mode."""
+        if self.mode == "persistent" and part == "step" and team is self._train:
+            if self._persistent is None:
+                self._persistent = Persistent(self.launcher, team[0], self.loss)
+            self._persistent.run(batches)
+        elif self.mode == "eager":
+            super().go(part, team, batches)
+        else:
+            self._replay(part, team, batches)
+
+    def _replay(self, part: str, team: list[Worker], batches: int) -> None:
+        m = len(team[0].loss)
+        if batches and (part, m, 1) not in self._graphs:
+            super().go(part, team, 1)
+            batches -= 1
+            self._graphs[part, m, 1] = self._capture(part, team, 1)
+        for steps in (STEPS_A_GRAPH, 1):
+            count, batches = divmod(batches, steps)
+            if count and (part, m, steps) not in self._graphs:
+                self._graphs[part, m, steps] = self._capture(part, team, steps)
+            for _ in range(count):
+                self._graphs[part, m, steps].launch()
+
+    def _capture(self, part: str, team: list[Worker], steps: int) -> Any:
+        """Record the launches of some steps, which are not run."""
+        self.stream.begin_capture()
+        try:
+            super().go(part, team, steps)
+        finally:
+            graph = self.stream.end_capture()  # even after an error, which else would leave the stream unusable
+        return graph
+
+    set_rate = _on_our_stream(Session.set_rate)
+    start = _on_our_stream(Session.start)
+    run = _on_our_stream(Session.run)
+    finish = _on_our_stream(Session.finish)
+    total = _on_our_stream(Session.total)
+    read = _on_our_stream(Session.read)
+    write = _on_our_stream(Session.write)
+    test_error = _on_our_stream(Session.test_error)

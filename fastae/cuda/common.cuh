@@ -1,0 +1,55 @@
+// What all kernels share. Compiled with -Dreal=float or -Dreal=double.
+//
+// A matrix is a pointer and its row stride in elements; its rows are contiguous. A number that may change between
+// replays of a captured step is two arguments: a value, and the address on the device that is read in its place if it
+// is not null.
+#pragma once
+
+#define WARP 32
+#define THREADS 256  // of a block that shares out work among its threads
+
+__device__ inline real number(real value, const real* address) { return address ? *address : value; }
+
+__device__ inline real sigmoid(real t) { return real(1) / (real(1) + exp(-t)); }
+
+struct __align__(16) Quad {
+  real v[4];
+};
+
+struct Matrix {  // as it lies in memory
+  const real* at;
+  long long stride;
+  int rows, cols;
+
+  // Are four elements that begin at a multiple of four a Quad, and all of them inside or all outside?
+  __device__ bool in_quads() const {
+    return cols % 4 == 0 && stride % 4 == 0 && reinterpret_cast<unsigned long long>(at) % 16 == 0;
+  }
+  // Four elements of a row, 0 where there is no element.
+  __device__ Quad quad(int row, int col, bool in_quads) const {
+    Quad q = {};
+    if (row >= rows || col >= cols) return q;
+    const real* from = at + row * stride + col;
+    if (in_quads) return *reinterpret_cast<const Quad*>(from);
+#pragma unroll
+    for (int i = 0; i < 4; ++i)
+      if (col + i < cols) q.v[i] = from[i];
+    return q;
+  }
+};
+
+// Let f(i) be called for every i below count, by one thread of the grid each.
+template <class F>
+__device__ inline void each_element(long long count, F f) {
+  for (long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x; i < count; i += (long long)gridDim.x * blockDim.x)
+    f(i);
+}
+
+// Let f(task) be called for every task below count, by one block of the grid each. Tasks are dealt to the blocks in
+// turn, beginning behind those that were dealt `before` in the same phase.
+template <class F>
+__device__ inline void each_task(int count, int& before, F f) {
+  const int blocks = gridDim.x;
+  for (int task = (blockIdx.x + blocks - before % blocks) % blocks; task < count; task += blocks) f(task);
+  before += count;
+}

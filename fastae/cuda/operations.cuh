@@ -1,0 +1,40 @@
+// The step's operations, each one product whose last act does what else there is to do with an element.
+//
+// forward:  y = sigma(a W + b)                             (m, inputs) (inputs, outputs) -> (m, outputs)
+// backward: out = (d W^T) * y * (1 - y)                    (m, outputs) (inputs, outputs)^T -> (m, inputs)
+// update:   W += rate[0] * a^T d, b += rate[0] * (column sums of d); with velocities V and c, which may be null,
+//           v = rate[1] * v + gradient first. rate[0] is minus the learning rate, rate[1] the momentum.
+#pragma once
+#include "sums.cuh"
+#include "tile.cuh"
+
+__device__ inline void forward_all(Shared& shared, int tile, const Matrix& a, const Matrix& W, const real* b, real* y,
+                                   long long y_stride, int& before) {
+  product<false, false>(shared, tile, a.rows, W.cols, a.cols, a, W, before,
+                        [&](int row, int col, real sum) { y[row * y_stride + col] = sigmoid(sum + b[col]); });
+}
+
+__device__ inline void backward_all(Shared& shared, int tile, const Matrix& d, const Matrix& W, const real* y,
+                                    long long y_stride, real* out, long long out_stride, int& before) {
+  product<false, true>(shared, tile, d.rows, W.rows, d.cols, d, W, before, [&](int row, int col, real sum) {
+    const real s = y[row * y_stride + col];
+    out[row * out_stride + col] = sum * (s * (real(1) - s));
+  });
+}
+
+// One parameter and its velocity, from the gradient.
+__device__ inline void descend(real* parameter, real* velocity, real gradient, const real* rate) {
+  if (velocity) gradient = *velocity = rate[1] * *velocity + gradient;
+  *parameter += rate[0] * gradient;
+}
+
+__device__ inline void update_all(Shared& shared, int tile, const Matrix& a, const Matrix& d, real* W, long long W_stride,
+                                  real* b, real* V, long long V_stride, real* c, const real* rate, int& before) {
+  product<true, false>(shared, tile, a.cols, d.cols, a.rows, a, d, before, [&](int row, int col, real sum) {
+    descend(W + row * W_stride + col, V ? V + row * V_stride + col : nullptr, sum, rate);
+  });
+  each_task((d.cols + WARP - 1) / WARP, before, [&](int task) {
+    column_sums(shared.column_parts, d.at, d.stride, d.rows, d.cols, task * WARP,
+                [&](int col, real sum) { descend(b + col, c ? c + col : nullptr, sum, rate); });
+  });
+}
