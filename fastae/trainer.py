@@ -225,7 +225,9 @@ class Trainer:
             batch_size=min(self.batch_size, len(images)),
             lr=self.optimizer.lr,
             momentum=self.optimizer.momentum,
-            **{name: x for name in ("threads", "mode", "tf32") if (x := getattr(self, name))},  # for those that know them
+            **{
+                name: x for name in ("threads", "mode", "tf32") if (x := getattr(self, name))
+            },  # for those that know them
         )
 
     def order(self, epoch: int, n: int) -> np.ndarray:

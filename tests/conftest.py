@@ -1,17 +1,21 @@
-"""What several test modules share: a way to register a backend as a third party's package would."""
+"""What several test modules share: the cupy backend, and a way to register a backend as a third party's package would."""
 
+import sys
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
+import fake_cupy
 import pytest
 
 from fastae import backends
+from fastae.backends import Availability
+from fastae.backends.cupy_backend import CupyBackend, diagnose
 
 
 def forget_backends() -> None:
     """Empty the caches of `fastae.backends`, so that the next question is answered anew."""
-    for cached in (backends._class_of, backends._probe, backends._instance):
+    for cached in (backends._class_of, backends._probe, backends._instance, diagnose):
         cached.cache_clear()
 
 
@@ -27,4 +31,22 @@ def register(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, Callabl
         forget_backends()
 
     yield add
+    forget_backends()
+
+
+@pytest.fixture(params=["stand-in", pytest.param("gpu", marks=pytest.mark.gpu)])
+def cupy(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[CupyBackend]:
+    """Give the cupy backend as ``fastae.backends.get`` does: with a stand-in for CuPy, and with a GPU."""
+    forget_backends()
+    if request.param == "stand-in":
+        for name, module in fake_cupy.module().items():
+            monkeypatch.setitem(sys.modules, name, module)
+        monkeypatch.setattr(CupyBackend, "availability", classmethod(lambda cls: Availability(True)))
+    else:
+        state = CupyBackend.availability()
+        if not state.ok:
+            pytest.skip(f"no GPU can be used: {state.reason}")
+    backend = backends.get("cupy")
+    assert type(backend) is CupyBackend
+    yield backend
     forget_backends()

@@ -12,7 +12,8 @@ import pytest
 
 import fastae
 from fastae import backends, cli
-from fastae.backends.emulator import KernelFault, RawModule, checking, counting, device
+from fastae.backends.cupy_backend.launcher import TILES
+from fastae.backends.emulator import EmulatorBackend, KernelFault, RawModule, checking, counting, device
 from fastae.backends.emulator import compiler as compilers
 from fastae.backends.emulator.compiler import CompileError, kernels_of
 from fastae.cuda import source
@@ -191,16 +192,16 @@ def test_bank_conflicts_are_counted(width: int, rounds: int) -> None:
 
 
 @pytest.mark.parametrize(("trans_a", "trans_b"), [(False, False), (True, False), (False, True)])
-def test_our_matmul_has_no_bank_conflict_and_coalesces(trans_a: bool, trans_b: bool) -> None:
+@pytest.mark.parametrize("tile", TILES)
+def test_our_matmul_coalesces_and_has_hardly_a_bank_conflict(tile: int, trans_a: bool, trans_b: bool) -> None:
     a, b, out = on_device(*(np.ones((64, 64), np.float32) for _ in range(3)))
+    k = EmulatorBackend()
+    k.launcher.tile = lambda rows, cols: tile  # type: ignore[method-assign]
     with counting() as counts:
-        backends.get("emulator").matmul(a, b, out, trans_a, trans_b)
+        k.matmul(a, b, out, trans_a, trans_b)
     assert {entry.memory for entry in counts} == {"global", "shared"}
     for entry in counts:
-        if entry.memory == "shared":
-            assert entry.transactions == entry.best == entry.requests, entry
-        else:  # half a row of 16 floats may begin within a sector here; on a GPU arrays begin at multiples of 256 bytes
-            assert entry.transactions <= 1.5 * entry.best, entry
+        assert entry.transactions <= (2 if entry.memory == "shared" else 1) * entry.best, entry
 
 
 # Wrong ones.
@@ -283,32 +284,49 @@ def test_two_blocks_that_write_to_one_place() -> None:
     assert line_with(code, "*out +=") in str(fault)
 
 
+def launch_matmul(code: str, rows: int, cols: int, depth: int, strides: tuple[int, int, int]) -> None:
+    a, b, out = on_device(*(np.ones(shape, np.float32) for shape in ((rows, depth), (depth, cols), (rows, cols))))
+    none, one = np.uint64(0), np.float32(1)
+    values: list[Any] = [np.int32(n) for n in (16, rows, cols, depth)]
+    for x, stride in zip((a, b, out), strides):
+        values += [x, np.int64(stride)]
+    values += [np.int32(0), np.int32(0), one, none, np.float32(0), none]
+    RawModule(code, ("-Dreal=float",)).get_function("matmul")((2,), (256,), tuple(values))
+
+
 @pytest.mark.parametrize("order", ORDERS)
-def test_each_barrier_of_our_matmul_is_needed(order: str) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        "nobody needs the slices before these any more",
+        "the slices are there",
+        "nobody needs the last slices any more",
+        "the groups' sums are there",
+        "nobody needs the sums any more",
+    ],
+)
+def test_each_barrier_of_our_matmul_is_needed(words: str, order: str) -> None:
     code = source("matmul.cu")
-    for words in ("the slices are there", "nobody needs them any more"):
-        faulty = re.sub(rf"__syncthreads\(\);(?=  // {words})", "", code)
-        assert faulty != code
-        a, b, out = on_device(*(np.ones((40, 40), np.float32) for _ in range(3)))
-        stride, one, none = np.int64(40), np.float32(1), np.uint64(0)
-        size = (np.int32(40),) * 3
-        numbers = (np.int32(0), np.int32(0), one, none, np.float32(0), none)
-        launch = RawModule(faulty, ("-Dreal=float",)).get_function("matmul")
-        with (
-            checking(order),
-            pytest.raises(KernelFault, match=r"matmul\.cu:\d+, .*race between two threads|before it is"),
-        ):
-            launch((2, 2), (16, 16), (*size, a, stride, b, stride, out, stride, *numbers))
+    assert code.count(f"__syncthreads();  // {words}") == 1
+    with checking(order):
+        launch_matmul(code, 40, 40, 200, (200, 40, 40))
+    faulty = code.replace(f"__syncthreads();  // {words}", "")
+    with (
+        checking(order),
+        pytest.raises(KernelFault, match=r"tile\.cuh:\d+, .*race between two threads|\.cuh:\d+, .*before it is"),
+    ):
+        launch_matmul(faulty, 40, 40, 200, (200, 40, 40))
 
 
 def test_a_swapped_stride_leaves_the_array() -> None:
-    a, b, out = on_device(np.ones((8, 40), np.float32), np.ones((40, 3), np.float32), np.ones((8, 3), np.float32))
-    launch = RawModule(source("matmul.cu"), ("-Dreal=float",)).get_function("matmul")
-    none, one = np.uint64(0), np.float32(1)
-    numbers = (np.int32(0), np.int32(0), one, none, np.float32(0), none)
-    values = (np.int32(8), np.int32(3), np.int32(40), a, np.int64(40), b, np.int64(40), out, np.int64(3), *numbers)
     with checking(), pytest.raises(KernelFault, match="reading: out of bounds"):
-        launch((1, 1), (16, 16), values)
+        launch_matmul(source("matmul.cu"), 8, 3, 40, (40, 40, 3))
+
+
+@pytest.mark.parametrize(("old", "new"), [("row >= rows ||", "row > rows ||"), ("col + i < cols", "col + i <= cols")])
+def test_a_guard_of_our_matmul_that_is_off_by_one(old: str, new: str) -> None:
+    with checking(), pytest.raises(KernelFault, match=r"common\.cuh:\d+, .*reading: out of bounds"):
+        launch_matmul(changed(source("matmul.cu"), old, new), 9, 7, 33, (33, 7, 7))
 
 
 @pytest.mark.parametrize("checked", [False, True])

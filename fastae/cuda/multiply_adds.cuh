@@ -4,15 +4,15 @@
 #define SIDE 4
 
 struct Piece {
-  int x, y, across, group, groups;
-  real sums[SIDE][SIDE] = {};
+  const int across, x, y, groups, group;
+  real sums[SUMS] = {};
 
-  __device__ explicit Piece(int tile) {
-    across = tile / SIDE;
-    const int pieces = across * across, me = threadIdx.x;
-    group = me / pieces, groups = THREADS / pieces;
-    x = me % across, y = me % pieces / across;
-  }
+  __device__ explicit Piece(int tile)
+      : across(tile / SIDE),
+        x(threadIdx.x % across),
+        y(threadIdx.x / across % across),
+        groups(THREADS / (across * across)),
+        group(threadIdx.x / (across * across)) {}
 
   // Add a slice's products, this group's share of them.
   template <bool ALONG_A, bool ALONG_B>
@@ -28,30 +28,26 @@ struct Piece {
         for (int i = 0; i < SIDE; ++i)
 #pragma unroll
           for (int j = 0; j < SIDE; ++j)
-            sums[i][j] += (ALONG_A ? a[i].v[step] : a[step].v[i]) * (ALONG_B ? b[j].v[step] : b[step].v[j]);
+            sums[i * SIDE + j] += (ALONG_A ? a[i].v[step] : a[step].v[i]) * (ALONG_B ? b[j].v[step] : b[step].v[j]);
     }
   }
 
-  // Let f(row, col, sum) be called for each sum, row and column within the tile.
-  template <bool ALONG_A, bool ALONG_B, class F>
-  __device__ void each_sum(F f) const {
-#pragma unroll
-    for (int i = 0; i < SIDE; ++i)
-#pragma unroll
-      for (int j = 0; j < SIDE; ++j) f(line(y, i, ALONG_A), line(x, j, ALONG_B), sums[i][j]);
+  // Where in shared memory the first group's sum for a row and a column of the tile is.
+  __device__ int slot(int row, int col, bool along_a, bool along_b) const {
+    const int owner_y = along_a ? row % across : row / SIDE, i = along_a ? row / across : row % SIDE;
+    const int owner_x = along_b ? col % across : col / SIDE, j = along_b ? col / across : col % SIDE;
+    return (i * SIDE + j) * SUM_STRIDE + owner_y * across + owner_x;
   }
 
  private:
-  // A thread's lines are neighbours if a quad runs across them, and far apart if it runs along the summed dimension, so
-  // that neighbouring threads read neighbouring lines.
-  __device__ int line(int first, int i, bool along) const { return along ? first + i * across : first * SIDE + i; }
-
-  // Four lines by four steps along the summed dimension, of which the first is k.
+  // Four lines by four steps along the summed dimension, of which the first is k. A thread's lines are neighbours if a
+  // quad runs across them, and far apart if it runs along the summed dimension, so that neighbouring threads read
+  // neighbouring lines.
   template <bool ALONG>
   __device__ void read(const Quad* slice, int length, int first, int k, Quad (&lines)[4]) const {
 #pragma unroll
     for (int i = 0; i < 4; ++i)
-      lines[i] = slice[ALONG ? ((length + PAD) * line(first, i, true) + k) / 4
+      lines[i] = slice[ALONG ? ((length + PAD) * (first + i * across) + k) / 4
                              : ((length + PAD) * (k + i) + first * SIDE) / 4];
   }
 };

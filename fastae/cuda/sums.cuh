@@ -11,13 +11,13 @@ __device__ inline void column_sums(T (&parts)[THREADS], const T* at, long long s
   T sum = 0;
   if (c < cols)
     for (int r = warp; r < rows; r += THREADS / WARP) sum += at[r * stride + c];
+  __syncthreads();  // nobody needs what is there any more
   parts[threadIdx.x] = sum;
   __syncthreads();  // the warps' sums are there
   if (warp == 0 && c < cols) {
     for (int w = 1; w < THREADS / WARP; ++w) sum += parts[w * WARP + lane];
     write(c, sum);
   }
-  __syncthreads();  // nobody needs them any more
 }
 
 // the sum over all lanes of a warp, in its first lane: 16 lanes take another's, then 8, 4, 2 and 1
@@ -53,11 +53,11 @@ __device__ inline void image_loss(double (&parts)[THREADS / WARP], int image, in
   for (int c = threadIdx.x; c < pixels; c += THREADS)
     sum += loss_of_pixel<CROSS_ENTROPY>(z[image * z_stride + c], x[image * x_stride + c]);
   sum = sum_of_lanes(sum);
+  __syncthreads();  // nobody needs what is there any more
   if (lane == 0) parts[warp] = sum;
   __syncthreads();  // the warps' sums are there
   if (threadIdx.x == 0) {
     for (int w = 1; w < THREADS / WARP; ++w) sum += parts[w];
     losses[image] = sum;
   }
-  __syncthreads();  // nobody needs them any more
 }

@@ -2,11 +2,11 @@
 // multiplies 16 x 8 by 8 x 8 at once, each lane holding some elements of each matrix. (PTX ISA, mma.m16n8k8.)
 #pragma once
 
-#define PIECES 2  // of 16 x 16, that a warp has in the largest tile
+#define PIECES (SUMS / 8)  // of 16 x 16, that a warp has in the largest tile
 #define WARPS (THREADS / WARP)
 
 // sums += a b, for the whole warp; compute capability 8.0 and newer
-__device__ inline void multiply_accumulate(float (&sums)[4], const float (&a)[4], const float (&b)[2]) {
+__device__ inline void multiply_accumulate(float* sums, const float (&a)[4], const float (&b)[2]) {
 #ifdef __CUDA_ARCH__
   unsigned ra[4], rb[2];
 #pragma unroll
@@ -23,14 +23,17 @@ __device__ inline void multiply_accumulate(float (&sums)[4], const float (&a)[4]
 }
 
 struct Piece {
-  int across, pieces, group, groups, warp, row, pair;
-  float sums[PIECES][2][4] = {};  // of two halves of 8 columns each
+  const int across, pieces, groups, group, warp, row, pair;  // pieces of 16 x 16
+  float sums[SUMS] = {};  // of two pieces, two halves of 8 columns, 4 each
 
-  __device__ explicit Piece(int tile) {
-    across = tile / 16, pieces = across * across, warp = threadIdx.x / WARP;
-    group = warp / min(pieces, WARPS), groups = WARPS / min(pieces, WARPS);
-    row = threadIdx.x % WARP / 4, pair = threadIdx.x % 4;
-  }
+  __device__ explicit Piece(int tile)
+      : across(tile / 16),
+        pieces(across * across),
+        groups(WARPS / min(pieces, WARPS)),
+        group(threadIdx.x / WARP / min(pieces, WARPS)),
+        warp(threadIdx.x / WARP % min(pieces, WARPS)),
+        row(threadIdx.x % WARP / 4),
+        pair(threadIdx.x % 4) {}
 
   // Add a slice's products, this group's share of them.
   template <bool ALONG_A, bool ALONG_B>
@@ -38,38 +41,28 @@ struct Piece {
     for (int k = 8 * group; k < depth; k += 8 * groups)
 #pragma unroll
       for (int p = 0; p < PIECES; ++p) {
-        if (piece(p) >= pieces) continue;
-        const int r = first_row(p) + row;
+        const int piece = warp + p * WARPS;
+        if (piece >= pieces) continue;
+        const int r = piece / across * 16 + row;
         const float a[4] = {at<ALONG_A>(slices.a, tile, r, k + pair), at<ALONG_A>(slices.a, tile, r + 8, k + pair),
                             at<ALONG_A>(slices.a, tile, r, k + pair + 4), at<ALONG_A>(slices.a, tile, r + 8, k + pair + 4)};
 #pragma unroll
         for (int half = 0; half < 2; ++half) {
-          const int c = first_col(p) + 8 * half + row;
+          const int c = piece % across * 16 + 8 * half + row;
           const float b[2] = {at<ALONG_B>(slices.b, tile, c, k + pair), at<ALONG_B>(slices.b, tile, c, k + pair + 4)};
-          multiply_accumulate(sums[p][half], a, b);
+          multiply_accumulate(sums + 8 * p + 4 * half, a, b);
         }
       }
   }
 
-  // Let f(row, col, sum) be called for each sum, row and column within the tile.
-  template <bool ALONG_A, bool ALONG_B, class F>
-  __device__ void each_sum(F f) const {
-#pragma unroll
-    for (int p = 0; p < PIECES; ++p) {
-      if (piece(p) >= pieces) continue;
-#pragma unroll
-      for (int half = 0; half < 2; ++half)
-#pragma unroll
-        for (int i = 0; i < 4; ++i)
-          f(first_row(p) + row + 8 * (i / 2), first_col(p) + 8 * half + 2 * pair + i % 2, sums[p][half][i]);
-    }
+  // Where in shared memory the first group's sum for a row and a column of the tile is.
+  __device__ int slot(int row, int col, bool, bool) const {
+    const int piece = row / 16 * across + col / 16, lane = row % 8 * 4 + col % 8 / 2;
+    const int s = piece / WARPS * 8 + col % 16 / 8 * 4 + row % 16 / 8 * 2 + col % 2;
+    return s * SUM_STRIDE + piece % WARPS * WARP + lane;
   }
 
  private:
-  __device__ int piece(int p) const { return warp % min(pieces, WARPS) + p * WARPS; }
-  __device__ int first_row(int p) const { return piece(p) / across * 16; }
-  __device__ int first_col(int p) const { return piece(p) % across * 16; }
-
   template <bool ALONG>
   __device__ static float at(const Quad* slice, int tile, int line, int k) {
     const float* elements = reinterpret_cast<const float*>(slice);

@@ -2,8 +2,8 @@
 //
 // The block goes along the summed dimension in slices: all threads bring a slice of op(a) and one of op(b) into shared
 // memory, wait for each other, and multiply. While they do, the next slices are on their way from memory to registers.
-// Every thread keeps sums of a piece of the tile in registers (multiply_adds.cuh; tensor_cores.cuh with -DTF32). The 4,096
-// sums of a block are one tile of 64 x 64, or 4 of 32 x 32, each for a quarter of the summed dimension, or 16 of 16 x 16,
+// Every thread keeps 16 sums of a piece of the tile in registers (multiply_adds.cuh; tensor_cores.cuh with -DTF32). The
+// 4,096 sums of a block are one tile of 64 x 64, or 4 of 32 x 32, each for a quarter of the summed dimension, or 16 of 16 x 16,
 // or 64 of 8 x 8: a smaller tile shares the sum among groups of threads, whose sums are added at the end, always in the
 // same order. Small tiles are for small products, which would not give every multiprocessor a large one.
 // (Kirk and Hwu, Programming massively parallel processors, on tiling and on thread coarsening; NVIDIA's CUTLASS calls
@@ -11,7 +11,8 @@
 #pragma once
 #include "common.cuh"
 
-#define SUMS 4096            // that a block keeps, of all groups
+#define SUMS 16                         // that a thread keeps
+#define SUM_STRIDE (THREADS + 9)        // in shared memory, so that those of a line of the tile lie in different banks
 #define SLICE int(8192 / sizeof(real))    // elements of a slice, which is tile x (SLICE / tile)
 #define QUADS (SLICE / THREADS / 4)     // of each slice, that a thread brings
 #define PAD 4                // elements behind each line of a slice, so that lines begin in different banks
@@ -21,9 +22,9 @@ struct Slices {
   Quad a[SLICE_ROOM / 4], b[SLICE_ROOM / 4];
 };
 
-union Shared {  // one of them at a time
+union Shared {  // one of them at a time: who uses it waits first until nobody does any more
   Slices slices;
-  real sums[SUMS];
+  real sums[SUMS * SUM_STRIDE];
   real column_parts[THREADS];
   double loss_column_parts[THREADS];
   double loss_parts[THREADS / WARP];
@@ -79,17 +80,17 @@ __device__ inline void product_tile(Shared& shared, int tile, int row, int col, 
   }
 
   __syncthreads();  // nobody needs the last slices any more
-  piece.each_sum<ALONG_A, ALONG_B>(
-      [&](int r, int c, real sum) { shared.sums[(piece.group * tile + r) * tile + c] = sum; });
+#pragma unroll
+  for (int s = 0; s < SUMS; ++s) shared.sums[s * SUM_STRIDE + threadIdx.x] = piece.sums[s];
   __syncthreads();  // the groups' sums are there
-  for (int i = threadIdx.x; i < tile * tile; i += THREADS) {
-    const int r = row + i / tile, c = col + i % tile;
-    if (r >= rows || c >= cols) continue;
+  for (int i = threadIdx.x; i < tile * tile; i += THREADS) {  // neighbouring threads take neighbouring columns
+    const int r = i / tile, c = i % tile;
+    if (row + r >= rows || col + c >= cols) continue;
+    const int slot = piece.slot(r, c, ALONG_A, ALONG_B);
     real sum = 0;
-    for (int group = 0; group < piece.groups; ++group) sum += shared.sums[group * tile * tile + i];
-    write(r, c, sum);
+    for (int group = 0; group < piece.groups; ++group) sum += shared.sums[slot + group * (THREADS / piece.groups)];
+    write(row + r, col + c, sum);
   }
-  __syncthreads();  // nobody needs the sums any more
 }
 
 // All tiles of a product, dealt to the blocks.

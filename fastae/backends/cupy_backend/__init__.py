@@ -123,7 +123,9 @@ class CupyBackend(Backend):
     def advance(self, cursor: Any, n: int) -> None:
         """Add n to cursor[0]."""
         real = np.dtype(np.float32)  # of which it has none
-        self.launcher.launch("elementwise.cu", "advance", KERNELS["advance"], (1, 1), 1, {"cursor": cursor, "n": n}, real)
+        self.launcher.launch(
+            "elementwise.cu", "advance", KERNELS["advance"], (1, 1), 1, {"cursor": cursor, "n": n}, real
+        )
 
     def _launch(self, name: str, work: Any, **arguments: Any) -> None:
         """Launch a kernel with as many blocks as the array ``work`` needs: a thread an element, or as told here."""

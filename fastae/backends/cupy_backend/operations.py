@@ -46,7 +46,11 @@ def make_operations(k: Any, launcher: Launcher, loss: str) -> dict[str, Any]:
         As `fastae.step.make_operations` has it, and the kernels that run on the branch or end it.
     """
     cuda = launcher.cupy.cuda
-    branch, left, joined = cuda.Stream(non_blocking=True), cuda.Event(disable_timing=True), cuda.Event(disable_timing=True)
+    branch, left, joined = (
+        cuda.Stream(non_blocking=True),
+        cuda.Event(disable_timing=True),
+        cuda.Event(disable_timing=True),
+    )
 
     def beside(launch: Any) -> None:
         left.record(cuda.get_current_stream())

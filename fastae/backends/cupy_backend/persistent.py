@@ -1,7 +1,5 @@
 """One kernel for many steps: it stays on the device, and its blocks wait for each other where others are launched anew."""
 
-from typing import Any
-
 import numpy as np
 
 from fastae.backends.cupy_backend.launcher import THREADS, Launcher

@@ -37,6 +37,7 @@ FAULTS = {
 }
 ACCESS_FAULTS, RACES = (3, 4, 5, 6), (5, 6)
 THREADS_A_MULTIPROCESSOR = 2048
+ALIGNMENT = 256  # bytes, at which CUDA allocates memory
 _one_at_a_time = threading.Lock()  # the emulator has one GPU
 _memory: "weakref.WeakValueDictionary[int, np.ndarray]" = weakref.WeakValueDictionary()  # all that was made here
 
@@ -112,9 +113,13 @@ class ndarray(np.ndarray):  # noqa: N801  it stands for cupy.ndarray
 def array(host: Any) -> ndarray:
     """Copy to the "device"."""
     cuda.forbid("memory is allocated")
-    memory = np.array(host)
+    host = np.asarray(host)
+    memory = np.empty(host.nbytes + ALIGNMENT, np.uint8)
+    begin = -memory.ctypes.data % ALIGNMENT
     _memory[id(memory)] = memory
-    return memory.view(ndarray)
+    device = memory[begin : begin + host.nbytes].view(host.dtype).reshape(host.shape).view(ndarray)
+    device[...] = host
+    return device
 
 
 def asnumpy(device: ndarray) -> np.ndarray:
@@ -244,7 +249,9 @@ class RawModule:
                 raise ValueError(f"{name}: a block has 1 to 1024 threads, not {threads}")
             at_once = cuda.MULTIPROCESSORS * (THREADS_A_MULTIPROCESSOR // max(1, threads))
             if self._cooperative and size[0] * size[1] * size[2] > at_once:
-                raise ValueError(f"{name}: a cooperative launch of more than {at_once} blocks, which do not fit at once")
+                raise ValueError(
+                    f"{name}: a cooperative launch of more than {at_once} blocks, which do not fit at once"
+                )
             arrays = [x for x in arguments if isinstance(x, ndarray)]
             spans = [_span(x) for x in arrays if x.size]  # kept, where the arrays are not
 
