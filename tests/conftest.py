@@ -1,4 +1,4 @@
-"""What several test modules share: the cupy backend, and a way to register a backend as a third party's package would."""
+"""What several test modules share: the cupy backend, and a way to register a backend as a third party would."""
 
 import sys
 from collections.abc import Callable, Iterator

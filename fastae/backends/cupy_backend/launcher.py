@@ -1,7 +1,7 @@
 """The one place through which all launches go: what a raw kernel would take silently and wrongly is refused here.
 
-A raw kernel sees neither strides nor dtypes, reads a transposed matrix as if it were not, and takes a Python float for 8
-bytes whatever it expects.
+A raw kernel sees neither strides nor dtypes, reads a transposed matrix as if it were not, and takes a Python float for
+8 bytes whatever it expects.
 """
 
 from typing import Any

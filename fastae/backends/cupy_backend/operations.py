@@ -1,8 +1,8 @@
 """The step's four operations, each one kernel; what nobody waits for runs beside the others, on a second stream.
 
-A weight's update is needed by no other operation of its step, and neither is the sum of the losses: they are launched on
-a branch that leaves the main stream when their inputs are ready, and comes back where the cursor advances. Captured, the
-branch becomes a branch of the graph.
+A weight's update is needed by no other operation of its step, and neither is the sum of the losses: they are launched
+on a branch that leaves the main stream when their inputs are ready, and comes back where the cursor advances. Captured,
+the branch becomes a branch of the graph.
 """
 
 from typing import Any

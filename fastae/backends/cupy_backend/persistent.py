@@ -1,4 +1,4 @@
-"""One kernel for many steps: it stays on the device, and its blocks wait for each other where others are launched anew."""
+"""One kernel for many steps: it stays on the device, and its blocks wait where other modes launch the next kernel."""
 
 import numpy as np
 

@@ -37,10 +37,10 @@ class CupySession(Session):
     Parameters
     ----------
     mode : {"captured", "eager", "persistent"}
-        Captured: the first batch is launched kernel by kernel, which also compiles and loads them; then the same Python
-        is captured into a CUDA graph, which is replayed for all others. Eager: every batch as the first. Persistent: one
-        kernel does all whole batches, with a barrier across the device where the others begin a new kernel. All three
-        give the same bits.
+        Captured: the first batch is launched kernel by kernel, which also compiles and loads them; then the same
+        Python is captured into a CUDA graph, which is replayed for all others. Eager: every batch as the first.
+        Persistent: one kernel does all whole batches, with a barrier across the device where the others begin a new
+        kernel. All three give the same bits.
     tf32 : bool
         Round the inputs of products to TF32 (8 bits of exponent, 10 of mantissa), for the tensor cores.
     """

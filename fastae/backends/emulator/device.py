@@ -105,7 +105,7 @@ class ndarray(np.ndarray):  # noqa: N801  it stands for cupy.ndarray
         super().__setitem__(key, value)
 
     @property
-    def data(self) -> Any:  # type: ignore[override]
+    def data(self) -> Any:
         """The address, as ``data.ptr``."""
         return SimpleNamespace(ptr=self.ctypes.data)
 
@@ -249,9 +249,7 @@ class RawModule:
                 raise ValueError(f"{name}: a block has 1 to 1024 threads, not {threads}")
             at_once = cuda.MULTIPROCESSORS * (THREADS_A_MULTIPROCESSOR // max(1, threads))
             if self._cooperative and size[0] * size[1] * size[2] > at_once:
-                raise ValueError(
-                    f"{name}: a cooperative launch of more than {at_once} blocks, which do not fit at once"
-                )
+                raise ValueError(f"{name}: a cooperative launch of more than {at_once} blocks, more than fit")
             arrays = [x for x in arguments if isinstance(x, ndarray)]
             spans = [_span(x) for x in arrays if x.size]  # kept, where the arrays are not
 
