@@ -71,12 +71,19 @@ inline void after_barrier() {  // a block's threads tell each other what they kn
   for (unsigned i = 0; together && i < threads; ++i) learn(of_block[here()], minds[running->fibers + i - fibers.data()].known);
 }
 
-void fence() {
-  if (!together) return;
+inline void remember() {
   Mind& m = mind();
   learn(m.known, m.read);
   learn(m.told, m.known), learn(m.told, of_block[here()]);
   m.told[here()] = {current->barriers, current->linear};
+}
+
+// After a fence others go on first. Those that wait for the same message read it now, before this thread can send the
+// next: else they would know more than they have a right to, and a race would go unseen.
+void fence() {
+  if (!together) return;
+  remember();
+  yield();
 }
 
 inline void hear(uintptr_t at) {

@@ -88,6 +88,11 @@ inline void wait(State state, const void* where) {
   if (!_setjmp(current->context)) _longjmp(scheduler, 1);
 }
 
+inline void yield() {
+  worked = true;
+  wait(NAPPING, nullptr);
+}
+
 inline void fiber_main() {
   for (;;) {  // a fiber outlives its thread and becomes that of the next block
     body(arguments);
