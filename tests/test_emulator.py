@@ -275,6 +275,21 @@ def test_shared_memory_that_nobody_wrote() -> None:
     assert "reading: shared memory is read before it is written" in str(fault)
 
 
+@pytest.mark.parametrize("index", ["x[64 + threadIdx.x / 64]", "y[threadIdx.x / 64][8]", "mine[n]"])
+def test_an_array_that_overruns_into_the_next(index: str) -> None:
+    code = f"""extern "C" __global__ void overrun(int n, float* out) {{
+      __shared__ float x[64], y[8][8];
+      float mine[4] = {{}};
+      x[threadIdx.x] = y[threadIdx.x / 8][threadIdx.x % 8] = 1;
+      __syncthreads();
+      {index} = 2;
+      out[threadIdx.x] = x[threadIdx.x] + y[0][0] + mine[0];
+    }}"""
+    fault = fault_of(code, 1, 64, np.int32(4), *on_device(np.zeros(64, np.float32)))
+    assert "thread (0, 0, 0): the index is outside of a shared or local array" in str(fault)
+    assert line_with(code, "= 2;") in str(fault)
+
+
 def test_two_blocks_that_write_to_one_place() -> None:
     code = changed(SUM, "atomicAdd(out, part[0])", "*out += part[0]")
     fault = fault_of(code, 2, 64, *sum_arguments())

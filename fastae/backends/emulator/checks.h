@@ -182,6 +182,9 @@ void emulator_allow(uint64_t base, uint64_t rows, uint64_t width, uint64_t strid
   emulator::allowed.push_back({static_cast<uintptr_t>(base), rows, width, stride});
 }
 
+// What the compiler calls where the index of an array of known length is not below it, under -fsanitize=bounds.
+void __ubsan_handle_out_of_bounds_abort(void*, void*) { emulator::fail(emulator::BEYOND_ARRAY, *emulator::current, CALLER); }
+
 // What the compiler calls under -fsanitize=thread.
 #define HOOK(name, size, is_write) \
   void name(void* p) { emulator::access(p, size, is_write, CALLER); }

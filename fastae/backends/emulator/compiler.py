@@ -17,8 +17,8 @@ HERE = Path(__file__).parent
 RUNTIME = ("device.h", "runtime.cpp", "checks.h", "counts.h")
 # -Bsymbolic: a kernel may have the name of a function of the C library, as `advance` has.
 SEEN = {  # accesses to volatile memory told from others; with g++, a struct of 16 bytes copied as one
-    False: ["--param=tsan-distinguish-volatile=1", "-fno-tree-sra"],
-    True: ["-mllvm", "-tsan-distinguish-volatile"],
+    False: ["-fsanitize=bounds", "--param=tsan-distinguish-volatile=1", "-fno-tree-sra"],
+    True: ["-fsanitize=array-bounds", "-mllvm", "-tsan-distinguish-volatile"],
 }
 LINK = ["-shared", "-fPIC", "-std=c++17", "-Wl,-Bsymbolic", "-U_FORTIFY_SOURCE"]
 
@@ -120,7 +120,7 @@ def build(code: str, file: str, options: tuple[str, ...], checks: bool) -> tuple
             work = Path(temporary)
             (work / "kernels.cpp").write_text(program)
             include = [f"-I{HERE}", *options]
-            seen = ["-O1", "-g", "-fsanitize=thread", *SEEN[is_clang(command)]] if checks else ["-O2", "-g1"]
+            seen = ["-O1", "-g", "-fsanitize=thread", "-fno-sanitize-recover=all", *SEEN[is_clang(command)]] if checks else ["-O2", "-g1"]
             run(command, *LINK[1:3], *seen, *include, "-c", work / "kernels.cpp", "-o", work / "kernels.o")
             checked = ["-DCHECKED"] if checks else []
             sources = [HERE / "runtime.cpp", work / "kernels.o"]

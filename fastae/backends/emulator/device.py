@@ -34,6 +34,7 @@ FAULTS = {
     6: "a race between two blocks, which nothing orders",
     7: "there is no memory for so many threads: take smaller blocks",
     8: "it waits for ever for what no other thread will do",
+    9: "the index is outside of a shared or local array",
 }
 ACCESS_FAULTS, RACES = (3, 4, 5, 6), (5, 6)
 THREADS_A_MULTIPROCESSOR = 2048

@@ -17,7 +17,7 @@
 namespace emulator {
 
 enum State { READY, AT_BARRIER, AT_WARP, NAPPING, DONE };
-enum Fault { NONE, DIVERGED, DEADLOCK, OUT_OF_BOUNDS, UNINITIALISED, RACE, RACE_OF_BLOCKS, NO_MEMORY, FOR_EVER };
+enum Fault { NONE, DIVERGED, DEADLOCK, OUT_OF_BOUNDS, UNINITIALISED, RACE, RACE_OF_BLOCKS, NO_MEMORY, FOR_EVER, BEYOND_ARRAY };
 constexpr unsigned WARP = 32, MOST_NAPS = 1000;  // in a row, while nobody does anything else
 constexpr size_t STACK = 768 << 10, GUARD = 64 << 10;  // a thread may have 512 KB of local memory; what grows beyond faults
 
