@@ -120,7 +120,11 @@ def build(code: str, file: str, options: tuple[str, ...], checks: bool) -> tuple
             work = Path(temporary)
             (work / "kernels.cpp").write_text(program)
             include = [f"-I{HERE}", *options]
-            seen = ["-O1", "-g", "-fsanitize=thread", "-fno-sanitize-recover=all", *SEEN[is_clang(command)]] if checks else ["-O2", "-g1"]
+            seen = (
+                ["-O1", "-g", "-fsanitize=thread", "-fno-sanitize-recover=all", *SEEN[is_clang(command)]]
+                if checks
+                else ["-O2", "-g1"]
+            )
             run(command, *LINK[1:3], *seen, *include, "-c", work / "kernels.cpp", "-o", work / "kernels.o")
             checked = ["-DCHECKED"] if checks else []
             sources = [HERE / "runtime.cpp", work / "kernels.o"]

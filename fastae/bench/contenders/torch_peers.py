@@ -1,4 +1,4 @@
-"""PyTorch on the CPU three ways: as its users write it, compiled, and with the gradients by hand."""
+"""PyTorch as its users write it, compiled, with the gradients by hand, and that captured into a CUDA graph."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,18 +18,24 @@ class _Torch:
     a float tensor of all images (188 MB, out of any cache), however that is indexed, and 1.5 µs a step more at 1.
     """
 
-    def __init__(self, images: np.ndarray, batch_size: int, loss: str, threads: int | None = None) -> None:
+    def __init__(
+        self, images: np.ndarray, batch_size: int, loss: str, threads: int | None = None, device: str = "cpu"
+    ) -> None:
         if threads is not None:
             torch.set_num_threads(threads)
-        self.threads = torch.get_num_threads()
-        self.images = torch.from_numpy(images)
+        self.threads, self.device = torch.get_num_threads(), device
+        self.images = torch.from_numpy(images).to(device)
         self.batch_size, self.loss, self.lr = batch_size, loss, RATES[loss]
 
     def epoch(self, order: np.ndarray) -> float:
         """Train on the whole batches of an epoch and return the sum of their losses."""
         whole = len(order) // self.batch_size * self.batch_size
-        total = torch.zeros(())
-        for batch in self.images.index_select(0, torch.from_numpy(order[:whole])).split(self.batch_size):
+        return self.train(self.images.index_select(0, torch.from_numpy(order[:whole]).to(self.device)))
+
+    def train(self, images: Tensor) -> float:
+        """Train on whole batches of bytes, (n, 784), and return the sum of their losses."""
+        total = torch.zeros((), device=self.device)
+        for batch in images.split(self.batch_size):
             total += self.step(batch)
         return total.item()
 
@@ -41,9 +47,11 @@ class _Torch:
 class TorchEager(_Torch):
     """nn.Sequential, autograd and torch.optim.SGD."""
 
-    def __init__(self, images: np.ndarray, batch_size: int, loss: str, threads: int | None = None) -> None:
-        super().__init__(images, batch_size, loss, threads)
-        self.model = sequential(loss)
+    def __init__(
+        self, images: np.ndarray, batch_size: int, loss: str, threads: int | None = None, device: str = "cpu"
+    ) -> None:
+        super().__init__(images, batch_size, loss, threads, device)
+        self.model = sequential(loss).to(device)
         self.loss_sum = loss_sum(loss)
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=self.lr, fused=True)
 
@@ -60,10 +68,21 @@ class TorchEager(_Torch):
 class TorchCompile(_Torch):
     """One compiled graph for the whole step, update included: much faster than compiling the model alone."""
 
-    def __init__(self, images: np.ndarray, batch_size: int, loss: str, threads: int | None = None) -> None:
-        super().__init__(images, batch_size, loss, threads)
-        model, lr, loss_of = sequential(loss), self.lr, loss_sum(loss)
+    def __init__(
+        self,
+        images: np.ndarray,
+        batch_size: int,
+        loss: str,
+        threads: int | None = None,
+        device: str = "cpu",
+        mode: str | None = None,
+    ) -> None:
+        super().__init__(images, batch_size, loss, threads, device)
+        model, lr, loss_of = sequential(loss).to(device), self.lr, loss_sum(loss)
         self.parameters = {name: p.detach() for name, p in model.named_parameters()}
+        if device != "cpu":  # else what is changed in place would keep it from using CUDA graphs
+            for p in self.parameters.values():
+                torch._dynamo.mark_static_address(p)
 
         def mean_loss(parameters: dict[str, Tensor], x: Tensor) -> Tensor:
             return loss_of(torch.func.functional_call(model, parameters, (x,)), x) / len(x)
@@ -74,7 +93,7 @@ class TorchCompile(_Torch):
                 p.sub_(gradients[name], alpha=lr)
             return loss * len(batch)
 
-        self.compiled: Callable[..., Any] = torch.compile(step, dynamic=False)
+        self.compiled: Callable[..., Any] = torch.compile(step, dynamic=False, mode=mode)
 
     def step(self, batch: Tensor) -> Tensor:
         """Train on one batch of bytes, (m, 784), and return the sum of its losses."""
@@ -102,11 +121,15 @@ def loss_sum(loss: str) -> Callable[[Tensor, Tensor], Tensor]:
 class TorchManual(_Torch):
     """Backpropagation by hand: products added to the weights in place, every activation in a buffer made once."""
 
-    def __init__(self, images: np.ndarray, batch_size: int, loss: str, threads: int | None = None) -> None:
-        super().__init__(images, batch_size, loss, threads)
+    def __init__(
+        self, images: np.ndarray, batch_size: int, loss: str, threads: int | None = None, device: str = "cpu"
+    ) -> None:
+        super().__init__(images, batch_size, loss, threads, device)
         weights, biases = initial_parameters()
-        self.W, self.b = [torch.from_numpy(W) for W in weights], [torch.from_numpy(b) for b in biases]
-        self.y, self.d, self.e = ([torch.empty(batch_size, W.shape[1]) for W in weights] for _ in range(3))
+        self.W, self.b = ([torch.from_numpy(p).to(device) for p in group] for group in (weights, biases))
+        self.y, self.d, self.e = (
+            [torch.empty(batch_size, W.shape[1], device=device) for W in weights] for _ in range(3)
+        )
 
     @torch.no_grad()
     def epoch(self, order: np.ndarray) -> float:
@@ -135,6 +158,47 @@ class TorchManual(_Torch):
             W[layer].addmm_(a[layer].T, d[layer], alpha=-self.lr)
             b[layer].sub_(d[layer].sum(0), alpha=self.lr)
         return loss
+
+
+class TorchCaptured(TorchManual):
+    """The steps by hand, captured into one CUDA graph of several; on the CPU, which has none, as they are."""
+
+    STEPS = 16  # a graph, as fastae's
+
+    def __init__(
+        self, images: np.ndarray, batch_size: int, loss: str, threads: int | None = None, device: str = "cpu"
+    ) -> None:
+        super().__init__(images, batch_size, loss, threads, device)
+        if device == "cpu":
+            return
+        self.block = torch.zeros(self.STEPS, batch_size, images.shape[1], dtype=torch.uint8, device=device)
+        self.total = torch.zeros((), device=device)
+        kept = [p.clone() for p in self.W + self.b]
+        aside = torch.cuda.Stream()
+        aside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(aside), torch.no_grad():  # once before, as PyTorch's notes on CUDA graphs ask
+            self.step(self.block[0])
+        torch.cuda.current_stream().wait_stream(aside)
+        self.graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self.graph), torch.no_grad():
+            for batch in self.block:
+                self.total += self.step(batch)
+        for p, before in zip(self.W + self.b, kept):
+            p.copy_(before)
+
+    def train(self, images: Tensor) -> float:
+        """Train on whole batches of bytes, (n, 784), and return the sum of their losses."""
+        if self.device == "cpu":
+            return super().train(images)
+        self.total.zero_()
+        batches = images.view(-1, *self.block.shape[1:])
+        blocks = batches.split(self.STEPS)
+        for block in blocks if len(batches) % self.STEPS == 0 else blocks[:-1]:
+            self.block.copy_(block)
+            self.graph.replay()
+        for batch in batches[len(batches) // self.STEPS * self.STEPS :]:
+            self.total += self.step(batch)
+        return self.total.item()
 
 
 sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input  # delta · y · (1 − y) in one pass, as autograd has it
