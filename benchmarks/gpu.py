@@ -150,7 +150,7 @@ def check(found: dict[str, Any], backend: Any, rehearsal: bool) -> None:
     """Fill in what is right and what is wrong."""
     cpu = "numba" if not rehearsal and backends.availability()["numba"].ok else "numpy"
     found["checks"] += checks.products(backend) + checks.elementwise(backend)
-    found["checks"] += checks.modes(backend.name, 6 if rehearsal else 2000)
+    found["checks"] += checks.modes(backend.name, 2 if rehearsal else 2000)
     found["checks"] += checks.histories(backend.name, cpu, 2 if rehearsal else 20, 256 if rehearsal else None)
 
 
@@ -174,7 +174,7 @@ def wait_for(found: dict[str, Any], workers: dict[str, Worker], until: float) ->
 
 def train(found: dict[str, Any], name: str, rehearsal: bool) -> None:
     """Time 20 epochs of all of MNIST, as a user trains them, the test after each epoch left out."""
-    epochs, limit = (2, 256) if rehearsal else (20, None)
+    epochs, limit = (1, 64) if rehearsal else (20, None)
     for m in (128, 16):
         for mode in MODES:
             if mode == "eager" and m == 16:

@@ -480,6 +480,7 @@ def test_the_results(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
         "batch_size": 10,
         "seed": 5,
         "backend": "numpy",
+        "tf32": False,
         "epochs": 2,
         "data": str(data),
         "limit": 64,
@@ -565,6 +566,7 @@ def test_the_defaults_are_those_of_the_design() -> None:
         "seed": 0,
         "resume": False,
         "no_progress": False,
+        "tf32": False,
     }
 
 

@@ -408,8 +408,8 @@ def test_persistent_steps_have_no_fault(order: str, loss: str) -> None:
         ),
         ("    atomicAdd(arrived, 1u);\n", "    *arrived += 1;\n", "a race between two blocks"),
         (
-            "layers[l - 1].d, inputs, before);\n",
-            "layers[l - 1].d, inputs, before); update(l); if (l == 1) barrier();\n",
+            "u = min(l + 1, last); u > l ||",
+            "u = l; u > l - 1 ||",
             "a race between two blocks",
         ),
     ],

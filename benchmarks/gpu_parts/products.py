@@ -72,4 +72,4 @@ def _in_a_graph(cupy: Any, stream: Any, run: Any, repeat: int, join: Any = None)
     if join is not None:
         join()
     graph = stream.end_capture()
-    return 1e6 * seconds(cupy, graph.launch) / repeat
+    return 1e6 * seconds(cupy, graph.launch, min(repeat, 5)) / repeat

@@ -1,8 +1,8 @@
 // Many steps in one kernel, whose blocks stay on the device: where launched or captured steps begin a new kernel, all
 // blocks wait for each other here. The tiles and the order of every sum are those of operations.cu, and so are the bits.
 //
-// Phases between two barriers, for layers 0 to last (in a captured step each line's first part is a launch, and the
-// others are on the branch):
+// Phases between two barriers, for layers 0 to last, of which there are at least two (in a captured step each line's first
+// part is a launch, and the others are on the branch):
 //   forward 0, ..., forward last with the gradient of the loss as its last act
 //   backward last | the losses
 //   backward last - 1 | update last, and so on down to: backward 1 | update 2
@@ -78,25 +78,25 @@ __device__ inline void train(Shared& shared, const Layer* layers, int count, int
                             top.d[i] = gradient_of_pixel<CROSS_ENTROPY>(z, batch[i], scale);
                           });
     barrier();
-    for (int l = last; l > 0; --l) {
+    for (int l = last; l >= 0; --l) {
       const Layer& layer = layers[l];
       const int n = layer.outputs, inputs = layer.inputs;
-      backward_all(shared, layer.backward_tile, {layer.d, n, m, n}, {layer.W, n, inputs, n}, layers[l - 1].y, inputs,
-                   layers[l - 1].d, inputs, before);
-      if (l < last) update(l + 1);
-      else
+      if (l > 0)
+        backward_all(shared, layer.backward_tile, {layer.d, n, m, n}, {layer.W, n, inputs, n}, layers[l - 1].y, inputs,
+                     layers[l - 1].d, inputs, before);
+      if (l == last)
         each_task(m, before, [&](int image) {
           image_loss<CROSS_ENTROPY>(shared.loss_parts, image, pixels, top.y, pixels, batch, pixels, losses);
         });
+      for (int u = min(l + 1, last); u > l || u == 0; --u) update(u);  // whose old weights nobody needs any more
+      if (l == 0) {
+        each_task(1, before, [&](int) {
+          column_sums(shared.loss_column_parts, losses, 1, m, 1, 0, [&](int, double sum) { *total += sum; });
+        });
+        if (step + 1 < steps) gather(step + 1, next_batch);
+      }
       barrier();
     }
-    if (last > 0) update(1);
-    update(0);
-    each_task(1, before, [&](int) {
-      column_sums(shared.loss_column_parts, losses, 1, m, 1, 0, [&](int, double sum) { *total += sum; });
-    });
-    if (step + 1 < steps) gather(step + 1, next_batch);
-    barrier();
     real* const done = batch;
     batch = next_batch, next_batch = done;
   }
