@@ -14,6 +14,7 @@ import numpy as np
 
 from fastae import __version__, backends, storage
 from fastae.bench import command
+from fastae.check import command as check_command
 from fastae.errors import FastaeError, InputError, OutputError
 
 LEARNING_RATES = {"mse": 0.25, "bce": 0.05}
@@ -74,6 +75,12 @@ def parser() -> argparse.ArgumentParser:
         "persistent (one kernel that stays on the device); by default captured",
         default=argparse.SUPPRESS,
     )
+    option(
+        "--kernels",
+        metavar="FILE",
+        help="a .py or .cu file with kernels of your own, to train with; what it lacks comes from its backend",
+        default=argparse.SUPPRESS,
+    )
     option("--tf32", action="store_true", help="let cupy and emulator multiply in TF32, which has 10 bits of mantissa")
     option(
         "--data",
@@ -102,6 +109,15 @@ def parser() -> argparse.ArgumentParser:
     )
     command.add_options(bench)
     bench.set_defaults(run=command.run)
+    check = commands.add_parser(
+        "check",
+        help="tell whether a kernel of your own is right, and what may be wrong with it",
+        description="Call the kernels of a file in every way that the contract allows. Exit status 0 if all are right, "
+        "1 if one is wrong, 2 if the file cannot be checked.",
+        allow_abbrev=False,
+    )
+    check_command.add_options(check)
+    check.set_defaults(run=check_command.run)
     doctor = commands.add_parser(
         "doctor",
         help="tell for each backend whether it works here, or why not and what mends it",
@@ -173,7 +189,13 @@ def run_train(options: argparse.Namespace) -> None:
     if options.epochs < 1:
         raise InputError(f"--epochs must be a positive whole number; got {options.epochs}")
     optimizer = SGD(getattr(options, "lr", LEARNING_RATES[options.loss]), options.momentum)
-    backend = backends.get(options.backend)
+    kernels = getattr(options, "kernels", None)
+    if kernels is None:
+        backend = backends.get(options.backend)
+    else:
+        from fastae.check import learner
+
+        backend = learner.load(kernels, options.backend)
     images, _ = load_dataset(data, "train")
     test_images, test_labels = load_dataset(data, "test")
     images, test_images, test_labels = images[:limit], test_images[:limit], test_labels[:limit]
@@ -185,7 +207,7 @@ def run_train(options: argparse.Namespace) -> None:
         model,
         options.loss,
         optimizer,
-        backend.name,
+        backend,
         options.batch_size,
         options.seed,
         threads=getattr(options, "threads", None),
@@ -193,6 +215,8 @@ def run_train(options: argparse.Namespace) -> None:
         tf32=options.tf32,
     )
     note = {"images": f"{len(images)} with checksum {zlib.crc32(images.data):08x}"}
+    if kernels is not None:
+        note["kernels"] = backend.origin
 
     out = Path(getattr(options, "out", None) or f"runs/{options.loss}-{backend.name}")
     _make_folder(out)

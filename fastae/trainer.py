@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from fastae import storage
 from fastae.backends import get
-from fastae.backends.base import Parameters, Session
+from fastae.backends.base import Backend, Parameters, Session
 from fastae.errors import CheckpointError, Diverged, InputError
 from fastae.model import Autoencoder, is_whole
 
@@ -93,8 +93,8 @@ class Trainer:
     loss : {"mse", "bce"}
         Squared error or cross-entropy: a sum over pixels, a mean over the images of a batch.
     optimizer : SGD
-    backend : str
-        A name that `fastae.backends.get` takes.
+    backend : str or Backend
+        A name that `fastae.backends.get` takes, or a backend, such as `fastae.check.learner.load` gives.
     batch_size : int
         Images a step; a batch larger than the data is cut to the data.
     seed : int
@@ -127,7 +127,7 @@ class Trainer:
         model: Autoencoder,
         loss: str = "mse",
         optimizer: SGD | None = None,
-        backend: str = "numba",
+        backend: str | Backend = "numba",
         batch_size: int = 16,
         seed: int = 0,
         threads: int | None = None,
@@ -146,7 +146,7 @@ class Trainer:
         if not float(span.tiny) <= lr <= float(span.max):
             raise InputError(f"the learning rate must be a normal number in {model.dtype}; got {lr!r}")
         self.mode, self.tf32 = mode, bool(tf32)
-        self.backend = get(backend)
+        self.backend = backend if isinstance(backend, Backend) else get(backend)
         self.history = History()
         self.workers = threads or 1
         mu = self.optimizer.momentum

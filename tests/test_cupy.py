@@ -12,18 +12,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import bounds
 import numpy as np
 import pytest
 
 import fastae
 from fastae.backends.contract import KERNELS
 from fastae.backends.cupy_backend import CupyBackend
-from fastae.backends.numpy_backend import NumpyBackend
+from fastae.check import bounds, cases
+from fastae.check.cases import ALPHA_BETA, WRITTEN, expected, make
 from fastae.errors import InputError
 
-NUMPY = NumpyBackend()
-WRITTEN = {"axpy": "y", "advance": "cursor"}  # by the others: out
 NUMBERS = ("alpha", "beta", "scale")
 
 dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -39,84 +37,20 @@ def test_the_stand_in_has_its_compiler() -> None:
 # The kernels.
 
 
-def make(name: str, dtype: str, seed: int = 0, **given: Any) -> dict[str, Any]:
-    """Make arguments of the lengths given by the contract's letters; ``out`` is full of NaN unless beta reads it."""
-    rng = np.random.default_rng([len(name), seed])
-    arguments: dict[str, Any] = {}
-    for key, parameter in KERNELS[name].parameters.parameters.items():
-        default = 1 / 7 if key == "scale" else parameter.default
-        arguments[key] = given.get(key, default)
-    for key, letters in KERNELS[name].shapes.items():
-        shape = tuple(given[letter] for letter in letters)
-        if key == "out" and arguments.get("beta", 0) == 0:
-            values = np.full(shape, np.nan)
-        elif name.endswith("loss") or (key in "xyz" and name.endswith("gradient")):
-            values = 1 / (1 + np.exp(-rng.normal(0, 8, shape)))  # outputs of σ, and greys
-            values.flat[:2] = [0, 1][: values.size]
-        else:
-            values = rng.normal(0, 8 if key == "z" else 1, shape)
-        values = values.astype("float64" if key == "out" and name.endswith("loss") else dtype)
-        arguments[key] = np.ascontiguousarray(values.T) if arguments.get(f"trans_{key}") else values
-    return arguments
-
-
-def in_float64(arguments: dict[str, Any]) -> dict[str, Any]:
-    return {k: v.astype(np.float64) if isinstance(v, np.ndarray) else v for k, v in arguments.items()}
-
-
-def expected(name: str, arguments: dict[str, Any], dtype: str) -> tuple[np.ndarray, np.ndarray]:
-    """What the numpy backend writes in float64, and how far from it a kernel may be that computes in that dtype."""
-    values = in_float64(arguments)
-    if name == "bias_sigmoid":  # σ is taken of the rounded sum
-        sums = arguments["z"] + arguments["bias"]
-        values |= {"z": sums.astype(np.float64), "bias": np.zeros(sums.shape[1])}
-    exact = values[WRITTEN.get(name, "out")].copy()
-    getattr(NUMPY, name)(**(values | {WRITTEN.get(name, "out"): exact}))
-    if name == "bias_sigmoid":
-        return exact, bounds.sigmoid(exact, dtype)
-    if name == "matmul":
-        values |= {key: values[key].T for key in "ab" if values[f"trans_{key}"]}
-        values = {key: value for key, value in values.items() if not key.startswith("trans")}
-    elif name not in ("column_sum", "axpy"):
-        del values["out"]
-    return exact, getattr(bounds, name)(**values, dtype=dtype)
-
-
-def frame(array: np.ndarray, block: bool, right: int = 1) -> tuple[np.ndarray, tuple[slice, ...]]:
-    """Lay the array among other rows of NaN or 99 and, as a block of columns, among other columns too."""
-    margins = [(1, 1)] * array.ndim
-    if array.ndim == 2:
-        margins[1] = (1, right) if block else (0, 0)
-    around = np.pad(array, margins, constant_values=np.nan if array.dtype.kind == "f" else 99)
-    return around, tuple(slice(before, before + n) for (before, _), n in zip(margins, array.shape))
-
-
-def run(
-    k: CupyBackend, name: str, arguments: dict[str, Any], block: bool = True, alias: str = "", on_device: bool = False
-) -> np.ndarray:
+def run(k: CupyBackend, name: str, arguments: dict[str, Any], on_device: bool = False, **how: Any) -> np.ndarray:
     """Call a kernel and return what it wrote; fail if it returns something or touches anything but its output.
 
     With ``on_device``, alpha, beta and scale are 0-d arrays there.
     """
-    arrays = [(key, x) for key, x in arguments.items() if isinstance(x, np.ndarray)]
-    frames = {key: frame(x, block, 1 + i) for i, (key, x) in enumerate(arrays)}  # strides differ
-    device = {key: k.asarray(around) for key, (around, _) in frames.items()}
-    call = arguments | {key: device[key][inner] for key, (_, inner) in frames.items()}
     if on_device:
         dtype = next(arguments[key].dtype for key in ("z", "x", "delta", "a") if key in arguments)
-        call |= {key: k.asarray(np.array(call[key], dtype)) for key in NUMBERS if key in call}
-    written = WRITTEN.get(name, "out")
-    if alias:
-        out, written = alias.split("=")
-        call[out] = call[written]
-    assert getattr(k, name)(**call) is None
-    for key, (before, inner) in frames.items():
-        after = k.to_host(device[key])
-        if key == written:
-            found = after[inner].copy()
-            after[inner] = before[inner]
-        assert after.tobytes() == before.tobytes(), f"{name} has written into or around {key}"
-    return found
+        how["kernel"] = lambda **call: getattr(k, name)(
+            **call | {key: k.asarray(np.array(call[key], dtype)) for key in NUMBERS if key in call}
+        )
+    outcome = cases.call(k, name, arguments, **how)
+    assert outcome.returned is None
+    assert outcome.touched == [], f"{name} has written into or around them"
+    return outcome.found
 
 
 def right(k: CupyBackend, name: str, arguments: dict[str, Any], dtype: str, **how: Any) -> bool:
@@ -125,7 +59,6 @@ def right(k: CupyBackend, name: str, arguments: dict[str, Any], dtype: str, **ho
     return bounds.accepts(found, *expected(name, arguments, dtype))
 
 
-ALPHA_BETA = [(1.0, 0.0), (-0.25, 1.0), (0.75, -1.5), (0.0, 2.0)]
 on_device = pytest.mark.parametrize("on_device", [False, True], ids=["numbers", "numbers on the device"])
 
 

@@ -6,7 +6,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import bounds
 import numpy as np
 import pytest
 
@@ -16,6 +15,7 @@ from fastae.backends.cupy_backend.launcher import TILES
 from fastae.backends.emulator import EmulatorBackend, KernelFault, RawModule, checking, counting, device
 from fastae.backends.emulator import compiler as compilers
 from fastae.backends.emulator.compiler import CompileError, kernels_of
+from fastae.check import bounds
 from fastae.cuda import source
 
 ORDERS = ("forward", "reverse", "random")

@@ -9,13 +9,13 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import bounds
 import numpy as np
 import pytest
 from pure_python import PurePython
 
 import fastae
 from fastae.backends.contract import KERNELS
+from fastae.check import bounds
 from fastae.errors import InputError
 
 Arguments = dict[str, Any]

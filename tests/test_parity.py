@@ -3,11 +3,11 @@
 from functools import cache
 from pathlib import Path
 
-import bounds
 import numpy as np
 import pytest
 
 import fastae
+from fastae.check import bounds
 
 # A float32 run drifts from the float64 one by some 1e-6 in the loss. Squared errors at this learning rate amplify it,
 # and the test error is that of the last weights alone, where the training loss is a mean over all of them.

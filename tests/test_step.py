@@ -10,13 +10,13 @@ import tracemalloc
 from functools import cache
 from pathlib import Path
 
-import bounds
 import numpy as np
 import pytest
 from pure_python import PurePython
 
 import fastae
 from fastae.backends.base import Parameters, Session
+from fastae.check import bounds
 from fastae.errors import InputError
 
 Arrays = list[np.ndarray]

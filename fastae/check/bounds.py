@@ -17,6 +17,7 @@ SIGMOID = {"float32": 2e-6, "float64": 1e-14}  # relative; the first is the cont
 
 
 def unit_roundoff(dtype: str) -> float:
+    """Return u."""
     return float(np.finfo(dtype).eps) / 2
 
 
@@ -78,7 +79,7 @@ def bce_loss(z: Matrix, x: Matrix, dtype: str) -> Matrix:
 
 
 def floored_logs(z: Matrix) -> tuple[Matrix, Matrix]:
-    """log z and log(1 − z) of the cross-entropy, floored at −100."""
+    """Log z and log(1 − z) of the cross-entropy, floored at −100."""
     with np.errstate(divide="ignore"):
         return np.maximum(np.log(z), -100), np.maximum(np.log1p(-z), -100)
 
@@ -128,7 +129,8 @@ def step(
     else:
         e_d += gamma(3, dtype) * (abs(d) + e_d)
 
-    errors_W, errors_b = [], []
+    errors_W: list[Matrix] = []
+    errors_b: list[Matrix] = []
     for l in reversed(range(layers)):
         ones = np.ones((len(x), 1))
         for activation, e_a, parameter, errors in ((a[l], e[l], W[l], errors_W), (ones, 0 * ones, b[l], errors_b)):

@@ -1,0 +1,84 @@
+"""The step composed from the contract's kernels and compiled whole, for kernels of one's own.
+
+The numba backend's own step is made of operations for a team; this one is `fastae.step.make_operations`, on one thread.
+"""
+
+import itertools
+from types import ModuleType
+from typing import Any
+
+import numba
+from numba.core.errors import NumbaError
+
+from fastae.backends.base import Session
+from fastae.backends.contract import KERNELS
+from fastae.backends.numba_backend import kernels
+from fastae.errors import InputError
+from fastae.step import Worker, make_evaluation, make_operations, make_step
+
+_counter = itertools.count()  # Numba links compiled code by names; those of two sessions must differ
+
+
+def vectors_too(axpy: Any) -> Any:
+    """Make an axpy of matrices take vectors."""
+
+    def either(alpha, x, y):
+        if x.ndim == 1:
+            axpy(alpha, x.reshape(1, x.size), y.reshape(1, y.size))
+        else:
+            axpy(alpha, x, y)
+
+    return either
+
+
+class ComposedSession(Session):
+    """A session that trains with a learner's compiled kernels, and the numba backend's for those that are missing."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.go("step", self._train, 0)  # compiles, before any clock runs
+        if self.has_test:
+            self.go("evaluation", self._test, 0)
+
+    def prepare(self) -> None:
+        """Put the step together around the kernels."""
+        if self.threads not in (None, 1):
+            raise InputError("kernels of one's own are compiled into a step for one thread: leave out --threads")
+        own: Any = self.backend
+        number = next(_counter)
+
+        def compiled(function: Any, name: str) -> Any:
+            function.__name__ = function.__qualname__ = f"composed_{number}_{name}"
+            return numba.njit(nogil=True, error_model="numpy")(function)
+
+        named = {name: own.functions.get(name, getattr(kernels, name)) for name in KERNELS}
+        if "axpy" not in own.functions:
+            named["axpy"] = compiled(vectors_too(named["axpy"]), "axpy")
+        module = ModuleType("kernels")  # a namespace that Numba knows
+        module.__dict__.update(named)
+        operations = make_operations(module, self.loss)
+        for name, operation in operations.items():
+            named[name] = compiled(operation, name)
+        module.__dict__.update(named)
+        self._entries = {}
+        for part, make in (("step", make_step), ("evaluation", make_evaluation)):
+            self._entries[part] = compiled(_make_entry(compiled(make(module), part), Worker), f"run_{part}")
+
+    def go(self, part: str, team: list[Worker], batches: int) -> None:
+        """Run the compiled loop; raises `InputError` if Numba cannot compile a kernel."""
+        try:
+            self._entries[part](*team[0][:-1], batches)
+        except NumbaError as error:
+            words = [line for line in str(error).splitlines() if line.strip() and not line.startswith("Failed in")]
+            raise InputError(
+                f"Numba cannot compile the kernels into the step: {words[0].strip() if words else error}"
+            ) from error
+
+
+def _make_entry(step: Any, worker: Any) -> Any:
+    def entry(images, order, cursor, rate, scale, W, b, V, c, a, y, d, x, loss, losses, total, batches):
+        w = worker(images, order, cursor, rate, scale, W, b, V, c, a, y, d, x, loss, losses, total, None)
+        for _ in range(batches):
+            step(w)
+
+    return entry

@@ -1,0 +1,153 @@
+"""What a kernel is called with, and what it should have written: fresh data, poisoned outputs, guarded surroundings."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fastae.backends.base import Backend
+from fastae.backends.contract import KERNELS
+from fastae.backends.numpy_backend import NumpyBackend
+from fastae.check import bounds
+
+REFERENCE = NumpyBackend()
+WRITTEN = {"axpy": "y", "advance": "cursor"}  # by the others: out
+ALPHA_BETA = ((1.0, 0.0), (-0.25, 1.0), (0.75, -1.5), (0.0, 2.0))
+UNTOUCHED = 99  # what surrounds whole numbers; floats are surrounded by NaN
+
+
+def make(name: str, dtype: str, seed: Any = 0, **given: Any) -> dict[str, Any]:
+    """Make arguments of the lengths given by the contract's letters; ``out`` is full of NaN unless beta reads it.
+
+    Parameters
+    ----------
+    name : str
+        A kernel of the contract.
+    dtype : {"float32", "float64"}
+    seed : int or sequence of int
+    **given
+        Lengths by letter, and arguments that are not to be their defaults.
+    """
+    rng = np.random.default_rng([len(name), *np.atleast_1d(seed)])
+    arguments: dict[str, Any] = {}
+    for key, parameter in KERNELS[name].parameters.parameters.items():
+        default = 1 / 7 if key == "scale" else parameter.default
+        arguments[key] = given.get(key, default)
+    if name == "gather":
+        return arguments | _rows(rng, dtype, **given)
+    for key, letters in KERNELS[name].shapes.items():
+        shape = tuple(given[letter] for letter in letters)
+        if key == "out" and arguments.get("beta", 0) == 0:
+            values = np.full(shape, np.nan)
+        elif name.endswith("loss") or (key in "xyz" and name.endswith("gradient")):
+            values = 1 / (1 + np.exp(-rng.normal(0, 8, shape)))  # outputs of σ, and greys
+            values.flat[:2] = [0, 1][: values.size]
+        else:
+            values = rng.normal(0, 8 if key == "z" else 1, shape)
+        values = values.astype("float64" if key == "out" and name.endswith("loss") else dtype)
+        arguments[key] = np.ascontiguousarray(values.T) if arguments.get(f"trans_{key}") else values
+    return arguments
+
+
+def _rows(rng: np.random.Generator, dtype: str, m: int, n: int, **given: Any) -> dict[str, Any]:
+    """Make a gather's arguments: unordered and repeated rows, from a cursor and an offset on."""
+    images, cursor, offset = rng.integers(0, 256, (m + 9, n), dtype=np.uint8), 2, int(rng.integers(3))
+    order = rng.integers(0, len(images), cursor + offset + m + 1)
+    out = np.full((m, n), np.nan, dtype)
+    return {"images": images, "order": order, "cursor": np.array([cursor]), "offset": offset, "out": out}
+
+
+def in_float64(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments with every float array in double precision."""
+    return {k: v.astype(np.float64) if _is_float(v) else v for k, v in arguments.items()}
+
+
+def expected(name: str, arguments: dict[str, Any], dtype: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return what the numpy backend writes in float64, and how far from it a kernel may be in that dtype."""
+    values = in_float64(arguments)
+    if name == "bias_sigmoid":  # σ is taken of the rounded sum
+        sums = arguments["z"] + arguments["bias"]
+        values |= {"z": sums.astype(np.float64), "bias": np.zeros(sums.shape[1])}
+    exact = values[WRITTEN.get(name, "out")].copy()
+    getattr(REFERENCE, name)(**(values | {WRITTEN.get(name, "out"): exact}))
+    if name == "bias_sigmoid":
+        return exact, bounds.sigmoid(exact, dtype)
+    if name == "gather":
+        return exact, bounds.gamma(1, dtype) * exact
+    if name == "matmul":
+        values |= {key: values[key].T for key in "ab" if values[f"trans_{key}"]}
+        values = {key: value for key, value in values.items() if not key.startswith("trans")}
+    elif name not in ("column_sum", "axpy"):
+        del values["out"]
+    return exact, getattr(bounds, name)(**values, dtype=dtype)
+
+
+def frame(array: np.ndarray, block: bool, right: int = 1) -> tuple[np.ndarray, tuple[slice, ...]]:
+    """Lay the array among other rows of NaN or 99 and, as a block of columns, among other columns too."""
+    margins = [(1, 1)] * array.ndim
+    if array.ndim == 2:
+        margins[1] = (1, right) if block else (0, 0)
+    around = np.pad(array, margins, constant_values=np.nan if array.dtype.kind == "f" else UNTOUCHED)
+    return around, tuple(slice(before, before + n) for (before, _), n in zip(margins, array.shape))
+
+
+@dataclass
+class Outcome:
+    """What a call did.
+
+    Attributes
+    ----------
+    found : ndarray
+        What is in the output now.
+    returned : object
+        Which should be None.
+    touched : list of str
+        The inputs that were changed, and the arrays around which something was.
+    """
+
+    found: np.ndarray
+    returned: Any
+    touched: list[str]
+
+
+def call(
+    k: Backend, name: str, arguments: dict[str, Any], block: bool = True, alias: str = "", kernel: Any = None
+) -> Outcome:
+    """Call a kernel on framed copies of the arguments.
+
+    Parameters
+    ----------
+    k : Backend
+        Whose kernel, and whose device.
+    name : str
+    arguments : dict
+        As from `make`; not changed.
+    block : bool
+        Let matrices be blocks of columns of wider ones.
+    alias : str
+        ``"out=z"``: one array for both.
+    kernel : callable, optional
+        To be called instead of the backend's of that name.
+    """
+    arrays = [(key, x) for key, x in arguments.items() if isinstance(x, np.ndarray)]
+    frames = {key: frame(x, block, 1 + i) for i, (key, x) in enumerate(arrays)}  # strides differ
+    device = {key: k.asarray(around) for key, (around, _) in frames.items()}
+    passed = arguments | {key: device[key][inner] for key, (_, inner) in frames.items()}
+    written = WRITTEN.get(name, "out")
+    if alias:
+        out, written = alias.split("=")
+        passed[out] = passed[written]
+    returned = (kernel or getattr(k, name))(**passed)
+    found, touched = np.empty(0), []
+    for key, (before, inner) in frames.items():
+        after = k.to_host(device[key])
+        if key == written:
+            found = after[inner].copy()
+            after[inner] = before[inner]
+        if after.tobytes() != before.tobytes():
+            touched.append(f"around {key}" if key == written else key)
+    return Outcome(found, returned, touched)
+
+
+def _is_float(x: Any) -> bool:
+    return isinstance(x, np.ndarray) and x.dtype.kind == "f"

@@ -1,0 +1,107 @@
+"""The command ``fastae check``: is a kernel right? If not, what may be wrong, and where."""
+
+import argparse
+import json
+import secrets
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fastae.check import verdict as verdicts
+from fastae.check.learner import load
+from fastae.check.verdict import Problem, Verdict
+from fastae.errors import FastaeError
+
+WIDTH, HEIGHT = 48, 12  # of a picture of errors, in characters
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    option = parser.add_argument
+    option("file", type=Path, metavar="FILE", help="a .py or .cu file that defines kernels of the contract by name")
+    option("--backend", default="auto", help="for a .cu file: emulator, cupy, or auto (cupy where a GPU works)")
+    option("--seed", type=int, help="of the data; by default other data each time")
+    option("--json", action="store_true", help="print the verdict as JSON")
+    option("--watch", action="store_true", help="check again whenever the file is saved, until Ctrl-C")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Check a file; return 0 if all is right, 1 if something is wrong."""
+    if not options.watch:
+        return check(options)
+    while True:
+        stamp = _stamp(options.file)
+        try:
+            check(options)
+        except FastaeError as error:
+            print(f"fastae: {error}", file=sys.stderr)
+        print(f"\nwatching {options.file}; Ctrl-C ends", flush=True)
+        while _stamp(options.file) == stamp:
+            time.sleep(0.2)
+        print()
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        state = path.stat()
+    except OSError:  # an editor may replace it
+        return 0, 0
+    return state.st_mtime_ns, state.st_size
+
+
+def check(options: argparse.Namespace) -> int:
+    """Examine every kernel of the file and report."""
+    k: Any = load(options.file, options.backend)
+    seed = secrets.randbelow(2**31) if options.seed is None else options.seed
+    found = []
+    for name in k.kernels:
+        found.append(verdicts.examine(k, name, seed))
+        if not options.json:
+            print(told(found[-1]), flush=True)
+    problem = None if any(v.problems for v in found) else verdicts.model_gradient(k, seed)
+    wrong = problem is not None or any(v.problems for v in found)
+    if options.json:
+        entries = [{"kernel": v.kernel, "right": not v.problems, "calls": v.calls, "worst_error_of_bound": v.worst,
+                    "problems": [_as_dict(p) for p in v.problems]} for v in found]  # fmt: skip
+        model: dict[str, Any] | None = None if any(v.problems for v in found) else {"right": problem is None}
+        if problem is not None and model is not None:
+            model |= {"problems": [_as_dict(problem)]}
+        print(json.dumps({"file": str(options.file), "backend": k.name, "seed": seed, "right": not wrong,
+                          "kernels": entries, "model": model}, indent=1))  # fmt: skip
+    elif problem is not None:
+        print("\n".join(["the model: WRONG", *_lines(problem)]))
+    elif not wrong:
+        others = "" if len(k.kernels) == len(verdicts.KERNELS) else f"; the other kernels are {k.name}'s"
+        print(f"the model: right: its gradients through these kernels are the reference's{others}")
+    else:
+        print(f"to see it again: fastae check {options.file} --seed {seed}")
+    return int(wrong)
+
+
+def _as_dict(problem: Problem) -> dict[str, Any]:
+    return {"what": problem.what, "case": problem.case, "causes": problem.causes}
+
+
+def told(verdict: Verdict) -> str:
+    """Put a verdict in lines."""
+    if not verdict.problems:
+        return f"{verdict.kernel}: right in {verdict.calls} calls; largest error {verdict.worst:.2f} of what is allowed"
+    return "\n".join([f"{verdict.kernel}: WRONG", *(line for p in verdict.problems for line in _lines(p))])
+
+
+def _lines(problem: Problem) -> list[str]:
+    lines = [f"  {problem.what}", f"  with {problem.case}"]
+    lines += [f"  {'likely' if i == 0 else '    or'}: {cause}" for i, cause in enumerate(problem.causes[:3])]
+    if problem.wrong is not None and problem.wrong.size > 1:
+        lines += ["  where (# wrong, . right):", *(f"    {row}" for row in picture(problem.wrong))]
+    return lines
+
+
+def picture(wrong: np.ndarray) -> list[str]:
+    """Draw where the errors are, a character for one element or for a block in which there is one."""
+    grid = np.atleast_2d(wrong)
+    rows, cols = (np.array_split(np.arange(n), min(n, most)) for n, most in zip(grid.shape, (HEIGHT, WIDTH)))
+    return ["".join("#" if grid[np.ix_(r, c)].any() else "." for c in cols) for r in rows]

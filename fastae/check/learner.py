@@ -1,0 +1,304 @@
+"""A file of kernels as a backend: what it does not define comes from the backend to which it belongs.
+
+- A Python module with functions named as kernels of the contract: plain ones are run by the interpreter, beside the
+  numpy backend's; if all are compiled by Numba, they are compiled into the step, beside the numba backend's.
+- A ``.cu`` file with such kernels, run by the emulator or a GPU.
+"""
+
+import ast
+import importlib.util
+import inspect
+import math
+import re
+import traceback
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fastae import backends
+from fastae.backends.base import Backend, Parameters, Session
+from fastae.backends.contract import KERNELS, check_arguments
+from fastae.backends.cupy_backend import CupyBackend
+from fastae.backends.cupy_backend.launcher import MOST_BLOCKS, NUMBERS, THREADS
+from fastae.backends.emulator import EmulatorBackend
+from fastae.backends.emulator.compiler import Parameter, kernels_of
+from fastae.backends.numba_backend import NumbaBackend
+from fastae.backends.numpy_backend import NumpyBackend
+from fastae.errors import FastaeError, InputError
+from fastae.step import make_operations
+
+
+class KernelFailed(FastaeError):
+    """A learner's kernel that raised an exception."""
+
+
+GEOMETRY = re.compile(r"//\s*launch\s+(\w+)\s*:\s*grid\s*(\(.*?\))\s*,\s*block\s*(\(.*?\))\s*$", re.MULTILINE)
+
+
+def load(path: str | Path, backend: str = "auto") -> Backend:
+    """Read a file of kernels.
+
+    Parameters
+    ----------
+    path : path-like
+        ``.py`` or ``.cu``.
+    backend : str
+        For a ``.cu`` file, ``"emulator"`` or ``"cupy"``; ``"auto"`` is cupy where a GPU works.
+
+    Returns
+    -------
+    Backend
+        With attributes ``kernels``, the names that the file defines, and ``origin``, file and checksum in words.
+
+    Raises
+    ------
+    InputError
+        There is no such file, it fails, or it defines no kernel of the contract.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read the kernels in {path}: {getattr(error, 'strerror', None) or error}") from error
+    if path.suffix == ".cu":
+        learner: Any = _cuda(path, text, backend)
+    elif path.suffix == ".py":
+        learner = _python(path)
+        if backend not in ("auto", learner.name):
+            raise InputError(f"the kernels in {path} belong to the backend {learner.name!r}, not {backend!r}")
+    else:
+        raise InputError(f"{path}: kernels are in a .py or a .cu file")
+    learner.origin = f"{path.name} with checksum {zlib.crc32(text.encode()):08x}"
+    return learner
+
+
+def _python(path: Path) -> Backend:
+    specification = importlib.util.spec_from_file_location(f"kernels_{path.stem}", path)
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    try:
+        specification.loader.exec_module(module)
+    except Exception as error:  # whatever a learner's file may raise
+        where = [
+            frame.lineno
+            for frame in traceback.extract_tb(error.__traceback__)
+            if Path(frame.filename).name == path.name
+        ]
+        line = getattr(error, "lineno", None) or (where[-1] if where else "?")
+        raise InputError(f"{path}, line {line}: {type(error).__name__}: {error}") from error
+    functions = {name: getattr(module, name) for name in KERNELS if callable(getattr(module, name, None))}
+    _require(functions, path)
+    for name, function in functions.items():
+        _check_signature(path, name, getattr(function, "py_func", function))
+    compiled = all(hasattr(function, "py_func") for function in functions.values())
+    return NumbaLearner(functions) if compiled else NumpyLearner(functions)
+
+
+def _require(found: Any, path: Path) -> None:
+    if not found:
+        raise InputError(f"{path} defines no kernel of the contract; their names are: {', '.join(KERNELS)}")
+
+
+def _check_signature(path: Path, name: str, function: Any) -> None:
+    """Refuse other parameters than the contract's; defaults may be left out, for the step gives every argument."""
+    wanted = list(KERNELS[name].parameters.parameters)
+    found = list(inspect.signature(function).parameters)
+    if found != wanted:
+        raise InputError(f"{path}: {name} must be {KERNELS[name].signature}, not {name}({', '.join(found)})")
+
+
+class _Learner(Backend):
+    """What the three have in common: their functions stand for the methods, and a checked call completes arguments."""
+
+    kernels: tuple[str, ...] = ()
+    origin = ""
+
+    def _bind(self, functions: dict[str, Any]) -> None:
+        self.kernels = tuple(functions)
+        for name, function in functions.items():
+            setattr(self, name, _complete(name, function))
+
+    def operations(self, loss: str) -> dict[str, Any]:
+        """Compose the step from the kernels, so that the learner's are what trains."""
+        return make_operations(self, loss)
+
+
+def _complete(name: str, function: Any) -> Any:
+    """Make a kernel that is called with every argument of the contract, in its order."""
+    signature = KERNELS[name].parameters
+
+    def kernel(*arguments: Any, **options: Any) -> Any:
+        bound = signature.bind(*arguments, **options)
+        bound.apply_defaults()
+        check_arguments(name, bound.arguments, on_device=True)
+        try:
+            return function(*bound.arguments.values())
+        except FastaeError:
+            raise
+        except Exception as error:  # whatever a learner's code may raise
+            raise KernelFailed(f"{name} failed: {type(error).__name__}: {error}") from error
+
+    return kernel
+
+
+class NumpyLearner(_Learner, NumpyBackend):
+    """Plain functions, beside the numpy backend's kernels."""
+
+    def __init__(self, functions: dict[str, Any]) -> None:
+        self._bind(functions)
+
+    def session(self, parameters: Parameters, images: np.ndarray, **options: Any) -> Session:
+        """Train with the composed step, interpreted."""
+        return Session(self, parameters, images, **options)
+
+
+class NumbaLearner(_Learner, NumbaBackend):
+    """Functions compiled by Numba, beside the numba backend's kernels."""
+
+    def __init__(self, functions: dict[str, Any]) -> None:
+        super().__init__()
+        self.functions = functions
+        self._bind(functions)
+
+    def session(self, parameters: Parameters, images: np.ndarray, **options: Any) -> Session:
+        """Train with the composed step, compiled whole, on one thread."""
+        from fastae.backends.numba_backend.composed import ComposedSession
+
+        return ComposedSession(self, parameters, images, **options)
+
+
+def _cuda(path: Path, text: str, backend: str) -> Backend:
+    if backend == "auto":
+        backend = "cupy" if backends.availability()["cupy"].ok else "emulator"
+    if backend not in ("cupy", "emulator"):
+        raise InputError(f"the kernels in {path} run on cupy or emulator, not on {backend!r}")
+    backends.get(backend)  # which says why it cannot run here
+    found = {name: parameters for name, parameters in kernels_of(text).items() if name in KERNELS}
+    _require(found, path)
+    kind = type("CudaLearner", (_CudaLearner, CupyBackend if backend == "cupy" else EmulatorBackend), {})
+    return kind(path, text, found)
+
+
+class _CudaLearner(_Learner):
+    """Kernels of a ``.cu`` file, whose parameters are found by their names.
+
+    An array ``x`` of the contract is ``x``, its row stride in elements ``x_stride``; a number ``alpha`` is ``alpha``,
+    and ``alpha_at`` the address on the device that holds it instead unless that is null; lengths are the contract's
+    letters, or ``rows``, ``cols`` and ``depth``. ``real`` is the type of the floats. A line
+
+        // launch matmul: grid (ceil(n / 32), ceil(m / 32)), block (16, 16)
+
+    says how a kernel is launched; without one, blocks of 256 threads, a thread for each element of the output.
+    """
+
+    def __init__(self, path: Path, text: str, kernels: dict[str, list[Parameter]]) -> None:
+        super().__init__()
+        self._path, self._text = path, text
+        self._modules: dict[Any, Any] = {}
+        self._geometry = {name: (grid, block) for name, grid, block in GEOMETRY.findall(text)}
+        functions = {}
+        for name, parameters in kernels.items():
+            known = set(self._values(name, dict.fromkeys(KERNELS[name].parameters.parameters), {}, np.dtype("f4")))
+            unknown = [p.name for p in parameters if p.name not in known]
+            if unknown:
+                raise InputError(
+                    f"{path}: {name} has the parameter {unknown[0]!r}; it may have: {', '.join(sorted(known))}"
+                )
+            functions[name] = self._launcher(name, parameters)
+        self._bind(functions)
+
+    def session(self, parameters: Parameters, images: np.ndarray, **options: Any) -> Session:
+        """Train with the composed step, launch by launch."""
+        for option in ("mode", "tf32"):
+            if options.pop(option, None) not in (None, False, "eager"):
+                raise InputError(f"kernels of one's own are launched one by one, in float32: leave out --{option}")
+        return Session(self, parameters, images, **options)
+
+    def _launcher(self, name: str, parameters: list[Parameter]) -> Any:
+        def launch(*arguments: Any) -> None:
+            named = dict(zip(KERNELS[name].parameters.parameters, arguments))
+            floats = (named[x].dtype for x in ("a", "z", "delta", "x", "out") if x in named)
+            real = np.dtype(next((dtype for dtype in floats if dtype.kind == "f"), np.float32))
+            lengths = _lengths(name, named)
+            values = self._values(name, named, lengths, real)
+            grid, block = self._size(name, lengths)
+            if 0 not in grid and 0 not in lengths.values():
+                self._function(name, real)(grid, block, tuple(values[p.name] for p in parameters))
+
+        return launch
+
+    def _values(self, name: str, named: dict[str, Any], lengths: dict[str, int], real: np.dtype[Any]) -> dict[str, Any]:
+        """Return everything that a parameter may stand for, by its name."""
+        letters = {letter for shape in KERNELS[name].shapes.values() for letter in shape if letter.isalpha()}
+        if name == "axpy":
+            letters = {"m", "n"}
+        synonyms = {"rows": "m", "cols": "n", "depth": "k"}
+        values: dict[str, Any] = {letter: np.int32(lengths.get(letter, 0)) for letter in letters}
+        values |= {word: values[letter] for word, letter in synonyms.items() if letter in values}
+        for key, x in named.items():
+            if key in NUMBERS:
+                on_device = hasattr(x, "dtype") and hasattr(x, "shape") and not isinstance(x, np.generic)
+                values[key] = real.type(0 if on_device or x is None else x)
+                values[f"{key}_at"] = x if on_device else np.uint64(0)
+            elif key in KERNELS[name].shapes:
+                values[key] = x
+                values[f"{key}_stride"] = np.int64(x.strides[0] // x.itemsize) if x is not None and x.ndim == 2 else 0
+            else:
+                values[key] = np.int32(x or 0) if key.startswith("trans") else np.int64(x or 0)
+        return values
+
+    def _function(self, name: str, real: np.dtype[Any]) -> Any:
+        if real not in self._modules:
+            cupy: Any = self.launcher.cupy
+            options = (f"-Dreal={'float' if real == np.float32 else 'double'}",)
+            code = f'#line 1 "{self._path.name}"\n{self._text}'
+            self._modules[real] = cupy.RawModule(code=code, options=options)
+        return self._modules[real].get_function(name)
+
+    def _size(self, name: str, lengths: dict[str, int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        if name in self._geometry:
+            grid, block = (_evaluate(text, lengths, self._path) for text in self._geometry[name])
+            return grid, block
+        written = KERNELS[name].shapes.get("out") or KERNELS[name].shapes.get("y") or ("1",)
+        shape = ("m", "n") if written == ("...",) else written
+        work = math.prod(lengths.get(letter, 1) for letter in shape)
+        return (min(-(-work // THREADS), MOST_BLOCKS),), (THREADS,)
+
+
+def _lengths(name: str, named: dict[str, Any]) -> dict[str, int]:
+    lengths: dict[str, int] = {}
+    for key, letters in KERNELS[name].shapes.items():
+        shape = named[key].shape[::-1] if named.get(f"trans_{key}") else named[key].shape
+        names = (("n",) if len(shape) == 1 else ("m", "n")) if letters == ("...",) else letters
+        lengths |= dict(zip(names, shape))
+    return {"m": 1, **lengths} if name == "axpy" else lengths
+
+
+def _evaluate(text: str, lengths: dict[str, int], path: Path) -> tuple[int, ...]:
+    """Return the numbers of a launch's tuple: whole numbers, lengths, + - * / and ceil."""
+
+    def value(node: ast.expr) -> float:
+        match node:
+            case ast.Constant(value=int(number)):
+                return number
+            case ast.Name(id=name) if name in lengths:
+                return lengths[name]
+            case ast.BinOp(left=left, op=ast.Add() | ast.Sub() | ast.Mult() | ast.Div() as op, right=right):
+                x, y = value(left), value(right)
+                kind = type(op)
+                return x + y if kind is ast.Add else x - y if kind is ast.Sub else x * y if kind is ast.Mult else x / y
+            case ast.Call(func=ast.Name(id="ceil"), args=[argument], keywords=[]):
+                return math.ceil(value(argument))
+        raise ValueError(f"{ast.unparse(node)} is none of {', '.join(sorted(lengths))}, a number, + - * / or ceil()")
+
+    try:
+        body = ast.parse(text, mode="eval").body
+        numbers = [value(node) for node in (body.elts if isinstance(body, ast.Tuple) else [body])]
+        if not all(float(number).is_integer() and number >= 0 for number in numbers) or not 1 <= len(numbers) <= 3:
+            raise ValueError(f"gives {numbers}, not one to three whole numbers")
+    except (ValueError, SyntaxError, ZeroDivisionError) as error:
+        raise InputError(f"{path}: the launch's {text}: {error}") from error
+    return tuple(int(number) for number in numbers)
