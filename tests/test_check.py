@@ -292,6 +292,41 @@ def test_the_verdict_in_words_and_as_json(write: Write, capsys: pytest.CaptureFi
     assert 0 < found["kernels"][0]["worst_error_of_bound"] < 1
 
 
+def test_a_right_kernel_is_timed_and_no_other(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(RIGHT["NumPy"])
+    assert cli.main(["check", str(path), "--json"]) == 0
+    for entry in json.loads(capsys.readouterr().out)["kernels"]:
+        assert bool(entry["speed"]) == (entry["kernel"] != "advance")
+        for timed in entry["speed"]:
+            assert 0 < timed["share"] < 5
+            assert timed["seconds"] > 0
+    assert cli.main(["check", str(write(CUDA, "mine.cu")), "--backend", "emulator"]) == 0
+    assert "limit" not in capsys.readouterr().out
+    assert cli.main(["check", str(path), "--no-speed"]) == 0
+    assert "limit" not in capsys.readouterr().out
+
+
+def test_an_answer_that_is_kept_by_its_contents_is_too_fast(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    """Right whenever it is called with something new, so only the clock tells."""
+    path = write("""
+        kept = {}
+        def matmul(a, b, out, trans_a, trans_b, alpha, beta):
+            key = a.shape, b.shape, trans_a, trans_b, alpha, beta, a[0, 0], a[-1, -1], b[0, 0], b[-1, -1], out[0, 0]
+            if key not in kept:
+                ab = alpha * ((a.T if trans_a else a) @ (b.T if trans_b else b))
+                kept[key] = ab if beta == 0 else ab + beta * out
+            out[:] = kept[key]
+        """)
+    assert cli.main(["check", str(path)]) == 1
+    assert "times as fast as this machine can do that work: an answer is kept" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["mine.py", "mine.cu"])
+def test_the_examples_are_right(name: str) -> None:
+    path = Path(__file__).parent.parent / "examples" / "kernels" / name
+    assert cli.main(["check", str(path), "--no-speed", *(["--backend", "emulator"] if name[-1] == "u" else [])]) == 0
+
+
 def test_a_picture_shows_where_the_errors_are() -> None:
     from fastae.check.command import picture
 

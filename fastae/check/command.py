@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import secrets
 import sys
 import time
@@ -10,11 +11,21 @@ from typing import Any
 
 import numpy as np
 
+from fastae.bench import limits
+from fastae.check import speed
 from fastae.check import verdict as verdicts
 from fastae.check.learner import load
+from fastae.check.speed import Speed
 from fastae.check.verdict import Problem, Verdict
 from fastae.errors import FastaeError
 
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+CORES = {"numpy": cores, "numba": lambda: 1}  # what may do the work; the emulator's time means nothing
 WIDTH, HEIGHT = 48, 12  # of a picture of errors, in characters
 
 
@@ -24,6 +35,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     option("file", type=Path, metavar="FILE", help="a .py or .cu file that defines kernels of the contract by name")
     option("--backend", default="auto", help="for a .cu file: emulator, cupy, or auto (cupy where a GPU works)")
     option("--seed", type=int, help="of the data; by default other data each time")
+    option("--no-speed", action="store_true", help="do not measure how fast a right kernel is")
     option("--json", action="store_true", help="print the verdict as JSON")
     option("--watch", action="store_true", help="check again whenever the file is saved, until Ctrl-C")
 
@@ -56,16 +68,24 @@ def check(options: argparse.Namespace) -> int:
     """Examine every kernel of the file and report."""
     k: Any = load(options.file, options.backend)
     seed = secrets.randbelow(2**31) if options.seed is None else options.seed
-    found = []
+    found, speeds = [], dict[str, list[Speed]]()
+    machine = None
     for name in k.kernels:
         found.append(verdicts.examine(k, name, seed))
+        if not options.no_speed and not found[-1].problems and k.name in CORES:
+            machine = machine or limits.measure(CORES[k.name]())
+            speeds[name] = speed.measure(k, name, machine)
+            what = speed.too_fast(name, speeds[name])
+            if what:
+                found[-1].problems.append(Problem(what, "the same arguments again and again"))
         if not options.json:
-            print(told(found[-1]), flush=True)
+            print("\n".join([told(found[-1]), *(_timed(name, s, k.name) for s in speeds.get(name, ()))]), flush=True)
     problem = None if any(v.problems for v in found) else verdicts.model_gradient(k, seed)
     wrong = problem is not None or any(v.problems for v in found)
     if options.json:
         entries = [{"kernel": v.kernel, "right": not v.problems, "calls": v.calls, "worst_error_of_bound": v.worst,
-                    "problems": [_as_dict(p) for p in v.problems]} for v in found]  # fmt: skip
+                    "problems": [_as_dict(p) for p in v.problems],
+                    "speed": [s._asdict() for s in speeds.get(v.kernel, ())]} for v in found]  # fmt: skip
         model: dict[str, Any] | None = None if any(v.problems for v in found) else {"right": problem is None}
         if problem is not None and model is not None:
             model |= {"problems": [_as_dict(problem)]}
@@ -90,6 +110,12 @@ def told(verdict: Verdict) -> str:
     if not verdict.problems:
         return f"{verdict.kernel}: right in {verdict.calls} calls; largest error {verdict.worst:.2f} of what is allowed"
     return "\n".join([f"{verdict.kernel}: WRONG", *(line for p in verdict.problems for line in _lines(p))])
+
+
+def _timed(name: str, s: Speed, backend: str) -> str:
+    cores = "one core's" if backend == "numba" else "all cores'"
+    rate = f"{s.flops / 1e9:.3g} GFLOP/s" if name == "matmul" else f"{s.bytes / 1e9:.3g} GB/s"
+    return f"  {s.shape}: {s.seconds * 1e6:,.4g} µs, {rate}, {s.share:.0%} of {cores} limit"
 
 
 def _lines(problem: Problem) -> list[str]:

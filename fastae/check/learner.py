@@ -114,10 +114,11 @@ class _Learner(Backend):
     """What the three have in common: their functions stand for the methods, and a checked call completes arguments."""
 
     kernels: tuple[str, ...] = ()
+    plain: dict[str, Any]  # the functions as they are, whose arguments nobody checks
     origin = ""
 
     def _bind(self, functions: dict[str, Any]) -> None:
-        self.kernels = tuple(functions)
+        self.kernels, self.plain = tuple(functions), functions
         for name, function in functions.items():
             setattr(self, name, _complete(name, function))
 
@@ -160,7 +161,6 @@ class NumbaLearner(_Learner, NumbaBackend):
 
     def __init__(self, functions: dict[str, Any]) -> None:
         super().__init__()
-        self.functions = functions
         self._bind(functions)
 
     def session(self, parameters: Parameters, images: np.ndarray, **options: Any) -> Session:

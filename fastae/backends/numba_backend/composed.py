@@ -51,8 +51,8 @@ class ComposedSession(Session):
             function.__name__ = function.__qualname__ = f"composed_{number}_{name}"
             return numba.njit(nogil=True, error_model="numpy")(function)
 
-        named = {name: own.functions.get(name, getattr(kernels, name)) for name in KERNELS}
-        if "axpy" not in own.functions:
+        named = {name: own.plain.get(name, getattr(kernels, name)) for name in KERNELS}
+        if "axpy" not in own.plain:
             named["axpy"] = compiled(vectors_too(named["axpy"]), "axpy")
         module = ModuleType("kernels")  # a namespace that Numba knows
         module.__dict__.update(named)
