@@ -38,12 +38,20 @@ struct Matrix {  // as it lies in memory
   }
 };
 
-// Let f(i) be called for every i below count, by one thread of the grid each.
+// Let f(row, col) be called for every element of a matrix, by one thread of the grid each. A division of 64 bits would
+// cost more than all else, so it is done only where there are so many elements.
 template <class F>
-__device__ inline void each_element(long long count, F f) {
-  for (long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x; i < count; i += (long long)gridDim.x * blockDim.x)
-    f(i);
+__device__ inline void each_element(int rows, int cols, F f) {
+  const long long count = (long long)rows * cols;
+  for (long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x; i < count; i += (long long)gridDim.x * blockDim.x) {
+    const long long row = count >> 32 ? i / cols : (unsigned)i / (unsigned)cols;
+    f(row, i - row * cols);
+  }
 }
+
+// Division by a power of two, of which the exponent is known: a shift and a mask instead of some 30 instructions each.
+__device__ inline int over(int i, int log) { return i >> log; }
+__device__ inline int rest(int i, int log) { return i & ((1 << log) - 1); }
 
 // Let f(task) be called for every task below count, by one block of the grid each. Tasks are dealt to the blocks in
 // turn, beginning behind those that were dealt `before` in the same phase.

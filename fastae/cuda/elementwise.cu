@@ -4,8 +4,7 @@
 // out = sigma(z + bias); out may be z
 extern "C" __global__ void bias_sigmoid(int rows, int cols, const real* z, long long z_stride, const real* bias,
                                         real* out, long long out_stride) {
-  each_element((long long)rows * cols, [&](long long i) {
-    const long long r = i / cols, c = i % cols;
+  each_element(rows, cols, [&](long long r, long long c) {
     out[r * out_stride + c] = sigmoid(z[r * z_stride + c] + bias[c]);
   });
 }
@@ -13,8 +12,7 @@ extern "C" __global__ void bias_sigmoid(int rows, int cols, const real* z, long 
 // out = delta * y * (1 - y); out may be delta
 extern "C" __global__ void sigmoid_gradient(int rows, int cols, const real* delta, long long delta_stride,
                                             const real* y, long long y_stride, real* out, long long out_stride) {
-  each_element((long long)rows * cols, [&](long long i) {
-    const long long r = i / cols, c = i % cols;
+  each_element(rows, cols, [&](long long r, long long c) {
     const real s = y[r * y_stride + c];
     out[r * out_stride + c] = delta[r * delta_stride + c] * (s * (real(1) - s));
   });
@@ -24,8 +22,7 @@ extern "C" __global__ void sigmoid_gradient(int rows, int cols, const real* delt
 extern "C" __global__ void mse_gradient(int rows, int cols, const real* z, long long z_stride, const real* x,
                                         long long x_stride, real scale, const real* scale_at, real* out,
                                         long long out_stride) {
-  each_element((long long)rows * cols, [&](long long i) {
-    const long long r = i / cols, c = i % cols;
+  each_element(rows, cols, [&](long long r, long long c) {
     out[r * out_stride + c] = gradient_of_pixel<false>(z[r * z_stride + c], x[r * x_stride + c], number(scale, scale_at));
   });
 }
@@ -34,8 +31,7 @@ extern "C" __global__ void mse_gradient(int rows, int cols, const real* z, long 
 extern "C" __global__ void bce_gradient(int rows, int cols, const real* z, long long z_stride, const real* x,
                                         long long x_stride, real scale, const real* scale_at, real* out,
                                         long long out_stride) {
-  each_element((long long)rows * cols, [&](long long i) {
-    const long long r = i / cols, c = i % cols;
+  each_element(rows, cols, [&](long long r, long long c) {
     out[r * out_stride + c] = gradient_of_pixel<true>(z[r * z_stride + c], x[r * x_stride + c], number(scale, scale_at));
   });
 }
@@ -55,8 +51,7 @@ extern "C" __global__ void column_sum(int rows, int cols, const real* delta, lon
 // y += alpha * x
 extern "C" __global__ void axpy(int rows, int cols, real alpha, const real* alpha_at, const real* x,
                                 long long x_stride, real* y, long long y_stride) {
-  each_element((long long)rows * cols, [&](long long i) {
-    const long long r = i / cols, c = i % cols;
+  each_element(rows, cols, [&](long long r, long long c) {
     y[r * y_stride + c] += number(alpha, alpha_at) * x[r * x_stride + c];
   });
 }
@@ -65,8 +60,7 @@ extern "C" __global__ void axpy(int rows, int cols, real alpha, const real* alph
 extern "C" __global__ void gather(int rows, int cols, const unsigned char* images, long long images_stride,
                                   const long long* order, const long long* cursor, long long offset, real* out,
                                   long long out_stride) {
-  each_element((long long)rows * cols, [&](long long i) {
-    const long long r = i / cols, c = i % cols;
+  each_element(rows, cols, [&](long long r, long long c) {
     out[r * out_stride + c] = images[order[cursor[0] + offset + r] * images_stride + c] / real(255);
   });
 }

@@ -4,24 +4,26 @@
 #define SIDE 4
 
 struct Piece {
-  const int across, x, y, groups, group;
+  const int log_across, x, y;      // threads along each side of the tile, and which of them this one is
+  const int team, groups, group;   // threads of a group
   real sums[SUMS] = {};
 
-  __device__ explicit Piece(int tile)
-      : across(tile / SIDE),
-        x(threadIdx.x % across),
-        y(threadIdx.x / across % across),
-        groups(THREADS / (across * across)),
-        group(threadIdx.x / (across * across)) {}
+  __device__ explicit Piece(int log)
+      : log_across(log - 2),
+        x(rest(threadIdx.x, log_across)),
+        y(rest(over(threadIdx.x, log_across), log_across)),
+        team(1 << 2 * log_across),
+        groups(THREADS >> 2 * log_across),
+        group(over(threadIdx.x, 2 * log_across)) {}
 
   // Add a slice's products, this group's share of them.
   template <bool ALONG_A, bool ALONG_B>
-  __device__ void multiply(const Slices& slices, int tile, int depth) {
-    const int deep = SLICE / tile;
-    for (int k = 4 * group; k < depth; k += 4 * groups) {
+  __device__ void multiply(const Slices& slices, int log, int depth) {
+    const int log_deep = LOG_SLICE - log;
+    for (int quad = group; 4 * quad < depth; quad += groups) {
       Quad a[4], b[4];
-      read<ALONG_A>(slices.a, ALONG_A ? deep : tile, y, k, a);
-      read<ALONG_B>(slices.b, ALONG_B ? deep : tile, x, k, b);
+      read<ALONG_A>(slices.a, ALONG_A ? log_deep : log, y, quad, a);
+      read<ALONG_B>(slices.b, ALONG_B ? log_deep : log, x, quad, b);
 #pragma unroll
       for (int step = 0; step < 4; ++step)
 #pragma unroll
@@ -34,20 +36,19 @@ struct Piece {
 
   // Where in shared memory the first group's sum for a row and a column of the tile is.
   __device__ int slot(int row, int col, bool along_a, bool along_b) const {
-    const int owner_y = along_a ? row % across : row / SIDE, i = along_a ? row / across : row % SIDE;
-    const int owner_x = along_b ? col % across : col / SIDE, j = along_b ? col / across : col % SIDE;
-    return (i * SIDE + j) * SUM_STRIDE + owner_y * across + owner_x;
+    const int owner_y = along_a ? rest(row, log_across) : row / SIDE, i = along_a ? over(row, log_across) : row % SIDE;
+    const int owner_x = along_b ? rest(col, log_across) : col / SIDE, j = along_b ? over(col, log_across) : col % SIDE;
+    return (i * SIDE + j) * SUM_STRIDE + (owner_y << log_across) + owner_x;
   }
 
  private:
-  // Four lines by four steps along the summed dimension, of which the first is k. A thread's lines are neighbours if a
-  // quad runs across them, and far apart if it runs along the summed dimension, so that neighbouring threads read
-  // neighbouring lines.
+  // Four lines by four steps along the summed dimension. A thread's lines are neighbours if a quad runs across them, and
+  // far apart if it runs along the summed dimension, so that neighbouring threads read neighbouring lines.
   template <bool ALONG>
-  __device__ void read(const Quad* slice, int length, int first, int k, Quad (&lines)[4]) const {
+  __device__ void read(const Quad* slice, int log, int first, int quad, Quad (&lines)[4]) const {
+    const int length = (1 << (log - 2)) + PAD / 4;  // of a line in memory, in quads
 #pragma unroll
     for (int i = 0; i < 4; ++i)
-      lines[i] = slice[ALONG ? ((length + PAD) * (first + i * across) + k) / 4
-                             : ((length + PAD) * (k + i) + first * SIDE) / 4];
+      lines[i] = slice[ALONG ? length * (first + (i << log_across)) + quad : length * (4 * quad + i) + first];
   }
 };

@@ -4,6 +4,7 @@
 
 #define PIECES (SUMS / 8)  // of 16 x 16, that a warp has in the largest tile
 #define WARPS (THREADS / WARP)
+#define LOG_WARPS 3
 
 // sums += a b, for the whole warp; compute capability 8.0 and newer
 __device__ inline void multiply_accumulate(float* sums, const float (&a)[4], const float (&b)[2]) {
@@ -23,33 +24,36 @@ __device__ inline void multiply_accumulate(float* sums, const float (&a)[4], con
 }
 
 struct Piece {
-  const int across, pieces, groups, group, warp, row, pair;  // pieces of 16 x 16
+  const int log_across, pieces, log_warps;    // pieces of 16 x 16; warps of a group
+  const int team, groups, group, warp, row, pair;  // threads of a group
   float sums[SUMS] = {};  // of two pieces, two halves of 8 columns, 4 each
 
-  __device__ explicit Piece(int tile)
-      : across(tile / 16),
-        pieces(across * across),
-        groups(WARPS / min(pieces, WARPS)),
-        group(threadIdx.x / WARP / min(pieces, WARPS)),
-        warp(threadIdx.x / WARP % min(pieces, WARPS)),
+  __device__ explicit Piece(int log)
+      : log_across(log - 4),
+        pieces(1 << 2 * log_across),
+        log_warps(min(2 * log_across, LOG_WARPS)),
+        team(WARP << log_warps),
+        groups(WARPS >> log_warps),
+        group(over(threadIdx.x / WARP, log_warps)),
+        warp(rest(threadIdx.x / WARP, log_warps)),
         row(threadIdx.x % WARP / 4),
         pair(threadIdx.x % 4) {}
 
   // Add a slice's products, this group's share of them.
   template <bool ALONG_A, bool ALONG_B>
-  __device__ void multiply(const Slices& slices, int tile, int depth) {
+  __device__ void multiply(const Slices& slices, int log, int depth) {
     for (int k = 8 * group; k < depth; k += 8 * groups)
 #pragma unroll
       for (int p = 0; p < PIECES; ++p) {
         const int piece = warp + p * WARPS;
         if (piece >= pieces) continue;
-        const int r = piece / across * 16 + row;
-        const float a[4] = {at<ALONG_A>(slices.a, tile, r, k + pair), at<ALONG_A>(slices.a, tile, r + 8, k + pair),
-                            at<ALONG_A>(slices.a, tile, r, k + pair + 4), at<ALONG_A>(slices.a, tile, r + 8, k + pair + 4)};
+        const int r = over(piece, log_across) * 16 + row;
+        const float a[4] = {at<ALONG_A>(slices.a, log, r, k + pair), at<ALONG_A>(slices.a, log, r + 8, k + pair),
+                            at<ALONG_A>(slices.a, log, r, k + pair + 4), at<ALONG_A>(slices.a, log, r + 8, k + pair + 4)};
 #pragma unroll
         for (int half = 0; half < 2; ++half) {
-          const int c = piece % across * 16 + 8 * half + row;
-          const float b[2] = {at<ALONG_B>(slices.b, tile, c, k + pair), at<ALONG_B>(slices.b, tile, c, k + pair + 4)};
+          const int c = rest(piece, log_across) * 16 + 8 * half + row;
+          const float b[2] = {at<ALONG_B>(slices.b, log, c, k + pair), at<ALONG_B>(slices.b, log, c, k + pair + 4)};
           multiply_accumulate(sums + 8 * p + 4 * half, a, b);
         }
       }
@@ -57,15 +61,15 @@ struct Piece {
 
   // Where in shared memory the first group's sum for a row and a column of the tile is.
   __device__ int slot(int row, int col, bool, bool) const {
-    const int piece = row / 16 * across + col / 16, lane = row % 8 * 4 + col % 8 / 2;
+    const int piece = (row / 16 << log_across) + col / 16, lane = row % 8 * 4 + col % 8 / 2;
     const int s = piece / WARPS * 8 + col % 16 / 8 * 4 + row % 16 / 8 * 2 + col % 2;
     return s * SUM_STRIDE + piece % WARPS * WARP + lane;
   }
 
  private:
   template <bool ALONG>
-  __device__ static float at(const Quad* slice, int tile, int line, int k) {
+  __device__ static float at(const Quad* slice, int log, int line, int k) {
     const float* elements = reinterpret_cast<const float*>(slice);
-    return ALONG ? elements[line * (SLICE / tile + PAD) + k] : elements[k * (tile + PAD) + line];
+    return ALONG ? elements[line * ((SLICE >> log) + PAD) + k] : elements[k * ((1 << log) + PAD) + line];
   }
 };

@@ -3,19 +3,20 @@
 // The block goes along the summed dimension in slices: all threads bring a slice of op(a) and one of op(b) into shared
 // memory, wait for each other, and multiply. While they do, the next slices are on their way from memory to registers.
 // Every thread keeps 16 sums of a piece of the tile in registers (multiply_adds.cuh; tensor_cores.cuh with -DTF32). The
-// 4,096 sums of a block are one tile of 64 x 64, or 4 of 32 x 32, each for a quarter of the summed dimension, or 16 of 16 x 16,
-// or 64 of 8 x 8: a smaller tile shares the sum among groups of threads, whose sums are added at the end, always in the
+// 4,096 sums of a block are one tile of 64 x 64, or 4 of 32 x 32, each for a quarter of the summed dimension, or 16 of
+// 16 x 16, or 64 of 8 x 8: a smaller tile shares the sum among groups of threads, whose sums are added at the end, always in the
 // same order. Small tiles are for small products, which would not give every multiprocessor a large one.
 // (Kirk and Hwu, Programming massively parallel processors, on tiling and on thread coarsening; NVIDIA's CUTLASS calls
 // the shared sum "sliced-K".)
 #pragma once
 #include "common.cuh"
 
-#define SUMS 16                         // that a thread keeps
-#define SUM_STRIDE (THREADS + 9)        // in shared memory, so that those of a line of the tile lie in different banks
-#define SLICE int(8192 / sizeof(real))    // elements of a slice, which is tile x (SLICE / tile)
-#define QUADS (SLICE / THREADS / 4)     // of each slice, that a thread brings
-#define PAD 4                // elements behind each line of a slice, so that lines begin in different banks
+#define SUMS 16                           // that a thread keeps
+#define SUM_STRIDE (THREADS + 9)          // in shared memory, so that those of a line of the tile lie in different banks
+#define LOG_SLICE (sizeof(real) == 4 ? 11 : 10)
+#define SLICE (1 << LOG_SLICE)            // elements of a slice, which is tile x (SLICE / tile)
+#define QUADS (SLICE / THREADS / 4)       // of each slice, that a thread brings
+#define PAD 4                             // elements behind each line of a slice: lines begin in different banks
 #define SLICE_ROOM (SLICE + PAD * SLICE / 8)
 
 struct Slices {
@@ -30,20 +31,20 @@ union Shared {  // one of them at a time: who uses it waits first until nobody d
   double loss_parts[THREADS / WARP];
 };
 
-// A slice is lines of `length` elements as they lie in memory, from (row, col) of the matrix on.
-__device__ inline void fetch(const Matrix& m, int row, int col, int length, bool in_quads, Quad (&kept)[QUADS]) {
+// A slice is lines of 2^log elements as they lie in memory, from (row, col) of the matrix on.
+__device__ inline void fetch(const Matrix& m, int row, int col, int log, bool in_quads, Quad (&kept)[QUADS]) {
 #pragma unroll
   for (int i = 0; i < QUADS; ++i) {
     const int at = 4 * (threadIdx.x + i * THREADS);
-    kept[i] = m.quad(row + at / length, col + at % length, in_quads);
+    kept[i] = m.quad(row + over(at, log), col + rest(at, log), in_quads);
   }
 }
 
-__device__ inline void put(const Quad (&kept)[QUADS], Quad* slice, int length) {
+__device__ inline void put(const Quad (&kept)[QUADS], Quad* slice, int log) {
 #pragma unroll
   for (int i = 0; i < QUADS; ++i) {
     const int at = 4 * (threadIdx.x + i * THREADS);
-    slice[(at / length * (length + PAD) + at % length) / 4] = kept[i];
+    slice[(over(at, log) * ((1 << log) + PAD) + rest(at, log)) / 4] = kept[i];
   }
 }
 
@@ -54,41 +55,42 @@ __device__ inline void put(const Quad (&kept)[QUADS], Quad* slice, int length) {
 #endif
 
 // Compute the tile whose first element is (row, col) of op(a) op(b), and let write(row, col, sum) be called once for
-// each of its elements that is inside. op transposes where TRANS says so; depth is the length of the summed dimension.
+// each of its elements that is inside. op transposes where TRANS says so; depth is the length of the summed dimension; the
+// tile's side is 2^log.
 template <bool TRANS_A, bool TRANS_B, class Write>
-__device__ inline void product_tile(Shared& shared, int tile, int row, int col, int depth, const Matrix& a, const Matrix& b,
+__device__ inline void product_tile(Shared& shared, int log, int row, int col, int depth, const Matrix& a, const Matrix& b,
                                     Write write) {
   constexpr bool ALONG_A = !TRANS_A, ALONG_B = TRANS_B;  // do lines in memory run along the summed dimension?
-  const int deep = SLICE / tile;
+  const int log_deep = LOG_SLICE - log, deep = 1 << log_deep;  // how far a slice reaches along the summed dimension
   const int rows = ALONG_A ? a.rows : a.cols, cols = ALONG_B ? b.rows : b.cols;
   const bool quads_a = a.in_quads(), quads_b = b.in_quads();
-  Piece piece(tile);
+  Piece piece(log);
   Quad next_a[QUADS], next_b[QUADS];
 
   for (int start = 0; start < depth + deep; start += deep) {
     if (start > 0) {
       __syncthreads();  // nobody needs the slices before these any more
-      put(next_a, shared.slices.a, ALONG_A ? deep : tile);
-      put(next_b, shared.slices.b, ALONG_B ? deep : tile);
+      put(next_a, shared.slices.a, ALONG_A ? log_deep : log);
+      put(next_b, shared.slices.b, ALONG_B ? log_deep : log);
       __syncthreads();  // the slices are there
     }
     if (start < depth) {
-      fetch(a, ALONG_A ? row : start, ALONG_A ? start : row, ALONG_A ? deep : tile, quads_a, next_a);
-      fetch(b, ALONG_B ? col : start, ALONG_B ? start : col, ALONG_B ? deep : tile, quads_b, next_b);
+      fetch(a, ALONG_A ? row : start, ALONG_A ? start : row, ALONG_A ? log_deep : log, quads_a, next_a);
+      fetch(b, ALONG_B ? col : start, ALONG_B ? start : col, ALONG_B ? log_deep : log, quads_b, next_b);
     }
-    if (start > 0) piece.multiply<ALONG_A, ALONG_B>(shared.slices, tile, min(deep, depth - start + deep));
+    if (start > 0) piece.multiply<ALONG_A, ALONG_B>(shared.slices, log, min(deep, depth - start + deep));
   }
 
   __syncthreads();  // nobody needs the last slices any more
 #pragma unroll
   for (int s = 0; s < SUMS; ++s) shared.sums[s * SUM_STRIDE + threadIdx.x] = piece.sums[s];
   __syncthreads();  // the groups' sums are there
-  for (int i = threadIdx.x; i < tile * tile; i += THREADS) {  // neighbouring threads take neighbouring columns
-    const int r = i / tile, c = i % tile;
+  for (int i = threadIdx.x; i < 1 << 2 * log; i += THREADS) {  // neighbouring threads take neighbouring columns
+    const int r = over(i, log), c = rest(i, log);
     if (row + r >= rows || col + c >= cols) continue;
     const int slot = piece.slot(r, c, ALONG_A, ALONG_B);
     real sum = 0;
-    for (int group = 0; group < piece.groups; ++group) sum += shared.sums[slot + group * (THREADS / piece.groups)];
+    for (int group = 0; group < piece.groups; ++group) sum += shared.sums[slot + group * piece.team];
     write(row + r, col + c, sum);
   }
 }
@@ -99,6 +101,6 @@ __device__ inline void product(Shared& shared, int tile, int rows, int cols, int
                                int& before, Write write) {
   const int across = (cols + tile - 1) / tile, down = (rows + tile - 1) / tile;
   each_task(across * down, before, [&](int task) {
-    product_tile<TRANS_A, TRANS_B>(shared, tile, task / across * tile, task % across * tile, depth, a, b, write);
+    product_tile<TRANS_A, TRANS_B>(shared, __ffs(tile) - 1, task / across * tile, task % across * tile, depth, a, b, write);
   });
 }

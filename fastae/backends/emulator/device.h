@@ -80,6 +80,7 @@ NOT_INLINED T atomicAdd(T* at, T value) {  // threads run one at a time
   *at = old + value;
   return old;
 }
+inline int __ffs(int bits) { return __builtin_ffs(bits); }
 // What mma.sync.m16n8k8 does with TF32; a kernel for both compilers calls it where __CUDA_ARCH__ is not defined.
 NOT_INLINED inline void emulated_mma_tf32(float* sums, const float (&a)[4], const float (&b)[2]) {
   emulator::mma_tf32(sums, a, b, CALLER);
