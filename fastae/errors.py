@@ -1,6 +1,12 @@
 """What can go wrong, as exceptions. Every message says what was wrong, what was expected and what to do."""
 
 
+def gist(error: BaseException) -> str:
+    """Return the line of a message that says something; Numba's begin with where it was, not with what is wrong."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip() and not line.startswith("Failed in")]
+    return lines[0] if lines else type(error).__name__
+
+
 class FastaeError(Exception):
     """Base of every error that fastae raises on purpose; the command line turns it into one line and exit status 2."""
 

@@ -420,6 +420,22 @@ def test_a_kernel_that_raises_ends_in_one_line(
     assert capsys.readouterr().err == "fastae: bias_sigmoid failed: NameError: name 'missing' is not defined\n"
 
 
+def test_what_numba_cannot_compile_is_told_in_one_line(
+    write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write("""
+        from numba import njit
+        @njit
+        def bias_sigmoid(z, bias, out):
+            out[:] = missing(z)
+        """)
+    assert cli.main(["check", str(path)]) == 1
+    assert "bias_sigmoid failed: TypingError: NameError: name 'missing' is not defined" in capsys.readouterr().out
+    assert cli.main(["train", "--kernels", str(path), "--limit", "20", "--out", str(tmp_path), "--no-progress"]) == 2
+    words = "fastae: Numba cannot compile the kernels into the step: NameError: name 'missing' is not defined\n"
+    assert capsys.readouterr().err == words
+
+
 def test_kernels_belong_to_a_backend(write: Write) -> None:
     with pytest.raises(InputError, match="belong to the backend 'numpy', not 'numba'"):
         learner.load(write(RIGHT["NumPy"]), "numba")

@@ -10,6 +10,7 @@ import importlib.util
 import inspect
 import math
 import re
+import sys
 import traceback
 import zlib
 from pathlib import Path
@@ -26,7 +27,7 @@ from fastae.backends.emulator import EmulatorBackend
 from fastae.backends.emulator.compiler import Parameter, kernels_of
 from fastae.backends.numba_backend import NumbaBackend
 from fastae.backends.numpy_backend import NumpyBackend
-from fastae.errors import FastaeError, InputError
+from fastae.errors import FastaeError, InputError, gist
 from fastae.step import make_operations
 
 
@@ -79,6 +80,7 @@ def _python(path: Path) -> Backend:
     assert specification is not None
     assert specification.loader is not None
     module = importlib.util.module_from_spec(specification)
+    sys.modules[specification.name] = module  # as an import does, and dataclasses want
     try:
         specification.loader.exec_module(module)
     except Exception as error:  # whatever a learner's file may raise
@@ -88,7 +90,7 @@ def _python(path: Path) -> Backend:
             if Path(frame.filename).name == path.name
         ]
         line = getattr(error, "lineno", None) or (where[-1] if where else "?")
-        raise InputError(f"{path}, line {line}: {type(error).__name__}: {error}") from error
+        raise InputError(f"{path}, line {line}: {type(error).__name__}: {gist(error)}") from error
     functions = {name: getattr(module, name) for name in KERNELS if callable(getattr(module, name, None))}
     _require(functions, path)
     for name, function in functions.items():
@@ -140,7 +142,7 @@ def _complete(name: str, function: Any) -> Any:
         except FastaeError:
             raise
         except Exception as error:  # whatever a learner's code may raise
-            raise KernelFailed(f"{name} failed: {type(error).__name__}: {error}") from error
+            raise KernelFailed(f"{name} failed: {type(error).__name__}: {gist(error)}") from error
 
     return kernel
 

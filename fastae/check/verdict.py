@@ -12,7 +12,6 @@ import numpy as np
 
 from fastae.backends.base import Backend, Parameters
 from fastae.backends.contract import KERNELS
-from fastae.backends.cupy_backend import CupyBackend
 from fastae.backends.emulator import EmulatorBackend, KernelFault, checking
 from fastae.check import cases
 from fastae.check.causes import likely
@@ -94,14 +93,13 @@ def examine(k: Backend, name: str, seed: int) -> Verdict:
     """
     verdict, wrong = Verdict(name), list[Problem]()
     began = time.monotonic()
-    emulated = isinstance(k, EmulatorBackend)
     for number, (dtype, given, block) in enumerate(_cases(name)):
         work = int(np.prod([x for key, x in given.items() if key in "mnk"]))
         if work > SMALL and time.monotonic() - began > SECONDS:
             continue
-        if emulated and name == "matmul" and number % EMULATED:
+        if isinstance(k, EmulatorBackend) and name == "matmul" and number % EMULATED:
             continue  # every access is looked at there, and the shapes all come up
-        with checking() if emulated else contextlib.nullcontext():
+        with _looking(k):
             problem = _try(k, name, dtype, given, block, [seed, number], verdict)
         if problem:
             wrong.append(problem)
@@ -111,10 +109,16 @@ def examine(k: Backend, name: str, seed: int) -> Verdict:
         verdict.problems.append(_most_telling(wrong))
         return verdict
     for check in (_aliases, _special, _remembers):
-        problem = check(k, name, seed, verdict)
+        with _looking(k):
+            problem = check(k, name, seed, verdict)
         if problem:
             verdict.problems.append(problem)
     return verdict
+
+
+def _looking(k: Backend) -> contextlib.AbstractContextManager[None]:
+    """Let every access to memory be looked at where that can be; a stray one could end the process else."""
+    return checking() if isinstance(k, EmulatorBackend) else contextlib.nullcontext()
 
 
 def _most_telling(problems: list[Problem]) -> Problem:
@@ -316,9 +320,10 @@ def model_gradient(k: Backend, seed: int) -> Problem | None:
         for backend in (k, cases.REFERENCE):
             try:
                 session = backend.session(parameters, images, loss=loss, batch_size=5, lr=0.5, momentum=0.5)
-                session.start(order)
-                session.run(2)
-                session.finish()
+                with _looking(backend):
+                    session.start(order)
+                    session.run(2)
+                    session.finish()
                 results.append(np.concatenate([p.ravel() for group in session.read() for p in group]))
             except FastaeError as error:
                 return Problem(str(error), f"three steps of the model, {loss}")
@@ -329,8 +334,3 @@ def model_gradient(k: Backend, seed: int) -> Problem | None:
                 ["right alone, wrong together: arguments as the step gives them, or something kept between calls"],
             )  # fmt: skip
     return None
-
-
-def on_gpu(k: Backend) -> bool:
-    """Tell whether kernels run on a real GPU."""
-    return isinstance(k, CupyBackend) and not isinstance(k, EmulatorBackend)

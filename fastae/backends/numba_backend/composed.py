@@ -13,7 +13,7 @@ from numba.core.errors import NumbaError
 from fastae.backends.base import Session
 from fastae.backends.contract import KERNELS
 from fastae.backends.numba_backend import kernels
-from fastae.errors import InputError
+from fastae.errors import InputError, gist
 from fastae.step import Worker, make_evaluation, make_operations, make_step
 
 _counter = itertools.count()  # Numba links compiled code by names; those of two sessions must differ
@@ -69,10 +69,7 @@ class ComposedSession(Session):
         try:
             self._entries[part](*team[0][:-1], batches)
         except NumbaError as error:
-            words = [line for line in str(error).splitlines() if line.strip() and not line.startswith("Failed in")]
-            raise InputError(
-                f"Numba cannot compile the kernels into the step: {words[0].strip() if words else error}"
-            ) from error
+            raise InputError(f"Numba cannot compile the kernels into the step: {gist(error)}") from error
 
 
 def _make_entry(step: Any, worker: Any) -> Any:
