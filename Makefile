@@ -16,7 +16,12 @@ test: $(VENV)/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+ifeq ($(ARGS),)
+	$(BIN)/python -m pytest -m alone
+	$(BIN)/python -m pytest -m 'not alone' -n auto --dist worksteal
+else
 	$(BIN)/python -m pytest $(ARGS)
+endif
 
 # Against PyTorch itself, which is large: the committed trajectories in tests/golden stand for it in `make test`.
 live: $(VENV)/installed-bench

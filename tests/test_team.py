@@ -14,6 +14,8 @@ import fastae
 
 SIZES = (60, 40, 20)
 
+pytestmark = pytest.mark.alone
+
 CHILD = """
 import hashlib, os, sys
 import numpy as np
