@@ -98,7 +98,7 @@ def parser() -> argparse.ArgumentParser:
     option(
         "--out",
         metavar="DIR",
-        help="folder for the results; by default runs/<loss>-<backend>",
+        help="folder for the results; by default runs/<loss>-<backend>, and -<file> with --kernels",
         default=argparse.SUPPRESS,
     )
     option("--resume", action="store_true", help="go on from the last checkpoint in the results' folder")
@@ -218,7 +218,8 @@ def run_train(options: argparse.Namespace) -> None:
     if kernels is not None:
         note["kernels"] = backend.origin
 
-    out = Path(getattr(options, "out", None) or f"runs/{options.loss}-{backend.name}")
+    own = "" if kernels is None else f"-{Path(kernels).stem}"
+    out = Path(getattr(options, "out", None) or f"runs/{options.loss}-{backend.name}{own}")
     _make_folder(out)
     checkpoint = out / "checkpoint.npz"
     if options.resume and checkpoint.exists():

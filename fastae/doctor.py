@@ -103,7 +103,8 @@ def _cupy_details() -> str:
 
         runtime: Any = cupy.cuda.runtime
         device = runtime.getDeviceProperties(0)["name"].decode() if backends.availability()["cupy"].ok else "no device"
-        return f"CuPy {cupy.__version__}, {device}, driver for CUDA {runtime.driverGetVersion() / 1000:g}"
+        supported = runtime.driverGetVersion()  # 0 without a driver
+        return f"CuPy {cupy.__version__}, {device}" + (f", driver for CUDA {supported / 1000:g}" if supported else "")
     except Exception:  # the diagnosis has said already what is wrong
         return ""
 
