@@ -1,4 +1,4 @@
-"""The command line: ``fastae train``, ``bench`` and ``doctor``. Bad input ends in one line and exit status 2."""
+"""The command line: ``fastae train``, ``check``, ``bench`` and ``doctor``. Bad input ends in one line and status 2."""
 
 import argparse
 import json

@@ -211,6 +211,35 @@ def test_a_wrong_numpy_kernel_is_called_wrong_and_named(old: str, new: str, word
         assert re.search(words, told), told
 
 
+def test_a_kernel_that_raises_for_huge_numbers_is_wrong(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write("""
+        import math
+        def bias_sigmoid(z, bias, out):
+            for i in range(z.shape[0]):
+                for j in range(z.shape[1]):
+                    out[i, j] = 1 / (1 + math.exp(-(z[i, j] + bias[j])))
+        """)
+    assert cli.main(["check", str(path)]) == 1
+    out = capsys.readouterr().out
+    assert "bias_sigmoid failed: OverflowError: math range error" in out
+    assert "with NaN, infinities or huge numbers" in out
+
+
+def test_a_stride_of_a_vector_may_be_asked_for(write: Write) -> None:
+    path = write(
+        """
+        // launch axpy: grid (m), block (32)
+        extern "C" __global__ void axpy(int n, real alpha, const real* alpha_at, const real* x, long long x_stride,
+                                        real* y, long long y_stride) {
+          for (int c = threadIdx.x; c < n; c += 32)
+            y[blockIdx.x * y_stride + c] += (alpha_at ? *alpha_at : alpha) * x[blockIdx.x * x_stride + c];
+        }
+        """,
+        "axpy.cu",
+    )
+    assert problems(path) == []
+
+
 def test_a_kept_answer_is_found(write: Write) -> None:
     found = problems(
         write("""

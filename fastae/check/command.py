@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import secrets
 import sys
 import time
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from fastae.backends.contract import KERNELS
 from fastae.bench import limits
 from fastae.check import speed
 from fastae.check import verdict as verdicts
@@ -19,13 +19,7 @@ from fastae.check.speed import Speed
 from fastae.check.verdict import Problem, Verdict
 from fastae.errors import FastaeError
 
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-CORES = {"numpy": cores, "numba": lambda: 1}  # what may do the work; the emulator's time means nothing
+TIMED = ("numpy", "numba")  # the emulator's time means nothing
 WIDTH, HEIGHT = 48, 12  # of a picture of errors, in characters
 
 
@@ -72,8 +66,10 @@ def check(options: argparse.Namespace) -> int:
     machine = None
     for name in k.kernels:
         found.append(verdicts.examine(k, name, seed))
-        if not options.no_speed and not found[-1].problems and k.name in CORES:
-            machine = machine or limits.measure(CORES[k.name]())
+        if not options.no_speed and not found[-1].problems and k.name in TIMED:
+            from fastae.backends.numba_backend.session import cores  # loads Numba, which measures the limits
+
+            machine = machine or limits.measure(1 if k.name == "numba" else cores())  # a BLAS may use them all
             speeds[name] = speed.measure(k, name, machine)
             what = speed.too_fast(name, speeds[name])
             if what:
@@ -94,7 +90,7 @@ def check(options: argparse.Namespace) -> int:
     elif problem is not None:
         print("\n".join(["the model: WRONG", *_lines(problem)]))
     elif not wrong:
-        others = "" if len(k.kernels) == len(verdicts.KERNELS) else f"; the other kernels are {k.name}'s"
+        others = "" if len(k.kernels) == len(KERNELS) else f"; the other kernels are {k.name}'s"
         print(f"the model: right: its gradients through these kernels are the reference's{others}")
     else:
         print(f"to see it again: fastae check {options.file} --seed {seed}")
@@ -113,9 +109,9 @@ def told(verdict: Verdict) -> str:
 
 
 def _timed(name: str, s: Speed, backend: str) -> str:
-    cores = "one core's" if backend == "numba" else "all cores'"
+    whose = "one core's" if backend == "numba" else "all cores'"
     rate = f"{s.flops / 1e9:.3g} GFLOP/s" if name == "matmul" else f"{s.bytes / 1e9:.3g} GB/s"
-    return f"  {s.shape}: {s.seconds * 1e6:,.4g} µs, {rate}, {s.share:.0%} of {cores} limit"
+    return f"  {s.shape}: {s.seconds * 1e6:,.4g} µs, {rate}, {s.share:.0%} of {whose} limit"
 
 
 def _lines(problem: Problem) -> list[str]:

@@ -242,12 +242,11 @@ class _CudaLearner(_Learner):
         values |= {word: values[letter] for word, letter in synonyms.items() if letter in values}
         for key, x in named.items():
             if key in NUMBERS:
-                on_device = hasattr(x, "dtype") and hasattr(x, "shape") and not isinstance(x, np.generic)
-                values[key] = real.type(0 if on_device or x is None else x)
-                values[f"{key}_at"] = x if on_device else np.uint64(0)
+                values[key], values[f"{key}_at"] = self.launcher.number(name, key, 0 if x is None else x, real)
             elif key in KERNELS[name].shapes:
                 values[key] = x
-                values[f"{key}_stride"] = np.int64(x.strides[0] // x.itemsize) if x is not None and x.ndim == 2 else 0
+                gaps = x.strides[0] // x.itemsize if x is not None and x.ndim == 2 else 0  # a vector has one row
+                values[f"{key}_stride"] = np.int64(gaps)
             else:
                 values[key] = np.int32(x or 0) if key.startswith("trans") else np.int64(x or 0)
         return values

@@ -93,13 +93,17 @@ class Launcher:
             self._functions[kernel, real] = self._modules[file, real].get_function(kernel)
         return self._functions[kernel, real]
 
+    def number(self, kernel: str, argument: str, x: Any, real: np.dtype[Any]) -> list[Any]:
+        """Turn a number into two arguments: its value, and where on the device it lies instead, or null."""
+        on_device = isinstance(x, self.cupy.ndarray)
+        if on_device and (x.ndim or x.dtype != real):
+            raise InputError(f"{kernel}: {argument} must be a number or a 0-d array of {real}, not {x.dtype}")
+        return [real.type(0 if on_device else x), x if on_device else NULL]
+
     def _c_values(self, kernel: str, argument: str, x: Any, real: np.dtype[Any]) -> list[Any]:
         """Turn an argument into C's: a matrix and its row stride, a vector, a number and where it lies, or a length."""
         if argument in NUMBERS:
-            on_device = isinstance(x, self.cupy.ndarray)
-            if on_device and (x.ndim or x.dtype != real):
-                raise InputError(f"{kernel}: {argument} must be a number or a 0-d array of {real}, not {x.dtype}")
-            return [real.type(0 if on_device else x), x if on_device else NULL]
+            return self.number(kernel, argument, x, real)
         if not isinstance(x, self.cupy.ndarray):
             return [np.int32(x) if isinstance(x, bool) else np.int64(x)]
         pointer = x if x.size else NULL
