@@ -1,4 +1,4 @@
-"""The command line: ``fastae train``, ``check``, ``bench`` and ``doctor``. Bad input ends in one line and status 2."""
+"""The command line: ``fastae train``, ``check``, ``ladder``, ``exercise``, ``bench`` and ``doctor``. Bad input ends in one line and status 2."""
 
 import argparse
 import json
@@ -16,6 +16,7 @@ from fastae import __version__, backends, storage
 from fastae.bench import command
 from fastae.check import command as check_command
 from fastae.errors import FastaeError, InputError, OutputError
+from fastae.ladder import command as ladder_command
 
 LEARNING_RATES = {"mse": 0.25, "bce": 0.05}
 LOSS_NAMES = {"mse": "squared error", "bce": "cross-entropy"}
@@ -118,6 +119,24 @@ def parser() -> argparse.ArgumentParser:
     )
     check_command.add_options(check)
     check.set_defaults(run=check_command.run)
+    climb = commands.add_parser(
+        "ladder",
+        help="climb from naive loops to the kernel that a backend uses, with what each idea gains",
+        description="Time the teaching versions of a kernel beside this machine's limit, and draw them; or, for CUDA "
+        "without a GPU, count what they ask of memory.",
+        allow_abbrev=False,
+    )
+    ladder_command.add_ladder_options(climb)
+    climb.set_defaults(run=ladder_command.run_ladder)
+    exercise = commands.add_parser(
+        "exercise",
+        help="take the idea out of a rung of a ladder, and put it back",
+        description="Exercises made from the ladders: start one, edit the file that it writes, check it. Exit status "
+        "of check: 0 if it is right and its goal is reached, 1 if not, 2 if it cannot be checked.",
+        allow_abbrev=False,
+    )
+    ladder_command.add_exercise_options(exercise)
+    exercise.set_defaults(run=ladder_command.run_exercise)
     doctor = commands.add_parser(
         "doctor",
         help="tell for each backend whether it works here, or why not and what mends it",

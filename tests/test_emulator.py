@@ -191,6 +191,16 @@ def test_bank_conflicts_are_counted(width: int, rounds: int) -> None:
     assert found["shared write"] == found["shared read"] == (1, rounds, 1)
 
 
+def test_threads_their_accesses_and_barriers_are_counted() -> None:
+    n, x, out = sum_arguments(1000)
+    with counting() as counts:
+        for blocks in (3, 2):
+            run(SUM, blocks, 64, n, x, out)
+    assert (counts.threads, counts.barriers) == (5 * 64, 5 * 64 * 7)
+    read = [entry.accesses for entry in counts if (entry.memory, entry.action) == ("global", "read")]
+    assert read == [1000, 1000]
+
+
 @pytest.mark.parametrize(("trans_a", "trans_b"), [(False, False), (True, False), (False, True)])
 @pytest.mark.parametrize("tile", TILES)
 def test_our_matmul_coalesces_and_has_hardly_a_bank_conflict(tile: int, trans_a: bool, trans_b: bool) -> None:

@@ -15,11 +15,13 @@ from fastae.bench import limits
 from fastae.check import speed
 from fastae.check import verdict as verdicts
 from fastae.check.learner import load
-from fastae.check.speed import Speed
+from fastae.check.speed import BATCHES, Speed
 from fastae.check.verdict import Problem, Verdict
 from fastae.errors import FastaeError
+from fastae.ladder.rungs import KERNELS as LADDER_KERNELS
 
 TIMED = ("numpy", "numba")  # the emulator's time means nothing
+LADDERS = {kernel: ladder for ladder, kernel in LADDER_KERNELS.items()}
 WIDTH, HEIGHT = 48, 12  # of a picture of errors, in characters
 
 
@@ -62,7 +64,7 @@ def check(options: argparse.Namespace) -> int:
     """Examine every kernel of the file and report."""
     k: Any = load(options.file, options.backend)
     seed = secrets.randbelow(2**31) if options.seed is None else options.seed
-    found, speeds = [], dict[str, list[Speed]]()
+    found, speeds, places = [], dict[str, list[Speed]](), dict[str, str]()
     machine = None
     for name in k.kernels:
         found.append(verdicts.examine(k, name, seed))
@@ -74,14 +76,20 @@ def check(options: argparse.Namespace) -> int:
             what = speed.too_fast(name, speeds[name])
             if what:
                 found[-1].problems.append(Problem(what, "the same arguments again and again"))
+        if name in speeds and not found[-1].problems and name in LADDERS:
+            places[name] = place(name, k.name, speeds[name])
         if not options.json:
-            print("\n".join([told(found[-1]), *(_timed(name, s, k.name) for s in speeds.get(name, ()))]), flush=True)
+            lines = [told(found[-1]), *(_timed(name, s, k.name) for s in speeds.get(name, ()))]
+            if name in places:
+                lines.append(f"  its place: {places[name]}: fastae ladder {LADDERS[name]} --backend {k.name}")
+            print("\n".join(lines), flush=True)
     problem = None if any(v.problems for v in found) else verdicts.model_gradient(k, seed)
     wrong = problem is not None or any(v.problems for v in found)
     if options.json:
         entries = [{"kernel": v.kernel, "right": not v.problems, "calls": v.calls, "worst_error_of_bound": v.worst,
                     "problems": [_as_dict(p) for p in v.problems],
-                    "speed": [s._asdict() for s in speeds.get(v.kernel, ())]} for v in found]  # fmt: skip
+                    "speed": [s._asdict() for s in speeds.get(v.kernel, ())],
+                    "place": places.get(v.kernel)} for v in found]  # fmt: skip
         model: dict[str, Any] | None = None if any(v.problems for v in found) else {"right": problem is None}
         if problem is not None and model is not None:
             model |= {"problems": [_as_dict(problem)]}
@@ -95,6 +103,21 @@ def check(options: argparse.Namespace) -> int:
     else:
         print(f"to see it again: fastae check {options.file} --seed {seed}")
     return int(wrong)
+
+
+def settings(file: Path, **options: Any) -> argparse.Namespace:
+    """Return the command's options for a file, all others as they are by default."""
+    parser = argparse.ArgumentParser()
+    add_options(parser)
+    return argparse.Namespace(**vars(parser.parse_args([str(file)])) | options)
+
+
+def place(name: str, language: str, speeds: list[Speed]) -> str:
+    """Say between which rungs of its ladder a kernel stands, by its first shape."""
+    from fastae.ladder import climb  # which times them
+
+    rate = speeds[0].flops if name == "matmul" else speeds[0].bytes
+    return climb.place(name, language, BATCHES[0], rate)
 
 
 def _as_dict(problem: Problem) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from where they lie, whichever takes longer. (Williams, Waterman and Patterson, 
 """
 
 import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from statistics import median
 from typing import Any, NamedTuple
 
@@ -17,9 +19,11 @@ from fastae.check import cases
 
 BATCHES = (16, 128)
 MOMENT, SEGMENTS = 0.02, 7  # seconds of a segment, and how many: their median is told
+PATIENCE = 2.0  # seconds that the calls of a segment may take; what is slower is timed by one call, or left out
+LINE = 64  # bytes of the cache
 NEAR_BYTES = 16 << 20  # what is larger stays in no cache between calls
 TOO_FAST = {True: 1.25, False: 8.0}  # of the limit in multiply-adds; of that in bytes, since nearer caches are faster
-PRODUCTS = (("forward", False, False), ("backward", False, True), ("update", True, False))
+PRODUCTS = {"forward": (False, False), "backward": (False, True), "update": (True, False)}  # and what is transposed
 LAYER = (784, 256)  # inputs and outputs of the largest layer
 
 
@@ -44,8 +48,80 @@ class Speed(NamedTuple):
     share: float
 
 
+@dataclass(frozen=True)
+class Work:
+    """A kernel's work on one shape of the step.
+
+    Attributes
+    ----------
+    kernel, shape : str
+        The shape in words.
+    images : int
+        The batch size.
+    given : dict
+        Lengths by the contract's letters, and numbers.
+    """
+
+    kernel: str
+    shape: str
+    images: int
+    given: dict[str, Any]
+
+    @property
+    def flops(self) -> int:
+        """Operations, as the contract counts them."""
+        return KERNELS[self.kernel].flops(**self._lengths())
+
+    @property
+    def bytes(self) -> int:
+        """Bytes that must at least be moved, in float32."""
+        return KERNELS[self.kernel].bytes(s=4, **self._lengths())
+
+    def _lengths(self) -> dict[str, int]:
+        if self.kernel == "axpy":
+            return {"size": self.given["..."]}
+        return {key: self.given[key] for key in "mnk" if key in self.given}
+
+    def arguments(self) -> list[Any]:
+        """Make the kernel's arguments in float32; arrays without gaps, from the beginning of a cache line on."""
+        made = cases.make(self.kernel, "float32", self.images, **self.given)
+        return [_aligned(x) if isinstance(x, np.ndarray) else x for x in made.values()]
+
+    def least(self, machine: limits.Limits) -> float:
+        """Return the seconds that the machine needs at least."""
+        bandwidth = machine.near if self.bytes <= NEAR_BYTES else machine.far
+        return max(self.flops / machine.flops, self.bytes / bandwidth)
+
+    def speed(self, seconds: float, machine: limits.Limits) -> Speed:
+        """Tell what so many seconds a call are."""
+        return Speed(self.shape, seconds, self.flops / seconds, self.bytes / seconds, self.least(machine) / seconds)
+
+
+def _aligned(x: np.ndarray) -> np.ndarray:
+    """Copy to where a cache line begins: vectors that straddle two lines would cost a fifth, now and then."""
+    memory = np.empty(x.nbytes + LINE, np.uint8)
+    first = -memory.ctypes.data % LINE
+    copy = memory[first : first + x.nbytes].view(x.dtype).reshape(x.shape)
+    copy[...] = x
+    return copy
+
+
+def works(name: str, m: int) -> Iterator[Work]:
+    """Yield what the step asks of a kernel for batches of m images, on the largest layer."""
+    inputs, outputs = LAYER
+    if name == "matmul":
+        lengths = {"forward": (m, inputs, outputs), "backward": (m, outputs, inputs), "update": (inputs, m, outputs)}
+        for what, (trans_a, trans_b) in PRODUCTS.items():
+            given = dict(zip("mkn", lengths[what])) | {"trans_a": trans_a, "trans_b": trans_b}
+            yield Work(name, f"{what}, batch {m}", m, given)
+    elif name == "axpy":
+        yield Work(name, f"{inputs} x {outputs}", m, {"...": inputs * outputs, "alpha": -0.25})
+    elif name != "advance":
+        yield Work(name, f"{m} x {inputs}", m, {"m": m, "n": inputs})
+
+
 def measure(k: Backend, name: str, machine: limits.Limits) -> list[Speed]:
-    """Time a kernel of the backend on the shapes that the step has.
+    """Time a kernel of the backend on the shapes that the step has; the large ones not if it is very slow.
 
     Parameters
     ----------
@@ -54,47 +130,66 @@ def measure(k: Backend, name: str, machine: limits.Limits) -> list[Speed]:
     machine : Limits
         Of as many workers as the kernel may use.
     """
-    found = []
-    for m in BATCHES if name != "advance" else ():
-        for shape, given in _shapes(name, m):
-            arguments = cases.make(name, "float32", m, **given)
-            device = [k.asarray(x) if isinstance(x, np.ndarray) else x for x in arguments.values()]
-            seconds = _seconds(getattr(k, "plain", {}).get(name, getattr(k, name)), device)
-            lengths = {"size": given["..."]} if name == "axpy" else {key: given[key] for key in "mnk" if key in given}
-            flops, moved = KERNELS[name].flops(**lengths), KERNELS[name].bytes(s=4, **lengths)
-            bandwidth = machine.near if moved <= NEAR_BYTES else machine.far
-            least = max(flops / machine.flops, moved / bandwidth)
-            found.append(Speed(shape, seconds, flops / seconds, moved / seconds, least / seconds))
+    function = plain(k, name)
+    found: list[Speed] = []
+    for m in BATCHES if name != "axpy" else BATCHES[:1]:
+        for work in works(name, m):
+            if found and m > BATCHES[0] and max(s.seconds for s in found) * m / BATCHES[0] > PATIENCE:
+                break
+            found.append(work.speed(Timer(function, work.arguments()).seconds(), machine))
     return found
 
 
-def _shapes(name: str, m: int) -> list[tuple[str, dict[str, Any]]]:
-    inputs, outputs = LAYER
-    if name == "matmul":
-        lengths = {"forward": (m, inputs, outputs), "backward": (m, outputs, inputs), "update": (inputs, m, outputs)}
-        return [
-            (f"{what}, batch {m}", dict(zip("mkn", lengths[what])) | {"trans_a": trans_a, "trans_b": trans_b})
-            for what, trans_a, trans_b in PRODUCTS
-        ]
-    if name == "axpy":
-        return [(f"{inputs} x {outputs}", {"...": inputs * outputs, "alpha": -0.25})] if m == BATCHES[0] else []
-    return [(f"{m} x {inputs}", {"m": m, "n": inputs})]
+def plain(k: Backend, name: str) -> Callable[..., Any]:
+    """Return a kernel as plainly as it can be called, its arguments unchecked where there is such a way."""
+    return getattr(k, "plain", {}).get(name) or getattr(k, name)
 
 
-def _seconds(function: Any, arguments: list[Any]) -> float:
-    function(*arguments)
-    times: list[float] = []
-    repeat = 1
-    while len(times) < SEGMENTS:
+class Timer:
+    """Calls of a function with the same arguments, so many that a segment of them takes a moment.
+
+    Parameters
+    ----------
+    function : callable
+    arguments : list
+    wait : callable
+        Called at the end of a segment: on a GPU, calls are only launches.
+    calls : int
+        As how many one call counts.
+    """
+
+    keeps: Any = None  # what must live as long
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        arguments: list[Any],
+        wait: Callable[[], None] = lambda: None,
+        calls: int = 1,
+    ) -> None:
+        self._function, self._arguments, self._wait, self._calls, self._times = function, arguments, wait, calls, 1
+        self.first = self.segment()  # which may compile
+        while self._times < 1 << 20:
+            took = self._times * self._calls * self.segment()
+            if took >= MOMENT / 2:
+                break
+            self._times = max(self._times + 1, min(1 << 20, int(self._times * MOMENT / max(took, 1e-7))))
+
+    def segment(self) -> float:
+        """Return the seconds of a call, over one segment."""
+        function, arguments = self._function, self._arguments
         began = time.perf_counter()
-        for _ in range(repeat):
+        for _ in range(self._times):
             function(*arguments)
-        took = time.perf_counter() - began
-        if took < MOMENT / 2 and repeat < 1 << 20:
-            repeat = max(repeat + 1, min(1 << 20, int(repeat * MOMENT / max(took, 1e-7))))
-            continue
-        times.append(took / repeat)
-    return median(times)
+        self._wait()
+        return (time.perf_counter() - began) / (self._times * self._calls)
+
+    def seconds(self) -> float:
+        """Return the median over some segments; over fewer of a function that is very slow."""
+        found = [self.segment()]
+        while len(found) < SEGMENTS and sum(found) * self._times * self._calls < PATIENCE:
+            found.append(self.segment())
+        return median(found)
 
 
 def too_fast(name: str, speeds: list[Speed]) -> str:

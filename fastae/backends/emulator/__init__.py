@@ -10,9 +10,9 @@ from fastae.backends.cupy_backend import CupyBackend
 from fastae.backends.cupy_backend.launcher import Launcher
 from fastae.backends.emulator import device
 from fastae.backends.emulator.compiler import find_compiler
-from fastae.backends.emulator.device import KernelFault, RawModule, Traffic, checking, counting
+from fastae.backends.emulator.device import Counted, KernelFault, RawModule, Traffic, checking, counting
 
-__all__ = ["EmulatorBackend", "KernelFault", "RawModule", "Traffic", "checking", "counting"]
+__all__ = ["Counted", "EmulatorBackend", "KernelFault", "RawModule", "Traffic", "checking", "counting"]
 
 
 class EmulatorBackend(CupyBackend):

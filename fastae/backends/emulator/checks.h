@@ -68,6 +68,7 @@ inline void end_block() { total_up(); }
 
 inline void after_barrier() {  // a block's threads tell each other what they know
   const unsigned threads = block_size.x * block_size.y * block_size.z;
+  barriers += threads;
   for (unsigned i = 0; together && i < threads; ++i) learn(of_block[here()], minds[running->fibers + i - fibers.data()].known);
 }
 

@@ -20,7 +20,7 @@ struct Request {
 };
 
 struct Traffic {  // of one instruction; Python reads it
-  uint64_t where, is_write, shared, requests, transactions, best;
+  uint64_t where, is_write, shared, requests, accesses, transactions, best;
 };
 
 static bool counted;
@@ -28,6 +28,7 @@ static std::map<std::tuple<unsigned, const void*, unsigned>, Request> requests; 
 static std::vector<std::unordered_map<const void*, unsigned>> executed;  // by each thread
 static std::map<const void*, Traffic> traffic;
 static std::vector<Traffic> traffic_list;
+static uint64_t barriers;  // that threads passed
 
 inline void count(uintptr_t at, uint64_t size, bool is_write, bool shared, const void* where) {
   const unsigned me = current - fibers.data();
@@ -61,18 +62,20 @@ inline void total_up() {
     t.where = reinterpret_cast<const char*>(where) - __ehdr_start;
     t.is_write = r.is_write, t.shared = r.shared;
     const uint64_t bytes = distinct(r.places) * r.size, at_once = r.shared ? BANKS * WORD : SECTOR;
-    t.requests += 1, t.transactions += transactions(r), t.best += (bytes + at_once - 1) / at_once;
+    t.requests += 1, t.accesses += r.places.size();
+    t.transactions += transactions(r), t.best += (bytes + at_once - 1) / at_once;
   }
   requests.clear();
   for (auto& lane : executed) lane.clear();
 }
 
-inline void forget_counts() { traffic.clear(), total_up(), traffic.clear(); }
+inline void forget_counts() { total_up(), traffic.clear(), barriers = 0; }
 
 }  // namespace emulator
 
 extern "C" {
 void emulator_count(int on) { emulator::counted = on; }
+uint64_t emulator_barriers() { return emulator::barriers; }
 uint64_t emulator_traffic(const emulator::Traffic** list) {
   emulator::traffic_list.clear();
   for (const auto& [where, t] : emulator::traffic) emulator::traffic_list.push_back(t);

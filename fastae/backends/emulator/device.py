@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import math
 import threading
 import weakref
 from collections.abc import Iterator
@@ -87,7 +88,8 @@ class Entry(ctypes.Structure):
     """What counts.h tells of one instruction."""
 
     _fields_ = tuple(
-        (name, ctypes.c_uint64) for name in ("where", "is_write", "shared", "requests", "transactions", "best")
+        (name, ctypes.c_uint64)
+        for name in ("where", "is_write", "shared", "requests", "accesses", "transactions", "best")
     )
 
 
@@ -141,6 +143,8 @@ class Traffic:
     action : {"read", "write"}
     requests : int
         How many times a warp came to it.
+    accesses : int
+        How many times a thread did.
     transactions : int
         Sectors of 32 bytes of global memory that had to be moved; or rounds in which the 32 banks of shared memory
         could answer, more than one a request where lanes want different words of one bank.
@@ -153,8 +157,24 @@ class Traffic:
     memory: str
     action: str
     requests: int
+    accesses: int
     transactions: int
     best: int
+
+
+class Counted(list[Traffic]):
+    """What was counted: of each launch, its instructions that touch global or shared memory.
+
+    Attributes
+    ----------
+    threads : int
+        How many were launched, in all blocks.
+    barriers : int
+        How many times a thread passed a ``__syncthreads()``.
+    """
+
+    threads = 0
+    barriers = 0
 
 
 class Settings:
@@ -163,7 +183,7 @@ class Settings:
     checks = False
     order = 0
     seed = 1
-    counts: list[Traffic] | None = None
+    counts: Counted | None = None
 
 
 settings = Settings()
@@ -189,16 +209,16 @@ def checking(order: str = "forward", seed: int = 1) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def counting() -> Iterator[list[Traffic]]:
+def counting() -> Iterator[Counted]:
     """Check every access and count what it costs, in the kernels that run in this block.
 
     Yields
     ------
-    list of Traffic
-        To which each launch adds its instructions that touch global or shared memory.
+    Counted
+        A list of `Traffic`, to which each launch adds its instructions that touch global or shared memory.
     """
     before = settings.counts
-    counts: list[Traffic] = []
+    counts = Counted()
     settings.counts = counts
     try:
         with checking():
@@ -279,15 +299,17 @@ class RawModule:
             library.emulator_count(settings.counts is not None)
         failed = getattr(library, f"run_{name}")(size, self._cooperative, *converted)
         if settings.counts is not None and not failed:
+            settings.counts.threads += math.prod(size)
             self._count(name, library, path, settings.counts)
         if failed:
             library.emulator_report.restype = ctypes.POINTER(Report)
             report = library.emulator_report().contents
             raise KernelFault(name, report, line_of(path, report.where))
 
-    def _count(self, name: str, library: ctypes.CDLL, path: Path, counts: list[Traffic]) -> None:
+    def _count(self, name: str, library: ctypes.CDLL, path: Path, counts: Counted) -> None:
         entries = ctypes.POINTER(Entry)()
-        library.emulator_traffic.restype = ctypes.c_uint64
+        library.emulator_traffic.restype = library.emulator_barriers.restype = ctypes.c_uint64
+        counts.barriers += library.emulator_barriers()
         for i in range(library.emulator_traffic(ctypes.byref(entries))):
             entry = entries[i]
             counts.append(
@@ -297,6 +319,7 @@ class RawModule:
                     memory="shared" if entry.shared else "global",
                     action="write" if entry.is_write else "read",
                     requests=entry.requests,
+                    accesses=entry.accesses,
                     transactions=entry.transactions,
                     best=entry.best,
                 )

@@ -1,0 +1,191 @@
+"""The commands ``fastae ladder`` and ``fastae exercise``."""
+
+import argparse
+import difflib
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from fastae import backends, storage
+from fastae.check import command as check_command
+from fastae.errors import InputError, OutputError
+from fastae.ladder import exercises
+from fastae.ladder.climb import Cpu, Gpu, Height, climb, cpu_for, work_of
+from fastae.ladder.rungs import BACKENDS, KERNELS, Rung, ladder, split
+
+BLOCKS = " ▏▎▍▌▋▊▉█"
+BAR = 28  # characters
+
+
+def add_ladder_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``fastae ladder``."""
+    option = parser.add_argument
+    option("ladder", nargs="?", metavar="LADDER", help=f"{', '.join(KERNELS)}; without one, all rungs are listed")
+    option(
+        "--backend",
+        default="numba",
+        help="numpy or numba, which are timed; emulator, where what can be counted is; cupy, on a GPU (default: numba)",
+    )
+    option("--show", type=int, metavar="N", help="print rung N, with + before each line that rung N - 1 has not")
+    option("--batch-size", type=int, default=128, metavar="M", help="images, of which a kernel is timed (default: 128)")
+    option("--product", default="forward", help="of matmul: forward, backward or update (default: forward)")
+    option("--rounds", type=int, default=5, metavar="N", help="in each, every rung is timed once (default: 5)")
+    option("--out", type=Path, metavar="DIR", help="for the picture and the numbers (default: runs/ladder)")
+
+
+def add_exercise_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``fastae exercise``."""
+    option = parser.add_argument
+    option("action", choices=("list", "start", "check"), help="list all, start one, or check what you made of it")
+    option("name", nargs="?", metavar="NAME", help="as the list has it, such as matmul-numba-2")
+    option("--file", type=Path, help="where yours is; by default NAME with .py or .cu, in this folder")
+    option("--solution", action="store_true", help="with start: write the rung itself, to compare with")
+
+
+def run_ladder(options: argparse.Namespace) -> None:
+    """Show, list or climb a ladder."""
+    if options.ladder is None:
+        _list("fastae ladder LADDER --backend BACKEND times it; --show N prints a rung")
+        return
+    rungs = ladder(options.ladder, options.backend)
+    if options.show is not None:
+        print(shown(rungs, options.show))
+        return
+    if options.rounds < 1:
+        raise InputError(f"--rounds must be a positive whole number; got {options.rounds}")
+    if rungs[0].language == "cuda" and options.backend != "cupy":
+        from fastae.ladder import counts
+
+        counts.report(rungs, options)
+        return
+    _climb(rungs, options)
+
+
+def _list(last: str) -> None:
+    for key in KERNELS:
+        for language in dict.fromkeys(BACKENDS.values()):
+            rungs = ladder(key, language)
+            print(f"{key}, {language}")
+            for rung in rungs:
+                print(f"  {rung.exercise if rung.path else '':24} {_short(rung)}")
+    print(f"\n{last}")
+
+
+def _short(rung: Rung) -> str:
+    """Return what a title says before its colon."""
+    return rung.title.split(":")[0].rstrip(".")
+
+
+def shown(rungs: Sequence[Rung], number: int) -> str:
+    """Return a rung's file, what is new in it marked by +."""
+    if not 1 <= number <= len(rungs):
+        raise InputError(f"this ladder has the rungs 1 to {len(rungs)}; got {number}")
+    rung = rungs[number - 1]
+    if rung.path is None:
+        return f"rung {number} is {rung.title}"
+    header, code = split(exercises.solution(rung))
+    before = split(exercises.solution(rungs[number - 2]))[1] if number > 1 else code
+    lines = [line for line in difflib.ndiff(before.splitlines(), code.splitlines()) if line[0] in " +"]
+    return f"rung {number}, {rung.name}: {header.strip()}\n\n" + "\n".join(line.rstrip() for line in lines)
+
+
+def _climb(rungs: Sequence[Rung], options: argparse.Namespace) -> None:
+    first = rungs[0]
+    device: Cpu | Gpu
+    if first.language == "cuda":
+        device, cores = Gpu(backends.get("cupy")), "the GPU, as it says of itself,"
+    else:
+        device = cpu_for(first.language)
+        cores = "one core" if device.workers == 1 else f"{device.workers} cores"
+    work = work_of(first.kernel, options.batch_size, options.product)
+    kernels = [(rung.name, rung.function()) for rung in rungs]
+    machine, heights = climb(
+        kernels, first.kernel, options.batch_size, device, options.product, options.rounds, tell=_tell
+    )
+    product = first.ladder == "matmul"
+    unit = "GFLOP/s" if product else "GB/s"
+    most = (work.flops if product else work.bytes) / work.least(machine)
+    bound = "multiply-adds" if work.flops / machine.flops >= work.least(machine) else "memory"
+    title = f"{first.ladder} in {first.language}, {work.shape}: limit of {cores} {most / 1e9:,.4g} {unit} ({bound})"
+    print(table(rungs, heights, most, unit, title))
+    _keep(rungs, heights, most, unit, title, options.out or Path("runs/ladder"))
+
+
+def table(rungs: Sequence[Rung], heights: Sequence[Height], most: float, unit: str, title: str) -> str:
+    """Put a climbed ladder in lines: rate, share of the limit, gain and what was predicted, and a bar."""
+    plain = not (sys.stdout.encoding or "").lower().startswith("utf")
+    lines = [title, "", f"{'rung':20} {unit:>9} {'of limit':>9} {'gain':>7} {'predicted':>9}"]
+    for rung, height in zip(rungs, heights):
+        gain = "" if height.gain is None else f"{height.gain:.2f}" if height.gain < 10 else f"{height.gain:.0f}"
+        guess = "" if rung.gain is None else f"{rung.gain:g}"
+        share = height.rate / most
+        bar = "#" * round(min(1, share) * BAR) if plain else _bar(min(1, share))
+        lines.append(
+            f"{f'{rung.number} {rung.name}':20} {height.rate / 1e9:9,.3g} {share:9.1%} {gain:>7} {guess:>9}  {bar}"
+        )
+    lines += ["", *(f"{rung.number} {_short(rung)}" for rung in rungs)]
+    command = f"fastae ladder {rungs[0].ladder} --backend {rungs[0].language}"
+    lines += ["", f"{command} --show 2 prints a rung; fastae exercise start {rungs[1].exercise} takes its idea out"]
+    return "\n".join(lines)
+
+
+def _bar(share: float) -> str:
+    eighths = round(share * BAR * 8)
+    return BLOCKS[-1] * (eighths // 8) + BLOCKS[eighths % 8].strip()
+
+
+def _keep(rungs: Sequence[Rung], heights: Sequence[Height], most: float, unit: str, title: str, folder: Path) -> None:
+    from fastae.ladder.figures import draw
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {folder}: {error.strerror or error}") from error
+    stem = f"{rungs[0].ladder}-{rungs[0].language}"
+    rates = [height.rate / 1e9 for height in heights]
+    predicted = [rung.gain and below * rung.gain for rung, below in zip(rungs, [0.0, *rates])]
+    draw(folder / f"{stem}.png", [rung.name for rung in rungs], rates, predicted, most / 1e9, unit, title)
+    found: dict[str, Any] = {"ladder": title, "limit": most, "rungs": [asdict(height) for height in heights]}
+    with storage.replacing(folder / f"{stem}.json") as file:
+        file.write((json.dumps(found, indent=1) + "\n").encode())
+    print(f"see {folder}/{stem}.png and {stem}.json")
+
+
+def _tell(message: str) -> None:
+    if sys.stderr.isatty():
+        print(f"\r\033[K{message}", end="", file=sys.stderr, flush=True)
+
+
+def run_exercise(options: argparse.Namespace) -> int:
+    """List, start or check an exercise; return 1 if what is checked is wrong, or its idea is missing."""
+    if options.action == "list":
+        _list("fastae exercise start NAME writes a file with the idea taken out; fastae exercise check NAME checks it")
+        return 0
+    if options.name is None:
+        raise InputError(f"fastae exercise {options.action} needs a name; fastae exercise list has them")
+    rung = exercises.find(options.name)
+    if options.action == "start":
+        path = exercises.start(rung, options.file, options.solution)
+        named = "" if options.file is None else f" --file {path}"
+        print(f"wrote {path}: {rung.title}\nedit it, and see: fastae check {path} --watch")
+        print(f"then: fastae exercise check {rung.exercise}{named}")
+        return 0
+    path = options.file or exercises.default_path(rung)
+    if not path.exists():
+        raise InputError(f"there is no {path}; fastae exercise start {rung.exercise} writes it")
+    learner: Any = check_command.load(path, "emulator" if rung.language == "cuda" else "auto")
+    if rung.kernel not in learner.kernels:
+        raise InputError(f"{path} does not define {rung.kernel}, which the exercise is about")
+    if learner.name != {"cuda": "emulator"}.get(rung.language, rung.language):
+        raise InputError(f"{path} is for {learner.name}; the exercise is for {rung.language}")
+    status = check_command.check(check_command.settings(path, backend=learner.name))
+    if status:
+        return status
+    reached, told = exercises.goal(rung, learner)
+    print(f"the goal: {'reached' if reached else 'NOT REACHED'}: {told}")
+    if not reached:
+        print(f"hint: {rung.hint}")
+    return int(not reached)

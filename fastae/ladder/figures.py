@@ -1,0 +1,65 @@
+"""A ladder as a picture: how high each rung is, on paper and in the terminal."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import StrMethodFormatter
+
+from fastae.figures import save
+
+
+def draw(
+    path: Path,
+    names: Sequence[str],
+    rates: Sequence[float],
+    predicted: Sequence[float | None],
+    limit: float,
+    unit: str,
+    title: str,
+) -> None:
+    """Draw a bar for each rung, a tick where it was predicted to end, and the limit as a line.
+
+    Parameters
+    ----------
+    path : Path
+        The PNG file to write.
+    names : sequence of str
+        From the ground up.
+    rates : sequence of float
+        In the unit.
+    predicted : sequence of float or None
+        What the rung below, times the predicted gain, would be.
+    limit : float
+        What the machine could do.
+    unit, title : str
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    figure = Figure(figsize=(8.0, 1.3 + 0.42 * len(names)), dpi=150, layout="constrained")
+    axes = figure.subplots()
+    places = range(len(names))
+    left = min(rates) / 2
+    axes.barh(places, [rate - left for rate in rates], left=left, height=0.62, color="C0", zorder=2)
+    for place, guess in zip(places, predicted):
+        if guess is not None:
+            label = "predicted from the rung before" if place == 1 else None
+            axes.plot([guess, guess], [place - 0.42, place + 0.42], color="C1", lw=2.2, zorder=3, label=label)
+    axes.axvline(limit, color="0.35", lw=1.4, ls="--", zorder=1, label=f"limit, {limit:,.4g}")
+    axes.set_xscale("log")
+    axes.set_xlim(left, 1.5 * max(limit, *rates))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.set_yticks(list(places), [f"{name}  {place + 1}" for place, name in zip(places, names)], fontsize=9)
+    axes.invert_yaxis()  # the ground first, as the table has it
+    right = axes.secondary_yaxis("right")
+    right.set_yticks(list(places), [f"{rate:,.3g}" for rate in rates], fontsize=9)
+    right.tick_params(length=0)
+    axes.set_xlabel(unit, fontsize=9)
+    axes.tick_params(axis="x", labelsize=8)
+    axes.set_title(title, fontsize=10)
+    axes.grid(axis="x", alpha=0.3)
+    figure.legend(loc="outside lower center", ncols=2, fontsize=8, frameon=False)
+    save(figure, path)

@@ -1,0 +1,20 @@
+"""A row at a time: the loop over columns is in NumPy.
+
+Idea: NumPy's functions loop over a row in compiled code, with vectors where the machine has them; the interpreter is
+asked five times for a row and no longer ten times for an element. e^−t may become infinite, which gives the right
+1 / ∞ = 0; NumPy would warn of it.
+
+Predicted: 60 times: five calls of some 0.7 µs and 784 elements of 1 ns, instead of 784 of 0.3 µs.
+
+Hint: the definition, with row z[i] and np.exp.
+"""
+
+import numpy as np
+
+
+def bias_sigmoid(z, bias, out):
+    for i in range(out.shape[0]):
+        with np.errstate(over="ignore"):
+            # idea
+            out[i] = 1 / (1 + np.exp(-(z[i] + bias)))
+            # end

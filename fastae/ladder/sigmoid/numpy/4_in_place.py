@@ -1,0 +1,22 @@
+"""In place: every operation writes into out.
+
+Idea: five fresh arrays become none. Fresh memory is the dearest: the operating system gives it page by page, filled
+with zeros, and takes it back afterwards. out stays in the cache from one operation to the next, as far as it fits.
+
+Predicted: 1.5 times, from some ten passes over memory, five of them fresh, to five over one array.
+
+Hint: np.add(z, bias, out=out), and so on: np.negative, np.exp, += 1, np.divide, each with out=out.
+"""
+
+import numpy as np
+
+
+def bias_sigmoid(z, bias, out):
+    with np.errstate(over="ignore"):
+        # idea
+        np.add(z, bias, out=out)
+        np.negative(out, out=out)
+        np.exp(out, out=out)
+        out += 1
+        np.divide(1, out, out=out)
+        # end
