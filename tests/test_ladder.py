@@ -237,7 +237,7 @@ def test_the_command_climbs_and_draws(tmp_path: Path, capsys: pytest.CaptureFixt
     assert re.search(r"^loss_gradient in numpy, 8 x 784: limit of \d+ cores? [\d,.]+ GB/s \(memory\)$", out, re.M)
     assert re.search(r"^2 rows +[\d.]+ +[\d.]+% +[\d.]+ +100 ", out, re.M)
     found = json.loads((tmp_path / "new" / "loss_gradient-numpy.json").read_text())
-    assert [height["name"] for height in found["rungs"]] == [r.name for r in ladder("loss_gradient", "numpy")]
+    assert [entry["rung"] for entry in found["rungs"]] == [r.name for r in ladder("loss_gradient", "numpy")]
     picture = (tmp_path / "new" / "loss_gradient-numpy.png").read_bytes()
     assert picture.startswith(b"\x89PNG")
 

@@ -76,8 +76,8 @@ def check(options: argparse.Namespace) -> int:
             what = speed.too_fast(name, speeds[name])
             if what:
                 found[-1].problems.append(Problem(what, "the same arguments again and again"))
-        if name in speeds and not found[-1].problems and name in LADDERS:
-            places[name] = place(name, k.name, speeds[name])
+        if name in LADDERS and not found[-1].problems and not options.no_speed and k.name in (*TIMED, "emulator"):
+            places[name] = place(name, k, speeds.get(name, []))
         if not options.json:
             lines = [told(found[-1]), *(_timed(name, s, k.name) for s in speeds.get(name, ()))]
             if name in places:
@@ -112,12 +112,14 @@ def settings(file: Path, **options: Any) -> argparse.Namespace:
     return argparse.Namespace(**vars(parser.parse_args([str(file)])) | options)
 
 
-def place(name: str, language: str, speeds: list[Speed]) -> str:
-    """Say between which rungs of its ladder a kernel stands, by its first shape."""
-    from fastae.ladder import climb  # which times them
+def place(name: str, k: Any, speeds: list[Speed]) -> str:
+    """Say between which rungs of its ladder a kernel stands, by its first shape; on the emulator by what is counted."""
+    from fastae.ladder import climb, counts  # which call for much that is not needed before
 
+    if not speeds:
+        return counts.place(name, k)
     rate = speeds[0].flops if name == "matmul" else speeds[0].bytes
-    return climb.place(name, language, BATCHES[0], rate)
+    return climb.place(name, k.name, BATCHES[0], rate)
 
 
 def _as_dict(problem: Problem) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from fastae.ladder.rungs import BACKENDS, KERNELS, Rung, ladder, split
 
 BLOCKS = " ▏▎▍▌▋▊▉█"
 BAR = 28  # characters
+FOLDER = Path("runs/ladder")
 
 
 def add_ladder_options(parser: argparse.ArgumentParser) -> None:
@@ -57,9 +58,7 @@ def run_ladder(options: argparse.Namespace) -> None:
     if options.rounds < 1:
         raise InputError(f"--rounds must be a positive whole number; got {options.rounds}")
     if rungs[0].language == "cuda" and options.backend != "cupy":
-        from fastae.ladder import counts
-
-        counts.report(rungs, options)
+        _count(rungs, options.out or FOLDER)
         return
     _climb(rungs, options)
 
@@ -111,7 +110,30 @@ def _climb(rungs: Sequence[Rung], options: argparse.Namespace) -> None:
     bound = "multiply-adds" if work.flops / machine.flops >= work.least(machine) else "memory"
     title = f"{first.ladder} in {first.language}, {work.shape}: limit of {cores} {most / 1e9:,.4g} {unit} ({bound})"
     print(table(rungs, heights, most, unit, title))
-    _keep(rungs, heights, most, unit, title, options.out or Path("runs/ladder"))
+    print("\n".join(_legend(rungs)))
+    rates = [height.rate / 1e9 for height in heights]
+    _keep(rungs, rates, most / 1e9, unit, title, [asdict(height) for height in heights], options.out or FOLDER)
+
+
+def _count(rungs: Sequence[Rung], folder: Path) -> None:
+    from fastae.ladder import counts
+
+    backends.get("emulator")  # which says why it cannot run here
+    found = [counts.count(rung.load("emulator"), rung.kernel) for rung in rungs]
+    unit = f"{'multiply-adds' if rungs[0].ladder == 'matmul' else 'elements'} a cycle"
+    least = found[0].least
+    title = f"{rungs[0].ladder} in cuda, {found[0].shape}, counted: one multiprocessor's limit is {least:,.0f} cycles"
+    print(f"{title}\n\n{counts.table(rungs, found)}")
+    print("\n".join(_legend(rungs)))
+    rates, kept = [c.work / c.cycles for c in found], [asdict(c) | {"cycles": c.cycles} for c in found]
+    _keep(rungs, rates, found[0].work / least, unit, title, kept, folder)
+
+
+def _legend(rungs: Sequence[Rung]) -> list[str]:
+    """Say what the rungs are, and what may be done with them."""
+    show = f"fastae ladder {rungs[0].ladder} --backend {rungs[0].language} --show 2"
+    more = f"{show} prints a rung; fastae exercise start {rungs[1].exercise} takes its idea out"
+    return ["", *(f"{rung.number} {_short(rung)}" for rung in rungs), "", more]
 
 
 def table(rungs: Sequence[Rung], heights: Sequence[Height], most: float, unit: str, title: str) -> str:
@@ -126,9 +148,6 @@ def table(rungs: Sequence[Rung], heights: Sequence[Height], most: float, unit: s
         lines.append(
             f"{f'{rung.number} {rung.name}':20} {height.rate / 1e9:9,.3g} {share:9.1%} {gain:>7} {guess:>9}  {bar}"
         )
-    lines += ["", *(f"{rung.number} {_short(rung)}" for rung in rungs)]
-    command = f"fastae ladder {rungs[0].ladder} --backend {rungs[0].language}"
-    lines += ["", f"{command} --show 2 prints a rung; fastae exercise start {rungs[1].exercise} takes its idea out"]
     return "\n".join(lines)
 
 
@@ -137,7 +156,15 @@ def _bar(share: float) -> str:
     return BLOCKS[-1] * (eighths // 8) + BLOCKS[eighths % 8].strip()
 
 
-def _keep(rungs: Sequence[Rung], heights: Sequence[Height], most: float, unit: str, title: str, folder: Path) -> None:
+def _keep(
+    rungs: Sequence[Rung],
+    rates: Sequence[float],
+    limit: float,
+    unit: str,
+    title: str,
+    found: list[dict[str, Any]],
+    folder: Path,
+) -> None:
     from fastae.ladder.figures import draw
 
     try:
@@ -145,12 +172,12 @@ def _keep(rungs: Sequence[Rung], heights: Sequence[Height], most: float, unit: s
     except OSError as error:
         raise OutputError(f"cannot make the folder {folder}: {error.strerror or error}") from error
     stem = f"{rungs[0].ladder}-{rungs[0].language}"
-    rates = [height.rate / 1e9 for height in heights]
     predicted = [rung.gain and below * rung.gain for rung, below in zip(rungs, [0.0, *rates])]
-    draw(folder / f"{stem}.png", [rung.name for rung in rungs], rates, predicted, most / 1e9, unit, title)
-    found: dict[str, Any] = {"ladder": title, "limit": most, "rungs": [asdict(height) for height in heights]}
+    draw(folder / f"{stem}.png", [rung.name for rung in rungs], rates, predicted, limit, unit, title)
+    entries = [{"rung": rung.name} | entry for rung, entry in zip(rungs, found)]
+    content = {"ladder": title, "limit": limit, "unit": unit, "rungs": entries}
     with storage.replacing(folder / f"{stem}.json") as file:
-        file.write((json.dumps(found, indent=1) + "\n").encode())
+        file.write((json.dumps(content, indent=1) + "\n").encode())
     print(f"see {folder}/{stem}.png and {stem}.json")
 
 

@@ -13,7 +13,6 @@ every sector that a warp asks for comes from the second; instructions that are n
 and exponentials; and that a load of 16 bytes may need more rounds than the banks do.
 """
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,7 +21,7 @@ import numpy as np
 from fastae.backends.contract import KERNELS
 from fastae.backends.emulator import Counted, EmulatorBackend, counting
 from fastae.check import cases
-from fastae.ladder.rungs import Rung
+from fastae.ladder.rungs import Rung, ladder
 
 SHAPES = {"matmul": {"m": 64, "n": 64, "k": 64}}
 ELEMENTWISE = {"m": 64, "n": 256}
@@ -183,17 +182,40 @@ MEANING = """loads, shared: from global and from shared memory, for each {}; coa
 that had to be; conflicts: rounds of shared memory's banks for each that had to be; barriers: of a thread"""
 
 
-def report(rungs: Sequence[Rung], options: argparse.Namespace) -> None:
-    """Print what can be counted of every rung of a ladder for CUDA, the model's time, and what was predicted."""
-    counts = [count(rung.load("emulator"), rung.kernel) for rung in rungs]
-    shape, least = counts[0].shape, counts[0].least
-    print(f"{rungs[0].ladder} in cuda, {shape}, counted: one multiprocessor's limit is {least:,.0f} cycles\n")
-    print(COLUMNS.format(*(head.replace("~", " ") for head in HEADS.split())))
+def table(rungs: Sequence[Rung], counts: Sequence[Counts]) -> str:
+    """Put what was counted of every rung of a ladder in lines: the model's time, what was predicted, and why."""
+    lines = [COLUMNS.format(*(head.replace("~", " ") for head in HEADS.split()))]
     for i, (rung, c) in enumerate(zip(rungs, counts)):
         gain = f"{counts[i - 1].cycles / c.cycles:.2f}" if i else ""
         guess = "" if rung.gain is None else f"{rung.gain:g}"
         told = f"{rung.number} {rung.name}", f"{c.cycles:,.0f}", f"{c.share:.1%}", gain, guess, c.bound
         loads, shared = (f"{c.of_the_work(x):.3g}" for x in (c.loads, c.shared_loads))
         conflicts = f"{c.conflicts:.2f}" if c.rounds else ""
-        print(COLUMNS.format(*told, loads, f"{c.coalesced:.0%}", shared, conflicts, f"{c.of_a_thread(c.barriers):g}"))
-    print("\n" + MEANING.format("multiply-add" if rungs[0].ladder == "matmul" else "element"))
+        lines.append(
+            COLUMNS.format(*told, loads, f"{c.coalesced:.0%}", shared, conflicts, f"{c.of_a_thread(c.barriers):g}")
+        )
+    unit = "multiply-add" if rungs[0].ladder == "matmul" else "element"
+    return "\n".join([*lines, "", MEANING.format(unit)])
+
+
+def place(name: str, learner: EmulatorBackend) -> str:
+    """Say between which rungs of its ladder a kernel stands, by the model's cycles.
+
+    Parameters
+    ----------
+    name : str
+        The kernel of the contract, of which there is a ladder.
+    learner : EmulatorBackend
+        Whose it is.
+    """
+    cycles = count(learner, name).cycles
+    standing = [(rung, count(rung.load("emulator"), name).cycles) for rung in ladder(name, "cuda")]
+    told = [f"rung {rung.number} ({rung.name}, {height:,.0f})" for rung, height in standing]
+    passed = [i for i, (_, height) in enumerate(standing) if cycles <= height]
+    if not passed:
+        where = f"below {told[0]}"
+    elif passed[-1] == len(standing) - 1:
+        where = f"above {told[-1]}, the top"
+    else:
+        where = f"between {told[passed[-1]]} and {told[passed[-1] + 1]}"
+    return f"{cycles:,.0f} modelled cycles, {where}"

@@ -15,12 +15,11 @@ from fastae.errors import FastaeError
 
 HERE = Path(__file__).parent
 RUNTIME = ("device.h", "runtime.cpp", "checks.h", "counts.h")
-# -Bsymbolic: a kernel may have the name of a function of the C library, as `advance` has.
 SEEN = {  # accesses to volatile memory told from others; with g++, a struct of 16 bytes copied as one
     False: ["-fsanitize=bounds", "--param=tsan-distinguish-volatile=1", "-fno-tree-sra"],
     True: ["-fsanitize=array-bounds", "-mllvm", "-tsan-distinguish-volatile"],
 }
-LINK = ["-shared", "-fPIC", "-std=c++17", "-Wl,-Bsymbolic", "-U_FORTIFY_SOURCE"]
+LANGUAGE = ["-fPIC", "-std=c++17"]
 
 
 class CompileError(FastaeError):
@@ -113,24 +112,41 @@ def build(code: str, file: str, options: tuple[str, ...], checks: bool) -> tuple
             "[](void* f) UNSEEN { (*static_cast<decltype(call)*>(f))(); }, &call); }\n"
         )
     program = f'#include "device.h"\n#line 1 "{file}"\n{code}\n#line 1 "launchers"\n' + "".join(entries)
-    parts = [command, *options, str(checks), program, *((HERE / name).read_text() for name in RUNTIME)]
-    path = folder() / f"{hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}.so"
+    path = _kept([command, *options, str(checks), program], ".so")
     if not path.exists():
         with tempfile.TemporaryDirectory(dir=path.parent) as temporary:
             work = Path(temporary)
             (work / "kernels.cpp").write_text(program)
-            include = [f"-I{HERE}", *options]
             seen = (
                 ["-O1", "-g", "-fsanitize=thread", "-fno-sanitize-recover=all", *SEEN[is_clang(command)]]
                 if checks
                 else ["-O2", "-g1"]
             )
-            run(command, *LINK[1:3], *seen, *include, "-c", work / "kernels.cpp", "-o", work / "kernels.o")
-            checked = ["-DCHECKED"] if checks else []
-            sources = [HERE / "runtime.cpp", work / "kernels.o"]
-            run(command, *LINK, "-O2", *checked, f"-I{HERE}", *sources, "-o", work / "library.so")
+            include = [f"-I{HERE}", *options]
+            run(command, *LANGUAGE, *seen, *include, "-c", work / "kernels.cpp", "-o", work / "kernels.o")
+            # -Bsymbolic: a kernel may have the name of a function of the C library, as `advance` has.
+            objects = [_runtime(command, checks), work / "kernels.o"]
+            run(command, "-shared", "-Wl,-Bsymbolic", *objects, "-o", work / "library.so")
             os.replace(work / "library.so", path)
     return ctypes.CDLL(str(path)), path
+
+
+def _runtime(command: str, checks: bool) -> Path:
+    """Compile what stands behind device.h, which takes longer than a kernel does, or find it compiled."""
+    options = [*LANGUAGE, "-O2", "-U_FORTIFY_SOURCE", *(["-DCHECKED"] if checks else [])]
+    path = _kept([command, *options], ".o")
+    if not path.exists():
+        with tempfile.TemporaryDirectory(dir=path.parent) as temporary:
+            work = Path(temporary) / "runtime.o"
+            run(command, *options, f"-I{HERE}", "-c", HERE / "runtime.cpp", "-o", work)
+            os.replace(work, path)
+    return path
+
+
+def _kept(parts: list[str], suffix: str) -> Path:
+    """Return where what is compiled of that, and of the emulator as it is, is kept."""
+    parts = [*parts, *((HERE / name).read_text() for name in RUNTIME)]
+    return folder() / f"{hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}{suffix}"
 
 
 def run(*command: object) -> None:
