@@ -1,10 +1,10 @@
-# make train: the autoencoder on all of MNIST, with pictures.   make test: every check that there is.
+# make train: the autoencoder on all of MNIST, with pictures.   make test: every check that there is.   make docs: the book.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 MAKEFLAGS += --no-print-directory
 
-.PHONY: train assignment test live bench clean
+.PHONY: train assignment test live bench docs clean
 
 train: $(VENV)/installed
 	$(BIN)/python examples/train.py $(ARGS)
@@ -30,6 +30,11 @@ live: $(VENV)/installed-bench
 bench: $(VENV)/installed-bench
 	$(BIN)/fastae bench $(ARGS)
 
+# The book, of which every page's code is run: some two minutes.
+docs: $(VENV)/installed-docs
+	$(BIN)/sphinx-build -n -W --keep-going -q docs docs/_build/html $(ARGS)
+	@echo "see docs/_build/html/index.html"
+
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "fastae needs Python 3.11 or newer; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
@@ -40,13 +45,17 @@ $(VENV)/installed: $(VENV)/bin/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
 	@touch $@
 
+$(VENV)/installed-docs: $(VENV)/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
+	@touch $@ $(VENV)/installed
+
 $(VENV)/installed-test: $(VENV)/bin/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
-	@touch $@ $(VENV)/installed
+	@touch $@ $(VENV)/installed $(VENV)/installed-docs
 
 $(VENV)/installed-bench: $(VENV)/bin/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,bench]'
 	@touch $@ $(VENV)/installed $(VENV)/installed-test
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks docs/_build docs/api docs/auto_gallery
