@@ -7,6 +7,8 @@ from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any
 
+from sphinx import addnodes
+
 HERE = Path(__file__).parent
 # For this process and for the kernels that run the pages' code: the book's own modules, the examples, the third party's
 # backend of the tests, and the commands.
@@ -104,6 +106,14 @@ def skip(app: Any, what: str, name: str, member: Any, is_skipped: bool, options:
     return True if str(getattr(member, "__doc__", "")).startswith("Alias for field number") else None
 
 
+def unlink_folders(app: Any, page: Any) -> None:
+    """Leave the words of a link to a folder of the checkout, which a book cannot hold as it holds a file."""
+    for link in list(page.findall(addnodes.pending_xref)):
+        if link.get("reftype") == "myst" and (HERE / link["reftarget"]).is_dir():
+            link.replace_self(link.children)
+
+
 def setup(app: Any) -> None:
-    """Register it."""
+    """Register them."""
     app.connect("autodoc-skip-member", skip)
+    app.connect("doctree-read", unlink_folders)

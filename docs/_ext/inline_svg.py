@@ -47,7 +47,7 @@ def inline(svg: str, alt: str | None = None) -> str:
     end = svg.index(">")
     head = re.sub(r'\s(width|height|version)="[^"]*"', "", svg[:end])
     label = html.escape(alt or "figure")
-    size = f"width: {width / 12:.1f}rem; min-width: {min(width / 12, 32):.1f}rem"
+    size = f"width: {width / 12:.1f}rem; min-width: {min(width / 12, 28):.1f}rem"
     return f'<div class="figure-in-page">{head} role="img" aria-label="{label}" style="{size}"{svg[end:]}</div>'
 
 

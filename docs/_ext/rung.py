@@ -26,7 +26,8 @@ class ShowRung(SphinxDirective):
         rung = rungs[int(number) - 1]
         self.env.note_dependency(str(rung.path))
         code = split(exercises.solution(rung))[1].strip("\n")
-        found: list[nodes.Node] = [self._say("", f"{rung.title.rstrip('.')} ({rung.exercise})"), self._say("Idea", rung.idea)]
+        title = f"{rung.title.rstrip('.')} ({rung.exercise})"
+        found: list[nodes.Node] = [self._say("", title), self._say("Idea", rung.idea)]
         if rung.predicted:
             found.append(self._say("Predicted", rung.predicted))
         literal: Any = nodes.literal_block(code, code, language="cuda" if rung.language == "cuda" else "python")

@@ -30,7 +30,7 @@ for node in graph.nodes:
     depth.append(1 + max((depth[i] for i in node.after), default=-1))
 branch = [node.name in ("update", "column_sum") for node in graph.nodes]
 place = [(1.9 * side, -level) for side, level in zip(branch, depth)]
-figure, axis = plt.subplots(figsize=(6.2, 6.6))
+figure, axis = plt.subplots(figsize=(4.8, 6.6))
 for i, node in enumerate(graph.nodes):
     implied = set().union(*(ancestors(graph.nodes, graph.nodes[j].after) for j in node.after))
     for before in node.after - implied:

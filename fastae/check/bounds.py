@@ -94,14 +94,19 @@ def axpy(alpha: float, x: Matrix, y: Matrix, dtype: str) -> Matrix:
     return gamma(3, dtype) * (abs(alpha * x) + abs(y)) + smallest(dtype)
 
 
+def gather(pixels: Matrix, dtype: str) -> Matrix:
+    """Roundings: the product, and 1 / 255 before it where that is what one multiplies with."""
+    return gamma(2, dtype) * pixels
+
+
 def step(
     W: list[Matrix], b: list[Matrix], x: Matrix, loss: str, lr: float, dtype: str
 ) -> tuple[list[Matrix], list[Matrix]]:
     """How far the weights and biases may be from the exact ones after one step of plain gradient descent on batch x.
 
     The step's kernels one after another. Beside its own roundings each hands on the error of its inputs: that of a
-    product pq is e|q| + |p|f + ef, that of σ(z) at most e (|σ′| + e/10) or e/4, as |σ′| ≤ 1/4 and |σ″| < 1/10, and
-    that of y (1 − y) is e |1 − 2y| + e².
+    product pq is ``e|q| + |p|f + ef``, that of σ(z) at most ``e (|σ′| + e/10)`` or e/4, as ``|σ′| ≤ 1/4`` and
+    ``|σ″| < 1/10``, and that of y (1 − y) is ``e |1 − 2y| + e²``.
     """
     layers = len(W)
     a, e = [x], [gamma(1, dtype) * x]  # activations, and their errors

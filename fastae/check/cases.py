@@ -1,5 +1,6 @@
 """What a kernel is called with, and what it should have written: fresh data, poisoned outputs, guarded surroundings."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +13,9 @@ from fastae.check import bounds
 
 REFERENCE = NumpyBackend()
 WRITTEN = {"axpy": "y", "advance": "cursor"}  # by the others: out
-ALPHA_BETA = ((1.0, 0.0), (-0.25, 1.0), (0.75, -1.5), (0.0, 2.0))
+ALPHA_BETA = ((1.0, 0.0), (-0.25, 1.0), (0.75, -1.5), (0.0, 2.0), (-0.5, 0.0))
 UNTOUCHED = 99  # what surrounds whole numbers; floats are surrounded by NaN
+GUARD = 4096  # elements before and behind an array: an index that goes astray should not end the process
 
 
 def make(name: str, dtype: str, seed: Any = 0, **given: Any) -> dict[str, Any]:
@@ -41,7 +43,7 @@ def make(name: str, dtype: str, seed: Any = 0, **given: Any) -> dict[str, Any]:
             values = np.full(shape, np.nan)
         elif name.endswith("loss") or (key in "xyz" and name.endswith("gradient")):
             values = 1 / (1 + np.exp(-rng.normal(0, 8, shape)))  # outputs of σ, and greys
-            values.flat[:2] = [0, 1][: values.size]
+            values.flat[:4] = {"x": [0, 1, 1, 0]}.get(key, [0, 1, 0, 1])[: values.size]  # log 0, by 0 and by 1
         else:
             values = rng.normal(0, 8 if key == "z" else 1, shape)
         values = values.astype("float64" if key == "out" and name.endswith("loss") else dtype)
@@ -55,6 +57,16 @@ def _rows(rng: np.random.Generator, dtype: str, m: int, n: int, **given: Any) ->
     order = rng.integers(0, len(images), cursor + offset + m + 1)
     out = np.full((m, n), np.nan, dtype)
     return {"images": images, "order": order, "cursor": np.array([cursor]), "offset": offset, "out": out}
+
+
+def made(name: str, dtype: str, given: dict[str, Any], seed: list[int]) -> dict[str, Any]:
+    """Make arguments as `make` does, of the whole numbers' kernel and of matrices too."""
+    if name == "advance":
+        return {"cursor": np.array([seed[0] % 1000 + 7]), "n": given["n"]}
+    if name == "axpy" and isinstance(given["..."], tuple):
+        x, y = np.random.default_rng(seed).normal(size=(2, *given["..."])).astype(dtype)
+        return {"alpha": given["alpha"], "x": x, "y": y}
+    return make(name, dtype, seed, **given)
 
 
 def in_float64(arguments: dict[str, Any]) -> dict[str, Any]:
@@ -73,7 +85,7 @@ def expected(name: str, arguments: dict[str, Any], dtype: str) -> tuple[np.ndarr
     if name == "bias_sigmoid":
         return exact, bounds.sigmoid(exact, dtype)
     if name == "gather":
-        return exact, bounds.gamma(1, dtype) * exact
+        return exact, bounds.gather(exact, dtype)
     if name == "matmul":
         values |= {key: values[key].T for key in "ab" if values[f"trans_{key}"]}
         values = {key: value for key, value in values.items() if not key.startswith("trans")}
@@ -82,13 +94,15 @@ def expected(name: str, arguments: dict[str, Any], dtype: str) -> tuple[np.ndarr
     return exact, getattr(bounds, name)(**values, dtype=dtype)
 
 
-def frame(array: np.ndarray, block: bool, right: int = 1) -> tuple[np.ndarray, tuple[slice, ...]]:
+def frame(
+    array: np.ndarray, block: bool, right: int = 1, around: float = np.nan
+) -> tuple[np.ndarray, tuple[slice, ...]]:
     """Lay the array among other rows of NaN or 99 and, as a block of columns, among other columns too."""
-    margins = [(1, 1)] * array.ndim
-    if array.ndim == 2:
-        margins[1] = (1, right) if block else (0, 0)
-    around = np.pad(array, margins, constant_values=np.nan if array.dtype.kind == "f" else UNTOUCHED)
-    return around, tuple(slice(before, before + n) for (before, _), n in zip(margins, array.shape))
+    width = (array.shape[1] + (1 + right) * block) if array.ndim == 2 else 1
+    rows = -(-GUARD // max(1, width))
+    margins = [(rows, rows)] + [(1, right) if block else (0, 0)] * (array.ndim - 1)
+    framed = np.pad(array, margins, constant_values=around if array.dtype.kind == "f" else UNTOUCHED)
+    return framed, tuple(slice(before, before + n) for (before, _), n in zip(margins, array.shape))
 
 
 @dataclass
@@ -111,7 +125,15 @@ class Outcome:
 
 
 def call(
-    k: Backend, name: str, arguments: dict[str, Any], block: bool = True, alias: str = "", kernel: Any = None
+    k: Backend,
+    name: str,
+    arguments: dict[str, Any],
+    block: bool | Collection[str] = True,
+    alias: str = "",
+    kernel: Any = None,
+    around: float = np.nan,
+    on_device: Collection[str] = (),
+    frozen: bool = False,
 ) -> Outcome:
     """Call a kernel on framed copies of the arguments.
 
@@ -122,18 +144,29 @@ def call(
     name : str
     arguments : dict
         As from `make`; not changed.
-    block : bool
-        Let matrices be blocks of columns of wider ones.
+    block : bool or collection of str
+        Let matrices, or those named, be blocks of columns of wider ones.
     alias : str
         ``"out=z"``: one array for both.
     kernel : callable, optional
         To be called instead of the backend's of that name.
+    around : float
+        What arrays of floats lie among.
+    on_device : collection of str
+        The numbers that are to be 0-d arrays on the device.
+    frozen : bool
+        Let NumPy refuse to write into inputs.
     """
     arrays = [(key, x) for key, x in arguments.items() if isinstance(x, np.ndarray)]
-    frames = {key: frame(x, block, 1 + i) for i, (key, x) in enumerate(arrays)}  # strides differ
+    blocks = {key for key, _ in arrays if (block if isinstance(block, bool) else key in block)}
+    frames = {key: frame(x, key in blocks, 1 + i, around) for i, (key, x) in enumerate(arrays)}  # strides differ
     device = {key: k.asarray(around) for key, (around, _) in frames.items()}
     passed = arguments | {key: device[key][inner] for key, (_, inner) in frames.items()}
     written = WRITTEN.get(name, "out")
+    real = next((x.dtype for _, x in arrays if x.dtype.kind == "f"), np.dtype(np.float64))
+    passed |= {key: k.asarray(np.array([arguments[key]], real))[:1].reshape(()) for key in on_device}
+    for key in device if frozen else ():
+        passed[key].flags.writeable = key == written
     if alias:
         out, written = alias.split("=")
         passed[out] = passed[written]

@@ -61,7 +61,7 @@ def load(path: str | Path, backend: str = "auto") -> Backend:
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # no text, or no name of a file
         raise InputError(f"cannot read the kernels in {path}: {getattr(error, 'strerror', None) or error}") from error
     if path.suffix == ".cu":
         learner: Any = _cuda(path, text, backend)
@@ -83,7 +83,7 @@ def _python(path: Path) -> Backend:
     sys.modules[specification.name] = module  # as an import does, and dataclasses want
     try:
         specification.loader.exec_module(module)
-    except Exception as error:  # whatever a learner's file may raise
+    except (Exception, SystemExit) as error:  # whatever a learner's file may raise
         where = [
             frame.lineno
             for frame in traceback.extract_tb(error.__traceback__)
@@ -107,7 +107,10 @@ def _require(found: Any, path: Path) -> None:
 def _check_signature(path: Path, name: str, function: Any) -> None:
     """Refuse other parameters than the contract's; defaults may be left out, for the step gives every argument."""
     wanted = list(KERNELS[name].parameters.parameters)
-    found = list(inspect.signature(function).parameters)
+    try:
+        found = list(inspect.signature(function).parameters)
+    except (TypeError, ValueError):  # as of a function in C
+        raise InputError(f"{path}: {name} must be a function {KERNELS[name].signature} in Python") from None
     if found != wanted:
         raise InputError(f"{path}: {name} must be {KERNELS[name].signature}, not {name}({', '.join(found)})")
 
@@ -141,7 +144,7 @@ def _complete(name: str, function: Any) -> Any:
             return function(*bound.arguments.values())
         except FastaeError:
             raise
-        except Exception as error:  # whatever a learner's code may raise
+        except (Exception, SystemExit) as error:  # whatever a learner's code may raise
             raise KernelFailed(f"{name} failed: {type(error).__name__}: {gist(error)}") from error
 
     return kernel

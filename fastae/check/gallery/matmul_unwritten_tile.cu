@@ -1,0 +1,28 @@
+// Shared memory is read before it is written: the edge of a tile is not filled with zeros.
+//
+// What lies there is what an earlier block left. Right where all sides are multiples of 8.
+//
+// Cause: shared memory is read before it is written
+//
+// launch matmul: grid (ceil(n / 8), ceil(m / 8)), block (8, 8)
+extern "C" __global__ void matmul(int m, int n, int k, const real* a, long long a_stride, const real* b,
+                                  long long b_stride, real* out, long long out_stride, int trans_a, int trans_b,
+                                  real alpha, const real* alpha_at, real beta, const real* beta_at) {
+  __shared__ real A[8][8], B[8][8];
+  const int x = threadIdx.x, y = threadIdx.y, row = blockIdx.y * 8 + y, col = blockIdx.x * 8 + x;
+  if (alpha_at) alpha = *alpha_at;
+  if (beta_at) beta = *beta_at;
+  real sum = 0;
+  for (int first = 0; first < k; first += 8) {
+    const int p = first + x, q = first + y;
+    if (row < m && p < k) A[y][x] = trans_a ? a[p * a_stride + row] : a[row * a_stride + p];
+    if (col < n && q < k) B[y][x] = trans_b ? b[col * b_stride + q] : b[q * b_stride + col];
+    __syncthreads();
+    for (int l = 0; l < 8; ++l) sum += A[y][l] * B[l][x];
+    __syncthreads();
+  }
+  if (row < m && col < n) {
+    real* at = out + row * out_stride + col;
+    *at = beta == real(0) ? alpha * sum : alpha * sum + beta * *at;
+  }
+}

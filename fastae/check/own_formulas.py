@@ -1,0 +1,198 @@
+"""The ways in which one kernel can be wrong: for each its name, and what it would write, from the kernel's inputs."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+Formula = Callable[..., np.ndarray]
+
+
+def sigmoid(t: np.ndarray) -> np.ndarray:
+    """Return 1 / (1 + e^−t)."""
+    return 1 / (1 + np.exp(-t))
+
+
+def log(z: np.ndarray, floor: float = -100) -> np.ndarray:
+    """Return log z, floored."""
+    return np.maximum(np.log(z), floor)
+
+
+def log1(z: np.ndarray, floor: float = -100) -> np.ndarray:
+    """Return log(1 − z), floored."""
+    return np.maximum(np.log1p(-z), floor)
+
+
+def _entropy(z: np.ndarray, x: np.ndarray, floor: float = -100) -> np.ndarray:
+    return -(x * log(z, floor) + (1 - x) * log1(z, floor)).sum(axis=1)
+
+
+def _sparse(z: np.ndarray, x: np.ndarray, little: float) -> np.ndarray:
+    """Return the cross-entropy with a little number added to what logarithms are taken of."""
+    return -(x * np.log(z + little) + (1 - x) * np.log(1 - z + little)).sum(axis=1)
+
+
+def _rows(images: np.ndarray, order: np.ndarray, cursor: np.ndarray, f: int, first: int | None = None) -> np.ndarray:
+    """Return the rows from ``order[first]`` on; as `cases.make` has it, the order ends one behind the last."""
+    first = int(cursor[0]) + f if first is None else first
+    return images[order[first : first + len(order) - int(cursor[0]) - f - 1]] / 255
+
+
+def _shifted(images: np.ndarray, order: np.ndarray, cursor: np.ndarray, f: int, step: int) -> np.ndarray:
+    """Return the images before or behind those that were meant; outside of the images nobody knows."""
+    first = int(cursor[0]) + f
+    at = order[first:-1] + step
+    beyond = (at < 0) | (at >= len(images))
+    return np.ma.array(
+        images.take(at, axis=0, mode="clip") / 255, mask=np.broadcast_to(beyond[:, None], (len(at), images.shape[1]))
+    )
+
+
+FORMULAS: dict[str, list[tuple[str, Formula]]] = {
+    "bias_sigmoid": [
+        ("the bias is left out", lambda z, bias: sigmoid(z)),
+        ("the bias is subtracted", lambda z, bias: sigmoid(z - bias)),
+        ("σ is left out: the sum is written", lambda z, bias: z + bias),
+        ("it is 1 / (1 + e^t): the exponent's sign is wrong", lambda z, bias: sigmoid(-(z + bias))),
+        ("it is 1 / (1 − e^−t): a sign is wrong", lambda z, bias: 1 / (1 - np.exp(-(z + bias)))),
+        ("it is tanh, not the sigmoid", lambda z, bias: np.tanh(z + bias)),
+        ("it is tanh(t / 2), which goes from −1 to 1", lambda z, bias: np.tanh((z + bias) / 2)),
+        ("the bias is added after σ", lambda z, bias: sigmoid(z) + bias),
+        ("the bias is added twice", lambda z, bias: sigmoid(z + 2 * bias)),
+        ("the bias is multiplied with, not added", lambda z, bias: sigmoid(z * bias)),
+        ("only the first bias is used for all columns", lambda z, bias: sigmoid(z + bias[0])),
+        ("the bias is taken by row, not by column",
+         lambda z, bias: sigmoid(z + bias[: len(z), None]) if len(z) <= len(bias) else np.empty(0)),
+        ("it is e^t: the division is left out", lambda z, bias: np.exp(z + bias)),
+        ("it is e^−t: the division is left out", lambda z, bias: np.exp(-(z + bias))),
+        ("σ is applied twice", lambda z, bias: sigmoid(sigmoid(z + bias))),
+        ("it is the derivative σ (1 − σ)", lambda z, bias: sigmoid(z + bias) * (1 - sigmoid(z + bias))),
+        ("it is max(t, 0), not the sigmoid", lambda z, bias: np.maximum(z + bias, 0)),
+        ("it is 1 / (1 + 2^−t): the base is 2, not e", lambda z, bias: 1 / (1 + np.exp2(-(z + bias)))),
+        ("it is t / (1 + |t|), which only resembles σ", lambda z, bias: 0.5 + 0.5 * (z + bias) / (1 + abs(z + bias))),
+        *((f"the sum is cut off at ±{c}, where σ still changes", lambda z, bias, c=c: sigmoid(np.clip(z + bias, -c, c)))
+          for c in (5, 6, 8, 10, 15, 16, 20, 25, 30)),
+    ],
+    "sigmoid_gradient": [
+        ("1 − y is left out", lambda delta, y: delta * y),
+        ("y is left out", lambda delta, y: delta * (1 - y)),
+        ("delta is left out", lambda delta, y: y * (1 - y)),
+        ("σ′ = y (1 − y) is left out", lambda delta, y: delta),
+        ("it is y (1 + y)", lambda delta, y: delta * y * (1 + y)),
+        ("it is 1 − y², the derivative of tanh", lambda delta, y: delta * (1 - y * y)),
+        ("σ is applied to y, which is a σ already", lambda delta, y: delta * sigmoid(y) * (1 - sigmoid(y))),
+        ("the product is added to delta", lambda delta, y: delta + y * (1 - y)),
+        ("σ′ = y (1 − y) is applied twice", lambda delta, y: delta * (y * (1 - y)) ** 2),
+        ("1 − y is applied twice", lambda delta, y: delta * (1 - y) ** 2),
+        ("it divides by σ′ = y (1 − y)", lambda delta, y: delta / (y * (1 - y))),
+        ("1 − delta is taken, not 1 − y", lambda delta, y: delta * y * (1 - delta)),
+        ("parentheses are missing: it is delta · y · 1 − y", lambda delta, y: delta * y - y),
+    ],
+    "mse_gradient": [
+        ("the factor 2 is left out", lambda z, x, s: s * (z - x) * z * (1 - z)),
+        ("scale is left out", lambda z, x, s: 2 * (z - x) * z * (1 - z)),
+        ("σ′ = z (1 − z) is left out", lambda z, x, s: 2 * s * (z - x)),
+        ("z of σ′ = z (1 − z) is left out", lambda z, x, s: 2 * s * (z - x) * (1 - z)),
+        ("1 − z of σ′ = z (1 − z) is left out", lambda z, x, s: 2 * s * (z - x) * z),
+        ("it is 1 − z², the derivative of tanh", lambda z, x, s: 2 * s * (z - x) * (1 - z * z)),
+        ("it divides by scale", lambda z, x, s: 2 / s * (z - x) * z * (1 - z)),
+        ("σ′ is taken of x, not of z", lambda z, x, s: 2 * s * (z - x) * x * (1 - x)),
+        ("it is the cross-entropy's gradient", lambda z, x, s: s * (z - x)),
+        ("z + x is taken, not z − x", lambda z, x, s: 2 * s * (z + x) * z * (1 - z)),
+        ("it is z (1 + z)", lambda z, x, s: 2 * s * (z - x) * z * (1 + z)),
+        ("the difference is squared", lambda z, x, s: 2 * s * (z - x) ** 2 * z * (1 - z)),
+        ("parentheses are missing: it is z − x · z (1 − z)", lambda z, x, s: 2 * s * (z - x * z * (1 - z))),
+    ],
+    "bce_gradient": [
+        ("scale is left out", lambda z, x, s: z - x),
+        ("it divides by scale", lambda z, x, s: (z - x) / s),
+        ("σ′ is not cancelled: it is multiplied by z (1 − z)", lambda z, x, s: s * (z - x) * z * (1 - z)),
+        ("σ′ is not cancelled: it is divided by z (1 − z)", lambda z, x, s: s * (z - x) / (z * (1 - z))),
+        ("there is a factor 2, as the squared error has it", lambda z, x, s: 2 * s * (z - x)),
+        ("z and x are added", lambda z, x, s: s * (z + x)),
+        ("parentheses are missing: scale is applied to z alone", lambda z, x, s: s * z - x),
+        ("scale is applied to x alone", lambda z, x, s: z - s * x),
+    ],
+    "mse_loss": [
+        ("it takes the mean over pixels, not the sum", lambda z, x: ((z - x) ** 2).mean(axis=1)),
+        ("the square is left out", lambda z, x: (z - x).sum(axis=1)),
+        ("it takes magnitudes, not squares", lambda z, x: np.abs(z - x).sum(axis=1)),
+        ("there is a factor ½", lambda z, x: ((z - x) ** 2).sum(axis=1) / 2),
+        ("it takes the root of the sum", lambda z, x: np.sqrt(((z - x) ** 2).sum(axis=1))),
+        ("z + x is taken, not z − x", lambda z, x: ((z + x) ** 2).sum(axis=1)),
+        ("the sum is squared, not each difference", lambda z, x: (z - x).sum(axis=1) ** 2),
+        ("z² − x² is summed", lambda z, x: (z * z - x * x).sum(axis=1)),
+        ("the sum is over all images", lambda z, x: np.full(len(z), ((z - x) ** 2).sum())),
+        ("it is the cross-entropy", lambda z, x: _entropy(z, x)),
+        ("it sums over images, not over pixels",
+         lambda z, x: ((z - x) ** 2).sum(axis=0) if z.shape[0] == z.shape[1] else np.empty(0)),
+    ],
+    "bce_loss": [
+        ("the term (1 − x) log(1 − z) is left out", lambda z, x: -(x * log(z)).sum(axis=1)),
+        ("the term x log z is left out", lambda z, x: -((1 - x) * log1(z)).sum(axis=1)),
+        ("it takes the mean over pixels, not the sum", lambda z, x: _entropy(z, x) / z.shape[1]),
+        ("z and x are exchanged", lambda z, x: -(z * log(x) + (1 - z) * log1(x)).sum(axis=1)),
+        ("the logarithms are to base 2", lambda z, x: _entropy(z, x) / np.log(2)),
+        ("the logarithms are to base 10", lambda z, x: _entropy(z, x) / np.log(10)),
+        ("the logarithms are not floored at −100: log 0 is −∞",
+         lambda z, x: -(x * np.log(z) + (1 - x) * np.log(1 - z)).sum(axis=1)),
+        ("log z and log(1 − z) are exchanged", lambda z, x: -((1 - x) * log(z) + x * log1(z)).sum(axis=1)),
+        ("the terms are subtracted, not added", lambda z, x: -(x * log(z) - (1 - x) * log1(z)).sum(axis=1)),
+        ("1 + x is taken, not 1 − x", lambda z, x: -(x * log(z) + (1 + x) * log1(z)).sum(axis=1)),
+        ("log(1 + z) is taken, not log(1 − z)", lambda z, x: -(x * log(z) + (1 - x) * np.log1p(z)).sum(axis=1)),
+        ("1 − x is left out", lambda z, x: -(x * log(z) + log1(z)).sum(axis=1)),
+        ("x is left out", lambda z, x: -(log(z) + (1 - x) * log1(z)).sum(axis=1)),
+        ("log(1 + z) is taken, not log z", lambda z, x: -(x * np.log1p(z) + (1 - x) * log1(z)).sum(axis=1)),
+        ("log z is cut off above −100, not below it: a minimum for a maximum",
+         lambda z, x: -(x * np.minimum(np.log(z), -100) + (1 - x) * log1(z)).sum(axis=1)),
+        ("log(1 − z) is cut off above −100, not below it: a minimum for a maximum",
+         lambda z, x: -(x * log(z) + (1 - x) * np.minimum(np.log1p(-z), -100)).sum(axis=1)),
+        ("the logarithms are cut off above −100, not below it: a minimum for a maximum",
+         lambda z, x: -(x * np.minimum(np.log(z), -100) + (1 - x) * np.minimum(np.log1p(-z), -100)).sum(axis=1)),
+        ("the sum is over all images", lambda z, x: np.full(len(z), _entropy(z, x).sum())),
+        ("it is the squared error", lambda z, x: ((z - x) ** 2).sum(axis=1)),
+        *((f"the logarithms are floored at {floor:g}, not at −100", lambda z, x, f=floor: _entropy(z, x, f))
+          for floor in (100, 0, -1, -10, -20, -50, -1000, *(-2.302585093 * e for e in (6, 7, 8, 9, 10, 12, 15, 16)))),
+        *((f"the logarithms are floored at log 1e−{e}, not at −100", lambda z, x, e=e: _sparse(z, x, 10.0**-e))
+          for e in (6, 7, 8, 9, 10, 12, 15, 16, 20, 30)),
+    ],
+    "axpy": [
+        ("alpha is left out", lambda alpha, x, y: y + x),
+        ("y is overwritten, not added to", lambda alpha, x, y: alpha * x),
+        ("alpha · x is subtracted", lambda alpha, x, y: y - alpha * x),
+        ("alpha is applied to y", lambda alpha, x, y: alpha * y + x),
+        ("alpha is applied to both", lambda alpha, x, y: alpha * (x + y)),
+        ("alpha is added, not multiplied by", lambda alpha, x, y: y + alpha + x),
+        ("it is added twice", lambda alpha, x, y: y + 2 * alpha * x),
+        ("it multiplies y, where it should add", lambda alpha, x, y: y * alpha * x),
+    ],
+    "gather": [
+        ("it does not divide by 255", lambda i, o, c, f: 255 * _rows(i, o, c, f)),
+        ("it divides by 256", lambda i, o, c, f: 255 / 256 * _rows(i, o, c, f)),
+        ("it divides by 255 twice", lambda i, o, c, f: _rows(i, o, c, f) / 255),
+        ("it divides whole numbers: the fraction is lost", lambda i, o, c, f: np.floor(_rows(i, o, c, f))),
+        ("offset is left out", lambda i, o, c, f: _rows(i, o, c, f, int(c[0]))),
+        ("offset is subtracted", lambda i, o, c, f: _rows(i, o, c, f, int(c[0]) - f)),
+        ("the cursor is left out", lambda i, o, c, f: _rows(i, o, c, f, f)),
+        ("cursor and offset are left out", lambda i, o, c, f: _rows(i, o, c, f, 0)),
+        ("it begins one row too late: the index is off by one",
+         lambda i, o, c, f: _rows(i, o, c, f, 1 + int(c[0]) + f)),
+        ("it begins one row too early: the index is off by one",
+         lambda i, o, c, f: _rows(i, o, c, f, int(c[0]) + f - 1)),
+        ("it takes the image behind the one that is meant: the index is off by one",
+         lambda i, o, c, f: _shifted(i, o, c, f, 1)),
+        ("it takes the image before the one that is meant: the index is off by one",
+         lambda i, o, c, f: _shifted(i, o, c, f, -1)),
+        ("the order is left out: rows are taken as they lie",
+         lambda i, o, c, f: _rows(i, np.arange(len(o)), c, f) if len(o) <= len(i) else np.empty(0)),
+        ("black and white are exchanged", lambda i, o, c, f: 1 - _rows(i, o, c, f)),
+    ],
+    "advance": [
+        ("the cursor is set to n, not advanced by it", lambda cursor, n: np.array([n])),
+        ("it advances by 1, not by n", lambda cursor, n: cursor + 1),
+        ("it goes back by n", lambda cursor, n: cursor - n),
+        ("it advances by n + 1", lambda cursor, n: cursor + n + 1),
+        ("it advances by n − 1", lambda cursor, n: cursor + n - 1),
+        ("it advances twice", lambda cursor, n: cursor + 2 * n),
+        ("the cursor is multiplied by n", lambda cursor, n: cursor * n),
+    ],
+}  # fmt: skip

@@ -1,0 +1,281 @@
+"""What errors look like where no formula is known: by how much they are off, where they lie, and in which calls."""
+
+import operator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from fastae.check import bounds
+from fastae.check.evidence import VISIBLE, Call, bound_at
+
+FORMATS = (("float32", 2.0**-24), ("float16 or TF32", 2.0**-11), ("bfloat16", 2.0**-8))  # and their unit roundoffs
+GROWTH = 0.25  # the power of the number of terms with which an accumulator's error grows is 1/2 or more, an input's 0
+SOME = 8  # elements that are of a format by chance
+CHANCE = 0.01  # a coincidence that is less probable is none
+FLAGS = ("trans_a", "trans_b")
+WHEN = "it is wrong"  # begins what is said of calls, not of a cause
+MULTIPLES = (2, 4, 8, 16, 32, 64, 128)
+
+
+def told(calls: Sequence[Call]) -> list[str]:
+    """Say what the wrong calls have in common, the most telling first.
+
+    Parameters
+    ----------
+    calls : sequence of Call
+        Right and wrong ones.
+    """
+    wrong = [c for c in calls if c.is_wrong and not c.fault]
+    if not wrong:
+        return []
+    said = list(_cancelled(wrong)) or list(_factors(wrong)) or list(_precision(wrong))
+    votes: Counter[str] = Counter()
+    for call in wrong:
+        votes.update(kind for kind, _ in _places(call))
+    # Where all is wrong, there is no place to speak of, unless the largest output is all wrong too.
+    largest = dict(_places(max(wrong, key=lambda c: c.found.size)))
+    some = sum(not c.wrong.all() for c in wrong)
+    said += [largest[kind] for kind, count in votes.most_common() if kind in largest and 2 * count >= some]
+    return said
+
+
+# By how much.
+
+
+def _cancelled(wrong: Sequence[Call]) -> Iterator[str]:
+    """Yield a word on σ if its errors are small, but not beside what is small itself."""
+    if wrong[0].name == "bias_sigmoid":
+        errors = [float(np.abs(c.found - c.exact).max()) / bounds.unit_roundoff(c.dtype) for c in wrong]
+        if max(errors) <= 4:
+            yield "digits cancel where σ is small: 1 − σ(−t), or 1 + tanh(t / 2), is no way to write it"
+
+
+def _factors(wrong: Sequence[Call]) -> Iterator[str]:
+    """Yield a factor or a difference that all wrong elements share."""
+    wrong = [c for c in wrong if c.given.get("alpha", 1)]
+    for text, compare in (
+        ("times what it should be: a factor is missing or wrong", np.divide),
+        ("more than it should be: something is added", np.subtract),
+    ):
+        found = [_constant(call, compare) for call in wrong]
+        values = [x for x in found if x is not None]
+        if not values or len(values) < len(found) or sum(int(c.wrong.sum()) for c in wrong) < 2:
+            continue
+        x = values[0]
+        if np.ptp(values) <= 1e-3 * abs(x):
+            yield f"every wrong element is {x:.5g} {text}"
+        elif compare is np.divide:
+            for letter in "mnk":
+                lengths = np.array([c.given.get(letter, 0) for c in wrong], float)
+                if lengths.all() and np.allclose(values, lengths, rtol=1e-3):
+                    yield f"every wrong element is {letter} times what it should be"
+                elif lengths.all() and np.allclose(np.array(values) * lengths, 1, rtol=1e-3):
+                    yield f"every wrong element is 1 / {letter} of what it should be: a mean, where a sum is asked for"
+
+
+def _constant(call: Call, compare: Callable[..., Any]) -> float | None:
+    """Return the factor or the difference between what was written and what should have been, if there is one."""
+    (found, bound), (exact, _) = call.plain(call.found), call.plain(call.exact)
+    found, exact, bound = found[call.wrong], exact[call.wrong], bound[call.wrong]
+    if not np.isfinite(found).all() or not np.isfinite(exact).all():
+        return None
+    if compare is np.divide:
+        x = float(np.sum(found * exact) / np.sum(exact**2)) if exact.any() else np.nan
+        rest = np.abs(found - x * exact)
+    else:
+        x = float(np.mean(found - exact))
+        rest = np.abs(found - exact - x)
+    return x if np.all(rest <= VISIBLE * (1 + abs(x)) * bound) else None
+
+
+def _precision(wrong: Sequence[Call]) -> Iterator[str]:
+    """Yield in which format something is kept, if all errors are as small as that of a right kernel in it."""
+    if not all(np.isfinite(c.found[c.wrong]).all() for c in wrong):
+        return
+    if all(_is_half(c) for c in wrong) and sum(c.found.size for c in wrong) > SOME:
+        yield "too low a precision: all results are numbers of float16, which has 11 bits and nothing below 6e-8"
+        return
+    for name, u in FORMATS:
+        # Where so much may be lost, the bound says nothing.
+        telling = [c for c in wrong if (c.terms + 6) * u < 0.3]
+        if not telling or any(u <= bounds.unit_roundoff(c.dtype) for c in telling):
+            continue
+        if all((np.abs(c.found - c.exact) <= bound_at(c, u) + u * 1e-3).all() for c in telling):
+            text = name
+            break
+    else:
+        return
+    whose = "although the arrays are float64" if all(c.dtype == "float64" for c in wrong) else ""
+    head = f"the errors are small everywhere, as those of {text}: too low a precision {whose}".rstrip()
+    kept = [_is_kept(c, text) for c in wrong]
+    power = _growth(wrong)
+    if power is not None and power > GROWTH:
+        low, high = (_relative(c) for c in (min(wrong, key=lambda c: c.terms), max(wrong, key=lambda c: c.terms)))
+        yield (
+            f"{head}; they grow with the number of terms in the sum (from {low:.1g} to {high:.1g}): "
+            "the accumulator is of too low a precision"
+        )
+    elif all(kept):
+        yield f"{head}; every result is a number of that format: it, or an accumulator, is rounded to it"
+    elif power is not None:
+        yield f"{head}; they do not grow with the number of terms: inputs or results are rounded, not the accumulator"
+    else:
+        yield f"{head}: an accumulator, an input or something between is rounded to it"
+
+
+def _is_half(call: Call) -> bool:
+    """Whether what was written are numbers of float16, and near enough for that."""
+    near = np.abs(call.found - call.exact) <= 2.0**-9 * np.abs(call.exact) + 2.0**-12
+    return bool(near.all() and np.array_equal(call.found, call.found.astype(np.float16)))
+
+
+def _is_kept(call: Call, text: str) -> bool:
+    """Whether what was written are numbers of that format."""
+    bits = {"float32": 23, "bfloat16": 7}.get(text, 10)
+    return bool(np.array_equal(call.found, bounds.rounded(call.found.astype(np.float64), bits)))
+
+
+def _relative(call: Call) -> float:
+    """Return the error in terms of the root of the sum of squares: where inputs are rounded, the same for any sum.
+
+    Rounding each of k terms of size 1 gives an error of u √k beside a result of √k. An accumulator that is rounded k
+    times while it grows as √l has the error u √(Σ l), about u k.
+    """
+    error = np.sqrt(np.mean((call.found - call.exact) ** 2))
+    size = call.bound / bounds.gamma(call.terms + 3, call.dtype) / np.sqrt(call.terms)
+    return float(error / np.sqrt(np.mean(size**2)))
+
+
+def _growth(wrong: Sequence[Call]) -> float | None:
+    """Return the power of the number of terms with which errors grow; None if the calls do not say."""
+    points = [(c.terms, _relative(c)) for c in wrong if c.terms > 1 and c.given.get("alpha", 1)]
+    points = [(terms, error) for terms, error in points if error > 0]
+    lengths = {terms for terms, _ in points}
+    if len(lengths) < 3 or max(lengths) < 8 * min(lengths):
+        return None
+    x, y = np.log(np.array(points)).T
+    return float(np.polyfit(x, y, 1)[0])
+
+
+# Where.
+
+
+def _places(call: Call) -> Iterator[tuple[str, str]]:
+    """Yield a word for a pattern, and the pattern in words."""
+    bad, found, exact = call.wrong, call.found, call.exact
+    yield from _copied(call)
+    if bad.all():
+        if bad.size > 1 and np.ptp(found) == 0 and np.ptp(exact) > 0:
+            yield "one", "all elements are the same number"
+        return
+    if bad.size > 8 and bad.sum() == 1:
+        place = ", ".join(str(int(i[0])) for i in np.nonzero(bad))
+        yield "single", f"only one element is wrong, at [{place}]"
+        return
+    if bad.ndim == 2:
+        diagonal = np.eye(*bad.shape) > 0
+        if min(bad.shape) > 1 and np.array_equal(bad, ~diagonal):
+            yield "diagonal", "only the diagonal is right"
+        if bad.shape[0] > 2 and bad.shape[1] > 2:
+            for half, part in (("below", np.tril(np.ones_like(bad), -1)), ("above", np.triu(np.ones_like(bad), 1))):
+                if not bad[~part].any() and bad[part].mean() > 0.9:
+                    yield half, f"only what lies {half} the diagonal is wrong"
+        for what, axis in (("rows", 0), ("columns", 1)):
+            yield from _lines(what, np.flatnonzero(bad.any(axis=1 - axis)), bad.shape[axis], "tile")
+    else:
+        yield from _lines("elements", np.flatnonzero(bad), len(bad), "block")
+
+
+def _lines(what: str, lines: np.ndarray, length: int, unit: str) -> Iterator[tuple[str, str]]:
+    if len(lines) == length or not len(lines):
+        return
+    if len(lines) == 1 and lines[0] == 0 and length > 2:
+        yield f"first of {what}", f"only the first of the {what} is wrong"
+    elif np.array_equal(lines, np.arange(lines[0], length)):
+        yield f"last {what}", f"only the last {what} are wrong, from {lines[0]} on: the guard at the edge of a {unit}"
+    elif np.array_equal(lines, np.arange(lines[-1] + 1)):
+        yield f"first {what}", f"only the first {what} are wrong, up to {lines[-1]}"
+    elif len(set(np.diff(lines))) == 1 and len(lines) > 2:
+        yield f"some {what}", f"only every {lines[1] - lines[0]}th of the {what} is wrong, from {lines[0]} on"
+
+
+def _copied(call: Call) -> Iterator[tuple[str, str]]:
+    """Yield whether rows or columns are those of others."""
+    if call.found.ndim != 2 or not np.isfinite(call.found).all():
+        return
+    (rows, within), (right, _) = call.plain(call.found), call.plain(call.exact)
+    for what, found, exact, bound in (("row", rows, right, within), ("column", rows.T, right.T, within.T)):
+        lines = np.flatnonzero((np.abs(found - exact) > bound).any(axis=1))
+        if len(exact) < 3 or exact.shape[1] < 2 or len(exact) > 64:
+            continue
+        near = (np.abs(found[lines, None] - exact[None]) <= 4 * bound[None]).all(axis=2)  # which is like which
+        if not near.any(axis=1).all():
+            continue
+        steps = near.argmax(axis=1) - lines
+        if len(set(steps.tolist())) == 1 and len(lines) > 1:
+            yield (
+                f"copied {what}",
+                f"{what} i holds what {what} i {'+' if steps[0] > 0 else '−'} {abs(steps[0])} should",
+            )
+        else:
+            i = len(lines) // 2
+            yield (
+                f"copied {what}",
+                f"{what}s are repeated or exchanged: {what} {lines[i]} is as {what} {lines[i] + steps[i]} should be",
+            )
+
+
+# In which calls.
+
+
+def when(calls: Sequence[Call]) -> tuple[str, Callable[[Call], bool]]:
+    """Say what tells wrong calls from right ones, if anything does, and return it as a condition.
+
+    Parameters
+    ----------
+    calls : sequence of Call
+        Right and wrong ones.
+    """
+    wrong, right = [c for c in calls if c.is_wrong], [c for c in calls if not c.is_wrong]
+    if not wrong or not right:
+        return "", lambda c: True
+    best, least = list[tuple[str, str, Callable[[Call], bool]]](), CHANCE
+    for key, text, holds in _conditions(calls):
+        if not all(holds(c) for c in wrong):
+            continue
+        # How probable it is that so many wrong calls fulfil it if it has nothing to do with them.
+        others = sum(holds(c) for c in right)
+        chance = ((len(wrong) + others) / len(calls)) ** len(wrong)
+        if chance <= least:
+            best, least = (best if chance == least else []), chance
+            best.append((key, f"{WHEN} {'' if others else 'always and '}{text}", holds))
+    if len({key for key, _, _ in best}) != 1:
+        return "", lambda c: True  # these calls cannot tell one from another
+    return best[-1][1:]
+
+
+def _conditions(calls: Sequence[Call]) -> Iterator[tuple[str, str, Callable[[Call], bool]]]:
+    """Yield what a condition is about, the condition in words, and itself."""
+    yield "block", "only where matrices are blocks of columns of wider ones", lambda c: c.block
+    yield "dtype", "only in float32", lambda c: c.dtype == "float32"
+    yield "dtype", "only in float64", lambda c: c.dtype == "float64"
+    yield "trans", "only where trans_a or trans_b is set", lambda c: any(c.given.get(key) for key in FLAGS)
+    yield "trans", "only where trans_a and trans_b are set", lambda c: all(c.given.get(key) for key in FLAGS)
+    for key in FLAGS:
+        yield key, f"only where {key} is set", _compared(key, operator.eq, True)
+        yield key, f"only where {key} is not set", _compared(key, operator.eq, False)
+    for key in ("alpha", "beta", "scale"):
+        for value in sorted({c.given[key] for c in calls if key in c.given}):
+            yield key, f"only where {key} is {value:g}", _compared(key, operator.eq, value)
+            yield key, f"only where {key} is not {value:g}", _compared(key, operator.ne, value)
+    for letter in "mnk":
+        for size in MULTIPLES:
+            yield letter, f"only where {letter} is no multiple of {size}", _compared(letter, operator.mod, size)
+        for length in sorted({c.given[letter] for c in calls if letter in c.given})[:-1]:
+            yield letter, f"only where {letter} is above {length}", _compared(letter, operator.gt, length)
+
+
+def _compared(key: str, compare: Callable[[Any, Any], Any], value: Any) -> Callable[[Call], bool]:
+    return lambda c: bool(compare(c.given.get(key, 0), value))

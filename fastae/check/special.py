@@ -1,0 +1,159 @@
+"""What a kernel that is right in every ordinary call may still be wrong in, a function for each.
+
+Their arguments are the backend, the kernel's name, the seed of the data and the verdict, whose calls they count; they
+return what is wrong, or None.
+"""
+
+import time
+from typing import Any
+
+import numpy as np
+
+from fastae.backends.base import Backend
+from fastae.backends.contract import KERNELS
+from fastae.backends.cupy_backend import CupyBackend
+from fastae.backends.emulator import EmulatorBackend
+from fastae.check import cases
+from fastae.check.cases import made
+from fastae.check.evidence import judged
+from fastae.check.learner import KernelFailed, NumpyLearner
+from fastae.check.probes import RACE
+from fastae.check.problem import Problem, Verdict, of_call
+
+REPEATED, REPEAT_SECONDS = 20, 0.5  # the same call so many times, or for so long
+
+
+def _aliases(k: Backend, name: str, seed: int, verdict: Verdict) -> Problem | None:
+    """The output may be the input that the contract names."""
+    for alias in KERNELS[name].alias:
+        verdict.calls += 1
+        given = {"m": 9, "n": 70}
+        arguments = made(name, "float64", given, [seed, 1000])
+        call = judged(name, "float64", given, True, arguments, cases.call(k, name, arguments, alias=alias).found)
+        if call.is_wrong:
+            cause = f"an element of the input is read after it has been overwritten: {alias} may be one array"
+            return of_call(call, f"{alias} is one array", cause)
+    return None
+
+
+def _special(k: Backend, name: str, seed: int, verdict: Verdict) -> Problem | None:
+    """NaN comes out where it went in, and nowhere else; σ stays within 0 and 1."""
+    shapes = KERNELS[name].shapes
+    sources = [key for key, letters in shapes.items() if key != "out" and "N" not in letters and letters[0] in "mkn"]
+    for key in sources if name not in ("gather", "advance") else ():
+        verdict.calls += 1
+        arguments = made(name, "float64", {"m": 4, "k": 6, "n": 37, "alpha": 1.0, "beta": 0.0}
+                          if name == "matmul" else {"m": 4, "n": 37}, [seed, 2000])  # fmt: skip
+        arguments[key].flat[[0, 20 % arguments[key].size]] = np.nan
+        exact, _ = cases.expected(name, arguments, "float64")
+        found = cases.call(k, name, arguments).found
+        wrong = np.isnan(found) != np.isnan(exact)
+        if wrong.any():
+            lost = np.isnan(exact)[wrong].any()
+            cause = (
+                "a comparison or a maximum hides NaN" if lost else "NaN spreads to elements that do not depend on it"
+            )
+            share = np.where(wrong, np.where(np.isnan(found), np.nan, np.inf), 0)
+            return Problem(f"NaN in {key} is {'lost' if lost else 'spread'}", f"NaN in {key}", [cause], wrong, share)
+    if name == "bias_sigmoid":
+        for dtype in ("float32", "float64"):
+            huge = float(np.finfo(dtype).max)
+            t = np.array([0, 1e-30, 89, -89, 800, -800, huge, -huge, np.inf, -np.inf], dtype)
+            arguments = {"z": t[:, None], "bias": np.zeros(1, dtype), "out": np.full((len(t), 1), np.nan, dtype)}
+            verdict.calls += 1
+            found = cases.call(k, name, arguments, block=False).found
+            call = judged(name, dtype, {"m": len(t), "n": 1}, False, arguments, found)
+            if call.is_wrong:
+                cause = "e^−t overflows or ∞ / ∞ is computed: write it so that no finite t gives NaN"
+                return of_call(call, f"t from {-huge:.0e} to {huge:.0e}, {dtype}", cause)
+    return None
+
+
+def _remembers(k: Backend, name: str, seed: int, verdict: Verdict) -> Problem | None:
+    """The same arrays with other contents: an answer that was kept from before is wrong now."""
+    if name in ("advance", "axpy"):
+        return None
+    given = {"m": 8, "n": 8} | ({"k": 8, "alpha": 1.0, "beta": 0.0} if name == "matmul" else {})
+    first, second = (made(name, "float64", given, [seed, number]) for number in (3000, 3001))
+    if name == "gather":  # other rows, as many
+        second |= {"images": 255 - first["images"], "order": first["order"], "offset": first["offset"]}
+    device = {key: k.asarray(x) if isinstance(x, np.ndarray) else x for key, x in first.items()}
+    getattr(k, name)(**device)
+    for key, x in second.items():
+        if isinstance(x, np.ndarray):
+            device[key][...] = k.asarray(x)
+    verdict.calls += 2
+    getattr(k, name)(**device)
+    call = judged(name, "float64", given, False, second, k.to_host(device["out"]))
+    if call.is_wrong:
+        cause = "an answer is kept from an earlier call, by the arrays' address or shape"
+        return of_call(call, "the same arrays with other contents", cause)
+    return None
+
+
+def _on_device(k: Backend, name: str, seed: int, verdict: Verdict) -> Problem | None:
+    """On a GPU, numbers may lie in its memory: so does the learning rate in training."""
+    numbers = [key for key in ("alpha", "beta") if key in KERNELS[name].parameters.parameters]
+    if not isinstance(k, CupyBackend):
+        return None
+    for key in numbers:
+        verdict.calls += 1
+        given = {"m": 8, "n": 8, "k": 8, "...": (8, 8), "alpha": -0.25, "beta": 2.0}
+        given = {x: y for x, y in given.items() if x in KERNELS[name].parameters.parameters or _is_length(name, x)}
+        arguments = made(name, "float64", given, [seed, 4000])
+        found = cases.call(k, name, arguments, on_device={key}).found
+        call = judged(name, "float64", given, True, arguments, found)
+        if call.is_wrong:
+            cause = f"{key}_at is not read as it should be: where it is not null, it counts, and {key} means nothing"
+            return of_call(call, f"{key} on the device", cause)
+    return None
+
+
+def _is_length(name: str, letter: str) -> bool:
+    return any(letter in letters for letters in KERNELS[name].shapes.values())
+
+
+def _repeats(k: Backend, name: str, seed: int, verdict: Verdict) -> Problem | None:
+    """The same call many times: a race is lost now and then. The emulator sees it, and is always the same."""
+    if isinstance(k, EmulatorBackend) or name == "advance":
+        return None
+    lengths = {"m": 48, "n": 65, "k": 33} if name == "matmul" else {"m": 96, "n": 784}
+    given: dict[str, Any] = lengths if name != "axpy" else {"...": (96, 784), "alpha": -0.25}
+    arguments = made(name, "float32", given, [seed, 5000])
+    began = time.monotonic()
+    for _ in range(REPEATED):
+        verdict.calls += 1
+        call = judged(name, "float32", given, False, arguments, cases.call(k, name, arguments, False).found)
+        if call.is_wrong:
+            again = cases.call(k, name, arguments, False).found
+            causes = [] if np.array_equal(again, call.found, equal_nan=True) else [RACE]
+            return of_call(call, call.told(), *causes)
+        if time.monotonic() - began > REPEAT_SECONDS:
+            break
+    return None
+
+
+def _frozen(k: Backend, name: str, seed: int, verdict: Verdict) -> Problem | None:
+    """What an input holds must not be changed, not even for a moment: others may read it."""
+    if not isinstance(k, NumpyLearner) or name == "advance":
+        return None
+    given: dict[str, Any] = {"m": 3, "n": 4} | ({"k": 2} if name == "matmul" else {})
+    given = given if name != "axpy" else {"...": (3, 4), "alpha": -0.25}
+    verdict.calls += 1
+    try:
+        cases.call(k, name, made(name, "float64", given, [seed, 6000]), frozen=True)
+    except KernelFailed as error:
+        if "read-only" in str(error):
+            cause = "an input is used as scratch memory, though it is as before in the end"
+            return Problem("it writes into an input", "inputs that cannot be written to", [cause])
+    return None
+
+
+CHECKS = (
+    ("the output and an input one array", _aliases),
+    ("NaN, infinities or huge numbers", _special),
+    ("the same arrays with other contents", _remembers),
+    ("alpha and beta on the device", _on_device),
+    ("the same arguments again and again", _repeats),
+    ("inputs that cannot be written to", _frozen),
+)

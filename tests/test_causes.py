@@ -1,0 +1,156 @@
+"""What is told of wrong kernels that are not in the gallery: the likely cause comes first, and none that is refuted."""
+
+import re
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fastae.check import learner, verdict
+
+HEAD = """
+import numpy as np
+ops = lambda a, b, ta, tb: (a.T if ta else a, b.T if tb else b)
+def rounded(x, bits):
+    m, e = np.frexp(x.astype("f8"))
+    return np.ldexp(np.rint(np.ldexp(m, bits)), e - bits)
+def matmul_of(product):
+    def matmul(a, b, out, trans_a, trans_b, alpha, beta):
+        A, B = ops(a, b, trans_a, trans_b)
+        P = alpha * product(A, B)
+        out[:] = P if beta == 0 else P + beta * out
+    return matmul
+"""
+MATMUL = "def matmul(a, b, out, trans_a, trans_b, alpha, beta):\n    A, B = ops(a, b, trans_a, trans_b)\n"
+WRONG = {
+    "TF32": (
+        "matmul = matmul_of(lambda A, B: rounded(A, 11) @ rounded(B, 11))",
+        "inputs are rounded to (TF32|float16)",
+    ),
+    "bfloat16": ("matmul = matmul_of(lambda A, B: rounded(A, 8) @ rounded(B, 8))", "inputs are rounded to bfloat16"),
+    "one input in bfloat16": ("matmul = matmul_of(lambda A, B: A @ rounded(B, 8))", "b is rounded to bfloat16"),
+    "float32 in float64": (
+        "matmul = matmul_of(lambda A, B: A.astype('f4') @ B.astype('f4'))",
+        "as those of float32: too low a precision although the arrays are float64",
+    ),
+    "row after": (
+        "matmul = matmul_of(lambda A, B: np.roll(A @ B, 1, axis=0))",
+        "each row is as the previous should be",
+    ),
+    "rows in reverse": ("matmul = matmul_of(lambda A, B: (A @ B)[::-1])", "the rows are written in reverse"),
+    "rows repeated": (
+        "matmul = matmul_of(lambda A, B: (A @ B)[np.arange(len(A)) // 2 * 2])",
+        "row i holds what row i − 1 should",
+    ),
+    "first row for all": ("matmul = matmul_of(lambda A, B: (A @ B)[:1] + 0 * A[:, :1])", "every row is as the first"),
+    "diagonal": ("matmul = matmul_of(lambda A, B: np.eye(len(A), B.shape[1]) * (A @ B))", "only the diagonal"),
+    "last slice of 16": (
+        "matmul = matmul_of(lambda A, B: A[:, (A.shape[1] - 1) // 16 * 16:] @ B[(len(B) - 1) // 16 * 16:])",
+        "only the last slice of 16 is kept",
+    ),
+    "magnitudes": ("matmul = matmul_of(lambda A, B: abs(A @ B))", "a sign is lost: the magnitude"),
+    "integers": ("matmul = matmul_of(lambda A, B: np.trunc(A @ B))", "cut to a whole number"),
+    "sigma of all": ("matmul = matmul_of(lambda A, B: 1 / (1 + np.exp(-(A @ B))))", r"it computes sigmoid\(a @ b\)"),
+    "factor": ("matmul = matmul_of(lambda A, B: 1.001 * (A @ B))", "1.001 times what it should be"),
+    "constant": (
+        "matmul = matmul_of(lambda A, B: A @ B + 0.001)",
+        "0.001 more than it should be",
+    ),
+    "unwritten element": (
+        f"{MATMUL}    old = out[-1, -1]\n    P = alpha * (A @ B)\n    out[:] = P if beta == 0 else P + beta * out\n"
+        "    out[-1, -1] = old\n",
+        "only one element is wrong, at",
+    ),
+    "begun with out": (
+        f"{MATMUL}    P = alpha * (A @ B + out)\n    out[:] = P if beta == 0 else P + beta * out\n",
+        "the old out is read although beta is 0",
+    ),
+    "alpha and beta exchanged": (
+        f"{MATMUL}    P = beta * (A @ B)\n    out[:] = P if alpha == 0 else P + alpha * out\n",
+        "the old out is read although beta is 0",
+    ),
+    "alpha twice": (
+        f"{MATMUL}    P = alpha * alpha * (A @ B)\n    out[:] = P if beta == 0 else P + beta * out\n",
+        "alpha is applied twice",
+    ),
+    "out scaled by alpha": (
+        f"{MATMUL}    P = A @ B\n    out[:] = alpha * (P if beta == 0 else P + beta * out)\n",
+        "alpha is applied to the old out too",
+    ),
+    "noise": (
+        "def bce_gradient(z, x, scale, out):\n    out[:] = scale * (z - x) + 1e-3 * np.random.rand(*z.shape)\n",
+        "two calls with the same arguments differ",
+    ),
+    "now and then": (
+        "count = [0]\n"
+        "def bce_gradient(z, x, scale, out):\n"
+        "    out[:] = scale * (z - x)\n"
+        "    count[0] += 1\n"
+        "    if out.size > 20000 and count[0] % 7 == 0: out[3, 5] = 0\n",
+        "two calls with the same arguments differ",
+    ),
+    "restored": (
+        "def bce_gradient(z, x, scale, out):\n    x *= -1\n    out[:] = scale * (z + x)\n    x *= -1\n",
+        "an input is used as scratch memory, though it is as before in the end",
+    ),
+    "added": ("def bce_gradient(z, x, scale, out): out += scale * (z - x)", "it adds to the old out"),
+    "multiplied": ("def bce_gradient(z, x, scale, out): out[:] = scale * (z - x) + 0 * out", "the old out is read"),
+    "beyond": (
+        "from numpy.lib.stride_tricks import as_strided\n"
+        "def bce_gradient(z, x, scale, out):\n"
+        "    x = as_strided(x, (x.shape[0], x.shape[1] + 1), x.strides)[:, 1:]\n"
+        "    out[:] = scale * (z - x)\n",
+        "reads beyond an array or the end of a row",
+    ),
+    "gaps": (
+        "from numpy.lib.stride_tricks import as_strided\n"
+        "def bce_gradient(z, x, scale, out):\n"
+        "    x = as_strided(x, x.shape, (x.shape[1] * x.itemsize, x.itemsize))\n"
+        "    out[:] = scale * (z - x)\n",
+        "the row stride of x is ignored",
+    ),
+    "wrong edit": ("def sigmoid_gradient(delta, y, out): out[:] = delta * y / (1 - y)", r"computes .*/ \(1 − y\)"),
+    "parentheses": (
+        "def mse_gradient(z, x, scale, out): out[:] = 2 * scale * z - x * z * (1 - z)",
+        "the parentheses around z − x are missing",
+    ),
+    "one scale for all": (
+        "def bce_gradient(z, x, scale, out): out[:] = (z - x) / 7",
+        "only where scale is not 0.142857",
+    ),
+    "float16 result": (
+        "def bias_sigmoid(z, bias, out): out[:] = (1 / (1 + np.exp(-(z + bias)))).astype('f2')",
+        "all results are numbers of float16",
+    ),
+    "clipped": (
+        "def bias_sigmoid(z, bias, out): out[:] = 1 / (1 + np.exp(-np.clip(z + bias, -15, 15)))",
+        "cut off at ±15",
+    ),
+    "eps in the logarithm": (
+        "def bce_loss(z, x, out):\n"
+        "    out[:] = -np.sum(x * np.log(z + 1e-12) + (1 - x) * np.log(1 - z + 1e-12), axis=1)\n",
+        "the logarithms are floored at log 1e−12",
+    ),
+    "raises": ("def axpy(alpha, x, y): y += alpha * x[1]", "out of bounds: an index leads beyond an array"),
+    "another axis": (
+        "def mse_loss(z, x, out): out[:] = ((z - x) ** 2).sum(axis=0)",
+        "sums over images",
+    ),
+    "image after": (
+        "def gather(images, order, cursor, offset, out):\n"
+        "    rows = order[cursor[0] + offset :][: len(out)] + 1\n"
+        "    out[:] = images[rows % len(images)] / out.dtype.type(255)\n",
+        "the image behind the one that is meant",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_the_cause_comes_first(name: str, tmp_path: Path) -> None:
+    text, words = WRONG[name]
+    path = tmp_path / "wrong.py"
+    path.write_text(HEAD + textwrap.dedent(text))
+    k: Any = learner.load(path)
+    problem = verdict.examine(k, k.kernels[0], 7).problems[0]
+    assert re.search(words, problem.causes[0]), problem
