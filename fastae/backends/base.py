@@ -57,7 +57,7 @@ class Parameters:
 class Backend:
     """A device, or a way to use one.
 
-    The methods named in `KERNELS` are the kernels, with the arguments given there.
+    The methods named in `fastae.backends.contract.KERNELS` are the kernels, with the arguments given there.
     """
 
     name = "?"
@@ -113,6 +113,7 @@ class Session:
     parameters : Parameters
         Where to start from; copied.
     images : ndarray, uint8, (N, pixels)
+        C-contiguous; a backend on the host reads them where they are.
     test_images : ndarray, uint8, (M, pixels), optional
     loss : {"mse", "bce"}
     batch_size : int
@@ -122,7 +123,8 @@ class Session:
         For backends that have a team of workers; the others refuse it.
     mode : str, optional
     tf32 : bool
-        For backends that launch kernels on a GPU; the others refuse them. See `fastae.backends.cupy_backend.session`.
+        For backends that launch kernels on a GPU; the others refuse them. See
+        `fastae.backends.cupy_backend.session.CupySession`.
     """
 
     workers = 1
@@ -212,7 +214,7 @@ class Session:
             self.go("step", self._tail, 1)
 
     def set_rate(self, lr: float, momentum: float = 0.0) -> None:
-        """Go on with another learning rate and momentum; raises `InputError` if there were no velocities."""
+        """Go on with another learning rate and momentum; raises ``InputError`` if there were no velocities."""
         if momentum and not self._has_momentum:
             raise InputError("a training that began without momentum keeps no velocities; begin a new one with it")
         self._rate[:] = self.backend.asarray(np.array([-lr, momentum], self.dtype))
@@ -255,7 +257,9 @@ class Session:
 
     def _team(self, images: np.ndarray, m: int) -> list[Worker]:
         """Make the workers for batches of m images: shared arrays, and views of each worker's own columns."""
-        data, order = self.backend.asarray(images), self.backend.asarray(np.arange(len(images), dtype=np.int64))
+        here = type(self.backend).asarray is Backend.asarray  # then what may be large need not be there twice
+        data = images if here else self.backend.asarray(images)
+        order = self.backend.asarray(np.arange(len(images), dtype=np.int64))
         hidden = [self._zeros(m, width) for width in self.widths[1:]]
         cuts, own, team = self._cuts(), self.own(m), []
         for i, (W, b, V, c) in enumerate(self._shares):

@@ -20,7 +20,7 @@ from fastae.check.learner import KernelFailed, NumpyLearner
 from fastae.check.probes import RACE
 from fastae.check.problem import Problem, Verdict, of_call
 
-REPEATED, REPEAT_SECONDS = 20, 0.5  # the same call so many times, or for so long
+REPEATED, REPEAT_SECONDS = 20, 0.25  # the same call so many times, or for so long
 
 
 def _aliases(k: Backend, name: str, seed: int, verdict: Verdict) -> Problem | None:

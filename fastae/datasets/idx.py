@@ -22,6 +22,8 @@ _PREFIX = {"train": "train", "test": "t10k"}
 _MAGIC = {1: 0x0801, 3: 0x0803}  # 0x08: unsigned bytes; then the number of dimensions
 _KIND = {0x0801: "labels", 0x0803: "images"}
 _CHUNK = 1 << 18  # bytes a read: large enough to be fast, small enough not to matter when a header lies
+_UNPACKED = 100  # bytes that one of a .gz may become: MNIST's become 5, and a bomb's 1,032
+_HARMLESS = 1 << 24  # bytes that may come of any .gz: a few images that are all alike are no bomb
 _AGAIN = "download or copy the file again"  # the remedy for a damaged file
 
 
@@ -32,11 +34,11 @@ def load_dataset(
 
     Parameters
     ----------
-    path
+    path : path-like, optional
         A folder of IDX files named as MNIST's are (``train-images-idx3-ubyte``, ``t10k-labels-idx1-ubyte``, ...; a dot
         before ``idx`` is accepted too), plain or with ``.gz``; where both exist, the plain file is read.
         None: the MNIST that ships with fastae.
-    split
+    split : {"train", "test"}
         ``"train"``, or ``"test"`` for the ``t10k`` files.
 
     Returns
@@ -75,9 +77,9 @@ def read_idx(path: str | os.PathLike[str], ndim: int) -> NDArray[np.uint8]:
 
     Parameters
     ----------
-    path
+    path : path-like
         The file; one whose name ends in ``.gz`` is decompressed while it is read.
-    ndim
+    ndim : int
         The number of dimensions it must have: 1 (labels) or 3 (images).
 
     Returns
@@ -90,7 +92,8 @@ def read_idx(path: str | os.PathLike[str], ndim: int) -> NDArray[np.uint8]:
     InputError
         If `ndim` is neither 1 nor 3.
     DataError
-        If the file is missing, unreadable, of another format, cut short, longer than its header says, or without data.
+        If the file is missing, unreadable, of another format, cut short, longer than its header says, or without data;
+        or if it is a .gz that would fill the memory.
     """
     if ndim not in _MAGIC:
         raise InputError(f"ndim {ndim!r} is unknown; expected 1 (labels) or 3 (images); choose one of them")
@@ -102,7 +105,7 @@ def read_idx(path: str | os.PathLike[str], ndim: int) -> NDArray[np.uint8]:
             raise _fault(path, "is not a regular file", "an IDX file, plain or .gz", "remove it or give another path")
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
-            return _read(path, gzip.GzipFile(fileobj=file) if zipped else file, ndim, None if zipped else size)
+            return _read(path, gzip.GzipFile(fileobj=file) if zipped else file, ndim, size, zipped)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise _fault(path, f"is cut short or corrupt ({error})", "a complete gzip file", _AGAIN) from error
     except OSError as error:
@@ -110,8 +113,8 @@ def read_idx(path: str | os.PathLike[str], ndim: int) -> NDArray[np.uint8]:
         raise _fault(path, f"cannot be read ({reason})", "a readable IDX file", "check path and permissions") from error
 
 
-def _read(path: Path, stream: io.BufferedIOBase, ndim: int, size: int | None) -> NDArray[np.uint8]:
-    """Read an open IDX file of `size` bytes (None where only reading on will tell); `path` is for the messages."""
+def _read(path: Path, stream: io.BufferedIOBase, ndim: int, size: int, zipped: bool) -> NDArray[np.uint8]:
+    """Read an open IDX file, or what a .gz of `size` bytes becomes; `path` is for the messages."""
     header_size = 4 + 4 * ndim
     header = stream.read(header_size)
     if not header:
@@ -128,12 +131,15 @@ def _read(path: Path, stream: io.BufferedIOBase, ndim: int, size: int | None) ->
         raise _fault(path, f"holds no data (its header says {shape})", "sizes of at least 1", "give a file with data")
     promised = math.prod(dims)  # of Python's integers: it cannot overflow
     expected = f"{promised:,} as its header says ({shape})"
-    if size is not None and size - header_size != promised:
+    if not zipped and size - header_size != promised:
         raise _fault(path, f"holds {size - header_size:,} bytes of data", expected, _AGAIN)
 
     data = bytearray()  # grows with what the file holds, and becomes the array's memory without a copy
     while len(data) < promised and (chunk := stream.read(min(_CHUNK, promised - len(data)))):
         data += chunk
+        if zipped and len(data) > max(_HARMLESS, _UNPACKED * size):
+            wrong = f"unpacks to more than {_UNPACKED} times its {size:,} bytes"
+            raise _fault(path, wrong, "images or labels", "unpack it yourself if that is what it holds")
     if len(data) < promised:
         raise _fault(path, f"holds {len(data):,} bytes of data", expected, _AGAIN)
     # One byte more tells a longer file; at the end of a gzip file it also has the checksum verified.
