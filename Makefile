@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 MAKEFLAGS += --no-print-directory
 
-.PHONY: train assignment test live bench docs clean
+.PHONY: train assignment test thorough live bench docs clean
 
 train: $(VENV)/installed
 	$(BIN)/python examples/train.py $(ARGS)
@@ -22,6 +22,10 @@ ifeq ($(ARGS),)
 else
 	$(BIN)/python -m pytest $(ARGS)
 endif
+
+# Right kernels in every style, every rung and every backend are never called wrong: twenty seeds of data instead of three.
+thorough: $(VENV)/installed-test
+	FASTAE_SEEDS=20 $(BIN)/python -m pytest tests/test_ladder.py tests/test_right_kernels.py tests/test_check.py -n auto $(ARGS)
 
 # Against PyTorch itself, which is large: the committed trajectories in tests/golden stand for it in `make test`.
 live: $(VENV)/installed-bench

@@ -1,5 +1,6 @@
 """What several test modules share: the cupy backend, and a way to register a backend as a third party would."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
@@ -11,6 +12,8 @@ import pytest
 from fastae import backends
 from fastae.backends import Availability
 from fastae.backends.cupy_backend import CupyBackend, diagnose
+
+SEEDS = int(os.environ.get("FASTAE_SEEDS", "3"))  # of data for right kernels, which `make thorough` makes 20
 
 
 def forget_backends() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import SEEDS
 
 import fastae
 from fastae import cli
@@ -153,9 +154,9 @@ def test_a_right_kernel_in_any_style_passes(style: str, write: Write) -> None:
     assert problems(write(RIGHT[style])) == []
 
 
-def test_right_kernels_pass_over_twenty_seeds(write: Write) -> None:
+def test_right_kernels_pass_over_the_seeds(write: Write) -> None:
     k: Any = learner.load(write(RIGHT["NumPy"]))
-    for seed in range(20):
+    for seed in range(SEEDS):
         assert [p for name in k.kernels for p in verdict.examine(k, name, seed).problems] == [], seed
 
 

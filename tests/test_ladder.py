@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import SEEDS
 
 from fastae import backends, cli
 from fastae.backends.contract import KERNELS as CONTRACT
@@ -19,7 +20,6 @@ from fastae.ladder.rungs import KERNELS, LANGUAGES, Rung, ladder, split
 
 CPU = [r for name in KERNELS for language in ("numpy", "numba") for r in ladder(name, language)[:-1]]
 ALL = [r for name in KERNELS for language in LANGUAGES for r in ladder(name, language)[:-1]]
-SEEDS = 20
 MOST_NEW_LINES = 24
 
 
@@ -28,7 +28,7 @@ def problems(k: Any, names: Any, seed: int) -> list[verdict.Problem]:
 
 
 @pytest.mark.parametrize("rung", CPU, ids=lambda rung: rung.exercise)
-def test_every_rung_is_right_over_twenty_seeds(rung: Rung, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_rung_is_right_over_the_seeds(rung: Rung, monkeypatch: pytest.MonkeyPatch) -> None:
     k = rung.load()
     assert (k.name, k.kernels) == (rung.language, (rung.kernel,))
     assert problems(k, k.kernels, 0) == []
@@ -40,7 +40,7 @@ def test_every_rung_is_right_over_twenty_seeds(rung: Rung, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("name", ["numpy", "numba", "emulator"])
-def test_every_backend_is_right_over_twenty_seeds(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_backend_is_right_over_the_seeds(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     k = backends.get(name)
     for seed in range(SEEDS):
         monkeypatch.setattr(verdict, "SECONDS", 0.05 if seed else verdict.SECONDS)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import SEEDS
 
 from fastae.check import bounds, cases, learner, special, verdict
 from fastae.check.evidence import judged
@@ -271,7 +272,7 @@ def assert_right(k: Any, seeds: int, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_in_numpy(style: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "right.py"
     path.write_text("import numpy as np\n" + textwrap.dedent(PYTHON[style]))
-    assert_right(learner.load(path), 20, monkeypatch)
+    assert_right(learner.load(path), SEEDS, monkeypatch)
 
 
 @pytest.mark.parametrize("tile", [1, 5, 32])
@@ -281,14 +282,14 @@ def test_in_numba(tile: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     k: Any = learner.load(path)
     if tile != 5:
         k.kernels = ("matmul",)  # the others have no tiles
-    assert_right(k, 20, monkeypatch)
+    assert_right(k, SEEDS, monkeypatch)
 
 
 @pytest.mark.parametrize("style", CUDA)
 def test_in_cuda(style: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "right.cu"
     path.write_text(CUDA[style])
-    assert_right(learner.load(path, "emulator"), 20, monkeypatch)
+    assert_right(learner.load(path, "emulator"), SEEDS, monkeypatch)
 
 
 @pytest.mark.parametrize(
