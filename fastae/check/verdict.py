@@ -74,6 +74,10 @@ def examine(k: Backend, name: str, seed: int) -> Verdict:
                     problem = check(k, name, seed, verdict)
             except (KernelFault, KernelFailed) as error:
                 problem = Problem(str(error), case)
+            except FastaeError:
+                raise
+            except Exception as error:  # of the device
+                problem = Problem(f"the device fails: {type(error).__name__}: {gist(error)}", case)
             if problem:
                 verdict.problems.append(problem)
     return verdict
@@ -115,7 +119,7 @@ def _diagnosed(k: Backend, calls: list[Call]) -> Problem:
     causes = explain(calls)
     faulty = next((c for c in wrong if c.fault), None)
     shown = faulty or _shown(compared, causes)
-    if causes and causes[0].startswith("an answer is kept"):
+    if (causes and causes[0].startswith("an answer is kept")) or any(c.fault_kind == "lost" for c in calls):
         found, unwritten = list[str](), False
     else:
         with looking(k):
@@ -148,9 +152,11 @@ def _vague(causes: list[str]) -> bool:
 
 def _shown(wrong: list[Call], causes: list[str]) -> Call:
     """Return the largest of the calls that the likeliest cause explains; a small case can look like many things."""
-    alone = [c for c in wrong if causes and causes[0] in explain([c])] if len(wrong) < 3 * MOST_PROBLEMS else []
     plain = {"alpha": 0, "beta": 1}  # where much that is wrong cannot be seen
-    return max(alone or wrong, key=lambda c: (all(c.given.get(key) != x for key, x in plain.items()), c.found.size))
+    ordered = sorted(
+        wrong, key=lambda c: (all(c.given.get(key) != x for key, x in plain.items()), c.found.size), reverse=True
+    )
+    return next((c for c in ordered if causes and causes[0] in explain([c])), ordered[0])
 
 
 def _cases(name: str) -> Iterator[tuple[str, dict[str, Any], bool]]:
