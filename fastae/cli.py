@@ -1,12 +1,17 @@
-"""The command line: ``fastae train``, ``check``, ``ladder``, ``exercise``, ``bench`` and ``doctor``. Bad input ends in one line and status 2."""
+"""The command line: ``fastae train``, ``check``, ``ladder``, ``exercise``, ``bench`` and ``doctor``.
+
+Bad input ends in one line and status 2.
+"""
 
 import argparse
 import json
 import os
 import shlex
+import signal
 import sys
 import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -15,11 +20,14 @@ import numpy as np
 from fastae import __version__, backends, storage
 from fastae.bench import command
 from fastae.check import command as check_command
-from fastae.errors import FastaeError, InputError, OutputError
+from fastae.errors import Diverged, FastaeError, InputError, OutputError
+from fastae.interrupts import Stop
 from fastae.ladder import command as ladder_command
 
 LEARNING_RATES = {"mse": 0.25, "bce": 0.05}
 LOSS_NAMES = {"mse": "squared error", "bce": "cross-entropy"}
+BEFORE = "checkpoint-before.npz"
+RESERVE = {"numpy": 192, "numba": 640}  # MiB that a backend takes beside the data; see _require_memory
 
 
 class Parser(argparse.ArgumentParser):
@@ -158,31 +166,46 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status: 0, 1 from a command that found something wrong, 2 for bad input, 130 when interrupted.
+        Exit status: 0, 1 from a command that found something wrong, 2 for bad input, 130 and 143 when
+        interrupted, by Ctrl-C and by SIGTERM.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
+    for word in argv:
+        if word.startswith("--") and word.endswith("=--"):  # of which argparse up to Python 3.12 makes an empty list
+            parser().error(f"argument {word.removesuffix('=--')}: expected one argument")
     options = parser().parse_args(argv)
-    try:
-        status = options.run(options)
-        sys.stdout.flush()
-    except FastaeError as error:
-        print(one_line(f"fastae: {error}"), file=sys.stderr)
-        return 2
-    except MemoryError:
-        print("fastae: not enough memory; try a smaller --batch-size or --limit", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        if options.command != "train":
-            print("\nfastae: interrupted", file=sys.stderr)
-            return 130
-        again = shlex.join(["fastae", *argv, *([] if options.resume else ["--resume"])])
-        print(f"\nfastae: interrupted; what the last whole epoch gave is kept. To go on: {again}", file=sys.stderr)
-        return 130
-    except (BrokenPipeError, UnicodeEncodeError) as error:  # the results are written; only the telling failed
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  for the interpreter, which flushes it at the end
-        print(one_line(f"fastae: cannot print all of it: {error}"), file=sys.stderr)
-        return 2
+    with Stop() as options.stop:
+        try:
+            status = options.run(options)
+            sys.stdout.flush()
+        except FastaeError as error:
+            print(one_line(f"fastae: {error}"), file=sys.stderr)
+            return 2
+        except MemoryError:
+            print("fastae: not enough memory; try a smaller --batch-size or --limit", file=sys.stderr)
+            return 2
+        except KeyboardInterrupt as interrupt:
+            return _interrupted(options, argv, *interrupt.args)
+        except (BrokenPipeError, UnicodeEncodeError) as error:  # the results are written; only the telling failed
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115  for the interpreter, which flushes it at the end
+            print(one_line(f"fastae: cannot print all of it: {error}"), file=sys.stderr)
+            return 2
+        except RuntimeError as error:
+            if "can't start new thread" not in str(error):
+                raise
+            print("fastae: this system starts no more threads; try fewer --threads", file=sys.stderr)
+            return 2
     return status or 0
+
+
+def _interrupted(options: argparse.Namespace, argv: list[str], more: str = "") -> int:
+    """Say how to go on; return the exit status, as a shell has it."""
+    told = "interrupted"
+    if options.command == "train":
+        again = shlex.join(["fastae", *argv, *([] if options.resume else ["--resume"])])
+        told += f"; what the last whole epoch gave is kept.{more} To go on: {again}"
+    print(f"\nfastae: {told}", file=sys.stderr)
+    return 128 + (options.stop.number or signal.SIGINT)
 
 
 def run_doctor(options: argparse.Namespace) -> int:
@@ -209,17 +232,17 @@ def run_train(options: argparse.Namespace) -> None:
         raise InputError(f"--epochs must be a positive whole number; got {options.epochs}")
     optimizer = SGD(getattr(options, "lr", LEARNING_RATES[options.loss]), options.momentum)
     kernels = getattr(options, "kernels", None)
-    if kernels is None:
-        backend = backends.get(options.backend)
-    else:
-        from fastae.check import learner
-
-        backend = learner.load(kernels, options.backend)
+    backend: Any = backends.get(options.backend) if kernels is None else None
     images, _ = load_dataset(data, "train")
     test_images, test_labels = load_dataset(data, "test")
     images, test_images, test_labels = images[:limit], test_images[:limit], test_labels[:limit]
     if images.shape[1] != test_images.shape[1]:
         raise InputError(f"training images have {images.shape[1]} pixels, but test images {test_images.shape[1]}")
+    _require_memory(options.backend)
+    if kernels is not None:
+        from fastae.check import learner
+
+        backend = learner.load(kernels, options.backend)
     init = options.init if options.init == "glorot-sigmoid" else _number(options.init)
     model = Autoencoder((images.shape[1], 256, 128), options.seed, options.dtype, init)
     trainer = Trainer(
@@ -233,42 +256,79 @@ def run_train(options: argparse.Namespace) -> None:
         mode=getattr(options, "mode", None),
         tf32=options.tf32,
     )
-    note = {"images": f"{len(images)} with checksum {zlib.crc32(images.data):08x}"}
-    if kernels is not None:
-        note["kernels"] = backend.origin
-
+    note = {
+        "images": f"{len(images)} with checksum {zlib.crc32(images.data):08x}",
+        "test_images": f"{len(test_images)} with checksum {zlib.crc32(test_images.data):08x}",
+        "kernels": getattr(backend, "origin", None),
+    }
     own = "" if kernels is None else f"-{Path(kernels).stem}"
     out = Path(getattr(options, "out", None) or f"runs/{options.loss}-{backend.name}{own}")
     _make_folder(out)
-    checkpoint = out / "checkpoint.npz"
-    if options.resume and checkpoint.exists():
+    with storage.owned(out):
+        _train(trainer, images, test_images, out, options, note)
+        config = {**trainer.settings(note), "epochs": len(trainer.history.epochs), "data": data, "limit": limit,
+                  "threads": trainer.workers, "version": __version__}  # fmt: skip
+        with storage.results(out) as new:
+            with storage.replacing(new / "history.json") as file:
+                file.write(json.dumps({"config": config, "epochs": trainer.history.as_dicts()}, indent=1).encode())
+            model.save(new / "model.npz")
+            told = _show(trainer, images, test_images, test_labels, new)
+        (out / BEFORE).unlink(missing_ok=True)
+    if told:
+        print(f"{told}\nsee {out}/reconstructions.png, loss.png, history.json and model.npz")
+
+
+def _train(
+    trainer: Any, images: np.ndarray, test_images: np.ndarray, out: Path, options: argparse.Namespace, note: Any
+) -> None:
+    """Train for the epochs that are missing, each of which ends with a checkpoint.
+
+    The checkpoint of an earlier training, whose results are still there, is kept until this one has results of its own:
+    if this one diverges, the earlier one is back in its place.
+    """
+    checkpoint, before = out / "checkpoint.npz", out / BEFORE
+    resumed = options.resume and checkpoint.exists()
+    if resumed:
         trainer.resume(checkpoint, note)
     done = len(trainer.history.epochs)
-    if done < options.epochs:
-        trainer.fit(
-            images,
-            options.epochs - done,
-            test_images,
-            progress=not options.no_progress,
-            on_epoch=lambda trainer: trainer.save(checkpoint, note),
-        )
-    else:
+    if done >= options.epochs:
         print(f"{checkpoint} has {done} epochs already; only the pictures are drawn again")
-    config = {**trainer.settings(note), "epochs": len(trainer.history.epochs), "data": data, "limit": limit,
-              "threads": trainer.workers, "version": __version__}  # fmt: skip
-    with storage.replacing(out / "history.json") as file:
-        file.write(json.dumps({"config": config, "epochs": trainer.history.as_dicts()}, indent=1).encode())
-    model.save(out / "model.npz")
-    _show(trainer, images, test_images, test_labels, out)
+        return
+
+    def keep(trainer: Any) -> None:
+        if len(trainer.history.epochs) == 1:
+            with suppress(OSError):  # there is none, or it is kept already, or the file system has no links
+                os.link(checkpoint, before)
+        try:
+            trainer.save(checkpoint, note)
+        except BaseException:
+            if before.exists() and before.samefile(checkpoint):
+                before.unlink()
+            raise
+        options.stop.check()
+
+    options.stop.check()
+    try:
+        trainer.fit(images, options.epochs - done, test_images, progress=not options.no_progress, on_epoch=keep)
+    except Diverged:
+        if trainer.history.epochs and before.exists():
+            os.replace(before, checkpoint)
+        raise
+    except KeyboardInterrupt as interrupt:
+        if before.exists():
+            interrupt.args = (f" The checkpoint of the training before is {before}.",)
+        raise
 
 
-def _show(trainer: Any, images: np.ndarray, test_images: np.ndarray, labels: np.ndarray, out: Path) -> None:
-    """Draw what was learned, on paper and in the terminal, and say what came of it."""
+def _show(trainer: Any, images: np.ndarray, test_images: np.ndarray, labels: np.ndarray, out: Path) -> str:
+    """Draw what was learned, on paper, and return what to say of it, with digits where a terminal can show them."""
     from fastae import figures, terminal
 
     model, epochs = trainer.model, trainer.history.epochs
     mean_image = images.mean(axis=0) / 255
-    blob = float(np.mean((test_images / 255 - mean_image) ** 2))  # what knowing only the mean image would give
+    some = range(0, len(test_images), 1000)  # in floats, a few at a time
+    squares = sum(float(np.sum((test_images[i : i + 1000] / 255 - mean_image) ** 2)) for i in some)
+    blob = squares / test_images.size  # what knowing only the mean image would give
     digits = test_images[terminal.one_of_each(labels)]
     drawn = model.reconstruct(digits)
     count = "1 epoch" if len(epochs) == 1 else f"{len(epochs)} epochs"
@@ -279,18 +339,19 @@ def _show(trainer: Any, images: np.ndarray, test_images: np.ndarray, labels: np.
     figures.reconstructions(out / "reconstructions.png", digits, [("reconstruction", drawn)], caption)
     history = trainer.history.as_dicts()
     figures.loss_curve(out / "loss.png", history, caption, references={"mean image": blob})
+    told = []
     if sys.stdout.isatty():
         plain = not (sys.stdout.encoding or "").lower().startswith("utf")
-        print(terminal.draw_pairs(digits, drawn, ascii=plain))
+        told.append(terminal.draw_pairs(digits, drawn, ascii=plain))
     seconds = sum(epoch.seconds for epoch in epochs)
     team = f" with {trainer.workers} workers" if trainer.workers > 1 else ""
-    print(f"{caption}\ntrained in {seconds:.1f} s{team}; the mean image alone would give {blob:.4f}")
+    told += [caption, f"trained in {seconds:.1f} s{team}; the mean image alone would give {blob:.4f}"]
     if epochs[-1].test_mse > 0.9 * blob:
-        print(
+        told.append(
             "The network has learned hardly more than the mean image, the same blob for every digit. Try more epochs, "
             "a smaller batch, another --lr, or --init glorot-sigmoid if you changed it."
         )
-    print(f"see {out}/reconstructions.png, loss.png, history.json and model.npz")
+    return "\n".join(told)
 
 
 def one_line(message: str) -> str:
@@ -311,6 +372,16 @@ def _make_folder(out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
         probe = out / f".writable-{os.getpid()}"
         probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise OutputError(f"cannot write in {out}: {error.strerror or error}; choose another with --out") from error
+        probe.unlink(missing_ok=True)  # whoever owns the folder may have cleared it
+    except (OSError, ValueError) as error:  # ValueError: a null character in the path
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        raise OutputError(f"cannot write in {out}: {reason}; choose another with --out") from error
+
+
+def _require_memory(backend: str) -> None:
+    """Raise `InputError` if there is too little; OpenBLAS and LLVM end the process when they find out."""
+    size = RESERVE.get(backend, RESERVE["numba"])
+    try:
+        np.empty(size << 20, np.uint8)  # addresses alone: nothing is written there
+    except MemoryError:
+        raise InputError(f"not enough memory: --backend {backend} needs {size} MiB beside the images") from None

@@ -47,22 +47,7 @@ class Autoencoder:
         dtype: str = "float32",
         init: str | float = "glorot-sigmoid",
     ) -> None:
-        if (
-            not isinstance(sizes, Sequence | np.ndarray)
-            or len(sizes) < 2
-            or not all(is_whole(n) and n > 0 for n in sizes)
-        ):
-            raise InputError(f"sizes must be two or more positive whole numbers, such as (784, 256, 128); got {sizes}")
-        if not is_whole(seed) or seed < 0:
-            raise InputError(f"seed must be a whole number of at least 0; got {seed!r}")
-        try:
-            name = np.dtype(dtype).name
-        except TypeError:
-            name = ""
-        if dtype is None or name not in DTYPES:
-            raise InputError(f"dtype must be float32 or float64; got {dtype!r}")
-        self.sizes, self.seed, self.dtype = tuple(int(n) for n in sizes), int(seed), np.dtype(name)
-        self.backend = "numpy"  # what encodes and decodes; training leaves its own here
+        self._settle(sizes, seed, dtype, init)
         generator = np.random.default_rng([0, self.seed])
         self.weights: list[np.ndarray] = []
         self.biases: list[np.ndarray] = []
@@ -73,6 +58,26 @@ class Autoencoder:
                 self.biases.append(generator.normal(0, sigma_b, fan_out).astype(self.dtype))
         if not all(np.isfinite(p).all() for p in self.weights + self.biases):
             raise InputError(f"init must be small enough for {self.dtype}; got {init!r}")
+
+    def _settle(self, sizes: Sequence[int], seed: int, dtype: str, init: str | float) -> None:
+        """Check and keep everything but the parameters; raises `InputError`."""
+        if (
+            not isinstance(sizes, Sequence | np.ndarray)
+            or len(sizes) < 2
+            or not all(is_whole(n) and 0 < n < 2**31 for n in sizes)
+        ):
+            raise InputError(f"sizes must be two or more positive whole numbers, such as (784, 256, 128); got {sizes}")
+        if not is_whole(seed) or seed < 0:
+            raise InputError(f"seed must be a whole number of at least 0; got {seed!r}")
+        try:
+            name = np.dtype(dtype).name
+        except Exception:  # NumPy has more ways to refuse than TypeError
+            name = ""
+        if dtype is None or name not in DTYPES:
+            raise InputError(f"dtype must be float32 or float64; got {dtype!r}")
+        self.sizes, self.seed, self.dtype = tuple(int(n) for n in sizes), int(seed), np.dtype(name)
+        self.backend = "numpy"  # what encodes and decodes; training leaves its own here
+        deviations(init, 1, 1)
         self.init = init if init == "glorot-sigmoid" else float(init)  # as JSON holds it
 
     def shapes(self) -> list[tuple[int, int]]:
@@ -146,10 +151,11 @@ class Autoencoder:
             The file is missing, damaged or of another kind.
         """
         config, arrays = storage.read(path, "model")
+        model = cls.__new__(cls)  # without drawing parameters, which of sizes that are a lie could fill the memory
         try:
-            model = cls(**{name: config[name] for name in ("sizes", "seed", "dtype", "init")})
+            model._settle(**{name: config[name] for name in ("sizes", "seed", "dtype", "init")})
         except (KeyError, TypeError, InputError) as error:
-            raise CheckpointError(f"{path}: its configuration is not a model's: {error}") from error
+            raise CheckpointError(f"{path}: its configuration is not a model's: {storage.brief(error)}") from error
         model.weights, model.biases = model.take(path, arrays, "weight"), model.take(path, arrays, "bias")
         return model
 
@@ -177,7 +183,7 @@ def deviations(init: str | float, fan_in: int, fan_out: int) -> tuple[float, flo
         return 4 * math.sqrt(2 / (fan_in + fan_out)), 0.1
     try:
         sigma = float(init)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         sigma = math.nan
     if not (math.isfinite(sigma) and sigma >= 0):
         raise InputError(f"init must be glorot-sigmoid or a standard deviation of at least 0; got {init!r}")

@@ -3,17 +3,24 @@
 import hashlib
 import io
 import json
+import math
 import os
+import re
+import shutil
 import tempfile
+import time
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from fastae.errors import CheckpointError, OutputError
+
+PATIENCE = 2.0  # seconds for a process that was just killed to let go of its folder
+LEFTOVER = re.compile(r"\.(checkpoint\.npz|results)\.[a-z0-9_]{8}|\.writable-\d+")  # of a training that was killed
 
 
 @contextmanager
@@ -29,11 +36,81 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())  # the bytes must be on the disk before the name is
         os.replace(temporary, path)
+        sync_folder(path.parent)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}; choose another folder") from error
     finally:
         if temporary and os.path.exists(temporary):
             os.unlink(temporary)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder on the disk too: without it, a power cut may bring an earlier file back."""
+    with suppress(OSError):  # not every system lets a folder be opened, not every file system synchronised
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+@contextmanager
+def results(folder: Path) -> Iterator[Path]:
+    """Give a folder for new results, which take their places in ``folder`` together when all of them are written."""
+    try:
+        place = Path(tempfile.mkdtemp(dir=folder, prefix=".results."))
+    except OSError as error:
+        raise OutputError(f"cannot write in {folder}: {error.strerror or error}; choose another folder") from error
+    try:
+        yield place
+        for path in sorted(place.iterdir()):
+            try:
+                os.replace(path, folder / path.name)
+            except OSError as error:
+                raise OutputError(f"cannot write {folder / path.name}: {error.strerror or error}") from error
+        sync_folder(folder)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+@contextmanager
+def owned(folder: Path) -> Iterator[None]:
+    """Keep a folder to one training, and clear what a killed one left there; raises `OutputError` if it is taken."""
+    handle = _lock(folder)
+    try:
+        if handle is not None:  # without locks (Windows, some network drives) it may be a living one's
+            for path in folder.iterdir():
+                if LEFTOVER.fullmatch(path.name):
+                    shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+        yield
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
+def _lock(folder: Path) -> int | None:
+    """Return a handle that holds the folder's lock as long as it is open, at most until the process ends."""
+    try:
+        import fcntl
+
+        handle = os.open(folder, os.O_RDONLY)
+    except (ImportError, OSError):
+        return None
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return handle
+        except OSError as error:
+            if not isinstance(error, BlockingIOError):  # this file system has no locks
+                os.close(handle)
+                return None
+            if time.monotonic() > end:
+                os.close(handle)
+                raise OutputError(
+                    f"another training writes in {folder}; wait for it, or choose another folder"
+                ) from None
+        time.sleep(0.05)
 
 
 def _umask() -> int:
@@ -65,7 +142,8 @@ def write(path: str | os.PathLike[str], kind: str, config: dict[str, Any], array
         The file cannot be written; an earlier one of that name is untouched.
     """
     text = json.dumps({"kind": kind, **config})
-    content: dict[str, Any] = {**arrays, "config": np.frombuffer(text.encode(), np.uint8)}
+    ordered = {name: np.asarray(array, order="C") for name, array in arrays.items()}  # as the kernels need them
+    content: dict[str, Any] = {**ordered, "config": np.frombuffer(text.encode(), np.uint8)}
     content["sha256"] = np.frombuffer(_digest(content), np.uint8)
     with replacing(path) as file:
         np.savez(file, **content)
@@ -83,16 +161,24 @@ def read(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Any], dict[
     ------
     CheckpointError
         The file is missing, damaged, or not of that kind.
+
+    Notes
+    -----
+    Whatever the file claims, reading it takes memory in proportion to its size.
     """
     try:
+        if os.path.exists(path) and not os.path.isfile(path):  # opening a pipe waits for its writer
+            raise CheckpointError(f"{path} is not a regular file; give a fastae {kind}")
         with zipfile.ZipFile(path) as archive:
-            content = {}
+            content, left = {}, os.path.getsize(path)
             for entry in archive.infolist():
-                # Stored uncompressed by us: an entry that claims to be larger than the file is a lie or a bomb.
-                if entry.file_size > entry.compress_size:
-                    raise CheckpointError(f"{path} is not a fastae {kind}: {entry.filename} is compressed")
-                data = io.BytesIO(archive.read(entry))
-                content[entry.filename.removesuffix(".npy")] = np.lib.format.read_array(data, allow_pickle=False)
+                # Stored by us as they are, one after another: what is compressed, or more than the file, is a bomb.
+                left -= entry.file_size
+                if entry.compress_type != zipfile.ZIP_STORED:
+                    raise ValueError(f"{entry.filename} is compressed")
+                if entry.file_size != entry.compress_size or left < 0:
+                    raise ValueError("its parts claim to be larger than it is")
+                content[entry.filename.removesuffix(".npy")] = _array(archive.read(entry))
         digest = content.pop("sha256").tobytes()
         if digest != _digest(content):
             raise CheckpointError(f"{path} is damaged: its checksum does not match; use an earlier copy")
@@ -103,10 +189,27 @@ def read(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Any], dict[
     except CheckpointError:
         raise
     except Exception as error:  # zip, NumPy and JSON have a dozen ways to say that this is not such a file
-        raise CheckpointError(f"{path} is damaged or not a fastae {kind}: {error}".splitlines()[0]) from error
+        raise CheckpointError(f"{path} is damaged or not a fastae {kind}: {brief(error)}") from error
     if found != kind:
-        raise CheckpointError(f"{path} holds a {found}, not a {kind}")
+        raise CheckpointError(f"{path} holds a {brief(found)}, not a {kind}")
     return config, content
+
+
+def brief(found: object) -> str:
+    """Return the beginning of what a file holds or an error says of it, for a message of one line."""
+    return ascii(str(found)[:200])[1:-1]
+
+
+def _array(data: bytes) -> np.ndarray:
+    """Return the array of a .npy file, in C order, if it is of numbers and as large as its header says."""
+    file = io.BytesIO(data)
+    if np.lib.format.read_magic(file) != (1, 0):
+        raise ValueError("an array is of another version than NumPy writes for numbers")
+    shape, fortran, dtype = np.lib.format.read_array_header_1_0(file, max_header_size=1000)  # NumPy writes 118
+    size = math.prod(shape) * dtype.itemsize  # of Python's integers: it cannot overflow
+    if dtype.kind not in "biufc" or min(shape, default=0) < 0 or size != len(data) - file.tell():
+        raise ValueError("an array is not of numbers, or not of the size that its header says")
+    return np.ndarray(shape, dtype, data, file.tell(), order="F" if fortran else "C").copy()
 
 
 def _digest(content: dict[str, np.ndarray]) -> bytes:

@@ -15,6 +15,7 @@ from fastae import storage
 from fastae.backends import get
 from fastae.backends.base import Backend, Parameters, Session
 from fastae.errors import CheckpointError, Diverged, InputError
+from fastae.interrupts import held
 from fastae.model import Autoencoder, is_whole
 
 LOSSES = ("mse", "bce")
@@ -183,6 +184,8 @@ class Trainer:
         ------
         InputError
             Images of another kind, or a count that is not a positive whole number.
+        CheckpointError
+            The epochs so far were another number of workers', who would have given other bits.
         Diverged
             The loss became NaN or infinite; the model is as it was after the last good epoch.
         """
@@ -191,7 +194,13 @@ class Trainer:
             self._check_images("test_images", test_images)
         first, n = len(self.history.epochs), len(images)
         last = first + _positive("the number of epochs", epochs)
-        session = self.session(images, test_images)
+        with held():  # LLVM, compiling or loading, would swallow a Ctrl-C
+            session = self.session(images, test_images)
+        if first and session.workers != self.workers:
+            raise CheckpointError(
+                f"the epochs so far were trained with {self.workers} workers, and {session.workers} would give other "
+                f"bits; go on with --threads {self.workers} (in Python, threads={self.workers})"
+            )
         self.workers = session.workers
         self.model.backend = self.backend.name
         bar = tqdm(
@@ -260,8 +269,9 @@ class Trainer:
         if not finite or not all(np.isfinite(p).all() for group in parameters for p in group):
             raise self._diverged(session, e, n)  # the last update counts too, though no loss has seen it yet
         bar.update(n % session.batch_size)
-        self.model.weights, self.model.biases, self._V, self._c = parameters
-        self.history.epochs.append(Epoch(e + 1, total / n, test_mse, seconds, n / seconds))
+        with held():  # else a Ctrl-C might leave the parameters of one epoch and the history of another
+            self.model.weights, self.model.biases, self._V, self._c = parameters
+            self.history.epochs.append(Epoch(e + 1, total / n, test_mse, seconds, n / seconds))
 
     def _diverged(self, session: Session, e: int, n: int) -> Diverged:
         """Run the epoch again, batch by batch, to name the one that went wrong: the same bits go wrong again."""
@@ -304,11 +314,16 @@ class Trainer:
         config, arrays = storage.read(path, "checkpoint")
         settings = self.settings(note)
         try:
-            found, workers = {"tf32": False, **config["settings"]}, config["workers"]  # older ones do not say
-            history = History([Epoch(**epoch) for epoch in config["epochs"]])
+            usual = {"tf32": False, "test_images": settings.get("test_images")}  # older ones do not say
+            found, workers = {**usual, **config["settings"]}, config["workers"]
+            history = _history(config["epochs"])
+            _positive("the number of workers", workers)
         except (KeyError, TypeError, ValueError) as error:
-            raise CheckpointError(f"{path}: its configuration is not a checkpoint's: {error}") from error
-        other = [f"{name} {found.get(name)!r}, not {new!r}" for name, new in settings.items() if found.get(name) != new]
+            reason = storage.brief(error)
+            raise CheckpointError(f"{path}: its configuration is not a checkpoint's: {reason}") from error
+        other = [
+            f"{name} {found.get(name)!r:.200}, not {new!r}" for name, new in settings.items() if found.get(name) != new
+        ]
         if other:
             raise CheckpointError(f"{path} was made with other settings: {'; '.join(other)}")
         model = self.model
@@ -342,6 +357,16 @@ class Trainer:
         if not ok or images.shape[1] != width or not len(images):
             kind = f"{images.dtype} {images.shape}" if isinstance(images, np.ndarray) else type(images).__name__
             raise InputError(f"{name} must be a uint8 array of shape (n, {width}) with n of at least 1; got {kind}")
+
+
+def _history(epochs: Any) -> History:
+    """Return the history that a checkpoint holds; raises TypeError or ValueError if it is none."""
+    history = History([Epoch(**epoch) for epoch in epochs])
+    for i, epoch in enumerate(history.epochs, 1):
+        measured = [x for name, x in asdict(epoch).items() if name != "epoch" and (name, x) != ("test_mse", None)]
+        if epoch.epoch != i or not all(isinstance(x, float) and math.isfinite(x) for x in measured):
+            raise ValueError(f"epoch {i} is {epoch}")
+    return history
 
 
 def _is_number(x: Any) -> bool:

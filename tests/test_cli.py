@@ -467,8 +467,8 @@ def test_the_results(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
 
     history = history_of(out)
     assert list(history) == ["config", "epochs"]
-    images = history["config"].pop("images")
-    assert re.fullmatch(r"64 with checksum [0-9a-f]{8}", images)
+    for images in ("images", "test_images"):
+        assert re.fullmatch(r"64 with checksum [0-9a-f]{8}", history["config"].pop(images))
     assert history["config"] == {
         "sizes": [784, 256, 128],
         "init": "glorot-sigmoid",
@@ -481,6 +481,7 @@ def test_the_results(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
         "seed": 5,
         "backend": "numpy",
         "tf32": False,
+        "kernels": None,
         "epochs": 2,
         "data": str(data),
         "limit": 64,
@@ -656,7 +657,7 @@ OTHER = [
     ("--seed 1", {"model_seed", "seed"}),
     ("--dtype float64", {"dtype"}),
     ("--init 0.1", {"init"}),
-    ("--limit 63", {"images"}),
+    ("--limit 63", {"images", "test_images"}),
     ("--backend numba", {"backend"}),
 ]
 

@@ -452,8 +452,9 @@ def test_a_checkpoint_of_other_settings_is_refused_and_nothing_changes(
     trainer = make(0.9)
     fit(trainer, some_images(9))
     trainer.save(tmp_path / "checkpoint.npz", {"images": "some"})
-    note = options.pop("note", {"images": "some"})
-    other = make(**({"momentum": 0.9} | options))
+    changed = {"momentum": 0.9, "note": {"images": "some"}} | options
+    note = changed.pop("note")
+    other = make(**changed)
     fit(other, some_images(9))
     before = state(other)
     with pytest.raises(CheckpointError) as caught:

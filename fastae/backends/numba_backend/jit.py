@@ -69,9 +69,19 @@ def jit(
     if name is not None:
         function.__name__ = function.__qualname__ = name
     assert "<locals>" not in function.__qualname__, f"{function.__qualname__} needs a name of its own"
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "cache": cached, "_nrt": False}
     before, config.CACHE_DIR = config.CACHE_DIR, folder()
     try:
-        return numba.njit(signatures, **options)(function) if signatures else numba.njit(**options)(function)
+        return _compile(function, signatures, cached)
+    except Exception:  # what a full disk, or a file that a power cut left behind, makes Numba's cache raise
+        if not cached:
+            raise
     finally:
         config.CACHE_DIR = before
+    for path in Path(folder()).rglob(f"*.{function.__qualname__}-*.nb?"):
+        path.unlink(missing_ok=True)  # the next process keeps it anew
+    return _compile(function, signatures, False)
+
+
+def _compile(function: Callable[..., Any], signatures: Any, cached: bool) -> Any:
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "cache": cached, "_nrt": False}
+    return numba.njit(signatures, **options)(function) if signatures else numba.njit(**options)(function)
