@@ -27,7 +27,7 @@ from fastae.ladder import command as ladder_command
 LEARNING_RATES = {"mse": 0.25, "bce": 0.05}
 LOSS_NAMES = {"mse": "squared error", "bce": "cross-entropy"}
 BEFORE = "checkpoint-before.npz"
-RESERVE = {"numpy": 192, "numba": 640}  # MiB that a backend takes beside the data; see _require_memory
+RESERVE = {"numpy": 128, "numba": 512}  # MiB that a backend takes beside the data, and 32 more for each core
 
 
 class Parser(argparse.ArgumentParser):
@@ -380,7 +380,7 @@ def _make_folder(out: Path) -> None:
 
 def _require_memory(backend: str) -> None:
     """Raise `InputError` if there is too little; OpenBLAS and LLVM end the process when they find out."""
-    size = RESERVE.get(backend, RESERVE["numba"])
+    size = RESERVE.get(backend, RESERVE["numba"]) + 32 * min(os.cpu_count() or 1, 64)
     try:
         np.empty(size << 20, np.uint8)  # addresses alone: nothing is written there
     except MemoryError:

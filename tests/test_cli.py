@@ -704,7 +704,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {
     "foreign": (foreign, "damaged or not a fastae checkpoint"),
     "pickled": (pickled, "damaged or not a fastae checkpoint"),
     "a model": (lambda path: shutil.copy(path.with_name("model.npz"), path), "holds a model, not a checkpoint"),
-    "a folder": (lambda path: (path.unlink(), path.mkdir()), "damaged or not a fastae checkpoint"),
+    "a folder": (lambda path: (path.unlink(), path.mkdir()), "is not a regular file"),
 }
 
 

@@ -420,3 +420,15 @@ def test_without_a_compiler_it_says_what_to_install(monkeypatch: pytest.MonkeyPa
     assert compilers.find_compiler() is None
     state = backends._class_of("emulator").availability()
     assert state == (False, "no C++ compiler was found", "install g++ or clang++")
+
+
+def test_many_kernels_in_one_process_leave_room_for_others() -> None:
+    """Every stack is a piece of memory of its own, of which a process may have some 65,000."""
+    pieces = []
+    for i in range(24):
+        code = f'extern "C" __global__ void fill(float* out) {{ __syncthreads(); out[threadIdx.x] = {i}; }}'
+        (out,) = on_device(np.zeros(1024, np.float32))
+        device.RawModule(code).get_function("fill")((1,), (1024,), (out,))
+        assert (np.asarray(out) == i).all()
+        pieces.append(len(Path("/proc/self/maps").read_text().splitlines()))
+    assert pieces[-1] - pieces[10] < 1000

@@ -192,6 +192,12 @@ def test_a_gzip_file_may_become_so_large_and_no_larger(
     assert idx.read_idx(path, 3).shape == (1, 20, 50)
 
 
+def test_a_gzip_file_that_is_longer_in_its_second_chunk_is_refused(tmp_path: Path) -> None:
+    path, n = tmp_path / "f.gz", idx._CHUNK + 1000
+    path.write_bytes(gzip.compress(header(n) + np.random.default_rng(0).bytes(n + 9), 1))
+    assert f"holds more than {n:,} bytes of data" in refusal("f.gz", lambda: idx.read_idx(path, 1))
+
+
 # NumPy's kernels.
 
 

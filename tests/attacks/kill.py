@@ -157,13 +157,12 @@ def strike(options: list[str], out: Path, life: float, chance: random.Random, to
 def attack(options: list[str], kills: int, seed: int, folder: Path) -> Told:
     """Kill and resume trainings until there were so many kills."""
     told, chance, number = Told(), random.Random(seed), 0
+    began = time.monotonic()
     whole = start(options, folder / "whole")
     _, stderr = whole.communicate(timeout=2 * PATIENCE)
     if whole.returncode:
         told.wrong.append(f"the run that nobody touched failed: {stderr[-500:]}")
         return told
-    began = time.monotonic()
-    start(options, folder / "timed").communicate(timeout=2 * PATIENCE)  # now that all is compiled
     life, expected = time.monotonic() - began, content(folder / "whole")
     while told.kills.total() < kills and not told.wrong:
         out = folder / f"killed-{number}"

@@ -1,4 +1,4 @@
-"""A million images, little memory, a full disk, every size of batch and layer, a million steps, and two trainings at once.
+"""A million images, little memory, a full disk, every size of batch and layer, a million steps, two trainings at once.
 
 ``python tests/attacks/limits.py [NAME ...]`` runs all of them, or those named (``million``, ``memory``, ``full``,
 ``sizes``, ``steps``, ``together``), and says what was measured: exit status 0 if all is well, 1 if not. Linux alone.
@@ -75,6 +75,7 @@ def train(
         if limit is not None:
             resource.setrlimit(of, (limit, limit))
 
+    environment = {**(environment or os.environ), "OPENBLAS_NUM_THREADS": "1"}  # each takes addresses from the start
     command = [sys.executable, "-c", TRAIN, "train", *map(str, options), "--no-progress"]
     return subprocess.run(command, capture_output=True, text=True, timeout=timeout, preexec_fn=bound, env=environment)
 
@@ -116,7 +117,7 @@ def memory(folder: Path, mebibytes: tuple[int, ...] = (*range(250, 1000, 50), *r
 
 
 def full(folder: Path) -> None:
-    """On a disk that fills up, while code is compiled and kept, or later: one line and status 2, and no half of a file."""
+    """On a disk that fills up, while code is kept or later: one line and status 2, and no half of a file."""
     for backend in ("numpy", "numba", "emulator"):
         for kib in (10, 100, 1000):
             out, cache = folder / f"{backend}-{kib}", folder / f"cache-{backend}-{kib}"
@@ -158,14 +159,14 @@ def sizes(folder: Path) -> None:
 
 def steps(folder: Path, count: int = MILLION) -> None:
     """So many steps leak nothing: memory, files and threads are after them what they were after a tenth of them."""
-    images = np.random.default_rng(0).integers(0, 256, (10_000, 9), np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (count // 100, 9), np.uint8)
     trainer = fastae.Trainer(fastae.Autoencoder((9, 4, 2)), backend="numba", batch_size=1)
     seen = []
 
     def look(trainer: fastae.Trainer) -> None:
         seen.append((resident(), len(os.listdir("/proc/self/fd")), threading.active_count()))
 
-    trainer.fit(images, count // len(images), images[:100], progress=False, on_epoch=look)
+    trainer.fit(images, 100, images[:100], progress=False, on_epoch=look)
     (before, files, threads), (after, files_after, threads_after) = seen[len(seen) // 10], seen[-1]
     text = f"{count:,} steps: {before / MIB:.1f} then {after / MIB:.1f} MiB, {files} then {files_after} files, "
     text += f"{threads} then {threads_after} threads"

@@ -40,7 +40,9 @@ FAULTS = {
 ACCESS_FAULTS, RACES = (3, 4, 5, 6), (5, 6)
 THREADS_A_MULTIPROCESSOR = 2048
 ALIGNMENT = 256  # bytes, at which CUDA allocates memory
+AWAKE = 8  # libraries that keep stacks for their threads
 _one_at_a_time = threading.Lock()  # the emulator has one GPU
+_awake: dict[Path, ctypes.CDLL] = {}  # the one that ran last is last
 _memory: "weakref.WeakValueDictionary[int, np.ndarray]" = weakref.WeakValueDictionary()  # all that was made here
 
 
@@ -291,6 +293,10 @@ class RawModule:
         return parameter.type.endswith("*") and self._defines.get(base, base) not in C_TYPES
 
     def _run(self, name: str, library: ctypes.CDLL, path: Path, size: Any, converted: list[Any], spans: Any) -> None:
+        _awake.pop(path, None)
+        _awake[path] = library
+        if len(_awake) > AWAKE:
+            _awake.pop(next(iter(_awake))).emulator_rest()
         library.emulator_order(settings.order, ctypes.c_uint64(settings.seed))
         library.emulator_forget()
         for span in spans:
