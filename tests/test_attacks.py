@@ -248,7 +248,7 @@ def test_other_test_images_or_no_kernels_of_ones_own_are_refused(
 # An earlier training's checkpoint.
 
 
-DIVERGES = ("--lr", "1e38", "--momentum", "0.9", "--epochs", "30")
+DIVERGES = ("--lr", "2e38", "--momentum", "0.9", "--epochs", "9")
 
 
 @pytest.mark.usefixtures("quick")

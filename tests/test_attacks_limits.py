@@ -20,8 +20,10 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("measured")
-def test_steps_leak_nothing(tmp_path: Path) -> None:
-    limits.steps(tmp_path, 20_000)
+@pytest.mark.parametrize(("steps", "threads"), [(20_000, 1), (200, 2)])
+def test_steps_leak_nothing(steps: int, threads: int, tmp_path: Path) -> None:
+    """A hundred epochs of them; a team on crowded cores waits at every barrier of a step, so it does fewer."""
+    limits.steps(tmp_path, steps, threads)
 
 
 @pytest.mark.alone

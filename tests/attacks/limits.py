@@ -157,20 +157,20 @@ def sizes(folder: Path) -> None:
     both((1, 1, 1, 1, 1, 1, 1), 5, 2)
 
 
-def steps(folder: Path, count: int = MILLION) -> None:
+def steps(folder: Path, count: int = MILLION, threads: int | None = None) -> None:
     """So many steps leak nothing: memory, files and threads are after them what they were after a tenth of them."""
     images = np.random.default_rng(0).integers(0, 256, (count // 100, 9), np.uint8)
-    trainer = fastae.Trainer(fastae.Autoencoder((9, 4, 2)), backend="numba", batch_size=1)
+    trainer = fastae.Trainer(fastae.Autoencoder((9, 4, 2)), backend="numba", batch_size=1, threads=threads)
     seen = []
 
     def look(trainer: fastae.Trainer) -> None:
         seen.append((resident(), len(os.listdir("/proc/self/fd")), threading.active_count()))
 
     trainer.fit(images, 100, images[:100], progress=False, on_epoch=look)
-    (before, files, threads), (after, files_after, threads_after) = seen[len(seen) // 10], seen[-1]
+    (before, files, alive), (after, files_after, alive_after) = seen[len(seen) // 10], seen[-1]
     text = f"{count:,} steps: {before / MIB:.1f} then {after / MIB:.1f} MiB, {files} then {files_after} files, "
-    text += f"{threads} then {threads_after} threads"
-    say(after - before < 4 * MIB and files == files_after and threads == threads_after, text)
+    text += f"{alive} then {alive_after} threads"
+    say(after - before < 4 * MIB and files == files_after and alive == alive_after, text)
 
 
 def weights(backend: str) -> list[bytes]:
