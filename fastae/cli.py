@@ -190,6 +190,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stdout = open(os.devnull, "w")  # noqa: SIM115  for the interpreter, which flushes it at the end
             print(one_line(f"fastae: cannot print all of it: {error}"), file=sys.stderr)
             return 2
+        except OSError as error:  # a disk that is full elsewhere, no more processes or open files
+            print(one_line(f"fastae: the system refuses: {error}"), file=sys.stderr)
+            return 2
         except RuntimeError as error:
             if "can't start new thread" not in str(error):
                 raise

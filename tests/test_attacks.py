@@ -290,6 +290,21 @@ def test_until_a_training_has_results_the_earlier_ones_checkpoint_is_kept(
 
 
 @pytest.mark.usefixtures("quick")
+def test_whatever_the_system_refuses_is_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Such as a place for what the emulator compiles."""
+
+    def full(*arguments: Any, **options: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "kernels.cpp")
+
+    monkeypatch.setattr(NumpyBackend, "session", full)
+    assert train(tmp_path) == 2
+    message = f"[Errno {errno.ENOSPC}] No space left on device: 'kernels.cpp'"
+    assert capsys.readouterr().err == f"fastae: the system refuses: {message}\n"
+
+
+@pytest.mark.usefixtures("quick")
 def test_a_disk_that_is_full_at_the_end_leaves_the_earlier_results_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from fastae.backends.contract import KERNELS
-from fastae.bench import limits
 from fastae.check import exhibits, speed
 from fastae.check import verdict as verdicts
 from fastae.check.learner import load
@@ -126,7 +125,7 @@ def _check(options: argparse.Namespace, told_to: Any) -> int:
         if not options.no_speed and not found[-1].problems and k.name in TIMED:
             from fastae.backends.numba_backend.session import cores  # loads Numba, which measures the limits
 
-            machine = machine or limits.measure(1 if k.name == "numba" else cores())  # a BLAS may use them all
+            machine = machine or speed.limit(1 if k.name == "numba" else cores())  # a BLAS may use them all
             speeds[name] = speed.measure(k, name, machine)
             what = speed.too_fast(name, speeds[name])
             if what:

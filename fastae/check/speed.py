@@ -19,6 +19,7 @@ from fastae.check import cases
 
 BATCHES = (16, 128)
 MOMENT, SEGMENTS = 0.02, 7  # seconds of a segment, and how many: their median is told
+ROUNDS = 5  # in which the limit is measured
 PATIENCE = 2.0  # seconds that the calls of a segment may take; what is slower is timed by one call, or left out
 LINE = 64  # bytes of the cache
 NEAR_BYTES = 16 << 20  # what is larger stays in no cache between calls
@@ -118,6 +119,12 @@ def works(name: str, m: int) -> Iterator[Work]:
         yield Work(name, f"{inputs} x {outputs}", m, {"...": inputs * outputs, "alpha": -0.25})
     elif name != "advance":
         yield Work(name, f"{m} x {inputs}", m, {"m": m, "n": inputs})
+
+
+def limit(workers: int) -> limits.Limits:
+    """Return the most that so many cores did in some rounds: what else the machine is doing can only lower it."""
+    rounds = [limits.measure(workers, 1) for _ in range(ROUNDS)]
+    return limits.Limits(workers, *(max(values) for values in zip(*(found[1:] for found in rounds))))
 
 
 def measure(k: Backend, name: str, machine: limits.Limits) -> list[Speed]:
