@@ -44,6 +44,14 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             os.unlink(temporary)
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder for results, if it is not there; raises `OutputError`."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:  # ValueError: a null character in the path
+        raise OutputError(f"cannot make the folder {folder}: {getattr(error, 'strerror', None) or error}") from error
+
+
 def sync_folder(folder: Path) -> None:
     """Have the names in a folder on the disk too: without it, a power cut may bring an earlier file back."""
     with suppress(OSError):  # not every system lets a folder be opened, not every file system synchronised

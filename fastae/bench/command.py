@@ -15,7 +15,7 @@ from fastae import storage
 from fastae.bench.contenders import CONTENDERS, first_epoch_loss, missing, require, require_agreement
 from fastae.bench.harness import IDLE_BOUND, Race, race
 from fastae.bench.worker import LEAST_STEPS, PAUSE
-from fastae.errors import InputError, OutputError
+from fastae.errors import InputError
 
 BATCHES = (1, 8, 16, 32, 64, 128, 512, 1024)
 ROOFLINE_BATCHES = (128, 16)
@@ -72,10 +72,7 @@ def run(options: argparse.Namespace) -> None:
     if options.check:
         check(options)
         return
-    try:
-        options.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make the folder {options.out}: {error.strerror or error}") from error
+    storage.make_folder(options.out)
     report = Report(options)
     if options.only != "roofline":
         report.race()

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from statistics import median
 from typing import Any, NamedTuple
@@ -99,6 +99,11 @@ def together(work: Callable[[int, int], None], workers: int) -> float:
         times *= 4
     times = max(1, round(times * MOMENT / took))
     return times * workers / seconds(times)
+
+
+def combined(found: Sequence[Limits], how: Callable[[Sequence[float]], float]) -> Limits:
+    """Return one limit for several that were measured of as many workers: of each number the median, or the most."""
+    return Limits(found[0].workers, *(how(values) for values in zip(*(limits[1:] for limits in found))))
 
 
 def measure(workers: int, rounds: int = 3) -> Limits:

@@ -16,7 +16,7 @@ import numpy as np
 
 import fastae
 from fastae.backends.contract import KERNELS
-from fastae.bench.limits import MOMENT, Limits, measure
+from fastae.bench.limits import MOMENT, Limits, combined, measure
 
 LAYERS = fastae.Autoencoder().shapes()
 
@@ -167,8 +167,7 @@ def kernels(m: int, rounds: int, tell: Callable[[str], None] = lambda message: N
         Measured(name, flops, moved, median(seconds[name]), median(shares[name]))
         for name, (_, _, flops, moved) in runs.items()
     ]
-    middle = Limits(1, *(median(getattr(limits, name) for limits in found) for name in ("flops", "near", "far")))
-    return middle, measured
+    return combined(found, median), measured
 
 
 def clock(run: Callable[[int], None], times: int) -> float:

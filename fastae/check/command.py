@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from fastae import storage
 from fastae.backends.contract import KERNELS
 from fastae.check import exhibits, speed
 from fastae.check import verdict as verdicts
@@ -19,11 +20,10 @@ from fastae.check.patterns import WHEN
 from fastae.check.problem import quiet
 from fastae.check.speed import BATCHES, Speed
 from fastae.check.verdict import Problem, Verdict
-from fastae.errors import FastaeError, InputError, OutputError
-from fastae.ladder.rungs import KERNELS as LADDER_KERNELS
+from fastae.errors import FastaeError, InputError
+from fastae.ladder.rungs import LADDERS
 
 TIMED = ("numpy", "numba")  # the emulator's time means nothing
-LADDERS = {kernel: ladder for ladder, kernel in LADDER_KERNELS.items()}
 WIDTH, HEIGHT = 48, 12  # of a picture of errors, in characters
 
 
@@ -115,7 +115,7 @@ def check(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace, told_to: Any) -> int:
     shown = f"--gallery {options.gallery}" if options.gallery else str(options.file)
     if options.out:
-        _make_folder(options.out)
+        storage.make_folder(options.out)
     k: Any = load(options.file, options.backend)
     seed = secrets.randbelow(2**31) if options.seed is None else options.seed
     found, speeds, places = [], dict[str, list[Speed]](), dict[str, str]()
@@ -181,13 +181,6 @@ def place(name: str, k: Any, speeds: list[Speed]) -> str:
 
 def _as_dict(problem: Problem) -> dict[str, Any]:
     return {"what": problem.what, "case": problem.case, "causes": problem.causes, "picture": problem.picture or None}
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make the folder {folder}: {error.strerror or error}") from error
 
 
 def _draw(folder: Path, verdict: Verdict) -> None:

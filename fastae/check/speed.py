@@ -123,8 +123,7 @@ def works(name: str, m: int) -> Iterator[Work]:
 
 def limit(workers: int) -> limits.Limits:
     """Return the most that so many cores did in some rounds: what else the machine is doing can only lower it."""
-    rounds = [limits.measure(workers, 1) for _ in range(ROUNDS)]
-    return limits.Limits(workers, *(max(values) for values in zip(*(found[1:] for found in rounds))))
+    return limits.combined([limits.measure(workers, 1) for _ in range(ROUNDS)], max)
 
 
 def measure(k: Backend, name: str, machine: limits.Limits) -> list[Speed]:
@@ -164,8 +163,6 @@ class Timer:
     calls : int
         As how many one call counts.
     """
-
-    keeps: Any = None  # what must live as long
 
     def __init__(
         self,

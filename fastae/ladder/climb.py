@@ -11,7 +11,7 @@ import numpy as np
 from fastae.bench import limits
 from fastae.check.speed import PRODUCTS, Timer, Work, works
 from fastae.errors import InputError
-from fastae.ladder.rungs import Rung, ladder
+from fastae.ladder.rungs import Rung, between, ladder
 
 LAUNCHES = 20  # in a graph
 ENOUGH = 0.3  # seconds that a call may take; a slower rung is timed on fewer images, and its rate told all the same
@@ -107,13 +107,11 @@ class Gpu:
                 function(*device)
             graph = stream.end_capture()
 
-        def launch() -> None:
+        def launch(*kept: Any) -> None:
             with stream:
                 graph.launch()
 
-        timer = Timer(launch, [], stream.synchronize, LAUNCHES)
-        timer.keeps = device  # the graph does not
-        return timer
+        return Timer(launch, device, stream.synchronize, LAUNCHES)  # which keeps the arrays; the graph does not
 
 
 def cpu_for(language: str) -> Cpu:
@@ -178,8 +176,7 @@ def climb(
         heights.append(Height(called, work.images, median(times), median(rates[-1]), share))
         if len(rates) > 1:
             heights[-1].gain = median(now / below for now, below in zip(rates[-1], rates[-2]))
-    middle = limits.Limits(machine.workers, *(median(values) for values in zip(*(x[1:] for x in found))))
-    return middle, heights
+    return limits.combined(found, median), heights
 
 
 def _timer(function: Callable[..., Any], name: str, m: int, product: str, machine: Cpu | Gpu) -> tuple[Work, Timer]:
@@ -214,12 +211,7 @@ def place(name: str, language: str, m: int, rate: float) -> str:
     """
     rungs = standing(name, language, m)
     told = [f"rung {rung.number} ({rung.name}, {_rate(name, height)})" for rung, height in rungs]
-    below = [i for i, (_, height) in enumerate(rungs) if height <= rate]
-    if not below:
-        return f"below {told[0]}"
-    if below[-1] == len(rungs) - 1:
-        return f"above {told[-1]}, the top"
-    return f"between {told[below[-1]]} and {told[below[-1] + 1]}"
+    return between(told, [height <= rate for _, height in rungs])
 
 
 def _rate(name: str, rate: float) -> str:

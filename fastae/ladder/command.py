@@ -11,7 +11,7 @@ from typing import Any
 
 from fastae import backends, storage
 from fastae.check import command as check_command
-from fastae.errors import InputError, OutputError
+from fastae.errors import InputError
 from fastae.ladder import exercises
 from fastae.ladder.climb import Cpu, Gpu, Height, climb, cpu_for, work_of
 from fastae.ladder.rungs import BACKENDS, KERNELS, Rung, ladder, split
@@ -167,10 +167,7 @@ def _keep(
 ) -> None:
     from fastae.ladder.figures import draw
 
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make the folder {folder}: {error.strerror or error}") from error
+    storage.make_folder(folder)
     stem = f"{rungs[0].ladder}-{rungs[0].language}"
     predicted = [rung.gain and below * rung.gain for rung, below in zip(rungs, [0.0, *rates])]
     draw(folder / f"{stem}.png", [rung.name for rung in rungs], rates, predicted, limit, unit, title)

@@ -15,13 +15,14 @@ and exponentials; and that a load of 16 bytes may need more rounds than the bank
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
 from fastae.backends.contract import KERNELS
 from fastae.backends.emulator import Counted, EmulatorBackend, counting
 from fastae.check import cases
-from fastae.ladder.rungs import Rung, ladder
+from fastae.ladder.rungs import Rung, between, ladder
 
 SHAPES = {"matmul": {"m": 64, "n": 64, "k": 64}}
 ELEMENTWISE = {"m": 64, "n": 256}
@@ -209,13 +210,12 @@ def place(name: str, learner: EmulatorBackend) -> str:
         Whose it is.
     """
     cycles = count(learner, name).cycles
-    standing = [(rung, count(rung.load("emulator"), name).cycles) for rung in ladder(name, "cuda")]
-    told = [f"rung {rung.number} ({rung.name}, {height:,.0f})" for rung, height in standing]
-    passed = [i for i, (_, height) in enumerate(standing) if cycles <= height]
-    if not passed:
-        where = f"below {told[0]}"
-    elif passed[-1] == len(standing) - 1:
-        where = f"above {told[-1]}, the top"
-    else:
-        where = f"between {told[passed[-1]]} and {told[passed[-1] + 1]}"
+    told = [f"rung {rung.number} ({rung.name}, {height:,.0f})" for rung, height in _standing(name)]
+    where = between(told, [cycles <= height for _, height in _standing(name)])
     return f"{cycles:,.0f} modelled cycles, {where}"
+
+
+@cache
+def _standing(name: str) -> tuple[tuple[Rung, float], ...]:
+    """Return each rung with its cycles, counted once in a process."""
+    return tuple((rung, count(rung.load("emulator"), name).cycles) for rung in ladder(name, "cuda"))

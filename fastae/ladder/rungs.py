@@ -2,7 +2,7 @@
 
 import re
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,6 +12,7 @@ from fastae.errors import InputError
 
 FOLDER = Path(__file__).parent
 KERNELS = {"matmul": "matmul", "sigmoid": "bias_sigmoid", "loss_gradient": "mse_gradient"}  # ladder to kernel
+LADDERS = {kernel: name for name, kernel in KERNELS.items()}
 LANGUAGES = ("numpy", "numba", "cuda")
 BACKENDS = {"numpy": "numpy", "numba": "numba", "cupy": "cuda", "emulator": "cuda", "cuda": "cuda"}
 TOPS = {
@@ -111,7 +112,7 @@ def ladder(name: str, language: str) -> tuple[Rung, ...]:
     InputError
         There is no such ladder.
     """
-    name = {kernel: key for key, kernel in KERNELS.items()}.get(name, name)
+    name = LADDERS.get(name, name)
     if name not in KERNELS:
         raise InputError(f"there is no ladder {name!r}; the ladders are: {', '.join(KERNELS)}")
     if language not in BACKENDS:
@@ -123,6 +124,16 @@ def ladder(name: str, language: str) -> tuple[Rung, ...]:
         rungs.append(Rung(name, language, int(number), word.replace("_", " "), path, **said(path)))
     top = f"the backend's own kernel, in {TOPS[language]}"
     return (*rungs, Rung(name, language, len(rungs) + 1, "backend", None, top))
+
+
+def between(told: Sequence[str], passed: Sequence[bool]) -> str:
+    """Say where a kernel stands: what is told of each rung, and which of them it is at least as good as."""
+    reached = [i for i, is_passed in enumerate(passed) if is_passed]
+    if not reached:
+        return f"below {told[0]}"
+    if reached[-1] == len(told) - 1:
+        return f"above {told[-1]}, the top"
+    return f"between {told[reached[-1]]} and {told[reached[-1] + 1]}"
 
 
 def said(path: Path) -> dict[str, str]:
