@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from fastae import storage
@@ -109,3 +110,66 @@ def test_a_folder_is_synchronised_or_left_alone(tmp_path: Path, monkeypatch: pyt
     storage.sync_folder(tmp_path / "no")
     assert synchronised == [str(tmp_path)]
     assert open_files() == before
+
+
+# A file that takes another's place, and the folders.
+
+
+def test_the_new_file_lies_beside_the_old_one_until_it_is_whole(tmp_path: Path) -> None:
+    """In another folder it might be on another disk, and then it could not take the place at once."""
+    with storage.replacing(tmp_path / "checkpoint.npz") as file:
+        file.write(b"whole")
+        (name,) = names(tmp_path)
+        assert storage.LEFTOVER.fullmatch(name)
+    assert names(tmp_path) == ["checkpoint.npz"]
+
+
+def test_a_folder_is_made_with_those_above_it_and_may_be_there(tmp_path: Path) -> None:
+    for _ in range(2):
+        storage.make_folder(tmp_path / "a" / "b")
+    assert names(tmp_path / "a") == ["b"]
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"^cannot make the folder .*file/a: Not a directory$"):
+        storage.make_folder(tmp_path / "file" / "a")
+    with pytest.raises(OutputError, match=r"^cannot make the folder .*: embedded null byte$"):
+        storage.make_folder(tmp_path / "\0")
+
+
+def test_what_cannot_be_cleared_away_hides_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither what went wrong before, nor that the folder is free."""
+
+    def interrupted() -> None:
+        with storage.results(tmp_path) as place:
+            place.rmdir()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    folder, gone = tmp_path / ".results.abcdefgh", tmp_path / ".writable-1"
+    folder.mkdir()
+    monkeypatch.setattr(Path, "iterdir", lambda path: iter([folder, gone]))
+
+    def refuse(*path: Any, **options: Any) -> None:
+        raise PermissionError(errno.EPERM, "no")
+
+    monkeypatch.setattr(os, "rmdir", refuse)
+    with storage.owned(tmp_path):
+        assert folder.exists()
+
+
+def test_the_checksum_is_bytes_for_others_too(tmp_path: Path) -> None:
+    storage.write(tmp_path / "a.npz", "thing", {}, {"x": np.arange(3.0)})
+    with np.load(tmp_path / "a.npz", allow_pickle=False) as content:
+        assert (content["sha256"].dtype, content["sha256"].shape) == (np.uint8, (32,))
+
+
+def test_an_array_that_others_wrote_by_columns_is_read(tmp_path: Path) -> None:
+    array = np.arange(6.0).reshape(2, 3)
+    np.save(tmp_path / "a.npy", np.asfortranarray(array))
+    found = storage._array((tmp_path / "a.npy").read_bytes())
+    assert np.array_equal(found, array)
+    assert found.flags.c_contiguous
+
+
+def test_two_hundred_characters_of_a_file_are_told() -> None:
+    assert storage.brief("x" * 300) == "x" * 200

@@ -128,4 +128,5 @@ def undecorated(source: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,188 @@
+"""Change the compiled kernels in every small way, one at a time, and see that their tests notice.
+
+    pip install mutmut
+    python tests/attacks/mutate_kernels.py numba/tiles cuda/tile   # or nothing: all of them
+
+mutmut switches its mutants on at run time, which compiled code does not allow. So here each is a source of its own, in
+a copy of the tree, compiled and tested in fresh processes: Numba's with the changes that mutmut makes, CUDA's, run by
+the emulator, with those of `CUDA`. Prints how many the tests killed, and each survivor as a difference; MUTATION.md
+tells what became of them.
+"""
+
+import difflib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from mutate import ROOT, undecorated
+
+NUMBA_FILES = ("elementwise", "kernels", "operations", "session", "simd", "sparse", "tiles")
+CUDA_FILES = (
+    *("common.cuh", "elementwise.cu", "losses.cu", "matmul.cu", "multiply_adds.cuh", "operations.cu"),
+    *("operations.cuh", "persistent.cu", "sums.cuh", "tensor_cores.cuh", "tile.cuh"),
+)
+FILES = {f"numba/{name}": f"fastae/backends/numba_backend/{name}.py" for name in NUMBA_FILES}
+FILES |= {f"cuda/{name.split('.')[0]}{'_h' * (name == 'operations.cuh')}": f"fastae/cuda/{name}" for name in CUDA_FILES}
+
+# Runs of pytest, of which one must fail: those first that are sooner done.
+SURVIVORS = "tests/test_kernel_survivors.py"
+KERNELS = ["tests/test_kernels.py", SURVIVORS, "-k", "numba"]
+STEP = ["tests/test_step.py", "-k", "numba and not real and not allocates"]
+TEAM = ["tests/test_team.py", SURVIVORS, "-k", "numba or team or worker or process or pause"]
+ON_CUDA = ["tests/test_cupy.py", "-k", "stand-in"]
+EMULATED = ["tests/test_emulator.py", SURVIVORS, "-k", "our or step or cuda"]
+MODES = ["tests/test_modes.py"]
+TESTS = {"numba": [KERNELS, STEP], "cuda": [ON_CUDA, EMULATED, MODES]}
+TESTS |= {name: [STEP, TEAM] for name in ("numba/operations", "numba/session", "numba/sparse")}
+TESTS |= {name: [MODES, EMULATED] for name in ("cuda/persistent", "cuda/tensor_cores")}
+TIMEOUT = 300  # seconds; what hangs is found out, too
+
+# What is written in CUDA, and what else might stand there.
+CUDA = [
+    (r" \+ ", [" - "]),
+    (r" - ", [" + "]),
+    (r" \* ", [" / "]),
+    (r" / ", [" * "]),
+    (r" % ", [" / "]),
+    (r" << ", [" >> "]),
+    (r" >> ", [" << "]),
+    (r" < ", [" <= "]),
+    (r" <= ", [" < "]),
+    (r" > ", [" >= "]),
+    (r" >= ", [" > "]),
+    (r" == ", [" != "]),
+    (r" && ", [" || "]),
+    (r" \|\| ", [" && "]),
+    (r" & ", [" | "]),
+    (r" \+= ", [" = ", " -= "]),
+    (r" /= ", [" = "]),
+    (r"(?<=[(,=] )-(?=\w)|(?<=\()-(?=\w)", [""]),
+    (r"\b(min|max)(?=\()", ["max", "min"]),
+    (r"\b(true|false)\b", ["true", "false"]),
+    (r"(?<![\w.:])!(?=\w)", [""]),
+    (r"\b\d+\b(?![.\"])", [lambda found: str(int(found[0]) + 1)]),
+    (r"^ *(__sync\w+|__threadfence)\([^;]*;|\bcontinue;|\breturn;", [";"]),
+    (r" \? (?=.* : )", [" ? 0 * ", " && false ? "]),
+]
+# Lines of nothing but directions to the compiler on speed, and what stands for no element of a matrix.
+NOTHING = re.compile(r"#pragma|#include|__launch_bounds__|__nanosleep|template|^\s*//")
+
+
+def main() -> int:
+    """Mutate the files that the command line names."""
+    names = sys.argv[1:] or list(FILES)
+    if unknown := set(names) - set(FILES):
+        print(f"unknown: {', '.join(sorted(unknown))}; the files are: {', '.join(FILES)}", file=sys.stderr)
+        return 2
+    for name in names:
+        mutate(name)
+    return 0
+
+
+def mutate(name: str, at_once: int = 2) -> None:
+    """Try all mutants of a file, and report."""
+    path = FILES[name]
+    source = (ROOT / path).read_text()
+    source, mutants = cuda_mutants(source) if name.startswith("cuda") else numba_mutants(source)
+    tests = TESTS.get(name, TESTS[name.split("/")[0]])
+    folders: SimpleQueue[Path] = SimpleQueue()
+    with tempfile.TemporaryDirectory(prefix="fastae-mutants-") as parent, ThreadPoolExecutor(at_once) as pool:
+        for i in range(at_once):
+            for part in ("fastae", "tests"):
+                shutil.copytree(ROOT / part, Path(parent) / str(i) / part, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copy(ROOT / "pyproject.toml", Path(parent) / str(i))
+            folders.put(Path(parent) / str(i))
+
+        def lives(mutant: str) -> bool:
+            folder = folders.get()
+            try:
+                (folder / path).write_text(mutant)
+                return all(passes(folder, arguments) for arguments in tests)
+            finally:
+                folders.put(folder)
+
+        if not lives(source):
+            raise SystemExit(f"{name}: the tests fail without a mutant")
+        survivors = [mutant for mutant, alive in zip(mutants, pool.map(lives, mutants)) if alive]
+    print(f"{path}: {len(mutants) - len(survivors)} of {len(mutants)} mutants killed", flush=True)
+    for survivor in survivors:
+        changed = [
+            line
+            for line in difflib.unified_diff(source.splitlines(), survivor.splitlines(), n=0, lineterm="")
+            if line[:3] not in ("---", "+++")
+        ]
+        print("", *changed, sep="\n", flush=True)
+
+
+def passes(folder: Path, arguments: list[str]) -> bool:
+    """Tell whether tests pass in a tree, with nothing compiled before."""
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--assert=plain", *arguments]
+    with tempfile.TemporaryDirectory() as cache:
+        environment = os.environ | {"XDG_CACHE_HOME": cache, "NUMBA_CACHE_DIR": cache, "PYTHONDONTWRITEBYTECODE": "1"}
+        group = subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, process_group=0
+        )
+        try:
+            return group.wait(TIMEOUT) == 0
+        except subprocess.TimeoutExpired:
+            os.killpg(group.pid, 9)
+            group.wait()
+            return False
+
+
+def numba_mutants(source: str) -> tuple[str, list[str]]:
+    """Return a module without decorators, and its mutants.
+
+    Left out are those that compiled code refuses without being run: arguments that are missing or None.
+    """
+    import libcst as cst
+    from mutmut.mutation.mutators import mutation_operators
+
+    source = undecorated(source)
+    module = cst.parse_module(source)
+    return source, [
+        module.deep_replace(node, other).code
+        for node in _nodes(module)
+        for kind, operator in mutation_operators
+        if isinstance(node, kind) and not isinstance(node, cst.BaseString | cst.Call | cst.Assign | cst.Lambda)
+        for other in operator(node)
+    ]
+
+
+def _nodes(node: Any) -> Iterator[Any]:
+    yield node
+    for child in node.children:
+        if type(child).__name__ != "Annotation":
+            yield from _nodes(child)
+
+
+def cuda_mutants(source: str) -> tuple[str, list[str]]:
+    """Return a CUDA source, and its mutants, of which none is in a comment."""
+    return source, list(dict.fromkeys(_cuda_mutants(source)))
+
+
+def _cuda_mutants(source: str) -> Iterator[str]:
+    lines = source.split("\n")
+    for i, line in enumerate(lines):
+        if NOTHING.search(line):
+            continue
+        code, mark, comment = line.partition("  //")
+        for pattern, others in CUDA:
+            for found in re.finditer(pattern, code):
+                for other in others:
+                    text = other if isinstance(other, str) else other(found)
+                    if text != found[0]:
+                        changed = code[: found.start()] + text + code[found.end() :] + mark + comment
+                        yield "\n".join([*lines[:i], changed, *lines[i + 1 :]])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
