@@ -169,11 +169,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         Exit status: 0, 1 from a command that found something wrong, 2 for bad input, 130 and 143 when
         interrupted, by Ctrl-C and by SIGTERM.
     """
-    argv = sys.argv[1:] if argv is None else list(argv)
+    own, argv = argv is None, sys.argv[1:] if argv is None else list(argv)
     for word in argv:
         if word.startswith("--") and word.endswith("=--"):  # of which argparse up to Python 3.12 makes an empty list
             parser().error(f"argument {word.removesuffix('=--')}: expected one argument")
     options = parser().parse_args(argv)
+    options.own = own
     with Stop() as options.stop:
         try:
             status = options.run(options)

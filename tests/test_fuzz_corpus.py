@@ -13,9 +13,9 @@ CASES = [(path.parent.name, path) for path in sorted(CORPUS.glob("*/*"))]
 
 
 @pytest.fixture(autouse=True, scope="module")
-def folder() -> Iterator[None]:
+def _folder() -> Iterator[None]:
     yield
-    shutil.rmtree(targets.FOLDER, ignore_errors=True)
+    shutil.rmtree(targets.folder(), ignore_errors=True)
     targets.tracemalloc.stop()
 
 

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from fastae.ladder.climb import climb, cpu_for
 from fastae.ladder.counts import Counts, count
+from fastae.ladder.figures import scale
 from fastae.ladder.rungs import Rung, ladder
 
 ROUNDS = 3
@@ -52,8 +53,7 @@ def _panel(axes: Axes, rungs: Sequence[Rung], rates: Sequence[float], limit: flo
         if rung.gain is not None:
             axes.plot([rung.gain * below] * 2, [i - 0.42, i + 0.42], color=book.ORANGE, linewidth=2.2)
     axes.axvline(limit, color=book.INK, linestyle="--", linewidth=1.2)
-    axes.set_xscale("log")
-    axes.set_xlim(left, 2 * max(limit, *rates))
+    scale(axes, left, 2 * max(limit, *rates))
     axes.set_yticks(range(len(rungs)), [f"{rung.number} {rung.name}" for rung in rungs], fontsize=9)
     right = axes.secondary_yaxis("right")
     right.set_yticks(range(len(rungs)), [f"{rate:,.3g}" for rate in rates], fontsize=9)

@@ -42,7 +42,8 @@ class ShowRung(SphinxDirective):
         """Return a paragraph that begins with a word in bold, or is bold as a whole."""
         if not word:
             return nodes.paragraph("", "", nodes.strong(text, text))
-        return nodes.paragraph("", "", nodes.strong(word, f"{word}: "), nodes.Text(text))
+        parts = [nodes.literal(part, part) if i % 2 else nodes.Text(part) for i, part in enumerate(text.split("`"))]
+        return nodes.paragraph("", "", nodes.strong(word, f"{word}: "), *parts)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

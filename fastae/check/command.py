@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import json
 import secrets
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -13,13 +14,13 @@ import numpy as np
 
 from fastae import storage
 from fastae.backends.contract import KERNELS
-from fastae.check import exhibits, speed
+from fastae.check import exhibits, speed, supervise
 from fastae.check import verdict as verdicts
 from fastae.check.learner import load
 from fastae.check.patterns import WHEN
 from fastae.check.problem import quiet
 from fastae.check.speed import BATCHES, Speed
-from fastae.check.verdict import Problem, Verdict
+from fastae.check.verdict import MODEL, Problem, Verdict
 from fastae.errors import FastaeError, InputError
 from fastae.ladder.rungs import LADDERS
 
@@ -49,6 +50,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     option("--no-speed", action="store_true", help="do not measure how fast a right kernel is")
     option("--json", action="store_true", help="print the verdict as JSON")
     option("--watch", action="store_true", help="check again whenever the file is saved, until Ctrl-C")
+    option(
+        "--patience",
+        type=float,
+        default=120.0,
+        metavar="SECONDS",
+        help="after which a kernel that has not come back is called endless (default: 120)",
+    )
     option("--out", type=Path, metavar="DIR", help="draw where a wrong kernel's errors are: DIR/KERNEL-errors.png")
 
 
@@ -56,6 +64,10 @@ def run(options: argparse.Namespace) -> int:
     """Check a file; return 0 if all is right, 1 if something is wrong."""
     if options.file is None and options.gallery is None:
         raise InputError("give a FILE to check, or --gallery for known ways to be wrong")
+    if not options.patience > 0:
+        raise InputError(f"--patience must be a positive number of seconds; got {options.patience:g}")
+    if supervise.wanted(options) and options.gallery != "":
+        return supervised(options)
     if options.gallery is not None:
         return _gallery(options)
     if not options.watch:
@@ -66,10 +78,36 @@ def run(options: argparse.Namespace) -> int:
             check(options)
         except FastaeError as error:
             print(f"fastae: {error}", file=sys.stderr)
-        print(f"\nwatching {options.file}; Ctrl-C ends", flush=True)
-        while _stamp(options.file) == stamp:
-            time.sleep(0.2)
-        print()
+        _await_change(options.file, stamp)
+
+
+def supervised(options: argparse.Namespace) -> int:
+    """Run the process's command in a child; tell if a kernel ends it or never comes back. Returns the exit status."""
+    while True:
+        stamp = _stamp(options.file) if options.file else (0, 0)
+        status, lost, causes, noted = supervise.run(sys.argv[1:], options.patience)
+        if not lost:
+            return status
+        shown = options.gallery or str(options.file)
+        if not noted.get("kernel"):
+            raise InputError(f"{shown}: {lost}, {noted.get('case', 'before anything is tried')}")
+        seed = int(noted["seed"])
+        verdict = Verdict(noted["kernel"], [Problem(lost, noted["case"], causes)])
+        if options.json:
+            found, model = ([], verdict) if verdict.kernel == MODEL else ([verdict], None)
+            print(json.dumps(_as_json(shown, noted["backend"], seed, found, {}, {}, model), indent=1))
+        else:
+            print("\n".join([told(verdict), _again(options, seed)]), flush=True)
+        if not options.watch:
+            return 1
+        _await_change(options.file, stamp)
+
+
+def _await_change(file: Path, stamp: tuple[int, int]) -> None:
+    print(f"\nwatching {file}; Ctrl-C ends", flush=True)
+    while _stamp(file) == stamp:
+        time.sleep(0.2)
+    print()
 
 
 def _gallery(options: argparse.Namespace) -> int:
@@ -113,11 +151,12 @@ def check(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace, told_to: Any) -> int:
-    shown = f"--gallery {options.gallery}" if options.gallery else str(options.file)
     if options.out:
         storage.make_folder(options.out)
+    supervise.note(kernel="", case="while it is read")
     k: Any = load(options.file, options.backend)
     seed = secrets.randbelow(2**31) if options.seed is None else options.seed
+    supervise.note(backend=k.name, seed=seed)
     found, speeds, places = [], dict[str, list[Speed]](), dict[str, str]()
     machine = None
     for name in k.kernels:
@@ -126,6 +165,7 @@ def _check(options: argparse.Namespace, told_to: Any) -> int:
             from fastae.backends.numba_backend.session import cores  # loads Numba, which measures the limits
 
             machine = machine or speed.limit(1 if k.name == "numba" else cores())  # a BLAS may use them all
+            supervise.note(case="calls that are timed")
             speeds[name] = speed.measure(k, name, machine)
             what = speed.too_fast(name, speeds[name])
             if what:
@@ -139,27 +179,48 @@ def _check(options: argparse.Namespace, told_to: Any) -> int:
             if name in places:
                 lines.append(f"  its place: {places[name]}: fastae ladder {LADDERS[name]} --backend {k.name}")
             print("\n".join(lines), flush=True)
-    problem = None if any(v.problems for v in found) else verdicts.model_gradient(k, seed)
-    wrong = problem is not None or any(v.problems for v in found)
+    judged = not any(v.problems for v in found)
+    problem = verdicts.model_gradient(k, seed) if judged else None
+    supervise.note()
     if options.json:
-        entries = [{"kernel": v.kernel, "right": not v.problems, "calls": v.calls, "worst_error_of_bound": v.worst,
-                    "problems": [_as_dict(p) for p in v.problems],
-                    "speed": [s._asdict() for s in speeds.get(v.kernel, ())],
-                    "place": places.get(v.kernel)} for v in found]  # fmt: skip
-        model: dict[str, Any] | None = None if any(v.problems for v in found) else {"right": problem is None}
-        if problem is not None and model is not None:
-            model |= {"problems": [_as_dict(problem)]}
-        print(json.dumps({"file": options.gallery or str(options.file), "backend": k.name, "seed": seed,
-                          "right": not wrong, "kernels": entries, "model": model}, indent=1),
-              file=told_to)  # fmt: skip
+        model = Verdict(MODEL, [problem] if problem else []) if judged else None
+        shown = options.gallery or str(options.file)
+        print(json.dumps(_as_json(shown, k.name, seed, found, speeds, places, model), indent=1), file=told_to)
     elif problem is not None:
-        print("\n".join(["the model: WRONG", *_lines(problem)]))
-    elif not wrong:
+        print("\n".join([f"{MODEL}: WRONG", *_lines(problem)]))
+    elif judged:
         others = "" if len(k.kernels) == len(KERNELS) else f"; the other kernels are {k.name}'s"
-        print(f"the model: right: its gradients through these kernels are the reference's{others}")
+        print(f"{MODEL}: right: its gradients through these kernels are the reference's{others}")
     else:
-        print(f"to see it again: fastae check {shown} --seed {seed}")
-    return int(wrong)
+        print(_again(options, seed))
+    return int(not judged or problem is not None)
+
+
+def _again(options: argparse.Namespace, seed: int) -> str:
+    shown = ["--gallery", options.gallery] if options.gallery else [str(options.file)]
+    return f"to see it again: {shlex.join(['fastae', 'check', *shown, '--seed', str(seed)])}"
+
+
+def _as_json(
+    shown: str,
+    backend: str,
+    seed: int,
+    found: list[Verdict],
+    speeds: dict[str, list[Speed]],
+    places: dict[str, str],
+    model: Verdict | None,
+) -> dict[str, Any]:
+    entries = [{"kernel": v.kernel, "right": not v.problems, "calls": v.calls, "worst_error_of_bound": v.worst,
+                "problems": [_as_dict(p) for p in v.problems],
+                "speed": [s._asdict() for s in speeds.get(v.kernel, ())],
+                "place": places.get(v.kernel)} for v in found]  # fmt: skip
+    tried: dict[str, Any] | None = None
+    if model is not None:
+        tried = {"right": not model.problems} | (
+            {"problems": [_as_dict(p) for p in model.problems]} if model.problems else {}
+        )
+    right = model is not None and not model.problems
+    return {"file": shown, "backend": backend, "seed": seed, "right": right, "kernels": entries, "model": tried}
 
 
 def settings(file: Path, **options: Any) -> argparse.Namespace:

@@ -18,11 +18,13 @@ from fastae.check.evidence import Call, judged
 from fastae.check.learner import KernelFailed, NumbaLearner
 from fastae.check.problem import Problem, Verdict, described, looking, quiet
 from fastae.check.special import CHECKS
+from fastae.check.supervise import note
 from fastae.errors import FastaeError, gist
 
-__all__ = ["Problem", "Verdict", "examine", "model_gradient"]
+__all__ = ["MODEL", "Problem", "Verdict", "examine", "model_gradient"]
 
 SECONDS = 20.0  # for a kernel, after which only what is small is still tried
+MODEL = "the model"  # what is told after the kernels
 DTYPES = ("float32", "float64")
 PRODUCTS = (
     (1, 1, 1),
@@ -60,6 +62,7 @@ def examine(k: Backend, name: str, seed: int) -> Verdict:
         Of the data.
     """
     verdict = Verdict(name)
+    note(kernel=name, case="small arrays, by the interpreter")
     with quiet():
         problem = _outside(k, name, seed)
         if problem is None:
@@ -69,6 +72,7 @@ def examine(k: Backend, name: str, seed: int) -> Verdict:
             verdict.problems.append(problem)
             return verdict
         for case, check in CHECKS:
+            note(case=case)
             try:
                 with looking(k):
                     problem = check(k, name, seed, verdict)
@@ -114,6 +118,7 @@ def _called(k: Backend, name: str, seed: int, verdict: Verdict) -> list[Call]:
 
 def _diagnosed(k: Backend, calls: list[Call]) -> Problem:
     """Find the call that tells most, and what may be the cause."""
+    note(case="calls that look for the cause of what is wrong")
     wrong = [c for c in calls if c.is_wrong]
     compared = [c for c in wrong if not c.fault]
     causes = explain(calls)
@@ -192,6 +197,7 @@ def _try(k: Backend, name: str, dtype: str, given: dict[str, Any], block: bool, 
     arguments = cases.made(name, dtype, given, seed)
     call = judged(name, dtype, given, block, arguments, np.empty(0))
     call.found = call.exact
+    note(case=call.told())
     try:
         with looking(k):
             outcome = cases.call(k, name, arguments, block)
@@ -255,6 +261,7 @@ def model_gradient(k: Backend, seed: int) -> Problem | None:
     images, order = rng.integers(0, 256, (14, sizes[0]), dtype=np.uint8), rng.permutation(14)
     for loss in ("mse", "bce"):
         results = []
+        note(kernel=MODEL, case=f"three steps of the model, {loss}")
         for backend in (k, cases.REFERENCE):
             try:
                 with quiet():  # which compiles

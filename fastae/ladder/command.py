@@ -11,6 +11,7 @@ from typing import Any
 
 from fastae import backends, storage
 from fastae.check import command as check_command
+from fastae.check import supervise
 from fastae.errors import InputError
 from fastae.ladder import exercises
 from fastae.ladder.climb import Cpu, Gpu, Height, climb, cpu_for, work_of
@@ -200,6 +201,8 @@ def run_exercise(options: argparse.Namespace) -> int:
     path = options.file or exercises.default_path(rung)
     if not path.exists():
         raise InputError(f"there is no {path}; fastae exercise start {rung.exercise} writes it")
+    if supervise.wanted(options):
+        return check_command.supervised(check_command.settings(path))
     learner: Any = check_command.load(path, "emulator" if rung.language == "cuda" else "auto")
     if rung.kernel not in learner.kernels:
         raise InputError(f"{path} does not define {rung.kernel}, which the exercise is about")

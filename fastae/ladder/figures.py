@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import StrMethodFormatter
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from fastae.figures import save
 
@@ -49,9 +50,7 @@ def draw(
             label = "predicted from the rung before" if place == 1 else None
             axes.plot([guess, guess], [place - 0.42, place + 0.42], color="C1", lw=2.2, zorder=3, label=label)
     axes.axvline(limit, color="0.35", lw=1.4, ls="--", zorder=1, label=f"limit, {limit:,.4g}")
-    axes.set_xscale("log")
-    axes.set_xlim(left, 1.5 * max(limit, *rates))
-    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    scale(axes, left, 1.5 * max(limit, *rates))
     axes.set_yticks(list(places), [f"{name}  {place + 1}" for place, name in zip(places, names)], fontsize=9)
     axes.invert_yaxis()  # the ground first, as the table has it
     right = axes.secondary_yaxis("right")
@@ -63,3 +62,12 @@ def draw(
     axes.grid(axis="x", alpha=0.3)
     figure.legend(loc="outside lower center", ncols=2, fontsize=8, frameon=False)
     save(figure, path)
+
+
+def scale(axes: Axes, left: float, right: float) -> None:
+    """Make the x axis logarithmic from left to right, with plain numbers: few of them, but more than one."""
+    axes.set_xscale("log")
+    axes.set_xlim(left, right)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if right < 100 * left else (1,)))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())

@@ -1,7 +1,8 @@
 """Change the compiled kernels in every small way, one at a time, and see that their tests notice.
 
     pip install mutmut
-    python tests/attacks/mutate_kernels.py numba/tiles cuda/tile   # or nothing: all of them
+    python tests/attacks/mutate_kernels.py numba/tiles cuda/tile   # or nothing: all of them, some five hours
+    python tests/attacks/mutate_kernels.py --share 0.3             # a random sample, the same each time
 
 mutmut switches its mutants on at run time, which compiled code does not allow. So here each is a source of its own, in
 a copy of the tree, compiled and tested in fresh processes: Numba's with the changes that mutmut makes, CUDA's, run by
@@ -9,8 +10,11 @@ the emulator, with those of `CUDA`. Prints how many the tests killed, and each s
 tells what became of them.
 """
 
+import argparse
 import difflib
+import math
 import os
+import random
 import re
 import shutil
 import subprocess
@@ -23,6 +27,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from mutate import ROOT, undecorated
+from tqdm import tqdm
 
 NUMBA_FILES = ("elementwise", "kernels", "operations", "session", "simd", "sparse", "tiles")
 CUDA_FILES = (
@@ -35,11 +40,11 @@ FILES |= {f"cuda/{name.split('.')[0]}{'_h' * (name == 'operations.cuh')}": f"fas
 # Runs of pytest, of which one must fail: those first that are sooner done.
 SURVIVORS = "tests/test_kernel_survivors.py"
 KERNELS = ["tests/test_kernels.py", SURVIVORS, "-k", "numba"]
-STEP = ["tests/test_step.py", "-k", "numba and not real and not allocates"]
+STEP = ["tests/test_step.py", "-k", "numba and (one_step or momentum or any_number or total)"]
 TEAM = ["tests/test_team.py", SURVIVORS, "-k", "numba or team or worker or process or pause"]
 ON_CUDA = ["tests/test_cupy.py", "-k", "stand-in"]
 EMULATED = ["tests/test_emulator.py", SURVIVORS, "-k", "our or step or cuda"]
-MODES = ["tests/test_modes.py"]
+MODES = ["tests/test_modes.py", "-k", "all_modes or tf32 or tile or persistent_steps or barrier"]
 TESTS = {"numba": [KERNELS, STEP], "cuda": [ON_CUDA, EMULATED, MODES]}
 TESTS |= {name: [STEP, TEAM] for name in ("numba/operations", "numba/session", "numba/sparse")}
 TESTS |= {name: [MODES, EMULATED] for name in ("cuda/persistent", "cuda/tensor_cores")}
@@ -76,22 +81,23 @@ CUDA = [
 NOTHING = re.compile(r"#pragma|#include|__launch_bounds__|__nanosleep|template|^\s*//")
 
 
-def main() -> int:
+def main() -> None:
     """Mutate the files that the command line names."""
-    names = sys.argv[1:] or list(FILES)
-    if unknown := set(names) - set(FILES):
-        print(f"unknown: {', '.join(sorted(unknown))}; the files are: {', '.join(FILES)}", file=sys.stderr)
-        return 2
-    for name in names:
-        mutate(name)
-    return 0
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="FILE", choices=[[], *FILES])
+    parser.add_argument("--share", type=float, default=1.0, help="of the mutants, chosen at random")
+    parser.add_argument("--at-once", type=int, default=2, help="how many mutants are tested at a time")
+    options = parser.parse_args()
+    for name in options.names or FILES:
+        mutate(name, options.share, options.at_once)
 
 
-def mutate(name: str, at_once: int = 2) -> None:
-    """Try all mutants of a file, and report."""
+def mutate(name: str, share: float, at_once: int) -> None:
+    """Try mutants of a file, and report."""
     path = FILES[name]
     source = (ROOT / path).read_text()
     source, mutants = cuda_mutants(source) if name.startswith("cuda") else numba_mutants(source)
+    every, mutants = len(mutants), random.Random(name).sample(mutants, math.ceil(share * len(mutants)))
     tests = TESTS.get(name, TESTS[name.split("/")[0]])
     folders: SimpleQueue[Path] = SimpleQueue()
     with tempfile.TemporaryDirectory(prefix="fastae-mutants-") as parent, ThreadPoolExecutor(at_once) as pool:
@@ -101,18 +107,27 @@ def mutate(name: str, at_once: int = 2) -> None:
             shutil.copy(ROOT / "pyproject.toml", Path(parent) / str(i))
             folders.put(Path(parent) / str(i))
 
+        late = 0
+
         def lives(mutant: str) -> bool:
+            nonlocal late
             folder = folders.get()
             try:
                 (folder / path).write_text(mutant)
-                return all(passes(folder, arguments) for arguments in tests)
+                for arguments in tests:
+                    if (ended := status(folder, arguments)) != 0:
+                        late += ended is None
+                        return False
+                return True
             finally:
                 folders.put(folder)
 
         if not lives(source):
             raise SystemExit(f"{name}: the tests fail without a mutant")
-        survivors = [mutant for mutant, alive in zip(mutants, pool.map(lives, mutants)) if alive]
-    print(f"{path}: {len(mutants) - len(survivors)} of {len(mutants)} mutants killed", flush=True)
+        alive = tqdm(pool.map(lives, mutants), name, len(mutants), unit=" mutants")
+        survivors = [mutant for mutant, lived in zip(mutants, alive) if lived]
+    killed = len(mutants) - len(survivors)
+    print(f"\n{path}: {killed} of {len(mutants)} mutants killed, {late} by a timeout; {every} in all", flush=True)
     for survivor in survivors:
         changed = [
             line
@@ -122,8 +137,8 @@ def mutate(name: str, at_once: int = 2) -> None:
         print("", *changed, sep="\n", flush=True)
 
 
-def passes(folder: Path, arguments: list[str]) -> bool:
-    """Tell whether tests pass in a tree, with nothing compiled before."""
+def status(folder: Path, arguments: list[str]) -> int | None:
+    """Return how tests end in a tree, with nothing compiled before; None if they do not."""
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--assert=plain", *arguments]
     with tempfile.TemporaryDirectory() as cache:
         environment = os.environ | {"XDG_CACHE_HOME": cache, "NUMBA_CACHE_DIR": cache, "PYTHONDONTWRITEBYTECODE": "1"}
@@ -131,11 +146,11 @@ def passes(folder: Path, arguments: list[str]) -> bool:
             command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, process_group=0
         )
         try:
-            return group.wait(TIMEOUT) == 0
+            return group.wait(TIMEOUT)
         except subprocess.TimeoutExpired:
             os.killpg(group.pid, 9)
             group.wait()
-            return False
+            return None
 
 
 def numba_mutants(source: str) -> tuple[str, list[str]]:
@@ -185,4 +200,4 @@ def _cuda_mutants(source: str) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

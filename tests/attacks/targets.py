@@ -27,11 +27,15 @@ from fastae.backends.numpy_backend import NumpyBackend
 from fastae.datasets import read_idx
 from fastae.errors import CheckpointError, DataError, Diverged, FastaeError
 
-FOLDER = Path(tempfile.gettempdir()) / f"fastae-fuzz-{os.getpid()}"
 NUMPY = NumpyBackend()  # to look it up by name takes longer than a case
 FREE = 1 << 19  # bytes that reading may take whatever the file's size: buffers, messages
 UNPACKED_FREE = 17 << 20  # and where it is compressed: a small file may hold what costs nobody anything
 MULTIPLE = 32  # of the file's size: an empty JSON list of three characters is an object of 56 bytes
+
+
+def folder() -> Path:
+    """Return this process's folder for cases, also where it is another's child."""
+    return Path(tempfile.gettempdir()) / f"fastae-fuzz-{os.getpid()}"
 
 
 @contextmanager
@@ -61,8 +65,8 @@ def refused(kind: type[FastaeError], call: Callable[[], Any]) -> Any:
 
 def written(name: str, content: bytes) -> Path:
     """Write a case's file."""
-    FOLDER.mkdir(exist_ok=True)
-    path = FOLDER / name
+    folder().mkdir(exist_ok=True)
+    path = folder() / name
     path.write_bytes(content)
     return path
 
@@ -108,8 +112,8 @@ def images() -> np.ndarray:
 @cache
 def sound(kind: str, momentum: float = 0.0) -> bytes:
     """Make the file of a model, or of a checkpoint after one epoch."""
-    FOLDER.mkdir(exist_ok=True)
-    path, made = FOLDER / "sound", trainer(momentum)
+    folder().mkdir(exist_ok=True)
+    path, made = folder() / "sound", trainer(momentum)
     made.fit(images(), 1, progress=False)
     made.model.save(path) if kind == "model" else made.save(path)
     return path.read_bytes()
@@ -184,7 +188,7 @@ def _read(path: Path, size: int) -> None:
         model = refused(CheckpointError, lambda: Autoencoder.load(path))
     if model is not None:
         assert model.reconstruct(np.zeros((1, model.sizes[0]), np.uint8)).shape == (1, model.sizes[0])
-        model.save(FOLDER / "again")
+        model.save(folder() / "again")
     for momentum in (0.0, 0.5) if found != [None, None] else (0.0,):  # what cannot be read at all is told by one
         resumed = trainer(momentum)
         before = _state(resumed)

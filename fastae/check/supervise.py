@@ -1,0 +1,114 @@
+"""A check in a process of its own: a kernel that ends it, or never comes back, is told like any other mistake.
+
+Compiled code that loops for ever cannot be interrupted from inside its process, and one stray write may end that. So
+the command runs in a child, which notes in a file what it is about to try; its parent waits, and tells what happened.
+"""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+NOTES = "FASTAE_NOTES"  # the environment variable that tells the child where to note
+CHILD = "import sys; sys.path[:] = {path!r}; from fastae.cli import main; sys.exit(main())"
+LOOK = 0.2  # seconds from one look at the notes to the next
+
+ENDLESS = ["a loop that never ends: its condition, or what should change it"]
+OUTSIDE = ["out of bounds: an index leads beyond an array, where compiled code does not look; or endless recursion"]
+CAUSES: dict[int, list[str]] = {
+    signal.SIGSEGV: OUTSIDE,
+    signal.SIGABRT: ["out of bounds: something was written beyond an array, where others keep what they need"],
+    signal.SIGFPE: ["a whole number is divided by 0"],
+}
+if hasattr(signal, "SIGBUS"):
+    CAUSES[signal.SIGBUS] = OUTSIDE
+
+_known: dict[str, Any] = {}
+
+
+def note(**what: Any) -> None:
+    """Note what is about to be tried, for the parent, beside what was noted before; nothing at all: it is done."""
+    if path := os.environ.get(NOTES):
+        _known.update(what)
+        Path(path).write_text(json.dumps(_known if what else {}))
+
+
+def wanted(options: argparse.Namespace) -> bool:
+    """Tell whether a command should run in a child: it is the process's own, and the process not the child."""
+    return getattr(options, "own", False) and NOTES not in os.environ
+
+
+class Ending(NamedTuple):
+    """How the child ended.
+
+    Attributes
+    ----------
+    status : int
+        Its exit status.
+    lost : str
+        What became of it, if it did not end as a check does; else empty.
+    causes : list of str
+        What is likely then.
+    noted : dict
+        What it was about to try.
+    """
+
+    status: int
+    lost: str
+    causes: list[str]
+    noted: dict[str, Any]
+
+
+def run(arguments: Sequence[str], patience: float) -> Ending:
+    """Run the command in a child process.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        Of the command line ``fastae``.
+    patience : float
+        How many seconds the child may take for one thing that it noted.
+    """
+    with tempfile.TemporaryDirectory(prefix="fastae-check-") as folder:
+        notes = Path(folder) / "notes"
+        notes.touch()
+        command = [sys.executable, "-c", CHILD.format(path=sys.path), *arguments]
+        alone: dict[str, Any] = {"process_group": 0} if os.name == "posix" else {}  # Ctrl-C is the parent's
+        child = subprocess.Popen(command, env=os.environ | {NOTES: str(notes)}, **alone)
+        last, since = "", time.monotonic()
+        try:
+            while True:
+                try:
+                    status = child.wait(LOOK)
+                    break
+                except subprocess.TimeoutExpired:
+                    now = notes.read_text()
+                    if now != last or not _read(now):
+                        last, since = now, time.monotonic()
+                    if time.monotonic() - since > patience:
+                        return Ending(1, f"it does not come back, not within {patience:g} seconds", ENDLESS, _read(now))
+        finally:
+            child.kill()
+            child.wait()
+        noted = _read(notes.read_text())
+    if os.name == "posix" and status < 0:
+        lost = f"it ends the process: {signal.strsignal(-status) or 'a signal'} (signal {-status})"
+        return Ending(status, lost, CAUSES.get(-status, []), noted)
+    if status > 0xFF:  # Windows
+        return Ending(status, f"it ends the process: exception {status:#x}", OUTSIDE, noted)
+    lost = f"it ends the process, with status {status}" if noted and status < 2 else ""
+    return Ending(status, lost, [], noted)
+
+
+def _read(noted: str) -> dict[str, Any]:
+    try:
+        return dict(json.loads(noted))
+    except ValueError:  # nothing yet, or cut short: the child is writing it
+        return {}

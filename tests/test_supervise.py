@@ -1,0 +1,128 @@
+"""A kernel that ends the process, or never comes back, is told like any other mistake."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fastae.cli import main
+
+HEAD = "import os, signal, time\n\n\ndef bce_gradient(z, x, scale, out):\n    out[:] = scale * (z - x)\n"
+LATER = "    if z.shape == (5, 1):\n        "  # after calls that are right
+
+
+def fastae(*arguments: object, file: Path) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "fastae", *map(str, arguments), str(file), "--seed", "7"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=file.parent)
+
+
+def checked(folder: Path, act: str, *options: object) -> tuple[int, str, str]:
+    """Check a kernel that is right but for what it does in some calls; return status, output and errors."""
+    (folder / "mine.py").write_text(HEAD + LATER + act + "\n")
+    process = fastae("check", *options, "--no-speed", file=folder / "mine.py")
+    out, err = process.communicate(timeout=120)
+    return process.returncode, out, err
+
+
+def test_a_loop_that_never_ends(tmp_path: Path) -> None:
+    status, out, err = checked(tmp_path, "while True: pass", "--patience", 4)
+    assert (status, err) == (1, "")
+    what, case, cause, again = out.split("\n", 1)[1].splitlines()
+    assert out.startswith("bce_gradient: WRONG\n")
+    assert what == "  it does not come back, not within 4 seconds"
+    assert case.startswith("  with m=5, n=1, scale=")
+    assert "a loop that never ends" in cause
+    assert again == f"to see it again: fastae check {tmp_path / 'mine.py'} --seed 7"
+
+
+@pytest.mark.parametrize(
+    ("act", "what", "cause"),
+    [
+        (
+            "os.kill(os.getpid(), signal.SIGSEGV)",
+            "it ends the process: Segmentation fault (signal 11)",
+            "out of bounds",
+        ),
+        ("os.kill(os.getpid(), signal.SIGABRT)", "it ends the process: Aborted (signal 6)", "out of bounds"),
+        ("os.kill(os.getpid(), signal.SIGFPE)", "it ends the process: Floating point exception (signal 8)", "divided"),
+        ("os.kill(os.getpid(), signal.SIGKILL)", "it ends the process: Killed (signal 9)", ""),
+        ("os._exit(0)", "it ends the process, with status 0", ""),  # which says that all is right
+    ],
+)
+def test_the_end_of_the_process(act: str, what: str, cause: str, tmp_path: Path) -> None:
+    status, out, err = checked(tmp_path, act, "--json")
+    assert (status, err) == (1, "")
+    found: dict[str, Any] = json.loads(out)
+    assert (found["right"], found["backend"], found["seed"], found["model"]) == (False, "numpy", 7, None)
+    (kernel,) = found["kernels"]
+    assert (kernel["kernel"], kernel["right"]) == ("bce_gradient", False)
+    (problem,) = kernel["problems"]
+    assert problem["what"] == what
+    assert problem["case"].startswith("m=5, n=1")
+    assert cause in "".join(problem["causes"])
+
+
+def test_the_model(tmp_path: Path) -> None:
+    """The step calls the kernel with what no check has: an image count of 5 and a width of 20."""
+    text = HEAD + "    if z.shape == (5, 20):\n        os.abort()\n"
+    (tmp_path / "mine.py").write_text(text)
+    process = fastae("check", "--json", "--no-speed", file=tmp_path / "mine.py")
+    found = json.loads(process.communicate(timeout=120)[0])
+    assert process.returncode == 1
+    assert (found["right"], found["kernels"], found["model"]["right"]) == (False, [], False)
+    assert found["model"]["problems"][0]["case"] == "three steps of the model, bce"
+
+
+def test_a_file_that_is_never_read_to_its_end(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("while True: pass\n")
+    process = fastae("check", "--patience", 3, file=tmp_path / "mine.py")
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, out) == (2, "")
+    assert err == f"fastae: {tmp_path / 'mine.py'}: it does not come back, not within 3 seconds, while it is read\n"
+
+
+def test_an_exercise(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("import os\n\ndef bias_sigmoid(z, bias, out):\n    os.abort()\n")
+    command = [sys.executable, "-m", "fastae", "exercise", "check", "sigmoid-numpy-2", "--file", "mine.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    assert "bias_sigmoid: WRONG\n  it ends the process: Aborted (signal 6)" in done.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_whoever_interrupts_it_leaves_nothing_behind(number: int, tmp_path: Path) -> None:
+    text = (
+        f"import os\nopen({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\n" + HEAD + "    while True: pass\n"
+    )
+    (tmp_path / "mine.py").write_text(text)
+    process = fastae("check", file=tmp_path / "mine.py")
+    end = time.monotonic() + 60
+    while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    process.send_signal(number)
+    assert process.communicate(timeout=60)[1] == "\nfastae: interrupted\n"
+    assert process.returncode == 128 + number
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+def test_a_right_kernel_is_right_and_what_is_refused_is_refused(tmp_path: Path) -> None:
+    status, out, err = checked(tmp_path, "pass")
+    assert (status, err) == (0, "")
+    assert out.endswith("the other kernels are numpy's\n")
+    process = fastae("check", file=tmp_path / "nothing.py")
+    assert "cannot read the kernels" in process.communicate(timeout=60)[1]
+    assert process.returncode == 2
+
+
+@pytest.mark.parametrize("patience", ["0", "-1", "nan"])
+def test_patience_is_positive(patience: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "mine.py", f"--patience={patience}"]) == 2
+    assert "--patience must be a positive number of seconds" in capsys.readouterr().err
