@@ -1,6 +1,7 @@
 """What several test modules share: the cupy backend, and a way to register a backend as a third party would."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
@@ -14,6 +15,9 @@ from fastae.backends import Availability
 from fastae.backends.cupy_backend import CupyBackend, diagnose
 
 SEEDS = int(os.environ.get("FASTAE_SEEDS", "3"))  # of data for right kernels, which `make thorough` makes 20
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a shell's background job, whose Ctrl-C is another's
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def forget_backends() -> None:

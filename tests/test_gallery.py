@@ -109,7 +109,7 @@ def test_what_makes_no_sense_ends_in_one_line(
     ("text", "words"),
     [
         ("raise SystemExit(0)", "line 1: SystemExit"),
-        ("from numpy import matmul", "matmul must be matmul(a, b, out, trans_a=False"),
+        ("from numpy import matmul", "matmul must be "),  # its signature, where NumPy tells it
         ("axpy = max", "axpy must be a function axpy(alpha, x, y) in Python"),
         ("axpy = 3", "defines no kernel of the contract"),
         ("import missing_module", "line 1: ModuleNotFoundError"),

@@ -13,7 +13,7 @@ import pytest
 
 import fastae
 
-ROOT = Path(__file__).parents[1]
+ROOT, PACKAGE = Path(__file__).parents[1], Path(fastae.__file__).parent
 MODULES = [
     "fastae",
     *(
@@ -91,10 +91,10 @@ def test_everything_public_has_a_docstring(name: str) -> None:
 
 def sources() -> Iterator[tuple[Path, str]]:
     """All text files that belong to the project."""
-    folders = [ROOT / name for name in ("fastae", "tests", "examples", "benchmarks", "docs", ".ci", ".github")]
+    folders = [PACKAGE, *(ROOT / name for name in ("tests", "examples", "benchmarks", "docs", ".ci"))]
     top = [path for path in ROOT.iterdir() if path.is_file()]
     for path in [*top, *(path for folder in folders for path in folder.rglob("*"))]:
-        if path.is_file() and "__pycache__" not in path.parts:
+        if path.is_file() and not {"__pycache__", "_build"} & set(path.parts):
             try:
                 yield path, path.read_text("utf-8")
             except UnicodeDecodeError:
@@ -104,7 +104,5 @@ def sources() -> Iterator[tuple[Path, str]]:
 def test_no_source_names_a_folder_of_somebodys_machine() -> None:
     folders = [f"/{name}/" for name in ("work", "home", "root", "Users")]
     found = {path: text for path, text in sources()}
-    assert {ROOT / "pyproject.toml", ROOT / "fastae" / "cli.py", ROOT / "fastae" / "cuda" / "elementwise.cu"} <= set(
-        found
-    )
+    assert {ROOT / "pyproject.toml", PACKAGE / "cli.py", PACKAGE / "cuda" / "elementwise.cu"} <= set(found)
     assert [str(path) for path, text in found.items() if any(folder in text for folder in folders)] == []

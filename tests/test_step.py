@@ -431,7 +431,10 @@ def test_the_same_seed_gives_the_same_bits_twice_and_in_another_process() -> Non
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 @pytest.mark.parametrize("backend", ["numpy", "numba"])
 def test_training_allocates_nothing(loss: str, momentum: float, backend: str) -> None:
-    """Any temporary of a batch or of a weight matrix would be larger than 64 KB; 50 small leaks would be, too."""
+    """Any temporary of a batch or of a weight matrix would be larger, and so would 50 small leaks.
+
+    NumPy's own buffer for casting, up to 2.2, is of 8,192 doubles.
+    """
     p = start(REAL, "float32", momentum=bool(momentum))
     s = session(backend, p, images(784, 128 * 3), loss=loss, momentum=momentum, lr=0.01, batch_size=128)
     s.start(np.arange(128 * 3))
@@ -444,7 +447,7 @@ def test_training_allocates_nothing(loss: str, momentum: float, backend: str) ->
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < 64 * 1024
+    assert peak < 72 * 1024
 
 
 def test_no_worker_outlives_a_run() -> None:

@@ -173,3 +173,10 @@ def test_an_array_that_others_wrote_by_columns_is_read(tmp_path: Path) -> None:
 
 def test_two_hundred_characters_of_a_file_are_told() -> None:
     assert storage.brief("x" * 300) == "x" * 200
+
+
+def test_the_same_content_is_the_same_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, now in (("a", 1e9), ("b", 2e9)):
+        monkeypatch.setattr(time, "time", lambda now=now: now)
+        storage.write(tmp_path / name, "thing", {"x": 1}, {"x": np.arange(3.0)})
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()

@@ -606,14 +606,14 @@ def no_space(*arguments: Any, **options: Any) -> Any:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def half(file: Any, **arrays: Any) -> None:
-    file.write(b"PK\x03\x04" + bytes(1000))
+def half(file: Any, array: Any, **options: Any) -> None:
+    file.write(bytes(1000))
     no_space()
 
 
 FAILURES: dict[str, tuple[Any, str, Any]] = {
     "opening": (storage.tempfile, "mkstemp", no_space),
-    "writing": (storage.np, "savez", half),
+    "writing": (storage.np.lib.format, "write_array", half),
     "reaching the disk": (storage.os, "fsync", no_space),
     "renaming": (storage.os, "replace", no_space),
 }
@@ -644,14 +644,14 @@ def test_a_failing_write_leaves_everything_as_it_was(
 
 
 def test_an_interrupted_write_leaves_everything_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(file: Any, **arrays: Any) -> None:
+    def interrupt(file: Any, array: Any, **options: Any) -> None:
         file.write(bytes(1000))
         raise KeyboardInterrupt
 
     trainer, path = make(), tmp_path / "checkpoint.npz"
     trainer.save(path)
     before = path.read_bytes()
-    monkeypatch.setattr(storage.np, "savez", interrupt)
+    monkeypatch.setattr(storage.np.lib.format, "write_array", interrupt)
     with pytest.raises(KeyboardInterrupt):
         trainer.save(path)
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
