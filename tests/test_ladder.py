@@ -32,7 +32,8 @@ def test_every_rung_is_right_over_the_seeds(rung: Rung, monkeypatch: pytest.Monk
     k = rung.load()
     assert (k.name, k.kernels) == (rung.language, (rung.kernel,))
     assert problems(k, k.kernels, 0) == []
-    if rung.language == "numpy" or rung == ladder(rung.ladder, rung.language)[-2]:  # a step takes a while to compile
+    highest = rung == ladder("matmul", "numba")[-2]  # one for all that are compiled: a step takes half a minute
+    if rung.language == "numpy" or highest or SEEDS > 3:
         assert verdict.model_gradient(k, 0) is None
     monkeypatch.setattr(verdict, "SECONDS", 0.05)  # then only the small shapes are left
     for seed in range(1, SEEDS):

@@ -40,14 +40,15 @@ FILES |= {f"cuda/{name.split('.')[0]}{'_h' * (name == 'operations.cuh')}": f"fas
 # Runs of pytest, of which one must fail: those first that are sooner done.
 SURVIVORS = "tests/test_kernel_survivors.py"
 KERNELS = ["tests/test_kernels.py", SURVIVORS, "-k", "numba"]
-STEP = ["tests/test_step.py", "-k", "numba and (one_step or momentum or any_number or total)"]
+ONE_STEP = ["tests/test_step.py", "-k", "numba and one_step and float32 and mse"]
+STEPS = ["tests/test_step.py", "-k", "numba and float64 and one_step or numba and (momentum or any_number or total)"]
 TEAM = ["tests/test_team.py", SURVIVORS, "-k", "numba or team or worker or process or pause"]
 ON_CUDA = ["tests/test_cupy.py", "-k", "stand-in"]
 EMULATED = ["tests/test_emulator.py", SURVIVORS, "-k", "our or step or cuda"]
 MODES = ["tests/test_modes.py", "-k", "all_modes or tf32 or tile or persistent_steps or barrier"]
-TESTS = {"numba": [KERNELS, STEP], "cuda": [ON_CUDA, EMULATED, MODES]}
-TESTS |= {name: [STEP, TEAM] for name in ("numba/operations", "numba/session", "numba/sparse")}
-TESTS |= {name: [MODES, EMULATED] for name in ("cuda/persistent", "cuda/tensor_cores")}
+TESTS = {"numba": [KERNELS, ONE_STEP], "cuda": [ON_CUDA, EMULATED, MODES]}
+TESTS |= {f"numba/{name}": [ONE_STEP, STEPS, TEAM] for name in ("operations", "session", "sparse")}
+TESTS |= {f"cuda/{name}": [MODES, EMULATED] for name in ("persistent", "tensor_cores")}
 TIMEOUT = 300  # seconds; what hangs is found out, too
 
 # What is written in CUDA, and what else might stand there.
