@@ -4,6 +4,7 @@ import errno
 import os
 import sys
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -180,3 +181,18 @@ def test_the_same_content_is_the_same_file(tmp_path: Path, monkeypatch: pytest.M
         monkeypatch.setattr(time, "time", lambda now=now: now)
         storage.write(tmp_path / name, "thing", {"x": 1}, {"x": np.arange(3.0)})
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_an_array_is_as_long_as_its_header_says(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.float64(5))
+    data = (tmp_path / "a.npy").read_bytes()
+    assert storage._array(data) == 5
+    with pytest.raises(ValueError, match="not of the size that its header says"):
+        storage._array(data + b"\0")
+
+
+def test_an_array_may_be_larger_than_old_archives_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their limit is 2 GiB; here, 100 bytes."""
+    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 100)
+    storage.write(tmp_path / "a.npz", "thing", {}, {"x": np.arange(300.0)})
+    assert np.array_equal(storage.read(tmp_path / "a.npz", "thing")[1]["x"], np.arange(300.0))
