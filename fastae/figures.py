@@ -240,12 +240,15 @@ def _grid(
     labels = [page.text(0, 0, label, fontsize=9, ha="right", va="center", parse_math=False) for label, _ in rows]
     widest = max(label.get_window_extent(renderer).width for label in labels)
     left = MARGIN + (math.ceil(widest) + 2 * GAP if widest else 0)
-    width = max(left + span + (BAR if bar else 0) + MARGIN, PAGE)
+    # A size that is not whole again when it was in inches would shift the images.
+    while (width := max(left + span + (BAR if bar else 0) + MARGIN, PAGE)) / DPI * DPI != width:
+        left += 1
 
     text = _wrapped(caption, figure, width - 2 * MARGIN)
     title = page.text(MARGIN, MARGIN, text, fontsize=CAPTION_SIZE, va="top", parse_math=False)
     top = MARGIN + math.ceil(title.get_window_extent(renderer).height) + 2 * GAP
-    bottom = top + depth + MARGIN
+    while (bottom := top + depth + MARGIN) / DPI * DPI != bottom:
+        top += 1
 
     figure.set_size_inches(width / DPI, bottom / DPI)
     for r, (label, (_, images)) in enumerate(zip(labels, rows)):
