@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 MAKEFLAGS += --no-print-directory
 
-.PHONY: train assignment test thorough live bench docs clean
+.PHONY: train assignment test thorough live bench matrix docs clean
 
 train: $(VENV)/installed
 	$(BIN)/python examples/train.py $(ARGS)
@@ -34,6 +34,10 @@ live: $(VENV)/installed-bench
 bench: $(VENV)/installed-bench
 	$(BIN)/fastae bench $(ARGS)
 
+# The wheel, made from the sdist, tested with the lowest and newest dependencies and on every Python that is here.
+matrix: $(VENV)/installed-matrix
+	UV_PYTHON_DOWNLOADS=never $(BIN)/tox run --skip-missing-interpreters true $(ARGS)
+
 # The book, of which every page's code is run: some two minutes.
 docs: $(VENV)/installed-docs
 	$(BIN)/sphinx-build -n -W --keep-going -q docs docs/_build/html $(ARGS)
@@ -61,5 +65,9 @@ $(VENV)/installed-bench: $(VENV)/bin/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,bench]'
 	@touch $@ $(VENV)/installed $(VENV)/installed-test
 
+$(VENV)/installed-matrix: $(VENV)/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check tox tox-uv
+	@touch $@
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks docs/_build docs/api docs/auto_gallery
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks .tox docs/_build docs/api docs/auto_gallery
