@@ -126,3 +126,15 @@ def test_a_right_kernel_is_right_and_what_is_refused_is_refused(tmp_path: Path) 
 def test_patience_is_positive(patience: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "mine.py", f"--patience={patience}"]) == 2
     assert "--patience must be a positive number of seconds" in capsys.readouterr().err
+
+
+def test_waiting_for_a_change_is_no_endless_loop(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("no Python")
+    process = fastae("check", "--watch", "--patience", 0.5, file=tmp_path / "mine.py")
+    assert process.stdout is not None
+    assert [process.stdout.readline() for _ in range(2)][1].startswith("watching")
+    time.sleep(1.5)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert "SyntaxError" in err
+    assert "does not come back" not in out + err

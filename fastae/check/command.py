@@ -147,6 +147,7 @@ def check(options: argparse.Namespace) -> int:
         stack.enter_context(quiet())
         if options.json:  # what a learner's kernel prints is no part of it
             stack.enter_context(contextlib.redirect_stdout(sys.stderr))
+        stack.callback(supervise.note)  # whatever became of it, it came back
         return _check(options, told_to)
 
 
@@ -181,7 +182,6 @@ def _check(options: argparse.Namespace, told_to: Any) -> int:
             print("\n".join(lines), flush=True)
     judged = not any(v.problems for v in found)
     problem = verdicts.model_gradient(k, seed) if judged else None
-    supervise.note()
     if options.json:
         model = Verdict(MODEL, [problem] if problem else []) if judged else None
         shown = options.gallery or str(options.file)
