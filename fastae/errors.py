@@ -1,9 +1,12 @@
 """What can go wrong, as exceptions. Every message says what was wrong, what was expected and what to do."""
 
+import re
+
 
 def gist(error: BaseException) -> str:
     """Return the line of a message that says something; Numba's begin with where it was, not with what is wrong."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip() and not line.startswith("Failed in")]
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))  # Numba's are coloured where colorama is installed
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("Failed in")]
     return lines[0] if lines else type(error).__name__
 
 

@@ -18,7 +18,7 @@ import fastae
 from fastae import cli
 from fastae.backends.contract import KERNELS
 from fastae.check import cases, causes, learner, verdict
-from fastae.errors import InputError
+from fastae.errors import InputError, gist
 
 Write = Callable[..., Path]
 
@@ -476,3 +476,7 @@ def test_kernels_belong_to_a_backend(write: Write) -> None:
         learner.load(write(RIGHT["NumPy"]), "numba")
     with pytest.raises(InputError, match="run on cupy or emulator, not on 'numpy'"):
         learner.load(write(CUDA, "mine.cu"), "numpy")
+
+
+def test_a_message_in_colours_is_told_without_them() -> None:
+    assert gist(ValueError("Failed in nopython mode\n\x1b[1m\x1b[1mNameError: no\x1b[0m")) == "NameError: no"

@@ -122,10 +122,10 @@ class _Learner(Backend):
     plain: dict[str, Any]  # the functions as they are, whose arguments nobody checks
     origin = ""
 
-    def _bind(self, functions: dict[str, Any]) -> None:
+    def _bind(self, functions: dict[str, Any], called: Any = lambda function: function) -> None:
         self.kernels, self.plain = tuple(functions), functions
         for name, function in functions.items():
-            setattr(self, name, _complete(name, function))
+            setattr(self, name, _complete(name, called(function)))
 
     def operations(self, loss: str) -> dict[str, Any]:
         """Compose the step from the kernels, so that the learner's are what trains."""
@@ -166,13 +166,34 @@ class NumbaLearner(_Learner, NumbaBackend):
 
     def __init__(self, functions: dict[str, Any]) -> None:
         super().__init__()
-        self._bind(functions)
+        self._bind(functions, _seldom_compiled)
 
     def session(self, parameters: Parameters, images: np.ndarray, **options: Any) -> Session:
         """Train with the composed step, compiled whole, on one thread."""
         from fastae.backends.numba_backend.composed import ComposedSession
 
         return ComposedSession(self, parameters, images, **options)
+
+
+def _seldom_compiled(function: Any) -> Any:
+    """Make a function that is compiled for contiguous matrices and for any, not for each mixture of the two.
+
+    A block of columns with but one row is contiguous by chance, and a compilation takes a second.
+    """
+    import numba
+
+    if not function._can_compile:  # the learner has said for which types
+        return function
+    own = numba.jit(**function.targetoptions)(function.py_func)  # the step compiles the learner's for other types
+
+    def call(*arguments: Any) -> Any:
+        kinds = [numba.typeof(x) for x in arguments]
+        if not all(x.flags.c_contiguous for x in arguments if isinstance(x, np.ndarray)):
+            kinds = [kind.copy(layout="A") if getattr(kind, "ndim", 0) == 2 else kind for kind in kinds]
+        own.compile(tuple(kinds))
+        return own.overloads[tuple(kinds)].entry_point(*arguments)
+
+    return call
 
 
 def _cuda(path: Path, text: str, backend: str) -> Backend:
