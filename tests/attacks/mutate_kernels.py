@@ -49,7 +49,7 @@ MODES = ["tests/test_modes.py", "-k", "all_modes or tf32 or tile or persistent_s
 TESTS = {"numba": [KERNELS, ONE_STEP], "cuda": [ON_CUDA, EMULATED, MODES]}
 TESTS |= {f"numba/{name}": [ONE_STEP, STEPS, TEAM] for name in ("operations", "session", "sparse")}
 TESTS |= {f"cuda/{name}": [MODES, EMULATED] for name in ("persistent", "tensor_cores")}
-TIMEOUT = 300  # seconds; what hangs is found out, too
+TIMEOUT = 150  # seconds; what hangs is found out, too
 
 # What is written in CUDA, and what else might stand there.
 CUDA = [
@@ -78,8 +78,11 @@ CUDA = [
     (r"^ *(__sync\w+|__threadfence)\([^;]*;|\bcontinue;|\breturn;", [";"]),
     (r" \? (?=.* : )", [" ? 0 * ", " && false ? "]),
 ]
-# Lines of nothing but directions to the compiler on speed, and what stands for no element of a matrix.
-NOTHING = re.compile(r"#pragma|#include|__launch_bounds__|__nanosleep|template|^\s*//")
+# Lines of nothing but speed: directions to the compiler, sizes of tiles and blocks, patience.
+NOTHING = re.compile(
+    r"#pragma|#include|__launch_bounds__|__nanosleep|template|^\s*//|"
+    r"= Shape\(|^MANY_REGISTERS|^ROW_BLOCK|^AHEAD|^NEAR_BYTES|^PIECE|^ALL =|^SPINS|^MOST_WORKERS|VECTOR_BYTES ="
+)
 
 
 def main() -> None:
@@ -164,13 +167,16 @@ def numba_mutants(source: str) -> tuple[str, list[str]]:
 
     source = undecorated(source)
     module = cst.parse_module(source)
-    return source, [
+    lines = source.splitlines()
+    found = [
         module.deep_replace(node, other).code
         for node in _nodes(module)
         for kind, operator in mutation_operators
         if isinstance(node, kind) and not isinstance(node, cst.BaseString | cst.Call | cst.Assign | cst.Lambda)
         for other in operator(node)
     ]
+    changed = [next(a for a, b in zip(lines, mutant.splitlines()) if a != b) for mutant in found]
+    return source, [mutant for mutant, line in zip(found, changed) if not NOTHING.search(line)]
 
 
 def _nodes(node: Any) -> Iterator[Any]:
