@@ -16,7 +16,9 @@ import math
 import os
 import random
 import re
+import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -49,7 +51,10 @@ MODES = ["tests/test_modes.py", "-k", "all_modes or tf32 or tile or persistent_s
 TESTS = {"numba": [KERNELS, ONE_STEP], "cuda": [ON_CUDA, EMULATED, MODES]}
 TESTS |= {f"numba/{name}": [ONE_STEP, STEPS, TEAM] for name in ("operations", "session", "sparse")}
 TESTS |= {f"cuda/{name}": [MODES, EMULATED] for name in ("persistent", "tensor_cores")}
-TIMEOUT = 150  # seconds; what hangs is found out, too
+CPU_SECONDS, SECONDS = (
+    150,
+    900,
+)  # for a run that takes 20 to 60 of both on a quiet machine; what hangs is found out, too
 
 # What is written in CUDA, and what else might stand there.
 CUDA = [
@@ -147,12 +152,19 @@ def status(folder: Path, arguments: list[str]) -> int | None:
     with tempfile.TemporaryDirectory() as cache:
         environment = os.environ | {"XDG_CACHE_HOME": cache, "NUMBA_CACHE_DIR": cache, "PYTHONDONTWRITEBYTECODE": "1"}
         group = subprocess.Popen(
-            command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, process_group=0
+            command,
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            process_group=0,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS)),
         )
         try:
-            return group.wait(TIMEOUT)
+            ended = group.wait(SECONDS)
+            return None if ended in (-signal.SIGXCPU, -signal.SIGKILL) else ended
         except subprocess.TimeoutExpired:
-            os.killpg(group.pid, 9)
+            os.killpg(group.pid, signal.SIGKILL)
             group.wait()
             return None
 
