@@ -21,7 +21,7 @@ from fastae import __version__, backends, storage
 from fastae.bench import command
 from fastae.check import command as check_command
 from fastae.errors import Diverged, FastaeError, InputError, OutputError
-from fastae.interrupts import Stop
+from fastae.interrupts import Stop, held
 from fastae.ladder import command as ladder_command
 
 LEARNING_RATES = {"mse": 0.25, "bce": 0.05}
@@ -272,7 +272,8 @@ def run_train(options: argparse.Namespace) -> None:
         _train(trainer, images, test_images, out, options, note)
         config = {**trainer.settings(note), "epochs": len(trainer.history.epochs), "data": data, "limit": limit,
                   "threads": trainer.workers, "version": __version__}  # fmt: skip
-        with storage.results(out) as new:
+        # A Ctrl-C waits this second: in the C++ that matplotlib loads it would become some other error.
+        with held(), storage.results(out) as new:
             with storage.replacing(new / "history.json") as file:
                 file.write(json.dumps({"config": config, "epochs": trainer.history.as_dicts()}, indent=1).encode())
             model.save(new / "model.npz")

@@ -175,6 +175,23 @@ def test_who_presses_ctrl_c_twice_is_not_made_to_wait() -> None:
     assert came == [True]
 
 
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_ctrl_c_while_pictures_are_drawn_waits_for_them(
+    number: int, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def show(*arguments: Any) -> str:
+        os.kill(os.getpid(), number)
+        time.sleep(0.01)  # in which it would be raised
+        (arguments[-1] / "loss.png").touch()
+        return ""
+
+    monkeypatch.setattr(cli, "_show", show)
+    assert train(tmp_path) == status
+    assert set(files(tmp_path)) == {"checkpoint.npz", "history.json", "loss.png", "model.npz"}
+    assert "To go on: fastae train" in capsys.readouterr().err
+
+
 def test_in_another_thread_nothing_is_held() -> None:
     failed: list[BaseException] = []
 
