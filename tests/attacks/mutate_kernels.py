@@ -48,9 +48,11 @@ TEAM = ["tests/test_team.py", SURVIVORS, "-k", "numba or team or worker or proce
 ON_CUDA = ["tests/test_cupy.py", "-k", "stand-in"]
 EMULATED = ["tests/test_emulator.py", SURVIVORS, "-k", "our or step or cuda"]
 MODES = ["tests/test_modes.py", "-k", "all_modes or tf32 or tile or persistent_steps or barrier"]
-TESTS = {"numba": [KERNELS, ONE_STEP], "cuda": [ON_CUDA, EMULATED, MODES]}
+NVRTC = ["tests/test_nvrtc.py"]
+TESTS = {"numba": [KERNELS, ONE_STEP], "cuda": [ON_CUDA, EMULATED, MODES, NVRTC]}
+TESTS["numba/elementwise"] = [["tests/test_kernels.py", SURVIVORS, "-k", "numba and not matmul"], ONE_STEP]
 TESTS |= {f"numba/{name}": [ONE_STEP, STEPS, TEAM] for name in ("operations", "session", "sparse")}
-TESTS |= {f"cuda/{name}": [MODES, EMULATED] for name in ("persistent", "tensor_cores")}
+TESTS |= {f"cuda/{name}": [MODES, EMULATED, NVRTC] for name in ("persistent", "tensor_cores")}
 CPU_SECONDS, SECONDS = (
     150,
     900,
