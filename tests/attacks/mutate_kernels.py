@@ -1,7 +1,7 @@
 """Change the compiled kernels in every small way, one at a time, and see that their tests notice.
 
     pip install mutmut
-    python tests/attacks/mutate_kernels.py numba/tiles cuda/tile   # or nothing: all of them, some five hours
+    python tests/attacks/mutate_kernels.py numba/tiles cuda/tile.cuh   # or nothing: all of them, some five hours
     python tests/attacks/mutate_kernels.py --share 0.3             # a random sample, the same each time
 
 mutmut switches its mutants on at run time, which compiled code does not allow. So here each is a source of its own, in
@@ -37,7 +37,7 @@ CUDA_FILES = (
     *("operations.cuh", "persistent.cu", "sums.cuh", "tensor_cores.cuh", "tile.cuh"),
 )
 FILES = {f"numba/{name}": f"fastae/backends/numba_backend/{name}.py" for name in NUMBA_FILES}
-FILES |= {f"cuda/{name.split('.')[0]}{'_h' * (name == 'operations.cuh')}": f"fastae/cuda/{name}" for name in CUDA_FILES}
+FILES |= {f"cuda/{name}": f"fastae/cuda/{name}" for name in CUDA_FILES}
 
 # Runs of pytest, of which one must fail: those first that are sooner done.
 SURVIVORS = "tests/test_kernel_survivors.py"
@@ -52,7 +52,7 @@ NVRTC = ["tests/test_nvrtc.py"]
 TESTS = {"numba": [KERNELS, ONE_STEP], "cuda": [ON_CUDA, EMULATED, MODES, NVRTC]}
 TESTS["numba/elementwise"] = [["tests/test_kernels.py", SURVIVORS, "-k", "numba and not matmul"], ONE_STEP]
 TESTS |= {f"numba/{name}": [ONE_STEP, STEPS, TEAM] for name in ("operations", "session", "sparse")}
-TESTS |= {f"cuda/{name}": [MODES, EMULATED, NVRTC] for name in ("persistent", "tensor_cores")}
+TESTS |= {f"cuda/{name}": [MODES, EMULATED, NVRTC] for name in ("persistent.cu", "tensor_cores.cuh")}
 CPU_SECONDS, SECONDS = (
     150,
     900,
