@@ -144,19 +144,14 @@ class Vector:
         additions in all where summing each alone would take lanes · log(lanes).
         """
         half, lanes = self.lanes // 2, range(self.lanes)
-        current = [(vector, [i for _ in lanes]) for i, vector in enumerate(vectors)]  # and what each lane belongs to
         while half:
             left = [lane % (2 * half) < half for lane in lanes]  # lanes where p's sum will be; q's goes to the others
             stay = [lane if left[lane] else self.lanes + lane for lane in lanes]
             move = [lane + half if left[lane] else self.lanes + lane - half for lane in lanes]
-            joined = []
-            for (p, of_p), (q, of_q) in zip(current[: len(current) // 2], current[len(current) // 2 :]):
-                total = self.builder.fadd(self.shuffle(p, q, stay), self.shuffle(p, q, move))
-                joined.append((total, [of_p[lane] if left[lane] else of_q[lane] for lane in lanes]))
-            current, half = joined, half // 2
-        ((total, owner),) = current
-        order = [owner.index(i) for i in lanes]
-        return total if order == list(lanes) else self.shuffle(total, total, order)
+            pairs = zip(vectors[: len(vectors) // 2], vectors[len(vectors) // 2 :])
+            vectors = [self.builder.fadd(self.shuffle(p, q, stay), self.shuffle(p, q, move)) for p, q in pairs]
+            half //= 2
+        return vectors[0]
 
 
 def loop(
