@@ -214,12 +214,10 @@ def _as_json(
                 "problems": [_as_dict(p) for p in v.problems],
                 "speed": [s._asdict() for s in speeds.get(v.kernel, ())],
                 "place": places.get(v.kernel)} for v in found]  # fmt: skip
-    tried: dict[str, Any] | None = None
-    if model is not None:
-        tried = {"right": not model.problems} | (
-            {"problems": [_as_dict(p) for p in model.problems]} if model.problems else {}
-        )
     right = model is not None and not model.problems
+    tried: dict[str, Any] | None = None if model is None else {"right": right}
+    if model is not None and model.problems:
+        tried = {"right": right, "problems": [_as_dict(p) for p in model.problems]}
     return {"file": shown, "backend": backend, "seed": seed, "right": right, "kernels": entries, "model": tried}
 
 

@@ -95,7 +95,7 @@ NOTHING = re.compile(
 def main() -> None:
     """Mutate the files that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="FILE", choices=[[], *FILES])
+    parser.add_argument("names", nargs="*", metavar="FILE", choices=[[], *FILES])  # [] for none: a default is a choice
     parser.add_argument("--share", type=float, default=1.0, help="of the mutants, chosen at random")
     parser.add_argument("--at-once", type=int, default=2, help="how many mutants are tested at a time")
     options = parser.parse_args()
