@@ -17,15 +17,18 @@ test: $(VENV)/installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 ifeq ($(ARGS),)
+	$(BIN)/python -m pytest -m 'not alone and not thorough' -n auto --dist worksteal
 	$(BIN)/python -m pytest -m alone
-	$(BIN)/python -m pytest -m 'not alone' -n auto --dist worksteal
 else
 	$(BIN)/python -m pytest $(ARGS)
 endif
 
-# Right kernels in every style, every rung and every backend are never called wrong: twenty seeds of data instead of three.
+# What `make test` leaves out for its length, and what is never called wrong with twenty seeds of data instead of three:
+# right kernels in every style, every rung and every backend. And never right: the gallery.
 thorough: $(VENV)/installed-test
-	FASTAE_SEEDS=20 $(BIN)/python -m pytest tests/test_ladder.py tests/test_right_kernels.py tests/test_check.py -n auto $(ARGS)
+	$(BIN)/python -m pytest -m thorough -n auto --dist worksteal $(ARGS)
+	FASTAE_SEEDS=20 $(BIN)/python -m pytest tests/test_ladder.py tests/test_right_kernels.py tests/test_check.py tests/test_gallery.py \
+	  -n auto --dist worksteal $(ARGS)
 
 # Against PyTorch itself, which is large: the committed trajectories in tests/golden stand for it in `make test`.
 live: $(VENV)/installed-bench

@@ -32,8 +32,7 @@ def test_every_rung_is_right_over_the_seeds(rung: Rung, monkeypatch: pytest.Monk
     k = rung.load()
     assert (k.name, k.kernels) == (rung.language, (rung.kernel,))
     assert problems(k, k.kernels, 0) == []
-    highest = rung == ladder("matmul", "numba")[-2]  # one for all that are compiled: a step takes half a minute
-    if rung.language == "numpy" or highest or SEEDS > 3:
+    if rung.language == "numpy" or SEEDS > 3:  # compiled into a step, each takes half a minute
         assert verdict.model_gradient(k, 0) is None
     monkeypatch.setattr(verdict, "SECONDS", 0.05)  # then only the small shapes are left
     for seed in range(1, SEEDS):

@@ -6,8 +6,12 @@ import pytest
 from fastae.backends.emulator.compiler import kernels_of
 from fastae.cuda import source
 
+BETWEEN = ("sm_80", "sm_100")  # the oldest and the newest, and what is between them
 
-@pytest.mark.parametrize("architecture", nvrtc.ARCHITECTURES)
+
+@pytest.mark.parametrize(
+    "architecture", [pytest.param(a, marks=[pytest.mark.thorough] * (a in BETWEEN)) for a in nvrtc.ARCHITECTURES]
+)
 @pytest.mark.parametrize("real", nvrtc.REALS)
 @pytest.mark.parametrize("file", nvrtc.FILES)
 def test_it_compiles_without_spills(file: str, real: str, architecture: str) -> None:

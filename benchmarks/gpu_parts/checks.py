@@ -1,5 +1,6 @@
 """Right or wrong: kernels against float64, the modes against each other, a training against the CPU's."""
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -68,9 +69,15 @@ def elementwise(backend: Any) -> list[Check]:
     return found
 
 
+@cache
+def data(split: str) -> np.ndarray:
+    """Read MNIST's images once."""
+    return fastae.load_dataset(split=split)[0]
+
+
 def train(name: str, batch_size: int, epochs: int, limit: int | None, **options: Any) -> tuple[list[Any], bytes]:
     """Return the history of a training and the bits of its parameters."""
-    images, test_images = (fastae.load_dataset(split=split)[0][:limit] for split in ("train", "test"))
+    images, test_images = (data(split)[:limit] for split in ("train", "test"))
     trainer = fastae.Trainer(
         fastae.Autoencoder(), optimizer=fastae.SGD(0.25), backend=name, batch_size=batch_size, **options
     )
