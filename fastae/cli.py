@@ -175,7 +175,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             parser().error(f"argument {word.removesuffix('=--')}: expected one argument")
     options = parser().parse_args(argv)
     options.own = own
-    with Stop() as options.stop:
+    with Stop(lambda: _interrupted(options, argv)) as options.stop:
         try:
             status = options.run(options)
             sys.stdout.flush()
@@ -208,7 +208,7 @@ def _interrupted(options: argparse.Namespace, argv: list[str], more: str = "") -
     if options.command == "train":
         again = shlex.join(["fastae", *argv, *([] if options.resume else ["--resume"])])
         told += f"; what the last whole epoch gave is kept.{more} To go on: {again}"
-    print(f"\nfastae: {told}", file=sys.stderr)
+    print(f"\nfastae: {told}", file=sys.stderr, flush=True)
     return 128 + (options.stop.number or signal.SIGINT)
 
 

@@ -198,7 +198,7 @@ def test_in_another_thread_nothing_is_held() -> None:
     def work() -> None:
         try:
             make().fit(some_images(9), 1, progress=False)
-            with interrupts.Stop() as stop:
+            with interrupts.Stop(int) as stop:
                 stop.check()
         except BaseException as error:
             failed.append(error)

@@ -39,6 +39,7 @@ def train(cache: Path, *jobs: str) -> list[list[float]]:
     return json.loads(done.stdout)
 
 
+@pytest.mark.thorough
 def test_what_two_processes_compiled_is_found_and_not_confused_by_a_third(tmp_path: Path) -> None:
     """Numba links what it kept by names that two processes may both have given: bce was once trained as mse."""
     train(tmp_path, "mse numba")

@@ -3,6 +3,7 @@
     pip install mutmut
     python tests/attacks/mutate_kernels.py numba/tiles cuda/tile.cuh   # or nothing: all of them, some five hours
     python tests/attacks/mutate_kernels.py --share 0.3             # a random sample, the same each time
+    python tests/attacks/mutate_kernels.py --after 0.3 --share 0.5 # what half of them has more
 
 mutmut switches its mutants on at run time, which compiled code does not allow. So here each is a source of its own, in
 a copy of the tree, compiled and tested in fresh processes: Numba's with the changes that mutmut makes, CUDA's, run by
@@ -53,10 +54,8 @@ TESTS = {"numba": [KERNELS, ONE_STEP], "cuda": [ON_CUDA, EMULATED, MODES, NVRTC]
 TESTS["numba/elementwise"] = [["tests/test_kernels.py", SURVIVORS, "-k", "numba and not matmul"], ONE_STEP]
 TESTS |= {f"numba/{name}": [ONE_STEP, STEPS, TEAM] for name in ("operations", "session", "sparse")}
 TESTS |= {f"cuda/{name}": [MODES, EMULATED, NVRTC] for name in ("persistent.cu", "tensor_cores.cuh")}
-CPU_SECONDS, SECONDS = (
-    150,
-    900,
-)  # for a run that takes 20 to 60 of both on a quiet machine; what hangs is found out, too
+# For a run that takes 20 to 60 of both on a quiet machine; what hangs is found out, too.
+CPU_SECONDS, SECONDS = 150, 900
 
 # What is written in CUDA, and what else might stand there.
 CUDA = [
@@ -97,18 +96,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="FILE", choices=[[], *FILES])  # [] for none: a default is a choice
     parser.add_argument("--share", type=float, default=1.0, help="of the mutants, chosen at random")
+    parser.add_argument("--after", type=float, default=0.0, help="this share of them, which was tried before")
     parser.add_argument("--at-once", type=int, default=2, help="how many mutants are tested at a time")
     options = parser.parse_args()
     for name in options.names or FILES:
-        mutate(name, options.share, options.at_once)
+        mutate(name, options.after, options.share, options.at_once)
 
 
-def mutate(name: str, share: float, at_once: int) -> None:
+def mutate(name: str, after: float, share: float, at_once: int) -> None:
     """Try mutants of a file, and report."""
     path = FILES[name]
     source = (ROOT / path).read_text()
     source, mutants = cuda_mutants(source) if name.startswith("cuda") else numba_mutants(source)
-    every, mutants = len(mutants), random.Random(name).sample(mutants, math.ceil(share * len(mutants)))
+    every, mutants = len(mutants), random.Random(name).sample(mutants, len(mutants))
+    mutants = mutants[math.ceil(after * every) : math.ceil(share * every)]
     tests = TESTS.get(name, TESTS[name.split("/")[0]])
     folders: SimpleQueue[Path] = SimpleQueue()
     with tempfile.TemporaryDirectory(prefix="fastae-mutants-") as parent, ThreadPoolExecutor(at_once) as pool:
@@ -129,32 +130,31 @@ def mutate(name: str, share: float, at_once: int) -> None:
                     if (ended := status(folder, arguments)) != 0:
                         late += ended is None
                         return False
+                if mutant != source:
+                    tqdm.write("\n".join(["", name, *difference(source, mutant)]), sys.stdout)
                 return True
             finally:
                 folders.put(folder)
 
         if not lives(source):
             raise SystemExit(f"{name}: the tests fail without a mutant")
-        alive = tqdm(pool.map(lives, mutants), name, len(mutants), unit=" mutants")
-        survivors = [mutant for mutant, lived in zip(mutants, alive) if lived]
-    killed = len(mutants) - len(survivors)
+        killed = len(mutants) - sum(tqdm(pool.map(lives, mutants), name, len(mutants), unit=" mutants"))
     print(f"\n{path}: {killed} of {len(mutants)} mutants killed, {late} by a timeout; {every} in all", flush=True)
-    for survivor in survivors:
-        changed = [
-            line
-            for line in difflib.unified_diff(source.splitlines(), survivor.splitlines(), n=0, lineterm="")
-            if line[:3] not in ("---", "+++")
-        ]
-        print("", *changed, sep="\n", flush=True)
+
+
+def difference(source: str, mutant: str) -> list[str]:
+    """Return the lines that a mutant changes."""
+    lines = difflib.unified_diff(source.splitlines(), mutant.splitlines(), n=0, lineterm="")
+    return [line for line in lines if line[:3] not in ("---", "+++")]
 
 
 def status(folder: Path, arguments: list[str]) -> int | None:
     """Return how tests end in a tree, with nothing compiled before; None if they do not."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--assert=plain", *arguments]
+    options = ["-x", "-q", "-m", "not thorough", "-p", "no:cacheprovider", "--assert=plain"]
     with tempfile.TemporaryDirectory() as cache:
         environment = os.environ | {"XDG_CACHE_HOME": cache, "NUMBA_CACHE_DIR": cache, "PYTHONDONTWRITEBYTECODE": "1"}
         group = subprocess.Popen(
-            command,
+            [sys.executable, "-m", "pytest", *options, *arguments],
             cwd=folder,
             env=environment,
             stdout=subprocess.DEVNULL,
