@@ -11,12 +11,12 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-DEAF = 3.0  # seconds, after which Python would long have come to see a signal
+DEAF = 5.0  # seconds, after which Python would long have come to see a signal
 _heard = threading.Event()  # Python has come to see one
 
 
@@ -70,7 +70,7 @@ class Stop:
         self._last_words = last_words
         self.number = 0
         self._before: dict[int, Any] = {}
-        self._pipe: tuple[int, int] | None = None
+        self._pipe = -1
 
     def __enter__(self) -> "Stop":
         if threading.current_thread() is threading.main_thread():
@@ -84,10 +84,10 @@ class Stop:
     def __exit__(self, *exception: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
-        if self._pipe:
+        if self._pipe != -1:
             signal.set_wakeup_fd(-1)
             _heard.set()
-            os.close(self._pipe[1])  # which ends the thread
+            os.close(self._pipe)  # which ends the thread
 
     def _raise(self, number: int, frame: FrameType | None) -> None:
         _heard.set()
@@ -99,14 +99,15 @@ class Stop:
         reading, writing = os.pipe()
         os.set_blocking(writing, False)
         others = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-        if others != -1:  # an event loop listens already
-            signal.set_wakeup_fd(others)
-            os.close(reading)
-            os.close(writing)
-            return
-        self._pipe = reading, writing
         _heard.clear()
-        threading.Thread(target=self._end_if_deaf, args=(reading,), daemon=True).start()
+        with suppress(RuntimeError):  # the system starts no more threads
+            if others == -1:  # else an event loop listens already
+                threading.Thread(target=self._end_if_deaf, args=(reading,), daemon=True).start()
+                self._pipe = writing
+                return
+        signal.set_wakeup_fd(others)
+        os.close(reading)
+        os.close(writing)
 
     def _end_if_deaf(self, reading: int) -> None:
         with open(reading, "rb", buffering=0) as pipe:
