@@ -4,13 +4,15 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import fake_cupy
 import pytest
+from command_line import RESULTS, fill, snapshot, train
 
-from fastae import backends
+from fastae import backends, cli
 from fastae.backends import Availability
 from fastae.backends.cupy_backend import CupyBackend, diagnose
 
@@ -57,3 +59,24 @@ def cupy(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
     assert type(backend) is CupyBackend
     yield backend
     forget_backends()
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first 320 training and 100 test images of MNIST."""
+    return fill(tmp_path_factory.mktemp("data"), 320, 100)
+
+
+@pytest.fixture
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spare the time for drawing where pictures are not the point."""
+    monkeypatch.setattr(cli, "_show", lambda *arguments: None)
+
+
+@pytest.fixture(scope="module")
+def earlier(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The results of a training, which no refusal may touch."""
+    out = tmp_path_factory.mktemp("earlier")
+    assert train(data, "--out", out) == 0
+    assert set(snapshot(out)) == RESULTS
+    return out

@@ -31,6 +31,7 @@ MODULES = {
         "fastae/storage.py",
         [
             "tests/test_model.py",
+            "tests/test_checkpoints.py",
             "tests/test_trainer.py",
             "tests/test_fuzz_corpus.py",
             *SURVIVORS,
@@ -41,7 +42,13 @@ MODULES = {
     "model": ("fastae/model.py", ["tests/test_model.py", *SURVIVORS, "-k", "not every_damaged"]),
     "trainer": (
         "fastae/trainer.py",
-        ["tests/test_trainer.py", *SURVIVORS, "-k", "not numba and not flipped and not cut_short"],
+        [
+            "tests/test_trainer.py",
+            "tests/test_checkpoints.py",
+            *SURVIVORS,
+            "-k",
+            "not numba and not flipped and not cut_short",
+        ],
     ),
     "step": (
         "fastae/step.py",
@@ -50,7 +57,13 @@ MODULES = {
     "numpy": (
         "fastae/backends/numpy_backend/__init__.py",
         [
-            *("tests/test_kernels.py", "tests/test_step.py", "tests/test_properties.py", *SURVIVORS),
+            *(
+                "tests/test_kernels.py",
+                "tests/test_kernel_refusals.py",
+                "tests/test_step.py",
+                "tests/test_properties.py",
+                *SURVIVORS,
+            ),
             *("-k", "survivors or (numpy and not real and not allocates)"),
         ],
     ),

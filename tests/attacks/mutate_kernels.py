@@ -42,7 +42,7 @@ FILES |= {f"cuda/{name}": f"fastae/cuda/{name}" for name in CUDA_FILES}
 
 # Runs of pytest, of which one must fail: those first that are sooner done.
 SURVIVORS = "tests/test_kernel_survivors.py"
-KERNELS = ["tests/test_kernels.py", SURVIVORS, "-k", "numba"]
+KERNELS = ["tests/test_kernels.py", "tests/test_kernel_refusals.py", SURVIVORS, "-k", "numba"]
 ONE_STEP = ["tests/test_step.py", "-k", "numba and one_step and float32 and mse"]
 STEPS = ["tests/test_step.py", "-k", "numba and float64 and one_step or numba and (momentum or any_number or total)"]
 TEAM = ["tests/test_team.py", SURVIVORS, "-k", "numba or team or worker or process or pause"]
@@ -51,7 +51,7 @@ EMULATED = ["tests/test_emulator.py", SURVIVORS, "-k", "our or step or cuda"]
 MODES = ["tests/test_modes.py", "-k", "all_modes or tf32 or tile or persistent_steps or barrier"]
 NVRTC = ["tests/test_nvrtc.py"]
 TESTS = {"numba": [KERNELS, ONE_STEP], "cuda": [ON_CUDA, EMULATED, MODES, NVRTC]}
-TESTS["numba/elementwise"] = [["tests/test_kernels.py", SURVIVORS, "-k", "numba and not matmul"], ONE_STEP]
+TESTS["numba/elementwise"] = [[*KERNELS[:-1], "numba and not matmul"], ONE_STEP]
 TESTS |= {f"numba/{name}": [ONE_STEP, STEPS, TEAM] for name in ("operations", "session", "sparse")}
 TESTS |= {f"cuda/{name}": [MODES, EMULATED, NVRTC] for name in ("persistent.cu", "tensor_cores.cuh")}
 # For a run that takes 20 to 60 of both on a quiet machine; what hangs is found out, too.

@@ -1,0 +1,320 @@
+"""The command line: what it refuses and how, and that what was there before is as it was."""
+
+import gzip
+import os
+import shlex
+import shutil
+import struct
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from command_line import (
+    IMAGES,
+    INKED,
+    LABELS,
+    RESULTS,
+    TEST_IMAGES,
+    TEST_LABELS,
+    idx,
+    is_one_line,
+    posix,
+    refusal,
+    snapshot,
+    start,
+    train,
+)
+
+from fastae import backends, cli
+from fastae.backends import Availability
+from fastae.backends.numpy_backend import NumpyBackend
+
+OPTIONS = [
+    ("--backend nope", ["'nope'", "auto, numpy, numba, cupy"]),
+    ("--loss l1", ["'l1'", "mse, bce"]),
+    ("--batch-size 0", ["batch size", "positive whole number", "got 0"]),
+    ("--batch-size -1", ["batch size", "positive whole number", "got -1"]),
+    ("--batch-size 1.5", ["--batch-size", "'1.5'"]),
+    ("--batch-size x", ["--batch-size", "'x'"]),
+    ("--epochs 0", ["--epochs", "positive whole number", "got 0"]),
+    ("--epochs -3", ["--epochs", "positive whole number", "got -3"]),
+    ("--epochs x", ["--epochs", "'x'"]),
+    ("--lr 0", ["learning rate", "positive", "got 0.0"]),
+    ("--lr -1", ["learning rate", "positive", "got -1.0"]),
+    ("--lr nan", ["learning rate", "finite", "got nan"]),
+    ("--lr inf", ["learning rate", "finite", "got inf"]),
+    ("--lr x", ["--lr", "'x'"]),
+    ("--lr 1e39", ["learning rate", "float32", "1e+39"]),
+    ("--lr 1e-60", ["learning rate", "float32", "1e-60"]),
+    ("--momentum -0.1", ["momentum", "at least 0", "got -0.1"]),
+    ("--momentum 1", ["momentum", "below 1", "got 1.0"]),
+    ("--momentum nan", ["momentum", "got nan"]),
+    ("--momentum x", ["--momentum", "'x'"]),
+    ("--init -1", ["init", "glorot-sigmoid", "-1.0"]),
+    ("--init nan", ["init", "glorot-sigmoid", "nan"]),
+    ("--init inf", ["init", "glorot-sigmoid", "inf"]),
+    ("--init foo", ["init", "glorot-sigmoid", "'foo'"]),
+    ("--init 1e38", ["init", "float32", "1e+38"]),
+    ("--dtype float16", ["dtype", "float32 or float64", "'float16'"]),
+    ("--dtype x", ["dtype", "float32 or float64", "'x'"]),
+    ("--seed -1", ["seed", "at least 0", "got -1"]),
+    ("--seed 0.5", ["--seed", "'0.5'"]),
+    ("--limit 0", ["--limit", "positive whole number", "got 0"]),
+    ("--limit -5", ["--limit", "positive whole number", "got -5"]),
+    ("--limit x", ["--limit", "'x'"]),
+    ("--threads 0", ["threads", "positive whole number", "got 0"]),
+    ("--threads 2", ["threads", "'numpy'", "numba"]),  # only the backends with a team of workers
+    ("--threads x", ["--threads", "'x'"]),
+    ("--foo 1", ["--foo", "--help"]),
+    ("--epoch 3", ["--epoch", "--help"]),  # no abbreviations: they change meaning with every new option
+    ("--epochs", ["--epochs", "--help"]),
+    ("'--foo\nbar'", ["--foo bar"]),
+]
+
+
+@pytest.mark.parametrize(("options", "fragments"), OPTIONS, ids=[repr(options)[1:-1] for options, _ in OPTIONS])
+def test_a_bad_option_is_refused(
+    options: str, fragments: list[str], earlier: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    message = refusal(capsys, earlier, data, *shlex.split(options))
+    for fragment in fragments:
+        assert fragment in message
+
+
+@pytest.mark.parametrize("argv", [[], ["trian"], ["--frobnicate"], ["--threads", "2"]], ids=str)
+def test_without_a_command_it_says_where_to_look(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        cli.main(argv)
+    assert stop.value.code == 2
+    stdout, stderr = capsys.readouterr()
+    assert stdout == ""
+    assert is_one_line(stderr)
+    assert stderr.startswith("fastae: ")
+    assert "see fastae --help" in stderr
+
+
+def test_cupy_that_is_not_installed_is_refused_with_what_to_install(
+    earlier: Path, data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "cupy", None)  # as if it were not
+    forget()
+    message = refusal(capsys, earlier, data, "--backend", "cupy")
+    forget()
+    assert "CuPy is not installed" in message
+    assert "pip install 'fastae[cuda13]'" in message
+    assert "'fastae[cuda12]'" in message
+
+
+def forget() -> None:
+    from fastae.backends.cupy_backend import diagnose
+
+    for cached in (backends._class_of, backends._probe, backends._instance, diagnose):
+        cached.cache_clear()
+
+
+class Elsewhere(NumpyBackend):
+    name = "elsewhere"
+
+    @classmethod
+    def availability(cls) -> Availability:
+        return Availability(False, "the coprocessor is asleep", "wake it up")
+
+
+class Mine(NumpyBackend):
+    name = "mine"
+
+
+def not_there() -> None:
+    raise ImportError("libfoo.so.7: cannot open\nshared object file")
+
+
+def test_a_registered_backend_that_cannot_run_here_says_why_and_what_to_do(
+    earlier: Path, data: Path, capsys: pytest.CaptureFixture[str], register: Callable[..., None]
+) -> None:
+    register("elsewhere", lambda: Elsewhere)
+    message = refusal(capsys, earlier, data, "--backend", "elsewhere")
+    assert "'elsewhere'" in message
+    assert "the coprocessor is asleep" in message
+    assert "wake it up" in message
+
+
+def test_a_registered_backend_that_does_not_load_says_why(
+    earlier: Path, data: Path, capsys: pytest.CaptureFixture[str], register: Callable[..., None]
+) -> None:
+    register("broken", not_there)
+    message = refusal(capsys, earlier, data, "--backend", "broken")
+    assert "'broken'" in message
+    assert "ImportError: libfoo.so.7: cannot open" in message
+    assert "shared object file" not in message  # the first line is the gist
+    assert "uninstall the package" in message
+
+
+def test_a_registered_backend_trains(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+    register: Callable[..., None],
+) -> None:  # fmt: skip
+    register("mine", lambda: Mine)
+    monkeypatch.chdir(tmp_path)
+    assert train(data, backend="mine") == 0
+    assert set(snapshot(tmp_path)) == {f"runs/mse-mine/{name}" for name in RESULTS}
+    with pytest.raises(SystemExit):
+        cli.main(["train", "--help"])
+    assert "numpy, numba, cupy, emulator, mine" in " ".join(capsys.readouterr().out.split())
+
+
+def cut(name: str, size: int) -> Callable[[Path], Any]:
+    return lambda folder: os.truncate(folder / name, size)
+
+
+def rewrite(name: str, content: Callable[[bytes], bytes]) -> Callable[[Path], Any]:
+    return lambda folder: (folder / name).write_bytes(content((folder / name).read_bytes()))
+
+
+def zip_and_cut(name: str) -> Callable[[Path], Any]:
+    def spoil(folder: Path) -> None:
+        zipped = gzip.compress((folder / name).read_bytes())
+        (folder / name).unlink()
+        (folder / f"{name}.gz").write_bytes(zipped[: len(zipped) // 2])
+
+    return spoil
+
+
+DATA = {
+    "folder missing": (lambda folder: shutil.rmtree(folder), ["cannot be listed"]),
+    "training images missing": (lambda folder: (folder / IMAGES).unlink(), ["lacks a file of train-images"]),
+    "test images missing": (lambda folder: (folder / TEST_IMAGES).unlink(), ["lacks a file of t10k-images"]),
+    "test labels missing": (lambda folder: (folder / TEST_LABELS).unlink(), ["lacks a file of t10k-labels"]),
+    "empty": (cut(IMAGES, 0), [IMAGES, "is empty"]),
+    "a header cut short": (cut(IMAGES, 9), [IMAGES, "ends after 9 bytes"]),
+    "truncated": (cut(IMAGES, 5000), [IMAGES, "4,984 bytes"]),
+    "test images truncated": (cut(TEST_IMAGES, 5000), [TEST_IMAGES, "4,984 bytes"]),
+    "another magic number": (rewrite(IMAGES, lambda old: b"\x89PNG" + old[4:]), [IMAGES, "magic", "0x89504e47"]),
+    "labels as images": (rewrite(IMAGES, lambda old: idx(np.zeros(320, np.uint8))), [IMAGES, "magic", "labels"]),
+    "a header that promises more": (
+        rewrite(IMAGES, lambda old: old[:4] + struct.pack(">I", 2**31) + old[8:]),
+        [IMAGES, "2147483648 x 28 x 28"],
+    ),
+    "more than the header says": (rewrite(IMAGES, lambda old: old + b"\0"), [IMAGES, "250,881 bytes"]),
+    "gzip cut short": (zip_and_cut(IMAGES), [f"{IMAGES}.gz", "cut short"]),
+    "fewer labels": (rewrite(LABELS, lambda old: idx(np.zeros(319, np.uint8))), ["320 images", "319 labels"]),
+    "no image": (rewrite(IMAGES, lambda old: idx(np.zeros((0, 28, 28), np.uint8))), [IMAGES, "no data"]),
+    "test images of another size": (
+        rewrite(TEST_IMAGES, lambda old: idx(np.zeros((100, 14, 14), np.uint8))),
+        ["784 pixels", "196"],
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", DATA)
+def test_bad_data_is_refused(
+    fault: str, earlier: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "data"
+    shutil.copytree(data, folder)
+    spoil, fragments = DATA[fault]
+    spoil(folder)
+    message = refusal(capsys, earlier, folder)
+    for fragment in fragments:
+        assert fragment in message
+
+
+def test_data_in_a_file_is_refused(earlier: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "Not a directory" in refusal(capsys, earlier, data / IMAGES)
+
+
+def test_a_line_break_in_a_name_does_not_break_the_line(
+    tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a\nb").write_text("a file")
+    assert train(data, "--out", tmp_path / "a\nb" / "c") == 2
+    assert is_one_line(capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("below", ["", "results", "results/of/today"])
+def test_results_cannot_go_below_a_file(
+    below: str, tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    assert train(data, "--out", tmp_path / "file" / below) == 2
+    stdout, stderr = capsys.readouterr()
+    assert stdout == ""
+    assert is_one_line(stderr)
+    assert str(tmp_path / "file") in stderr
+    assert "choose another with --out" in stderr
+    assert snapshot(tmp_path) == {"file": b"not a folder"}
+
+
+def test_no_memory_is_one_line_too(
+    earlier: Path, data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("fastae.datasets.load_dataset", fail)
+    assert "memory" in refusal(capsys, earlier, data)
+
+
+# The program itself: exit status and output as the shell sees them.
+
+
+@pytest.mark.parametrize(
+    "options",
+    ["--backend nope", "--batch-size x", "--data /dev/null/nowhere", "--lr 1e38 --momentum 0.9 --epochs 20"],
+    ids=["backend", "batch size", "data", "diverges"],
+)
+def test_the_script_ends_with_one_line_and_status_2(options: str, tmp_path: Path, data: Path) -> None:
+    """The last of them diverges, with infinities on the way of which nobody may warn."""
+    base = ["--backend", "numpy", "--data", data, "--limit", 64, "--out", tmp_path / "out"]
+    process = start(*base, *options.split())
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert is_one_line(stderr), stderr
+    assert stdout == ""
+
+
+def test_python_m_fastae_without_a_command() -> None:
+    process = start(script=["-m", "fastae"])
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert is_one_line(stderr)
+    assert stdout == ""
+
+
+def test_the_script_is_quiet_and_knows_mnist(tmp_path: Path) -> None:
+    """Into pipes: no progress bar, no pictures in characters; MNIST as shipped; results below the current folder."""
+    process = start("--backend", "numpy", "--limit", 64, "--epochs", 2, cwd=tmp_path)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert stderr == ""
+    assert "\r" not in stdout
+    assert "\x1b" not in stdout
+    assert not INKED & set(stdout)
+    assert "2 epochs of 64 images" in stdout
+    assert set(snapshot(tmp_path)) == {f"runs/mse-numpy/{name}" for name in RESULTS}
+
+
+LIMITED = """
+import resource, sys
+from fastae.cli import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@posix
+def test_a_full_disk_leaves_earlier_results(earlier: Path, data: Path) -> None:
+    """Files are limited to 100 kB, where the checkpoint needs 1.9 MB."""
+    before = snapshot(earlier)
+    process = start(
+        *["train", "--backend", "numpy", "--data", data, "--limit", 64, "--epochs", 1, "--out", earlier],
+        script=["-c", LIMITED],
+    )
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert is_one_line(stderr), stderr
+    assert "checkpoint.npz" in stderr
+    assert "File too large" in stderr
+    assert snapshot(earlier) == before
