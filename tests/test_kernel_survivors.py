@@ -8,6 +8,8 @@ from test_modes import bits, epochs, session
 
 import fastae
 from fastae.backends.cupy_backend import CupyBackend
+from fastae.backends.numba_backend import sparse
+from fastae.backends.numba_backend.kernels import OUTER_ROWS, ROW_BLOCK
 
 
 @pytest.mark.parametrize(("dtype", "last"), [("float32", 87.3365), ("float64", 708.3964)])
@@ -32,3 +34,27 @@ def test_cuda_trains_on_a_device_of_one_multiprocessor(cupy: CupyBackend, blocks
     assert epochs(found[0]) == epochs(found[1])
     assert bits(found[0]) == bits(found[1])
     assert found[1]._train[0].cursor[0] == found[0]._train[0].cursor[0]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_numbas_products_that_leave_out_zeros_are_the_whole_products(dtype: str) -> None:
+    """Of whole numbers, which are exact in any order: dark pixels everywhere, alone, in columns and in all images."""
+    assert not sparse.has_zeros(np.zeros((1, 9), dtype)[:0])  # nobody looks where no image is
+    rng = np.random.default_rng(0)
+    for m, inputs, outputs in ((1, 9, 5), (3, 4, 16), (4, 10, 33), (7, 13, 33), (ROW_BLOCK + 6, 22, 70)):
+        for lit in (0.0, 0.1, 0.5, 1.0):
+            a = (rng.integers(1, 4, (m, inputs)) * (rng.random((m, inputs)) < lit)).astype(dtype)
+            W, d = (rng.integers(-3, 4, (rows, outputs)).astype(dtype) for rows in (inputs, m))
+            assert sparse.has_zeros(a) == (a[0] == 0).any()
+            seen, ks = np.full(inputs, np.nan, dtype), np.full(max(inputs, m), -1)
+            count = sparse.list_columns(a, m // 3, m, seen, ks)
+            assert list(ks[:count]) == list(np.flatnonzero(a[m // 3 :].any(axis=0)))
+            count = sparse.list_rows(a, inputs - OUTER_ROWS, ks)
+            assert list(ks[:count]) == list(np.flatnonzero(a[:, inputs - OUTER_ROWS :].any(axis=1)))
+            y = np.full((m, outputs), np.nan, dtype)
+            sparse.multiply(a, W, y, seen, ks)
+            np.testing.assert_array_equal(y, a @ W)
+            for beta in (0.0, 1.0, 2.0):
+                out = np.full((inputs, outputs), np.nan, dtype) if beta == 0 else W.copy()
+                sparse.multiply_transposed(a, d, out, -2.0, beta, ks)
+                np.testing.assert_array_equal(out, -2 * a.T @ d + (beta * W if beta else 0))

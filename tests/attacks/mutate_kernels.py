@@ -52,7 +52,8 @@ MODES = ["tests/test_modes.py", "-k", "all_modes or tf32 or tile or persistent_s
 NVRTC = ["tests/test_nvrtc.py"]
 TESTS = {"numba": [KERNELS, ONE_STEP], "cuda": [ON_CUDA, EMULATED, MODES, NVRTC]}
 TESTS["numba/elementwise"] = [[*KERNELS[:-1], "numba and not matmul"], ONE_STEP]
-TESTS |= {f"numba/{name}": [ONE_STEP, STEPS, TEAM] for name in ("operations", "session", "sparse")}
+TESTS["numba/sparse"] = [[SURVIVORS, "-k", "leave_out_zeros"], ONE_STEP]
+TESTS |= {f"numba/{name}": [ONE_STEP, STEPS, TEAM] for name in ("operations", "session")}
 TESTS |= {f"cuda/{name}": [MODES, EMULATED, NVRTC] for name in ("persistent.cu", "tensor_cores.cuh")}
 # For a run that takes 20 to 60 of both on a quiet machine; what hangs is found out, too.
 CPU_SECONDS, SECONDS = 150, 900
