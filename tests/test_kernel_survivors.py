@@ -14,7 +14,7 @@ import fastae
 from fastae.backends.cupy_backend import CupyBackend
 from fastae.backends.numba_backend import sparse
 from fastae.backends.numba_backend.kernels import OUTER_ROWS, ROW_BLOCK
-from fastae.backends.numba_backend.session import LINE, MOST_WORKERS, aligned, default_workers
+from fastae.backends.numba_backend.session import MOST_WORKERS, aligned, default_workers
 
 
 @pytest.mark.parametrize(("dtype", "last"), [("float32", 87.3365), ("float64", 708.3964)])
@@ -90,7 +90,7 @@ def test_rows_begin_at_cache_lines_an_odd_number_of_them_apart(shape: tuple[int,
     for _ in range(5):  # wherever the memory is
         array = aligned(shape, dtype)
         assert array.shape == shape
-        assert array.ctypes.data % LINE == 0
+        assert array.ctypes.data % 64 == 0
         assert not array.any()
         last = array.ctypes.data + sum((n - 1) * stride for n, stride in zip(shape, array.strides)) + array.itemsize
         base: Any = array
@@ -98,7 +98,7 @@ def test_rows_begin_at_cache_lines_an_odd_number_of_them_apart(shape: tuple[int,
             base = base.base
         assert base.ctypes.data <= array.ctypes.data < last <= base.ctypes.data + base.nbytes
         if len(shape) > 1:
-            lines, rest = divmod(array.strides[-2], LINE)
+            lines, rest = divmod(array.strides[-2], 64)
             assert (lines % 2, rest) == (1, 0)
             assert array.strides[-2] >= shape[-1] * array.itemsize
             assert array.strides[:-2] == tuple(
