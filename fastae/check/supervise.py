@@ -17,7 +17,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 NOTES = "FASTAE_NOTES"  # the environment variable that tells the child where to note
-CHILD = "import sys; sys.path[:] = {path!r}; from fastae.cli import main; sys.exit(main())"
+CHILD = """
+import ctypes, sys
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(1, 9)  # PR_SET_PDEATHSIG, SIGKILL: who kills the parent is rid of both
+sys.path[:] = {path!r}
+from fastae.cli import main
+sys.exit(main())
+"""
 LOOK = 0.2  # seconds from one look at the notes to the next
 
 ENDLESS = ["a loop that never ends: its condition, or what should change it"]
