@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -50,7 +50,7 @@ def held() -> Iterator[None]:
 
 
 class Stop:
-    """What makes Ctrl-C and SIGTERM end a command in order: ``with Stop() as stop:``, and `check` now and then.
+    """What ends a command in order at Ctrl-C and SIGTERM: ``with Stop(last_words) as stop:``, and `check` now and then.
 
     Where compiled code keeps Python from seeing them, a second Ctrl-C ends the process at once, and so does SIGTERM
     after some seconds.
@@ -96,18 +96,21 @@ class Stop:
 
     def _listen(self) -> None:
         """Have each signal's number written to a pipe, which needs no Python, and a thread that reads it."""
+        others = signal.set_wakeup_fd(-1)
+        if others != -1:  # an event loop listens already
+            signal.set_wakeup_fd(others)
+            return
         reading, writing = os.pipe()
-        os.set_blocking(writing, False)
-        others = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
         _heard.clear()
-        with suppress(RuntimeError):  # the system starts no more threads
-            if others == -1:  # else an event loop listens already
-                threading.Thread(target=self._end_if_deaf, args=(reading,), daemon=True).start()
-                self._pipe = writing
-                return
-        signal.set_wakeup_fd(others)
-        os.close(reading)
-        os.close(writing)
+        try:
+            threading.Thread(target=self._end_if_deaf, args=(reading,), daemon=True).start()
+        except RuntimeError:  # the system starts no more threads
+            os.close(reading)
+            os.close(writing)
+            return
+        os.set_blocking(writing, False)
+        signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+        self._pipe = writing
 
     def _end_if_deaf(self, reading: int) -> None:
         with open(reading, "rb", buffering=0) as pipe:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from test_kernel_refusals import valid
 
 import fastae
 from fastae.backends.contract import KERNELS
@@ -184,15 +185,6 @@ def test_nan_reaches_its_loss_its_column_and_its_row_and_nothing_else(cupy: Cupy
 
 
 # What it refuses, before anything is launched.
-
-
-def valid(name: str) -> dict[str, Any]:
-    if name == "gather":
-        images, order = np.zeros((9, 6), np.uint8), np.arange(9)
-        return {"images": images, "order": order, "cursor": np.array([2]), "offset": 1, "out": np.zeros((4, 6))}
-    if name == "advance":
-        return {"cursor": np.array([2]), "n": 3}
-    return make(name, "float64", m=4, k=5, n=6, **{"...": 6}, alpha=0.5)
 
 
 def refusals() -> Iterator[tuple[str, str, str, np.ndarray]]:

@@ -1,6 +1,7 @@
 """A kernel that ends the process, or never comes back, is told like any other mistake."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -117,12 +118,14 @@ def test_whoever_interrupts_it_leaves_nothing_behind(number: int, tmp_path: Path
         assert time.monotonic() < end
         time.sleep(0.05)
     process.send_signal(number)
-    told = process.communicate(timeout=60)[1]
+    told, child = process.communicate(timeout=60)[1], (tmp_path / "pid").read_text()
     if number != signal.SIGKILL:
         assert told == "\nfastae: interrupted\n"
         assert process.returncode == 128 + number
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(child), 0)
     end = time.monotonic() + 20
-    while runs((tmp_path / "pid").read_text()):
+    while runs(child):
         assert time.monotonic() < end
         time.sleep(0.05)
 

@@ -5,13 +5,11 @@ intensity f / b, that is a roof. (Williams, Waterman and Patterson, Roofline: an
 Communications of the ACM 52(4), 2009.)
 """
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cache
 from statistics import median
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -115,11 +113,9 @@ def prepared(kernel: str, lengths: dict[str, int], numbers: dict[str, Any]) -> C
 def repeating(kernel: str) -> Any:
     """Compile ``repeat(times, arguments)``, which calls a kernel so many times, or find it cached."""
     from fastae.backends.numba_backend import kernels
-    from fastae.backends.numba_backend.jit import jit
+    from fastae.backends.numba_backend.jit import jit, namespace
 
-    module: Any = ModuleType(f"fastae_bench_{kernel}")  # what holds a compiled function itself is never found
-    module.kernel = getattr(kernels, kernel)
-    sys.modules[module.__name__] = module
+    module = namespace(f"fastae_bench_{kernel}", kernel=getattr(kernels, kernel))
 
     @jit(name=f"bench_{kernel}", cached=True)
     def repeat(times, arguments):  # type: ignore[no-untyped-def]

@@ -43,11 +43,8 @@ MODULES = {
     "trainer": (
         "fastae/trainer.py",
         [
-            "tests/test_trainer.py",
-            "tests/test_checkpoints.py",
-            *SURVIVORS,
-            "-k",
-            "not numba and not flipped and not cut_short",
+            *("tests/test_trainer.py", "tests/test_checkpoints.py", *SURVIVORS),
+            *("-k", "not numba and not flipped and not cut_short"),
         ],
     ),
     "step": (
@@ -57,13 +54,8 @@ MODULES = {
     "numpy": (
         "fastae/backends/numpy_backend/__init__.py",
         [
-            *(
-                "tests/test_kernels.py",
-                "tests/test_kernel_refusals.py",
-                "tests/test_step.py",
-                "tests/test_properties.py",
-                *SURVIVORS,
-            ),
+            *("tests/test_kernels.py", "tests/test_kernel_refusals.py", "tests/test_step.py"),
+            *("tests/test_properties.py", *SURVIVORS),
             *("-k", "survivors or (numpy and not real and not allocates)"),
         ],
     ),

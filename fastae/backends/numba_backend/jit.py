@@ -11,10 +11,12 @@ closure is compiled only under a name that nothing else has.
 
 import hashlib
 import os
+import sys
 import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numba
@@ -85,3 +87,10 @@ def jit(
 def _compile(function: Callable[..., Any], signatures: Any, cached: bool) -> Any:
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "cache": cached, "_nrt": False}
     return numba.njit(signatures, **options)(function) if signatures else numba.njit(**options)(function)
+
+
+def namespace(name: str, **functions: Any) -> Any:
+    """Return a module of functions for kept code to call: Numba's cache never finds what holds compiled ones itself."""
+    module = sys.modules[name] = ModuleType(name)
+    module.__dict__.update(functions)
+    return module

@@ -4,7 +4,6 @@ import os
 import sys
 import threading
 from functools import cache
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from numba import from_dtype, types
 import fastae.step
 from fastae.backends.base import Session
 from fastae.backends.numba_backend import kernels, operations
-from fastae.backends.numba_backend.jit import jit
+from fastae.backends.numba_backend.jit import jit, namespace
 from fastae.backends.numba_backend.kernels import ROW_BLOCK
 from fastae.backends.numba_backend.machine import MACHINE
 from fastae.backends.numba_backend.operations import Own
@@ -38,18 +37,13 @@ def make_entry(k: Any) -> Any:
 
 @cache
 def compiled(part: str, loss: str, layers: int, dtype: str) -> Any:
-    """Compile "step" or "evaluation" of `fastae.step`, everything it calls and the loop around it, or find it cached.
-
-    The kernels are bound through a module: Numba's cache never finds a function that holds compiled ones itself.
-    """
-    module: Any = ModuleType(f"fastae_numba_{part}_{loss}")
-    for name in ("gather", "column_sum", "advance", "mse_loss"):
-        setattr(module, name, getattr(kernels, name))
-    for name in ("forward", "backward", "update", "barrier"):
-        setattr(module, name, getattr(operations, name))
-    module.loss_gradient = getattr(operations, loss)
-    module.Worker, module.Own = Worker, Own
-    sys.modules[module.__name__] = module
+    """Compile "step" or "evaluation" of `fastae.step`, all that it calls and the loop around it, or find it cached."""
+    module = namespace(
+        f"fastae_numba_{part}_{loss}",
+        **{name: getattr(kernels, name) for name in ("gather", "column_sum", "advance", "mse_loss")},
+        **{name: getattr(operations, name) for name in ("forward", "backward", "update", "barrier")},
+        **{"loss_gradient": getattr(operations, loss), "Worker": Worker, "Own": Own},
+    )
     module.step = jit(getattr(fastae.step, f"make_{part}")(module), name=f"{part}_{loss}")
     types_ = [signature(layers, np.dtype(dtype))]
     return jit(make_entry(module), name=f"run_{part}_{loss}", signatures=types_, cached=True)
