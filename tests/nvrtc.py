@@ -39,17 +39,32 @@ def library() -> ctypes.CDLL:
 
 def compile_for(code: str, architecture: str, real: str) -> tuple[bool, str]:
     """Compile, and return whether that went well and what the compiler says."""
+    ok, log, _ = _compiled(code, architecture, real)
+    return ok, log
+
+
+def ptx(code: str, architecture: str, real: str) -> str:
+    """Compile to the assembler's text."""
+    ok, log, text = _compiled(code, architecture, real)
+    assert ok, log
+    return text
+
+
+def _compiled(code: str, architecture: str, real: str) -> tuple[bool, str, str]:
     nvrtc, program = library(), ctypes.c_void_p()
     assert nvrtc.nvrtcCreateProgram(ctypes.byref(program), code.encode(), b"kernel.cu", 0, None, None) == 0
     options = [f"--gpu-architecture={architecture}", *REALS[real], "--ptxas-options=-v", *FLAGS]
     array = (ctypes.c_char_p * len(options))(*map(str.encode, options))
-    status = nvrtc.nvrtcCompileProgram(program, len(options), array)
-    size = ctypes.c_size_t()
-    nvrtc.nvrtcGetProgramLogSize(program, ctypes.byref(size))
-    log = ctypes.create_string_buffer(size.value)
-    nvrtc.nvrtcGetProgramLog(program, log)
+    ok = nvrtc.nvrtcCompileProgram(program, len(options), array) == 0
+    texts = []
+    for what in ("ProgramLog", "PTX"):
+        size = ctypes.c_size_t()
+        getattr(nvrtc, f"nvrtcGet{what}Size")(program, ctypes.byref(size))
+        text = ctypes.create_string_buffer(size.value)
+        getattr(nvrtc, f"nvrtcGet{what}")(program, text)
+        texts.append(text.value.decode())
     nvrtc.nvrtcDestroyProgram(ctypes.byref(program))
-    return status == 0, log.value.decode()
+    return ok, texts[0], texts[1]
 
 
 def makes_sense(file: str, real: str, architecture: str = "sm_80") -> bool:

@@ -1,20 +1,15 @@
 """What the other tests of the compiled kernels let pass: found by `tests/attacks/mutate_kernels.py`."""
 
-import os
-import threading
-import time
 from typing import Any
 
 import numpy as np
 import pytest
-import test_step
 from test_modes import bits, epochs, session
 
 import fastae
 from fastae.backends.cupy_backend import CupyBackend
 from fastae.backends.numba_backend import sparse
 from fastae.backends.numba_backend.kernels import OUTER_ROWS, ROW_BLOCK
-from fastae.backends.numba_backend.session import MOST_WORKERS, aligned, default_workers
 
 
 @pytest.mark.parametrize(("dtype", "last"), [("float32", 87.3365), ("float64", 708.3964)])
@@ -63,55 +58,3 @@ def test_numbas_products_that_leave_out_zeros_are_the_whole_products(dtype: str)
                 out = np.full((inputs, outputs), np.nan, dtype) if beta == 0 else W.copy()
                 sparse.multiply_transposed(a, d, out, -2.0, beta, ks)
                 np.testing.assert_array_equal(out, -2 * a.T @ d + (beta * W if beta else 0))
-
-
-def test_a_worker_that_waits_for_an_interrupted_one_stops_waiting() -> None:
-    s: Any = test_step.session("numba", test_step.start((20, 17, 9)), test_step.images(20, 8), batch_size=4, threads=2)
-    step, before = s._entries["step"], set(threading.enumerate())
-
-    def interrupted(*arguments: Any) -> None:
-        if arguments[-2][0][0] == 0:  # the place of the first worker
-            raise KeyboardInterrupt
-        step(*arguments)
-
-    s._entries["step"] = interrupted
-    s.start(np.arange(8))
-    with pytest.raises(KeyboardInterrupt):
-        s.run(2)
-    end = time.monotonic() + 20
-    while not set(threading.enumerate()) <= before:
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("shape", [(5,), (64,), (3, 1), (3, 16), (3, 17), (2, 3, 4, 40)], ids=str)
-def test_rows_begin_at_cache_lines_an_odd_number_of_them_apart(shape: tuple[int, ...], dtype: str) -> None:
-    for _ in range(5):  # wherever the memory is
-        array = aligned(shape, dtype)
-        assert array.shape == shape
-        assert array.ctypes.data % 64 == 0
-        assert not array.any()
-        last = array.ctypes.data + sum((n - 1) * stride for n, stride in zip(shape, array.strides)) + array.itemsize
-        base: Any = array
-        while base.base is not None:
-            base = base.base
-        assert base.ctypes.data <= array.ctypes.data < last <= base.ctypes.data + base.nbytes
-        if len(shape) > 1:
-            lines, rest = divmod(array.strides[-2], 64)
-            assert (lines % 2, rest) == (1, 0)
-            assert array.strides[-2] >= shape[-1] * array.itemsize
-            assert array.strides[:-2] == tuple(
-                array.strides[-2] * int(np.prod(shape[i:-1])) for i in range(1, len(shape) - 1)
-            )
-
-
-def test_the_default_is_a_worker_for_each_core_that_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: 5)
-    for usable in ({3}, {0, 2, 7}, set(range(40))):
-        monkeypatch.setattr(os, "sched_getaffinity", lambda process, usable=usable: usable, raising=False)
-        assert default_workers() == min(len(usable), MOST_WORKERS)
-    monkeypatch.delattr(os, "sched_getaffinity")  # as on macOS
-    assert default_workers() == 5
-    monkeypatch.setattr(os, "cpu_count", lambda: None)
-    assert default_workers() == 1

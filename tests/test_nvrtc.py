@@ -1,5 +1,7 @@
 """Every kernel by NVIDIA's own compiler, for every architecture, without a GPU."""
 
+import re
+
 import nvrtc
 import pytest
 
@@ -39,3 +41,38 @@ def test_a_spill_and_an_error_would_be_seen() -> None:
     ok, log = nvrtc.compile_for("__global__ void f() { oops(); }", "sm_90", "float")
     assert not ok
     assert "oops" in log
+
+
+def test_tensor_cores_are_given_their_operands_and_give_the_sums() -> None:
+    """The assembler's text, which the emulator does not read: where each operand comes from, and each sum goes to."""
+    probe = """extern "C" __global__ void probe(float* sums, const float* a, const float* b) {
+      float kept[4] = {sums[0], sums[1], sums[2], sums[3]};
+      multiply_accumulate(kept, {a[0], a[1], a[2], a[3]}, {b[0], b[1]});
+      for (int i = 0; i < 4; ++i) sums[i] = kept[i];
+    }"""
+    text = nvrtc.ptx(source("matmul.cu") + probe, "sm_80", "TF32").partition(".entry probe")[2].partition("{")[2]
+    value: dict[str, str] = {f"[probe_param_{i}]": name for i, name in enumerate(("sums", "a", "b"))}
+
+    def at(address: str) -> str:
+        register, offset = re.findall(r"^\[(%rd\d+)(?:\+(\d+))?\]$", address)[0]
+        return f"{value[register]}[{int(offset or 0) // 4}]"
+
+    stored, products = {}, []
+    for operation, rest in re.findall(r"^\s*([a-z]\S+)\s+(.*);$", text, re.MULTILINE):
+        operands = re.findall(r"\[[^]]*\]|\{[^}]*\}|%\w+", rest)
+        if operation.startswith("mma"):
+            assert operation == "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32"
+            results, *factors = (re.findall(r"%\w+", group) for group in operands)
+            products.append([[value[register] for register in group] for group in factors])
+            value |= {register: f"product[{i}]" for i, register in enumerate(results)}
+        elif operation.startswith("st.global"):
+            stored[at(operands[0])] = value[operands[1]]
+        elif operation.startswith("ld.global"):
+            value[operands[0]] = at(operands[1])
+        elif operation.startswith(("ld.param", "cvta", "mov")):
+            value[operands[0]] = value[operands[1]]
+        elif operation == "cvt.rna.tf32.f32":
+            value[operands[0]] = f"tf32({value[operands[1]]})"
+    a, b = ([f"tf32({name}[{i}])" for i in range(count)] for name, count in (("a", 4), ("b", 2)))
+    assert products == [[a, b, [f"sums[{i}]" for i in range(4)]]]
+    assert stored == {f"sums[{i}]": f"product[{i}]" for i in range(4)}

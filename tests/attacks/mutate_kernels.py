@@ -45,7 +45,7 @@ SURVIVORS = "tests/test_kernel_survivors.py"
 KERNELS = ["tests/test_kernels.py", "tests/test_kernel_refusals.py", SURVIVORS, "-k", "numba"]
 ONE_STEP = ["tests/test_step.py", "-k", "numba and one_step and float32 and mse"]
 STEPS = ["tests/test_step.py", "-k", "numba and float64 and one_step or numba and (momentum or any_number or total)"]
-TEAM = ["tests/test_team.py", SURVIVORS, "-k", "numba or team or worker or process or pause or lines"]
+TEAM = ["tests/test_team.py", "tests/test_numba_session.py"]
 ON_CUDA = ["tests/test_cupy.py", "-k", "stand-in"]
 EMULATED = ["tests/test_emulator.py", SURVIVORS, "-k", "our or step or cuda"]
 MODES = ["tests/test_modes.py", "-k", "all_modes or tf32 or tile or persistent_steps or barrier"]
@@ -53,8 +53,10 @@ NVRTC = ["tests/test_nvrtc.py"]
 TESTS = {"numba": [KERNELS, ONE_STEP], "cuda": [ON_CUDA, EMULATED, MODES, NVRTC]}
 TESTS["numba/elementwise"] = [[*KERNELS[:-1], "numba and not matmul"], ONE_STEP]
 TESTS["numba/sparse"] = [[SURVIVORS, "-k", "leave_out_zeros"], ONE_STEP]
-TESTS |= {f"numba/{name}": [ONE_STEP, STEPS, TEAM] for name in ("operations", "session")}
-TESTS |= {f"cuda/{name}": [MODES, EMULATED, NVRTC] for name in ("persistent.cu", "tensor_cores.cuh")}
+TESTS["numba/operations"] = [["tests/test_operations.py"], ONE_STEP, STEPS, TEAM]
+TESTS["numba/session"] = [["tests/test_numba_session.py", "-k", "not waits"], ONE_STEP, STEPS, TEAM]
+TESTS["cuda/persistent.cu"] = [MODES, EMULATED, NVRTC]
+TESTS["cuda/tensor_cores.cuh"] = [[*NVRTC, "-k", "operands"], MODES, EMULATED, NVRTC]
 # For a run that takes 20 to 60 of both on a quiet machine; what hangs is found out, too.
 CPU_SECONDS, SECONDS = 150, 900
 

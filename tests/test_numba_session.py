@@ -1,0 +1,123 @@
+"""The Numba backend's session: the arrays that it makes, and what it gives to whom; its step is compiled elsewhere."""
+
+import os
+import threading
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+import test_step
+from numba import typeof
+from numba.core.registry import cpu_target
+
+from fastae.backends.numba_backend import session
+from fastae.backends.numba_backend.session import MOST_WORKERS, aligned, default_workers
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("momentum", [0.0, 0.5])
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_each_worker_is_given_what_the_step_was_compiled_for(
+    threads: int, momentum: float, dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All workers at once, each on a thread of its own, the first on the caller's; none has arrived anywhere yet."""
+    meeting, calls = threading.Barrier(threads), []
+
+    def compiled(part: str, loss: str, layers: int, dtype: str) -> Any:
+        kinds = session.signature(layers, np.dtype(dtype)).args
+
+        def entry(*arguments: Any) -> None:
+            assert len(arguments) == len(kinds)
+            for argument, kind in zip(arguments, kinds):
+                assert cpu_target.typing_context.can_convert(typeof(argument), kind) is not None, kind
+            own = arguments[-2]
+            arrivals, passed = own[1:3]
+            assert not arrivals.any()
+            assert not passed.any()
+            meeting.wait(20)
+            arrivals[0] = passed[0] = 7
+            calls.append((part, loss, threading.current_thread(), own, arguments[-1]))
+
+        return entry
+
+    monkeypatch.setattr(session, "compiled", compiled)
+    parameters, images = test_step.start((20, 17, 9), dtype, bool(momentum)), test_step.images(20, 8)
+    s: Any = test_step.session(
+        "numba", parameters, images, test_images=images, batch_size=4, momentum=momentum, threads=threads
+    )
+    assert s.workers == threads
+    s.start(np.arange(8))
+    s.run(2)
+    s.test_error()
+    for part, loss, batches in (("step", "mse", 2), ("evaluation", "mse", 1)):
+        mine = sorted((call for call in calls if call[0] == part), key=lambda call: call[3][0][0])
+        assert [(call[1], call[4]) for call in mine] == [(loss, batches)] * threads
+        assert [list(call[3][0]) for call in mine] == [[worker, threads] for worker in range(threads)]
+        assert mine[0][2] is threading.current_thread()
+        assert len({call[2] for call in mine}) == threads
+        assert all(call[2].daemon for call in mine[1:])
+        owns = [call[3] for call in mine]
+        assert all(own[1] is owns[0][1] and own[3] is owns[0][3] for own in owns)  # arrivals and partial are shared
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 9])
+def test_workers_share_the_units_of_a_layer(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "compiled", lambda *arguments: None)
+    s: Any = test_step.session("numba", test_step.start((70, 17)), test_step.images(70, 8), threads=threads)
+    for width in (1, 17, 70, 784):
+        parts = s.owned(width)
+        assert len(parts) == threads
+        assert [unit for part in parts for unit in range(width)[part]] == list(range(width))
+
+
+def test_a_worker_that_waits_for_an_interrupted_one_stops_waiting() -> None:
+    s: Any = test_step.session("numba", test_step.start((20, 17, 9)), test_step.images(20, 8), batch_size=4, threads=2)
+    step, before = s._entries["step"], set(threading.enumerate())
+
+    def interrupted(*arguments: Any) -> None:
+        if arguments[-2][0][0] == 0:  # the place of the first worker
+            raise KeyboardInterrupt
+        step(*arguments)
+
+    s._entries["step"] = interrupted
+    s.start(np.arange(8))
+    with pytest.raises(KeyboardInterrupt):
+        s.run(2)
+    end = time.monotonic() + 20
+    while not set(threading.enumerate()) <= before:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(5,), (64,), (3, 1), (3, 16), (3, 17), (2, 3, 4, 40)], ids=str)
+def test_rows_begin_at_cache_lines_an_odd_number_of_them_apart(shape: tuple[int, ...], dtype: str) -> None:
+    for _ in range(5):  # wherever the memory is
+        array = aligned(shape, dtype)
+        assert array.shape == shape
+        assert array.ctypes.data % 64 == 0
+        assert not array.any()
+        last = array.ctypes.data + sum((n - 1) * stride for n, stride in zip(shape, array.strides)) + array.itemsize
+        base: Any = array
+        while base.base is not None:
+            base = base.base
+        assert base.ctypes.data <= array.ctypes.data < last <= base.ctypes.data + base.nbytes
+        if len(shape) > 1:
+            lines, rest = divmod(array.strides[-2], 64)
+            assert (lines % 2, rest) == (1, 0)
+            assert array.strides[-2] >= shape[-1] * array.itemsize
+            assert array.strides[:-2] == tuple(
+                array.strides[-2] * int(np.prod(shape[i:-1])) for i in range(1, len(shape) - 1)
+            )
+
+
+def test_the_default_is_a_worker_for_each_core_that_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 5)
+    for usable in ({3}, {0, 2, 7}, set(range(40))):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda process, usable=usable: usable, raising=False)
+        assert default_workers() == min(len(usable), MOST_WORKERS)
+    monkeypatch.delattr(os, "sched_getaffinity")  # as on macOS
+    assert default_workers() == 5
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert default_workers() == 1
