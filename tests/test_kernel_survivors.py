@@ -1,15 +1,19 @@
 """What the other tests of the compiled kernels let pass: found by `tests/attacks/mutate_kernels.py`."""
 
+import copy
 from typing import Any
 
 import numpy as np
 import pytest
+from test_cupy import run
 from test_modes import bits, epochs, session
 
 import fastae
-from fastae.backends.cupy_backend import CupyBackend
+from fastae.backends.contract import KERNELS
+from fastae.backends.cupy_backend import CupyBackend, launcher
 from fastae.backends.numba_backend import sparse
 from fastae.backends.numba_backend.kernels import OUTER_ROWS, ROW_BLOCK
+from fastae.check.cases import make
 
 
 @pytest.mark.parametrize(("dtype", "last"), [("float32", 87.3365), ("float64", 708.3964)])
@@ -34,6 +38,22 @@ def test_cuda_trains_on_a_device_of_one_multiprocessor(cupy: CupyBackend, blocks
     assert epochs(found[0]) == epochs(found[1])
     assert bits(found[0]) == bits(found[1])
     assert found[1]._train[0].cursor[0] == found[0]._train[0].cursor[0]
+
+
+@pytest.mark.parametrize("most", [1, 3])
+def test_cuda_grids_of_few_blocks_do_all_the_work(cupy: CupyBackend, most: int, monkeypatch: Any) -> None:
+    """Blocks go on where there is more to do than the grid has: more than 4,096 images, or elements by the million."""
+    sizes = {"m": 40, "k": 70, "n": 90}
+    calls = {name: make(name, "float32", **sizes) for name in KERNELS if name not in ("axpy", "advance")}
+    x, y = np.random.default_rng(0).normal(size=(2, 40, 70)).astype("float32")
+    calls["axpy"] = {"alpha": 0.5, "x": x, "y": y}
+    found = []
+    for blocks in (launcher.MOST_BLOCKS, most):
+        monkeypatch.setattr(launcher, "MOST_BLOCKS", blocks)
+        s = session(cupy, "eager")
+        kernels = [run(cupy, name, copy.deepcopy(arguments)).tobytes() for name, arguments in calls.items()]
+        found.append([*kernels, epochs(s, 1), bits(s)])
+    assert found[0] == found[1]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

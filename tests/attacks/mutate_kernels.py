@@ -56,9 +56,10 @@ TESTS["numba/sparse"] = [[SURVIVORS, "-k", "leave_out_zeros"], ONE_STEP]
 TESTS["numba/operations"] = [["tests/test_operations.py"], ONE_STEP, STEPS, TEAM]
 TESTS["numba/session"] = [["tests/test_numba_session.py", "-k", "not waits"], ONE_STEP, STEPS, TEAM]
 TESTS["cuda/persistent.cu"] = [MODES, EMULATED, NVRTC]
-TESTS["cuda/tensor_cores.cuh"] = [[*NVRTC, "-k", "operands"], MODES, EMULATED, NVRTC]
-# For a run that takes 20 to 60 of both on a quiet machine; what hangs is found out, too.
-CPU_SECONDS, SECONDS = 150, 900
+TESTS["cuda/tensor_cores.cuh"] = [[*NVRTC, MODES[0], "-k", "operands or rounds_the_inputs"], MODES, EMULATED, NVRTC]
+TESTS |= {f"cuda/operations.{end}": [[MODES[0], "-k", "any_size"], MODES, EMULATED, NVRTC] for end in ("cu", "cuh")}
+# For a run that takes up to 40 of both on a quiet machine, if it is the first, or 60; what hangs is found out, too.
+FIRST_CPU_SECONDS, CPU_SECONDS, SECONDS = 60, 150, 900
 
 # What is written in CUDA, and what else might stand there.
 CUDA = [
@@ -129,8 +130,8 @@ def mutate(name: str, after: float, share: float, at_once: int) -> None:
             folder = folders.get()
             try:
                 (folder / path).write_text(mutant)
-                for arguments in tests:
-                    if (ended := status(folder, arguments)) != 0:
+                for i, arguments in enumerate(tests):
+                    if (ended := status(folder, arguments, CPU_SECONDS if i else FIRST_CPU_SECONDS)) != 0:
                         late += ended is None
                         return False
                 if mutant != source:
@@ -151,7 +152,7 @@ def difference(source: str, mutant: str) -> list[str]:
     return [line for line in lines if line[:3] not in ("---", "+++")]
 
 
-def status(folder: Path, arguments: list[str]) -> int | None:
+def status(folder: Path, arguments: list[str], cpu_seconds: int) -> int | None:
     """Return how tests end in a tree, with nothing compiled before; None if they do not."""
     options = ["-x", "-q", "-m", "not thorough", "-p", "no:cacheprovider", "--assert=plain"]
     with tempfile.TemporaryDirectory() as cache:
@@ -163,7 +164,7 @@ def status(folder: Path, arguments: list[str]) -> int | None:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             process_group=0,
-            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS)),
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds)),
         )
         try:
             ended = group.wait(SECONDS)
