@@ -168,17 +168,22 @@ def test_the_command_line_has_modes(mode: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("tile", launcher.TILES)
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
 @LOSSES
-def test_a_step_is_numpys_with_tiles_of_any_size(cupy: CupyBackend, tile: int, loss: str, monkeypatch: Any) -> None:
+def test_a_step_is_numpys_with_tiles_of_any_size(
+    cupy: CupyBackend, tile: int, momentum: float, loss: str, monkeypatch: Any
+) -> None:
     monkeypatch.setattr(cupy.launcher, "tile", lambda rows, cols: tile)
-    data, model = images(50), parameters()
+    data, model, rng = images(50), parameters(momentum), np.random.default_rng(3)
+    for velocity in (*model.V, *model.c):
+        velocity[:] = rng.normal(0, 0.1, velocity.shape)
     found = []
     for k in (cupy, fastae.backends.get("numpy")):
-        s = k.session(model, data, loss=loss, batch_size=50, lr=0.1)
+        s = k.session(model, data, loss=loss, batch_size=50, lr=0.1, momentum=momentum)
         s.start(np.arange(50))
         s.run(1)
         found.append(s.read())
-    for ours, numpys in zip(found[0].W + found[0].b, found[1].W + found[1].b):
+    for ours, numpys in zip(*([array for group in p for array in group] for p in found)):
         np.testing.assert_allclose(ours, numpys, rtol=0, atol=2e-6)
 
 
