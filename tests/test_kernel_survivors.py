@@ -11,6 +11,8 @@ from test_modes import bits, epochs, session
 import fastae
 from fastae.backends.contract import KERNELS
 from fastae.backends.cupy_backend import CupyBackend, launcher
+from fastae.backends.cupy_backend.operations import make_operations
+from fastae.backends.emulator import EmulatorBackend, checking
 from fastae.backends.numba_backend import sparse
 from fastae.backends.numba_backend.kernels import OUTER_ROWS, ROW_BLOCK
 from fastae.check.cases import make
@@ -78,3 +80,15 @@ def test_numbas_products_that_leave_out_zeros_are_the_whole_products(dtype: str)
                 out = np.full((inputs, outputs), np.nan, dtype) if beta == 0 else W.copy()
                 sparse.multiply_transposed(a, d, out, -2.0, beta, ks)
                 np.testing.assert_array_equal(out, -2 * a.T @ d + (beta * W if beta else 0))
+
+
+@pytest.mark.parametrize("tile", [tile for tile in launcher.TILES if tile >= 16])
+def test_cudas_tensor_cores_read_only_what_is_there(tile: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A warp with no piece of a small tile left would read shared memory that nobody has written."""
+    k = EmulatorBackend()
+    tf32 = k.launcher_for(True, np.dtype(np.float32))
+    monkeypatch.setattr(tf32, "tile", lambda rows, cols: tile)
+    a, W, b, y = (k.asarray(np.ones(shape, np.float32)) for shape in ((33, 70), (70, 41), (41,), (33, 41)))
+    with checking():
+        make_operations(k, tf32, "mse")["forward"](a, W, b, y)
+    assert np.all(k.to_host(y) == 1)  # σ(71)
