@@ -1,6 +1,7 @@
 """What the other tests of the compiled kernels let pass: found by `tests/attacks/mutate_kernels.py`."""
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from fastae.backends.contract import KERNELS
 from fastae.backends.cupy_backend import CupyBackend, launcher
 from fastae.backends.cupy_backend.operations import make_operations
 from fastae.backends.emulator import EmulatorBackend, checking
-from fastae.backends.numba_backend import sparse
+from fastae.backends.numba_backend import elementwise, operations, sparse
+from fastae.backends.numba_backend.jit import jit
 from fastae.backends.numba_backend.kernels import OUTER_ROWS, ROW_BLOCK
 from fastae.check.cases import make
 
@@ -29,6 +31,76 @@ def test_numbas_sigmoid_is_within_five_roundings_of_the_exact_one(dtype: str, la
     fastae.backends.get("numba").bias_sigmoid(t[None], np.zeros(t.size, dtype), found)
     exact = 1 / (1 + np.exp(-t.astype(np.longdouble)))
     assert np.max(np.abs(found[0] - exact) / exact) < 5 * np.finfo(dtype).eps / 2
+
+
+def alone(formula: Callable[..., Any]) -> Callable[[np.ndarray], np.ndarray]:
+    """Compile a formula of one vector."""
+    run = elementwise.sweep(lambda v, x, *same: (formula(v, x), None))
+
+    @jit(name=f"only_{formula.__name__}")
+    def sweep(x, out):
+        run(out, x, x, x, x, 0.0)
+
+    def call(x: np.ndarray) -> np.ndarray:
+        out = np.full((1, x.size), np.nan, x.dtype)
+        sweep(x[None], out)
+        return out[0]
+
+    return call
+
+
+def roundings(found: np.ndarray, exact: np.ndarray) -> float:
+    """Return the largest relative error, in units of half an ulp; what is exactly 0 must be found so."""
+    assert not found[exact == 0].any()
+    return float(np.max(np.abs(found - exact)[exact != 0] / np.abs(exact)[exact != 0]) / np.finfo(found.dtype).eps * 2)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_numbas_exponential_is_within_four_roundings(dtype: str) -> None:
+    exponential, info = alone(elementwise.exponential), np.finfo(dtype)
+    limit = (info.maxexp - 2) * np.log(np.longdouble(2))
+    t = np.concatenate([np.linspace(-limit, limit, 40_001), np.linspace(-2, 2, 20_001)]).astype(dtype)
+    t = t[np.abs(t.astype(np.longdouble)) < limit * (1 - 2 * info.eps)]
+    assert roundings(exponential(t), np.exp(t.astype(np.longdouble))) < 4
+    ends = exponential(np.array([limit + 1, np.inf, -limit - 1, -np.inf, np.nan], dtype))
+    np.testing.assert_allclose(ends, [np.inf, np.inf, info.tiny, info.tiny, np.nan], rtol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_numbas_logarithm_is_within_four_roundings(dtype: str) -> None:
+    """Of all positive numbers, those below the normal ones too, and near 1 and √½, where its series begins and ends."""
+    logarithm, info, rng = alone(elementwise.logarithm), np.finfo(dtype), np.random.default_rng(0)
+    near = np.arange(-2000, 2000) * info.eps
+    everywhere = np.exp2(rng.uniform(info.minexp - info.nmant, info.maxexp, 60_000))
+    ends = [info.smallest_subnormal, info.tiny, info.max]
+    x = np.concatenate([everywhere, 1 + near, np.sqrt(0.5) * (1 + near), np.linspace(0.25, 2.5, 20_000), ends])
+    x = x.astype(dtype)
+    x = x[(x > 0) & (x < np.inf)]
+    assert roundings(logarithm(x), np.log(x.astype(np.longdouble))) < 4
+    assert (logarithm(np.array([0.0, -0.0], dtype)) < -100).all()
+    assert np.isnan(logarithm(np.array([-1, -info.tiny, -np.inf, np.inf, np.nan], dtype))).all()
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba", "emulator"])
+def test_the_logarithm_of_minus_zero_is_floored_too(backend: str) -> None:
+    """Numba's gave +73: −0 is not negative, but has a sign bit."""
+    k = fastae.backends.get(backend)
+    z, x, out = (k.asarray(array) for array in (np.array([[-0.0, 0.5]]), np.array([[1.0, 0.5]]), np.zeros(1)))
+    k.bce_loss(z, x, out)
+    np.testing.assert_allclose(k.to_host(out), 100 + np.log(2))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("loss", ["mse", "bce"])
+def test_numbas_gradient_and_loss_in_one_pass_are_those_of_two(loss: str, dtype: str) -> None:
+    k, rng = fastae.backends.get("numba"), np.random.default_rng(0)
+    z, x = (1 / (1 + np.exp(-rng.normal(0, 3, (2, 5, 37))))).astype(dtype)
+    d, right, losses, right_losses = (*np.full((2, 5, 37), np.nan, dtype), *np.full((2, 5), np.nan))
+    getattr(operations, loss)(z, x, 1 / 7, d, losses[:, None], None)
+    getattr(k, f"{loss}_gradient")(z, x, 1 / 7, right)
+    getattr(k, f"{loss}_loss")(z, x, right_losses)
+    assert d.tobytes() == right.tobytes()
+    assert losses.tobytes() == right_losses.tobytes()
 
 
 @pytest.mark.parametrize("blocks", [1, 2])

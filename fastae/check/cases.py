@@ -43,7 +43,7 @@ def make(name: str, dtype: str, seed: Any = 0, **given: Any) -> dict[str, Any]:
             values = np.full(shape, np.nan)
         elif name.endswith("loss") or (key in "xyz" and name.endswith("gradient")):
             values = 1 / (1 + np.exp(-rng.normal(0, 8, shape)))  # outputs of σ, and greys
-            values.flat[:4] = {"x": [0, 1, 1, 0]}.get(key, [0, 1, 0, 1])[: values.size]  # log 0, by 0 and by 1
+            values.flat[:4] = {"x": [0, 1, 1, 0]}.get(key, [0, 1, -0.0, 1])[: values.size]  # log ±0, by 0 and by 1
         else:
             values = rng.normal(0, 8 if key == "z" else 1, shape)
         values = values.astype("float64" if key == "out" and name.endswith("loss") else dtype)

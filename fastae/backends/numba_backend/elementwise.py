@@ -103,7 +103,7 @@ def exponential(v: Vector, t: Any) -> Any:
 
 
 def logarithm(v: Vector, x: Any) -> Any:
-    """Return log x for x in [0, ∞): −∞ is nearer to −100 than needed for 0; NaN for NaN and negative numbers.
+    """Return log x for x in [0, ∞): less than −100 for 0 and −0; NaN for NaN and negative numbers.
 
     x = 2ⁿ m with m in [√½, √2); log m = 2 artanh((m − 1) / (m + 1)) by its series.
     """
@@ -111,7 +111,7 @@ def logarithm(v: Vector, x: Any) -> Any:
     mantissa, terms = (23, 5) if v.size == 4 else (52, 11)
     smallest = float(np.finfo(np.float32 if v.size == 4 else np.float64).tiny)
     tiny = b.fcmp_ordered("<", x, v.constant(smallest))
-    scaled = b.select(tiny, b.fmul(x, v.constant(2.0**mantissa)), x)
+    scaled = b.select(tiny, v.fma(x, v.constant(2.0**mantissa), v.zero()), x)  # + 0, for −0 has other bits
     half = int(np.float32(math.sqrt(0.5)).view(np.int32)) if v.size == 4 else int(np.float64(math.sqrt(0.5)).view("i8"))
     bits = b.sub(b.bitcast(scaled, v.ints), v.integers(half))
     n = b.sitofp(b.ashr(bits, v.integers(mantissa)), v.type)
