@@ -40,26 +40,31 @@ CUDA_FILES = (
 FILES = {f"numba/{name}": f"fastae/backends/numba_backend/{name}.py" for name in NUMBA_FILES}
 FILES |= {f"cuda/{name}": f"fastae/cuda/{name}" for name in CUDA_FILES}
 
-# Runs of pytest, of which one must fail: those first that are sooner done.
+# Runs of pytest, of which one must fail: a quick one first, then those that find what it lets pass.
 SURVIVORS = "tests/test_kernel_survivors.py"
+PRODUCTS = ["tests/test_kernels.py", "-k", "numba and matmul and float32"]
+FORMULAS = ["tests/test_kernels.py", SURVIVORS, "-k", "numba and not matmul and not leave_out_zeros"]
 KERNELS = ["tests/test_kernels.py", "tests/test_kernel_refusals.py", SURVIVORS, "-k", "numba"]
 ONE_STEP = ["tests/test_step.py", "-k", "numba and one_step and float32 and mse"]
 STEPS = ["tests/test_step.py", "-k", "numba and float64 and one_step or numba and (momentum or any_number or total)"]
 TEAM = ["tests/test_team.py", "tests/test_numba_session.py"]
+CUDA_STEP = ["tests/test_modes.py", SURVIVORS, "-k", "any_size or few_blocks"]
+TENSOR_CORES = ["tests/test_nvrtc.py", "tests/test_modes.py", "-k", "operands or rounds_the_inputs"]
+PERSISTENT = ["tests/test_modes.py", SURVIVORS, "-k", "all_modes and mse and float32 or multiprocessor"]
 ON_CUDA = ["tests/test_cupy.py", "-k", "stand-in"]
 EMULATED = ["tests/test_emulator.py", SURVIVORS, "-k", "our or step or cuda"]
 MODES = ["tests/test_modes.py", "-k", "all_modes or tf32 or tile or persistent_steps or barrier"]
 NVRTC = ["tests/test_nvrtc.py"]
-TESTS = {"numba": [KERNELS, ONE_STEP], "cuda": [ON_CUDA, EMULATED, MODES, NVRTC]}
-TESTS["numba/elementwise"] = [[*KERNELS[:-1], "numba and not matmul and not leave_out_zeros"], ONE_STEP]
+TESTS = {"numba": [PRODUCTS, KERNELS, ONE_STEP], "cuda": [CUDA_STEP, ON_CUDA, EMULATED, MODES, NVRTC]}
+TESTS["numba/elementwise"] = [FORMULAS, ONE_STEP]
 TESTS["numba/sparse"] = [[SURVIVORS, "-k", "leave_out_zeros"], ONE_STEP]
 TESTS["numba/operations"] = [["tests/test_operations.py"], ONE_STEP, STEPS, TEAM]
 TESTS["numba/session"] = [["tests/test_numba_session.py", "-k", "not waits"], ONE_STEP, STEPS, TEAM]
-TESTS["cuda/persistent.cu"] = [MODES, EMULATED, NVRTC]
-TESTS["cuda/tensor_cores.cuh"] = [[*NVRTC, MODES[0], "-k", "operands or rounds_the_inputs"], MODES, EMULATED, NVRTC]
-TESTS |= {f"cuda/operations.{end}": [[MODES[0], "-k", "any_size"], MODES, EMULATED, NVRTC] for end in ("cu", "cuh")}
-# For a run that takes up to 40 of both on a quiet machine, if it is the first, or 60; what hangs is found out, too.
-FIRST_CPU_SECONDS, CPU_SECONDS, SECONDS = 60, 150, 900
+TESTS |= {f"cuda/operations.{end}": [CUDA_STEP, MODES, EMULATED, NVRTC] for end in ("cu", "cuh")}
+TESTS["cuda/persistent.cu"] = [PERSISTENT, MODES, EMULATED, NVRTC]
+TESTS["cuda/tensor_cores.cuh"] = [TENSOR_CORES, MODES, EMULATED, NVRTC]
+# For a run that takes up to 20 of both on a quiet machine, if it is the first, or 60; what hangs is found out, too.
+FIRST_CPU_SECONDS, CPU_SECONDS, SECONDS = 30, 150, 900
 
 # What is written in CUDA, and what else might stand there.
 CUDA = [
