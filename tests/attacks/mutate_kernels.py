@@ -55,7 +55,7 @@ ON_CUDA = ["tests/test_cupy.py", "-k", "stand-in"]
 EMULATED = ["tests/test_emulator.py", SURVIVORS, "-k", "our or step or cuda"]
 MODES = ["tests/test_modes.py", "-k", "all_modes or tf32 or tile or persistent_steps or barrier"]
 NVRTC = ["tests/test_nvrtc.py"]
-TESTS = {"numba": [PRODUCTS, KERNELS, ONE_STEP], "cuda": [CUDA_STEP, ON_CUDA, EMULATED, MODES, NVRTC]}
+TESTS = {"numba": [PRODUCTS, KERNELS, ONE_STEP], "cuda": [CUDA_STEP, ON_CUDA, EMULATED, NVRTC]}
 TESTS["numba/elementwise"] = [FORMULAS, ONE_STEP]
 TESTS["numba/sparse"] = [[SURVIVORS, "-k", "leave_out_zeros"], ONE_STEP]
 TESTS["numba/operations"] = [["tests/test_operations.py"], ONE_STEP, STEPS, TEAM]
@@ -63,8 +63,9 @@ TESTS["numba/session"] = [["tests/test_numba_session.py", "-k", "not waits"], ON
 TESTS |= {f"cuda/operations.{end}": [CUDA_STEP, MODES, EMULATED, NVRTC] for end in ("cu", "cuh")}
 TESTS["cuda/persistent.cu"] = [PERSISTENT, MODES, EMULATED, NVRTC]
 TESTS["cuda/tensor_cores.cuh"] = [TENSOR_CORES, MODES, EMULATED, NVRTC]
-# For a run that takes up to 20 of both on a quiet machine, if it is the first, or 60; what hangs is found out, too.
-FIRST_CPU_SECONDS, CPU_SECONDS, SECONDS = 30, 150, 900
+# For a run that takes up to 60 of both on a quiet machine, or, if it is the first, 5 (with a compiler's process beside
+# it) or, where Numba compiles, 18; what hangs is found out, too.
+FIRST_CPU_SECONDS, CPU_SECONDS, SECONDS = {"cuda": 15, "numba": 40}, 150, 900
 
 # What is written in CUDA, and what else might stand there.
 CUDA = [
@@ -119,7 +120,7 @@ def mutate(name: str, after: float, share: float, at_once: int) -> None:
     source, mutants = cuda_mutants(source) if name.startswith("cuda") else numba_mutants(source)
     every, mutants = len(mutants), random.Random(name).sample(mutants, len(mutants))
     mutants = mutants[math.ceil(after * every) : math.ceil(share * every)]
-    tests = TESTS.get(name, TESTS[name.split("/")[0]])
+    tests, first = TESTS.get(name, TESTS[name.split("/")[0]]), FIRST_CPU_SECONDS[name.split("/")[0]]
     folders: SimpleQueue[Path] = SimpleQueue()
     with tempfile.TemporaryDirectory(prefix="fastae-mutants-") as parent, ThreadPoolExecutor(at_once) as pool:
         for i in range(at_once):
@@ -136,7 +137,7 @@ def mutate(name: str, after: float, share: float, at_once: int) -> None:
             try:
                 (folder / path).write_text(mutant)
                 for i, arguments in enumerate(tests):
-                    if (ended := status(folder, arguments, CPU_SECONDS if i else FIRST_CPU_SECONDS)) != 0:
+                    if (ended := status(folder, arguments, CPU_SECONDS if i else first)) != 0:
                         late += ended is None
                         return False
                 if mutant != source:
