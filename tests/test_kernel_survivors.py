@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import test_step
 from test_cupy import run
 from test_modes import bits, epochs, session
 
@@ -113,6 +114,18 @@ def test_cuda_trains_on_a_device_of_one_multiprocessor(cupy: CupyBackend, blocks
     assert epochs(found[0]) == epochs(found[1])
     assert bits(found[0]) == bits(found[1])
     assert found[1]._train[0].cursor[0] == found[0]._train[0].cursor[0]
+
+
+def test_cudas_persistent_kernel_gathers_every_pixel(cupy: CupyBackend) -> None:
+    """Of more than one block's worth of them, of which the last block has a single one."""
+    assert 27 * 19 % 256 == 1
+    found = []
+    for mode in ("eager", "persistent"):
+        s = cupy.session(test_step.start((19, 6), "float32"), test_step.images(19, 54), batch_size=27, mode=mode)
+        s.start(np.arange(54))
+        s.run(2)
+        found.append(bits(s))
+    assert found[0] == found[1]
 
 
 @pytest.mark.parametrize("most", [1, 3])
