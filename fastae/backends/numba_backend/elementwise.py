@@ -89,15 +89,15 @@ def exponential(v: Vector, t: Any) -> Any:
     for bound, beyond in ((limit, ">"), (-limit, "<")):
         t = b.select(b.fcmp_ordered(beyond, t, v.constant(bound)), v.constant(bound), t)
     magic = 1.5 * 2**mantissa  # adding it rounds to an integer, which then stands in the low bits
-    shifted = v.fma(t, v.constant(round_to(v, 1 / math.log(2))), v.constant(magic))
+    shifted = v.fma(t, v.constant(1 / math.log(2)), v.constant(magic))
     n = b.fsub(shifted, v.constant(magic))
     grid = 2 ** (15 if v.size == 4 else 41)
     high = math.floor(LN_2 * grid) / grid
     r = v.fma(n, v.constant(-high), t)
-    r = v.fma(n, v.constant(round_to(v, float(Fraction(high) - LN_2))), r)
-    series = v.constant(round_to(v, 1 / math.factorial(degree)))
+    r = v.fma(n, v.constant(float(Fraction(high) - LN_2)), r)
+    series = v.constant(1 / math.factorial(degree))
     for j in reversed(range(degree)):
-        series = v.fma(series, r, v.constant(round_to(v, 1 / math.factorial(j))))
+        series = v.fma(series, r, v.constant(1 / math.factorial(j)))
     exponent = b.shl(b.add(b.bitcast(shifted, v.ints), v.integers(bias)), v.integers(mantissa))
     return b.select(too_large, v.constant(math.inf), b.fmul(series, b.bitcast(exponent, v.type)))
 
@@ -120,17 +120,12 @@ def logarithm(v: Vector, x: Any) -> Any:
     m = b.bitcast(fraction, v.type)
     f = b.fdiv(b.fsub(m, v.constant(1.0)), b.fadd(m, v.constant(1.0)))
     square = b.fmul(f, f)
-    series = v.constant(round_to(v, 2 / (2 * terms + 1)))
+    series = v.constant(2 / (2 * terms + 1))
     for j in reversed(range(terms)):
-        series = v.fma(series, square, v.constant(round_to(v, 2 / (2 * j + 1))))
-    log = v.fma(n, v.constant(round_to(v, math.log(2))), b.fmul(series, f))
+        series = v.fma(series, square, v.constant(2 / (2 * j + 1)))
+    log = v.fma(n, v.constant(math.log(2)), b.fmul(series, f))
     good = b.and_(b.fcmp_ordered(">=", x, v.zero()), b.fcmp_ordered("<", x, v.constant(math.inf)))
     return b.select(good, log, v.constant(math.nan))
-
-
-def round_to(v: Vector, x: float) -> float:
-    """Return x as the vector's float type holds it, which is all that LLVM takes as a constant."""
-    return float(np.float32(x)) if v.size == 4 else x
 
 
 def slope(v: Vector, y: Any) -> Any:
@@ -207,7 +202,7 @@ def divide_by_255(v, pixels, unused, unused_too, scalar):
     """
     bits = 16 if v.size == 4 else 45
     high = Fraction(math.floor(Fraction(2 ** (bits + 7), 255)), 2 ** (bits + 7))
-    low = round_to(v, float(Fraction(1, 255) - high))
+    low = float(Fraction(1, 255) - high)
     return v.fma(pixels, v.constant(low), v.builder.fmul(pixels, v.constant(float(high)))), None
 
 

@@ -53,7 +53,7 @@ class Vector:
         self.ints = ir.VectorType(ir.IntType(self.bits), self.lanes)
 
     def constant(self, x: float) -> Value:
-        """Return x in every lane."""
+        """Return x, rounded to this float type, in every lane."""
         return ir.Constant(self.type, [x] * self.lanes)
 
     def integers(self, i: int) -> Value:
