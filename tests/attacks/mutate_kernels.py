@@ -57,6 +57,7 @@ MODES = ["tests/test_modes.py", "-k", "all_modes or tf32 or tile or persistent_s
 NVRTC = ["tests/test_nvrtc.py"]
 TESTS = {"numba": [PRODUCTS, KERNELS, ONE_STEP], "cuda": [CUDA_STEP, ON_CUDA, EMULATED, NVRTC]}
 TESTS["numba/elementwise"] = [FORMULAS, ONE_STEP]
+TESTS["numba/kernels"] = [["tests/test_numba_loops.py"], PRODUCTS, KERNELS]
 TESTS["numba/sparse"] = [[SURVIVORS, "-k", "leave_out_zeros"], ONE_STEP]
 TESTS["numba/operations"] = [["tests/test_operations.py"], ONE_STEP, STEPS, TEAM]
 TESTS["numba/session"] = [["tests/test_numba_session.py", "-k", "not waits"], ONE_STEP, STEPS, TEAM]

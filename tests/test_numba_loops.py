@@ -1,0 +1,150 @@
+"""The loops of Numba's kernels in the interpreter: that they lay every tile once, and the largest that fits.
+
+`tests/test_kernels.py` tests the kernels as they are compiled; there, other tiles would give the same products.
+"""
+
+import importlib.util
+import itertools
+from collections import Counter
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fastae.backends.numba_backend import jit, kernels, tiles
+from fastae.backends.numba_backend.kernels import AHEAD, PIECE, ROW_BLOCK
+from fastae.backends.numba_backend.tiles import DOT, DOT_ROW, OUTER, OUTER_ROW
+
+L = kernels.VECTOR_BYTES // 8  # lanes of float64
+ALPHA_BETA = [(1.0, 0.0), (-2.0, 0.0), (1.0, 1.0), (0.5, 2.0)]
+
+
+@pytest.fixture
+def laid() -> Counter[tuple[int, int]]:
+    """Count the tiles that are laid, by their rows and columns; a masked one's columns are 0."""
+    return Counter()
+
+
+@pytest.fixture
+def k(laid: Counter[tuple[int, int]], monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Run the kernels' module with tiles of NumPy and nothing compiled."""
+
+    def block(product: np.ndarray, out: np.ndarray, beta: float, i: int, j: int) -> None:
+        rows, columns = product.shape
+        there = out[i : i + rows, j : j + columns]
+        assert there.shape == product.shape, "a tile beyond the end"
+        there[:] = product if beta == 0 else product + beta * there
+
+    def outer_tile(rows: int, vectors: int, trans_a: bool, masked: bool = False) -> Callable[..., None]:
+        def tile(a, b, out, ks, depth, alpha, beta, i, j, count):
+            assert not masked or (vectors == 1 and 0 < count < L)
+            columns, listed = count if masked else vectors * L, ks[:depth]
+            a = a.T if trans_a else a
+            block(alpha * a[i : i + rows, listed] @ b[listed, j : j + columns], out, beta, i, j)
+            laid[rows, 0 if masked else vectors * L] += 1
+
+        return tile
+
+    def dot_tile(rows: int, columns: int) -> Callable[..., None]:
+        def tile(a, b, out, alpha, beta, i, j):
+            block(alpha * a[i : i + rows] @ b[j : j + columns].T, out, beta, i, j)
+            laid[rows, columns] += 1
+
+        return tile
+
+    def plain(function: Any = None, **options: Any) -> Any:
+        return function or (lambda f: f)
+
+    for module, name, fake in ((tiles, "outer_tile", outer_tile), (tiles, "dot_tile", dot_tile), (jit, "jit", plain)):
+        monkeypatch.setattr(module, name, fake)
+    spec: Any = importlib.util.spec_from_file_location("fastae_loops", kernels.__file__)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def strip(n: int, most: int) -> list[tuple[int, int]]:
+    """Return how many of which tiles, by their columns, a strip of n columns takes: the largest first."""
+    counts, half = [], most // 2
+    for columns, at_most in ((most * L, n), (half * L, 1), (L, n)):
+        count = min(n // columns, at_most)
+        counts.append((columns, count))
+        n -= count * columns
+    return [*counts, (0, int(n > 0))]
+
+
+def whole_numbers(*shape: int) -> np.ndarray:
+    return np.random.default_rng(shape).integers(-3, 4, shape).astype(float)
+
+
+ROWS = (1, OUTER.rows - 1, OUTER.rows, 2 * OUTER.rows + 3, ROW_BLOCK, ROW_BLOCK + OUTER.rows + 1)
+COLUMNS = (1, L, 2 * L - 1, 4 * L, 7 * L + 2, 8 * L, 11 * L + 1)
+
+
+@pytest.mark.parametrize("trans_a", [False, True])
+@pytest.mark.parametrize("trans_b", [False, True])
+def test_each_tile_is_laid_once_and_is_the_largest_that_fits(
+    trans_a: bool, trans_b: bool, k: Any, laid: Counter[tuple[int, int]]
+) -> None:
+    for m, n, depth in itertools.product(ROWS, COLUMNS, (1, 5, ROW_BLOCK + 1, PIECE + 3)):
+        if trans_a and trans_b and m * n * depth > 10_000:
+            continue  # it is plain
+        for alpha, beta in ALPHA_BETA if depth == 5 else ALPHA_BETA[2:]:
+            a, b = whole_numbers(m, depth), whole_numbers(depth, n)
+            out = np.full((m, n), np.nan) if beta == 0 else whole_numbers(m, n)
+            right = alpha * a @ b + (beta * out if beta else 0)
+            laid.clear()
+            k.matmul(a.T.copy() if trans_a else a, b.T.copy() if trans_b else b, out, trans_a, trans_b, alpha, beta)
+            np.testing.assert_array_equal(out, right)
+            assert +laid == +expected(m, n, depth, trans_a, trans_b)
+
+
+def expected(m: int, n: int, depth: int, trans_a: bool, trans_b: bool) -> Counter[tuple[int, int]]:
+    """Return how many tiles of which size a product takes."""
+    counts: Counter[tuple[int, int]] = Counter()
+    if trans_a and trans_b:
+        return counts
+    if trans_b:
+        strips, single = divmod(m, DOT.rows)
+        for columns, rows, times in ((DOT.across, DOT.rows, strips), (DOT_ROW.across, 1, single)):
+            counts[rows, columns] += times * (n // columns)
+            counts[1, 1] += rows * times * (n % columns)
+        return counts
+    blocks = [m] if trans_a else [ROW_BLOCK] * (m // ROW_BLOCK) + [m % ROW_BLOCK]
+    pieces = -(-depth // (ROW_BLOCK if trans_a else PIECE))
+    for shape, strips in (
+        (OUTER, sum(block // OUTER.rows for block in blocks)),
+        (OUTER_ROW, sum(block % OUTER.rows for block in blocks)),
+    ):
+        for columns, count in strip(n, shape.across):
+            counts[shape.rows, columns] += pieces * strips * count
+    return counts
+
+
+@pytest.mark.parametrize("trans_a", [False, True])
+def test_a_sum_of_nothing_is_nothing(trans_a: bool, k: Any) -> None:
+    out = np.full((3, 5), np.nan)
+    k.matmul(np.zeros((0, 3) if trans_a else (3, 0)), np.zeros((0, 5)), out, trans_a)
+    assert not out.any()
+
+
+def test_gather_asks_early_for_the_rows_that_come(k: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def divide(out: Any, image: Any, *same: Any) -> None:
+        out[:] = image / 255
+
+    fakes = SimpleNamespace(prefetch=lambda images, row: asked.append(int(row)), DIVIDE_BY_255=divide)
+    monkeypatch.setattr(k, "ew", fakes)
+    images, order = np.arange(60 * 4, dtype=np.uint8).reshape(60, 4), np.random.default_rng(0).permutation(60)
+    for first, m in ((0, 5), (7, 20), (60 - AHEAD - 3, 10), (50, 10)):
+        asked.clear()
+        out = np.full((m, 4), np.nan)
+        k.gather(images, order, np.array([first - 2]), 2, out)
+        np.testing.assert_array_equal(out, images[order[first : first + m]] / 255)
+        assert asked == list(order[first + AHEAD : first + AHEAD + m])
+    cursor = np.array([5, 7])
+    k.advance(cursor, 3)
+    assert list(cursor) == [8, 7]
