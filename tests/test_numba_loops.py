@@ -134,6 +134,7 @@ def test_gather_asks_early_for_the_rows_that_come(k: Any, monkeypatch: pytest.Mo
     asked = []
 
     def divide(out: Any, image: Any, *same: Any) -> None:
+        assert out.shape == image.shape
         out[:] = image / 255
 
     fakes = SimpleNamespace(prefetch=lambda images, row: asked.append(int(row)), DIVIDE_BY_255=divide)
@@ -148,3 +149,9 @@ def test_gather_asks_early_for_the_rows_that_come(k: Any, monkeypatch: pytest.Mo
     cursor = np.array([5, 7])
     k.advance(cursor, 3)
     assert list(cursor) == [8, 7]
+
+
+def test_closures_have_names_of_their_own() -> None:
+    """By which code from the cache is linked."""
+    made = (kernels.FORWARD_ROWS, kernels.FORWARD_ROW, kernels.UPDATE_ROWS, kernels.UPDATE_ROW)
+    assert len({columns.py_func.__qualname__ for columns in made}) == len(made)
