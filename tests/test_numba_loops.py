@@ -15,7 +15,7 @@ import pytest
 
 from fastae.backends.numba_backend import jit, kernels, tiles
 from fastae.backends.numba_backend.kernels import AHEAD, PIECE, ROW_BLOCK
-from fastae.backends.numba_backend.tiles import DOT, DOT_ROW, OUTER, OUTER_ROW
+from fastae.backends.numba_backend.tiles import Shape
 
 L = kernels.VECTOR_BYTES // 8  # lanes of float64
 ALPHA_BETA = [(1.0, 0.0), (-2.0, 0.0), (1.0, 1.0), (0.5, 2.0)]
@@ -27,9 +27,15 @@ def laid() -> Counter[tuple[int, int]]:
     return Counter()
 
 
-@pytest.fixture
-def k(laid: Counter[tuple[int, int]], monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Run the kernels' module with tiles of NumPy and nothing compiled."""
+@pytest.fixture(params=[16, 32], ids="{} registers".format)
+def k(laid: Counter[tuple[int, int]], monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Any:
+    """Run the kernels' module with tiles of NumPy and nothing compiled, for a machine of so many registers."""
+    many = request.param == 32
+    shapes = {"OUTER": (4, 4 if many else 2), "DOT": (4 if many else 2, 4), "DOT_ROW": (1, 8 if many else 4)}
+    if many == tiles.MANY_REGISTERS:
+        assert {name: tuple(getattr(tiles, name)) for name in shapes} == shapes
+    for name, shape in shapes.items():
+        monkeypatch.setattr(tiles, name, Shape(*shape))
 
     def block(product: np.ndarray, out: np.ndarray, beta: float, i: int, j: int) -> None:
         rows, columns = product.shape
@@ -79,7 +85,7 @@ def whole_numbers(*shape: int) -> np.ndarray:
     return np.random.default_rng(shape).integers(-3, 4, shape).astype(float)
 
 
-ROWS = (1, OUTER.rows - 1, OUTER.rows, 2 * OUTER.rows + 3, ROW_BLOCK, ROW_BLOCK + OUTER.rows + 1)
+ROWS = (1, 3, 4, 11, ROW_BLOCK, ROW_BLOCK + 5)
 COLUMNS = (1, L, 2 * L - 1, 4 * L, 7 * L + 2, 8 * L, 11 * L + 1)
 
 
@@ -98,25 +104,25 @@ def test_each_tile_is_laid_once_and_is_the_largest_that_fits(
             laid.clear()
             k.matmul(a.T.copy() if trans_a else a, b.T.copy() if trans_b else b, out, trans_a, trans_b, alpha, beta)
             np.testing.assert_array_equal(out, right)
-            assert +laid == +expected(m, n, depth, trans_a, trans_b)
+            assert +laid == +expected(k, m, n, depth, trans_a, trans_b)
 
 
-def expected(m: int, n: int, depth: int, trans_a: bool, trans_b: bool) -> Counter[tuple[int, int]]:
+def expected(k: Any, m: int, n: int, depth: int, trans_a: bool, trans_b: bool) -> Counter[tuple[int, int]]:
     """Return how many tiles of which size a product takes."""
     counts: Counter[tuple[int, int]] = Counter()
     if trans_a and trans_b:
         return counts
     if trans_b:
-        strips, single = divmod(m, DOT.rows)
-        for columns, rows, times in ((DOT.across, DOT.rows, strips), (DOT_ROW.across, 1, single)):
+        strips, single = divmod(m, k.DOT.rows)
+        for columns, rows, times in ((k.DOT.across, k.DOT.rows, strips), (k.DOT_ROW.across, 1, single)):
             counts[rows, columns] += times * (n // columns)
             counts[1, 1] += rows * times * (n % columns)
         return counts
     blocks = [m] if trans_a else [ROW_BLOCK] * (m // ROW_BLOCK) + [m % ROW_BLOCK]
     pieces = -(-depth // (ROW_BLOCK if trans_a else PIECE))
     for shape, strips in (
-        (OUTER, sum(block // OUTER.rows for block in blocks)),
-        (OUTER_ROW, sum(block % OUTER.rows for block in blocks)),
+        (k.OUTER, sum(block // k.OUTER.rows for block in blocks)),
+        (k.OUTER_ROW, sum(block % k.OUTER.rows for block in blocks)),
     ):
         for columns, count in strip(n, shape.across):
             counts[shape.rows, columns] += pieces * strips * count
