@@ -70,10 +70,8 @@ class Vector:
         return self.builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(I32, self.lanes), [0] * self.lanes))
 
     def scalar(self, x: Value) -> Value:
-        """Convert a scalar float to this float type."""
-        if x.type == self.element:
-            return x
-        return self.builder.fptrunc(x, self.element) if self.size == 4 else self.builder.fpext(x, self.element)
+        """Convert a double to this float type."""
+        return x if self.size == 8 else self.builder.fptrunc(x, self.element)
 
     def load_scalar(self, address: Value) -> Value:
         """Load one float and copy it to every lane."""
