@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from test_operations import whole_numbers
 
 from fastae.backends.numba_backend import jit, kernels, tiles
 from fastae.backends.numba_backend.kernels import AHEAD, PIECE, ROW_BLOCK
@@ -79,10 +80,6 @@ def strip(n: int, most: int) -> list[tuple[int, int]]:
         counts.append((columns, count))
         n -= count * columns
     return [*counts, (0, int(n > 0))]
-
-
-def whole_numbers(*shape: int) -> np.ndarray:
-    return np.random.default_rng(shape).integers(-3, 4, shape).astype(float)
 
 
 ROWS = (1, 3, 4, 11, ROW_BLOCK, ROW_BLOCK + 5)

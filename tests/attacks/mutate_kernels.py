@@ -53,7 +53,12 @@ TENSOR_CORES = ["tests/test_nvrtc.py", "tests/test_modes.py", "-k", "operands or
 PERSISTENT = ["tests/test_modes.py", SURVIVORS, "-k", "all_modes and mse and float32 or multiprocessor"]
 ON_CUDA = ["tests/test_cupy.py", "-k", "stand-in"]
 EMULATED = ["tests/test_emulator.py", SURVIVORS, "-k", "our or step or cuda"]
-MODES = ["tests/test_modes.py", "-k", "all_modes or tf32 or tile or persistent_steps or barrier"]
+MODES = [
+    "tests/test_modes.py",
+    "tests/test_captures.py",
+    "-k",
+    "all_modes or tf32 or tile or persistent_steps or barrier",
+]
 NVRTC = ["tests/test_nvrtc.py"]
 TESTS = {"numba": [PRODUCTS, KERNELS, ONE_STEP], "cuda": [CUDA_STEP, ON_CUDA, EMULATED, NVRTC]}
 TESTS["numba/elementwise"] = [FORMULAS, ONE_STEP]
