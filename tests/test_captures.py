@@ -118,6 +118,24 @@ def test_a_branch_that_nobody_waits_for(monkeypatch: pytest.MonkeyPatch) -> None
         s.run(3)
 
 
+def test_the_first_error_of_a_capture_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What went wrong after the branch has left keeps it from being joined; that is not what the user should read."""
+
+    def faulty(right: Any) -> Any:
+        def advance(*arguments: Any) -> None:
+            if streams.capture() is not None:
+                raise RuntimeError("the first error")
+            right(*arguments)
+
+        return advance
+
+    s = captured_with(monkeypatch, advance=faulty)
+    s.start(np.arange(IMAGES + 3))
+    with pytest.raises(RuntimeError, match="the first error"):
+        s.run(2)
+    assert streams.capture() is None
+
+
 def test_a_launch_on_a_stream_that_is_not_captured(monkeypatch: pytest.MonkeyPatch) -> None:
     def elsewhere(right: Any) -> Any:
         def forward(*arguments: Any) -> None:

@@ -82,6 +82,14 @@ def test_a_gpu_that_works_is_what_auto_takes(install: Install) -> None:
     assert backends.get("auto").name == "cupy"
 
 
+@pytest.mark.parametrize("where", ["__init__", "cuda_nvrtc"])
+def test_a_warning_is_no_reason(where: str, install: Install) -> None:
+    """These tests make errors of warnings; a GPU must not seem to be missing for one, or its tests would be skipped."""
+    install(**{where: "import warnings; warnings.warn('NumPy is newer than this CuPy', FutureWarning)"})
+    with pytest.warns(FutureWarning, match="NumPy is newer"):
+        assert backends.availability()["cupy"] == Availability(True)
+
+
 @pytest.mark.usefixtures("install")
 def test_without_cupy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cupy", None)  # as if it were not installed

@@ -161,6 +161,36 @@ def test_the_command_line_has_modes(mode: str, tmp_path: Path) -> None:
     assert [h["config"]["tf32"] for h in histories] == [False, False, True]
 
 
+def in_fortrans_order(p: Parameters) -> Parameters:
+    return Parameters(*([np.asfortranarray(array) for array in group] for group in p))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_parameters_may_come_in_fortrans_order(cupy: CupyBackend, mode: str, monkeypatch: Any) -> None:
+    """As W.T has, and what zeros_like makes of it: CuPy would keep it, and the kernels want whole rows."""
+    right = session(cupy, mode, momentum=0.9)
+    monkeypatch.setattr("test_modes.parameters", lambda *a, made=parameters: in_fortrans_order(made(*a)))
+    other = session(cupy, mode, momentum=0.9)
+    assert epochs(other) == epochs(right)
+    assert bits(other) == bits(right)
+    other.write(in_fortrans_order(right.read()))
+    assert bits(other) == bits(right)
+
+
+@pytest.mark.usefixtures("cupy")
+def test_a_model_may_be_in_fortrans_order() -> None:
+    models = [fastae.Autoencoder((37, 20, 9), seed=1) for _ in range(2)]
+    models[1].weights = [np.asfortranarray(W) for W in models[1].weights]
+    found = []
+    for model in models:
+        model.backend = "cupy"
+        fastae.Trainer(model, optimizer=fastae.SGD(0.05, 0.9), backend="cupy").fit(images(40), 1, progress=False)
+        found.append([model.encode(images(5)).tobytes(), *(W.tobytes() for W in model.weights)])
+        model.weights = [np.asfortranarray(W) for W in model.weights]
+        assert model.encode(images(5)).tobytes() == found[-1][0]
+    assert found[0] == found[1]
+
+
 # The tiles.
 
 

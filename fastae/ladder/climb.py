@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fastae.backends.cupy_backend.launcher import record
 from fastae.bench import limits
 from fastae.check.speed import PRODUCTS, Timer, Work, works
 from fastae.errors import InputError
@@ -102,10 +103,7 @@ class Gpu:
         stream = self._cuda.Stream(non_blocking=True)
         with stream:
             function(*device)  # compiles
-            stream.begin_capture()
-            for _ in range(LAUNCHES):
-                function(*device)
-            graph = stream.end_capture()
+            graph = record(stream, lambda: [function(*device) for _ in range(LAUNCHES)])
 
         def launch(*kept: Any) -> None:
             with stream:

@@ -37,8 +37,8 @@ class CupyBackend(Backend):
         return diagnose()
 
     def asarray(self, host: np.ndarray) -> Any:
-        """Copy an array to the device."""
-        return self.launcher.cupy.array(host)
+        """Copy an array to the device, its rows one after another: CuPy would keep Fortran's order."""
+        return self.launcher.cupy.array(host, order="C")
 
     def to_host(self, array: Any) -> np.ndarray:
         """Copy an array to NumPy, when the device has come so far."""

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import warnings
 from functools import cache
 
 from fastae.backends.base import Availability
@@ -11,7 +12,13 @@ DRIVERS = {12: 525, 13: 580}  # the oldest driver for each CUDA
 
 @cache
 def diagnose() -> Availability:
-    """Say why the GPU cannot be used, and what mends it."""
+    """Say why the GPU cannot be used, and what mends it. A warning is no reason, even where warnings are errors."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        return _diagnose()
+
+
+def _diagnose() -> Availability:
     if importlib.util.find_spec("cupy") is None:
         remedy = "pip install 'fastae[cuda13]' with a driver of at least 580, or 'fastae[cuda12]' with 525"
         return Availability(False, "CuPy is not installed", remedy)

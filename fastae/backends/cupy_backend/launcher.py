@@ -4,6 +4,8 @@ A raw kernel sees neither strides nor dtypes, reads a transposed matrix as if it
 8 bytes whatever it expects.
 """
 
+import contextlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -108,6 +110,18 @@ class Launcher:
             return [np.int32(x) if isinstance(x, bool) else np.int64(x)]
         pointer = x if x.size else NULL
         return [pointer, np.int64(x.strides[0] // x.itemsize)] if x.ndim == 2 else [pointer]
+
+
+def record(stream: Any, launches: Callable[[], None]) -> Any:
+    """Return a graph of what is launched on a stream that is the current one; nothing is run."""
+    stream.begin_capture()
+    try:
+        launches()
+    except BaseException:
+        with contextlib.suppress(Exception):  # an unfinished capture cannot end well, but must end
+            stream.end_capture()
+        raise
+    return stream.end_capture()
 
 
 def tiles(rows: int, cols: int, tile: int) -> int:

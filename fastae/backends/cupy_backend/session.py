@@ -7,6 +7,7 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 
 from fastae.backends.base import Parameters, Session
+from fastae.backends.cupy_backend.launcher import record
 from fastae.backends.cupy_backend.operations import make_operations
 from fastae.backends.cupy_backend.persistent import Persistent
 from fastae.errors import InputError
@@ -88,12 +89,7 @@ class CupySession(Session):
 
     def _capture(self, part: str, team: list[Worker], steps: int) -> Any:
         """Record the launches of some steps, which are not run."""
-        self.stream.begin_capture()
-        try:
-            super().go(part, team, steps)
-        finally:
-            graph = self.stream.end_capture()  # even after an error, which else would leave the stream unusable
-        return graph
+        return record(self.stream, lambda: super(CupySession, self).go(part, team, steps))
 
     set_rate = _on_our_stream(Session.set_rate)
     start = _on_our_stream(Session.start)

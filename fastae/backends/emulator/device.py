@@ -115,10 +115,12 @@ class ndarray(np.ndarray):  # noqa: N801  it stands for cupy.ndarray
         return SimpleNamespace(ptr=self.ctypes.data)
 
 
-def array(host: Any) -> ndarray:
-    """Copy to the "device"."""
+def array(host: Any, order: str = "K") -> ndarray:
+    """Copy to the "device"; with ``order="K"`` what is in Fortran's order stays so, as in CuPy."""
     cuda.forbid("memory is allocated")
     host = np.asarray(host)
+    if order == "K" and host.flags.f_contiguous and not host.flags.c_contiguous:
+        return array(host.T, order="C").T
     memory = np.empty(host.nbytes + ALIGNMENT, np.uint8)
     begin = -memory.ctypes.data % ALIGNMENT
     _memory[id(memory)] = memory
@@ -130,7 +132,7 @@ def array(host: Any) -> ndarray:
 def asnumpy(device: ndarray) -> np.ndarray:
     """Copy to the host."""
     cuda.forbid("an array is copied to the host")
-    return np.array(device, subok=False)
+    return np.array(device, order="C", subok=False)
 
 
 @dataclass(frozen=True)
