@@ -112,7 +112,7 @@ class Launcher:
         return [pointer, np.int64(x.strides[0] // x.itemsize)] if x.ndim == 2 else [pointer]
 
 
-def record(stream: Any, launches: Callable[[], None]) -> Any:
+def record(stream: Any, launches: Callable[[], object]) -> Any:
     """Return a graph of what is launched on a stream that is the current one; nothing is run."""
     stream.begin_capture()
     try:
