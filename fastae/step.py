@@ -101,17 +101,40 @@ def make_operations(k: Any, loss: str) -> dict[str, Any]:
     }
 
 
+def make_forward_loss(k: Any) -> Any:
+    """Compose the operation that ends the way forward, for a backend that does not bring one.
+
+    Parameters
+    ----------
+    k : namespace
+        The kernels and operations of the step.
+
+    Returns
+    -------
+    callable
+        Writes σ(a W + b) into ``y``, the gradient of the loss with respect to its pre-activations into ``d``, and the
+        loss of each image into ``losses``.
+    """
+
+    def forward_loss(a, W, b, y, x, scale, d, losses, own=None):
+        k.forward(a, W, b, y, own)
+        k.loss_gradient(y, x, scale, d, losses, own)
+
+    return forward_loss
+
+
 def make_step(k: Any) -> Any:
     """One step of stochastic gradient descent on one batch, as one worker does its share of it."""
 
     def step(w):
-        layers = len(w.W)
+        last = len(w.W) - 1
         k.gather(w.images, w.order, w.cursor, 0, w.a[0])
-        for l in range(layers):
+        for l in range(last):
             k.barrier(w.own)  # the layer below is complete, and nobody needs the last step's activations
             k.forward(w.a[l], w.W[l], w.b[l], w.y[l], w.own)
-        k.loss_gradient(w.y[layers - 1], w.x, w.scale, w.d[layers - 1], w.loss, w.own)
-        for l in range(layers - 1, 0, -1):
+        k.barrier(w.own)
+        k.forward_loss(w.a[last], w.W[last], w.b[last], w.y[last], w.x, w.scale, w.d[last], w.loss, w.own)
+        for l in range(last, 0, -1):
             k.backward(w.d[l], w.W[l], w.y[l - 1], w.d[l - 1], w.own)  # before the update: it needs the old weights
             k.update(w.a[l], w.d[l], w.W[l], w.b[l], w.V[l], w.c[l], w.rate, w.own)
         k.update(w.a[0], w.d[0], w.W[0], w.b[0], w.V[0], w.c[0], w.rate, w.own)

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_modes import IMAGES, LOSSES, epochs, session
+from test_modes import BATCH, IMAGES, LOSSES, epochs, session
 
 from fastae.backends.cupy_backend import launcher, operations
-from fastae.backends.cupy_backend.session import CupySession
+from fastae.backends.cupy_backend.session import STEPS_A_GRAPH, CupySession
 from fastae.backends.emulator import EmulatorBackend, KernelFault, checking, device, streams
 from fastae.backends.emulator.streams import CaptureError, Graph
 from fastae.cuda import source
@@ -21,8 +21,8 @@ def captured_with(monkeypatch: pytest.MonkeyPatch, **replaced: Callable[..., Any
     """Return a captured session of the emulator with other operations; each is made from the right one."""
     right = operations.make_operations
 
-    def make(k: Any, launcher: Any, loss: str) -> dict[str, Any]:
-        made = right(k, launcher, loss)
+    def make(k: Any, *arguments: Any) -> dict[str, Any]:
+        made = right(k, *arguments)
         return made | {name: replace(made.get(name, getattr(k, name, None))) for name, replace in replaced.items()}
 
     monkeypatch.setattr("fastae.backends.cupy_backend.session.make_operations", make)
@@ -182,6 +182,30 @@ def test_the_branches_of_a_graph_may_mix_in_any_order(seed: int, monkeypatch: py
 
     monkeypatch.setattr(streams, "Stream", Careless)
     assert epochs(session(EmulatorBackend(), "captured")) != expected
+
+
+def longest_chain(graph: Graph) -> list[str]:
+    """Return the names of a longest row of launches of which each must wait for the one before it."""
+    chains: list[list[str]] = []
+    for node in graph.nodes:
+        chains.append([*max((chains[i] for i in node.after), key=len, default=[]), node.name])
+    return max(chains, key=len)
+
+
+@LOSSES
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_the_longest_chain_of_a_step_has_nine_launches_and_eight_where_another_follows(
+    loss: str, momentum: float
+) -> None:
+    """Each costs some 2 µs on a GPU at small batches: four layers forward, three back, an update; once, a batch."""
+    s = session(EmulatorBackend(), "captured", loss=loss, momentum=momentum)
+    epochs(s, 1)
+    ways = ["forward"] * 3 + [f"forward_{loss}"] + ["backward"] * 3 + ["update"]
+    assert longest_chain(s._graphs["step", BATCH, 1]) == ["gather", *ways]
+    chain = longest_chain(s._graphs["step", BATCH, STEPS_A_GRAPH])
+    assert len(chain) == 1 + STEPS_A_GRAPH * 8
+    for graph, steps in ((s._graphs["step", BATCH, 1], 1), (s._graphs["step", BATCH, STEPS_A_GRAPH], STEPS_A_GRAPH)):
+        assert len(graph.nodes) == 15 * steps
 
 
 # The persistent kernel's barrier, on the emulator.

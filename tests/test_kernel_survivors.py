@@ -14,6 +14,7 @@ from test_modes import bits, epochs, session
 import fastae
 from fastae.backends.contract import KERNELS
 from fastae.backends.cupy_backend import CupyBackend, launcher
+from fastae.backends.cupy_backend.branches import Branches
 from fastae.backends.cupy_backend.operations import make_operations
 from fastae.backends.emulator import EmulatorBackend, checking, streams
 from fastae.backends.numba_backend import elementwise, operations, sparse
@@ -178,7 +179,7 @@ def test_cudas_tensor_cores_read_only_what_is_there(tile: int, monkeypatch: pyte
     monkeypatch.setattr(tf32, "tile", lambda rows, cols: tile)
     a, W, b, y = (k.asarray(np.ones(shape, np.float32)) for shape in ((33, 70), (70, 41), (41,), (33, 41)))
     with checking():
-        make_operations(k, tf32, "mse")["forward"](a, W, b, y)
+        make_operations(k, tf32, "mse", Branches(k.launcher.cupy.cuda))["forward"](a, W, b, y)
     assert np.all(k.to_host(y) == 1)  # σ(71)
 
 

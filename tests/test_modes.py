@@ -15,6 +15,7 @@ import fastae
 from fastae import cli
 from fastae.backends.base import Parameters
 from fastae.backends.cupy_backend import CupyBackend, launcher, operations
+from fastae.backends.cupy_backend.branches import Branches
 from fastae.backends.cupy_backend.session import MODES, STEPS_A_GRAPH, CupySession
 from fastae.backends.emulator import EmulatorBackend, streams
 from fastae.errors import InputError
@@ -218,7 +219,7 @@ def test_tf32_rounds_the_inputs_and_only_them(cupy: CupyBackend, tile: int, monk
     """Inputs of few bits give float32's bits; 1 + 2⁻¹¹ is rounded up to 1 + 2⁻¹⁰, and 1 + 2⁻¹² down to 1."""
     tf32 = cupy.launcher_for(True, np.dtype(np.float32))
     monkeypatch.setattr(tf32, "tile", lambda rows, cols: tile)
-    forward = operations.make_operations(cupy, tf32, "mse")["forward"]
+    forward = operations.make_operations(cupy, tf32, "mse", Branches(cupy.launcher.cupy.cuda))["forward"]
     rng = np.random.default_rng(2)
 
     def product(a: np.ndarray, W: np.ndarray) -> np.ndarray:

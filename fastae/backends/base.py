@@ -13,7 +13,7 @@ import numpy as np
 
 from fastae.backends.contract import KERNELS
 from fastae.errors import InputError
-from fastae.step import Worker, make_evaluation, make_operations, make_step
+from fastae.step import Worker, make_evaluation, make_forward_loss, make_operations, make_step
 
 TEST_BATCH = 256  # images at a time when nothing is learned: enough to be fast, few enough to stay in a cache
 
@@ -173,6 +173,8 @@ class Session:
             raise InputError(f"the backend {self.backend.name!r} does not take a number of threads; numba does")
         named = {name: getattr(self.backend, name) for name in KERNELS}
         kernels = SimpleNamespace(**named | self.operations())
+        if not hasattr(kernels, "forward_loss"):
+            kernels.forward_loss = make_forward_loss(kernels)
         self._parts = {"step": make_step(kernels), "evaluation": make_evaluation(kernels)}
 
     def operations(self) -> dict[str, Any]:

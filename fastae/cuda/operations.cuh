@@ -1,6 +1,7 @@
 // The step's operations, each one product whose last act does what else there is to do with an element.
 //
 // forward:  y = sigma(a W + b)                             (m, inputs) (inputs, outputs) -> (m, outputs)
+// forward_loss: the same, and d = the gradient of the loss of y against x with respect to the pre-activations
 // backward: out = (d W^T) * y * (1 - y)                    (m, outputs) (inputs, outputs)^T -> (m, inputs)
 // update:   W += rate[0] * a^T d, b += rate[0] * (column sums of d); with velocities V and c, which may be null,
 //           v = rate[1] * v + gradient first. rate[0] is minus the learning rate, rate[1] the momentum.
@@ -12,6 +13,16 @@ __device__ inline void forward_all(Shared& shared, int tile, const Matrix& a, co
                                    long long y_stride, int& before) {
   product<false, false>(shared, tile, a.rows, W.cols, a.cols, a, W, before,
                         [&](int row, int col, real sum) { y[row * y_stride + col] = sigmoid(sum + b[col]); });
+}
+
+template <bool CROSS_ENTROPY>
+__device__ inline void forward_loss_all(Shared& shared, int tile, const Matrix& a, const Matrix& W, const real* b, real* y,
+                                        long long y_stride, const real* x, long long x_stride, real scale, real* d,
+                                        long long d_stride, int& before) {
+  product<false, false>(shared, tile, a.rows, W.cols, a.cols, a, W, before, [&](int row, int col, real sum) {
+    const real z = y[row * y_stride + col] = sigmoid(sum + b[col]);
+    d[row * d_stride + col] = gradient_of_pixel<CROSS_ENTROPY>(z, x[row * x_stride + col], scale);
+  });
 }
 
 __device__ inline void backward_all(Shared& shared, int tile, const Matrix& d, const Matrix& W, const real* y,

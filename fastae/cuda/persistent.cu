@@ -70,13 +70,8 @@ __device__ inline void train(Shared& shared, const Layer* layers, int count, int
       barrier();
     }
     const Layer& top = layers[last];
-    product<false, false>(shared, top.forward_tile, m, pixels, top.inputs, input(last), {top.W, pixels, top.inputs, pixels},
-                          before, [&](int row, int col, real sum) {
-                            const int i = row * pixels + col;
-                            const real z = sigmoid(sum + top.b[col]);
-                            top.y[i] = z;
-                            top.d[i] = gradient_of_pixel<CROSS_ENTROPY>(z, batch[i], scale);
-                          });
+    forward_loss_all<CROSS_ENTROPY>(shared, top.forward_tile, input(last), {top.W, pixels, top.inputs, pixels}, top.b,
+                                    top.y, pixels, batch, pixels, scale, top.d, pixels, before);
     barrier();
     for (int l = last; l >= 0; --l) {
       const Layer& layer = layers[l];

@@ -1,23 +1,25 @@
-"""The step's four operations, each one kernel; what nobody waits for runs beside the others, on a second stream.
+"""The step's operations, each one kernel; what nobody waits for runs beside the others, on branches.
 
-A weight's update is needed by no other operation of its step, and neither is the sum of the losses: they are launched
-on a branch that leaves the main stream when their inputs are ready, and comes back where the cursor advances. Captured,
-the branch becomes a branch of the graph.
+A weight's update is needed by no other operation of its step: each is launched on a branch of its own, which leaves the
+session's stream when the delta is there and comes back where the cursor advances. So are the losses, their sum, the
+cursor and the next batch, one after another on one branch: two batches have a buffer each, so a step's is gathered
+while the one before it goes backward.
 """
 
 from typing import Any
 
 from fastae.backends.contract import Kernel
+from fastae.backends.cupy_backend.branches import Branches
 from fastae.backends.cupy_backend.launcher import WARP, Launcher, tiles
 from fastae.errors import InputError
 
 MO, IO, MI = ("m", "o"), ("i", "o"), ("m", "i")
 OPERATIONS = {
     "forward": Kernel("forward(a, W, b, y)", {"a": MI, "W": IO, "b": ("o",), "y": MO}, "σ(a W + b)"),
-    "loss_gradient": Kernel(
-        "loss_gradient(z, x, scale, d, losses)",
-        {"z": MO, "x": MO, "d": MO, "losses": ("m",)},
-        "the gradient of the loss with respect to the last pre-activations, and the loss of each image",
+    "forward_loss": Kernel(
+        "forward_loss(a, W, b, y, x, scale, d)",
+        {"a": MI, "W": IO, "b": ("o",), "y": MO, "x": MO, "d": MO},
+        "σ(a W + b), and the gradient of its loss against x with respect to the pre-activations",
     ),
     "backward": Kernel("backward(d, W, y, out)", {"d": MO, "W": IO, "y": MI, "out": MI}, "(d Wᵀ) · y · (1 − y)"),
     "update": Kernel(
@@ -29,7 +31,7 @@ OPERATIONS = {
 FILE = "operations.cu"
 
 
-def make_operations(k: Any, launcher: Launcher, loss: str) -> dict[str, Any]:
+def make_operations(k: Any, launcher: Launcher, loss: str, branches: Branches) -> dict[str, Any]:
     """Bind the operations of one session.
 
     Parameters
@@ -39,24 +41,22 @@ def make_operations(k: Any, launcher: Launcher, loss: str) -> dict[str, Any]:
     launcher : Launcher
         By which products are launched.
     loss : {"mse", "bce"}
+    branches : Branches
+        Of which ``ahead`` has left when the first step begins.
 
     Returns
     -------
     dict
-        As `fastae.step.make_operations` has it, and the kernels that run on the branch or end it.
+        As `fastae.step.make_operations` has it, ``forward_loss`` in place of ``loss_gradient``; and the kernels that
+        run on a branch.
     """
-    cuda = launcher.cupy.cuda
-    branch, left, joined = (
-        cuda.Stream(non_blocking=True),
-        cuda.Event(disable_timing=True),
-        cuda.Event(disable_timing=True),
-    )
+    ahead = branches.ahead
+    loss_of_images = k.mse_loss if loss == "mse" else k.bce_loss
 
-    def beside(launch: Any) -> None:
-        left.record(cuda.get_current_stream())
-        branch.wait_event(left)
-        with branch:
-            launch()
+    def gather(images: Any, order: Any, cursor: Any, offset: int, out: Any) -> None:
+        with ahead.stream:
+            k.gather(images, order, cursor, offset, out)
+        ahead.join()
 
     def forward(a: Any, W: Any, b: Any, y: Any, own: Any = None) -> None:
         (m, inputs), outputs = a.shape, W.shape[1]
@@ -64,11 +64,16 @@ def make_operations(k: Any, launcher: Launcher, loss: str) -> dict[str, Any]:
         sizes, arguments = (tile, m, inputs, outputs), {"a": a, "W": W, "b": b, "y": y}
         launcher.launch(FILE, "forward", OPERATIONS["forward"], sizes, tiles(m, outputs, tile), arguments, W.dtype)
 
-    def loss_gradient(z: Any, x: Any, scale: float, d: Any, losses: Any, own: Any = None) -> None:
-        arguments = {"z": z, "x": x, "scale": scale, "d": d, "losses": losses}
-        launcher.launch(
-            FILE, f"{loss}_loss_gradient", OPERATIONS["loss_gradient"], z.shape, z.shape[0], arguments, z.dtype
-        )
+    def forward_loss(
+        a: Any, W: Any, b: Any, y: Any, x: Any, scale: float, d: Any, losses: Any, own: Any = None
+    ) -> None:
+        (m, inputs), outputs = a.shape, W.shape[1]
+        tile = launcher.tile(m, outputs)
+        sizes, arguments = (tile, m, inputs, outputs), {"a": a, "W": W, "b": b, "y": y, "x": x, "scale": scale, "d": d}
+        blocks = tiles(m, outputs, tile)
+        launcher.launch(FILE, f"forward_{loss}", OPERATIONS["forward_loss"], sizes, blocks, arguments, W.dtype)
+        with ahead.leave():
+            loss_of_images(y, x, losses)
 
     def backward(d: Any, W: Any, y: Any, out: Any, own: Any = None) -> None:
         (m, outputs), inputs = d.shape, W.shape[0]
@@ -81,28 +86,32 @@ def make_operations(k: Any, launcher: Launcher, loss: str) -> dict[str, Any]:
         if V.shape[0] not in (0, inputs) or c.shape[0] not in (0, outputs):
             raise InputError(f"update: the velocities must be as W and b, or have no rows; here {V.shape}, {c.shape}")
         tile = launcher.tile(inputs, outputs)
-        blocks = tiles(inputs, outputs, tile) + -(-outputs // WARP)
+        sizes, blocks = (tile, m, inputs, outputs), tiles(inputs, outputs, tile) + -(-outputs // WARP)
         arguments = {"a": a, "d": d, "W": W, "b": b, "V": V, "c": c, "rate": rate}
-        beside(
-            lambda: launcher.launch(
-                FILE, "update", OPERATIONS["update"], (tile, m, inputs, outputs), blocks, arguments, W.dtype
-            )
-        )
+        with branches.another():
+            launcher.launch(FILE, "update", OPERATIONS["update"], sizes, blocks, arguments, W.dtype)
+
+    def mse_loss(z: Any, x: Any, out: Any) -> None:
+        with ahead.leave():
+            k.mse_loss(z, x, out)
 
     def column_sum(delta: Any, out: Any, alpha: Any = 1.0, beta: Any = 0.0) -> None:
-        beside(lambda: k.column_sum(delta, out, alpha, beta))
+        with ahead.stream:  # behind the losses
+            k.column_sum(delta, out, alpha, beta)
 
     def advance(cursor: Any, n: int) -> None:
-        joined.record(branch)
-        cuda.get_current_stream().wait_event(joined)
-        k.advance(cursor, n)
+        with ahead.stream:
+            k.advance(cursor, n)
+        branches.join()
 
     return {
+        "gather": gather,
         "forward": forward,
-        "loss_gradient": loss_gradient,
+        "forward_loss": forward_loss,
         "backward": backward,
         "update": update,
         "barrier": lambda own: None,
+        "mse_loss": mse_loss,
         "column_sum": column_sum,
         "advance": advance,
     }

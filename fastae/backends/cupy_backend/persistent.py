@@ -1,5 +1,7 @@
 """One kernel for many steps: it stays on the device, and its blocks wait where other modes launch the next kernel."""
 
+from typing import Any
+
 import numpy as np
 
 from fastae.backends.cupy_backend.launcher import THREADS, Launcher
@@ -17,10 +19,12 @@ class Persistent:
     launcher : Launcher
     worker : Worker
         The team of one, whose arrays have no gaps.
+    next_batch : device array
+        As ``worker.a[0]``.
     loss : {"mse", "bce"}
     """
 
-    def __init__(self, launcher: Launcher, worker: Worker, loss: str) -> None:
+    def __init__(self, launcher: Launcher, worker: Worker, next_batch: Any, loss: str) -> None:
         cupy, real = launcher.cupy, worker.W[0].dtype
         m = len(worker.loss)
         layers = np.zeros(len(worker.W), LAYER)
@@ -42,7 +46,7 @@ class Persistent:
             worker.order,
             worker.cursor,
             worker.a[0],
-            cupy.array(np.zeros(worker.a[0].shape, real)),
+            next_batch,
             real.type(worker.scale),
             worker.rate,
             worker.loss,

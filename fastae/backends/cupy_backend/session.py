@@ -7,6 +7,7 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 
 from fastae.backends.base import Parameters, Session
+from fastae.backends.cupy_backend.branches import Branches
 from fastae.backends.cupy_backend.launcher import record
 from fastae.backends.cupy_backend.operations import make_operations
 from fastae.backends.cupy_backend.persistent import Persistent
@@ -61,23 +62,36 @@ class CupySession(Session):
 
     def operations(self) -> dict[str, Any]:
         """Return the fused operations."""
-        return make_operations(self.backend, self.launcher, self.loss)
+        self._branches = Branches(self.launcher.cupy.cuda)
+        return make_operations(self.backend, self.launcher, self.loss, self._branches)
 
     def go(self, part: str, team: list[Worker], batches: int) -> None:
         """Do a part of the next batches in this session's mode."""
         if self.mode == "persistent" and part == "step" and team is self._train:
             if self._persistent is None:
-                self._persistent = Persistent(self.launcher, team[0], self.loss)
+                self._persistent = Persistent(self.launcher, team[0], team[1].a[0], self.loss)
             self._persistent.run(batches)
         elif self.mode == "eager":
-            super().go(part, team, batches)
+            self._launch(part, team, batches)
         else:
             self._replay(part, team, batches)
+
+    def _launch(self, part: str, team: list[Worker], batches: int) -> None:
+        """Launch the next batches, which take turns with the two buffers."""
+        self._branches.ahead.leave()
+        for i in range(batches):
+            self._parts[part](team[i % 2])
+
+    def _team(self, images: np.ndarray, m: int) -> list[Worker]:
+        """Make the team of one twice, with a batch of its own each."""
+        (worker,) = super()._team(images, m)
+        batch = self._zeros(*worker.a[0].shape)
+        return [worker, worker._replace(a=(batch, *worker.a[1:]), x=batch)]
 
     def _replay(self, part: str, team: list[Worker], batches: int) -> None:
         m = len(team[0].loss)
         if batches and (part, m, 1) not in self._graphs:
-            super().go(part, team, 1)
+            self._launch(part, team, 1)
             batches -= 1
             self._graphs[part, m, 1] = self._capture(part, team, 1)
         for steps in (STEPS_A_GRAPH, 1):
@@ -89,7 +103,7 @@ class CupySession(Session):
 
     def _capture(self, part: str, team: list[Worker], steps: int) -> Any:
         """Record the launches of some steps, which are not run."""
-        return record(self.stream, lambda: super(CupySession, self).go(part, team, steps))
+        return record(self.stream, lambda: self._launch(part, team, steps))
 
     set_rate = _on_our_stream(Session.set_rate)
     start = _on_our_stream(Session.start)

@@ -14,7 +14,7 @@ from fastae.backends.base import Session
 from fastae.backends.contract import KERNELS
 from fastae.backends.numba_backend import kernels
 from fastae.errors import InputError, gist
-from fastae.step import Worker, make_evaluation, make_operations, make_step
+from fastae.step import Worker, make_evaluation, make_forward_loss, make_operations, make_step
 
 _counter = itertools.count()  # Numba links compiled code by names; those of two sessions must differ
 
@@ -60,6 +60,7 @@ class ComposedSession(Session):
         for name, operation in operations.items():
             named[name] = compiled(operation, name)
         module.__dict__.update(named)
+        module.forward_loss = compiled(make_forward_loss(module), "forward_loss")
         self._entries = {}
         for part, make in (("step", make_step), ("evaluation", make_evaluation)):
             self._entries[part] = compiled(_make_entry(compiled(make(module), part), Worker), f"run_{part}")

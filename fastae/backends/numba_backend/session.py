@@ -44,6 +44,7 @@ def compiled(part: str, loss: str, layers: int, dtype: str) -> Any:
         **{name: getattr(operations, name) for name in ("forward", "backward", "update", "barrier")},
         **{"loss_gradient": getattr(operations, loss), "Worker": Worker, "Own": Own},
     )
+    module.forward_loss = jit(fastae.step.make_forward_loss(module), name=f"forward_loss_{loss}")
     module.step = jit(getattr(fastae.step, f"make_{part}")(module), name=f"{part}_{loss}")
     types_ = [signature(layers, np.dtype(dtype))]
     return jit(make_entry(module), name=f"run_{part}_{loss}", signatures=types_, cached=True)
