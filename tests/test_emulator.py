@@ -11,7 +11,7 @@ import pytest
 
 import fastae
 from fastae import backends, cli
-from fastae.backends.cupy_backend.launcher import TILES
+from fastae.backends.cupy_backend.launcher import TILES, Tile
 from fastae.backends.emulator import EmulatorBackend, KernelFault, RawModule, checking, counting, device
 from fastae.backends.emulator import compiler as compilers
 from fastae.backends.emulator.compiler import CompileError, kernels_of
@@ -202,11 +202,11 @@ def test_threads_their_accesses_and_barriers_are_counted() -> None:
 
 
 @pytest.mark.parametrize(("trans_a", "trans_b"), [(False, False), (True, False), (False, True)])
-@pytest.mark.parametrize("tile", TILES)
-def test_our_matmul_coalesces_and_has_hardly_a_bank_conflict(tile: int, trans_a: bool, trans_b: bool) -> None:
+@pytest.mark.parametrize("tile", TILES, ids=str)
+def test_our_matmul_coalesces_and_has_hardly_a_bank_conflict(tile: Tile, trans_a: bool, trans_b: bool) -> None:
     a, b, out = on_device(*(np.ones((64, 64), np.float32) for _ in range(3)))
     k = EmulatorBackend()
-    k.launcher.tile = lambda rows, cols: tile  # type: ignore[method-assign]
+    k.launcher.tile = lambda *product: tile  # type: ignore[method-assign]
     with counting() as counts:
         k.matmul(a, b, out, trans_a, trans_b)
     assert {entry.memory for entry in counts} == {"global", "shared"}
@@ -309,10 +309,12 @@ def test_two_blocks_that_write_to_one_place() -> None:
     assert line_with(code, "*out +=") in str(fault)
 
 
-def launch_matmul(code: str, rows: int, cols: int, depth: int, strides: tuple[int, int, int]) -> None:
+def launch_matmul(
+    code: str, rows: int, cols: int, depth: int, strides: tuple[int, int, int], tile: Tile = TILES[2]
+) -> None:
     a, b, out = on_device(*(np.ones(shape, np.float32) for shape in ((rows, depth), (depth, cols), (rows, cols))))
     none, one = np.uint64(0), np.float32(1)
-    values: list[Any] = [np.int32(n) for n in (16, rows, cols, depth)]
+    values: list[Any] = [np.int32(n) for n in (tile.code, rows, cols, depth)]
     for x, stride in zip((a, b, out), strides):
         values += [x, np.int64(stride)]
     values += [np.int32(0), np.int32(0), one, none, np.float32(0), none]
@@ -325,21 +327,22 @@ def launch_matmul(code: str, rows: int, cols: int, depth: int, strides: tuple[in
     [
         "nobody needs the slices before these any more",
         "the slices are there",
-        "nobody needs the last slices any more",
+        "nobody needs the last slices, or the sums before these, any more",
         "the groups' sums are there",
     ],
 )
-def test_each_barrier_of_our_matmul_is_needed(words: str, order: str) -> None:
+@pytest.mark.parametrize("tile", [Tile(16), Tile(32, 8)], ids=str)
+def test_each_barrier_of_our_matmul_is_needed(words: str, order: str, tile: Tile) -> None:
     code = source("matmul.cu")
     assert code.count(f"__syncthreads();  // {words}") == 1
     with checking(order):
-        launch_matmul(code, 40, 40, 200, (200, 40, 40))
+        launch_matmul(code, 40, 40, 200, (200, 40, 40), tile)
     faulty = code.replace(f"__syncthreads();  // {words}", "")
     with (
         checking(order),
         pytest.raises(KernelFault, match=r"\.cuh:\d+, .*(race between two threads|before it is)"),
     ):
-        launch_matmul(faulty, 40, 40, 200, (200, 40, 40))
+        launch_matmul(faulty, 40, 40, 200, (200, 40, 40), tile)
 
 
 def test_a_swapped_stride_leaves_the_array() -> None:

@@ -195,13 +195,13 @@ def test_a_model_may_be_in_fortrans_order() -> None:
 # The tiles.
 
 
-@pytest.mark.parametrize("tile", launcher.TILES)
+@pytest.mark.parametrize("tile", launcher.TILES, ids=str)
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 @LOSSES
 def test_a_step_is_numpys_with_tiles_of_any_size(
-    cupy: CupyBackend, tile: int, momentum: float, loss: str, monkeypatch: Any
+    cupy: CupyBackend, tile: launcher.Tile, momentum: float, loss: str, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(cupy.launcher, "tile", lambda rows, cols: tile)
+    monkeypatch.setattr(cupy.launcher, "tile", lambda *product: tile)
     data, model, rng = images(50), parameters(momentum), np.random.default_rng(3)
     for velocity in (*model.V, *model.c):
         velocity[:] = rng.normal(0, 0.1, velocity.shape)
@@ -214,11 +214,11 @@ def test_a_step_is_numpys_with_tiles_of_any_size(
     assert test_step.close(*found, 2e-6)
 
 
-@pytest.mark.parametrize("tile", [tile for tile in launcher.TILES if tile >= 16])
-def test_tf32_rounds_the_inputs_and_only_them(cupy: CupyBackend, tile: int, monkeypatch: Any) -> None:
+@pytest.mark.parametrize("side", [16, 32, 64])
+def test_tf32_rounds_the_inputs_and_only_them(cupy: CupyBackend, side: int, monkeypatch: Any) -> None:
     """Inputs of few bits give float32's bits; 1 + 2⁻¹¹ is rounded up to 1 + 2⁻¹⁰, and 1 + 2⁻¹² down to 1."""
     tf32 = cupy.launcher_for(True, np.dtype(np.float32))
-    monkeypatch.setattr(tf32, "tile", lambda rows, cols: tile)
+    monkeypatch.setattr(tf32, "tile", lambda *product: launcher.Tile(side))
     forward = operations.make_operations(cupy, tf32, "mse", Branches(cupy.launcher.cupy.cuda))["forward"]
     rng = np.random.default_rng(2)
 

@@ -53,11 +53,11 @@ __device__ inline void each_element(int rows, int cols, F f) {
 __device__ inline int over(int i, int log) { return i >> log; }
 __device__ inline int rest(int i, int log) { return i & ((1 << log) - 1); }
 
-// Let f(task) be called for every task below count, by one block of the grid each. Tasks are dealt to the blocks in
-// turn, beginning behind those that were dealt `before` in the same phase.
+// Let f(task) be called for `count` tasks from `first` on, by one block of the grid each. Tasks are dealt to the blocks
+// in turn, beginning behind those that were dealt `before` in the same phase.
 template <class F>
-__device__ inline void each_task(int count, int& before, F f) {
+__device__ inline void each_task(int first, int count, int& before, F f) {
   const int blocks = gridDim.x;
-  for (int task = (blockIdx.x + blocks - before % blocks) % blocks; task < count; task += blocks) f(task);
+  for (int i = (blockIdx.x + blocks - before % blocks) % blocks; i < count; i += blocks) f(first + i);
   before += count;
 }

@@ -1,15 +1,16 @@
-// A thread's piece of a tile by multiply-adds: 4 x 4 sums, for which 8 quads read from shared memory are worth 64 of them.
+// A thread's piece of a tile by multiply-adds: 4 x 4 sums, for which 8 quads read from shared memory are worth 64 of them,
+// or 8 x 8, for which 16 are worth 256.
 #pragma once
 
-#define SIDE 4
-
+template <int SIDE>
 struct Piece {
+  static constexpr int LOG_ROUNDS = SIDE == 8 ? 2 : 0;  // in which the sums pass through shared memory
   const int log_across, x, y;      // threads along each side of the tile, and which of them this one is
   const int team, groups, group;   // threads of a group
-  real sums[SUMS] = {};
+  real sums[SIDE * SIDE] = {};
 
   __device__ explicit Piece(int log)
-      : log_across(log - 2),
+      : log_across(log - (SIDE == 8 ? 3 : 2)),
         x(rest(threadIdx.x, log_across)),
         y(rest(over(threadIdx.x, log_across), log_across)),
         team(1 << 2 * log_across),
@@ -20,8 +21,9 @@ struct Piece {
   template <bool ALONG_A, bool ALONG_B>
   __device__ void multiply(const Slices& slices, int log, int depth) {
     const int log_deep = LOG_SLICE - log;
+#pragma unroll 1  // a second quad's operands would need registers too
     for (int quad = group; 4 * quad < depth; quad += groups) {
-      Quad a[4], b[4];
+      Quad a[SIDE], b[SIDE];
       read<ALONG_A>(slices.a, ALONG_A ? log_deep : log, y, quad, a);
       read<ALONG_B>(slices.b, ALONG_B ? log_deep : log, x, quad, b);
 #pragma unroll
@@ -30,25 +32,41 @@ struct Piece {
         for (int i = 0; i < SIDE; ++i)
 #pragma unroll
           for (int j = 0; j < SIDE; ++j)
-            sums[i * SIDE + j] += (ALONG_A ? a[i].v[step] : a[step].v[i]) * (ALONG_B ? b[j].v[step] : b[step].v[j]);
+            sums[i * SIDE + j] += element<ALONG_A>(a, i, step) * element<ALONG_B>(b, j, step);
     }
   }
 
-  // Where in shared memory the first group's sum for a row and a column of the tile is.
+  // The tile's row of which a round has the sums, by its number in the round.
+  __device__ int row_of(int round, int number, bool along) const {
+    if (LOG_ROUNDS == 0) return number;
+    return along ? (2 * round << log_across) + number  // lines 2 round and 2 round + 1 of every piece
+                 : 4 * ((round / 2 << log_across) + number / 2) + round % 2 * 2 + number % 2;
+  }
+
+  // Where in shared memory the first group's sum for a row and a column of the tile is, in that row's round.
   __device__ int slot(int row, int col, bool along_a, bool along_b) const {
-    const int owner_y = along_a ? rest(row, log_across) : row / SIDE, i = along_a ? over(row, log_across) : row % SIDE;
-    const int owner_x = along_b ? rest(col, log_across) : col / SIDE, j = along_b ? over(col, log_across) : col % SIDE;
-    return (i * SIDE + j) * SUM_STRIDE + (owner_y << log_across) + owner_x;
+    return (line(row, along_a) * SIDE + line(col, along_b)) % SUMS * SUM_STRIDE + (owner(row, along_a) << log_across) +
+           owner(col, along_b);
   }
 
  private:
-  // Four lines by four steps along the summed dimension. A thread's lines are neighbours if a quad runs across them, and
-  // far apart if it runs along the summed dimension, so that neighbouring threads read neighbouring lines.
+  // Lines by four steps along the summed dimension. A thread's lines are neighbours by fours if a quad runs across them,
+  // and far apart if it runs along the summed dimension, so that neighbouring threads read neighbouring lines.
   template <bool ALONG>
-  __device__ void read(const Quad* slice, int log, int first, int quad, Quad (&lines)[4]) const {
+  __device__ void read(const Quad* slice, int log, int first, int quad, Quad (&lines)[SIDE]) const {
     const int length = (1 << (log - 2)) + PAD / 4;  // of a line in memory, in quads
 #pragma unroll
-    for (int i = 0; i < 4; ++i)
-      lines[i] = slice[ALONG ? length * (first + (i << log_across)) + quad : length * (4 * quad + i) + first];
+    for (int i = 0; i < SIDE; ++i)
+      lines[i] = ALONG ? slice[length * (first + (i << log_across)) + quad]
+                       : slice[length * (4 * quad + i % 4) + first + (i / 4 << log_across)];
+  }
+  template <bool ALONG>
+  __device__ static real element(const Quad (&lines)[SIDE], int line, int step) {
+    return ALONG ? lines[line].v[step] : lines[line / 4 * 4 + step].v[line % 4];
+  }
+  // The thread along a side that has a line of the tile, and which of its own that is.
+  __device__ int owner(int line, bool along) const { return rest(along ? line : line / 4, log_across); }
+  __device__ int line(int line, bool along) const {
+    return along ? over(line, log_across) : over(line / 4, log_across) * 4 + line % 4;
   }
 };

@@ -42,5 +42,6 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
            real* W, long long W_stride, real* b, real* V, long long V_stride, real* c, const real* rate) {
   __shared__ Shared shared;
   int before = 0;
-  update_all(shared, tile, {a, a_stride, m, inputs}, {d, d_stride, m, outputs}, W, W_stride, b, V, V_stride, c, rate, before);
+  update_some(shared, tile, 0, update_tasks(tile, inputs, outputs), {a, a_stride, m, inputs}, {d, d_stride, m, outputs}, W,
+              W_stride, b, V, V_stride, c, rate, before);
 }

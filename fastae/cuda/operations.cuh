@@ -39,12 +39,19 @@ __device__ inline void descend(real* parameter, real* velocity, real gradient, c
   *parameter += rate[0] * gradient;
 }
 
-__device__ inline void update_all(Shared& shared, int tile, const Matrix& a, const Matrix& d, real* W, long long W_stride,
-                                  real* b, real* V, long long V_stride, real* c, const real* rate, int& before) {
-  product<true, false>(shared, tile, a.cols, d.cols, a.rows, a, d, before, [&](int row, int col, real sum) {
+__device__ inline int update_tasks(int tile, int inputs, int outputs) {
+  return tiles_of(tile, inputs, outputs) + (outputs + WARP - 1) / WARP;
+}
+
+// Some of the tasks of an update: the tiles of the weights, then the biases.
+__device__ inline void update_some(Shared& shared, int tile, int first, int count, const Matrix& a, const Matrix& d, real* W,
+                                   long long W_stride, real* b, real* V, long long V_stride, real* c, const real* rate,
+                                   int& before) {
+  const int tiles = tiles_of(tile, a.cols, d.cols), of_weights = max(0, min(count, tiles - first));
+  product_tiles<true, false>(shared, tile, first, of_weights, a.rows, a, d, before, [&](int row, int col, real sum) {
     descend(W + row * W_stride + col, V ? V + row * V_stride + col : nullptr, sum, rate);
   });
-  each_task((d.cols + WARP - 1) / WARP, before, [&](int task) {
+  each_task(first + of_weights - tiles, count - of_weights, before, [&](int task) {
     column_sums(shared.column_parts, d.at, d.stride, d.rows, d.cols, task * WARP,
                 [&](int col, real sum) { descend(b + col, c ? c + col : nullptr, sum, rate); });
   });

@@ -1,13 +1,17 @@
 // Many steps in one kernel, whose blocks stay on the device: where launched or captured steps begin a new kernel, all
 // blocks wait for each other here. The tiles and the order of every sum are those of operations.cu, and so are the bits.
 //
-// Phases between two barriers, for layers 0 to last, of which there are at least two (in a captured step each line's first
-// part is a launch, and the others are on the branch):
+// Phases between two barriers, for layers 0 to last, of which there are at least two:
 //   forward 0, ..., forward last with the gradient of the loss as its last act
 //   backward last | the losses
-//   backward last - 1 | update last, and so on down to: backward 1 | update 2
-//   update 1 | update 0 | the sum of the losses | the next batch
+//   backward last - 1, and so on down to backward 1
+//   the updates that are left | the sum of the losses | what is left of the next batch
+// The blocks that have nothing to do in the last round of a phase take what nobody waits for: tasks of an update whose
+// weights no later phase reads, then pixels of the next batch.
+#include "barrier.cuh"
 #include "operations.cuh"
+
+#define PIXELS (8 * THREADS)  // of the next batch, that are one task
 
 struct Layer {
   real *W, *b, *V, *c;  // (inputs, outputs), (outputs), as W, as b; V and c null without momentum
@@ -15,83 +19,93 @@ struct Layer {
   int inputs, outputs, forward_tile, backward_tile, update_tile, unused;
 };
 
-// Wait until all blocks of the grid are here. `goal` counts the arrivals that thread 0 will have seen.
-__device__ inline void grid_barrier(unsigned* arrived, unsigned& goal) {
-  __syncthreads();
-  if (threadIdx.x == 0) {
-    goal += gridDim.x;
-    __threadfence();  // whoever sees this block arrive sees what it wrote
-    atomicAdd(arrived, 1u);
-    while (*(volatile unsigned*)arrived < goal) __nanosleep(20);
-    __threadfence();  // and reads afresh what the others wrote
-  }
-  __syncthreads();
-}
-
 template <bool CROSS_ENTROPY>
 __device__ inline void train(Shared& shared, const Layer* layers, int count, int m, int steps, const unsigned char* images,
                              const long long* order, long long* cursor, real* batch, real* next_batch, real scale,
                              const real* rate, double* losses, double* total, unsigned* arrived) {
-  const int pixels = layers[0].inputs, last = count - 1;
+  const int pixels = layers[0].inputs, last = count - 1, blocks = gridDim.x;
+  const int tasks_of_gather = (m * pixels + PIXELS - 1) / PIXELS;
   const long long begin = cursor[0];
   unsigned goal = 0;
-  int before = 0;  // how many tasks of this phase have been dealt
+  int before = 0;                 // how many tasks of this phase have been dealt,
+  int updated = 0, gathered = 0;  // and how many of this step's updates and of its next batch
 
-  const auto gather = [&](int step, real* to) {
-    each_task((m * pixels + THREADS - 1) / THREADS, before, [&](int task) {
-      const int i = task * THREADS + threadIdx.x;
-      if (i >= m * pixels) return;
-      const long long row = order[begin + (long long)step * m + i / pixels];
-      to[i] = images[row * pixels + i % pixels] / real(255);
-    });
-  };
   const auto barrier = [&] {
     grid_barrier(arrived, goal);
     before = 0;
   };
+  const auto idle = [&] { return (blocks - before % blocks) % blocks; };  // blocks without a task in the last round
   const auto input = [&](int l) -> Matrix {
     const int inputs = layers[l].inputs;
     return {l ? layers[l - 1].y : batch, inputs, m, inputs};
   };
-  const auto update = [&](int l) {
-    const Layer& layer = layers[l];
-    const int n = layer.outputs;
-    update_all(shared, layer.update_tile, input(l), {layer.d, n, m, n}, layer.W, n, layer.b, layer.V, n, layer.c, rate,
-               before);
+  const auto gather = [&](int step, real* to, int most) {
+    const int tasks = min(most, tasks_of_gather - gathered);
+    each_task(gathered, tasks, before, [&](int task) {
+      real kept[8];  // all on their way at once
+#pragma unroll
+      for (int k = 0; k < 8; ++k) {
+        const int i = task * PIXELS + k * THREADS + threadIdx.x;
+        if (i >= m * pixels) continue;
+        kept[k] = images[order[begin + (long long)step * m + i / pixels] * pixels + i % pixels] / real(255);
+      }
+#pragma unroll
+      for (int k = 0; k < 8; ++k) {
+        const int i = task * PIXELS + k * THREADS + threadIdx.x;
+        if (i < m * pixels) to[i] = kept[k];
+      }
+    });
+    gathered += tasks;
+  };
+  // The updates of layers last to `lowest` are one list of tasks, of which each phase deals out the next.
+  const auto update = [&](int lowest, bool all) {
+    int first = 0;
+    for (int l = last; l >= lowest; --l) {
+      const Layer& layer = layers[l];
+      const int n = layer.outputs, tasks = update_tasks(layer.update_tile, layer.inputs, n);
+      const int done = max(0, min(tasks, updated - first)), some = all ? tasks - done : min(tasks - done, idle());
+      update_some(shared, layer.update_tile, done, some, input(l), {layer.d, n, m, n}, layer.W, n, layer.b, layer.V, n,
+                  layer.c, rate, before);
+      updated += some;
+      first += tasks;
+    }
   };
 
-  gather(0, batch);
+  gather(0, batch, tasks_of_gather);
   barrier();
   for (int step = 0; step < steps; ++step) {
-    for (int l = 0; l < last; ++l) {
+    const bool more = step + 1 < steps;
+    updated = gathered = 0;
+    for (int l = 0; l <= last; ++l) {
       const Layer& layer = layers[l];
       const int n = layer.outputs;
-      forward_all(shared, layer.forward_tile, input(l), {layer.W, n, layer.inputs, n}, layer.b, layer.y, n, before);
+      const Matrix W = {layer.W, n, layer.inputs, n};
+      if (l < last) forward_all(shared, layer.forward_tile, input(l), W, layer.b, layer.y, n, before);
+      else
+        forward_loss_all<CROSS_ENTROPY>(shared, layer.forward_tile, input(l), W, layer.b, layer.y, n, batch, n, scale,
+                                        layer.d, n, before);
+      if (more) gather(step + 1, next_batch, idle());
       barrier();
     }
-    const Layer& top = layers[last];
-    forward_loss_all<CROSS_ENTROPY>(shared, top.forward_tile, input(last), {top.W, pixels, top.inputs, pixels}, top.b,
-                                    top.y, pixels, batch, pixels, scale, top.d, pixels, before);
-    barrier();
-    for (int l = last; l >= 0; --l) {
+    for (int l = last; l > 0; --l) {
       const Layer& layer = layers[l];
       const int n = layer.outputs, inputs = layer.inputs;
-      if (l > 0)
-        backward_all(shared, layer.backward_tile, {layer.d, n, m, n}, {layer.W, n, inputs, n}, layers[l - 1].y, inputs,
-                     layers[l - 1].d, inputs, before);
+      backward_all(shared, layer.backward_tile, {layer.d, n, m, n}, {layer.W, n, inputs, n}, layers[l - 1].y, inputs,
+                   layers[l - 1].d, inputs, before);
       if (l == last)
-        each_task(m, before, [&](int image) {
-          image_loss<CROSS_ENTROPY>(shared.loss_parts, image, pixels, top.y, pixels, batch, pixels, losses);
+        each_task(0, m, before, [&](int image) {
+          image_loss<CROSS_ENTROPY>(shared.loss_parts, image, pixels, layer.y, pixels, batch, pixels, losses);
         });
-      for (int u = min(l + 1, last); u > l || u == 0; --u) update(u);  // whose old weights nobody needs any more
-      if (l == 0) {
-        each_task(1, before, [&](int) {
-          column_sums(shared.loss_column_parts, losses, 1, m, 1, 0, [&](int, double sum) { *total += sum; });
-        });
-        if (step + 1 < steps) gather(step + 1, next_batch);
-      }
+      update(l + 1, false);
+      if (more) gather(step + 1, next_batch, idle());
       barrier();
     }
+    update(0, true);
+    each_task(0, 1, before, [&](int) {
+      column_sums(shared.loss_column_parts, losses, 1, m, 1, 0, [&](int, double sum) { *total += sum; });
+    });
+    if (more) gather(step + 1, next_batch, tasks_of_gather);
+    barrier();
     real* const done = batch;
     batch = next_batch, next_batch = done;
   }

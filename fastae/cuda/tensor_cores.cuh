@@ -23,7 +23,9 @@ __device__ inline void multiply_accumulate(float* sums, const float (&a)[4], con
 #endif
 }
 
+template <int SIDE>  // which has no meaning here
 struct Piece {
+  static constexpr int LOG_ROUNDS = 0;
   const int log_across, pieces, log_warps;    // pieces of 16 x 16; warps of a group
   const int team, groups, group, warp, row, pair;  // threads of a group
   float sums[SUMS] = {};  // of two pieces, two halves of 8 columns, 4 each
@@ -58,6 +60,8 @@ struct Piece {
         }
       }
   }
+
+  __device__ int row_of(int, int number, bool) const { return number; }
 
   // Where in shared memory the first group's sum for a row and a column of the tile is.
   __device__ int slot(int row, int col, bool, bool) const {

@@ -71,16 +71,14 @@ class CupyBackend(Backend):
     ) -> None:
         """Write alpha · op(a) op(b) + beta · out."""
         if out.ndim != 2 or a.ndim != 2:
-            rows = cols = depth = tile = 0  # which the launcher refuses
+            rows = cols = depth = 0  # which the launcher refuses
         else:
             (rows, cols), depth = out.shape, a.shape[0 if trans_a else 1]
-            tile = self.launcher.tile(rows, cols)
+        tile = self.launcher.tile(rows, cols, depth, out.dtype)
         arguments = {"a": a, "b": b, "out": out, "trans_a": bool(trans_a), "trans_b": bool(trans_b)}
         arguments |= {"alpha": alpha, "beta": beta}
-        blocks = tiles(rows, cols, tile) if tile else 0
-        self.launcher.launch(
-            "matmul.cu", "matmul", KERNELS["matmul"], (tile, rows, cols, depth), blocks, arguments, out.dtype
-        )
+        blocks, sizes = tiles(rows, cols, tile), (rows, cols, depth)
+        self.launcher.launch("matmul.cu", "matmul", KERNELS["matmul"], sizes, blocks, arguments, out.dtype, tile)
 
     def bias_sigmoid(self, z: Any, bias: Any, out: Any) -> None:
         """Write σ(z + bias)."""

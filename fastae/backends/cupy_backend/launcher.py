@@ -6,7 +6,7 @@ A raw kernel sees neither strides nor dtypes, reads a transposed matrix as if it
 
 import contextlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,10 +16,32 @@ from fastae.errors import InputError
 
 THREADS, WARP = 256, 32  # of a block, and of what it consists of: as common.cuh has them
 MOST_BLOCKS = 4096  # the kernels loop, so a grid may have fewer threads than there is work
-TILES = (64, 32, 16, 8)  # sides of a tile of a product, as tile.cuh can have them
-BUSY = 0.75  # of the multiprocessors that should have a tile before tiles are made smaller
 NUMBERS = ("alpha", "beta", "scale")  # values, or 0-d arrays on the device
 NULL = np.uint64(0)
+
+
+class Tile(NamedTuple):
+    """How a product is cut: the side of a tile, which a block computes, and of a thread's piece of it."""
+
+    side: int
+    piece: int = 4
+
+    @property
+    def code(self) -> np.int32:
+        """Both in one number, as tile.cuh takes them."""
+        return np.int32(self.side | self.piece << 8)
+
+    def __str__(self) -> str:
+        return f"{self.side}" if self.piece == 4 else f"{self.side}, {self.piece} a thread"
+
+
+TILES = (Tile(64), Tile(32), Tile(16), Tile(8), Tile(64, 8), Tile(32, 8))
+# What `Launcher.cycles` reckons with, of one multiprocessor; docs/cuda.md says why.
+RATES = {4: 64, 8: 100, "TF32": 256}  # multiply-adds a cycle: pieces of 4 wait for shared memory
+AROUND = {4: 1000, 8: 1300}  # cycles before the first slice, and for the sums after the last
+SLICE_LATENCY = 250
+SLICE_BYTES = 8192  # of each operand, as tile.cuh has it
+BYTES = 64  # a cycle, to and from the second-level cache
 
 
 class Launcher:
@@ -36,14 +58,31 @@ class Launcher:
     def __init__(self, cupy: Any, tf32: bool = False) -> None:
         self.cupy, self.tf32 = cupy, tf32
         self.multiprocessors = int(cupy.cuda.Device().attributes["MultiProcessorCount"])
+        self._tiles: dict[Any, Tile] = {}
         self._modules: dict[Any, Any] = {}
         self._functions: dict[Any, Any] = {}
 
-    def tile(self, rows: int, cols: int) -> int:
-        """Return the side of the largest tile of which a product has enough to keep the device busy."""
-        allowed = [tile for tile in TILES if tile >= 16] if self.tf32 else TILES  # tensor cores want 16 rows
-        enough = BUSY * self.multiprocessors
-        return next((tile for tile in allowed if tiles(rows, cols, tile) >= enough), allowed[-1])
+    def tile(self, rows: int, cols: int, depth: int, real: np.dtype[Any]) -> Tile:
+        """Return the tile with which a product should take the least time; see `cycles`."""
+        key = rows, cols, depth, real
+        if key not in self._tiles:
+            self._tiles[key] = min(self.tiles(real), key=lambda tile: self.cycles(tile, *key))
+        return self._tiles[key]
+
+    def tiles(self, real: np.dtype[Any]) -> list[Tile]:
+        """Return the tiles that there are: tensor cores want 16 rows, and 64 sums of float64 are too many a thread."""
+        if self.tf32:
+            return [tile for tile in TILES if tile.piece == 4 and tile.side >= 16]
+        return [tile for tile in TILES if tile.piece == 4 or real == np.float32]
+
+    def cycles(self, tile: Tile, rows: int, cols: int, depth: int, real: np.dtype[Any]) -> float:
+        """Predict how long a product takes: as many tiles as the busiest multiprocessor has, one after another."""
+        slices = -(-depth * tile.side * real.itemsize // SLICE_BYTES)
+        arithmetic = tile.side**2 * depth / RATES["TF32" if self.tf32 else tile.piece]
+        result = 2 * tile.side**2 * real.itemsize / BYTES  # read and written
+        return -(-tiles(rows, cols, tile) // self.multiprocessors) * (
+            AROUND[tile.piece] + SLICE_LATENCY * slices + arithmetic + result
+        )
 
     def launch(
         self,
@@ -54,6 +93,7 @@ class Launcher:
         blocks: int,
         arguments: dict[str, Any],
         real: np.dtype[Any],
+        tile: Tile | None = None,
     ) -> None:
         """Launch a kernel, its arguments checked.
 
@@ -64,13 +104,15 @@ class Launcher:
         contract : Kernel
             What its arguments must be.
         sizes : tuple of int
-            Its first parameters.
+            Its first parameters; that of a product has the tile before them.
         blocks : int
             How many have something to do; nothing is launched for none.
         arguments : dict
             Its other arguments by name, in the order of its parameters.
         real : dtype
             For which it is compiled.
+        tile : Tile, optional
+            Of a product; likewise.
 
         Raises
         ------
@@ -78,22 +120,31 @@ class Launcher:
             An argument of another shape, dtype or kind than the contract's, or rows with gaps.
         """
         check_arguments(kernel, arguments, contract, on_device=True)
-        values: list[Any] = [np.int32(size) for size in sizes]
+        values: list[Any] = [tile.code] if tile else []
+        values += [np.int32(size) for size in sizes]
         for name, x in arguments.items():
             values += self._c_values(kernel, name, x, real)
         if blocks:
-            self.function(file, kernel, real)((min(blocks, MOST_BLOCKS),), (THREADS,), tuple(values))
-
-    def function(self, file: str, kernel: str, real: np.dtype[Any], cooperative: bool = False) -> Any:
-        """Return a kernel compiled for float32 or float64, called as (grid, block, arguments)."""
-        if (file, real) not in self._modules:
-            options = (f"-Dreal={'float' if real == np.float32 else 'double'}", *(["-DTF32"] if self.tf32 else []))
-            self._modules[file, real] = self.cupy.RawModule(
-                code=source(file), options=options, enable_cooperative_groups=cooperative
+            self.function(file, kernel, real, tile.piece if tile else 0)(
+                (min(blocks, MOST_BLOCKS),), (THREADS,), tuple(values)
             )
-        if (kernel, real) not in self._functions:
-            self._functions[kernel, real] = self._modules[file, real].get_function(kernel)
-        return self._functions[kernel, real]
+
+    def function(self, file: str, kernel: str, real: np.dtype[Any], piece: int = 0, cooperative: bool = False) -> Any:
+        """Return a kernel compiled for a dtype and the side of a thread's piece, called as (grid, block, arguments).
+
+        With ``piece=0`` it can have any; the largest takes so many registers that one block fills a multiprocessor.
+        """
+        module = file, real, piece
+        if (module, kernel) not in self._functions:
+            if module not in self._modules:
+                options = [f"-Dreal={'float' if real == np.float32 else 'double'}", f"-DPIECE={piece}"]
+                self._modules[module] = self.cupy.RawModule(
+                    code=source(file),
+                    options=(*options, *(["-DTF32"] if self.tf32 else [])),
+                    enable_cooperative_groups=cooperative,
+                )
+            self._functions[module, kernel] = self._modules[module].get_function(kernel)
+        return self._functions[module, kernel]
 
     def number(self, kernel: str, argument: str, x: Any, real: np.dtype[Any]) -> list[Any]:
         """Turn a number into two arguments: its value, and where on the device it lies instead, or null."""
@@ -124,6 +175,6 @@ def record(stream: Any, launches: Callable[[], object]) -> Any:
     return stream.end_capture()
 
 
-def tiles(rows: int, cols: int, tile: int) -> int:
+def tiles(rows: int, cols: int, tile: Tile) -> int:
     """Return the number of tiles of a product of that size."""
-    return -(-rows // tile) * -(-cols // tile)
+    return -(-rows // tile.side) * -(-cols // tile.side)

@@ -10,7 +10,7 @@ from typing import Any
 
 from fastae.backends.contract import Kernel
 from fastae.backends.cupy_backend.branches import Branches
-from fastae.backends.cupy_backend.launcher import WARP, Launcher, tiles
+from fastae.backends.cupy_backend.launcher import WARP, Launcher, Tile, tiles
 from fastae.errors import InputError
 
 MO, IO, MI = ("m", "o"), ("i", "o"), ("m", "i")
@@ -52,6 +52,10 @@ def make_operations(k: Any, launcher: Launcher, loss: str, branches: Branches) -
     """
     ahead = branches.ahead
     loss_of_images = k.mse_loss if loss == "mse" else k.bce_loss
+    kernels = {name: name for name in OPERATIONS} | {"forward_loss": f"forward_{loss}"}
+
+    def launch(name: str, tile: Tile, blocks: int, sizes: tuple[int, ...], **arguments: Any) -> None:
+        launcher.launch(FILE, kernels[name], OPERATIONS[name], sizes, blocks, arguments, arguments["W"].dtype, tile)
 
     def gather(images: Any, order: Any, cursor: Any, offset: int, out: Any) -> None:
         with ahead.stream:
@@ -60,36 +64,31 @@ def make_operations(k: Any, launcher: Launcher, loss: str, branches: Branches) -
 
     def forward(a: Any, W: Any, b: Any, y: Any, own: Any = None) -> None:
         (m, inputs), outputs = a.shape, W.shape[1]
-        tile = launcher.tile(m, outputs)
-        sizes, arguments = (tile, m, inputs, outputs), {"a": a, "W": W, "b": b, "y": y}
-        launcher.launch(FILE, "forward", OPERATIONS["forward"], sizes, tiles(m, outputs, tile), arguments, W.dtype)
+        tile = launcher.tile(m, outputs, inputs, W.dtype)
+        launch("forward", tile, tiles(m, outputs, tile), (m, inputs, outputs), a=a, W=W, b=b, y=y)
 
     def forward_loss(
         a: Any, W: Any, b: Any, y: Any, x: Any, scale: float, d: Any, losses: Any, own: Any = None
     ) -> None:
         (m, inputs), outputs = a.shape, W.shape[1]
-        tile = launcher.tile(m, outputs)
-        sizes, arguments = (tile, m, inputs, outputs), {"a": a, "W": W, "b": b, "y": y, "x": x, "scale": scale, "d": d}
-        blocks = tiles(m, outputs, tile)
-        launcher.launch(FILE, f"forward_{loss}", OPERATIONS["forward_loss"], sizes, blocks, arguments, W.dtype)
+        tile, sizes = launcher.tile(m, outputs, inputs, W.dtype), (m, inputs, outputs)
+        launch("forward_loss", tile, tiles(m, outputs, tile), sizes, a=a, W=W, b=b, y=y, x=x, scale=scale, d=d)
         with ahead.leave():
             loss_of_images(y, x, losses)
 
     def backward(d: Any, W: Any, y: Any, out: Any, own: Any = None) -> None:
         (m, outputs), inputs = d.shape, W.shape[0]
-        tile = launcher.tile(m, inputs)
-        sizes, arguments = (tile, m, inputs, outputs), {"d": d, "W": W, "y": y, "out": out}
-        launcher.launch(FILE, "backward", OPERATIONS["backward"], sizes, tiles(m, inputs, tile), arguments, W.dtype)
+        tile = launcher.tile(m, inputs, outputs, W.dtype)
+        launch("backward", tile, tiles(m, inputs, tile), (m, inputs, outputs), d=d, W=W, y=y, out=out)
 
     def update(a: Any, d: Any, W: Any, b: Any, V: Any, c: Any, rate: Any, own: Any = None) -> None:
         (m, inputs), outputs = a.shape, W.shape[1]
         if V.shape[0] not in (0, inputs) or c.shape[0] not in (0, outputs):
             raise InputError(f"update: the velocities must be as W and b, or have no rows; here {V.shape}, {c.shape}")
-        tile = launcher.tile(inputs, outputs)
-        sizes, blocks = (tile, m, inputs, outputs), tiles(inputs, outputs, tile) + -(-outputs // WARP)
-        arguments = {"a": a, "d": d, "W": W, "b": b, "V": V, "c": c, "rate": rate}
+        tile = launcher.tile(inputs, outputs, m, W.dtype)
+        blocks = tiles(inputs, outputs, tile) + -(-outputs // WARP)
         with branches.another():
-            launcher.launch(FILE, "update", OPERATIONS["update"], sizes, blocks, arguments, W.dtype)
+            launch("update", tile, blocks, (m, inputs, outputs), a=a, d=d, W=W, b=b, V=V, c=c, rate=rate)
 
     def mse_loss(z: Any, x: Any, out: Any) -> None:
         with ahead.leave():

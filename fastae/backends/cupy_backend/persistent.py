@@ -33,10 +33,13 @@ class Persistent:
                 array = getattr(worker, name)[l]
                 layer[name] = array.data.ptr if array.size else 0
             inputs, outputs = worker.W[l].shape
-            tiles = (launcher.tile(m, outputs), launcher.tile(m, inputs), launcher.tile(inputs, outputs))
-            for name, length in zip(LENGTHS, (inputs, outputs, *tiles)):
+            products = (m, outputs, inputs), (m, inputs, outputs), (inputs, outputs, m)
+            tiles = [launcher.tile(*sizes, real) for sizes in products]
+            for name, length in zip(LENGTHS, (inputs, outputs, *(tile.code for tile in tiles))):
                 layer[name] = length
-        self._kernel = launcher.function("persistent.cu", f"train_{loss}", real, cooperative=True)
+        pieces = {tile.piece for tile in launcher.tiles(real)}
+        piece = pieces.pop() if len(pieces) == 1 else 0  # any
+        self._kernel = launcher.function("persistent.cu", f"train_{loss}", real, piece, cooperative=True)
         self._blocks = launcher.multiprocessors  # one on each, as a barrier across them needs: none may wait to begin
         self._arrived = cupy.array(np.zeros(1, np.uint32))
         self._sizes = np.int32(len(layers)), np.int32(m)

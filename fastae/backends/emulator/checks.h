@@ -3,8 +3,9 @@
 // Two accesses to one place, of which one writes, are a race unless they are the same thread's or a barrier lies between
 // them. Blocks are ordered by messages alone: what a block did before a barrier is known to a thread of another that has
 // read an atomic variable (or a volatile one) which a thread behind that barrier wrote, if both had a __threadfence()
-// between the two; to the other threads of its block it is known behind their next barrier. (Lamport, Time, clocks, and
-// the ordering of events, CACM 1978; Flanagan and Freund, FastTrack, PLDI 2009, whose epochs are the barriers here.)
+// between the two, or if one released what the other acquired; to the other threads of its block it is known behind their
+// next barrier. (Lamport, Time, clocks, and the ordering of events, CACM 1978; Flanagan and Freund, FastTrack, PLDI 2009,
+// whose epochs are the barriers here.)
 #pragma once
 
 #include <map>
@@ -72,11 +73,15 @@ inline void after_barrier() {  // a block's threads tell each other what they kn
   for (unsigned i = 0; together && i < threads; ++i) learn(of_block[here()], minds[running->fibers + i - fibers.data()].known);
 }
 
+// Let somebody know all that this thread does, and what it has done itself.
+inline void teach(Knowledge& whom) {
+  learn(whom, mind().known), learn(whom, of_block[here()]);
+  whom[here()] = {current->barriers, current->linear};
+}
+
 inline void remember() {
-  Mind& m = mind();
-  learn(m.known, m.read);
-  learn(m.told, m.known), learn(m.told, of_block[here()]);
-  m.told[here()] = {current->barriers, current->linear};
+  learn(mind().known, mind().read);
+  teach(mind().told);
 }
 
 // After a fence others go on first. Those that wait for the same message read it now, before this thread can send the
@@ -171,6 +176,19 @@ inline void communicate(const void* address, uint64_t size, bool reads, bool wri
   if (writes) tell(at);
 }
 void touch(const void* address, uint64_t size, const void* where) { communicate(address, size, true, true, where); }
+
+// A release tells those who acquire this place what its thread knows now; neither needs a fence.
+void release(const void* address, uint64_t size, const void* where) {
+  touch(address, size, where);
+  if (!together) return;
+  Knowledge now(of_block.size());
+  teach(now);
+  learn(messages[reinterpret_cast<uintptr_t>(address)], now);
+}
+void acquire(const void* address, uint64_t size, const void* where) {
+  communicate(address, size, true, false, where);
+  if (together) learn(mind().known, messages[reinterpret_cast<uintptr_t>(address)]);
+}
 
 }  // namespace emulator
 

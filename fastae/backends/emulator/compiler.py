@@ -71,7 +71,7 @@ def without_comments(code: str) -> str:
 
 def waits(code: str) -> bool:
     """Tell whether anything in a ``.cu`` file waits for other threads, so that its threads must be fibers."""
-    return re.search(r"__sync|__shfl|__nanosleep|mma_", without_comments(code)) is not None
+    return re.search(r"__sync|__shfl|__nanosleep|mma_|_acquire", without_comments(code)) is not None
 
 
 @cache

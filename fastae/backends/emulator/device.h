@@ -32,6 +32,8 @@ uint64_t exchange(unsigned mask, uint64_t value, unsigned lane, bool valid, cons
 unsigned lane();
 void touch(const void* address, uint64_t size, const void* where);
 void fence();
+void release(const void* address, uint64_t size, const void* where);
+void acquire(const void* address, uint64_t size, const void* where);
 void nap(const void* where);
 void mma_tf32(float* sums, const float* a, const float* b, const void* where);
 int launch(const unsigned* size, bool waits, bool cooperative, void (*kernel)(void*), void* with);
@@ -79,6 +81,19 @@ NOT_INLINED T atomicAdd(T* at, T value) {  // threads run one at a time
   const T old = *at;
   *at = old + value;
   return old;
+}
+// What red.release and ld.acquire do, of the PTX ISA; as with mma, a kernel for both compilers calls them.
+template <class T>
+NOT_INLINED void emulated_add_release(T* at, T value) {
+  emulator::release(at, sizeof(T), CALLER);
+  *at += value;
+}
+template <class T>
+NOT_INLINED T emulated_load_acquire(const T* at) {
+  emulator::acquire(at, sizeof(T), CALLER);
+  const T value = *at;
+  emulator::nap(CALLER);  // whoever waits in a loop lets the others go on
+  return value;
 }
 inline int __ffs(int bits) { return __builtin_ffs(bits); }
 // What mma.sync.m16n8k8 does with TF32; a kernel for both compilers calls it where __CUDA_ARCH__ is not defined.

@@ -140,6 +140,8 @@ inline void after_barrier() {}
 inline void begin_launch(unsigned) {}
 void touch(const void*, uint64_t, const void*) {}
 void fence() {}
+void release(const void*, uint64_t, const void*) {}
+void acquire(const void*, uint64_t, const void*) {}
 }  // namespace emulator
 extern "C" void emulator_forget() {}
 extern "C" void emulator_allow(uint64_t, uint64_t, uint64_t, uint64_t) {}

@@ -60,7 +60,7 @@ class ComposedSession(Session):
         for name, operation in operations.items():
             named[name] = compiled(operation, name)
         module.__dict__.update(named)
-        module.forward_loss = compiled(make_forward_loss(module), "forward_loss")
+        module.__dict__["forward_loss"] = compiled(make_forward_loss(module), "forward_loss")
         self._entries = {}
         for part, make in (("step", make_step), ("evaluation", make_evaluation)):
             self._entries[part] = compiled(_make_entry(compiled(make(module), part), Worker), f"run_{part}")
