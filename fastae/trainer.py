@@ -211,10 +211,11 @@ class Trainer:
             dynamic_ncols=True,
             bar_format="{desc} {percentage:3.0f}% {bar} {rate_fmt}, {remaining} left{postfix}",
         )
+        order, pace = self.order(first, n), 1
         with bar:
             for e in range(first, last):
                 bar.set_description(f"epoch {e + 1}/{last}")
-                self._epoch(session, e, n, bar)
+                order, pace = self._epoch(session, e, order, pace, e + 1 < last, bar)
                 if on_epoch is not None:
                     on_epoch(self)
         return History(self.history.epochs[first:])
@@ -244,34 +245,42 @@ class Trainer:
         return np.random.default_rng([1, self.seed, epoch]).permutation(n)
 
     @np.errstate(over="ignore", invalid="ignore")  # what diverges is told in one error
-    def _epoch(self, session: Session, e: int, n: int, bar: Any) -> None:
-        began = time.perf_counter()
-        session.start(self.order(e, n))
-        batches, done, size = n // session.batch_size, 0, 1
-        while done < batches:
-            size = min(size, batches - done)
+    def _epoch(
+        self, session: Session, e: int, order: np.ndarray, pace: int, another: bool, bar: Any
+    ) -> tuple[np.ndarray, int]:
+        """Train for one epoch; return the next one's order, if there is another, and how many batches take 0.1 s."""
+        began, n, following = time.perf_counter(), len(order), order
+        session.start(order)
+        whole, seen = n - n % session.batch_size, 0
+        while seen < whole:
+            size = min(pace, (whole - seen) // session.batch_size)
             t = time.perf_counter()
             session.run(size)
-            done += size
+            new = size * session.batch_size
+            if seen + new == whole:
+                session.finish()
+                new = n - seen
+                if another:
+                    following = self.order(e + 1, n)  # drawn while a device works at what it has been given
+            seen += new
             total = session.total()
             if not math.isfinite(total):
                 raise self._diverged(session, e, n)
-            bar.update(size * session.batch_size)
-            bar.set_postfix_str(f"loss {total / (done * session.batch_size):.4f}")
+            bar.update(new)
+            bar.set_postfix_str(f"loss {total / seen:.4f}")
             took = time.perf_counter() - t
-            size = max(1, min(4 * size, int(size * SLICE / took) if took else size))
-        session.finish()
-        total = session.total()
+            if size == pace:  # a shorter one, at the end of an epoch, tells little
+                pace = max(1, min(4 * size, int(size * SLICE / took) if took else size))
         seconds = time.perf_counter() - began
         test_mse = session.test_error() if session.has_test else None
         parameters = session.read()
         finite = math.isfinite(total) and math.isfinite(test_mse or 0)
         if not finite or not all(np.isfinite(p).all() for group in parameters for p in group):
             raise self._diverged(session, e, n)  # the last update counts too, though no loss has seen it yet
-        bar.update(n % session.batch_size)
         with held():  # else a Ctrl-C might leave the parameters of one epoch and the history of another
             self.model.weights, self.model.biases, self._V, self._c = parameters
             self.history.epochs.append(Epoch(e + 1, total / n, test_mse, seconds, n / seconds))
+        return following, pace
 
     def _diverged(self, session: Session, e: int, n: int) -> Diverged:
         """Run the epoch again, batch by batch, to name the one that went wrong: the same bits go wrong again."""

@@ -16,7 +16,13 @@ from fastae.cuda import source
 
 ARCHITECTURES = ("sm_75", "sm_80", "sm_90", "sm_100", "sm_120")
 FILES = ("elementwise.cu", "losses.cu", "matmul.cu", "operations.cu", "persistent.cu")
-REALS = {"float": ["-Dreal=float"], "double": ["-Dreal=double"], "TF32": ["-Dreal=float", "-DTF32"]}
+REALS = {  # and the side of a thread's piece of a product, as the launcher asks for them
+    "float": ["-Dreal=float", "-DPIECE=4"],
+    "float, 8 × 8": ["-Dreal=float", "-DPIECE=8"],
+    "float, both": ["-Dreal=float", "-DPIECE=0"],
+    "double": ["-Dreal=double", "-DPIECE=4"],
+    "TF32": ["-Dreal=float", "-DTF32", "-DPIECE=4"],
+}
 FLAGS = ("-std=c++17", "-ftz=true", "--device-as-default-execution-space")  # as CuPy gives them
 
 
@@ -68,8 +74,12 @@ def _compiled(code: str, architecture: str, real: str) -> tuple[bool, str, str]:
 
 
 def makes_sense(file: str, real: str, architecture: str = "sm_80") -> bool:
-    """Only products have a TF32 version, and only tensor cores since compute capability 8.0."""
-    return real != "TF32" or ('"tile.cuh"' in source(file) and architecture != "sm_75")
+    """Only products have pieces and TF32, which needs compute capability 8.0; one kernel needs pieces of both kinds."""
+    if real in ("float", "double"):
+        return file != "persistent.cu" or real == "double"
+    product = '"tile.cuh"' in source(file)
+    persistent = file == "persistent.cu"
+    return product and (architecture != "sm_75" if real == "TF32" else persistent == (real == "float, both"))
 
 
 def uses(log: str) -> list[Use]:
@@ -85,7 +95,7 @@ def uses(log: str) -> list[Use]:
 
 
 def table() -> str:
-    """Return registers by architecture, and shared memory, of every kernel, as Markdown."""
+    """Return registers by architecture and, where there are any, spilled bytes, and shared memory, as Markdown."""
     lines = [f"| kernel | real | {' | '.join(ARCHITECTURES)} | shared, bytes |", "| --- | --- |" + " ---: |" * 6]
     for file, real in itertools.product(FILES, REALS):
         if not makes_sense(file, real):
@@ -98,7 +108,9 @@ def table() -> str:
             for use in uses(compile_for(source(file), architecture, real)[1]):
                 by_kernel.setdefault(use.kernel, []).append(use)
         for kernel, found in sorted(by_kernel.items()):
-            registers = " | ".join(str(use.registers) if use else "" for use in found)
+            registers = " | ".join(
+                f"{use.registers}{f' ({use.spilled})' * bool(use.spilled)}" if use else "" for use in found
+            )
             lines.append(f"| `{kernel}` | {real} | {registers} | {max(use.shared for use in found if use)} |")
     return "\n".join(lines)
 

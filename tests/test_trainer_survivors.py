@@ -164,6 +164,42 @@ class Bar:
     set_postfix_str = set_description
 
 
+def test_the_next_order_is_drawn_while_a_device_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind an epoch's last steps and before the host waits for them; the steps a look go on where they were."""
+    trainer, seen = make(), []
+    session_of, order = trainer.session, trainer.order
+
+    def session(*arguments: Any) -> Any:
+        session = session_of(*arguments)
+        run, finish, total = session.run, session.finish, session.total
+        session.run = lambda batches: (seen.append(f"run {batches}"), run(batches))
+        session.finish = lambda: (seen.append("finish"), finish())
+        session.total = lambda: (seen.append("wait"), total())[1]
+        return session
+
+    monkeypatch.setattr(trainer, "session", session)
+    monkeypatch.setattr(trainer, "order", lambda e, n: (seen.append(f"order {e}"), order(e, n))[1])
+    trainer.fit(images(41), 3, progress=False)  # 20 batches and an image
+    assert seen[:4] == ["order 0", "run 1", "wait", "run 4"]
+    for e in (1, 2):
+        i = seen.index(f"order {e}")
+        assert seen[i - 2].startswith("run")
+        assert (seen[i - 1], seen[i + 1]) == ("finish", "wait")
+    assert [call for call in seen if call.startswith("run")] == [
+        "run 1",
+        "run 4",
+        "run 15",
+        "run 16",
+        "run 4",
+        "run 20",
+    ]
+    assert "order 3" not in seen
+    expected = make()
+    for _ in range(3):
+        expected.fit(images(41), 1, progress=False)
+    assert [W.tobytes() for W in trainer.model.weights] == [W.tobytes() for W in expected.model.weights]
+
+
 def test_steps_between_two_looks_grow_fourfold_to_a_tenth_of_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     """And fall when a step takes longer; the bar sees every image; the seconds are those of training alone."""
     now, sizes, bars = [1000.0], [], []
@@ -193,7 +229,7 @@ def test_steps_between_two_looks_grow_fourfold_to_a_tenth_of_a_second(monkeypatc
     assert set(sizes[7:]) == {3}  # of 2⁻⁵ seconds
     assert sum(sizes) == 400
     (bar,) = bars
-    assert bar.updates == [2 * size for size in sizes] + [1]
+    assert bar.updates == [*(2 * size for size in sizes[:-1]), 2 * sizes[-1] + 1]
     assert bar.options == {
         "total": 801,
         "unit": " images",

@@ -4,6 +4,7 @@
 
 template <int SIDE>
 struct Piece {
+  static constexpr int FOURS = SIDE / 4;
   static constexpr int LOG_ROUNDS = SIDE == 8 ? 2 : 0;  // in which the sums pass through shared memory
   const int log_across, x, y;      // threads along each side of the tile, and which of them this one is
   const int team, groups, group;   // threads of a group
@@ -23,16 +24,21 @@ struct Piece {
     const int log_deep = LOG_SLICE - log;
 #pragma unroll 1  // a second quad's operands would need registers too
     for (int quad = group; 4 * quad < depth; quad += groups) {
-      Quad a[SIDE], b[SIDE];
-      read<ALONG_A>(slices.a, ALONG_A ? log_deep : log, y, quad, a);
-      read<ALONG_B>(slices.b, ALONG_B ? log_deep : log, x, quad, b);
+      Quad b[FOURS][4];
 #pragma unroll
-      for (int step = 0; step < 4; ++step)
+      for (int v = 0; v < FOURS; ++v) read<ALONG_B>(slices.b, ALONG_B ? log_deep : log, x, quad, v, b[v]);
 #pragma unroll
-        for (int i = 0; i < SIDE; ++i)
+      for (int u = 0; u < FOURS; ++u) {
+        Quad a[4];
+        read<ALONG_A>(slices.a, ALONG_A ? log_deep : log, y, quad, u, a);
 #pragma unroll
-          for (int j = 0; j < SIDE; ++j)
-            sums[i * SIDE + j] += element<ALONG_A>(a, i, step) * element<ALONG_B>(b, j, step);
+        for (int step = 0; step < 4; ++step)
+#pragma unroll
+          for (int i = 0; i < 4; ++i)
+#pragma unroll
+            for (int j = 0; j < SIDE; ++j)
+              sums[(4 * u + i) * SIDE + j] += element<ALONG_A>(a, i, step) * element<ALONG_B>(b[j / 4], j % 4, step);
+      }
     }
   }
 
@@ -50,19 +56,19 @@ struct Piece {
   }
 
  private:
-  // Lines by four steps along the summed dimension. A thread's lines are neighbours by fours if a quad runs across them,
-  // and far apart if it runs along the summed dimension, so that neighbouring threads read neighbouring lines.
+  // Four lines by four steps along the summed dimension. A thread's fours are neighbouring lines if a quad runs across
+  // them, and far apart if it runs along the summed dimension, so that neighbouring threads read neighbouring lines.
   template <bool ALONG>
-  __device__ void read(const Quad* slice, int log, int first, int quad, Quad (&lines)[SIDE]) const {
+  __device__ void read(const Quad* slice, int log, int first, int quad, int four, Quad (&lines)[4]) const {
     const int length = (1 << (log - 2)) + PAD / 4;  // of a line in memory, in quads
 #pragma unroll
-    for (int i = 0; i < SIDE; ++i)
-      lines[i] = ALONG ? slice[length * (first + (i << log_across)) + quad]
-                       : slice[length * (4 * quad + i % 4) + first + (i / 4 << log_across)];
+    for (int i = 0; i < 4; ++i)
+      lines[i] = ALONG ? slice[length * (first + (4 * four + i << log_across)) + quad]
+                       : slice[length * (4 * quad + i) + first + (four << log_across)];
   }
   template <bool ALONG>
-  __device__ static real element(const Quad (&lines)[SIDE], int line, int step) {
-    return ALONG ? lines[line].v[step] : lines[line / 4 * 4 + step].v[line % 4];
+  __device__ static real element(const Quad (&lines)[4], int line, int step) {
+    return ALONG ? lines[line].v[step] : lines[step].v[line];
   }
   // The thread along a side that has a line of the tile, and which of its own that is.
   __device__ int owner(int line, bool along) const { return rest(along ? line : line / 4, log_across); }

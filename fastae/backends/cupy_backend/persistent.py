@@ -33,8 +33,8 @@ class Persistent:
                 array = getattr(worker, name)[l]
                 layer[name] = array.data.ptr if array.size else 0
             inputs, outputs = worker.W[l].shape
-            products = (m, outputs, inputs), (m, inputs, outputs), (inputs, outputs, m)
-            tiles = [launcher.tile(*sizes, real) for sizes in products]
+            products = [(m, outputs, inputs), (m, inputs, outputs), (inputs, outputs, m)]
+            tiles = [launcher.tile(rows, cols, depth, real) for rows, cols, depth in products]
             for name, length in zip(LENGTHS, (inputs, outputs, *(tile.code for tile in tiles))):
                 layer[name] = length
         pieces = {tile.piece for tile in launcher.tiles(real)}
