@@ -298,3 +298,51 @@ def test_a_cooperative_launch_must_fit_on_the_device() -> None:
         kernel((streams.MULTIPROCESSORS * 2 + 1,), (1024,), (np.int32(1),))
     with pytest.raises(ValueError, match="a block has 1 to 1024 threads, not 1025"):
         kernel((1,), (1025,), (np.int32(1),))
+
+
+def test_blocks_that_would_be_idle_take_updates_and_the_next_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counted phase by phase: the last round of one is full, unless nothing is left that may be done so early."""
+    monkeypatch.setattr(
+        launcher,
+        "source",
+        lambda name: source(name).replace(
+            "    before = 0;\n  };",
+            "    if (blockIdx.x == 0 && threadIdx.x == 0) arrived[goal / gridDim.x] = before;\n    before = 0;\n  };",
+        ),
+    )
+    k = EmulatorBackend()
+    array = device.array
+    monkeypatch.setattr(
+        device, "array", lambda x, **o: array(np.zeros(64, x.dtype) if x.dtype == np.uint32 else x, **o)
+    )
+    s = session(k, "persistent", n=300, batch_size=100)
+    s.start(np.arange(300))
+    s.run(2)
+    assert s._persistent is not None
+    blocks, layers = k.launcher.multiprocessors, [(W.shape[0], W.shape[1]) for W in s.read().W]
+    last, gather = len(layers) - 1, -(-100 * 37 // 2048)
+
+    def tiles(rows: int, cols: int, depth: int) -> int:
+        return launcher.tiles(rows, cols, k.launcher.tile(rows, cols, depth, np.dtype("f4")))
+
+    updates = [tiles(i, o, 100) + -(-o // 32) for i, o in layers]
+    found = k.to_host(s._persistent._arrived)[1:].tolist()
+    assert found.pop(0) == gather
+    for more in (True, False):
+        left = gather if more else 0
+        for i, o in layers:
+            own = tiles(100, o, i)
+            taken = min(left, -own % blocks)
+            assert found.pop(0) == own + taken
+            left -= taken
+        waiting = 0
+        for l in range(last, 0, -1):
+            i, o = layers[l]
+            own = tiles(100, i, o) + (100 if l == last else 0)
+            taken = min(waiting, -own % blocks)
+            waiting += updates[l] - taken
+            next_batch = min(left, -(own + taken) % blocks)
+            left -= next_batch
+            assert found.pop(0) == own + taken + next_batch
+        assert found.pop(0) == waiting + updates[0] + 1 + left
+    assert not any(found)

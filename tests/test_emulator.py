@@ -1,5 +1,6 @@
 """The emulator: right kernels run, under every order of the threads, and each way to be wrong is named where it is."""
 
+import contextlib
 import json
 import re
 import shutil
@@ -212,6 +213,37 @@ def test_our_matmul_coalesces_and_has_hardly_a_bank_conflict(tile: Tile, trans_a
     assert {entry.memory for entry in counts} == {"global", "shared"}
     for entry in counts:
         assert entry.transactions <= (2 if entry.memory == "shared" else 1) * entry.best, entry
+
+
+@pytest.mark.parametrize("checks", [False, True])
+@pytest.mark.parametrize("waits", [False, True])
+@pytest.mark.parametrize(("real", "kept"), [("float", False), ("double", True)])
+def test_numbers_below_the_normal_ones_are_0_in_float_as_cupy_compiles_it(
+    real: str, kept: bool, waits: bool, checks: bool
+) -> None:
+    """Results and operands; NumPy goes on as before, after a fault too."""
+    code = """extern "C" __global__ void scale(real by, const real* x, real* out) {
+      WAIT;
+      out[threadIdx.x] = by * x[threadIdx.x];
+    }"""
+    dtype = np.dtype("f4" if real == "float" else "f8")
+    info = np.finfo(dtype)
+    scale = RawModule(code.replace("WAIT", "__syncthreads()" if waits else ""), (f"-Dreal={real}",)).get_function(
+        "scale"
+    )
+    x, out = on_device(np.array([info.tiny, info.tiny / 2, 1], dtype), np.full(3, np.nan, dtype))
+    for by, expected in ((0.5, [info.tiny / 2, info.tiny / 4, 0.5]), (2.0, [2 * info.tiny, info.tiny, 2.0])):
+        with checking() if checks else contextlib.nullcontext():
+            scale((1,), (3,), (dtype.type(by), x, out))
+        expected = np.array(expected, dtype)
+        if not kept:
+            flushed = np.array([by > 1, False, True])
+            expected = np.where(flushed, expected, 0)
+        assert out.tolist() == expected.tolist()
+    assert info.tiny * dtype.type(0.5) > 0
+    with pytest.raises(KernelFault), checking():
+        scale((1,), (4,), (dtype.type(1), x, out))
+    assert info.tiny * dtype.type(0.5) > 0
 
 
 # Wrong ones.

@@ -195,6 +195,30 @@ def test_a_model_may_be_in_fortrans_order() -> None:
 # The tiles.
 
 
+@pytest.mark.parametrize(
+    ("product", "tile"),
+    [
+        ((128, 256, 784), launcher.Tile(16)),  # 128 of them; twice as wide, a quarter would be busy
+        ((128, 128, 256), launcher.Tile(16)),  # 64 in one round; 256 of 8 take two
+        ((16, 128, 256), launcher.Tile(8)),
+        ((1024, 256, 784), launcher.Tile(32, 8)),
+        ((1024, 784, 256), launcher.Tile(64, 8)),
+    ],
+)
+def test_a_tile_is_the_one_that_should_take_the_least_time(
+    product: tuple[int, int, int], tile: launcher.Tile, monkeypatch: Any
+) -> None:
+    """On an H100's 132 multiprocessors, by the model of docs/cuda.md."""
+    k, real = EmulatorBackend(), np.dtype(np.float32)
+    for one in (k.launcher, k.launcher_for(True, real)):
+        monkeypatch.setattr(one, "multiprocessors", 132)
+    assert k.launcher.tile(*product, real) == tile
+    predicted = {t: k.launcher.cycles(t, *product, real) for t in launcher.TILES}
+    assert predicted[tile] == min(predicted.values())
+    assert k.launcher.tile(*product, np.dtype(float)).piece == 4
+    assert k.launcher_for(True, real).tile(*product, real) in [launcher.Tile(side) for side in (16, 32, 64)]
+
+
 @pytest.mark.parametrize("tile", launcher.TILES, ids=str)
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 @LOSSES

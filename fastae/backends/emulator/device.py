@@ -300,6 +300,7 @@ class RawModule:
         if len(_awake) > AWAKE:
             _awake.pop(next(iter(_awake))).emulator_rest()
         library.emulator_order(settings.order, ctypes.c_uint64(settings.seed))
+        library.emulator_flush("-Dreal=double" not in self._options)
         library.emulator_forget()
         for span in spans:
             library.emulator_allow(*map(ctypes.c_uint64, span))

@@ -12,6 +12,10 @@
 #include <utility>
 #include <vector>
 
+#if defined(__SSE2__)
+#include <xmmintrin.h>
+#endif
+
 #include "device.h"
 
 namespace emulator {
@@ -64,6 +68,7 @@ dim3 grid, block_size, block_index, *thread_index;
 static void (*body)(void*);
 static void* arguments;
 static Report report;
+static bool flushes;        // a kernel of float
 static int order;           // in which threads that can go on do: 0 as numbered, 1 reversed, 2 shuffled
 static uint64_t random_state = 1;
 
@@ -239,11 +244,41 @@ inline void run_blocks(unsigned threads) {
   }
 }
 
+// While there is one, numbers below the normal ones are 0, as CuPy has NVIDIA's compiler do with float (-ftz=true).
+class Flushed {
+ public:
+  explicit Flushed(bool flush) : before_(settings()) {
+    if (flush) set(before_ | FLUSH);
+  }
+  ~Flushed() { set(before_); }
+
+ private:
+#if defined(__SSE2__)
+  static constexpr uint64_t FLUSH = 0x8040;  // results and operands
+  static uint64_t settings() { return _mm_getcsr(); }
+  static void set(uint64_t to) { _mm_setcsr(static_cast<unsigned>(to)); }
+#elif defined(__aarch64__)
+  static constexpr uint64_t FLUSH = 1 << 24;
+  static uint64_t settings() {
+    uint64_t now;
+    asm volatile("mrs %0, fpcr" : "=r"(now));
+    return now;
+  }
+  static void set(uint64_t to) { asm volatile("msr fpcr, %0" : : "r"(to)); }
+#else
+  static constexpr uint64_t FLUSH = 0;
+  static uint64_t settings() { return 0; }
+  static void set(uint64_t) {}
+#endif
+  const uint64_t before_;
+};
+
 // Run a grid; the threads of a kernel that never waits need no fibers.
 int launch(const unsigned* size, bool waits, bool cooperative, void (*kernel)(void*), void* with) {
   grid = {size[0], size[1], size[2]}, block_size = {size[3], size[4], size[5]};
   body = kernel, arguments = with, report = Report();
   const unsigned threads = size[3] * size[4] * size[5], count = size[0] * size[1] * size[2];
+  const Flushed flushed(flushes);
   if (_setjmp(ended)) {
     for (Fiber& f : fibers) f.started = false;  // whatever they were in the middle of
     return report.fault;
@@ -342,5 +377,6 @@ void emulator_rest() {
     f.stack = nullptr, f.started = false;
   }
 }
+void emulator_flush(bool flushes) { emulator::flushes = flushes; }
 void emulator_order(int order, uint64_t seed) { emulator::order = order, emulator::random_state = seed | 1; }
 }
