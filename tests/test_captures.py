@@ -9,6 +9,7 @@ import pytest
 from test_modes import BATCH, IMAGES, LOSSES, epochs, session
 
 from fastae.backends.cupy_backend import launcher, operations
+from fastae.backends.cupy_backend.plan import PIXELS, SUM, make_plan
 from fastae.backends.cupy_backend.session import STEPS_A_GRAPH, CupySession
 from fastae.backends.emulator import EmulatorBackend, KernelFault, checking, device, streams
 from fastae.backends.emulator.streams import CaptureError, Graph
@@ -256,7 +257,7 @@ def test_persistent_steps_have_no_fault(order: str, loss: str) -> None:
             "    goal += gridDim.x + 1;\n",
             "it waits for ever for what no other thread will do",
         ),
-        ("update(l + 1, false);", "update(l, false);", "a race between two blocks"),
+        ("update(layer.updated);", "update(layer.updated + 1);", "a race between two blocks"),
     ],
     ids=[
         "no release",
@@ -300,8 +301,8 @@ def test_a_cooperative_launch_must_fit_on_the_device() -> None:
         kernel((1,), (1025,), (np.int32(1),))
 
 
-def test_blocks_that_would_be_idle_take_updates_and_the_next_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Counted phase by phase: the last round of one is full, unless nothing is left that may be done so early."""
+def test_the_persistent_kernel_keeps_to_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counted phase by phase: products, losses, and what the plan has for blocks that would be idle."""
     monkeypatch.setattr(
         launcher,
         "source",
@@ -310,8 +311,7 @@ def test_blocks_that_would_be_idle_take_updates_and_the_next_batch(monkeypatch: 
             "    if (blockIdx.x == 0 && threadIdx.x == 0) arrived[goal / gridDim.x] = before;\n    before = 0;\n  };",
         ),
     )
-    k = EmulatorBackend()
-    array = device.array
+    k, array = EmulatorBackend(), device.array
     monkeypatch.setattr(
         device, "array", lambda x, **o: array(np.zeros(64, x.dtype) if x.dtype == np.uint32 else x, **o)
     )
@@ -319,30 +319,58 @@ def test_blocks_that_would_be_idle_take_updates_and_the_next_batch(monkeypatch: 
     s.start(np.arange(300))
     s.run(2)
     assert s._persistent is not None
-    blocks, layers = k.launcher.multiprocessors, [(W.shape[0], W.shape[1]) for W in s.read().W]
-    last, gather = len(layers) - 1, -(-100 * 37 // 2048)
+    layers, real = [(W.shape[0], W.shape[1]) for W in s.read().W], np.dtype(np.float32)
+    shares, _ = make_plan(layers, 100, k.launcher, real)
 
     def tiles(rows: int, cols: int, depth: int) -> int:
-        return launcher.tiles(rows, cols, k.launcher.tile(rows, cols, depth, np.dtype("f4")))
+        return launcher.tiles(rows, cols, k.launcher.tile(rows, cols, depth, real))
 
-    updates = [tiles(i, o, 100) + -(-o // 32) for i, o in layers]
+    batch, updates = -(-100 * 37 // PIXELS), sum(tiles(i, o, 100) + -(-o // 32) for i, o in layers)
     found = k.to_host(s._persistent._arrived)[1:].tolist()
-    assert found.pop(0) == gather
-    for more in (True, False):
-        left = gather if more else 0
-        for i, o in layers:
-            own = tiles(100, o, i)
-            taken = min(left, -own % blocks)
-            assert found.pop(0) == own + taken
-            left -= taken
-        waiting = 0
-        for l in range(last, 0, -1):
-            i, o = layers[l]
-            own = tiles(100, i, o) + (100 if l == last else 0)
-            taken = min(waiting, -own % blocks)
-            waiting += updates[l] - taken
-            next_batch = min(left, -(own + taken) % blocks)
-            left -= next_batch
-            assert found.pop(0) == own + taken + next_batch
-        assert found.pop(0) == waiting + updates[0] + 1 + left
+    assert found.pop(0) == batch
+    for more in (1, 0):
+        gathered = updated = 0
+        for (i, o), share in zip(layers, shares):
+            assert found.pop(0) == tiles(100, o, i) + more * (share.gathered_forward - gathered)
+            gathered = share.gathered_forward
+        for (i, o), share in list(zip(layers, shares))[:0:-1]:
+            losses = 100 * ((i, o) == layers[-1])
+            own = tiles(100, i, o) + losses + share.updated - updated
+            assert found.pop(0) == own + more * (share.gathered_backward - gathered)
+            updated, gathered = share.updated, share.gathered_backward
+        assert found.pop(0) == updates - updated + 1 + more * (batch - gathered)
     assert not any(found)
+
+
+@pytest.mark.parametrize("m", [1, 16, 128, 1024])
+def test_the_plan_should_take_less_time_than_to_leave_all_for_the_last_phase(m: int) -> None:
+    """On an H100's 132 multiprocessors; no weights move in a phase that reads them."""
+    k, real = EmulatorBackend(), np.dtype(np.float32)
+    k.launcher.multiprocessors = 132
+    layers = [(784, 256), (256, 128), (128, 256), (256, 784)]
+    shares, cycles = make_plan(layers, m, k.launcher, real)
+
+    def product(rows: int, cols: int, depth: int) -> tuple[int, float]:
+        tile = k.launcher.tile(rows, cols, depth, real)
+        return launcher.tiles(rows, cols, tile), k.launcher.cycles_of_tile(tile, depth, real)
+
+    updates = [product(i, o, m)[0] + -(-o // 32) for i, o in layers]
+    assert shares[3].updated == 0  # its phase reads the weights of the only update whose delta is there
+    assert 0 < shares[2].updated <= updates[3]
+    assert shares[2].updated <= shares[1].updated <= updates[3] + updates[2]
+    gathered = [*(s.gathered_forward for s in shares), *(s.gathered_backward for s in shares[:0:-1])]
+    assert gathered == sorted(gathered)
+    assert 0 < gathered[-1] <= -(-m * 784 // PIXELS)
+    assert m > 128 or gathered[-1] == -(-m * 784 // PIXELS)
+    own = [[product(m, o, i)] for i, o in layers] + [[product(m, i, o)] for i, o in layers[:0:-1]]
+    own[4].append((m, SUM))
+    rest = [tasks for i, o in layers[::-1] for tasks in (product(i, o, m), (-(-o // 32), SUM))] + [(1, SUM)]
+    unplanned = 0.0
+    for phase in [*own, [*rest, (-(-m * 784 // PIXELS), SUM)]]:
+        blocks, dealt = np.zeros(132), 0
+        for tasks, cost in phase:
+            for _ in range(tasks):
+                blocks[dealt % 132] += cost
+                dealt += 1
+        unplanned += blocks.max()
+    assert cycles < unplanned

@@ -9,18 +9,20 @@ instead of once for each of its elements.
 """
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.patches import Rectangle
 
 from fastae import backends
 from fastae.backends.cupy_backend.launcher import tiles
 
-m, k, n, chosen, slice_ = 128, 784, 256, 5, 16
+m, k, n, chosen = 128, 784, 256, 5
 launcher = backends.get("emulator").launcher
-tile = launcher.tile(m, n)
-print(f"tiles of {tile} × {tile} for a GPU of {launcher.multiprocessors} multiprocessors: {tiles(m, n, tile)} of them")
+chosen_tile = launcher.tile(m, n, k, np.dtype(np.float32))
+tile, slice_ = chosen_tile.side, 2048 // chosen_tile.side
+print(f"{tiles(m, n, chosen_tile)} tiles of {tile} × {tile} for a GPU of {launcher.multiprocessors} multiprocessors")
 
 # %%
-# The tile depends on the device: the largest of which there are enough to occupy it. The emulated one is small.
+# The tile depends on the device: it is the one that should take the least time. The emulated device is small.
 ink = plt.rcParams["text.color"]
 row, column = divmod(chosen, n // tile)
 figure, axes = plt.subplots(figsize=(7, 5.6))

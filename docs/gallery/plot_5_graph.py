@@ -22,32 +22,38 @@ for number, node in enumerate(graph.nodes):
     print(f"{number:2} {node.name:18} after {sorted(node.after)}")
 
 # %%
-# Updates and the sum of the losses are on a branch of their own: nothing on the main path needs them in this step. An
-# arrow that follows from others is left out.
+# Updates are branches of their own: nothing else in this step needs what they write. The losses, their sum, the cursor
+# and the batch are one branch, on which the next step's batch is gathered too. Arrows that follow from others are left
+# out.
 ink = plt.rcParams["text.color"]
+LANES = {"update": (2.3, "C1", "updates")} | dict.fromkeys(
+    ("gather", "mse_loss", "column_sum", "advance"), (-2.3, "C2", "the branch ahead")
+)
+MAIN = 0.0, "C0", "the session's stream"
 depth: list[int] = []
 for node in graph.nodes:
     depth.append(1 + max((depth[i] for i in node.after), default=-1))
-branch = [node.name in ("update", "column_sum") for node in graph.nodes]
-place = [(1.9 * side, -level) for side, level in zip(branch, depth)]
-figure, axis = plt.subplots(figsize=(4.8, 6.6))
+place: list[tuple[float, int]] = []
+for node, level in zip(graph.nodes, depth):
+    x = LANES.get(node.name, MAIN)[0]
+    place.append((x + 1.3 * ((x, -level) in place), -level))
+figure, axis = plt.subplots(figsize=(6.4, 5.6))
 for i, node in enumerate(graph.nodes):
     implied = set().union(*(ancestors(graph.nodes, graph.nodes[j].after) for j in node.after))
     for before in node.after - implied:
         (x0, y0), (x1, y1) = place[before], place[i]
+        side = (x1 > x0) - (x1 < x0)
         axis.annotate(
-            "", (x1 + 0.3 * (x1 < x0) - 0.3 * (x1 > x0), y1 + 0.33 * (x1 == x0)),
-            (x0 + 0.3 * (x1 > x0) - 0.35 * (x1 < x0), y0 - 0.33 * (x1 == x0)),
+            "", (x1 - 0.5 * side, y1 + 0.33 * (side == 0)), (x0 + 0.62 * side, y0 - 0.33 * (side == 0)),
             arrowprops={"arrowstyle": "->", "color": ink, "linewidth": 1, "shrinkA": 0, "shrinkB": 2},
         )  # fmt: skip
-for node, (x, y), side in zip(graph.nodes, place, branch):
-    label = node.name.replace("mse_loss_gradient", "loss_gradient")
-    colour = "C1" if side else "C0"
-    axis.text(x, y, label, ha="center", va="center", fontsize=9,
-              bbox={"boxstyle": "round", "facecolor": "none", "edgecolor": colour, "linewidth": 1.6})  # fmt: skip
-axis.text(0, 0.9, "the session's stream", ha="center", fontsize=10, color="C0")
-axis.text(1.9, 0.9, "the branch", ha="center", fontsize=10, color="C1")
-axis.set_xlim(-1, 2.9)
+for node, (x, y) in zip(graph.nodes, place):
+    axis.text(x, y, node.name, ha="center", va="center", fontsize=9,
+              bbox={"boxstyle": "round", "facecolor": "none", "edgecolor": LANES.get(node.name, MAIN)[1],
+                    "linewidth": 1.6})  # fmt: skip
+for x, colour, name in {MAIN, *LANES.values()}:
+    axis.text(x + 0.65 * (name == "updates"), 0.9, name, ha="center", fontsize=10, color=colour)
+axis.set_xlim(-3.2, 4.3)
 axis.set_ylim(-max(depth) - 0.6, 1.3)
 axis.set_axis_off()
 plt.show()

@@ -6,25 +6,28 @@
 //   backward last | the losses
 //   backward last - 1, and so on down to backward 1
 //   the updates that are left | the sum of the losses | what is left of the next batch
-// The blocks that have nothing to do in the last round of a phase take what nobody waits for: tasks of an update whose
-// weights no later phase reads, then pixels of the next batch.
+// Blocks that would be done before the others take what nobody waits for: tasks of an update whose weights no later phase
+// reads, then pixels of the next batch. How many in which phase is the host's plan (plan.py).
 #include "barrier.cuh"
 #include "operations.cuh"
 
-#define PIXELS (8 * THREADS)  // of the next batch, that are one task
+#define PIXELS (8 * THREADS)  // of the next batch, that are one task: as plan.py has it
 
 struct Layer {
   real *W, *b, *V, *c;  // (inputs, outputs), (outputs), as W, as b; V and c null without momentum
   real *y, *d;          // (m, outputs)
-  int inputs, outputs, forward_tile, backward_tile, update_tile, unused;
+  int inputs, outputs, forward_tile, backward_tile, update_tile;
+  int updated, gathered_forward, gathered_backward;  // tasks that are done when a phase of this layer ends
 };
 
 template <bool CROSS_ENTROPY>
 __device__ inline void train(Shared& shared, const Layer* layers, int count, int m, int steps, const unsigned char* images,
                              const long long* order, long long* cursor, real* batch, real* next_batch, real scale,
                              const real* rate, double* losses, double* total, unsigned* arrived) {
-  const int pixels = layers[0].inputs, last = count - 1, blocks = gridDim.x;
+  const int pixels = layers[0].inputs, last = count - 1;
   const int tasks_of_gather = (m * pixels + PIXELS - 1) / PIXELS;
+  int tasks_of_updates = 0;
+  for (int l = 0; l <= last; ++l) tasks_of_updates += update_tasks(layers[l].update_tile, layers[l].inputs, layers[l].outputs);
   const long long begin = cursor[0];
   unsigned goal = 0;
   int before = 0;                 // how many tasks of this phase have been dealt,
@@ -34,14 +37,12 @@ __device__ inline void train(Shared& shared, const Layer* layers, int count, int
     grid_barrier(arrived, goal);
     before = 0;
   };
-  const auto idle = [&] { return (blocks - before % blocks) % blocks; };  // blocks without a task in the last round
   const auto input = [&](int l) -> Matrix {
     const int inputs = layers[l].inputs;
     return {l ? layers[l - 1].y : batch, inputs, m, inputs};
   };
-  const auto gather = [&](int step, real* to, int most) {
-    const int tasks = min(most, tasks_of_gather - gathered);
-    each_task(gathered, tasks, before, [&](int task) {
+  const auto gather = [&](int step, real* to, int until) {
+    each_task(gathered, until - gathered, before, [&](int task) {
       real kept[8];  // all on their way at once
 #pragma unroll
       for (int k = 0; k < 8; ++k) {
@@ -55,20 +56,20 @@ __device__ inline void train(Shared& shared, const Layer* layers, int count, int
         if (i < m * pixels) to[i] = kept[k];
       }
     });
-    gathered += tasks;
+    gathered = until;
   };
-  // The updates of layers last to `lowest` are one list of tasks, of which each phase deals out the next.
-  const auto update = [&](int lowest, bool all) {
+  // The updates are one list of tasks, the last layer's first.
+  const auto update = [&](int until) {
     int first = 0;
-    for (int l = last; l >= lowest; --l) {
+    for (int l = last; l >= 0 && first < until; --l) {
       const Layer& layer = layers[l];
       const int n = layer.outputs, tasks = update_tasks(layer.update_tile, layer.inputs, n);
-      const int done = max(0, min(tasks, updated - first)), some = all ? tasks - done : min(tasks - done, idle());
-      update_some(shared, layer.update_tile, done, some, input(l), {layer.d, n, m, n}, layer.W, n, layer.b, layer.V, n,
-                  layer.c, rate, before);
-      updated += some;
+      const int done = max(0, min(tasks, updated - first));
+      update_some(shared, layer.update_tile, done, min(tasks, until - first) - done, input(l), {layer.d, n, m, n}, layer.W,
+                  n, layer.b, layer.V, n, layer.c, rate, before);
       first += tasks;
     }
+    updated = until;
   };
 
   gather(0, batch, tasks_of_gather);
@@ -84,7 +85,7 @@ __device__ inline void train(Shared& shared, const Layer* layers, int count, int
       else
         forward_loss_all<CROSS_ENTROPY>(shared, layer.forward_tile, input(l), W, layer.b, layer.y, n, batch, n, scale,
                                         layer.d, n, before);
-      if (more) gather(step + 1, next_batch, idle());
+      if (more) gather(step + 1, next_batch, layer.gathered_forward);
       barrier();
     }
     for (int l = last; l > 0; --l) {
@@ -96,11 +97,11 @@ __device__ inline void train(Shared& shared, const Layer* layers, int count, int
         each_task(0, m, before, [&](int image) {
           image_loss<CROSS_ENTROPY>(shared.loss_parts, image, pixels, layer.y, pixels, batch, pixels, losses);
         });
-      update(l + 1, false);
-      if (more) gather(step + 1, next_batch, idle());
+      update(layer.updated);
+      if (more) gather(step + 1, next_batch, layer.gathered_backward);
       barrier();
     }
-    update(0, true);
+    update(tasks_of_updates);
     each_task(0, 1, before, [&](int) {
       column_sums(shared.loss_column_parts, losses, 1, m, 1, 0, [&](int, double sum) { *total += sum; });
     });

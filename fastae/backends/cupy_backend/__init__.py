@@ -1,7 +1,8 @@
 """NVIDIA GPUs by CuPy, with the kernels of ``fastae/cuda``.
 
 - ``launcher``: through which all launches go
-- ``operations``: the step's four operations, each one kernel
+- ``branches``: streams beside the session's
+- ``operations``: the step's operations, each one kernel
 - ``session``: the step launch by launch, captured into a graph, or as one kernel that stays on the device
 - ``diagnosis``: why a GPU cannot be used
 """

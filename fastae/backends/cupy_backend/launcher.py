@@ -77,12 +77,14 @@ class Launcher:
 
     def cycles(self, tile: Tile, rows: int, cols: int, depth: int, real: np.dtype[Any]) -> float:
         """Predict how long a product takes: as many tiles as the busiest multiprocessor has, one after another."""
+        return -(-tiles(rows, cols, tile) // self.multiprocessors) * self.cycles_of_tile(tile, depth, real)
+
+    def cycles_of_tile(self, tile: Tile, depth: int, real: np.dtype[Any]) -> float:
+        """Predict how long a multiprocessor takes for one tile of a product that sums over ``depth``."""
         slices = -(-depth * tile.side * real.itemsize // SLICE_BYTES)
         arithmetic = tile.side**2 * depth / RATES["TF32" if self.tf32 else tile.piece]
         result = 2 * tile.side**2 * real.itemsize / BYTES  # read and written
-        return -(-tiles(rows, cols, tile) // self.multiprocessors) * (
-            AROUND[tile.piece] + SLICE_LATENCY * slices + arithmetic + result
-        )
+        return AROUND[tile.piece] + SLICE_LATENCY * slices + arithmetic + result
 
     def launch(
         self,

@@ -5,9 +5,11 @@ from typing import Any
 import numpy as np
 
 from fastae.backends.cupy_backend.launcher import THREADS, Launcher
+from fastae.backends.cupy_backend.plan import Share, make_plan
 from fastae.step import Worker
 
-POINTERS, LENGTHS = ("W", "b", "V", "c", "y", "d"), ("inputs", "outputs", "forward", "backward", "update", "unused")
+POINTERS = ("W", "b", "V", "c", "y", "d")
+LENGTHS = ("inputs", "outputs", "forward", "backward", "update", *Share._fields)
 LAYER = np.dtype([(name, np.uint64) for name in POINTERS] + [(name, np.int32) for name in LENGTHS])  # persistent.cu's
 
 
@@ -28,6 +30,7 @@ class Persistent:
         cupy, real = launcher.cupy, worker.W[0].dtype
         m = len(worker.loss)
         layers = np.zeros(len(worker.W), LAYER)
+        shares, _ = make_plan([(W.shape[0], W.shape[1]) for W in worker.W], m, launcher, real)
         for l, layer in enumerate(layers):
             for name in POINTERS:
                 array = getattr(worker, name)[l]
@@ -35,7 +38,7 @@ class Persistent:
             inputs, outputs = worker.W[l].shape
             products = [(m, outputs, inputs), (m, inputs, outputs), (inputs, outputs, m)]
             tiles = [launcher.tile(rows, cols, depth, real) for rows, cols, depth in products]
-            for name, length in zip(LENGTHS, (inputs, outputs, *(tile.code for tile in tiles))):
+            for name, length in zip(LENGTHS, (inputs, outputs, *(tile.code for tile in tiles), *shares[l])):
                 layer[name] = length
         pieces = {tile.piece for tile in launcher.tiles(real)}
         piece = pieces.pop() if len(pieces) == 1 else 0  # any
