@@ -1,10 +1,10 @@
 """Everything that only a GPU can show, in two commands of at most 4.5 and 5 minutes.
 
-``python benchmarks/gpu.py check --out DIR`` says what is right and wrong, ``python benchmarks/gpu.py measure --out DIR``
-what it takes beside the peers and the device's limits. Each consists of parts, processes of their own with limits of their
-own, so that a fault costs its part alone; after each, COMMAND.json, COMMAND.md and COMMAND.log are written. The status is
-0 if every part ran to its end and nothing was wrong. They need CuPy; PyTorch and JAX take part where they are installed.
-``--rehearse`` runs all of it, small, on the emulator.
+``python benchmarks/gpu.py check --out DIR`` says what is right and what is wrong; ``... measure --out DIR`` what a step
+takes, beside the peers and the device's limits. Each consists of parts, processes of their own with limits of their
+own, so that a fault costs its part alone; after each, COMMAND.json, COMMAND.md and COMMAND.log are written. The status
+is 0 if every part ran to its end and nothing was wrong. They need CuPy; PyTorch and JAX take part where they are
+installed. ``--rehearse`` runs all of it, small, on the emulator.
 """
 
 import argparse
@@ -19,10 +19,10 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from gpu_parts import report  # noqa: E402
-from gpu_parts.findings import FAULTS  # noqa: E402
-from gpu_parts.parts import PARTS, SECONDS, VERSIONS  # noqa: E402
-from gpu_parts.supervisor import Part, Supervisor  # noqa: E402
+from gpu_parts import report
+from gpu_parts.findings import FAULTS
+from gpu_parts.parts import PARTS, SECONDS, VERSIONS
+from gpu_parts.supervisor import Part, Supervisor
 
 PATIENCE = 4.0  # times all limits in a rehearsal, whose machine may be slow and shared
 
@@ -39,8 +39,8 @@ def main() -> int:
     option("--rehearse", action="store_true", help="on the CPU with the emulator, small: does it work?")
     option("--only", nargs="+", default=[], metavar="PART", help="run these parts and no others")
     option("--limit", action="append", default=[], metavar="PART=SECONDS", help="give a part another limit")
-    option("--plant", action="append", default=[], metavar="PART=FAULT",
-           help=f"let a part fail after its first finding, to see what is left of the others: {', '.join(FAULTS)}")  # fmt: skip
+    told = f"let a part fail after its first finding, to see what is left of the others: {', '.join(FAULTS)}"
+    option("--plant", action="append", default=[], metavar="PART=FAULT", help=told)
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # which ends the parts too
     try:
@@ -111,7 +111,7 @@ def run(options: argparse.Namespace, parts: list[Part], seconds: float) -> int:
         if record is not None:
             shown.add(record["part"])
             print(f"{record['part']}: {record['status']}, {record['seconds']:.1f} s", flush=True)
-        if options.out.is_dir():
+        if len(found["parts"]) > 1:  # else it is not known yet whether there is a GPU
             write()
 
     shown: set[str] = set()
@@ -122,6 +122,7 @@ def run(options: argparse.Namespace, parts: list[Part], seconds: float) -> int:
     for refusal in report.found_by(found, "unavailable"):
         raise Wrong(refusal["reason"])
     options.out.mkdir(parents=True, exist_ok=True)
+    write()
     print(f"{options.command}: at most {seconds:g} s, and of them {limits}", flush=True)
     supervisor.run(parts[1:])
     write()

@@ -1,4 +1,4 @@
-"""What a part tells while it runs: a line of JSON for each finding, written at once, so that no later fault takes it."""
+"""What a part tells while it runs: a line of JSON for each finding, written at once: no later fault takes it."""
 
 import json
 import time
@@ -49,9 +49,8 @@ def plant(fault: str, rehearse: bool) -> None:
     if fault == "exception":
         raise RuntimeError("a planted exception")
     import numpy as np
+    from gpu_parts.machine import backend
 
-    from fastae import backends
-
-    cupy: Any = backends.get("emulator" if rehearse else "cupy").launcher.cupy  # type: ignore[attr-defined]
+    cupy = backend(rehearse).launcher.cupy
     cupy.RawModule(code=STRAY).get_function("stray")((1,), (1,), (np.int64(16),))
     cupy.cuda.get_current_stream().synchronize()

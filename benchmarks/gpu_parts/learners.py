@@ -1,4 +1,4 @@
-"""Learners' ``.cu`` files through ``fastae check`` on the GPU: a right one, the gallery's wrong ones, one that strays."""
+"""Learners' ``.cu`` files through ``fastae check`` on the GPU: a right one, the gallery's wrong ones, a stray one."""
 
 import json
 import subprocess

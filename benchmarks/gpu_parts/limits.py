@@ -50,7 +50,7 @@ def seconds(cupy: Any, run: Callable[[], object], repeat: int = 5) -> float:
 
 
 def measure(findings: Findings, rehearse: bool) -> None:
-    """Measure float32 multiply-adds and bytes of a copy, read and written, a second; µs a launch and a node of a graph."""
+    """Measure float32 multiply-adds, and bytes of a copy (read and written), a second; µs a launch and a node."""
     cupy: Any = module(rehearse)
     adds = cupy.RawModule(code=ADDS).get_function("multiply_adds")
     blocks = 8 * int(cupy.cuda.Device().attributes["MultiProcessorCount"])

@@ -18,7 +18,7 @@ LINES = 6  # of a traceback, in the report
 
 
 def main() -> None:
-    """Run the part that standard input's table names; end with status 1 and a finding if it raises."""
+    """Run the part that the argument names; end with status 1 and a finding if it raises."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, 9)  # PR_SET_PDEATHSIG, SIGKILL
     told = json.loads(sys.argv[1])
@@ -28,7 +28,7 @@ def main() -> None:
     findings = Findings(os.fdopen(told["descriptor"], "w"), told["rehearse"], told["plant"])
     module, function = told["place"].split(":")
     try:
-        getattr(import_module(f"gpu_parts.{module}"), function)(findings, told["rehearse"], *told["arguments"])
+        getattr(import_module(module), function)(findings, told["rehearse"], *told["arguments"])
         if "cupy" in sys.modules and not told["rehearse"]:  # an illegal address may be told by the next call only
             sys.modules["cupy"].cuda.runtime.deviceSynchronize()
     except BaseException as error:

@@ -39,8 +39,13 @@ def run(findings: Findings, rehearse: bool, name: str, which: str) -> None:
                 made.epoch(order := epoch_order(2, len(part)))  # which ends by reading the loss: all of it is done
                 done += len(order) // m
             rounds.append(1e6 * (time.perf_counter() - began) / done)
-        findings.add("step", contender=name, kind_of=contender.kind, precision=contender.precision, batch=m, steps=steps,
-                     us=float(np.median(rounds)), rounds=rounds, loss=loss, again=which == "again")  # fmt: skip
+        told = {
+            "contender": name,
+            "kind_of": contender.kind,
+            "precision": contender.precision,
+            "again": which == "again",
+        }
+        findings.add("step", **told, batch=m, steps=steps, us=float(np.median(rounds)), rounds=rounds, loss=loss)
         del made
 
 

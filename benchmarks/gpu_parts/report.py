@@ -99,7 +99,7 @@ def _limits(found: dict[str, Any]) -> list[str]:
 
 
 def _steps(found: dict[str, Any]) -> list[str]:
-    """Tell microseconds a step, ours first; what was measured once more at the end is a row of its own, with the drift."""
+    """Tell microseconds a step; what was measured once more at the end is a row of its own, with the drift."""
     steps, rows = found_by(found, "step"), dict[tuple[str, bool], dict[int, dict[str, Any]]]()
     if not steps:
         return []

@@ -1,6 +1,5 @@
 """Small trainings under compute-sanitizer: stray accesses, uninitialised memory, races, barriers that threads miss."""
 
-import os
 import re
 import subprocess
 import sys

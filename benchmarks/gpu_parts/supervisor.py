@@ -31,7 +31,7 @@ class Part:
     ----------
     name : str
     place : str
-        ``"module:function"`` in ``gpu_parts``; called with findings, whether it rehearses, and the arguments.
+        ``"module:function"``, called with its findings, whether it rehearses, and the arguments.
     seconds : float
         After which it is killed.
     arguments : tuple of str
@@ -92,7 +92,8 @@ class Supervisor:
         finally:
             for _, children in self._running:
                 for child in children:
-                    kill(child)
+                    if child.returncode is None:  # else its number may be another's by now
+                        kill(child)
 
     def _begin(self, part: Part, kept: float) -> None:
         record: dict[str, Any] = {"part": part.name, "status": "running", "seconds": 0.0, "findings": [], "output": []}
@@ -115,11 +116,13 @@ class Supervisor:
 
     def _run(self, part: Part, seconds: float, record: dict[str, Any], children: list[Any]) -> None:
         began = time.monotonic()
-        with tempfile.TemporaryDirectory(prefix="gpu-part-", ignore_cleanup_errors=True) as folder:
-            with open(Path(folder) / "log", "w+b") as log:
-                status = self._watched(part, seconds, record, children, folder, log)
-                log.seek(max(0, log.seek(0, os.SEEK_END) - MOST_LOG))
-                text = log.read().decode(errors="replace")
+        with (
+            tempfile.TemporaryDirectory(prefix="gpu-part-", ignore_cleanup_errors=True) as folder,
+            tempfile.TemporaryFile() as log,
+        ):
+            status = self._watched(part, seconds, record, children, folder, log)
+            log.seek(max(0, log.seek(0, os.SEEK_END) - MOST_LOG))
+            text = log.read().decode(errors="replace")
         with self._lock:
             self.logs[part.name] = text
             record.update(status=status, seconds=round(time.monotonic() - began, 1))
