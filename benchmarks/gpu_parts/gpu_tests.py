@@ -8,7 +8,7 @@ import pytest
 from gpu_parts.findings import Findings
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-USES = re.compile(r'\bcupy: CupyBackend|usefixtures\("cupy"\)')  # the fixture of conftest.py that is a GPU's too
+USES = re.compile(r'^def test_\w+\([^)]*\bcupy\b|usefixtures\("cupy"\)', re.MULTILINE)  # conftest.py's, a GPU's too
 PERSISTENT = "persistent or all_modes"
 WORKERS = "8"
 

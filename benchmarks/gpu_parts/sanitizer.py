@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 from gpu_parts.findings import Findings
-from gpu_parts.kernels import images, model
+from gpu_parts.kernels import SIZES, images, model
 from gpu_parts.machine import backend, tool
 
 FOUND = 9  # the status for what the tool has found, else it is the program's
-SIZES, STEPS = (37, 20, 9, 20, 37), 19  # the first, a graph of 16, and two of 1; a tail follows
+STEPS = 19  # the first, a graph of 16, and two of 1; a tail follows
+BATCH, TAIL = 4, 3
 SUMMARY = re.compile(r"(?:ERROR|RACECHECK) SUMMARY: (.*)")
 REFUSED = re.compile(
     r"Device not supported|not supported on|Unable to find|Failed to initialize|Internal Sanitizer Error"
@@ -70,13 +71,14 @@ def _ended(process: "subprocess.Popen[str]") -> tuple[bool | None, str]:
 def train(rehearse: bool, modes: tuple[str, ...]) -> None:
     """Train in these modes with every loss, and momentum and none."""
     k: Any = backend(rehearse)
+    steps = 3 if rehearse else STEPS
     for mode in modes:
         for loss, momentum, tf32 in (("mse", 0.0, False), ("bce", 0.9, False), ("mse", 0.9, True)):
-            parameters, n = model(SIZES, "float32", momentum), STEPS * 4 + 3
+            parameters, n = model(SIZES, "float32", momentum), steps * BATCH + TAIL
             options = {"mode": mode, "tf32": tf32, "loss": loss, "momentum": momentum, "lr": 0.05}
-            s = k.session(parameters, images(n), test_images=images(41), batch_size=4, **options)
+            s = k.session(parameters, images(n), test_images=images(41), batch_size=BATCH, **options)
             s.start(np.arange(n))
-            s.run(STEPS)
+            s.run(steps)
             s.finish()
             print(mode, loss, s.total(), s.test_error(), flush=True)
 
