@@ -192,11 +192,12 @@ def test_tf32_is_told_from_float32(parts: Any) -> None:
 
 @pytest.mark.parametrize("steps", [2, 32])
 def test_the_step_on_cublas_trains_as_ours_does(parts: Any, steps: int) -> None:
-    images = np.random.default_rng(0).integers(0, 256, (steps * 2, 784), dtype=np.uint8)
+    """In its first epoch without a graph, then with one of so many steps or with two of 16."""
+    images = np.random.default_rng(0).integers(0, 256, (steps, 784), dtype=np.uint8)
     losses = []
     for make in (parts.contenders.OnCublas, parts.contenders.ours("eager")):
-        made = make(images, 2, True)
-        losses.append([made.epoch(job.epoch_order(i, len(images))) for i in range(3)])
+        made = make(images, 1, True)
+        losses.append([made.epoch(job.epoch_order(i, len(images))) for i in range(2)])
     np.testing.assert_allclose(*losses, rtol=1e-5)
 
 

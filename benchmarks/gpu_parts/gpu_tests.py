@@ -36,8 +36,8 @@ class Told:
 
     def _told(self, report: pytest.TestReport | pytest.CollectReport) -> None:
         crash = getattr(report.longrepr, "reprcrash", None)
-        words = crash.message if crash else report.longreprtext.strip().splitlines()[-1:]
-        self._findings.check(report.nodeid, False, str(words)[:300])
+        words = crash.message if crash else (report.longreprtext.strip().splitlines() or ["not a word"])[-1]
+        self._findings.check(report.nodeid, False, " ".join(words.split())[:300])
 
 
 def others(findings: Findings, rehearse: bool) -> None:

@@ -6,13 +6,11 @@ from functools import partial
 
 import numpy as np
 from gpu_parts.findings import Findings
+from gpu_parts.kernels import task
 from gpu_parts.launches import ready
 from gpu_parts.machine import backend
 
-import fastae
-from fastae.backends.base import Parameters
 from fastae.backends.cupy_backend.session import STEPS_A_GRAPH
-from fastae.bench.contenders.job import initial_parameters
 
 BATCH = 16
 QUEUED = 200  # launches in a row: fewer than a stream takes before the host has to wait
@@ -22,9 +20,7 @@ ROUNDS = 15
 def measure(findings: Findings, rehearse: bool) -> None:
     """Measure µs of the host, the device not waited for."""
     k = backend(rehearse)
-    images = fastae.load_dataset()[0][: 60 * BATCH if rehearse else None]
-    weights, biases = initial_parameters()
-    parameters = Parameters(weights, biases, [W[:0] for W in weights], [b[:0] for b in biases])
+    parameters, images = task(rehearse)
     sessions = {
         mode: k.session(parameters, images, batch_size=BATCH, lr=1e-6, mode=mode) for mode in ("eager", "captured")
     }
@@ -42,7 +38,7 @@ def measure(findings: Findings, rehearse: bool) -> None:
         findings.add("host", name=name, us=1e6 * float(np.median(times)))
 
     with eager.stream:
-        W, b = (k.asarray(p[0]) for p in (weights, biases))
+        W, b = (k.asarray(p[0]) for p in (parameters.W, parameters.b))
         a, y = (k.asarray(np.zeros((BATCH, n), np.float32)) for n in W.shape)
         cursor, forward = k.asarray(np.zeros(1, np.int64)), eager.operations()["forward"]
         for name, call in (("advance", lambda: k.advance(cursor, 0)), ("forward", lambda: forward(a, W, b, y))):

@@ -8,10 +8,12 @@ import numpy as np
 from gpu_parts.findings import Findings
 from gpu_parts.machine import backend
 
+import fastae
 from fastae import backends
 from fastae.backends.base import Parameters
 from fastae.backends.contract import KERNELS
 from fastae.backends.cupy_backend.launcher import TILES
+from fastae.bench.contenders.job import initial_parameters
 from fastae.check import bounds, verdict
 
 SHAPES = ((1, 784, 256), (16, 784, 256), (17, 33, 5), (128, 256, 784), (129, 128, 131))  # images, inputs, outputs
@@ -100,6 +102,14 @@ def model(sizes: tuple[int, ...], dtype: str, momentum: float = 0.0) -> Paramete
     b = [rng.normal(0, 0.1, n).astype(dtype) for n in sizes[1:]]
     groups = [[rng.normal(0, 0.1, x.shape).astype(dtype) if momentum else x[:0] for x in group] for group in (W, b)]
     return Parameters(W, b, *groups)
+
+
+def task(rehearse: bool) -> tuple[Parameters, np.ndarray]:
+    """Return the model that is measured and MNIST; in a rehearsal a small one, and noise."""
+    if rehearse:
+        return model(SIZES, "float32"), images(1000)
+    weights, biases = initial_parameters()
+    return Parameters(weights, biases, [W[:0] for W in weights], [b[:0] for b in biases]), fastae.load_dataset()[0]
 
 
 def images(n: int) -> np.ndarray:

@@ -9,7 +9,7 @@ from gpu_parts.supervisor import Part
 
 SECONDS = {"check": 270.0, "measure": 300.0}
 SANITIZERS = ("memcheck", "initcheck", "racecheck", "synccheck")
-VERSIONS = Part("versions", "gpu_parts.machine:versions", 20)
+VERSIONS = Part("versions", "gpu_parts.machine:versions", 30)
 
 CHECK = [
     VERSIONS,

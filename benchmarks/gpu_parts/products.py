@@ -6,13 +6,12 @@ from typing import Any
 import numpy as np
 from gpu_parts.cublas import make_gemm
 from gpu_parts.findings import Findings
+from gpu_parts.kernels import task
 from gpu_parts.launches import ready
 from gpu_parts.limits import module, seconds
 from gpu_parts.machine import backend
 
-from fastae.backends.base import Parameters
 from fastae.backends.cupy_backend.launcher import TILES, record
-from fastae.bench.contenders.job import initial_parameters
 
 SIZES = (16, 128, 1024)
 REPEAT = 50  # launches in a graph, one after another, so that a launch costs what it does in a step
@@ -21,15 +20,14 @@ REPEAT = 50  # launches in a graph, one after another, so that a launch costs wh
 def measure(findings: Findings, rehearse: bool) -> None:
     """Tell of each product: batch size, shape, µs by tile, the tile that is chosen, and cuBLAS's µs."""
     k, cupy = backend(rehearse), module(rehearse)
-    weights, biases = initial_parameters()
-    parameters = Parameters(weights, biases, [W[:0] for W in weights], [b[:0] for b in biases])
-    s = k.session(parameters, np.zeros((1, 784), np.uint8), batch_size=1)
+    parameters, images = task(rehearse)
+    s = k.session(parameters, images[:1], batch_size=1)
     repeat = 1 if rehearse else REPEAT
     with s.stream:
         gemm, made = make_gemm(s.stream, cupy, rehearsal=rehearse), s.operations()
         rate = k.asarray(np.zeros(2, np.float32))
         for m in (16,) if rehearse else SIZES:
-            for layer, (W_host, b_host) in enumerate(zip(weights, biases)):
+            for layer, (W_host, b_host) in enumerate(zip(parameters.W, parameters.b)):
                 inputs, outputs = W_host.shape
                 W, b, rng = k.asarray(W_host), k.asarray(b_host), np.random.default_rng(layer)
                 a, y, d, out = (k.asarray(rng.random((m, n), np.float32)) for n in (inputs, outputs, outputs, inputs))

@@ -17,6 +17,7 @@ SUMMARY = re.compile(r"(?:ERROR|RACECHECK) SUMMARY: (.*)")
 REFUSED = re.compile(
     r"Device not supported|not supported on|Unable to find|Failed to initialize|Internal Sanitizer Error"
 )
+OPTIONS = {"memcheck": ["--report-api-errors", "no"]}  # CuPy asks for what may be missing, and raises what matters
 OVERRUN = 'extern "C" __global__ void overrun(float* x, int n) { x[n + threadIdx.x] = 1; }'
 
 
@@ -29,12 +30,13 @@ def run(findings: Findings, rehearse: bool, kind: str, modes: str) -> None:
     planted = _start(path, kind, rehearse, "overrun") if (kind, modes) == ("memcheck", "launched") else None
     trained = _start(path, kind, rehearse, modes)
     if planted is not None:
-        name, ok, words = f"{kind} sees a planted overrun", *_ended(planted)
-        if ok is None:
-            findings.could_not(name, words)
-        else:
-            findings.check(name, not ok, words)
-    name, ok, words = f"{kind}, {modes}", *_ended(trained)
+        ok, words = _ended(planted)
+        seen = None if ok is None else not ok and "Invalid __global__ write" in words
+        _tell(findings, f"{kind} sees a planted overrun", seen, words)
+    _tell(findings, f"{kind}, {modes}", *_ended(trained))
+
+
+def _tell(findings: Findings, name: str, ok: bool | None, words: str) -> None:
     if ok is None:
         findings.could_not(name, words)
     else:
@@ -42,7 +44,7 @@ def run(findings: Findings, rehearse: bool, kind: str, modes: str) -> None:
 
 
 def _start(path: str, kind: str, rehearse: bool, what: str) -> "subprocess.Popen[str]":
-    command = [path, "--tool", kind, "--error-exitcode", str(FOUND), "--print-limit", "20",
+    command = [path, "--tool", kind, "--error-exitcode", str(FOUND), "--print-limit", "20", *OPTIONS.get(kind, []),
                sys.executable, "-m", "gpu_parts.sanitizer", what, str(int(rehearse))]  # fmt: skip
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
