@@ -9,7 +9,7 @@ from gpu_parts.findings import Findings
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 USES = re.compile(r'^def test_\w+\([^)]*\bcupy\b|usefixtures\("cupy"\)', re.MULTILINE)  # conftest.py's, a GPU's too
-PERSISTENT = "persistent or all_modes"
+PERSISTENT = "persistent or all_modes or bad_modes or one_multiprocessor"  # in their names or parameters
 WORKERS = "8"
 
 
