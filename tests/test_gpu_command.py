@@ -138,6 +138,7 @@ def test_a_fault_costs_its_part_alone(tmp_path: Path, fault: str, status: str, s
     assert [f["name"] for f in kinds(barrier, "limit")] == ["barrier"]
     report = (tmp_path / "measure.md").read_text()
     assert f"- **limits: {status}**" in report
+    assert shown in report
     assert shown in (tmp_path / "measure.log").read_text()
     assert "TFLOP/s of float32 multiply-adds; " in report
     assert "µs a barrier across the device" in report

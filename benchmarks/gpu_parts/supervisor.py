@@ -127,7 +127,7 @@ class Supervisor:
             self.logs[part.name] = text
             record.update(status=status, seconds=round(time.monotonic() - began, 1))
             if status != "done":
-                record["output"] = text.strip().splitlines()[-LINES:]
+                record["output"] = last_words(text)
             if part.persistent and status.startswith("killed"):
                 self._hung = part.name
             self._changed()
@@ -166,6 +166,16 @@ def _listen(descriptor: int, findings: list[dict[str, Any]]) -> None:
         for line in lines:
             with contextlib.suppress(ValueError):  # cut short by its end
                 findings.append(json.loads(line))
+
+
+def last_words(text: str) -> list[str]:
+    """Return the last lines of a log; or where the thread that crashed, else the main one, was, if Python has told."""
+    lines = text.strip().splitlines()
+    for words in ("Current thread", "(most recent call first)"):
+        told = [i for i, line in enumerate(lines) if words in line]
+        if told:
+            return lines[told[-1] : told[-1] + LINES]
+    return lines[-LINES:]
 
 
 def _ending(status: int, findings: list[dict[str, Any]]) -> str:
