@@ -1,233 +1,140 @@
-"""Everything that only a GPU can show, in one command of at most 8 minutes: ``python benchmarks/gpu.py --out DIR``.
+"""Everything that only a GPU can show, in two commands of at most 4.5 and 5 minutes.
 
-It checks (kernels against float64, the modes against each other, a training against the CPU's, memory by
-compute-sanitizer), then measures (a step beside the peers, in turn and at the same precision; each product; the
-limits), and writes ``gpu.json``, ``gpu.md`` and ``gpu.png``. What it has found is written after each part, so that a
-run which is cut off loses little. It needs CuPy; PyTorch and JAX take part where they are installed.
+``python benchmarks/gpu.py check --out DIR`` says what is right and what is wrong; ``... measure --out DIR`` what a step
+takes, beside the peers and the device's limits. Each consists of parts, processes of their own with limits of their
+own, so that a fault costs its part alone; after each, COMMAND.json, COMMAND.md and COMMAND.log are written. The status
+is 0 if every part ran to its end and nothing was wrong. They need CuPy; PyTorch and JAX take part where they are
+installed. ``--rehearse`` runs all of it, small, on the emulator.
 """
 
 import argparse
 import json
 import os
-import shutil
-import subprocess
+import signal
 import sys
-import threading
 import time
-from importlib.metadata import PackageNotFoundError, version
+from dataclasses import replace
 from pathlib import Path
-from statistics import median
 from typing import Any
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent)]  # runs from a checkout, installed or not
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from gpu_parts import checks, limits, products, rehearsal, report  # noqa: E402
-from gpu_parts.contenders import CONTENDERS  # noqa: E402
+from gpu_parts import report
+from gpu_parts.findings import FAULTS
+from gpu_parts.parts import PARTS, SECONDS, VERSIONS
+from gpu_parts.supervisor import Part, Supervisor
 
-from fastae import backends  # noqa: E402
-from fastae.backends.cupy_backend.session import MODES  # noqa: E402
-from fastae.errors import FastaeError  # noqa: E402
-
-SIZES, PRODUCT_SIZES, ROUNDS = [1, 16, 32, 64, 128, 256, 512, 1024], [16, 128, 1024], 5
-SANITIZED = "import fastae; from gpu_parts import checks; checks.train('cupy', 16, 1, 40, mode={mode!r})"
+PATIENCE = 4.0  # times all limits in a rehearsal, whose machine may be slow and shared
 
 
-class Worker:
-    """The process of one contender, which prepares in the background; see `gpu_parts.worker`."""
-
-    def __init__(self, name: str, rehearsal: bool, sizes: list[int]) -> None:
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-        command = [sys.executable, "-m", "gpu_parts.worker", name, str(int(rehearsal)), json.dumps(sizes)]
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env=environment,
-        )
-        self.ready: dict[str, Any] | None = None
-        self._waiter = threading.Thread(target=self._wait, daemon=True)
-        self._waiter.start()
-
-    def _wait(self) -> None:
-        line = self._process.stdout.readline() if self._process.stdout else ""
-        self.ready = json.loads(line) if line else {"failed": "it died without a word"}
-
-    def prepared(self, until: float) -> dict[str, Any]:
-        """Return its first losses by batch size, or why there are none."""
-        self._waiter.join(max(0.0, until - time.monotonic()))
-        return self.ready or {"failed": "not prepared in time"}
-
-    def segment(self, m: int) -> float:
-        """Let it train a segment; return microseconds a step."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(f"{m}\n")
-        self._process.stdin.flush()
-        return float(json.loads(self._process.stdout.readline())["us"])
-
-    def close(self) -> None:
-        """End it."""
-        self._process.kill()
-        self._process.wait()
+class Wrong(Exception):
+    """Something that the user should read in one line."""
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, help="folder for the report")
-    parser.add_argument("--minutes", type=float, default=8.0, help="after which nothing new is begun")
-    parser.add_argument("--rehearse", action="store_true", help="on the CPU with the emulator, small: does it work?")
+    option = parser.add_argument
+    option("command", choices=PARTS)
+    option("--out", type=Path, required=True, help="folder for the report")
+    option("--rehearse", action="store_true", help="on the CPU with the emulator, small: does it work?")
+    option("--only", nargs="+", default=[], metavar="PART", help="run these parts and no others")
+    option("--limit", action="append", default=[], metavar="PART=SECONDS", help="give a part another limit")
+    told = f"let a part fail after its first finding, to see what is left of the others: {', '.join(FAULTS)}"
+    option("--plant", action="append", default=[], metavar="PART=FAULT", help=told)
     options = parser.parse_args()
-    end = time.monotonic() + 60 * options.minutes
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # which ends the parts too
     try:
-        backend: Any = backends.get("emulator" if options.rehearse else "cupy")
-        options.out.mkdir(parents=True, exist_ok=True)
-    except (FastaeError, OSError) as error:
+        parts, seconds = chosen(options)
+        return run(options, parts, seconds)
+    except (Wrong, OSError) as error:
         print(f"gpu.py: {error}", file=sys.stderr)
         return 2
-    found = begin(backend, options.rehearse)
+
+
+def chosen(options: argparse.Namespace) -> tuple[list[Part], float]:
+    """Return the parts with their limits, and the limit of all."""
+    parts = {part.name: part for part in PARTS[options.command]}
+    limits, plants = (dict(_pair(text, parts) for text in texts) for texts in (options.limit, options.plant))
+    for name in options.only:
+        _known(name, parts)
+    for name, fault in plants.items():
+        if fault not in FAULTS:
+            raise Wrong(f"--plant {name}={fault}: the faults are {', '.join(FAULTS)}")
+    options.plant = plants
+    patience, found = PATIENCE if options.rehearse else 1.0, []
+    for name, part in parts.items():
+        if options.only and name not in (VERSIONS.name, *options.only):
+            continue
+        try:
+            limit = float(limits.get(name, part.seconds * patience))
+        except ValueError:
+            limit = 0.0
+        if not 0 < limit < float("inf"):
+            raise Wrong(f"--limit {name}={limits[name]}: give a positive number of seconds")
+        found.append(replace(part, seconds=limit))
+    return found, SECONDS[options.command] * patience
+
+
+def _pair(text: str, parts: dict[str, Part]) -> tuple[str, str]:
+    name, _, value = text.partition("=")
+    return _known(name, parts), value
+
+
+def _known(name: str, parts: dict[str, Part]) -> str:
+    if name not in parts:
+        raise Wrong(f"there is no part {name!r}; the parts are: {', '.join(parts)}")
+    return name
+
+
+def run(options: argparse.Namespace, parts: list[Part], seconds: float) -> int:
+    """Run the parts, and write the report after each."""
+    began = time.monotonic()
+    found: dict[str, Any] = {
+        "command": options.command, "device": "an unknown device", "versions": "unknown versions",
+        "when": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()), "rehearsal": options.rehearse,
+        "limit": seconds, "took": 0.0, "agreement": [], "parts": [],
+    }  # fmt: skip
 
     def write() -> None:
-        (options.out / "gpu.json").write_text(json.dumps(found, indent=1))
-        (options.out / "gpu.md").write_text(report.markdown(found))
+        found["took"] = time.monotonic() - began
+        for machine in report.found_by(found, "machine"):
+            found.update(device=machine["device"], versions=machine["versions"])
+        found["agreement"] = report.agreement(found)
+        log = "".join(f"==== {name}\n{text.rstrip()}\n" for name, text in supervisor.logs.items())
+        for ending, text in (("json", json.dumps(found, indent=1)), ("md", report.markdown(found)), ("log", log)):
+            replaced(options.out / f"{options.command}.{ending}", text)
 
-    workers = {name: Worker(name, options.rehearse, found["sizes"]) for name in CONTENDERS}
-    try:
-        check(found, backend, options.rehearse)
-        write()
-        ready = wait_for(found, workers, min(end - 150, time.monotonic() + 180) if not options.rehearse else end)
-        write()
-        cupy = rehearsal.cupy() if options.rehearse else backend.launcher.cupy
-        found["limits"] = limits.measure(cupy, options.rehearse)
-        sizes = [16] if options.rehearse else PRODUCT_SIZES
-        found["products"] = products.measure(backend, cupy, sizes, options.rehearse)
-        train(found, backend.name, options.rehearse)
-        write()
-        race(found, ready, end - 60)
-    finally:
-        for worker in workers.values():
-            worker.close()
+    def changed() -> None:
+        record = next(
+            (r for r in reversed(found["parts"]) if r["part"] not in shown and r["status"] != "running"), None
+        )
+        if record is not None:
+            shown.add(record["part"])
+            print(f"{record['part']}: {record['status']}, {record['seconds']:.1f} s", flush=True)
+        if len(found["parts"]) > 1:  # else it is not known yet whether there is a GPU
+            write()
+
+    shown: set[str] = set()
+    supervisor = Supervisor(seconds, options.rehearse, options.plant, changed)
+    found["parts"] = supervisor.records
+    limits = ", ".join(f"{part.name} {part.seconds:g}{' beside the others' * part.beside}" for part in parts)
+    supervisor.run(parts[:1])
+    for refusal in report.found_by(found, "unavailable"):
+        raise Wrong(refusal["reason"])
+    options.out.mkdir(parents=True, exist_ok=True)
     write()
-    sanitize(found, end)
+    print(f"{options.command}: at most {seconds:g} s, and of them {limits}", flush=True)
+    supervisor.run(parts[1:])
     write()
-    report.figure(found, options.out / "gpu.png")
-    print((options.out / "gpu.md").read_text())
-    return 0 if all(c["ok"] for c in found["checks"]) else 1
+    print("\n" + (options.out / f"{options.command}.md").read_text())
+    return 0 if report.is_right(found) else 1
 
 
-def begin(backend: Any, rehearsal: bool) -> dict[str, Any]:
-    """Return the report with nothing in it but the machine."""
-    versions = []
-    for package in ("cupy-cuda13x", "cupy-cuda12x", "torch", "jax", "numpy"):
-        try:
-            versions.append(f"{package} {version(package)}")
-        except PackageNotFoundError:
-            continue
-    device = "the emulator"
-    if not rehearsal:
-        runtime = backend.launcher.cupy.cuda.runtime
-        name = runtime.getDeviceProperties(0)["name"].decode()
-        device = f"{name}, driver for CUDA {runtime.driverGetVersion() / 1000:g}"
-    return {
-        "device": device,
-        "versions": f"Python {sys.version.split()[0]}, {', '.join(versions)}",
-        "when": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
-        "rehearsal": rehearsal,
-        "sizes": [16] if rehearsal else SIZES,
-        "checks": [],
-        "limits": {},
-        "products": [],
-        "training": [],
-        "times": {},
-        "failed": {},
-        "notes": [],
-    }
-
-
-def check(found: dict[str, Any], backend: Any, rehearsal: bool) -> None:
-    """Fill in what is right and what is wrong."""
-    cpu = "numba" if not rehearsal and backends.availability()["numba"].ok else "numpy"
-    found["checks"] += checks.products(backend) + checks.elementwise(backend)
-    found["checks"] += checks.modes(backend.name, 2 if rehearsal else 2000)
-    found["checks"] += checks.histories(backend.name, cpu, 2 if rehearsal else 20, 256 if rehearsal else None)
-
-
-def wait_for(found: dict[str, Any], workers: dict[str, Worker], until: float) -> dict[str, Worker]:
-    """Return the workers that are prepared; all must have had the same loss in the first epoch."""
-    losses, ready = {}, {}
-    for name, worker in workers.items():
-        answer = worker.prepared(until)
-        if "failed" in answer:
-            found["failed"][name] = answer["failed"]
-            worker.close()
-        else:
-            ready[name], losses[name] = worker, answer["ready"]
-    for m in map(str, found["sizes"]):
-        values = {name: loss[m] for name, loss in losses.items()}
-        apart = max(abs(v / median(values.values()) - 1) for v in values.values()) if values else 0.0
-        detail = f"first epoch's loss within {apart:.1e} of the median"
-        found["checks"].append(checks.outcome(f"all contenders do the same, batch {m}", apart < 2e-3, detail))
-    return ready
-
-
-def train(found: dict[str, Any], name: str, rehearsal: bool) -> None:
-    """Time 20 epochs of all of MNIST, as a user trains them, the test after each epoch left out."""
-    epochs, limit = (1, 64) if rehearsal else (20, None)
-    for m in (128, 16):
-        for mode in MODES:
-            if mode == "eager" and m == 16:
-                continue
-            history, _ = checks.train(name, m, epochs, limit, mode=mode)
-            seconds = sum(epoch.seconds for epoch in history)
-            row = {"mode": mode, "batch_size": m, "epochs": epochs, "images": limit or 60_000, "seconds": seconds,
-                   "test_mse": history[-1].test_mse}  # fmt: skip
-            found["training"].append(row)
-
-
-def race(found: dict[str, Any], workers: dict[str, Worker], until: float) -> None:
-    """Let all train in turn, a segment each, for some rounds of every batch size."""
-    rounds: dict[str, dict[str, list[float]]] = {name: {} for name in workers}
-    for number in range(2 if found["rehearsal"] else ROUNDS):
-        for m in found["sizes"]:
-            if time.monotonic() > until:
-                found["notes"].append(f"out of time in round {number + 1} of the race, at batch {m}")
-                break
-            for name, worker in workers.items():
-                rounds[name].setdefault(str(m), []).append(worker.segment(m))
-    for name, by_size in rounds.items():
-        found["times"][name] = {m: {"us": median(times), "rounds": times} for m, times in by_size.items()}
-
-
-def sanitize(found: dict[str, Any], until: float) -> None:
-    """Run small trainings under compute-sanitizer, where it is installed and there is time."""
-    tool = shutil.which("compute-sanitizer")
-    if tool is None or found["rehearsal"]:
-        found["notes"].append("compute-sanitizer is not installed" if tool is None else "no sanitizer in a rehearsal")
-        return
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    for kind in ("memcheck", "racecheck", "initcheck", "synccheck"):
-        for mode in ("eager", "persistent"):
-            left = until - time.monotonic()
-            if left < 20:
-                found["notes"].append(f"no time left for compute-sanitizer's {kind}, {mode}")
-                continue
-            command = [tool, "--tool", kind, "--error-exitcode", "9", sys.executable, "-c", SANITIZED.format(mode=mode)]
-            name = f"compute-sanitizer, {kind}, {mode}"
-            try:
-                done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=min(left, 60))
-            except subprocess.TimeoutExpired:
-                found["notes"].append(f"{name} did not end in time")
-                continue
-            words = [
-                line for line in done.stdout.splitlines() if "ERROR SUMMARY" in line or "RACECHECK SUMMARY" in line
-            ]
-            text = (words or (done.stdout + done.stderr).splitlines() or ["not a word"])[-1].strip("= ")
-            if done.returncode in (0, 9):
-                found["checks"].append(checks.outcome(name, done.returncode == 0, text))
-            else:
-                found["notes"].append(f"{name} could not run: {text}")
+def replaced(path: Path, text: str) -> None:
+    """Write a file so that there is always a whole one."""
+    temporary = path.with_name(path.name + ".new")
+    temporary.write_text(text)
+    os.replace(temporary, path)
 
 
 if __name__ == "__main__":

@@ -82,7 +82,7 @@ def _train(name: str) -> tuple[float, int, float]:
 def _details(name: str) -> str:
     if name == "numpy":
         return f"NumPy {version('numpy')}"
-    if name == "numba":
+    if name == "numba" and backends.availability()["numba"].ok:
         from fastae.backends.numba_backend.machine import MACHINE
 
         layer = "threads of its own, none of Numba's threading layers"

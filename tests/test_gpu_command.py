@@ -1,98 +1,215 @@
-"""``benchmarks/gpu.py``, the command for the day there is a GPU: rehearsed on the emulator."""
+"""``benchmarks/gpu.py``, both commands, rehearsed on the emulator: whole, with faults in a part, and killed."""
 
-import itertools
 import json
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from fastae.backends.emulator import device
-from fastae.errors import BackendUnavailable, InputError
+COMMAND = Path(__file__).parent.parent / "benchmarks" / "gpu.py"
 
-BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+# It runs the program, and has seen nothing; but for the overrun that it must see.
+SANITIZER = """#!/bin/sh
+tool=$2
+while [ "$1" != -m ]; do last=$1; shift; done
+set -- "$last" "$@"
+case "$*" in *overrun*)
+  echo "========= Invalid __global__ write of size 4 bytes"
+  echo "========= ERROR SUMMARY: 1 error"
+  exit 9;;
+esac
+"$@" || exit
+if [ "$tool" = racecheck ]
+then echo "========= RACECHECK SUMMARY: 0 hazards displayed (0 errors, 0 warnings)"
+else echo "========= ERROR SUMMARY: 0 errors"
+fi
+"""
+
+
+def gpu(*options: str | Path, path: Path | None = None, timeout: float = 600) -> "subprocess.CompletedProcess[str]":
+    """Run the command, with ``path`` first on the PATH."""
+    paths = [*([str(path)] if path else []), os.environ.get("PATH", os.defpath)]
+    return subprocess.run(
+        [sys.executable, str(COMMAND), *map(str, options)], capture_output=True, text=True, timeout=timeout,
+        env=os.environ | {"PATH": os.pathsep.join(paths)},
+    )  # fmt: skip
+
+
+def read(out: Path, command: str) -> dict[str, Any]:
+    """Return what it has written, the parts by name."""
+    found = json.loads((out / f"{command}.json").read_text())
+    return found | {"parts": {part["part"]: part for part in found["parts"]}}
+
+
+def kinds(part: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    return [finding for finding in part["findings"] if finding["kind"] == kind]
 
 
 @pytest.fixture
-def parts(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Make the command's modules importable."""
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    from gpu_parts import cublas, rehearsal, report
+def all_parts(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(COMMAND.parent)
+    from gpu_parts.parts import PARTS
 
-    return {"cublas": cublas, "rehearsal": rehearsal, "report": report}
-
-
-@pytest.mark.parametrize(("trans_a", "trans_b"), list(itertools.product([False, True], repeat=2)))
-def test_cublas_gets_its_operands_in_columns(parts: Any, trans_a: bool, trans_b: bool) -> None:
-    """Blocks of larger matrices, so that a width taken for a stride would be seen."""
-    rng = np.random.default_rng(0)
-    gemm = parts["cublas"].make_gemm(None, device, rehearsal=True)
-    for m, k, n in ((3, 5, 7), (1, 4, 2), (6, 1, 1)):
-        shapes = (k, m) if trans_a else (m, k), (n, k) if trans_b else (k, n), (m, n)
-        a, b, out = (device.array(rng.normal(size=(r, c + 3)).astype("f"))[:, 1 : c + 1] for r, c in shapes)
-        A, B, old = np.array(a.T if trans_a else a), np.array(b.T if trans_b else b), np.array(out)
-        gemm(a, b, out, trans_a, trans_b, -0.5, 2.0)
-        np.testing.assert_allclose(np.asarray(out), -0.5 * A @ B + 2 * old, rtol=1e-5, atol=1e-5)
-        out[:] = np.nan
-        gemm(a, b, out, trans_a, trans_b)
-        np.testing.assert_allclose(np.asarray(out), A @ B, rtol=1e-5, atol=1e-5)
-    with pytest.raises(InputError, match="matmul: "):
-        gemm(a, b, b)
+    return PARTS
 
 
-def test_what_cublas_refuses_is_told(parts: Any) -> None:
-    library = parts["rehearsal"].cublas()
-    library.cublasSetMathMode = lambda handle, mode: 7
-    with pytest.raises(BackendUnavailable, match="cublasSetMathMode of cuBLAS failed with status 7"):
-        parts["cublas"].Gemm(0, device.array(np.zeros(4, np.uint8)), library=library)
-
-
-def test_the_whole_command_works(tmp_path: Path, parts: Any) -> None:
-    command = [sys.executable, str(BENCHMARKS / "gpu.py"), "--rehearse", "--out", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=tmp_path)
+def test_check_runs_whole(tmp_path: Path, all_parts: Any) -> None:
+    tool = tmp_path / "bin" / "compute-sanitizer"
+    tool.parent.mkdir()
+    tool.write_text(SANITIZER)
+    tool.chmod(0o755)
+    done = gpu("check", "--rehearse", "--out", tmp_path, path=tool.parent)
     assert done.returncode == 0, done.stdout + done.stderr
-    found = json.loads((tmp_path / "gpu.json").read_text())
-    assert found["rehearsal"]
-    assert len(found["checks"]) > 15
-    assert all(check["ok"] for check in found["checks"]), found["checks"]
-    ours = [name for name in parts["report"].CONTENDERS if name.startswith("fastae")]
-    assert set(ours) <= set(found["times"])
-    for name in set(parts["report"].CONTENDERS) - set(ours):  # PyTorch and JAX may be missing, and are told then
-        assert name in found["times"] or "No module named" in found["failed"][name]
-    assert {row["product"] for row in found["products"]} >= {"forward 0", "update 3", "backward 1"}
-    assert (tmp_path / "gpu.md").read_text() in done.stdout + "\n"
-    assert (tmp_path / "gpu.png").stat().st_size > 10_000
+    found = read(tmp_path, "check")
+    assert list(found["parts"]) == [part.name for part in all_parts["check"]]
+    for name, part in found["parts"].items():
+        assert part["status"] == "done", part
+        checks = kinds(part, "check")
+        assert [c for c in checks if c["ok"] is True or (name == "doctor" and c["ok"] is None)] == checks
+        assert checks or name == "versions"
+    assert len(kinds(found["parts"]["kernels"], "check")) == 11
+    for name in ("modes", "persistent"):
+        told = " ".join(c["name"] for c in kinds(found["parts"][name], "check"))
+        assert all(word in told for word in ("batch 1,", "batch 16,", "batch 100,", "mse", "bce", "float64", "TF32"))
+    assert kinds(found["parts"]["memcheck"], "check")[0]["name"] == "memcheck sees a planted overrun"
+    report = (tmp_path / "check.md").read_text()
+    assert report in done.stdout
+    assert "Nothing is wrong." in report
+    assert "A rehearsal on the emulator" in report
+    assert "==== tests\n" in (tmp_path / "check.log").read_text()
+    assert done.stdout.startswith("versions: done")
+    assert "check: at most 1080 s, and of them versions 120, doctor 360 beside the others, kernels 120" in done.stdout
 
 
-def test_a_wrong_kernel_is_told_and_the_status_says_so(parts: Any) -> None:
-    found = {
-        "device": "d", "versions": "v", "when": "w", "rehearsal": False, "sizes": [16], "limits": {}, "products": [],
-        "training": [], "times": {}, "failed": {}, "notes": [],
-        "checks": [{"check": "products", "ok": False, "detail": "largest error 2.000 of the bound"}],
-    }  # fmt: skip
-    assert "| products | **WRONG** | largest error 2.000 of the bound |" in parts["report"].markdown(found)
+def test_measure_runs_whole(tmp_path: Path, all_parts: Any) -> None:
+    done = gpu("measure", "--rehearse", "--out", tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = read(tmp_path, "measure")
+    assert list(found["parts"]) == [part.name for part in all_parts["measure"]]
+    for name, part in found["parts"].items():
+        assert part["status"] == "done", part
+        if name.startswith("ours-"):
+            (step,) = kinds(part, "step")
+            assert step["us"] > 0
+        elif name.startswith(("torch-", "jax-")) and not kinds(part, "step"):  # they may be missing, and are told then
+            assert "is not installed" in part["findings"][0]["detail"]
+    (agreed,) = found["agreement"]
+    assert agreed["ok"]
+    assert [limit["name"] for limit in kinds(found["parts"]["limits"], "limit")] == ["flops", "bytes", "launch", "node"]
+    hosts = [host["name"] for host in kinds(found["parts"]["host"], "host")]
+    assert "forward, CuPy's call alone" in hosts
+    assert "a graph of 16 steps" in hosts
+    products = kinds(found["parts"]["products"], "product")
+    assert {row["name"] for row in products} >= {"forward 0", "update 3", "backward 1"}
+    assert all(row["chosen"] in row["us"] and "cuBLAS" in row["us"] for row in products)
+    report = (tmp_path / "measure.md").read_text()
+    assert report in done.stdout
+    for words in (
+        "µs a barrier across the device",
+        "| drift: end / beginning |",
+        "| batch 128: at most 26 µs a step |",
+    ):
+        assert words in report
+    assert len(report) < 12_000
 
 
-def test_the_fastest_of_ours_is_compared_with_the_fastest_peer_of_its_precision(parts: Any) -> None:
-    times = {"fastae captured": 30.0, "fastae persistent": 20.0, "PyTorch eager": 300.0, "JAX, scan": 80.0}
-    times |= {"fastae captured, TF32": 10.0, "JAX, scan, TF32": 40.0}
-    limits = {"flops": 60e12, "bytes": 3e12, "launch": 2.0, "node": 1.0, "barrier": 1.0}
-    found = {"sizes": [128], "limits": limits, "times": {name: {"128": {"us": t}} for name, t in times.items()}}
-    flops, size = parts["report"].step_cost(128)
-    assert flops == 2 * 128 * 1_200_128
-    assert size == 2 * 4 * (466_944 + 1_424) + 784 * 128
-    float32, tf32 = parts["report"].ratios(found)
-    assert float32.startswith("- Batch 128, float32: fastae persistent takes 0.25 of JAX, scan, and PyTorch eager 15.0")
-    assert float32.endswith("26% of the limit in multiply-adds, 6% in bytes.")
-    assert tf32 == "- Batch 128, TF32: fastae captured, TF32 takes 0.25 of JAX, scan, TF32."
+@pytest.mark.parametrize(
+    ("fault", "status", "shown"),
+    [
+        ("hang", "killed after 8 s", "in plant"),  # where it stood
+        ("exception", "raised RuntimeError: a planted exception", "raise RuntimeError"),
+        ("illegal", "died by SIGSEGV", "in plant"),
+    ],
+)
+def test_a_fault_costs_its_part_alone(tmp_path: Path, fault: str, status: str, shown: str) -> None:
+    options = ["--only", "limits", "barrier", "--limit", "limits=8", "--plant", f"limits={fault}"]
+    done = gpu("measure", "--rehearse", "--out", tmp_path, *options)
+    assert done.returncode == 1, done.stdout + done.stderr
+    found = read(tmp_path, "measure")
+    assert list(found["parts"]) == ["versions", "limits", "barrier"]
+    limits, barrier = found["parts"]["limits"], found["parts"]["barrier"]
+    assert limits["status"] == status
+    assert [f["name"] for f in kinds(limits, "limit")] == ["flops"]  # what it had found before
+    assert barrier["status"] == "done"
+    assert [f["name"] for f in kinds(barrier, "limit")] == ["barrier"]
+    report = (tmp_path / "measure.md").read_text()
+    assert f"- **limits: {status}**" in report
+    assert shown in report
+    assert shown in (tmp_path / "measure.log").read_text()
+    assert "TFLOP/s of float32 multiply-adds; " in report
+    assert "µs a barrier across the device" in report
 
 
-def test_without_a_gpu_it_says_so_in_one_line(tmp_path: Path) -> None:
-    command = [sys.executable, str(BENCHMARKS / "gpu.py"), "--out", str(tmp_path / "out")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env={"CUDA_VISIBLE_DEVICES": ""})
+def test_what_hung_once_is_not_waited_for_again(tmp_path: Path) -> None:
+    options = ["--only", "barrier", "ours-persistent", "ours-again", "--limit", "barrier=8", "--plant", "barrier=hang"]
+    done = gpu("measure", "--rehearse", "--out", tmp_path, *options)
+    assert done.returncode == 1
+    parts = read(tmp_path, "measure")["parts"]
+    assert parts["barrier"]["status"] == "killed after 8 s"
+    assert parts["ours-persistent"]["status"].startswith("skipped: barrier had to be killed")
+    assert parts["ours-again"]["status"] == "done"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a process does not die with its parent")
+def test_who_kills_the_command_is_rid_of_its_parts(tmp_path: Path) -> None:
+    options = ["measure", "--rehearse", "--out", str(tmp_path), "--only", "limits", "--plant", "limits=hang"]
+    command = subprocess.Popen([sys.executable, str(COMMAND), *options], stdout=subprocess.DEVNULL)
+    try:
+        part = 0
+        while not part:
+            assert command.poll() is None
+            for entry in Path(f"/proc/{command.pid}/task").glob("*/children"):
+                for child in entry.read_text().split():
+                    if b"gpu_parts.limits" in Path(f"/proc/{child}/cmdline").read_bytes():
+                        part = int(child)
+            time.sleep(0.05)
+        time.sleep(1)  # it asks to die with its parent when it begins
+    finally:
+        command.kill()
+        command.wait()
+    for _ in range(200):
+        state = Path(f"/proc/{part}/stat")
+        if not state.exists() or state.read_text().rsplit(")", 1)[1].split()[0] == "Z":
+            return
+        time.sleep(0.05)
+    pytest.fail("the part lives on")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--only", "nothing"], "there is no part 'nothing'; the parts are: versions, doctor, kernels, "),
+        (["--plant", "kernels=flood"], "--plant kernels=flood: the faults are hang, exception, illegal"),
+        (["--limit", "kernels=soon"], "--limit kernels=soon: give a positive number of seconds"),
+        (["--limit", "kernels=nan"], "--limit kernels=nan: give a positive number of seconds"),
+    ],
+)
+def test_what_is_asked_wrongly_is_told_in_one_line(tmp_path: Path, options: list[str], words: str) -> None:
+    done = gpu("check", "--rehearse", "--out", tmp_path / "out", *options)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"gpu.py: {words}")
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = gpu("measure", "--rehearse", "--out", tmp_path / "file" / "out", "--only", "limits")
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith("gpu.py: ")
+
+
+@pytest.mark.parametrize("command", ["check", "measure"])
+def test_without_a_gpu_it_says_so_in_one_line(tmp_path: Path, command: str) -> None:
+    done = subprocess.run(
+        [sys.executable, str(COMMAND), command, "--out", str(tmp_path / "out")], capture_output=True, text=True,
+        timeout=60, env={"CUDA_VISIBLE_DEVICES": ""},
+    )  # fmt: skip
     assert done.returncode == 2
     assert done.stderr.startswith("gpu.py: the backend 'cupy' cannot run here: ")
     assert len(done.stderr.splitlines()) == 1

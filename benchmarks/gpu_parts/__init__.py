@@ -1,8 +1,10 @@
 """What `benchmarks/gpu.py` is made of.
 
-- ``checks``: right or wrong, against float64 and between the modes
-- ``contenders``, ``worker``: who takes part in the race, each in a process of its own
-- ``cublas``: cuBLAS by a handle of our own, which can be captured
-- ``limits``, ``products``: what the device can do, and what each product takes
-- ``report``: the table and the figure
+- ``parts``: both commands' parts, in order, with their limits
+- ``supervisor``, ``part``, ``findings``: a process for each, what it tells, and what becomes of it
+- ``machine``, ``kernels``, ``modes``, ``gpu_tests``, ``sanitizer``, ``learners``: right or wrong
+- ``limits``, ``host``, ``products``, ``race``: what the device can do, and what everything takes
+- ``contenders``, ``cublas``, ``launches``: who is timed; cuBLAS by a handle of our own; launches without our Python
+- ``report``, ``targets``: the Markdown, and what should have been measured
+- ``rehearsal``: what stands for the rest of CuPy and for cuBLAS
 """

@@ -1,4 +1,4 @@
-"""Who takes part in the race on a GPU: fastae's modes, and the peers, each at a precision that it was told."""
+"""Who is timed on a GPU: fastae's modes, and the peers, each at a precision that it is told."""
 
 import os
 from collections.abc import Callable
@@ -7,21 +7,24 @@ from typing import Any
 
 import numpy as np
 from gpu_parts.cublas import make_gemm
+from gpu_parts.limits import module
+from gpu_parts.machine import backend
 
 import fastae
-from fastae.backends.base import Parameters
-from fastae.backends.cupy_backend.session import CupySession
-from fastae.bench.contenders.job import RATES, SEED, initial_parameters
+from fastae.backends.base import Parameters, Session
+from fastae.backends.cupy_backend.launcher import record
+from fastae.bench.contenders.job import RATES, SEED, STEPS_A_GRAPH, initial_parameters
 
 
 class Ours:
     """A session of the cupy backend, or of the emulator in a rehearsal."""
 
-    def __init__(self, images: np.ndarray, batch_size: int, rehearsal: bool, tf32: bool, mode: str) -> None:
-        name = "emulator" if rehearsal else "cupy"
+    session: Any
+
+    def __init__(self, images: np.ndarray, batch_size: int, rehearse: bool, mode: str, tf32: bool = False) -> None:
         optimizer, model = fastae.SGD(RATES["mse"]), fastae.Autoencoder(seed=SEED)
-        trainer = fastae.Trainer(model, "mse", optimizer, name, batch_size, mode=mode, tf32=tf32)
-        self.session = trainer.session(images)
+        name = "emulator" if rehearse else "cupy"
+        self.session = fastae.Trainer(model, "mse", optimizer, name, batch_size, mode=mode, tf32=tf32).session(images)
 
     def epoch(self, order: np.ndarray) -> float:
         """Train on the whole batches of an epoch and return the sum of their losses."""
@@ -30,107 +33,149 @@ class Ours:
         return self.session.total()
 
 
-class OursOnCublas(Ours):
-    """The captured step with cuBLAS for its products; what our kernels do in the same launch has its own."""
+class OnCublas:
+    """The step composed of the contract's kernels, cuBLAS for its products, in graphs without branches."""
 
-    def __init__(self, images: np.ndarray, batch_size: int, rehearsal: bool, tf32: bool) -> None:
-        class Session(CupySession):
-            def operations(self) -> dict[str, Any]:
-                gemm = make_gemm(self.stream, self.launcher.cupy, tf32, rehearsal)
-                lr, k = RATES["mse"], self.backend
+    def __init__(self, images: np.ndarray, batch_size: int, rehearse: bool) -> None:
+        k, cupy = backend(rehearse), module(rehearse)
+        self.stream, self.graph, self.batch_size = cupy.cuda.Stream(non_blocking=True), None, batch_size
+        with self.stream:
+            gemm = make_gemm(self.stream, cupy, rehearsal=rehearse)
 
-                def forward(a: Any, W: Any, b: Any, y: Any, own: Any = None) -> None:
-                    gemm(a, W, y)
-                    k.bias_sigmoid(y, b, y)
+            class Composed(Session):
+                def operations(self) -> dict[str, Any]:
+                    def forward(a: Any, W: Any, b: Any, y: Any, own: Any = None) -> None:
+                        gemm(a, W, y)
+                        k.bias_sigmoid(y, b, y)
 
-                def backward(d: Any, W: Any, y: Any, out: Any, own: Any = None) -> None:
-                    gemm(d, W, out, trans_b=True)
-                    k.sigmoid_gradient(out, y, out)
+                    def backward(d: Any, W: Any, y: Any, out: Any, own: Any = None) -> None:
+                        gemm(d, W, out, trans_b=True)
+                        k.sigmoid_gradient(out, y, out)
 
-                def update(a: Any, d: Any, W: Any, b: Any, V: Any, c: Any, rate: Any, own: Any = None) -> None:
-                    gemm(a, d, W, trans_a=True, alpha=-lr, beta=1)
-                    k.column_sum(d, b, rate[0], 1.0)
+                    def update(a: Any, d: Any, W: Any, b: Any, V: Any, c: Any, rate: Any, own: Any = None) -> None:
+                        gemm(a, d, W, trans_a=True, alpha=-RATES["mse"], beta=1)
+                        k.column_sum(d, b, rate[0], 1.0)
 
-                own = {"forward": forward, "backward": backward, "update": update}
-                return super().operations() | own | {"column_sum": k.column_sum, "advance": k.advance}
+                    return super().operations() | {"forward": forward, "backward": backward, "update": update}
 
-        weights, biases = initial_parameters()
-        none = [W[:0] for W in weights], [b[:0] for b in biases]
-        backend = fastae.backends.get("emulator" if rehearsal else "cupy")
-        options = {"batch_size": batch_size, "lr": RATES["mse"]}
-        self.session = Session(backend, Parameters(weights, biases, *none), images, **options)
+            weights, biases = initial_parameters()
+            none = [W[:0] for W in weights], [b[:0] for b in biases]
+            self.session = Composed(
+                k, Parameters(weights, biases, *none), images, batch_size=batch_size, lr=RATES["mse"]
+            )
+
+    def epoch(self, order: np.ndarray) -> float:
+        """Train on the whole batches of an epoch and return the sum of their losses; the first is launched as it is."""
+        steps = len(order) // self.batch_size
+        with self.stream:
+            self.session.start(order)
+            if self.graph is None:
+                self.session.run(steps)
+                self.graph = record(self.stream, lambda: self.session.run(min(STEPS_A_GRAPH, steps)))
+            else:
+                for _ in range(-(-steps // STEPS_A_GRAPH)):
+                    self.graph.launch()
+            return self.session.total()
 
 
 def torch(kind: str, **options: Any) -> Callable[..., Any]:
     """Return what makes a contender of `fastae.bench.contenders.torch_peers` on the GPU."""
 
-    def make(images: np.ndarray, batch_size: int, rehearsal: bool, tf32: bool) -> Any:
+    def make(images: np.ndarray, batch_size: int, rehearse: bool) -> Any:
         import torch
 
         from fastae.bench.contenders import torch_peers
 
-        torch.backends.cuda.matmul.allow_tf32 = tf32
-        torch.backends.cudnn.allow_tf32 = tf32
-        device = "cpu" if rehearsal else "cuda"
-        return getattr(torch_peers, kind)(images, batch_size, "mse", device=device, **options)
+        torch.set_float32_matmul_precision("highest")
+        if kind == "TorchCompile":
+            torch.compiler.reset()  # else the eighth batch size would be one compilation too many, and run eagerly
+        return getattr(torch_peers, kind)(images, batch_size, "mse", device="cpu" if rehearse else "cuda", **options)
 
     return make
 
 
-def jax(images: np.ndarray, batch_size: int, rehearsal: bool, tf32: bool) -> Any:
+def torch_product(a: np.ndarray, b: np.ndarray, rehearse: bool) -> np.ndarray:
+    """Multiply as PyTorch does."""
+    import torch
+
+    x, y = (torch.from_numpy(p).to("cpu" if rehearse else "cuda") for p in (a, b))
+    return (x @ y).cpu().numpy()
+
+
+def jax(images: np.ndarray, batch_size: int, rehearse: bool) -> Any:
     """Make JAX's scan over the epoch."""
-    os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"  # the others need memory too
+    os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
     import jax
 
     from fastae.bench.contenders.jax_peers import JaxScan
 
-    if not rehearsal and jax.default_backend() != "gpu":
+    if not rehearse and jax.default_backend() != "gpu":
         raise RuntimeError(f"JAX computes on {jax.default_backend()}, not on the GPU")
-    jax.config.update("jax_default_matmul_precision", "tensorfloat32" if tf32 else "highest")
+    jax.config.update("jax_default_matmul_precision", "highest")
     return JaxScan(images, batch_size, "mse")
 
 
-def ours(mode: str) -> Callable[..., Any]:
+def jax_product(a: np.ndarray, b: np.ndarray, rehearse: bool) -> np.ndarray:
+    """Multiply as JAX does."""
+    import jax.numpy as jnp
+
+    return np.asarray(jnp.asarray(a) @ jnp.asarray(b))
+
+
+def our_product(a: np.ndarray, b: np.ndarray, rehearse: bool) -> np.ndarray:
+    """Multiply as the cupy backend does."""
+    k = backend(rehearse)
+    out = k.asarray(np.zeros((len(a), b.shape[1]), np.float32))
+    k.matmul(k.asarray(a), k.asarray(b), out)
+    return k.to_host(out)
+
+
+def cublas_product(a: np.ndarray, b: np.ndarray, rehearse: bool) -> np.ndarray:
+    """Multiply as cuBLAS does by our handle."""
+    k, cupy = backend(rehearse), module(rehearse)
+    with cupy.cuda.Stream(non_blocking=True) as stream:
+        out = k.asarray(np.zeros((len(a), b.shape[1]), np.float32))
+        make_gemm(stream, cupy, rehearsal=rehearse)(k.asarray(a), k.asarray(b), out)
+        return k.to_host(out)
+
+
+def ours(mode: str, tf32: bool = False) -> Callable[..., Any]:
     """Return what makes a session of that mode."""
-    return lambda images, batch_size, rehearsal, tf32: Ours(images, batch_size, rehearsal, tf32, mode)
+    return lambda images, batch_size, rehearse: Ours(images, batch_size, rehearse, mode, tf32)
 
 
 @dataclass(frozen=True)
 class Contender:
-    """One of the race.
+    """One of those that are timed.
 
     Attributes
     ----------
     make : callable
-        (images, batch size, rehearsal, tf32) -> what has ``epoch(order)``.
-    tf32 : bool
-        Its precision; else float32.
-    peer : bool
-        Not ours.
+        (images, batch size, rehearse) -> what has ``epoch(order)``.
+    product : callable
+        (a, b, rehearse) -> their product as it is multiplied there.
+    kind : {"ours", "beside", "eager", "graphs"}
+        Ours in float32; ours otherwise; a peer that launches; one that is compiled or captured.
+    precision : {"float32", "TF32"}
     """
 
     make: Callable[..., Any]
-    tf32: bool = False
-    peer: bool = False
-
-    @property
-    def precision(self) -> str:
-        """The precision of its products, in words."""
-        return "TF32" if self.tf32 else "float32"
+    product: Callable[..., np.ndarray]
+    kind: str
+    precision: str = "float32"
 
 
 CONTENDERS = {
-    "fastae captured": Contender(ours("captured")),
-    "fastae persistent": Contender(ours("persistent")),
-    "fastae eager": Contender(ours("eager")),
-    "fastae on cuBLAS, captured": Contender(OursOnCublas),
-    "PyTorch eager": Contender(torch("TorchEager"), peer=True),
-    "PyTorch compile, reduce-overhead": Contender(torch("TorchCompile", mode="reduce-overhead"), peer=True),
-    "PyTorch compile, max-autotune": Contender(torch("TorchCompile", mode="max-autotune"), peer=True),
-    "PyTorch by hand, captured": Contender(torch("TorchCaptured"), peer=True),
-    "JAX, scan": Contender(jax, peer=True),
-    "fastae captured, TF32": Contender(ours("captured"), tf32=True),
-    "fastae persistent, TF32": Contender(ours("persistent"), tf32=True),
-    "PyTorch by hand, captured, TF32": Contender(torch("TorchCaptured"), tf32=True, peer=True),
-    "JAX, scan, TF32": Contender(jax, tf32=True, peer=True),
+    "fastae captured": Contender(ours("captured"), our_product, "ours"),
+    "fastae persistent": Contender(ours("persistent"), our_product, "ours"),
+    "fastae eager": Contender(ours("eager"), our_product, "ours"),
+    "fastae on cuBLAS, captured": Contender(OnCublas, cublas_product, "beside"),
+    "fastae captured, TF32": Contender(ours("captured", tf32=True), our_product, "beside", "TF32"),
+    "PyTorch eager": Contender(torch("TorchEager"), torch_product, "eager"),
+    "PyTorch by hand, captured": Contender(torch("TorchCaptured"), torch_product, "graphs"),
+    "PyTorch compile, reduce-overhead": Contender(
+        torch("TorchCompile", mode="reduce-overhead"), torch_product, "graphs"
+    ),
+    "PyTorch compile, max-autotune": Contender(torch("TorchCompile", mode="max-autotune"), torch_product, "graphs"),
+    "JAX, scan": Contender(jax, jax_product, "graphs"),
 }

@@ -1,12 +1,17 @@
 """What the device can do, measured: multiply-adds, bytes, a launch, a node of a graph, a barrier across it."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from gpu_parts import rehearsal
+from gpu_parts.findings import Findings
+from gpu_parts.machine import backend
 
+from fastae.backends.cupy_backend.launcher import record
 from fastae.cuda import source
 
-KERNELS = """
+ADDS = """
 extern "C" __global__ void multiply_adds(int n, float x, float* out) {
   float sums[16];
   for (int i = 0; i < 16; ++i) sums[i] = threadIdx.x + i;
@@ -16,6 +21,8 @@ extern "C" __global__ void multiply_adds(int n, float x, float* out) {
   for (int i = 0; i < 16; ++i) sum += sums[i];
   out[blockIdx.x * blockDim.x + threadIdx.x] = sum;
 }
+"""
+BARRIERS = """
 extern "C" __global__ void barriers(int n, unsigned* arrived) {
   unsigned goal = 0;
   for (int i = 0; i < n; ++i) grid_barrier(arrived, goal);
@@ -23,7 +30,12 @@ extern "C" __global__ void barriers(int n, unsigned* arrived) {
 """
 
 
-def seconds(cupy: Any, run: Any, repeat: int = 5) -> float:
+def module(rehearse: bool) -> Any:
+    """Return CuPy, or what stands for it."""
+    return rehearsal.cupy() if rehearse else backend(rehearse).launcher.cupy
+
+
+def seconds(cupy: Any, run: Callable[[], object], repeat: int = 5) -> float:
     """Return the median time of ``run`` by events on the current stream."""
     run()
     times = []
@@ -37,48 +49,46 @@ def seconds(cupy: Any, run: Any, repeat: int = 5) -> float:
     return float(np.median(times))
 
 
-def measure(cupy: Any, rehearsal: bool) -> dict[str, float]:
-    """Return the limits of the current device.
-
-    Returns
-    -------
-    dict
-        ``flops`` (float32, a second), ``bytes`` (of a copy, read and written, a second), and in microseconds ``launch``
-        (of an empty kernel, one after another), ``node`` (the same in a graph) and ``barrier``.
-    """
-    persistent = source("persistent.cu")
-    code = persistent[: persistent.index("template <bool CROSS_ENTROPY>\n__device__ inline void train(")] + KERNELS
-    options = ("-Dreal=float",)
-    plain = cupy.RawModule(code=code, options=options)
-    together = cupy.RawModule(code=code, options=options, enable_cooperative_groups=True)
-    adds, barriers = plain.get_function("multiply_adds"), together.get_function("barriers")
+def measure(findings: Findings, rehearse: bool) -> None:
+    """Measure float32 multiply-adds, and bytes of a copy (read and written), a second; µs a launch and a node."""
+    cupy: Any = module(rehearse)
+    adds = cupy.RawModule(code=ADDS).get_function("multiply_adds")
     blocks = 8 * int(cupy.cuda.Device().attributes["MultiProcessorCount"])
-    out, steps = cupy.zeros(blocks * 256, np.float32), 2 if rehearsal else 20_000
-    flops = 2 * 16 * steps * blocks * 256
-    arrived, many = cupy.zeros(1, np.uint32), 3 if rehearsal else 1000
-    big = cupy.zeros(1 << (10 if rehearsal else 28), np.float32)
-    copy = cupy.empty_like(big)
+    out, steps, many = cupy.zeros(blocks * 256, np.float32), 2 if rehearse else 20_000, 3 if rehearse else 1000
 
-    def wait() -> None:
-        arrived[:] = 0
-        barriers((blocks // 8,), (256,), (np.int32(many), arrived))
-
-    def launches(count: int = many) -> None:
-        for _ in range(count):
+    def empty() -> None:
+        for _ in range(many):
             adds((1,), (32,), (np.int32(0), np.float32(1), out))
 
     stream = cupy.cuda.Stream(non_blocking=True)
     with stream:
-        launches(1)
-        stream.begin_capture()
-        launches()
-        graph = stream.end_capture()
-        found = {
-            "flops": flops / seconds(cupy, lambda: adds((blocks,), (256,), (np.int32(steps), np.float32(1), out))),
-            "bytes": 2 * big.nbytes / seconds(cupy, lambda: cupy.copyto(copy, big)),
-            "launch": 1e6 * seconds(cupy, launches) / many,
-            "node": 1e6 * seconds(cupy, graph.launch) / many,
-            "barrier": 1e6 * seconds(cupy, wait) / many,
-        }
+        work = seconds(cupy, lambda: adds((blocks,), (256,), (np.int32(steps), np.float32(1), out)))
+        findings.add("limit", name="flops", value=2 * 16 * steps * blocks * 256 / work)
+        big = cupy.zeros(1 << (10 if rehearse else 28), np.float32)
+        copy = cupy.empty_like(big)
+        findings.add("limit", name="bytes", value=2 * big.nbytes / seconds(cupy, lambda: cupy.copyto(copy, big)))
+        findings.add("limit", name="launch", value=1e6 * seconds(cupy, empty) / many)
+        findings.add("limit", name="node", value=1e6 * seconds(cupy, record(stream, empty).launch) / many)
         stream.synchronize()
-    return found
+
+
+def barrier(findings: Findings, rehearse: bool) -> None:
+    """Measure the µs of a barrier across the device, a block on each multiprocessor."""
+    cupy: Any = module(rehearse)
+    code = barrier_source() + BARRIERS
+    run = cupy.RawModule(code=code, options=("-Dreal=float",), enable_cooperative_groups=True).get_function("barriers")
+    blocks, many = int(cupy.cuda.Device().attributes["MultiProcessorCount"]), 3 if rehearse else 1000
+    arrived = cupy.zeros(1, np.uint32)
+
+    def wait() -> None:
+        arrived[:] = 0
+        run((blocks,), (256,), (np.int32(many), arrived))
+
+    with cupy.cuda.Stream(non_blocking=True):
+        findings.add("limit", name="barrier", value=1e6 * seconds(cupy, wait) / many)
+
+
+def barrier_source() -> str:
+    """Return persistent.cu as far as its barrier goes."""
+    text = source("persistent.cu")
+    return text[: text.index("template <bool CROSS_ENTROPY>\n__device__ inline void train(")]

@@ -1,75 +1,80 @@
 """What each product of the step takes with each tile, and with cuBLAS: the profile behind a step's time."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from gpu_parts.cublas import make_gemm
-from gpu_parts.limits import seconds
+from gpu_parts.findings import Findings
+from gpu_parts.kernels import task
+from gpu_parts.launches import ready
+from gpu_parts.limits import module, seconds
+from gpu_parts.machine import backend
 
-from fastae.backends.cupy_backend.launcher import TILES
-from fastae.backends.cupy_backend.operations import make_operations
-from fastae.bench.contenders.job import initial_parameters
+from fastae.backends.cupy_backend.launcher import TILES, record
 
+SIZES = (16, 128, 1024)
 REPEAT = 50  # launches in a graph, one after another, so that a launch costs what it does in a step
 
 
-def measure(backend: Any, cupy: Any, sizes: list[int], rehearsal: bool) -> list[dict[str, Any]]:
-    """Return a row for each product: name, batch size, shape, microseconds by tile, what is chosen, and cuBLAS's."""
-    launcher = backend.launcher
-    weights, biases = initial_parameters()
-    stream = cupy.cuda.Stream(non_blocking=True)
-    rows, repeat = [], 1 if rehearsal else REPEAT
-    with stream:
-        gemm = make_gemm(stream, cupy, rehearsal=rehearsal)
-        operations = make_operations(backend, launcher, "mse")
-        rate, cursor = cupy.zeros(2, np.float32), cupy.zeros(1, np.int64)
-
-        def join() -> None:
-            operations["advance"](cursor, 0)  # where the branch of the updates comes back
-
-        for m in sizes:
-            for layer, (W_host, b_host) in enumerate(zip(weights, biases)):
+def measure(findings: Findings, rehearse: bool) -> None:
+    """Tell of each product: batch size, shape, µs by tile, the tile that is chosen, and cuBLAS's µs."""
+    k, cupy = backend(rehearse), module(rehearse)
+    parameters, images = task(rehearse)
+    s = k.session(parameters, images[:1], batch_size=1)
+    repeat = 1 if rehearse else REPEAT
+    with s.stream:
+        gemm, made = make_gemm(s.stream, cupy, rehearsal=rehearse), s.operations()
+        rate = k.asarray(np.zeros(2, np.float32))
+        for m in (16,) if rehearse else SIZES:
+            for layer, (W_host, b_host) in enumerate(zip(parameters.W, parameters.b)):
                 inputs, outputs = W_host.shape
-                W, b = cupy.array(W_host), cupy.array(b_host)
-                a, y, d, out = (
-                    cupy.array(np.random.default_rng(i).random((m, n), np.float32))
-                    for i, n in enumerate((inputs, outputs, outputs, inputs))
-                )
-
-                def update(a: Any = a, d: Any = d, W: Any = W, b: Any = b) -> None:
-                    operations["update"](a, d, W, b, W[:0], b[:0], rate)
-
-                runs = {
-                    "forward": (lambda a=a, W=W, b=b, y=y: operations["forward"](a, W, b, y), (m, outputs)),
-                    "update": (update, (inputs, outputs)),
+                W, b, rng = k.asarray(W_host), k.asarray(b_host), np.random.default_rng(layer)
+                a, y, d, out = (k.asarray(rng.random((m, n), np.float32)) for n in (inputs, outputs, outputs, inputs))
+                arguments = {
+                    "forward": (a, W, b, y),
+                    "backward": (d, W, a, out),
+                    "update": (a, d, W, b, W[:0], b[:0], rate),
                 }
                 plain = {
                     "forward": lambda a=a, W=W, y=y: gemm(a, W, y),
+                    "backward": lambda d=d, W=W, out=out: gemm(d, W, out, trans_b=True),
                     "update": lambda a=a, d=d, W=W: gemm(a, d, W, trans_a=True, alpha=-1e-9, beta=1),
                 }
-                if layer:
-                    runs["backward"] = (
-                        lambda d=d, W=W, a=a, out=out: operations["backward"](d, W, a, out),
-                        (m, inputs),
-                    )
-                    plain["backward"] = lambda d=d, W=W, out=out: gemm(d, W, out, trans_b=True)
-                for name, (run, shape) in runs.items():
-                    row = {"product": f"{name} {layer}", "batch_size": m, "inputs": inputs, "outputs": outputs}
-                    chosen, right = launcher.tile(*shape), launcher.tile
-                    for tile in TILES:
-                        launcher.tile = lambda rows, cols, tile=tile: tile
-                        row[f"tile {tile}"] = _in_a_graph(cupy, stream, run, repeat, join if name == "update" else None)
-                    launcher.tile = right
-                    rows.append(row | {"chosen": chosen, "cuBLAS": _in_a_graph(cupy, stream, plain[name], repeat)})
-    return rows
+                for name in ("forward", "backward", "update") if layer else ("forward", "update"):
+                    ours, chosen = _by_tile(k.launcher, lambda name=name, x=arguments[name]: made[name](*x))
+                    times = {tile: _in_a_graph(cupy, s.stream, run, repeat) for tile, run in ours.items()}
+                    times["cuBLAS"] = _in_a_graph(cupy, s.stream, plain[name], repeat)
+                    shape = f"{inputs} to {outputs}"
+                    findings.add("product", name=f"{name} {layer}", batch=m, shape=shape, chosen=chosen, us=times)
 
 
-def _in_a_graph(cupy: Any, stream: Any, run: Any, repeat: int, join: Any = None) -> float:
-    run()
-    stream.begin_capture()
-    for _ in range(repeat):
-        run()
-    if join is not None:
-        join()
-    graph = stream.end_capture()
-    return 1e6 * seconds(cupy, graph.launch, min(repeat, 5)) / repeat
+def _by_tile(launcher: Any, call: Callable[[], object]) -> tuple[dict[str, Callable[[], None]], str]:
+    """Return the launch of a product with each tile, by the tile's name; and the name of the one that is chosen."""
+    asked, choose = [], launcher.tile
+
+    def chosen(*lengths: int) -> Any:
+        asked.append(choose(*lengths))
+        return asked[-1]
+
+    runs = {}
+    try:
+        launcher.tile = chosen
+        ready(launcher, call)
+        for tile in TILES:
+            launcher.tile = lambda *lengths, tile=tile: tile
+            (runs[str(tile)],) = ready(launcher, call)
+    finally:
+        del launcher.tile  # the class's own comes back
+    return runs, str(asked[-1])
+
+
+def _in_a_graph(cupy: Any, stream: Any, run: Callable[[], object], repeat: int) -> float:
+    """Return µs a launch."""
+
+    def runs() -> None:
+        for _ in range(repeat):
+            run()
+
+    run()  # which compiles and loads
+    return 1e6 * seconds(cupy, record(stream, runs).launch, min(repeat, 5)) / repeat

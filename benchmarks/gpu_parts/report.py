@@ -1,117 +1,139 @@
-"""What was found, as Markdown and as a figure."""
+"""What was found, as Markdown: what is wrong first, then the parts, then what was measured."""
 
-from pathlib import Path
+from statistics import median
 from typing import Any
 
-from gpu_parts.contenders import CONTENDERS
+from gpu_parts import targets
+
+MOST = 12  # that is wrong of one part, in the Markdown; the JSON has all
+AGREE = 2e-3  # relative: TF32 and other orders of sums, in the mean loss of a first epoch
 
 
-def step_cost(m: int) -> tuple[float, float]:
-    """Return the floating-point operations of a step on m images, and the bytes that it must move at least.
+def found_by(found: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    """Return the findings of a kind, of all parts."""
+    return [f for part in found["parts"] for f in part["findings"] if f["kind"] == kind]
 
-    Every weight is read and written; the images are read as bytes. Activations fit in a cache and are not counted.
-    """
-    sizes = (784, 256, 128, 256, 784)
-    products = [i * o for i, o in zip(sizes, sizes[1:])]
-    multiply_adds = 3 * sum(products) - products[0]  # the first layer needs no gradient of its input
-    return 2.0 * m * multiply_adds, 2 * 4.0 * (sum(products) + sum(sizes[1:])) + 784 * m
+
+def agreement(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """Check that all contenders had the same loss in their first epoch, at each batch size."""
+    steps, checks = found_by(found, "step"), []
+    for m in sorted({s["batch"] for s in steps}):
+        losses = {s["contender"]: s["loss"] for s in steps if s["batch"] == m}
+        middle = median(losses.values())
+        others = [name for name, loss in losses.items() if not abs(loss / middle - 1) < AGREE]  # NaN too
+        detail = f"{', '.join(others)} not" if others else f"{len(losses)} contenders, within {AGREE:g}"
+        checks.append(
+            {"name": f"the first epoch's loss at batch {m} is the others'", "ok": not others, "detail": detail}
+        )
+    return checks
+
+
+def is_right(found: dict[str, Any]) -> bool:
+    """Tell whether every part ran to its end and nothing was wrong."""
+    checks = found_by(found, "check") + found["agreement"]
+    return all(part["status"] == "done" for part in found["parts"]) and all(c["ok"] is not False for c in checks)
 
 
 def markdown(found: dict[str, Any]) -> str:
     """Return the report."""
-    lines = ["# On a GPU", "", f"{found['device']}; {found['versions']}; {found['when']}.", ""]
+    lines = [f"# On a GPU: {found['command']}", ""]
+    lines += [
+        f"{found['device']}; {found['versions']}; {found['when']}; {found['took']:.0f} of {found['limit']:.0f} s.",
+        "",
+    ]
     if found["rehearsal"]:
-        lines += ["**A rehearsal on a CPU: that the command works is all that this shows.**", ""]
-    lines += ["## Right or wrong", "", "| check | | |", "| --- | --- | --- |"]
-    lines += [f"| {c['check']} | {'right' if c['ok'] else '**WRONG**'} | {c['detail']} |" for c in found["checks"]]
-    if found["limits"]:
-        limits = found["limits"]
-        lines += [
-            "",
-            f"Limits measured in the same run: {limits['flops'] / 1e12:.1f} TFLOP/s of multiply-adds in float32, "
-            f"{limits['bytes'] / 1e12:.2f} TB/s to and from memory; {limits['launch']:.2f} µs a launch, "
-            f"{limits['node']:.2f} µs a node of a graph, {limits['barrier']:.2f} µs a barrier across the device.",
+        lines += ["**A rehearsal on the emulator: that everything runs is all it shows; its times mean nothing.**", ""]
+    lines += [*_wrong(found), *_parts(found)]
+    if found["command"] == "measure":
+        lines += [*_limits(found), *_steps(found), *_products(found), *targets.lines(found_by(found, "step"))]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _wrong(found: dict[str, Any]) -> list[str]:
+    """Tell of each part what became of it, unless all went well, and what it found wrong; then what could not run."""
+    lines, missing = [], []
+    for part in [*found["parts"], {"part": "all", "status": "done", "findings": found["agreement"], "output": []}]:
+        if part["status"] not in ("done", "running"):
+            lines.append(f"- **{part['part']}: {part['status']}**")
+            raised = [line for f in part["findings"] if f["kind"] == "raised" for line in f["lines"]]
+            if not part["status"].startswith("skipped"):
+                shown = raised or part["output"]
+                lines += ["  ```", *(f"  {line[:160]}" for line in shown), "  ```"] if shown else []
+        wrong = [f for f in part["findings"] if f.get("ok") is False]
+        lines += [f"- {part['part']}: {f['name']}: **wrong**: {f['detail']}" for f in wrong[:MOST]]
+        if len(wrong) > MOST:
+            lines.append(f"- {part['part']}: and {len(wrong) - MOST} more that are wrong")
+        missing += [
+            f"- {part['part']}: {f['name']}: {f['detail']}" for f in part["findings"] if "ok" in f and f["ok"] is None
         ]
-    if found["training"]:
-        columns = ["mode", "batch_size", "epochs", "images", "seconds", "test_mse"]
-        lines += ["", "## Seconds of training on MNIST", "", *table(columns, found["training"])]
-    sizes = found["sizes"]
-    lines += ["", "## Microseconds a step, median of the rounds", ""]
+    head = ["## Wrong", ""] if lines else ["Nothing is wrong."]
+    return [*head, *lines, "", *(["## Neither right nor wrong", "", *missing, ""] if missing else [])]
+
+
+def _parts(found: dict[str, Any]) -> list[str]:
+    lines = ["## Parts", "", "| part | | s | right | wrong |", "| --- | --- | ---: | ---: | ---: |"]
+    for part in found["parts"]:
+        oks = [f["ok"] for f in part["findings"] if f["kind"] == "check"]
+        status = part["status"].split(":")[0][:40]
+        lines.append(f"| {part['part']} | {status} | {part['seconds']:.1f} | {oks.count(True)} | {oks.count(False)} |")
+    agreed = [c["ok"] for c in found["agreement"]]
+    if agreed:
+        lines.append(f"| all contenders' losses | | | {agreed.count(True)} | {agreed.count(False)} |")
+    return [*lines, "", *(f"- {f['text']}" for f in found_by(found, "note")), ""]
+
+
+UNITS = {
+    "flops": (1e-12, "TFLOP/s of float32 multiply-adds"),
+    "bytes": (1e-12, "TB/s read and written by a copy"),
+    "launch": (1, "µs a launch"),
+    "node": (1, "µs a node of a graph"),
+    "barrier": (1, "µs a barrier across the device"),
+}
+
+
+def _limits(found: dict[str, Any]) -> list[str]:
+    limits = [f"{f['value'] * UNITS[f['name']][0]:.3g} {UNITS[f['name']][1]}" for f in found_by(found, "limit")]
+    host = [f"| {f['name']} | {f['us']:,.2f} |" for f in found_by(found, "host")]
+    lines = ["## Limits", "", f"{'; '.join(limits) or 'none was measured'}.", ""]
+    return lines + (["| the host spends | µs |", "| --- | ---: |", *host, ""] if host else [])
+
+
+def _steps(found: dict[str, Any]) -> list[str]:
+    """Tell microseconds a step; what was measured once more at the end is a row of its own, with the drift."""
+    steps, rows = found_by(found, "step"), dict[tuple[str, bool], dict[int, dict[str, Any]]]()
+    if not steps:
+        return []
+    for s in steps:
+        rows.setdefault((s["contender"], s["again"]), {})[s["batch"]] = s
+    sizes = sorted({s["batch"] for s in steps})
+    lines = ["## Microseconds a step, the median of the rounds", ""]
     lines += [
         "| contender | precision |" + "".join(f" {m:,} |" for m in sizes),
         "| --- | --- |" + " ---: |" * len(sizes),
     ]
-    for name, contender in CONTENDERS.items():
-        times = found["times"].get(name, {})
-        cells = [f"{times[str(m)]['us']:,.1f}" if str(m) in times else "" for m in sizes]
-        reason = found["failed"].get(name)
-        lines.append(f"| {name}{f' ({reason})' if reason else ''} | {contender.precision} | {' | '.join(cells)} |")
-    lines += ["", *ratios(found)]
-    if found["products"]:
-        columns = [c for c in found["products"][0] if c not in ("inputs", "outputs")]
-        lines += ["", "## Each product, µs", "", *table(columns, found["products"])]
-    lines += ["", *(f"- {note}" for note in found["notes"])]
-    return "\n".join(lines).rstrip() + "\n"
+    for (name, again), by_size in rows.items():
+        precision = next(iter(by_size.values()))["precision"]
+        cells = [f"{by_size[m]['us']:,.1f}" if m in by_size else "" for m in sizes]
+        lines.append(f"| {name}{', at the end' * again} | {precision} | {' | '.join(cells)} |")
+        if again:
+            first = rows.get((name, False), {})
+            cells = [f"{by_size[m]['us'] / first[m]['us']:.3f}" if m in by_size and m in first else "" for m in sizes]
+            lines.append(f"| drift: end / beginning | | {' | '.join(cells)} |")
+    limits = {f["name"]: f["value"] for f in found_by(found, "limit")}
+    return [*lines, "", *targets.shares(steps, limits), ""]
 
 
-def table(columns: list[str], rows: list[dict[str, Any]]) -> list[str]:
-    """Return rows as Markdown."""
-    lines = ["| " + " | ".join(columns) + " |", "| --- |" + " ---: |" * (len(columns) - 1)]
-    for row in rows:
-        cells = (f"{v:.4g}" if isinstance(v, float) else str(v) for v in map(row.get, columns))
-        lines.append("| " + " | ".join(cells) + " |")
-    return lines
-
-
-def ratios(found: dict[str, Any]) -> list[str]:
-    """Return for each batch size our fastest against the peers, and how far from the limits it is."""
-    lines = []
-    for m in map(str, found["sizes"]):
-        for precision in ("float32", "TF32"):
-            group = {n: found["times"][n][m]["us"] for n, c in CONTENDERS.items()
-                     if c.precision == precision and m in found["times"].get(n, {})}  # fmt: skip
-            ours = {n: t for n, t in group.items() if not CONTENDERS[n].peer}
-            peers = {n: t for n, t in group.items() if CONTENDERS[n].peer}
-            if not ours or not peers:
-                continue
-            name, peer = min(ours, key=ours.__getitem__), min(peers, key=peers.__getitem__)
-            text = f"- Batch {int(m):,}, {precision}: {name} takes {ours[name] / peers[peer]:.2f} of {peer}"
-            if "PyTorch eager" in peers:
-                text += f", and PyTorch eager {peers['PyTorch eager'] / ours[name]:.1f} times as long"
-            if found["limits"] and precision == "float32":
-                flops, size = step_cost(int(m))
-                t = ours[name] / 1e6
-                text += (
-                    f"; {flops / t / found['limits']['flops']:.0%} of the limit in multiply-adds, "
-                    f"{size / t / found['limits']['bytes']:.0%} in bytes"
-                )
-            lines.append(text + ".")
-    return lines
-
-
-def figure(found: dict[str, Any], path: Path) -> None:
-    """Draw microseconds a step against the batch size; raises `OutputError`."""
-    from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
-
-    from fastae.bench.figures import MARKERS, new
-    from fastae.figures import save
-
-    title = f"A training step, {found['device']}" + (" (rehearsal on a CPU)" if found["rehearsal"] else "")
-    drawing, axes = new(title)
-    for i, (name, contender) in enumerate(CONTENDERS.items()):
-        times = found["times"].get(name, {})
-        sizes = [m for m in found["sizes"] if str(m) in times]
-        if sizes:
-            style = "--" if contender.tf32 else "-"
-            axes.plot(sizes, [times[str(m)]["us"] for m in sizes], style, color=f"C{i % 10}", label=name, ms=5,
-                      marker=MARKERS[i % len(MARKERS)], lw=1.0 if contender.peer else 2.4)  # fmt: skip
-    axes.set_xscale("log", base=2)
-    axes.set_yscale("log")
-    axes.xaxis.set_major_locator(FixedLocator(found["sizes"]))
-    axes.xaxis.set_minor_locator(NullLocator())
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    axes.set_xlabel("batch size", fontsize=9)
-    axes.set_ylabel("µs a step", fontsize=9)
-    drawing.legend(loc="outside right upper", fontsize=7, frameon=False)
-    save(drawing, path)
+def _products(found: dict[str, Any]) -> list[str]:
+    products = found_by(found, "product")
+    if not products:
+        return []
+    columns = list(products[0]["us"])
+    lines = ["## Each product, µs by tile, and by cuBLAS", ""]
+    lines += [
+        "| product | batch | chosen |" + "".join(f" {c} |" for c in columns),
+        "| --- |" + " ---: |" * (len(columns) + 2),
+    ]
+    for p in products:
+        cells = " | ".join(f"{p['us'][c]:.2f}" if c in p["us"] else "" for c in columns)
+        lines.append(f"| {p['name']}, {p['shape']} | {p['batch']} | {p['chosen']} | {cells} |")
+    return [*lines, ""]

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from fastae.backends.base import Backend, Parameters, Session
+from fastae.backends.base import Availability, Backend, Parameters, Session
 from fastae.backends.contract import FIXED_DTYPES, KERNELS, SUMS, check_arguments
+from fastae.errors import gist
 
 WRITTEN = ("out", "y", "cursor")
 
@@ -23,6 +24,16 @@ class NumbaBackend(Backend):
     """Numba on the cores of this machine."""
 
     name = "numba"
+
+    @classmethod
+    def availability(cls) -> Availability:
+        """Import Numba, which refuses a NumPy that is newer than it knows."""
+        try:
+            import numba  # noqa: F401
+        except Exception as error:  # none, or one whose parts do not fit each other
+            remedy = "pip install --upgrade numba, or take --backend numpy"
+            return Availability(False, f"Numba does not import: {type(error).__name__}: {gist(error)}", remedy)
+        return Availability(True)
 
     def __init__(self) -> None:
         for name in KERNELS:

@@ -6,6 +6,7 @@ import fastae
 
 SEED = 0
 RATES = {"mse": 0.05, "bce": 0.01}  # small enough that no batch size saturates the units or diverges
+STEPS_A_GRAPH = 16  # of what is captured into a CUDA graph: as many as fastae's own
 
 
 def initial_parameters() -> tuple[list[np.ndarray], list[np.ndarray]]:

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fastae.bench.contenders.job import RATES, initial_parameters
+from fastae.bench.contenders.job import RATES, STEPS_A_GRAPH, initial_parameters
+from fastae.errors import InputError
 
 
 class _Torch:
@@ -163,15 +164,13 @@ class TorchManual(_Torch):
 class TorchCaptured(TorchManual):
     """The steps by hand, captured into one CUDA graph of several; on the CPU, which has none, as they are."""
 
-    STEPS = 16  # a graph, as fastae's
-
     def __init__(
         self, images: np.ndarray, batch_size: int, loss: str, threads: int | None = None, device: str = "cpu"
     ) -> None:
         super().__init__(images, batch_size, loss, threads, device)
         if device == "cpu":
             return
-        self.block = torch.zeros(self.STEPS, batch_size, images.shape[1], dtype=torch.uint8, device=device)
+        self.block = torch.zeros(STEPS_A_GRAPH, batch_size, images.shape[1], dtype=torch.uint8, device=device)
         self.total = torch.zeros((), device=device)
         kept = [p.clone() for p in self.W + self.b]
         aside = torch.cuda.Stream()
@@ -190,14 +189,13 @@ class TorchCaptured(TorchManual):
         """Train on whole batches of bytes, (n, 784), and return the sum of their losses."""
         if self.device == "cpu":
             return super().train(images)
-        self.total.zero_()
         batches = images.view(-1, *self.block.shape[1:])
-        blocks = batches.split(self.STEPS)
-        for block in blocks if len(batches) % self.STEPS == 0 else blocks[:-1]:
+        if len(batches) % STEPS_A_GRAPH:
+            raise InputError(f"an epoch must be whole graphs of {STEPS_A_GRAPH} batches; it has {len(batches)} batches")
+        self.total.zero_()
+        for block in batches.split(STEPS_A_GRAPH):
             self.block.copy_(block)
             self.graph.replay()
-        for batch in batches[len(batches) // self.STEPS * self.STEPS :]:
-            self.total += self.step(batch)
         return self.total.item()
 
 
