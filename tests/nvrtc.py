@@ -20,6 +20,7 @@ REALS = {  # and the side of a thread's piece of a product, as the launcher asks
     "float": ["-Dreal=float", "-DPIECE=4"],
     "float, 8 × 8": ["-Dreal=float", "-DPIECE=8"],
     "float, both": ["-Dreal=float", "-DPIECE=0"],
+    "float, both, bce": ["-Dreal=float", "-DPIECE=0", "-DBCE=1"],
     "double": ["-Dreal=double", "-DPIECE=4"],
     "TF32": ["-Dreal=float", "-DTF32", "-DPIECE=4"],
 }
@@ -79,7 +80,7 @@ def makes_sense(file: str, real: str, architecture: str = "sm_80") -> bool:
         return file != "persistent.cu" or real == "double"
     product = '"tile.cuh"' in source(file)
     persistent = file == "persistent.cu"
-    return product and (architecture != "sm_75" if real == "TF32" else persistent == (real == "float, both"))
+    return product and (architecture != "sm_75" if real == "TF32" else persistent == real.startswith("float, both"))
 
 
 def uses(log: str) -> list[Use]:

@@ -75,8 +75,8 @@ def measure(findings: Findings, rehearse: bool) -> None:
 def barrier(findings: Findings, rehearse: bool) -> None:
     """Measure the µs of a barrier across the device, a block on each multiprocessor."""
     cupy: Any = module(rehearse)
-    code = barrier_source() + BARRIERS
-    run = cupy.RawModule(code=code, options=("-Dreal=float",), enable_cooperative_groups=True).get_function("barriers")
+    code = source("barrier.cuh") + BARRIERS
+    run = cupy.RawModule(code=code, enable_cooperative_groups=True).get_function("barriers")
     blocks, many = int(cupy.cuda.Device().attributes["MultiProcessorCount"]), 3 if rehearse else 1000
     arrived = cupy.zeros(1, np.uint32)
 
@@ -86,9 +86,3 @@ def barrier(findings: Findings, rehearse: bool) -> None:
 
     with cupy.cuda.Stream(non_blocking=True):
         findings.add("limit", name="barrier", value=1e6 * seconds(cupy, wait) / many)
-
-
-def barrier_source() -> str:
-    """Return persistent.cu as far as its barrier goes."""
-    text = source("persistent.cu")
-    return text[: text.index("template <bool CROSS_ENTROPY>\n__device__ inline void train(")]

@@ -3,9 +3,12 @@
 import os
 import platform
 import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+import numpy as np
 from gpu_parts.findings import Findings
 
 from fastae import backends
@@ -46,6 +49,32 @@ def versions(findings: Findings, rehearse: bool) -> None:
             continue
     sanitizer = "compute-sanitizer" if tool("compute-sanitizer") else "no compute-sanitizer"
     findings.add("machine", device=device, versions=", ".join([*found, f"{os.cpu_count()} cores", sanitizer]))
+
+
+def compiled(findings: Findings, rehearse: bool) -> None:
+    """Compile every kernel of the step at once, which CuPy then finds in its cache; nothing is launched."""
+    k, float32 = backend(rehearse), np.dtype(np.float32)
+    wanted: list[tuple[Any, dict[str, Any]]] = []
+    for real, tf32 in ((float32, False), (np.dtype(np.float64), False), (float32, True)):
+        launcher = k.launcher_for(tf32, real)
+        pieces = sorted({tile.piece for tile in launcher.tiles(real)})
+        asked = [("operations.cu", "forward", {"piece": piece}) for piece in pieces]
+        both = pieces[0] if len(pieces) == 1 else 0
+        asked += [("persistent.cu", "train", {"piece": both, "cooperative": True, "BCE": bce}) for bce in (0, 1)]
+        if not tf32:
+            asked += [("matmul.cu", "matmul", {"piece": piece}) for piece in pieces]
+            asked += [("elementwise.cu", "gather", {}), ("losses.cu", "mse_loss", {})]
+        wanted += [(launcher, {"file": file, "kernel": kernel, "real": real, **how}) for file, kernel, how in asked]
+    began = time.monotonic()
+
+    def compile_one(launcher: Any, how: dict[str, Any]) -> str:
+        registers = getattr(launcher.function(**how), "num_regs", "unknown")  # which CuPy has to compile it for
+        return f"{how['kernel']} {how['real']}{' TF32' * launcher.tf32} {how.get('piece', '')}: {registers}"
+
+    with ThreadPoolExecutor(len(wanted)) as pool:
+        told = list(pool.map(lambda one: compile_one(*one), wanted))
+    seconds = time.monotonic() - began
+    findings.add("note", text=f"{len(told)} modules compiled in {seconds:.1f} s; registers of {', '.join(told)}")
 
 
 def doctor(findings: Findings, rehearse: bool) -> None:

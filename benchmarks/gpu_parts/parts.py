@@ -10,10 +10,12 @@ from gpu_parts.supervisor import Part
 SECONDS = {"check": 270.0, "measure": 300.0}
 SANITIZERS = ("memcheck", "initcheck", "racecheck", "synccheck")
 VERSIONS = Part("versions", "gpu_parts.machine:versions", 30)
+COMPILE = Part("compile", "gpu_parts.machine:compiled", 45)  # into CuPy's cache: no later limit has to allow for it
 
 CHECK = [
     VERSIONS,
     Part("doctor", "gpu_parts.machine:doctor", 90, beside=True),  # most of it is Numba's compilation
+    COMPILE,
     Part("kernels", "gpu_parts.kernels:contract", 30),
     Part("operations", "gpu_parts.kernels:operations", 25),
     Part("modes", "gpu_parts.modes:captured", 30),
@@ -31,6 +33,7 @@ CHECK = [
 
 MEASURE = [
     VERSIONS,
+    COMPILE,
     Part("limits", "gpu_parts.limits:measure", 20),
     Part("host", "gpu_parts.host:measure", 20),
     Part("ours-captured", "gpu_parts.race:run", 25, ("fastae captured", "all")),

@@ -11,6 +11,9 @@
 #include "barrier.cuh"
 #include "operations.cuh"
 
+#ifndef BCE
+#define BCE 0  // else the loss is the cross-entropy: a module for each, since NVIDIA's compiler takes 10 s for one
+#endif
 #define PIXELS (8 * THREADS)  // of the next batch, that are one task: as plan.py has it
 
 struct Layer {
@@ -20,10 +23,11 @@ struct Layer {
   int updated, gathered_forward, gathered_backward;  // tasks that are done when a phase of this layer ends
 };
 
-template <bool CROSS_ENTROPY>
-__device__ inline void train(Shared& shared, const Layer* layers, int count, int m, int steps, const unsigned char* images,
-                             const long long* order, long long* cursor, real* batch, real* next_batch, real scale,
-                             const real* rate, double* losses, double* total, unsigned* arrived) {
+extern "C" __global__ void __launch_bounds__(THREADS, 1)
+    train(int count, int m, int steps, const Layer* layers, const unsigned char* images, const long long* order,
+          long long* cursor, real* batch, real* next_batch, real scale, const real* rate, double* losses, double* total,
+          unsigned* arrived) {
+  __shared__ Shared shared;
   const int pixels = layers[0].inputs, last = count - 1;
   const int tasks_of_gather = (m * pixels + PIXELS - 1) / PIXELS;
   int tasks_of_updates = 0;
@@ -83,7 +87,7 @@ __device__ inline void train(Shared& shared, const Layer* layers, int count, int
       const Matrix W = {layer.W, n, layer.inputs, n};
       if (l < last) forward_all(shared, layer.forward_tile, input(l), W, layer.b, layer.y, n, before);
       else
-        forward_loss_all<CROSS_ENTROPY>(shared, layer.forward_tile, input(l), W, layer.b, layer.y, n, batch, n, scale,
+        forward_loss_all<BCE>(shared, layer.forward_tile, input(l), W, layer.b, layer.y, n, batch, n, scale,
                                         layer.d, n, before);
       if (more) gather(step + 1, next_batch, layer.gathered_forward);
       barrier();
@@ -95,7 +99,7 @@ __device__ inline void train(Shared& shared, const Layer* layers, int count, int
                    layers[l - 1].d, inputs, before);
       if (l == last)
         each_task(0, m, before, [&](int image) {
-          image_loss<CROSS_ENTROPY>(shared.loss_parts, image, pixels, layer.y, pixels, batch, pixels, losses);
+          image_loss<BCE>(shared.loss_parts, image, pixels, layer.y, pixels, batch, pixels, losses);
         });
       update(layer.updated);
       if (more) gather(step + 1, next_batch, layer.gathered_backward);
@@ -111,20 +115,4 @@ __device__ inline void train(Shared& shared, const Layer* layers, int count, int
     batch = next_batch, next_batch = done;
   }
   if (blockIdx.x == 0 && threadIdx.x == 0) cursor[0] = begin + (long long)steps * m;
-}
-
-extern "C" __global__ void __launch_bounds__(THREADS, 1)
-    train_mse(int count, int m, int steps, const Layer* layers, const unsigned char* images, const long long* order,
-              long long* cursor, real* batch, real* next_batch, real scale, const real* rate, double* losses,
-              double* total, unsigned* arrived) {
-  __shared__ Shared shared;
-  train<false>(shared, layers, count, m, steps, images, order, cursor, batch, next_batch, scale, rate, losses, total, arrived);
-}
-
-extern "C" __global__ void __launch_bounds__(THREADS, 1)
-    train_bce(int count, int m, int steps, const Layer* layers, const unsigned char* images, const long long* order,
-              long long* cursor, real* batch, real* next_batch, real scale, const real* rate, double* losses,
-              double* total, unsigned* arrived) {
-  __shared__ Shared shared;
-  train<true>(shared, layers, count, m, steps, images, order, cursor, batch, next_batch, scale, rate, losses, total, arrived);
 }

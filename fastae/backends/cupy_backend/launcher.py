@@ -131,18 +131,31 @@ class Launcher:
                 (min(blocks, MOST_BLOCKS),), (THREADS,), tuple(values)
             )
 
-    def function(self, file: str, kernel: str, real: np.dtype[Any], piece: int = 0, cooperative: bool = False) -> Any:
-        """Return a kernel compiled for a dtype and the side of a thread's piece, called as (grid, block, arguments).
+    def function(
+        self, file: str, kernel: str, real: np.dtype[Any], piece: int = 0, cooperative: bool = False, **defined: int
+    ) -> Any:
+        """Return a compiled kernel, called as (grid, block, arguments).
 
-        With ``piece=0`` it can have any; the largest takes so many registers that one block fills a multiprocessor.
+        Parameters
+        ----------
+        file, kernel : str
+        real : dtype
+            For which it is compiled: float32 or float64.
+        piece : int
+            The side of a thread's piece of a tile. With 0 it can have any; the largest takes so many registers that one
+            block fills a multiprocessor.
+        cooperative : bool
+            Let the blocks of a launch wait for each other.
+        **defined
+            What else the file asks to be defined.
         """
-        module = file, real, piece
+        options = {"real": "float" if real == np.float32 else "double", "PIECE": piece, **defined}
+        module = file, *options.items()
         if (module, kernel) not in self._functions:
             if module not in self._modules:
-                options = [f"-Dreal={'float' if real == np.float32 else 'double'}", f"-DPIECE={piece}"]
                 self._modules[module] = self.cupy.RawModule(
                     code=source(file),
-                    options=(*options, *(["-DTF32"] if self.tf32 else [])),
+                    options=(*(f"-D{name}={x}" for name, x in options.items()), *(["-DTF32"] if self.tf32 else [])),
                     enable_cooperative_groups=cooperative,
                 )
             self._functions[module, kernel] = self._modules[module].get_function(kernel)

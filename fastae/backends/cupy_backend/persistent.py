@@ -42,7 +42,8 @@ class Persistent:
                 layer[name] = length
         pieces = {tile.piece for tile in launcher.tiles(real)}
         piece = pieces.pop() if len(pieces) == 1 else 0  # any
-        self._kernel = launcher.function("persistent.cu", f"train_{loss}", real, piece, cooperative=True)
+        bce = int(loss == "bce")
+        self._kernel = launcher.function("persistent.cu", "train", real, piece, cooperative=True, BCE=bce)
         self._blocks = launcher.multiprocessors  # one on each, as a barrier across them needs: none may wait to begin
         self._arrived = cupy.array(np.zeros(1, np.uint32))
         self._sizes = np.int32(len(layers)), np.int32(m)

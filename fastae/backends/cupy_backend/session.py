@@ -54,6 +54,7 @@ class CupySession(Session):
         self.mode = mode
         self.launcher = backend.launcher_for(tf32, parameters.W[0].dtype)
         self.stream = self.launcher.cupy.cuda.Stream(non_blocking=True)
+        self._branches = Branches(self.launcher.cupy.cuda)
         self._graphs: dict[tuple[str, int, int], Any] = {}
         self._persistent: Persistent | None = None
         with self.stream:
@@ -62,7 +63,6 @@ class CupySession(Session):
 
     def operations(self) -> dict[str, Any]:
         """Return the fused operations."""
-        self._branches = Branches(self.launcher.cupy.cuda)
         return make_operations(self.backend, self.launcher, self.loss, self._branches)
 
     def go(self, part: str, team: list[Worker], batches: int) -> None:
