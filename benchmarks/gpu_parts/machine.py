@@ -68,13 +68,15 @@ def compiled(findings: Findings, rehearse: bool) -> None:
     began = time.monotonic()
 
     def compile_one(launcher: Any, how: dict[str, Any]) -> str:
-        registers = getattr(launcher.function(**how), "num_regs", "unknown")  # which CuPy has to compile it for
-        return f"{how['kernel']} {how['real']}{' TF32' * launcher.tf32} {how.get('piece', '')}: {registers}"
+        registers = getattr(launcher.function(**how), "num_regs", None)  # which CuPy has to compile it for
+        precision = "TF32" if launcher.tf32 else str(how["real"])
+        more = "".join(f", {name} {how[name]}" for name in ("piece", "BCE") if name in how)
+        return f"{how['file']} ({precision}{more}): {registers}"
 
     with ThreadPoolExecutor(len(wanted)) as pool:
         told = list(pool.map(lambda one: compile_one(*one), wanted))
-    seconds = time.monotonic() - began
-    findings.add("note", text=f"{len(told)} modules compiled in {seconds:.1f} s; registers of {', '.join(told)}")
+    text = f"compiled in {time.monotonic() - began:.1f} s; registers of {', '.join(told)}"
+    findings.add("note", text=f"{len(told)} modules, " + ("which the emulator compiles later" if rehearse else text))
 
 
 def doctor(findings: Findings, rehearse: bool) -> None:
