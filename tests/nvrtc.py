@@ -77,7 +77,7 @@ def _compiled(code: str, architecture: str, real: str) -> tuple[bool, str, str]:
 def makes_sense(file: str, real: str, architecture: str = "sm_80") -> bool:
     """Only products have pieces and TF32, which needs compute capability 8.0; one kernel needs pieces of both kinds."""
     if real in ("float", "double"):
-        return file != "persistent.cu" or real == "double"
+        return True
     product = '"tile.cuh"' in source(file)
     persistent = file == "persistent.cu"
     return product and (architecture != "sm_75" if real == "TF32" else persistent == real.startswith("float, both"))

@@ -203,6 +203,7 @@ def test_a_model_may_be_in_fortrans_order() -> None:
         ((16, 128, 256), launcher.Tile(8)),
         ((1024, 256, 784), launcher.Tile(32, 8)),
         ((1024, 784, 256), launcher.Tile(64, 8)),
+        ((128, 784, 256), launcher.Tile(32)),
     ],
 )
 def test_a_tile_is_the_one_that_should_take_the_least_time(

@@ -59,8 +59,8 @@ def compiled(findings: Findings, rehearse: bool) -> None:
         launcher = k.launcher_for(tf32, real)
         pieces = sorted({tile.piece for tile in launcher.tiles(real)})
         asked = [("operations.cu", "forward", {"piece": piece}) for piece in pieces]
-        both = pieces[0] if len(pieces) == 1 else 0
-        asked += [("persistent.cu", "train", {"piece": both, "cooperative": True, "BCE": bce}) for bce in (0, 1)]
+        for piece in (pieces[0], *([0] if len(pieces) > 1 else [])):
+            asked += [("persistent.cu", "train", {"piece": piece, "cooperative": True, "BCE": bce}) for bce in (0, 1)]
         if not tf32:
             asked += [("matmul.cu", "matmul", {"piece": piece}) for piece in pieces]
             asked += [("elementwise.cu", "gather", {}), ("losses.cu", "mse_loss", {})]

@@ -34,7 +34,7 @@ from tqdm import tqdm
 
 NUMBA_FILES = ("elementwise", "kernels", "operations", "session", "simd", "sparse", "tiles")
 CUDA_FILES = (
-    *("common.cuh", "elementwise.cu", "losses.cu", "matmul.cu", "multiply_adds.cuh", "operations.cu"),
+    *("barrier.cuh", "common.cuh", "elementwise.cu", "losses.cu", "matmul.cu", "multiply_adds.cuh", "operations.cu"),
     *("operations.cuh", "persistent.cu", "sums.cuh", "tensor_cores.cuh", "tile.cuh"),
 )
 FILES = {f"numba/{name}": f"fastae/backends/numba_backend/{name}.py" for name in NUMBA_FILES}
@@ -57,7 +57,7 @@ MODES = [
     "tests/test_modes.py",
     "tests/test_captures.py",
     "-k",
-    "all_modes or tf32 or tile or persistent_steps or barrier",
+    "all_modes or tf32 or tile or persistent or barrier",
 ]
 NVRTC = ["tests/test_nvrtc.py"]
 TESTS = {"numba": [PRODUCTS, KERNELS, ONE_STEP], "cuda": [CUDA_STEP, ON_CUDA, EMULATED, NVRTC]}
@@ -67,7 +67,7 @@ TESTS["numba/sparse"] = [[SURVIVORS, "-k", "leave_out_zeros"], ONE_STEP]
 TESTS["numba/operations"] = [["tests/test_operations.py"], ONE_STEP, STEPS, TEAM]
 TESTS["numba/session"] = [["tests/test_numba_session.py", "-k", "not waits"], ONE_STEP, STEPS, TEAM]
 TESTS |= {f"cuda/operations.{end}": [CUDA_STEP, MODES, EMULATED, NVRTC] for end in ("cu", "cuh")}
-TESTS["cuda/persistent.cu"] = [PERSISTENT, MODES, EMULATED, NVRTC]
+TESTS |= {f"cuda/{name}": [PERSISTENT, MODES, EMULATED, NVRTC] for name in ("barrier.cuh", "persistent.cu")}
 TESTS["cuda/tensor_cores.cuh"] = [TENSOR_CORES, MODES, EMULATED, NVRTC]
 # For a run that takes up to 60 of both on a quiet machine, or, if it is the first, 5 (with a compiler's process beside
 # it) or, where Numba compiles, 18; what hangs is found out, too.

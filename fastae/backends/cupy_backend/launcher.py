@@ -38,7 +38,7 @@ class Tile(NamedTuple):
 TILES = (Tile(64), Tile(32), Tile(16), Tile(8), Tile(64, 8), Tile(32, 8))
 # What `Launcher.cycles` reckons with, of one multiprocessor; docs/cuda.md says why.
 RATES = {4: 64, 8: 100, "TF32": 256}  # multiply-adds a cycle: pieces of 4 wait for shared memory
-AROUND = {4: 1000, 8: 1300}  # cycles before the first slice, and for the sums after the last
+AROUND = {4: 1000, 8: 2600}  # cycles before the first slice, and for the sums after the last: of 8 x 8 four rounds
 SLICE_LATENCY = 250
 SLICE_BYTES = 8192  # of each operand, as tile.cuh has it
 BYTES = 64  # a cycle, to and from the second-level cache

@@ -31,6 +31,7 @@ class Persistent:
         m = len(worker.loss)
         layers = np.zeros(len(worker.W), LAYER)
         shares, _ = make_plan([(W.shape[0], W.shape[1]) for W in worker.W], m, launcher, real)
+        pieces = set()
         for l, layer in enumerate(layers):
             for name in POINTERS:
                 array = getattr(worker, name)[l]
@@ -38,9 +39,9 @@ class Persistent:
             inputs, outputs = worker.W[l].shape
             products = [(m, outputs, inputs), (m, inputs, outputs), (inputs, outputs, m)]
             tiles = [launcher.tile(rows, cols, depth, real) for rows, cols, depth in products]
+            pieces |= {tile.piece for tile in tiles}
             for name, length in zip(LENGTHS, (inputs, outputs, *(tile.code for tile in tiles), *shares[l])):
                 layer[name] = length
-        pieces = {tile.piece for tile in launcher.tiles(real)}
         piece = pieces.pop() if len(pieces) == 1 else 0  # any
         bce = int(loss == "bce")
         self._kernel = launcher.function("persistent.cu", "train", real, piece, cooperative=True, BCE=bce)
