@@ -27,7 +27,7 @@ def every_kernel() -> Iterator[Any]:
             yield pytest.param(file, real, architecture, marks=[pytest.mark.thorough] * long)
 
 
-@pytest.mark.parametrize(("file", "real", "architecture"), every_kernel())
+@pytest.mark.parametrize(("file", "real", "architecture"), list(every_kernel()))
 def test_it_compiles_without_spills(file: str, real: str, architecture: str) -> None:
     ok, log = nvrtc.compile_for(source(file), architecture, real)
     assert ok, log
