@@ -201,7 +201,7 @@ def test_the_longest_chain_of_a_step_has_nine_launches_and_eight_where_another_f
     """Each costs some 2 µs on a GPU at small batches: four layers forward, three back, an update; once, a batch."""
     s = session(EmulatorBackend(), "captured", loss=loss, momentum=momentum)
     epochs(s, 1)
-    ways = ["forward"] * 3 + [f"forward_{loss}"] + ["backward"] * 3 + ["update"]
+    ways = ["forward"] * 3 + ["forward_loss"] + ["backward"] * 3 + ["update"]
     assert longest_chain(s._graphs["step", BATCH, 1]) == ["gather", *ways]
     chain = longest_chain(s._graphs["step", BATCH, STEPS_A_GRAPH])
     assert len(chain) == 1 + STEPS_A_GRAPH * 8

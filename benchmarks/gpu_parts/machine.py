@@ -58,7 +58,7 @@ def compiled(findings: Findings, rehearse: bool) -> None:
     for real, tf32 in ((float32, False), (np.dtype(np.float64), False), (float32, True)):
         launcher = k.launcher_for(tf32, real)
         pieces = sorted({tile.piece for tile in launcher.tiles(real)})
-        asked = [("operations.cu", "forward", {"piece": piece}) for piece in pieces]
+        asked = [("operations.cu", "forward_loss", {"piece": piece, "BCE": bce}) for piece in pieces for bce in (0, 1)]
         for piece in (pieces[0], *([0] if len(pieces) > 1 else [])):
             asked += [("persistent.cu", "train", {"piece": piece, "cooperative": True, "BCE": bce}) for bce in (0, 1)]
         if not tf32:

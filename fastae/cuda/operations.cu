@@ -10,23 +10,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
-    forward_mse(int tile, int m, int inputs, int outputs, const real* a, long long a_stride, const real* W, long long W_stride,
-                const real* b, real* y, long long y_stride, const real* x, long long x_stride, real scale,
-                const real* scale_at, real* d, long long d_stride) {
+    forward_loss(int tile, int m, int inputs, int outputs, const real* a, long long a_stride, const real* W,
+                 long long W_stride, const real* b, real* y, long long y_stride, const real* x, long long x_stride, real scale,
+                 const real* scale_at, real* d, long long d_stride) {
   __shared__ Shared shared;
   int before = 0;
-  forward_loss_all<false>(shared, tile, {a, a_stride, m, inputs}, {W, W_stride, inputs, outputs}, b, y, y_stride, x,
-                          x_stride, number(scale, scale_at), d, d_stride, before);
-}
-
-extern "C" __global__ void __launch_bounds__(THREADS, 1)
-    forward_bce(int tile, int m, int inputs, int outputs, const real* a, long long a_stride, const real* W, long long W_stride,
-                const real* b, real* y, long long y_stride, const real* x, long long x_stride, real scale,
-                const real* scale_at, real* d, long long d_stride) {
-  __shared__ Shared shared;
-  int before = 0;
-  forward_loss_all<true>(shared, tile, {a, a_stride, m, inputs}, {W, W_stride, inputs, outputs}, b, y, y_stride, x,
-                         x_stride, number(scale, scale_at), d, d_stride, before);
+  forward_loss_all(shared, tile, {a, a_stride, m, inputs}, {W, W_stride, inputs, outputs}, b, y, y_stride, x, x_stride,
+                   number(scale, scale_at), d, d_stride, before);
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS, 1)

@@ -11,9 +11,6 @@
 #include "barrier.cuh"
 #include "operations.cuh"
 
-#ifndef BCE
-#define BCE 0  // else the loss is the cross-entropy: a module for each, since NVIDIA's compiler takes 10 s for one
-#endif
 #define PIXELS (8 * THREADS)  // of the next batch, that are one task: as plan.py has it
 
 struct Layer {
@@ -87,8 +84,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
       const Matrix W = {layer.W, n, layer.inputs, n};
       if (l < last) forward_all(shared, layer.forward_tile, input(l), W, layer.b, layer.y, n, before);
       else
-        forward_loss_all<BCE>(shared, layer.forward_tile, input(l), W, layer.b, layer.y, n, batch, n, scale,
-                                        layer.d, n, before);
+        forward_loss_all(shared, layer.forward_tile, input(l), W, layer.b, layer.y, n, batch, n, scale, layer.d, n,
+                         before);
       if (more) gather(step + 1, next_batch, layer.gathered_forward);
       barrier();
     }

@@ -96,6 +96,7 @@ class Launcher:
         arguments: dict[str, Any],
         real: np.dtype[Any],
         tile: Tile | None = None,
+        **defined: int,
     ) -> None:
         """Launch a kernel, its arguments checked.
 
@@ -115,6 +116,8 @@ class Launcher:
             For which it is compiled.
         tile : Tile, optional
             Of a product; likewise.
+        **defined
+            As `function` takes it.
 
         Raises
         ------
@@ -127,7 +130,7 @@ class Launcher:
         for name, x in arguments.items():
             values += self._c_values(kernel, name, x, real)
         if blocks:
-            self.function(file, kernel, real, tile.piece if tile else 0)(
+            self.function(file, kernel, real, tile.piece if tile else 0, False, **defined)(
                 (min(blocks, MOST_BLOCKS),), (THREADS,), tuple(values)
             )
 

@@ -52,10 +52,11 @@ def make_operations(k: Any, launcher: Launcher, loss: str, branches: Branches) -
     """
     ahead = branches.ahead
     loss_of_images = k.mse_loss if loss == "mse" else k.bce_loss
-    kernels = {name: name for name in OPERATIONS} | {"forward_loss": f"forward_{loss}"}
+    bce = int(loss == "bce")
 
     def launch(name: str, tile: Tile, blocks: int, sizes: tuple[int, ...], **arguments: Any) -> None:
-        launcher.launch(FILE, kernels[name], OPERATIONS[name], sizes, blocks, arguments, arguments["W"].dtype, tile)
+        real = arguments["W"].dtype
+        launcher.launch(FILE, name, OPERATIONS[name], sizes, blocks, arguments, real, tile, BCE=bce)
 
     def gather(images: Any, order: Any, cursor: Any, offset: int, out: Any) -> None:
         with ahead.stream:
