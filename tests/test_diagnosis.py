@@ -20,8 +20,8 @@ from fastae.errors import BackendUnavailable
 PACKAGE = {
     "cupy/__init__.py": """
         class _One:
-            def sum(self): return self
-            def item(self): return 0.0
+            def __add__(self, other): return self
+            def item(self): return 1.0
         def zeros(n): return _One()
         """,
     "cupy/cuda/__init__.py": """

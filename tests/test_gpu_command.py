@@ -82,7 +82,7 @@ def test_check_runs_whole(tmp_path: Path, all_parts: Any) -> None:
     assert "A rehearsal on the emulator" in report
     assert "==== tests\n" in (tmp_path / "check.log").read_text()
     assert done.stdout.startswith("versions: done")
-    assert "check: at most 1080 s, and of them versions 120, doctor 360 beside the others, compile 180" in done.stdout
+    assert "check: at most 1080 s, and of them versions 120, doctor 360 beside the others, compile 360" in done.stdout
 
 
 def test_measure_runs_whole(tmp_path: Path, all_parts: Any) -> None:

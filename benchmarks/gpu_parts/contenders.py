@@ -94,6 +94,13 @@ def torch(kind: str, **options: Any) -> Callable[..., Any]:
     return make
 
 
+def cudagraph_skips() -> int:
+    """Return how often PyTorch's compiler has not made a CUDA graph where it was asked for one."""
+    from torch._dynamo.utils import counters
+
+    return int(counters["inductor"]["cudagraph_skips"])
+
+
 def torch_product(a: np.ndarray, b: np.ndarray, rehearse: bool) -> np.ndarray:
     """Multiply as PyTorch does."""
     import torch

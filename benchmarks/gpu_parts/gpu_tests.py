@@ -61,6 +61,7 @@ def _run(findings: Findings, rehearse: bool, names: str, more: list[str]) -> Non
     # What other libraries call deprecated is no fault of a kernel; `make test` has warnings for errors.
     status = pytest.main(
         ["-c", str(ROOT / "pyproject.toml"), "-p", "no:cacheprovider", "-W", "default", "--no-skips", "--tb=short",
+         "--continue-on-collection-errors",
          "-m", "not gpu" if rehearse else "gpu", "-k", names, *more, *files],
         plugins=[told],
     )  # fmt: skip

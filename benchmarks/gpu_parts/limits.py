@@ -78,11 +78,11 @@ def barrier(findings: Findings, rehearse: bool) -> None:
     code = source("barrier.cuh") + BARRIERS
     run = cupy.RawModule(code=code, enable_cooperative_groups=True).get_function("barriers")
     blocks, many = int(cupy.cuda.Device().attributes["MultiProcessorCount"]), 3 if rehearse else 1000
-    arrived = cupy.zeros(1, np.uint32)
 
     def wait() -> None:
         arrived[:] = 0
         run((blocks,), (256,), (np.int32(many), arrived))
 
     with cupy.cuda.Stream(non_blocking=True):
+        arrived = cupy.zeros(1, np.uint32)
         findings.add("limit", name="barrier", value=1e6 * seconds(cupy, wait) / many)

@@ -10,7 +10,7 @@ from gpu_parts.supervisor import Part
 SECONDS = {"check": 270.0, "measure": 300.0}
 SANITIZERS = ("memcheck", "initcheck", "racecheck", "synccheck")
 VERSIONS = Part("versions", "gpu_parts.machine:versions", 30)
-COMPILE = Part("compile", "gpu_parts.machine:compiled", 45)  # into CuPy's cache: no later limit has to allow for it
+COMPILE = Part("compile", "gpu_parts.machine:compiled", 90)  # into CuPy's cache: no later limit has to allow for it
 
 CHECK = [
     VERSIONS,
@@ -43,11 +43,11 @@ MEASURE = [
     Part("products", "gpu_parts.products:measure", 25),
     Part("torch-eager", "gpu_parts.race:run", 40, ("PyTorch eager", "all")),
     Part("torch-captured", "gpu_parts.race:run", 30, ("PyTorch by hand, captured", "all")),
-    Part("torch-reduce-overhead", "gpu_parts.race:run", 50, ("PyTorch compile, reduce-overhead", "all")),
-    Part("jax-scan", "gpu_parts.race:run", 45, ("JAX, scan", "all")),
-    Part("torch-max-autotune", "gpu_parts.race:run", 60, ("PyTorch compile, max-autotune", "first")),
+    Part("torch-reduce-overhead", "gpu_parts.race:run", 50, ("PyTorch compile, reduce-overhead", "first")),
+    Part("jax-scan", "gpu_parts.race:run", 45, ("JAX, scan", "first")),
+    Part("torch-max-autotune", "gpu_parts.race:run", 60, ("PyTorch compile, max-autotune", "slow")),
     Part("ours-again", "gpu_parts.race:run", 15, ("fastae captured", "again"), kept=True),
-    Part("barrier", "gpu_parts.limits:barrier", 10, persistent=True, kept=True),
+    Part("barrier", "gpu_parts.limits:barrier", 20, persistent=True, kept=True),
     Part("ours-persistent", "gpu_parts.race:run", 25, ("fastae persistent", "all"), persistent=True, kept=True),
 ]
 

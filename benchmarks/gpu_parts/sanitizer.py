@@ -10,9 +10,11 @@ from gpu_parts.findings import Findings
 from gpu_parts.kernels import SIZES, images, model
 from gpu_parts.machine import backend, tool
 
+from fastae.backends.cupy_backend.launcher import Tile
+
 FOUND = 9  # the status for what the tool has found, else it is the program's
 STEPS = 19  # the first, a graph of 16, and two of 1; a tail follows
-BATCH, TAIL = 4, 3
+BATCH, TAIL, LARGE = 4, 3, Tile(32, 8)
 SUMMARY = re.compile(r"(?:ERROR|RACECHECK) SUMMARY: (.*)")
 REFUSED = re.compile(
     r"Device not supported|not supported on|Unable to find|Failed to initialize|Internal Sanitizer Error"
@@ -75,7 +77,11 @@ def train(rehearse: bool, modes: tuple[str, ...]) -> None:
     k: Any = backend(rehearse)
     steps = 3 if rehearse else STEPS
     for mode in modes:
-        for loss, momentum, tf32 in (("mse", 0.0, False), ("bce", 0.9, False), ("mse", 0.9, True)):
+        for loss, momentum, tf32, tile in (
+            ("mse", 0.0, False, None), ("bce", 0.9, False, None), ("mse", 0.9, True, None), ("bce", 0.0, False, LARGE)
+        ):  # fmt: skip
+            if tile is not None:  # which no product is large enough for
+                k.launcher.tile = lambda *product, tile=tile: tile
             parameters, n = model(SIZES, "float32", momentum), steps * BATCH + TAIL
             options = {"mode": mode, "tf32": tf32, "loss": loss, "momentum": momentum, "lr": 0.05}
             s = k.session(parameters, images(n), test_images=images(41), batch_size=BATCH, **options)
@@ -83,6 +89,7 @@ def train(rehearse: bool, modes: tuple[str, ...]) -> None:
             s.run(steps)
             s.finish()
             print(mode, loss, s.total(), s.test_error(), flush=True)
+            k.launcher.__dict__.pop("tile", None)  # the class's own comes back
 
 
 def overrun(rehearse: bool) -> None:

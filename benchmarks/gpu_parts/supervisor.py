@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent.parent
-LEAST = 2.0  # seconds, with less of which no part is begun
+LEAST, SHARE = 2.0, 0.3  # seconds, and of its limit, with less of which no part is begun
 MOST_LOG = 100_000  # bytes of what a part has printed, its last
 LINES = 8  # of them in the report
 
@@ -101,7 +101,7 @@ class Supervisor:
         seconds = min(part.seconds, self.end - time.monotonic() - kept)
         if part.persistent and self._hung:
             record["status"] = f"skipped: {self._hung} had to be killed, and this one waits in the same way"
-        elif seconds < min(LEAST, part.seconds):
+        elif seconds < min(part.seconds, max(LEAST, SHARE * part.seconds)):
             record["status"] = "skipped: no time left"
         else:
             children: list[subprocess.Popen[bytes]] = []
@@ -158,6 +158,8 @@ class Supervisor:
         finally:
             kill(child)
         listener.join(5)
+        if late and seconds < part.seconds:
+            return f"cut short after {seconds:.3g} s: the command's time is over"
         return f"killed after {seconds:.3g} s" if late else _ending(child.returncode, record["findings"])
 
 

@@ -99,9 +99,9 @@ class Gpu:
 
     def timer(self, function: Callable[..., Any], arguments: list[Any]) -> Timer:
         """Capture so many launches in a graph that the host's part of a launch does not count."""
-        device = [self._backend.asarray(x) if isinstance(x, np.ndarray) else x for x in arguments]
         stream = self._cuda.Stream(non_blocking=True)
         with stream:
+            device = [self._backend.asarray(x) if isinstance(x, np.ndarray) else x for x in arguments]
             function(*device)  # compiles
             graph = record(stream, lambda: [function(*device) for _ in range(LAUNCHES)])
 

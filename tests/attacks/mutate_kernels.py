@@ -41,18 +41,18 @@ FILES = {f"numba/{name}": f"fastae/backends/numba_backend/{name}.py" for name in
 FILES |= {f"cuda/{name}": f"fastae/cuda/{name}" for name in CUDA_FILES}
 
 # Runs of pytest, of which one must fail: a quick one first, then those that find what it lets pass.
-SURVIVORS = "tests/test_kernel_survivors.py"
+SURVIVORS, CUDA_SURVIVORS = "tests/test_kernel_survivors.py", "tests/test_cuda_survivors.py"
 PRODUCTS = ["tests/test_kernels.py", "-k", "numba and matmul and float32"]
 FORMULAS = ["tests/test_kernels.py", SURVIVORS, "-k", "numba and not matmul and not leave_out_zeros"]
 KERNELS = ["tests/test_kernels.py", "tests/test_kernel_refusals.py", SURVIVORS, "-k", "numba"]
 ONE_STEP = ["tests/test_step.py", "-k", "numba and one_step and float32 and mse"]
 STEPS = ["tests/test_step.py", "-k", "numba and float64 and one_step or numba and (momentum or any_number or total)"]
 TEAM = ["tests/test_team.py", "tests/test_numba_session.py"]
-CUDA_STEP = ["tests/test_modes.py", SURVIVORS, "-k", "any_size or few_blocks"]
+CUDA_STEP = ["tests/test_modes.py", CUDA_SURVIVORS, "-k", "any_size or few_blocks"]
 TENSOR_CORES = ["tests/test_nvrtc.py", "tests/test_modes.py", "-k", "operands or rounds_the_inputs"]
-PERSISTENT = ["tests/test_modes.py", SURVIVORS, "-k", "all_modes and mse and float32 or multiprocessor"]
+PERSISTENT = ["tests/test_modes.py", CUDA_SURVIVORS, "-k", "all_modes and mse and float32 or multiprocessor"]
 ON_CUDA = ["tests/test_cupy.py", "-k", "stand-in"]
-EMULATED = ["tests/test_emulator.py", SURVIVORS, "-k", "our or step or cuda"]
+EMULATED = ["tests/test_emulator.py", CUDA_SURVIVORS, "-k", "our or step or cuda"]
 MODES = [
     "tests/test_modes.py",
     "tests/test_captures.py",

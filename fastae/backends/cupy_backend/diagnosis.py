@@ -54,7 +54,7 @@ def _diagnose() -> Availability:
         remedy = f"pip install 'cuda-toolkit[nvrtc,cudart]=={built}.*'"
         return Availability(False, f"a CUDA library is missing: {first_line(error)}", remedy)
     try:
-        cupy.zeros(1).sum().item()
+        (cupy.zeros(1) + 1).item()  # compiles a kernel and launches it
     except Exception as error:
         return Availability(False, f"the first operation on the GPU failed: {first_line(error)}", "see nvidia-smi")
     return Availability(True)
