@@ -15,7 +15,7 @@ from statistics import median
 from fastae.bench.command import processor
 
 JOBS = {
-    "fastae, numba": ["-m", "fastae", "train", "--backend", "numba", "--no-progress"],
+    "fastae, numba": ["-m", "fastae", "train", "--backend", "numba", "--schedule", "constant", "--no-progress"],
     "PyTorch, eager": ["-m", "benchmarks.torch_job"],
 }
 

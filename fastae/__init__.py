@@ -8,14 +8,14 @@ from fastae import backends, errors
 if TYPE_CHECKING:
     from fastae.datasets import load_dataset
     from fastae.model import Autoencoder
-    from fastae.trainer import SGD, Epoch, History, Trainer
+    from fastae.optimizer import SGD
+    from fastae.trainer import Epoch, History, Trainer
 
 __all__ = ["SGD", "Autoencoder", "Epoch", "History", "Trainer", "backends", "errors", "load_dataset"]
 __version__ = "0.1.0"
 
-_HOMES = {"load_dataset": "datasets", "Autoencoder": "model"} | dict.fromkeys(
-    ["SGD", "Epoch", "History", "Trainer"], "trainer"
-)
+_HOMES = {"load_dataset": "datasets", "Autoencoder": "model", "SGD": "optimizer"}
+_HOMES |= dict.fromkeys(["Epoch", "History", "Trainer"], "trainer")
 
 
 def __getattr__(name: str) -> Any:

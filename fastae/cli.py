@@ -65,6 +65,11 @@ def parser() -> argparse.ArgumentParser:
     )
     option("--momentum", type=float, default=0.0, help="of SGD, at least 0 and below 1")
     option(
+        "--schedule",
+        default="cosine",
+        help="cosine: the learning rate falls from --lr in the first epoch towards 0 behind the last; or constant",
+    )
+    option(
         "--init",
         default="glorot-sigmoid",
         metavar="NAME|F",
@@ -225,7 +230,8 @@ def run_train(options: argparse.Namespace) -> None:
     """Train as the options say; write pictures, history, checkpoint and model."""
     from fastae.datasets import load_dataset
     from fastae.model import Autoencoder
-    from fastae.trainer import LOSSES, SGD, Trainer
+    from fastae.optimizer import SGD
+    from fastae.trainer import LOSSES, Trainer
 
     data, limit = getattr(options, "data", None), getattr(options, "limit", None)
     if options.loss not in LOSSES:
@@ -234,7 +240,7 @@ def run_train(options: argparse.Namespace) -> None:
         raise InputError(f"--limit must be a positive whole number; got {limit}")
     if options.epochs < 1:
         raise InputError(f"--epochs must be a positive whole number; got {options.epochs}")
-    optimizer = SGD(getattr(options, "lr", LEARNING_RATES[options.loss]), options.momentum)
+    optimizer = SGD(getattr(options, "lr", LEARNING_RATES[options.loss]), options.momentum, options.schedule)
     kernels = getattr(options, "kernels", None)
     backend: Any = backends.get(options.backend) if kernels is None else None
     images, _ = load_dataset(data, "train")
@@ -299,6 +305,11 @@ def _train(
     if done >= options.epochs:
         print(f"{checkpoint} has {done} epochs already; only the pictures are drawn again")
         return
+    if resumed and trainer.optimizer.schedule != "constant" and trainer.planned != options.epochs:
+        print(
+            f"epochs 1 to {done} had the learning rates of a training of {trainer.planned}; from here on they are "
+            f"those of {options.epochs}, which does not end where {options.epochs} epochs in one training would"
+        )
 
     def keep(trainer: Any) -> None:
         if len(trainer.history.epochs) == 1:

@@ -71,7 +71,8 @@ def _train(name: str) -> tuple[float, int, float]:
     """Return the loss of a small real training, its workers and its seconds."""
     from fastae.datasets import load_dataset
     from fastae.model import Autoencoder
-    from fastae.trainer import SGD, Trainer
+    from fastae.optimizer import SGD
+    from fastae.trainer import Trainer
 
     began = time.perf_counter()
     trainer = Trainer(Autoencoder(), optimizer=SGD(0.05), backend=name, batch_size=BATCH)

@@ -1,7 +1,6 @@
 """Stochastic gradient descent: epochs, the order of the images, what is measured, and checkpoints."""
 
 import math
-import numbers
 import os
 import time
 from collections.abc import Callable
@@ -17,37 +16,10 @@ from fastae.backends.base import Backend, Parameters, Session
 from fastae.errors import CheckpointError, Diverged, InputError
 from fastae.interrupts import held
 from fastae.model import Autoencoder, is_whole
+from fastae.optimizer import SGD
 
 LOSSES = ("mse", "bce")
 SLICE = 0.1  # seconds of training between two looks at the clock, the loss and the keyboard
-
-
-@dataclass(frozen=True)
-class SGD:
-    """Stochastic gradient descent, W ← W − lr · v with v ← momentum · v + gradient.
-
-    Parameters
-    ----------
-    lr : float
-        Learning rate, positive and finite. The loss is a sum over pixels: what is 0.25 here would be 196 for a mean
-        over 784 pixels, which is what ``torch.nn.MSELoss`` takes.
-    momentum : float
-        In [0, 1); as PyTorch defines it.
-
-    Raises
-    ------
-    InputError
-        A value outside those bounds.
-    """
-
-    lr: float = 0.25
-    momentum: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not (_is_number(self.lr) and 0 < self.lr < math.inf):
-            raise InputError(f"the learning rate must be positive and finite; got {self.lr!r}")
-        if not (_is_number(self.momentum) and 0 <= self.momentum < 1):
-            raise InputError(f"the momentum must be at least 0 and below 1; got {self.momentum!r}")
 
 
 @dataclass(frozen=True)
@@ -64,6 +36,8 @@ class Epoch:
         Mean squared error over test images and pixels after the epoch; None without test images.
     seconds, images_per_second : float
         Of training alone: neither compilation nor the test is in it.
+    lr : float
+        The learning rate.
     """
 
     epoch: int
@@ -71,6 +45,7 @@ class Epoch:
     test_mse: float | None
     seconds: float
     images_per_second: float
+    lr: float
 
 
 @dataclass
@@ -114,6 +89,8 @@ class Trainer:
         All epochs so far, of every `fit`.
     workers : int
         How many threads did the last `fit`.
+    planned : int
+        How many epochs the training has when its last `fit` is over: what its schedule reckons with.
 
     Raises
     ------
@@ -149,7 +126,7 @@ class Trainer:
         self.mode, self.tf32 = mode, bool(tf32)
         self.backend = backend if isinstance(backend, Backend) else get(backend)
         self.history = History()
-        self.workers = threads or 1
+        self.workers, self.planned = threads or 1, 0
         mu = self.optimizer.momentum
         self._V = [np.zeros(W.shape if mu else (0, W.shape[1]), model.dtype) for W in model.weights]
         self._c = [np.zeros(b.shape if mu else (0,), model.dtype) for b in model.biases]
@@ -201,7 +178,7 @@ class Trainer:
                 f"the epochs so far were trained with {self.workers} workers, and {session.workers} would give other "
                 f"bits; go on with --threads {self.workers} (in Python, threads={self.workers})"
             )
-        self.workers = session.workers
+        self.workers, self.planned = session.workers, last
         self.model.backend = self.backend.name
         bar = tqdm(
             total=epochs * n,
@@ -250,6 +227,9 @@ class Trainer:
     ) -> tuple[np.ndarray, int]:
         """Train for one epoch; return the next one's order, if there is another, and how many batches take 0.1 s."""
         began, n, following = time.perf_counter(), len(order), order
+        lr = self.optimizer.rate(e, self.planned)
+        if self.optimizer.schedule != "constant":
+            session.set_rate(lr, self.optimizer.momentum)
         session.start(order)
         whole, seen = n - n % session.batch_size, 0
         while seen < whole:
@@ -279,7 +259,7 @@ class Trainer:
             raise self._diverged(session, e, n)  # the last update counts too, though no loss has seen it yet
         with held():  # else a Ctrl-C might leave the parameters of one epoch and the history of another
             self.model.weights, self.model.biases, self._V, self._c = parameters
-            self.history.epochs.append(Epoch(e + 1, total / n, test_mse, seconds, n / seconds))
+            self.history.epochs.append(Epoch(e + 1, total / n, test_mse, seconds, n / seconds, lr))
         return following, pace
 
     def _diverged(self, session: Session, e: int, n: int) -> Diverged:
@@ -309,7 +289,8 @@ class Trainer:
         arrays = storage.numbered(
             weight=self.model.weights, bias=self.model.biases, weight_velocity=self._V, bias_velocity=self._c
         )
-        config = {"settings": self.settings(note), "workers": self.workers, "epochs": self.history.as_dicts()}
+        config = {"settings": self.settings(note), "workers": self.workers, "planned": self.planned}
+        config["epochs"] = self.history.as_dicts()
         storage.write(path, "checkpoint", config, arrays)
 
     def resume(self, path: str | os.PathLike[str], note: dict[str, Any] | None = None) -> None:
@@ -323,10 +304,14 @@ class Trainer:
         config, arrays = storage.read(path, "checkpoint")
         settings = self.settings(note)
         try:
-            usual = {"tf32": False, "test_images": settings.get("test_images")}  # older ones do not say
+            # Older ones do not say.
+            usual = {"tf32": False, "test_images": settings.get("test_images"), "schedule": "constant"}
             found, workers = {**usual, **config["settings"]}, config["workers"]
-            history = _history(config["epochs"])
+            history = _history(config["epochs"], found.get("lr"))
+            planned = config.get("planned", len(history.epochs))
             _positive("the number of workers", workers)
+            if not is_whole(planned) or planned < len(history.epochs):
+                raise ValueError(f"{planned!r} epochs were planned, and {len(history.epochs)} are there")
         except (KeyError, TypeError, ValueError) as error:
             reason = storage.brief(error)
             raise CheckpointError(f"{path}: its configuration is not a checkpoint's: {reason}") from error
@@ -340,7 +325,7 @@ class Trainer:
         if self.optimizer.momentum:
             self._V, self._c = (model.take(path, arrays, f"{name}_velocity") for name in ("weight", "bias"))
         model.weights, model.biases = weights, biases
-        self.history, self.workers = history, workers
+        self.history, self.workers, self.planned = history, workers, planned
 
     def settings(self, note: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return what decides the course of this training, as JSON holds it."""
@@ -353,6 +338,7 @@ class Trainer:
             "loss": self.loss,
             "lr": float(self.optimizer.lr),
             "momentum": float(self.optimizer.momentum),
+            "schedule": self.optimizer.schedule,
             "batch_size": self.batch_size,
             "seed": self.seed,
             "backend": self.backend.name,
@@ -368,18 +354,17 @@ class Trainer:
             raise InputError(f"{name} must be a uint8 array of shape (n, {width}) with n of at least 1; got {kind}")
 
 
-def _history(epochs: Any) -> History:
-    """Return the history that a checkpoint holds; raises TypeError or ValueError if it is none."""
-    history = History([Epoch(**epoch) for epoch in epochs])
+def _history(epochs: Any, lr: Any) -> History:
+    """Return the history that a checkpoint holds; raises TypeError or ValueError if it is none.
+
+    Epochs of older ones do not say their learning rate, which was that of the settings.
+    """
+    history = History([Epoch(**{"lr": lr, **epoch}) for epoch in epochs])
     for i, epoch in enumerate(history.epochs, 1):
         measured = [x for name, x in asdict(epoch).items() if name != "epoch" and (name, x) != ("test_mse", None)]
         if epoch.epoch != i or not all(isinstance(x, float) and math.isfinite(x) for x in measured):
             raise ValueError(f"epoch {i} is {epoch}")
     return history
-
-
-def _is_number(x: Any) -> bool:
-    return isinstance(x, numbers.Real) and not isinstance(x, bool)
 
 
 def _positive(what: str, n: Any) -> int:

@@ -78,6 +78,7 @@ def test_the_results(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
         "loss": "mse",
         "lr": 0.25,
         "momentum": 0.0,
+        "schedule": "constant",
         "batch_size": 10,
         "seed": 5,
         "backend": "numpy",
@@ -91,7 +92,7 @@ def test_the_results(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
     }
     assert [epoch["epoch"] for epoch in history["epochs"]] == [1, 2]
     for epoch in history["epochs"]:
-        assert list(epoch) == ["epoch", "train_loss", "test_mse", "seconds", "images_per_second"]
+        assert list(epoch) == ["epoch", "train_loss", "test_mse", "seconds", "images_per_second", "lr"]
         assert all(type(epoch[key]) is float and epoch[key] > 0 for key in list(epoch)[1:])
         assert epoch["images_per_second"] == pytest.approx(64 / epoch["seconds"])
 
@@ -163,6 +164,7 @@ def test_the_defaults_are_those_of_the_design() -> None:
         "epochs": 20,
         "batch_size": 16,
         "momentum": 0.0,
+        "schedule": "cosine",
         "init": "glorot-sigmoid",
         "dtype": "float32",
         "seed": 0,

@@ -225,6 +225,7 @@ def test_the_history(tmp_path: Path) -> None:
         "test_mse": last.test_mse,
         "seconds": last.seconds,
         "images_per_second": last.images_per_second,
+        "lr": trainer.optimizer.lr,
     }
     assert fit(trainer, images).epochs[0].test_mse is None
 

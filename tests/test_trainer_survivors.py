@@ -75,6 +75,7 @@ def test_the_settings_are_those_that_decide_the_course_of_a_training() -> None:
         "loss": "mse",
         "lr": 0.5,
         "momentum": 0.5,
+        "schedule": "constant",
         "batch_size": 2,
         "seed": 0,
         "backend": "numpy",
@@ -99,7 +100,7 @@ def rewritten(tmp_path: Path) -> Callable[[Callable[[dict[str, Any]], Any]], Pat
     return rewrite
 
 
-@pytest.mark.parametrize("name", ["tf32", "test_images"])
+@pytest.mark.parametrize("name", ["tf32", "test_images", "schedule"])
 def test_a_checkpoint_that_is_older_than_a_setting_had_its_default(rewritten: Any, name: str) -> None:
     path = rewritten(lambda config: config["settings"].pop(name))
     trainer = make()
@@ -116,6 +117,7 @@ EPOCHS: dict[str, dict[str, Any]] = {
     "a whole number": {"train_loss": 1},
     "text": {"seconds": "1"},
     "nothing": {"images_per_second": None},
+    "no rate": {"lr": None},
     "NaN": {"train_loss": math.nan},
     "infinite": {"test_mse": math.inf},
 }
@@ -127,6 +129,13 @@ def test_a_history_that_is_none_is_refused(rewritten: Any, change: dict[str, Any
     with pytest.raises(
         CheckpointError, match=re.escape(f"{path}: its configuration is not a checkpoint's: epoch 2 is")
     ):
+        make().resume(path, {"test_images": "tested"})
+
+
+@pytest.mark.parametrize("planned", [1, -1, 2.0, "2", None, True])
+def test_a_plan_that_is_none_is_refused(rewritten: Any, planned: Any) -> None:
+    path = rewritten(lambda config: config.update(planned=planned))
+    with pytest.raises(CheckpointError, match=re.escape(f"{planned!r} epochs were planned, and 2 are there")):
         make().resume(path, {"test_images": "tested"})
 
 
