@@ -110,3 +110,16 @@ def test_without_numba_the_exit_status_is_one(tmp_path: Path) -> None:
     mended = "pip install --upgrade numba, or take --backend numpy"
     assert re.search(f"^numba +{told}\n +mend: {mended}", done.stdout, re.MULTILINE), done.stdout
     assert re.search(r"^numpy +works", done.stdout, re.MULTILINE)
+
+
+def test_a_warning_of_numbas_is_no_reason(tmp_path: Path) -> None:
+    """Where warnings are errors, as in these tests, one would hide a backend that works."""
+    (tmp_path / "numba.py").write_text("import warnings; warnings.warn('so new a NumPy', FutureWarning)")
+    code = "from fastae.backends.numba_backend import NumbaBackend as N; print(N.availability())"
+    paths = [str(tmp_path), str(Path(fastae.__file__).parent.parent)]
+    done = subprocess.run(
+        [sys.executable, "-W", "error::FutureWarning", "-c", code], capture_output=True, text=True, cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+    )  # fmt: skip
+    assert done.stdout == "Availability(ok=True, reason='', remedy='')\n", done.stderr
+    assert "FutureWarning: so new a NumPy" in done.stderr

@@ -8,6 +8,8 @@
 - ``jit``, ``session``: compilation, caching, threads
 """
 
+import importlib
+import warnings
 from functools import cache
 from typing import Any
 
@@ -27,9 +29,11 @@ class NumbaBackend(Backend):
 
     @classmethod
     def availability(cls) -> Availability:
-        """Import Numba, which refuses a NumPy that is newer than it knows."""
+        """Import Numba, which refuses a NumPy that is newer than it knows. A warning is no reason, as in `diagnose`."""
         try:
-            import numba  # noqa: F401
+            with warnings.catch_warnings():
+                warnings.simplefilter("default")
+                importlib.import_module("numba")
         except Exception as error:  # none, or one whose parts do not fit each other
             remedy = "pip install --upgrade numba, or take --backend numpy"
             return Availability(False, f"Numba does not import: {type(error).__name__}: {gist(error)}", remedy)
