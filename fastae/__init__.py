@@ -7,14 +7,27 @@ from fastae import backends, errors
 
 if TYPE_CHECKING:
     from fastae.datasets import load_dataset
+    from fastae.layers import Conv2d, Dense
     from fastae.model import Autoencoder
     from fastae.optimizer import SGD
     from fastae.trainer import Epoch, History, Trainer
 
-__all__ = ["SGD", "Autoencoder", "Epoch", "History", "Trainer", "backends", "errors", "load_dataset"]
+__all__ = [
+    "SGD",
+    "Autoencoder",
+    "Conv2d",
+    "Dense",
+    "Epoch",
+    "History",
+    "Trainer",
+    "backends",
+    "errors",
+    "load_dataset",
+]
 __version__ = "0.1.0"
 
 _HOMES = {"load_dataset": "datasets", "Autoencoder": "model", "SGD": "optimizer"}
+_HOMES |= dict.fromkeys(["Conv2d", "Dense"], "layers")
 _HOMES |= dict.fromkeys(["Epoch", "History", "Trainer"], "trainer")
 
 

@@ -1,4 +1,4 @@
-"""The autoencoder: its sizes, its parameters and where they start, and what it computes once trained."""
+"""The autoencoder: its layers, its parameters and where they start, and what it computes once trained."""
 
 import math
 import os
@@ -8,65 +8,128 @@ from typing import Any
 import numpy as np
 
 from fastae import storage
+from fastae.activations import ACTIVATIONS, activation_of
 from fastae.backends import get
 from fastae.errors import CheckpointError, InputError
+from fastae.layers import Conv2d, Dense, autoencoder, from_json, image_of
+from fastae.layers.layer import Shape, is_whole
 
 DTYPES = ("float32", "float64")
+SIZES, IMAGE = (784, 256, 128), (28, 28)
+
+
+INITS = ("glorot-sigmoid", "glorot", "he")
+SOME = 256  # images that a network with patches runs at a time: those of all might not fit in memory
 
 
 class Autoencoder:
-    """A stack of sigmoid layers that narrows from the image to a code, and widens again to the image.
+    """A stack of layers that narrows from the image to a code, and its mirror image, which leads back to the image.
 
     Parameters
     ----------
     sizes : sequence of int
-        Widths from the image to the code; the decoder mirrors them, so (784, 256, 128) is 784-256-128-256-784.
+        Of a network of dense layers: widths from the image to the code; the decoder mirrors them, so (784, 256, 128) is
+        784-256-128-256-784.
     seed : int
         Seeds the parameters, drawn by ``np.random.default_rng([0, seed])`` in float64, layer by layer, the weight
         matrix before its bias, and cast to `dtype`.
     dtype : {"float32", "float64"}
-    init : {"glorot-sigmoid"} or float
-        ``"glorot-sigmoid"``: weights from N(0, σ²) with σ = 4 √(2 / (fan_in + fan_out)), Glorot and Bengio's rule
-        (AISTATS 2010) for the logistic sigmoid, and biases with σ = 0.1. A number: σ of every weight and bias.
+    init : {"glorot-sigmoid", "glorot", "he"} or float, optional
+        Weights from N(0, σ²) with
+
+        - ``"glorot-sigmoid"``: σ = 4 √(2 / (fan_in + fan_out)), Glorot and Bengio's rule (AISTATS 2010) for the
+          logistic sigmoid, the default with it;
+        - ``"glorot"``: σ = √(2 / (fan_in + fan_out)), their rule for tanh, the default with it;
+        - ``"he"``: σ = √(2 / fan_in), He, Zhang, Ren and Sun's (ICCV 2015) for relu, the default with it;
+
+        and biases with σ = 0.1. For the fans of a convolution see `fastae.layers.Layer.fans`. A number: σ of every weight
+        and bias.
+    layers : sequence of Dense or Conv2d, optional
+        The encoder's layers, in place of `sizes`. The decoder mirrors them: each convolution is mirrored by the
+        transposed one of the same kernel size, stride and padding, with weights of its own.
+    activation : {"sigmoid", "tanh", "relu"}
+        Of all layers but the last, which is a sigmoid.
+    image_shape : (height, width) or (height, width, channels), optional
+        Of the images, whose rows of pixels lie one after another, channels last. With `layers`, (28, 28) by default; with
+        `sizes` its product must be ``sizes[0]``.
 
     Attributes
     ----------
     weights, biases : list of ndarray
-        (inputs, outputs) and (outputs,) for each layer; training updates them.
+        For each layer, (inputs, outputs) and (outputs,); training updates them. A convolution has (kernel · kernel ·
+        channels of its input, channels of its output), the numbers of a patch in the order (row, column, channel), and
+        a transposed convolution what the convolution has that it transposes; both have a bias for each channel of
+        their output.
+    layers : list of Layer
+        The encoder's and the decoder's; see `fastae.layers.Layer`.
+    sizes : tuple of int
+        Numbers from layer to layer, from the image to the code.
+    image_shape : tuple of int, or None
+        None where nobody has said so.
 
     Raises
     ------
     InputError
-        Sizes that are not positive whole numbers, an unknown dtype or init, a σ that is negative or too large.
+        Sizes that are not positive whole numbers, layers that do not fit, an unknown activation, dtype or init, a σ that
+        is negative or too large.
     """
 
     def __init__(
         self,
-        sizes: Sequence[int] = (784, 256, 128),
+        sizes: Sequence[int] | None = None,
         seed: int = 0,
         dtype: str = "float32",
-        init: str | float = "glorot-sigmoid",
+        init: str | float | None = None,
+        layers: Sequence[Dense | Conv2d] | None = None,
+        activation: str = "sigmoid",
+        image_shape: Sequence[int] | None = None,
     ) -> None:
-        self._settle(sizes, seed, dtype, init)
+        if sizes is None and layers is None:
+            sizes = SIZES
+        self._settle(sizes, seed, dtype, init, layers, activation, image_shape)
         generator = np.random.default_rng([0, self.seed])
         self.weights: list[np.ndarray] = []
         self.biases: list[np.ndarray] = []
-        for fan_in, fan_out in self.shapes():
-            sigma_w, sigma_b = deviations(init, fan_in, fan_out)
+        for layer in self.layers:
+            sigma_w, sigma_b = deviations(self.init, *layer.fans)
             with np.errstate(over="ignore"):  # it is an error, not a warning
-                self.weights.append(generator.normal(0, sigma_w, (fan_in, fan_out)).astype(self.dtype))
-                self.biases.append(generator.normal(0, sigma_b, fan_out).astype(self.dtype))
+                self.weights.append(generator.normal(0, sigma_w, layer.shape).astype(self.dtype))
+                self.biases.append(generator.normal(0, sigma_b, layer.channels).astype(self.dtype))
         if not all(np.isfinite(p).all() for p in self.weights + self.biases):
             raise InputError(f"init must be small enough for {self.dtype}; got {init!r}")
 
-    def _settle(self, sizes: Sequence[int], seed: int, dtype: str, init: str | float) -> None:
+    def _settle(
+        self,
+        sizes: Sequence[int] | None,
+        seed: int,
+        dtype: str,
+        init: str | float | None,
+        layers: Sequence[Dense | Conv2d] | None,
+        activation: str,
+        image_shape: Sequence[int] | None,
+    ) -> None:
         """Check and keep everything but the parameters; raises `InputError`."""
-        if (
-            not isinstance(sizes, Sequence | np.ndarray)
-            or len(sizes) < 2
-            or not all(is_whole(n) and 0 < n < 2**31 for n in sizes)
-        ):
-            raise InputError(f"sizes must be two or more positive whole numbers, such as (784, 256, 128); got {sizes}")
+        image = None if image_shape is None else image_of(image_shape)
+        if layers is not None:
+            if sizes is not None:
+                raise InputError("give sizes or layers, not both")
+            self.specs = list(layers) if isinstance(layers, Sequence) else layers
+            self.layers = autoencoder(self.specs, image or image_of(IMAGE))
+            self.image_shape = image_shape = IMAGE if image_shape is None else tuple(int(n) for n in image_shape)
+        else:
+            if (
+                not isinstance(sizes, Sequence | np.ndarray)
+                or len(sizes) < 2
+                or not all(is_whole(n) and 0 < n < 2**31 for n in sizes)
+            ):
+                raise InputError(
+                    f"sizes must be two or more positive whole numbers, such as (784, 256, 128); got {sizes}"
+                )
+            if image is not None and image.size != sizes[0]:
+                raise InputError(f"sizes begin with {sizes[0]}, but an image of {image} has {image.size} numbers")
+            self.specs = [Dense(n) for n in sizes[1:]]
+            self.layers = autoencoder(self.specs, Shape(1, 1, int(sizes[0])))
+            self.image_shape = None if image_shape is None else tuple(int(n) for n in image_shape)
         if not is_whole(seed) or seed < 0:
             raise InputError(f"seed must be a whole number of at least 0; got {seed!r}")
         try:
@@ -75,15 +138,17 @@ class Autoencoder:
             name = ""
         if dtype is None or name not in DTYPES:
             raise InputError(f"dtype must be float32 or float64; got {dtype!r}")
-        self.sizes, self.seed, self.dtype = tuple(int(n) for n in sizes), int(seed), np.dtype(name)
+        half = self.layers[: len(self.layers) // 2]
+        self.sizes = (half[0].inputs, *(layer.outputs for layer in half))
+        self.seed, self.dtype, self.activation = int(seed), np.dtype(name), activation_of(activation)
         self.backend = "numpy"  # what encodes and decodes; training leaves its own here
+        init = ACTIVATIONS[activation].init if init is None else init
         deviations(init, 1, 1)
-        self.init = init if init == "glorot-sigmoid" else float(init)  # as JSON holds it
+        self.init = init if init in INITS else float(init)  # as JSON holds it
 
     def shapes(self) -> list[tuple[int, int]]:
-        """Return (inputs, outputs) of each layer, the encoder's and the decoder's."""
-        widths = self.sizes + self.sizes[-2::-1]
-        return list(zip(widths, widths[1:]))
+        """Return the shape of each layer's weights, the encoder's and the decoder's."""
+        return [layer.shape for layer in self.layers]
 
     def encode(self, x: Any) -> np.ndarray:
         """Map images to codes.
@@ -115,18 +180,29 @@ class Autoencoder:
     @np.errstate(over="ignore", invalid="ignore")  # huge weights saturate σ: no reason to warn
     def _run(self, x: Any, first: int, last: int) -> np.ndarray:
         x = np.asarray(x)
-        width = self.weights[first].shape[0]
+        width = self.layers[first].inputs
         if x.ndim != 2 or x.shape[1] != width:
             raise InputError(f"expected an array of shape (n, {width}), one row each; got {x.shape}")
         if x.dtype == np.uint8:
             x = np.divide(x, 255, dtype=self.dtype)
         elif x.dtype.kind != "f":
             raise InputError(f"expected uint8 from 0 to 255, or floats in [0, 1]; got {x.dtype}")
+        x = np.ascontiguousarray(x, self.dtype)
+        some = max(1, len(x)) if all(layer.kind == "dense" for layer in self.layers) else SOME
+        parts = [self._run_some(x[i : i + some], first, last) for i in range(0, max(1, len(x)), some)]
+        return np.concatenate(parts) if len(parts) > 1 else parts[0]
+
+    def _run_some(self, x: np.ndarray, first: int, last: int) -> np.ndarray:
         k = get(self.backend)
-        a = k.asarray(np.ascontiguousarray(x, self.dtype))
-        for W, b in zip(self.weights[first:last], self.biases[first:last]):
-            y = k.asarray(np.empty((len(x), W.shape[1]), self.dtype))
-            k.forward(a, k.asarray(W), k.asarray(b), y)
+        a = k.asarray(x)
+        for l in range(first, last):
+            layer, W, b = self.layers[l], k.asarray(self.weights[l]), k.asarray(self.biases[l])
+            y = k.asarray(np.empty((len(x), layer.outputs), self.dtype))
+            activation = "sigmoid" if l == len(self.layers) - 1 else self.activation
+            if (layer.kind, activation) == ("dense", "sigmoid"):
+                k.forward(a, W, b, y)
+            else:
+                k.forward(a, W, b, y, layer, activation)
             a = y
         return k.to_host(a)
 
@@ -138,8 +214,13 @@ class Autoencoder:
         OutputError
             The file cannot be written.
         """
-        config = {"sizes": self.sizes, "seed": self.seed, "dtype": self.dtype.name, "init": self.init}
+        config = {"sizes": self.sizes, "seed": self.seed, "dtype": self.dtype.name, "init": self.init, **self.described()}
         storage.write(path, "model", config, storage.numbered(weight=self.weights, bias=self.biases))
+
+    def described(self) -> dict[str, Any]:
+        """Return layers, activation and image as JSON holds them."""
+        shape = None if self.image_shape is None else list(self.image_shape)
+        return {"layers": [spec.as_json() for spec in self.specs], "activation": self.activation, "image_shape": shape}
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Autoencoder":
@@ -153,8 +234,18 @@ class Autoencoder:
         config, arrays = storage.read(path, "model")
         model = cls.__new__(cls)  # without drawing parameters, which of sizes that are a lie could fill the memory
         try:
-            model._settle(**{name: config[name] for name in ("sizes", "seed", "dtype", "init")})
-        except (KeyError, TypeError, InputError) as error:
+            settled = {name: config[name] for name in ("sizes", "seed", "dtype", "init")}
+            settled |= {name: config.get(name) for name in ("layers", "image_shape")}
+            settled["activation"] = config.get("activation", "sigmoid")  # older files say nothing of these three
+            sizes, layers = settled["sizes"], settled["layers"]
+            if layers is not None:
+                layers = from_json(layers)
+                flat = all(isinstance(layer, Dense) and isinstance(layer.units, int) for layer in layers)
+                settled |= {"layers": None} if flat else {"layers": layers, "sizes": None}
+            model._settle(**settled)
+            if model.sizes != tuple(sizes):
+                raise InputError(f"its sizes are {sizes}, but its layers give {model.sizes}")
+        except (KeyError, TypeError, ValueError, AttributeError, InputError) as error:
             raise CheckpointError(f"{path}: its configuration is not a model's: {storage.brief(error)}") from error
         model.weights, model.biases = model.take(path, arrays, "weight"), model.take(path, arrays, "bias")
         return model
@@ -162,29 +253,25 @@ class Autoencoder:
     def take(self, path: Any, arrays: dict[str, np.ndarray], name: str) -> list[np.ndarray]:
         """Return the arrays ``name0``, ``name1``, ...; raises `CheckpointError` unless they fit this model."""
         taken = []
-        for layer, shape in enumerate(self.shapes()):
-            array = arrays.get(f"{name}{layer}")
-            expected = shape if name.startswith("weight") else shape[1:]
+        for number, layer in enumerate(self.layers):
+            array = arrays.get(f"{name}{number}")
+            expected = layer.shape if name.startswith("weight") else (layer.channels,)
             if array is None or array.shape != expected or array.dtype != self.dtype:
                 found = "nothing" if array is None else f"{array.dtype} {array.shape}"
-                raise CheckpointError(f"{path}: {name}{layer} should be {self.dtype} {expected}, but is {found}")
+                raise CheckpointError(f"{path}: {name}{number} should be {self.dtype} {expected}, but is {found}")
             taken.append(array)
         return taken
 
 
-def is_whole(n: Any) -> bool:
-    """Tell whether n is a whole number; True and False are not."""
-    return isinstance(n, int | np.integer) and not isinstance(n, bool)
-
-
-def deviations(init: str | float, fan_in: int, fan_out: int) -> tuple[float, float]:
+def deviations(init: str | float, fan_in: float, fan_out: float) -> tuple[float, float]:
     """Return the standard deviations of a layer's weights and of its biases; raises `InputError`."""
-    if init == "glorot-sigmoid":
-        return 4 * math.sqrt(2 / (fan_in + fan_out)), 0.1
+    if init in INITS:
+        glorot = math.sqrt(2 / (fan_in + fan_out))
+        return {"glorot-sigmoid": 4 * glorot, "glorot": glorot, "he": math.sqrt(2 / fan_in)}[str(init)], 0.1
     try:
         sigma = float(init)
     except (TypeError, ValueError, OverflowError):
         sigma = math.nan
     if not (math.isfinite(sigma) and sigma >= 0):
-        raise InputError(f"init must be glorot-sigmoid or a standard deviation of at least 0; got {init!r}")
+        raise InputError(f"init must be {', '.join(INITS)} or a standard deviation of at least 0; got {init!r}")
     return sigma, sigma

@@ -7,18 +7,28 @@ of the loss with respect to layer l's pre-activation, the chain rule gives
     δ[l-1] = δ[l] W[l]ᵀ · σ′        backward through layer l
     ∂loss/∂W[l] = a[l]ᵀ δ[l]        what each weight is updated by; a bias by the column sum of δ[l]
 
-(Rumelhart, Hinton and Williams, Learning representations by back-propagating errors, Nature 323, 1986.)
+(Rumelhart, Hinton and Williams, Learning representations by back-propagating errors, Nature 323, 1986.) That is a dense
+layer's; `fastae.operations` has the same for a convolution, whose shape is the same, and the step does not ask which.
 
 The step is run by a team of workers, each of which OWNS a block of the units of every layer: the columns of W[l] and
 the entries of b[l] that lead to those units, which nobody else ever touches. A worker reads the whole of a layer's
 input, computes its own units' outputs, and waits at a barrier until the others have computed theirs. NumPy and a GPU
 are teams of one, whose barrier does nothing.
 
-The functions here are made from ``k``, a namespace of kernels, and are plain enough to be interpreted by Python,
-compiled by Numba and captured by CuPy.
+The functions here are made from ``k``, a namespace of kernels and operations, and are plain enough to be interpreted by
+Python, compiled by Numba and captured by CuPy.
 """
 
 from typing import Any, NamedTuple
+
+
+class Local(NamedTuple):
+    """What an operation composed of kernels has of its layer besides parameters; without rows for a dense one."""
+
+    kind: int  # its place in fastae.operations.KINDS
+    geometry: Any  # fastae.layers.Geometry: where the patches lie
+    patches: Any  # (m · patches, numbers of a patch): those that the update needs
+    products: Any  # the same shape: of patches and weights, needed by nobody else
 
 
 class Worker(NamedTuple):
@@ -44,83 +54,8 @@ class Worker(NamedTuple):
     loss: Any  # float64 (m,): a sum over the own pixels of each image
     losses: Any  # float64 (m, 1): the same memory, as a column
     total: Any  # float64 (1,): the sum of all losses so far
-    own: Any  # whatever else the backend's operations need; the step only hands it on
-
-
-def make_operations(k: Any, loss: str) -> dict[str, Any]:
-    """Compose the step's four operations from the contract's kernels, for a team of one.
-
-    A new backend works with these on its first day; one that gains from it brings its own.
-
-    Parameters
-    ----------
-    k : namespace
-        The kernels of ``fastae.backends.contract.KERNELS``.
-    loss : str
-        ``"mse"`` or ``"bce"``.
-
-    Returns
-    -------
-    dict
-        ``forward``, ``loss_gradient``, ``backward``, ``update`` and ``barrier``, functions of arrays as in `Worker`.
-        An update may leave anything in the delta that it has used.
-    """
-    loss_of_images, gradient = (k.mse_loss, k.mse_gradient) if loss == "mse" else (k.bce_loss, k.bce_gradient)
-
-    def forward(a, W, b, y, own=None):
-        k.matmul(a, W, y, False, False, 1.0, 0.0)
-        k.bias_sigmoid(y, b, y)
-
-    def loss_gradient(z, x, scale, d, losses, own=None):
-        loss_of_images(z, x, losses)
-        gradient(z, x, scale, d)
-
-    def backward(d, W, y, out, own=None):
-        k.matmul(d, W, out, False, True, 1.0, 0.0)
-        k.sigmoid_gradient(out, y, out)
-
-    def update(a, d, W, b, V, c, rate, own=None):
-        if V.shape[0] == 0:  # the gradient goes straight into the weights: W += −lr · aᵀ d
-            k.matmul(a, d, W, True, False, rate[0], 1.0)
-            k.column_sum(d, b, rate[0], 1.0)
-        else:  # momentum as PyTorch's: v = μ v + gradient, W += −lr · v
-            k.matmul(a, d, V, True, False, 1.0, rate[1])
-            k.axpy(rate[0], V, W)
-            k.column_sum(d, c, 1.0, rate[1])
-            k.axpy(rate[0], c, b)
-
-    def barrier(own):
-        pass
-
-    return {
-        "forward": forward,
-        "loss_gradient": loss_gradient,
-        "backward": backward,
-        "update": update,
-        "barrier": barrier,
-    }
-
-
-def make_forward_loss(k: Any) -> Any:
-    """Compose the operation that ends the way forward, for a backend that does not bring one.
-
-    Parameters
-    ----------
-    k : namespace
-        The kernels and operations of the step.
-
-    Returns
-    -------
-    callable
-        Writes σ(a W + b) into ``y``, the gradient of the loss with respect to its pre-activations into ``d``, and the
-        loss of each image into ``losses``.
-    """
-
-    def forward_loss(a, W, b, y, x, scale, d, losses, own=None):
-        k.forward(a, W, b, y, own)
-        k.loss_gradient(y, x, scale, d, losses, own)
-
-    return forward_loss
+    layers: tuple[Any, ...]  # what else the backend's operations need of a layer: a `Local`, or something of its own
+    own: Any  # and of the worker; the step only hands both on
 
 
 def make_step(k: Any) -> Any:
@@ -131,13 +66,14 @@ def make_step(k: Any) -> Any:
         k.gather(w.images, w.order, w.cursor, 0, w.a[0])
         for l in range(last):
             k.barrier(w.own)  # the layer below is complete, and nobody needs the last step's activations
-            k.forward(w.a[l], w.W[l], w.b[l], w.y[l], w.own)
+            k.forward(w.a[l], w.W[l], w.b[l], w.y[l], w.layers[l], w.own)
         k.barrier(w.own)
-        k.forward_loss(w.a[last], w.W[last], w.b[last], w.y[last], w.x, w.scale, w.d[last], w.loss, w.own)
-        for l in range(last, 0, -1):
-            k.backward(w.d[l], w.W[l], w.y[l - 1], w.d[l - 1], w.own)  # before the update: it needs the old weights
-            k.update(w.a[l], w.d[l], w.W[l], w.b[l], w.V[l], w.c[l], w.rate, w.own)
-        k.update(w.a[0], w.d[0], w.W[0], w.b[0], w.V[0], w.c[0], w.rate, w.own)
+        z, d = w.y[last], w.d[last]
+        k.forward_loss(w.a[last], w.W[last], w.b[last], z, w.x, w.scale, d, w.loss, w.layers[last], w.own)
+        for l in range(last, 0, -1):  # backward before the update: it needs the old weights
+            k.backward(w.d[l], w.W[l], w.y[l - 1], w.d[l - 1], w.layers[l], w.own)
+            k.update(w.a[l], w.d[l], w.W[l], w.b[l], w.V[l], w.c[l], w.rate, w.layers[l], w.own)
+        k.update(w.a[0], w.d[0], w.W[0], w.b[0], w.V[0], w.c[0], w.rate, w.layers[0], w.own)
         k.column_sum(w.losses, w.total, 1.0, 1.0)
         k.advance(w.cursor, w.a[0].shape[0])
 
@@ -148,11 +84,14 @@ def make_evaluation(k: Any) -> Any:
     """The squared error of one batch of test images, added to the total; nothing is learned."""
 
     def evaluation(w):
+        last = len(w.W) - 1
         k.gather(w.images, w.order, w.cursor, 0, w.a[0])
-        for l in range(len(w.W)):
+        for l in range(last):
             k.barrier(w.own)
-            k.forward(w.a[l], w.W[l], w.b[l], w.y[l], w.own)
-        k.mse_loss(w.y[len(w.W) - 1], w.x, w.loss)
+            k.forward(w.a[l], w.W[l], w.b[l], w.y[l], w.layers[l], w.own)
+        k.barrier(w.own)
+        k.output(w.a[last], w.W[last], w.b[last], w.y[last], w.layers[last], w.own)
+        k.mse_loss(w.y[last], w.x, w.loss)
         k.column_sum(w.losses, w.total, 1.0, 1.0)
         k.advance(w.cursor, w.a[0].shape[0])
 

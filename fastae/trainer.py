@@ -15,7 +15,8 @@ from fastae.backends import get
 from fastae.backends.base import Backend, Parameters, Session
 from fastae.errors import CheckpointError, Diverged, InputError
 from fastae.interrupts import held
-from fastae.model import Autoencoder, is_whole
+from fastae.layers.layer import is_whole
+from fastae.model import Autoencoder
 from fastae.optimizer import SGD
 
 LOSSES = ("mse", "bce")
@@ -212,10 +213,18 @@ class Trainer:
             batch_size=min(self.batch_size, len(images)),
             lr=self.optimizer.lr,
             momentum=self.optimizer.momentum,
+            **self._network(),
             **{
                 name: x for name in ("threads", "mode", "tf32") if (x := getattr(self, name))
             },  # for those that know them
         )
+
+    def _network(self) -> dict[str, Any]:
+        """Return what a session must be told unless the network is dense with sigmoids."""
+        layers, activation = self.model.layers, self.model.activation
+        if activation == "sigmoid" and all(layer.kind == "dense" for layer in layers):
+            return {}
+        return {"layers": layers, "activation": activation}
 
     def order(self, epoch: int, n: int) -> np.ndarray:
         """Return the order of the n images in that epoch (from 0), int64 (n,)."""
@@ -306,6 +315,8 @@ class Trainer:
         try:
             # Older ones do not say.
             usual = {"tf32": False, "test_images": settings.get("test_images"), "schedule": "constant"}
+            usual |= {"activation": "sigmoid", "image_shape": settings["image_shape"]}
+            usual["layers"] = [{"Dense": [n]} for n in config["settings"].get("sizes", [0])[1:]]
             found, workers = {**usual, **config["settings"]}, config["workers"]
             history = _history(config["epochs"], found.get("lr"))
             planned = config.get("planned", len(history.epochs))
@@ -332,6 +343,7 @@ class Trainer:
         model = self.model
         return {
             "sizes": list(model.sizes),
+            **model.described(),
             "init": model.init,
             "model_seed": model.seed,
             "dtype": model.dtype.name,

@@ -4,7 +4,8 @@ A third party writes a subclass with the kernels of `fastae.backends.contract.KE
 entry-point group ``fastae.backends``. Everything else here works on the first day, and may be overridden later.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -13,7 +14,9 @@ import numpy as np
 
 from fastae.backends.contract import KERNELS
 from fastae.errors import InputError
-from fastae.step import Worker, make_evaluation, make_forward_loss, make_operations, make_step
+from fastae.layers import Layer, dense_layers
+from fastae.operations import NUMBERS, kernels_of, make_forward_loss, make_operations
+from fastae.step import Local, Worker, make_evaluation, make_step
 
 TEST_BATCH = 256  # images at a time when nothing is learned: enough to be fast, few enough to stay in a cache
 
@@ -40,7 +43,7 @@ class Parameters:
     Attributes
     ----------
     W, b : list of ndarray
-        Weights (inputs, outputs) and biases (outputs,).
+        Weights (inputs, outputs) and biases (outputs,); of other layers than dense ones as `fastae.layers.Layer` says.
     V, c : list of ndarray
         Their velocities, of the same shapes; with no rows where there is no momentum.
     """
@@ -84,20 +87,53 @@ class Backend:
         """Make what ``Worker.own`` holds: here nothing; where operations need it, room for ``size`` floats."""
         return None
 
-    def operations(self, loss: str) -> dict[str, Any]:
-        """Return the step's operations, by default composed from the kernels; see `fastae.step.make_operations`.
+    def operations(self, loss: str, activation: str = "sigmoid", kinds: Sequence[str] = ("dense",)) -> dict[str, Any]:
+        """Return the step's operations, by default composed from the kernels; see `fastae.operations.make_operations`.
 
-        A kernel that is among them takes the place of the contract's in training.
+        A kernel that is among them takes the place of the contract's in training. For a dense network with sigmoids it
+        is called with ``loss`` alone.
         """
-        return make_operations(self, loss)
+        return make_operations(self, loss, activation, kinds)
 
-    def forward(self, a: Any, W: Any, b: Any, y: Any) -> None:
-        """Write σ(a W + b) into ``y``: (m, inputs), (inputs, outputs), (outputs,), (m, outputs)."""
-        make_operations(self, "mse")["forward"](a, W, b, y)
+    def forward(
+        self, a: Any, W: Any, b: Any, y: Any, layer: Layer | None = None, activation: str = "sigmoid"
+    ) -> None:
+        """Write a layer's output into ``y``, by the contract's kernels.
 
-    def backward(self, d: Any, W: Any, y: Any, out: Any) -> None:
-        """Write (d Wᵀ) · y · (1 − y) into ``out``: (m, outputs), (inputs, outputs), (m, inputs), (m, inputs)."""
-        make_operations(self, "mse")["backward"](d, W, y, out)
+        Parameters
+        ----------
+        a, W, b, y : arrays, (m, inputs), the layer's shape, (channels,), (m, outputs)
+        layer : Layer, optional
+            By default a dense one, (inputs, outputs).
+        activation : {"sigmoid", "tanh", "relu"}
+        """
+        self._once("forward", layer, activation, W, y)(a, W, b, y)
+
+    def backward(
+        self, d: Any, W: Any, y: Any, out: Any, layer: Layer | None = None, activation: str = "sigmoid"
+    ) -> None:
+        """Write the delta before a layer, whose input was ``y``, into ``out``; arguments as `forward` has them."""
+        self._once("backward", layer, activation, W, out)(d, W, y, out)
+
+    def _once(self, name: str, layer: Layer | None, activation: str, W: Any, out: Any) -> Any:
+        layer = layer or Layer("dense", *W.shape)
+        local = self.local([layer], len(out), W.dtype)[0]
+        operation = make_operations(self, "mse", activation, [layer.kind])[name]
+        return lambda *arguments: operation(*arguments, local, None)
+
+    def local(self, layers: Sequence[Layer], m: int, dtype: Any) -> tuple[Local, ...]:
+        """Make ``Worker.layers`` for batches of m images: room for their patches, and for products with them."""
+        shapes = [(m * layer.patches, layer.shape[0]) if layer.shared else (0, 0) for layer in layers]
+        products = self.asarray(np.zeros(max(rows * columns for rows, columns in shapes), dtype))
+        return tuple(
+            Local(
+                NUMBERS[layer.kind],
+                layer.geometry,
+                self.asarray(np.zeros(shape, dtype)),
+                products[: shape[0] * shape[1]].reshape(shape),
+            )
+            for layer, shape in zip(layers, shapes)
+        )
 
     def session(self, parameters: Parameters, images: np.ndarray, **options: Any) -> "Session":
         """Put a model and its data on the device; see `Session` for the arguments."""
@@ -119,6 +155,10 @@ class Session:
     batch_size : int
         At most N.
     lr, momentum : float
+    layers : sequence of Layer, optional
+        By default dense ones, as the weights are.
+    activation : {"sigmoid", "tanh", "relu"}
+        Of the hidden layers.
     threads : int, optional
         For backends that have a team of workers; the others refuse it.
     mode : str, optional
@@ -139,6 +179,8 @@ class Session:
         batch_size: int = 16,
         lr: float = 0.25,
         momentum: float = 0.0,
+        layers: Sequence[Layer] | None = None,
+        activation: str = "sigmoid",
         threads: int | None = None,
         mode: str | None = None,
         tf32: bool = False,
@@ -148,17 +190,15 @@ class Session:
         if tf32:
             raise InputError(f"the backend {backend.name!r} has no TF32; cupy and emulator do")
         self.backend, self.loss, self.batch_size, self.threads = backend, loss, batch_size, threads
-        self.dtype = parameters.W[0].dtype
-        self.widths = [parameters.W[0].shape[0], *(W.shape[1] for W in parameters.W)]
+        self.dtype, self.activation = parameters.W[0].dtype, activation
+        self.layers = list(layers or dense_layers([W.shape for W in parameters.W]))
+        self.widths = [self.layers[0].inputs, *(layer.outputs for layer in self.layers)]
         self.has_test = test_images is not None
         self.prepare()
         self._rate = self.array(np.array([-lr, momentum], self.dtype))
         self._has_momentum = bool(momentum)
         self._totals = [self.array(np.zeros(1)) for _ in range(self.workers)]
-        self._shares = [
-            [tuple(self.array(p[..., c[w]]) for p, c in zip(group, self._cuts()[1:])) for group in parameters]
-            for w in range(self.workers)
-        ]
+        self._shares = self._share(parameters)
         self._train = self._team(images, batch_size)
         self._tail = self._first_rows(self._train, len(images) % batch_size)
         if test_images is not None:
@@ -171,27 +211,45 @@ class Session:
         """Bind the step, and decide on the number of workers."""
         if self.threads is not None:
             raise InputError(f"the backend {self.backend.name!r} does not take a number of threads; numba does")
-        named = {name: getattr(self.backend, name) for name in KERNELS}
+        named = {name: getattr(self.backend, name) for name in kernels_of(self.activation, self.kinds)}
         kernels = SimpleNamespace(**named | self.operations())
+        if not hasattr(kernels, "output"):
+            kernels.output = kernels.forward
         if not hasattr(kernels, "forward_loss"):
             kernels.forward_loss = make_forward_loss(kernels)
         self._parts = {"step": make_step(kernels), "evaluation": make_evaluation(kernels)}
 
     def operations(self) -> dict[str, Any]:
         """Return the step's operations."""
-        return self.backend.operations(self.loss)
+        if self.activation == "sigmoid" and set(self.kinds) == {"dense"}:
+            return self.backend.operations(self.loss)
+        return self.backend.operations(self.loss, self.activation, self.kinds)
+
+    @property
+    def kinds(self) -> list[str]:
+        """The layers' kinds."""
+        return [layer.kind for layer in self.layers]
 
     def array(self, host: np.ndarray) -> Any:
         """Copy an array to where the kernels like it best."""
         return self.backend.asarray(host)
 
-    def owned(self, width: int) -> list[slice]:
-        """Return the units of a layer that each worker owns."""
+    def owned(self, width: int, channels: int = 1) -> list[slice]:
+        """Return the units of a layer that each worker owns, whole pixels of so many channels."""
         return [slice(0, width)]
+
+    def local(self, m: int, deltas: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """Make ``Worker.layers`` of each worker, for batches of m images; the deltas are whole, for whom they matter."""
+        return [self.backend.local(self.layers, m, self.dtype)]
+
+    def fewer(self, local: Any, m: int) -> Any:
+        """Return one of ``Worker.layers`` for batches of only m images."""
+        rows = m * local.geometry.rows * local.geometry.columns if len(local.patches) else 0
+        return local._replace(patches=local.patches[:rows], products=local.products[:rows])
 
     def own(self, m: int) -> list[Any]:
         """Make ``Worker.own`` of each worker, for batches of m images."""
-        size = max(m * max(self.widths), *(inputs * outputs for inputs, outputs in zip(self.widths, self.widths[1:])))
+        size = max(m * max(self.widths), *(math.prod(layer.shape) for layer in self.layers))
         return [self.backend.workspace(size, self.dtype)]
 
     def go(self, part: str, team: list[Worker], batches: int) -> None:
@@ -228,14 +286,22 @@ class Session:
     def read(self) -> Parameters:
         """Copy the parameters to the host."""
         shares = [[[self.backend.to_host(p) for p in group] for group in share] for share in self._shares]
-        return Parameters(*([np.concatenate(parts, axis=-1) for parts in zip(*group)] for group in zip(*shares)))
+        return Parameters(
+            *(
+                [
+                    parts[0] if layer.shared else np.concatenate(parts, axis=-1)
+                    for layer, *parts in zip(self.layers, *group)
+                ]
+                for group in zip(*shares)
+            )
+        )
 
     def write(self, parameters: Parameters) -> None:
         """Overwrite the parameters."""
         for w, share in enumerate(self._shares):
             for group, new in zip(share, parameters):
-                for p, q, c in zip(group, new, self._cuts()[1:]):
-                    p[:] = self.backend.asarray(q[..., c[w]])
+                for p, q, layer, c in zip(group, new, self.layers, self._cuts()[1:]):
+                    p[:] = self.backend.asarray(q if layer.shared else q[..., c[w]])
 
     def test_error(self) -> float:
         """Return the squared error of the test images' reconstructions: the mean over images and pixels."""
@@ -252,7 +318,23 @@ class Session:
             w.total[:] = 0
 
     def _cuts(self) -> list[list[slice]]:
-        return [self.owned(width) for width in self.widths]
+        """Return what each worker owns of the input, and of each layer's output: whole pixels, where there are any."""
+        cuts = []
+        for layer, above in zip(self.layers, [*self.layers[1:], None]):
+            pixels = [layer.channels] if layer.shared else []
+            pixels += [above.inputs // above.pixels] if above is not None and above.shared else []
+            cuts.append(self.owned(layer.outputs, math.lcm(*pixels)))
+        return [cuts[-1], *cuts]  # the last layer's units should reproduce the images'
+
+    def _share(self, parameters: Parameters) -> list[list[tuple[Any, ...]]]:
+        """Give each worker the parameters of its own units, or all of them the same where the units share them."""
+        shares = [[() for _ in parameters] for _ in range(self.workers)]
+        for g, group in enumerate(parameters):
+            for p, layer, cuts in zip(group, self.layers, self._cuts()[1:]):
+                common = [self.array(p)] if layer.shared else []
+                for w, share in enumerate(shares):
+                    share[g] = (*share[g], *(common or [self.array(p[..., cuts[w]])]))
+        return shares
 
     def _zeros(self, *shape: int) -> Any:
         return self.array(np.zeros(shape, self.dtype))
@@ -263,9 +345,11 @@ class Session:
         data = images if here else self.backend.asarray(images)
         order = self.backend.asarray(np.arange(len(images), dtype=np.int64))
         hidden = [self._zeros(m, width) for width in self.widths[1:]]
-        cuts, own, team = self._cuts(), self.own(m), []
+        deltas = [self._zeros(m, layer.outputs) if layer.shared else None for layer in self.layers]
+        cuts, own, local, team = self._cuts(), self.own(m), self.local(m, deltas), []
         for i, (W, b, V, c) in enumerate(self._shares):
             batch, loss = self._zeros(m, self.widths[0]), self.array(np.zeros(m))
+            mine = [cut[i] for cut in cuts[1:]]
             team.append(
                 Worker(
                     images=data,
@@ -278,12 +362,16 @@ class Session:
                     V=V,
                     c=c,
                     a=(batch, *hidden[:-1]),
-                    y=tuple(y[:, cut[i]] for y, cut in zip(hidden, cuts[1:])),
-                    d=tuple(self._zeros(m, W_l.shape[1]) for W_l in W),
+                    y=tuple(y[:, cut] for y, cut in zip(hidden, mine)),
+                    d=tuple(
+                        self._zeros(m, cut.stop - cut.start) if whole is None else whole[:, cut]
+                        for whole, cut in zip(deltas, mine)
+                    ),
                     x=batch[:, cuts[0][i]],
                     loss=loss,
                     losses=loss[:, None],
                     total=self._totals[i],
+                    layers=local[i],
                     own=own[i],
                 )
             )
@@ -294,6 +382,9 @@ class Session:
 
         def rows(w: Worker) -> Worker:
             a, y, d = (tuple(array[:m] for array in group) for group in (w.a, w.y, w.d))
-            return w._replace(scale=1 / m, a=a, y=y, d=d, x=w.x[:m], loss=w.loss[:m], losses=w.losses[:m])
+            layers = tuple(self.fewer(local, m) for local in w.layers)
+            return w._replace(
+                scale=1 / m, a=a, y=y, d=d, x=w.x[:m], loss=w.loss[:m], losses=w.losses[:m], layers=layers
+            )
 
         return [rows(w) for w in team] if m else []

@@ -5,6 +5,9 @@ A kernel writes into the ``out`` that it is given, allocates nothing, returns no
 block of columns is a valid argument. The float arrays of one call share one dtype, float32 or float64; images are
 uint8, ``order`` and ``cursor`` int64, sums of losses float64. ``alpha``, ``beta`` and ``scale`` are numbers, or 0-d
 arrays on the device.
+
+Images of several pixels and channels are rows too: pixel by pixel, row by row, the channels of a pixel side by side. The
+whole numbers of ``unfold`` and ``fold`` are a `fastae.layers.Geometry`.
 """
 
 import inspect
@@ -15,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from fastae.errors import InputError
+from fastae.layers import Geometry
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ class Kernel:
         return inspect.signature(namespace["kernel"])
 
 
-MN = ("m", "n")
+MN, PQ = ("m", "n"), ("p", "q")
 
 KERNELS: dict[str, Kernel] = {
     "matmul": Kernel(
@@ -75,6 +79,38 @@ KERNELS: dict[str, Kernel] = {
         "delta · y · (1 − y)",
         alias=("out=delta",),
         flops=lambda m, n: 3 * m * n,
+        bytes=lambda s, m, n: s * 3 * m * n,
+    ),
+    "bias_tanh": Kernel(
+        "bias_tanh(z, bias, out)",
+        {"z": MN, "bias": ("n",), "out": MN},
+        "tanh(z + bias)",
+        alias=("out=z",),
+        flops=lambda m, n: 5 * m * n,
+        bytes=lambda s, m, n: s * (2 * m * n + n),
+    ),
+    "tanh_gradient": Kernel(
+        "tanh_gradient(delta, y, out)",
+        {"delta": MN, "y": MN, "out": MN},
+        "delta · (1 − y²)",
+        alias=("out=delta",),
+        flops=lambda m, n: 3 * m * n,
+        bytes=lambda s, m, n: s * 3 * m * n,
+    ),
+    "bias_relu": Kernel(
+        "bias_relu(z, bias, out)",
+        {"z": MN, "bias": ("n",), "out": MN},
+        "max(0, z + bias)",
+        alias=("out=z",),
+        flops=lambda m, n: 2 * m * n,
+        bytes=lambda s, m, n: s * (2 * m * n + n),
+    ),
+    "relu_gradient": Kernel(
+        "relu_gradient(delta, y, out)",
+        {"delta": MN, "y": MN, "out": MN},
+        "delta where y > 0, else 0",
+        alias=("out=delta",),
+        flops=lambda m, n: m * n,
         bytes=lambda s, m, n: s * 3 * m * n,
     ),
     "mse_gradient": Kernel(
@@ -127,6 +163,20 @@ KERNELS: dict[str, Kernel] = {
         bytes=lambda s, m, n: (s + 1) * m * n + 8 * m,
     ),
     "advance": Kernel("advance(cursor, n)", {"cursor": ("1",)}, "cursor[0] += n"),
+    "unfold": Kernel(
+        "unfold(x, height, width, kernel, stride, padding, out)",
+        {"x": MN, "out": PQ},
+        "each patch of each image in a row: row (image, patch row, patch column), column (row, column, channel); 0 where "
+        "it lies in the padding",
+        bytes=lambda s, m, n, p, q: s * (m * n + p * q),
+    ),
+    "fold": Kernel(
+        "fold(x, height, width, kernel, stride, padding, out)",
+        {"x": PQ, "out": MN},
+        "the transpose of unfold: every pixel the sum of what the patches that it is in have for it",
+        flops=lambda m, n, p, q: p * q,
+        bytes=lambda s, m, n, p, q: s * (m * n + p * q),
+    ),
 }
 
 FIXED_DTYPES = {"images": np.uint8, "order": np.int64, "cursor": np.int64, "losses": np.float64}
@@ -182,6 +232,9 @@ def check_arguments(
             f"{name}: the float arrays must share one dtype, float32 or float64; here "
             + ", ".join(f"{argument} is {dtype}" for argument, dtype in floats.items())
         )
+    if name in ("unfold", "fold"):
+        images, patches = ("x", "out") if name == "unfold" else ("out", "x")
+        check_patches(name, images, arguments[images].shape, patches, arguments[patches].shape, arguments)
     if name == "gather" and not on_device:
         check_rows(arguments["images"], arguments["order"], arguments["cursor"], arguments["offset"], arguments["out"])
 
@@ -194,3 +247,31 @@ def check_rows(images: Any, order: Any, cursor: Any, offset: int, out: Any) -> N
         raise InputError(f"gather: {out.shape[0]} rows from {first} on are more than the order's {order.shape[0]}")
     if rows.shape[0] and (int(rows.min()) < 0 or int(rows.max()) >= images.shape[0]):
         raise InputError(f"gather: the order names rows outside the {images.shape[0]} images")
+
+
+def check_patches(
+    name: str,
+    images: str,
+    shape: tuple[int, int],
+    patches: str,
+    rows: tuple[int, int],
+    arguments: dict[str, Any],
+) -> None:
+    """Refuse a geometry that there is not, and images or patches of another."""
+    height, width, kernel, stride, padding = (int(arguments[key]) for key in Geometry._fields)
+    if min(height, width, kernel, stride) < 1 or not 0 <= padding < kernel:
+        raise InputError(
+            f"{name}: height, width, kernel and stride must be positive, and padding from 0 to kernel - 1; here "
+            f"{height}, {width}, {kernel}, {stride}, {padding}"
+        )
+    if kernel > min(height, width) + 2 * padding:
+        raise InputError(f"{name}: a kernel of {kernel} is larger than an image of {height} x {width} and its padding")
+    geometry = Geometry(height, width, kernel, stride, padding)
+    channels, rest = divmod(shape[1], height * width)
+    if rest:
+        raise InputError(
+            f"{name}: {images} has {shape[1]} columns, which are not whole channels of {height} x {width} pixels"
+        )
+    expected = shape[0] * geometry.rows * geometry.columns, kernel**2 * channels
+    if rows != expected:
+        raise InputError(f"{name}: {patches} has shape {rows}, but the patches of {images} have {expected}")

@@ -13,6 +13,7 @@ import re
 import sys
 import traceback
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from fastae.backends.emulator.compiler import Parameter, kernels_of
 from fastae.backends.numba_backend import NumbaBackend
 from fastae.backends.numpy_backend import NumpyBackend
 from fastae.errors import FastaeError, InputError, gist
-from fastae.step import make_operations
+from fastae.operations import make_operations
 
 
 class KernelFailed(FastaeError):
@@ -127,9 +128,9 @@ class _Learner(Backend):
         for name, function in functions.items():
             setattr(self, name, _complete(name, called(function)))
 
-    def operations(self, loss: str) -> dict[str, Any]:
+    def operations(self, loss: str, activation: str = "sigmoid", kinds: Sequence[str] = ("dense",)) -> dict[str, Any]:
         """Compose the step from the kernels, so that the learner's are what trains."""
-        return make_operations(self, loss)
+        return make_operations(self, loss, activation, kinds)
 
 
 def _complete(name: str, function: Any) -> Any:

@@ -5,6 +5,7 @@
 - ``tiles``, ``elementwise``: what runs in registers
 - ``kernels``: the contract's kernels, loops over those
 - ``operations``: the step's operations, by a team of workers
+- ``windows``, ``convolutions``: those of convolutions, without patches
 - ``jit``, ``session``: compilation, caching, threads
 """
 
@@ -18,6 +19,7 @@ import numpy as np
 from fastae.backends.base import Availability, Backend, Parameters, Session
 from fastae.backends.contract import FIXED_DTYPES, KERNELS, SUMS, check_arguments
 from fastae.errors import gist
+from fastae.layers import Geometry
 
 WRITTEN = ("out", "y", "cursor")
 
@@ -79,7 +81,8 @@ def compiled(name: str, dtype: np.dtype[Any]) -> Any:
     def kind(argument: str) -> Any:
         letters = KERNELS[name].shapes.get(argument)
         if letters is None:
-            scalars = {"trans_a": types.boolean, "trans_b": types.boolean, "offset": types.int64, "n": types.int64}
+            scalars = dict.fromkeys(["trans_a", "trans_b"], types.boolean)
+            scalars |= dict.fromkeys(["offset", "n", *Geometry._fields], types.int64)
             return scalars.get(argument, types.float64)
         element: Any = np.dtype(np.float64 if (name, argument) in SUMS else FIXED_DTYPES.get(argument, dtype))
         axes = 2 if letters == ("...",) else len(letters)

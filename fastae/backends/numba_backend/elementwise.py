@@ -74,20 +74,14 @@ def sweep(formula: Callable[..., tuple[Any, Any]], sums_up: bool = False) -> Any
     return run
 
 
-def exponential(v: Vector, t: Any) -> Any:
-    """Return eᵗ where 2ⁿ is a normal number; above that infinity, below the smallest of them; NaN for NaN.
+def power_of_two_and_rest(v: Vector, t: Any) -> tuple[Any, Any]:
+    """Return 2ⁿ and r with t = n ln 2 + r, n the integer nearest t / ln 2, where 2ⁿ is a normal number.
 
-    eᵗ = 2ⁿ eʳ with n the integer nearest t / ln 2, so |r| ≤ ln 2 / 2; ln 2 in two parts, of which n times the first is
-    exact (Cody and Waite, Software Manual for the Elementary Functions, 1980); eʳ by its Taylor series.
+    ln 2 is in two parts, of which n times the first is exact (Cody and Waite, Software Manual for the Elementary
+    Functions, 1980).
     """
     b = v.builder
-    bias, mantissa, degree = (127, 23, 6) if v.size == 4 else (1023, 52, 13)
-    limit = (bias - 1) * math.log(2)
-    limit = float(np.float32(limit) if v.size == 4 else limit)
-    limit = math.nextafter(limit, 0) if v.size == 8 else float(np.nextafter(np.float32(limit), np.float32(0)))
-    too_large = b.fcmp_ordered(">", t, v.constant(limit))
-    for bound, beyond in ((limit, ">"), (-limit, "<")):
-        t = b.select(b.fcmp_ordered(beyond, t, v.constant(bound)), v.constant(bound), t)
+    bias, mantissa = (127, 23) if v.size == 4 else (1023, 52)
     magic = 1.5 * 2**mantissa  # adding it rounds to an integer, which then stands in the low bits
     shifted = v.fma(t, v.constant(1 / math.log(2)), v.constant(magic))
     n = b.fsub(shifted, v.constant(magic))
@@ -95,11 +89,47 @@ def exponential(v: Vector, t: Any) -> Any:
     high = math.floor(LN_2 * grid) / grid
     r = v.fma(n, v.constant(-high), t)
     r = v.fma(n, v.constant(float(Fraction(high) - LN_2)), r)
+    exponent = b.shl(b.add(b.bitcast(shifted, v.ints), v.integers(bias)), v.integers(mantissa))
+    return b.bitcast(exponent, v.type), r
+
+
+def clamped(v: Vector, t: Any, limit: float) -> Any:
+    """Return t, or whichever of limit and −limit it is beyond; NaN for NaN."""
+    b = v.builder
+    for bound, beyond in ((limit, ">"), (-limit, "<")):
+        t = b.select(b.fcmp_ordered(beyond, t, v.constant(bound)), v.constant(bound), t)
+    return t
+
+
+def exponential(v: Vector, t: Any) -> Any:
+    """Return eᵗ where 2ⁿ is a normal number; above that infinity, below the smallest of them; NaN for NaN.
+
+    eᵗ = 2ⁿ eʳ with |r| ≤ ln 2 / 2; eʳ by its Taylor series.
+    """
+    b = v.builder
+    bias, degree = (127, 6) if v.size == 4 else (1023, 13)
+    limit = (bias - 1) * math.log(2)
+    limit = float(np.float32(limit) if v.size == 4 else limit)
+    limit = math.nextafter(limit, 0) if v.size == 8 else float(np.nextafter(np.float32(limit), np.float32(0)))
+    too_large = b.fcmp_ordered(">", t, v.constant(limit))
+    power, r = power_of_two_and_rest(v, clamped(v, t, limit))
     series = v.constant(1 / math.factorial(degree))
     for j in reversed(range(degree)):
         series = v.fma(series, r, v.constant(1 / math.factorial(j)))
-    exponent = b.shl(b.add(b.bitcast(shifted, v.ints), v.integers(bias)), v.integers(mantissa))
-    return b.select(too_large, v.constant(math.inf), b.fmul(series, b.bitcast(exponent, v.type)))
+    return b.select(too_large, v.constant(math.inf), b.fmul(series, power))
+
+
+def hyperbolic_tangent(v: Vector, t: Any) -> Any:
+    """Return tanh t = E / (E + 2) with E = e²ᵗ − 1 = 2ⁿ (eʳ − 1) + (2ⁿ − 1), of which nothing cancels where t is small."""
+    b = v.builder
+    degree, limit = (7, 9.5) if v.size == 4 else (14, 20.0)  # beyond, 1 is the nearest float
+    t = clamped(v, t, limit)
+    power, r = power_of_two_and_rest(v, b.fadd(t, t))
+    series = v.constant(1 / math.factorial(degree))
+    for j in reversed(range(1, degree)):
+        series = v.fma(series, r, v.constant(1 / math.factorial(j)))
+    e = v.fma(power, b.fmul(series, r), b.fsub(power, v.constant(1.0)))
+    return b.fdiv(e, b.fadd(e, v.constant(2.0)))
 
 
 def logarithm(v: Vector, x: Any) -> Any:
@@ -152,6 +182,28 @@ def add_bias_sigmoid(v, z, bias, unused, scalar):
     b, one = v.builder, v.constant(1.0)
     e = exponential(v, b.fneg(b.fadd(z, bias)))
     return b.fdiv(one, b.fadd(one, e)), None
+
+
+def add_bias_tanh(v, z, bias, unused, scalar):
+    """Tanh(z + bias)."""
+    return hyperbolic_tangent(v, v.builder.fadd(z, bias)), None
+
+
+def add_bias_relu(v, z, bias, unused, scalar):
+    """Max(0, z + bias)."""
+    t = v.builder.fadd(z, bias)
+    return v.builder.select(v.builder.fcmp_ordered("<", t, v.zero()), v.zero(), t), None
+
+
+def scale_tanh_slope(v, delta, y, unused, scalar):
+    """Delta · (1 − y²)."""
+    b = v.builder
+    return b.fmul(delta, b.fsub(v.constant(1.0), b.fmul(y, y))), None
+
+
+def scale_relu_slope(v, delta, y, unused, scalar):
+    """Delta where y > 0."""
+    return v.builder.select(v.builder.fcmp_ordered(">", y, v.zero()), delta, v.zero()), None
 
 
 def scale_slope(v, delta, y, unused, scalar):
@@ -207,6 +259,8 @@ def divide_by_255(v, pixels, unused, unused_too, scalar):
 
 
 SIGMOID, SLOPE = sweep(add_bias_sigmoid), sweep(scale_slope)
+TANH, TANH_SLOPE = sweep(add_bias_tanh), sweep(scale_tanh_slope)
+RELU, RELU_SLOPE = sweep(add_bias_relu), sweep(scale_relu_slope)
 MSE_GRADIENT, BCE_GRADIENT = sweep(mse_delta), sweep(bce_delta)
 MSE_LOSS, BCE_LOSS = sweep(only_mse_loss, sums_up=True), sweep(only_bce_loss, sums_up=True)
 MSE_BOTH, BCE_BOTH = sweep(mse_delta_and_loss, sums_up=True), sweep(bce_delta_and_loss, sums_up=True)

@@ -22,6 +22,7 @@ from typing import Any
 import numba
 from numba.core import config as numba_config
 
+import fastae.operations
 import fastae.step
 from fastae.backends.numba_backend.machine import MACHINE
 
@@ -31,7 +32,8 @@ config: Any = numba_config  # its settings are made at run time
 @cache
 def folder() -> str:
     """Return the folder for compiled code: below NUMBA_CACHE_DIR if that is set, else in the user's cache."""
-    sources = sorted(Path(__file__).parent.glob("*.py")) + [Path(fastae.step.__file__)]
+    whole = [Path(str(module.__file__)) for module in (fastae.step, fastae.operations)]
+    sources = sorted(Path(__file__).parent.glob("*.py")) + whole
     digest = hashlib.sha256(repr(MACHINE).encode() + b"".join(source.read_bytes() for source in sources)).hexdigest()
     base = config.CACHE_DIR or os.path.join(
         os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache"), "fastae"

@@ -139,6 +139,30 @@ def sigmoid_gradient(delta, y, out):
 
 
 @jit
+def bias_tanh(z, bias, out):
+    """Write tanh(z + bias)."""
+    ew.TANH(out, z, bias, bias, bias, 0.0)
+
+
+@jit
+def tanh_gradient(delta, y, out):
+    """Write delta · (1 − y²)."""
+    ew.TANH_SLOPE(out, delta, y, y, y, 0.0)
+
+
+@jit
+def bias_relu(z, bias, out):
+    """Write max(0, z + bias)."""
+    ew.RELU(out, z, bias, bias, bias, 0.0)
+
+
+@jit
+def relu_gradient(delta, y, out):
+    """Write delta where y > 0, else 0."""
+    ew.RELU_SLOPE(out, delta, y, y, y, 0.0)
+
+
+@jit
 def mse_gradient(z, x, scale, out):
     """Write 2 · scale · (z − x) · z · (1 − z)."""
     ew.MSE_GRADIENT(out, z, x, x, x, scale)
@@ -189,3 +213,42 @@ def gather(images, order, cursor, offset, out):
 def advance(cursor, n):
     """Add n to cursor[0]."""
     cursor[0] += n
+
+
+@jit
+def unfold(x, height, width, kernel, stride, padding, out):
+    """Write each patch of each image in a row, 0 where it lies in the padding."""
+    rows, columns = (height + 2 * padding - kernel) // stride + 1, (width + 2 * padding - kernel) // stride + 1
+    channels = x.shape[1] // (height * width)
+    for p in range(out.shape[0]):
+        image, patch = p // (rows * columns), p % (rows * columns)
+        top, left = patch // columns * stride - padding, patch % columns * stride - padding
+        q = 0
+        for i in range(top, top + kernel):
+            for j in range(left, left + kernel):
+                inside = 0 <= i < height and 0 <= j < width
+                start = (i * width + j) * channels
+                for c in range(channels):
+                    out[p, q + c] = x[image, start + c] if inside else 0.0
+                q += channels
+
+
+@jit
+def fold(x, height, width, kernel, stride, padding, out):
+    """Write every pixel as the sum of what the patches that it is in have for it."""
+    rows, columns = (height + 2 * padding - kernel) // stride + 1, (width + 2 * padding - kernel) // stride + 1
+    channels = out.shape[1] // (height * width)
+    for image in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            out[image, j] = 0.0
+    for p in range(x.shape[0]):
+        image, patch = p // (rows * columns), p % (rows * columns)
+        top, left = patch // columns * stride - padding, patch % columns * stride - padding
+        q = 0
+        for i in range(top, top + kernel):
+            for j in range(left, left + kernel):
+                if 0 <= i < height and 0 <= j < width:
+                    start = (i * width + j) * channels
+                    for c in range(channels):
+                        out[image, start + c] += x[p, q + c]
+                q += channels

@@ -1,4 +1,4 @@
-"""The step's operations for a team of workers, each of which owns a block of every layer's units."""
+"""The step's operations for a team of workers, each of which owns a block of every layer's units: dense layers."""
 
 from typing import Any, NamedTuple
 
@@ -27,10 +27,15 @@ class Own(NamedTuple):
     seen: Any  # float (widest,): 0 where a unit is 0 in some images
 
 
-@jit
-def first_unit(width, worker, workers, lanes):
-    """Return the first unit of a layer that a worker owns: whole vectors, as evenly as they go."""
-    return min(width, (width + lanes - 1) // lanes * worker // workers * lanes)
+class Local(NamedTuple):
+    """What a worker has of a layer of a dense network, besides parameters."""
+
+    below: Any  # the first unit of the layer below that it owns
+
+
+def first_unit(width: int, worker: int, workers: int, together: int) -> int:
+    """Return the first unit of a layer that a worker owns: so many together, as evenly as they go."""
+    return min(width, -(-width // together) * worker // workers * together)
 
 
 @intrinsic
@@ -97,17 +102,22 @@ def barrier(own):
             offer_core()
 
 
-@jit
-def forward(a, W, b, y, own):
-    """Write σ(a W + b)."""
-    skip = sparse.has_zeros(a)
-    for top in range(0, y.shape[0], ROW_BLOCK):  # σ while the sums are still in the cache
-        a_block, y_block = a[top : top + ROW_BLOCK], y[top : top + ROW_BLOCK]
-        if skip:
-            sparse.multiply(a_block, W, y_block, own.seen[: a.shape[1]], own.lit)
-        else:
-            kernels.multiply(a_block, W, y_block, 1.0, 0.0)
-        kernels.bias_sigmoid(y_block, b, y_block)
+def make_forward(activate: Any, name: str) -> Any:
+    """Make the operation of a dense layer that goes forward."""
+
+    @jit(name=f"forward_{name}")
+    def forward(a, W, b, y, layer, own):
+        """Write the activation of a W + b."""
+        skip = sparse.has_zeros(a)
+        for top in range(0, y.shape[0], ROW_BLOCK):  # the activation while the sums are still in the cache
+            a_block, y_block = a[top : top + ROW_BLOCK], y[top : top + ROW_BLOCK]
+            if skip:
+                sparse.multiply(a_block, W, y_block, own.seen[: a.shape[1]], own.lit)
+            else:
+                kernels.multiply(a_block, W, y_block, 1.0, 0.0)
+            activate(y_block, b, y_block)
+
+    return forward
 
 
 @jit
@@ -122,23 +132,28 @@ def bce(z, x, scale, d, losses, own):
     ew.BCE_BOTH(d, z, x, x, losses, scale)
 
 
-@jit
-def backward(d, W, y, out, own):
-    """Write own columns of (d Wᵀ) · σ′: each worker adds what its own units say of all units below."""
-    worker, workers = own.place
-    if workers == 1:
-        kernels.multiply_by_transposed(d, W, out, 1.0, 0.0)
-    else:
-        m, n = d.shape[0], W.shape[0]
-        partial = own.partial[own.passed[0] % 2]  # the other half may still be read by a slower worker
-        kernels.multiply_by_transposed(d, W, partial[worker, :m, :n], 1.0, 0.0)
-        barrier(own)
-        first = first_unit(n, worker, workers, kernels.lanes(d))
-        last = first + out.shape[1]
-        ew.ADD_SCALED(out, partial[0, :m, first:last], partial[1, :m, first:last], y, own.seen, 1.0)
-        for other in range(2, workers):
-            kernels.axpy(1.0, partial[other, :m, first:last], out)
-    kernels.sigmoid_gradient(out, y, out)
+def make_backward(slope: Any, name: str) -> Any:
+    """Make the operation of a dense layer that goes backward."""
+
+    @jit(name=f"backward_{name}")
+    def backward(d, W, y, out, layer, own):
+        """Write own columns of (d Wᵀ) times the derivative: each worker adds what its own units say of all below."""
+        worker, workers = own.place
+        if workers == 1:
+            kernels.multiply_by_transposed(d, W, out, 1.0, 0.0)
+        else:
+            m, n = d.shape[0], W.shape[0]
+            partial = own.partial[own.passed[0] % 2]  # the other half may still be read by a slower worker
+            kernels.multiply_by_transposed(d, W, partial[worker, :m, :n], 1.0, 0.0)
+            barrier(own)
+            first = layer.below
+            last = first + out.shape[1]
+            ew.ADD_SCALED(out, partial[0, :m, first:last], partial[1, :m, first:last], y, own.seen, 1.0)
+            for other in range(2, workers):
+                kernels.axpy(1.0, partial[other, :m, first:last], out)
+        slope(out, y, out)
+
+    return backward
 
 
 @jit
@@ -155,7 +170,7 @@ def add_products(a, d, out, alpha, beta, skip, ks):
 
 
 @jit
-def update(a, d, W, b, V, c, rate, own):
+def update(a, d, W, b, V, c, rate, layer, own):
     """Move the own weights and biases against their gradient, which needs no buffer; with momentum, their velocity."""
     skip = sparse.has_zeros(a)
     if V.shape[0] == 0:

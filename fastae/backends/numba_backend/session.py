@@ -1,21 +1,27 @@
 """A team of workers on the cores of one CPU, and the step compiled for it."""
 
+import math
 import os
 import sys
 import threading
+from collections.abc import Sequence
 from functools import cache
+from itertools import count
 from typing import Any
 
 import numpy as np
 from numba import from_dtype, types
 
+import fastae.operations
 import fastae.step
+from fastae.activations import ACTIVATIONS
 from fastae.backends.base import Session
 from fastae.backends.numba_backend import kernels, operations
 from fastae.backends.numba_backend.jit import jit, namespace
 from fastae.backends.numba_backend.kernels import ROW_BLOCK
 from fastae.backends.numba_backend.machine import MACHINE
 from fastae.backends.numba_backend.operations import Own
+from fastae.operations import by_kind
 from fastae.step import Worker
 
 MOST_WORKERS = 8  # by default: beyond, a worker's share of the code layer is less than a vector
@@ -25,32 +31,63 @@ LINE = 64  # bytes of a cache line
 def make_entry(k: Any) -> Any:
     """Make the function that Python calls: so many steps, from plain tuples and arrays."""
 
-    def entry(images, order, cursor, rate, scale, W, b, V, c, a, y, d, x, loss, losses, total, own, batches):
+    def entry(images, order, cursor, rate, scale, W, b, V, c, a, y, d, x, loss, losses, total, layers, own, batches):
         place, arrivals, passed, partial, lit, seen = own
         own = k.Own(place, arrivals, passed, partial, lit, seen)
-        w = k.Worker(images, order, cursor, rate, scale, W, b, V, c, a, y, d, x, loss, losses, total, own)
+        w = k.Worker(images, order, cursor, rate, scale, W, b, V, c, a, y, d, x, loss, losses, total, layers, own)
         for _ in range(batches):
             k.step(w)
 
     return entry
 
 
+def operations_of(kind: str, activation: str) -> dict[str, Any]:
+    """Return forward, backward and update of one kind of layer."""
+    activate, slope = (getattr(kernels, name) for name in ACTIVATIONS[activation][:2])
+    if kind == "dense":
+        made = {"forward": operations.make_forward(activate, activation), "update": operations.update}
+        return made | {"backward": operations.make_backward(slope, activation)}
+    from fastae.backends.numba_backend import convolutions
+
+    make = {"conv": convolutions.make_convolution, "transposed": convolutions.make_transposed}
+    return make[kind](activate, slope, activation)
+
+
 @cache
-def compiled(part: str, loss: str, layers: int, dtype: str) -> Any:
-    """Compile "step" or "evaluation" of `fastae.step`, all that it calls and the loop around it, or find it cached."""
+def compiled(part: str, loss: str, layers: int, dtype: str, activation: str, kinds: tuple[str, ...]) -> Any:
+    """Compile "step" or "evaluation" of `fastae.step`, all that it calls and the loop around it, or find it cached.
+
+    ``kinds`` are those of a network's layers, each once, and the last layer's behind them.
+    """
+    variant = "_".join([loss, activation, *kinds])
+    *several, last = kinds
     module = namespace(
-        f"fastae_numba_{part}_{loss}",
+        f"fastae_numba_{part}_{variant}",
         **{name: getattr(kernels, name) for name in ("gather", "column_sum", "advance", "mse_loss")},
-        **{name: getattr(operations, name) for name in ("forward", "backward", "update", "barrier")},
-        **{"loss_gradient": getattr(operations, loss), "Worker": Worker, "Own": Own},
+        **{"barrier": operations.barrier, "Worker": Worker, "Own": Own, "loss_gradient": getattr(operations, loss)},
     )
-    module.forward_loss = jit(fastae.step.make_forward_loss(module), name=f"forward_loss_{loss}")
-    module.step = jit(getattr(fastae.step, f"make_{part}")(module), name=f"{part}_{loss}")
-    types_ = [signature(layers, np.dtype(dtype))]
-    return jit(make_entry(module), name=f"run_{part}_{loss}", signatures=types_, cached=True)
+    of_kinds = {kind: operations_of(kind, activation) for kind in several}
+    for name in ("forward", "backward", "update"):
+        made = [(kind, of_kind[name]) for kind, of_kind in of_kinds.items()]
+        counter = count()
+        named = f"{name}_{variant}"
+        module.__dict__[name] = by_kind(made, lambda f, n=named, c=counter: jit(f, name=f"{n}_{next(c)}"))
+    sigmoid = of_kinds[last] if activation == "sigmoid" else operations_of(last, "sigmoid")
+    module.output = sigmoid["forward"]
+    module.forward_loss = jit(fastae.operations.make_forward_loss(module), name=f"forward_loss_{variant}")
+    module.step = jit(getattr(fastae.step, f"make_{part}")(module), name=f"{part}_{variant}")
+    types_ = [signature(layers, np.dtype(dtype), set(kinds) == {"dense"})]
+    entry = jit(make_entry(module), name=f"run_{part}_{variant}", signatures=types_, cached=True)
+    (only,) = entry.overloads.values()
+
+    def run(*arguments: Any, compiled: Any = entry) -> None:
+        """Call it as it is: Numba would look at the type of every array, and not take rows without gaps in a Local."""
+        only.entry_point(*arguments)
+
+    return run
 
 
-def signature(layers: int, dtype: np.dtype[Any]) -> Any:
+def signature(layers: int, dtype: np.dtype[Any], dense: bool = True) -> Any:
     """Return the types of an entry's arguments: matrices with any row stride, so that one compilation serves all."""
     real = from_dtype(dtype)
     bytes_, whole, sums = (types.Array(t, 1, "C") for t in (types.uint8, types.int64, types.float64))
@@ -61,8 +98,21 @@ def signature(layers: int, dtype: np.dtype[Any]) -> Any:
     return types.void(
         *(images, whole, whole, types.Array(real, 1, "C"), types.float64),
         *(matrices, vectors, matrices, vectors, matrices, matrices, matrices, matrix),
-        *(sums, types.Array(types.float64, 2, "C"), sums, own, types.intp),
+        *(sums, types.Array(types.float64, 2, "C"), sums, local_type(layers, real, dense), own, types.intp),
     )
+
+
+def local_type(layers: int, real: Any, dense: bool) -> Any:
+    """Return the type of ``Worker.layers``."""
+    if dense:
+        return types.UniTuple(types.NamedTuple([types.intp], operations.Local), layers)
+    from fastae.backends.numba_backend.convolutions import Local
+
+    vector, matrix, table = types.Array(real, 1, "C"), types.Array(real, 2, "A"), types.Array(types.int64, 2, "C")
+    starts, shared = types.Array(types.int64, 1, "C"), types.Array(real, 3, "A")
+    fields = [types.intp, types.intp, types.intp, matrix, vector, vector, matrix]
+    fields += [table, starts, table, starts, starts, table, table, shared, matrix]
+    return types.UniTuple(types.NamedTuple(fields, Local), layers)
 
 
 def cores() -> int:
@@ -97,13 +147,13 @@ class NumbaSession(Session):
     def prepare(self) -> None:
         """Compile, and decide on the number of workers."""
         self.workers = self.threads or default_workers()
-        layers = len(self.widths) - 1
+        network = len(self.layers), self.dtype.name, self.activation, (*dict.fromkeys(self.kinds), self.kinds[-1])
         notice = threading.Timer(1.0, say, ["compiling the step for this machine; the next start will find it"])
         notice.start()
         try:
-            self._entries = {"step": compiled("step", self.loss, layers, self.dtype.name)}
+            self._entries = {"step": compiled("step", self.loss, *network)}
             if self.has_test:
-                self._entries["evaluation"] = compiled("evaluation", "mse", layers, self.dtype.name)
+                self._entries["evaluation"] = compiled("evaluation", "mse", *network)
         finally:
             notice.cancel()
 
@@ -113,11 +163,24 @@ class NumbaSession(Session):
         copy[:] = host
         return copy
 
-    def owned(self, width: int) -> list[slice]:
-        """Cut a layer into whole vectors of units."""
-        lanes = MACHINE.vector_bytes // self.dtype.itemsize
-        cuts = [operations.first_unit(width, w, self.workers, lanes) for w in range(self.workers + 1)]
+    def owned(self, width: int, channels: int = 1) -> list[slice]:
+        """Cut a layer into whole vectors of units, and whole pixels."""
+        together = math.lcm(MACHINE.vector_bytes // self.dtype.itemsize, channels)
+        cuts = [operations.first_unit(width, w, self.workers, together) for w in range(self.workers + 1)]
         return [slice(*pair) for pair in zip(cuts, cuts[1:])]
+
+    def local(self, m: int, deltas: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """Make what each worker has of each layer; in a dense network only the first unit below."""
+        cuts = self._cuts()
+        if set(self.kinds) == {"dense"}:
+            return [tuple(operations.Local(cut[w].start) for cut in cuts[:-1]) for w in range(self.workers)]
+        from fastae.backends.numba_backend.locals import locals_of
+
+        return locals_of(self.layers, cuts, deltas, self.dtype, self.workers)
+
+    def fewer(self, local: Any, m: int) -> Any:
+        """Return one of them for batches of only m images."""
+        return local._replace(whole=local.whole[:m]) if hasattr(local, "whole") else local
 
     def own(self, m: int) -> list[Own]:
         """Make the barrier and the buffers through which the team works together."""

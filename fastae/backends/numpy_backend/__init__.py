@@ -1,15 +1,21 @@
 """The reference: each kernel as its formula, in as few NumPy calls as it takes without temporaries.
 
 NumPy cannot add a product to an array in place, so ``matmul`` with beta ≠ 0 and a few others make a temporary. The
-four operations below, which the training step calls, have a workspace instead and allocate nothing.
+operations, which the training step calls, have a workspace instead and allocate nothing.
+
+- here: the contract's kernels
+- ``patches``: unfold and fold
+- ``operations``: the step's operations
 """
 
-import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from fastae.backends.base import Backend
+from fastae.backends.numpy_backend import patches
+from fastae.backends.numpy_backend.operations import make_operations, product
 
 Array = np.ndarray
 Number = Any  # a float, or a 0-d array
@@ -53,6 +59,24 @@ class NumpyBackend(Backend):
         """Write delta · y · (1 − y)."""
         np.multiply(delta, y * (1 - y), out=out)
 
+    def bias_tanh(self, z: Array, bias: Array, out: Array) -> None:
+        """Write tanh(z + bias)."""
+        np.add(z, bias, out=out)
+        np.tanh(out, out=out)
+
+    def tanh_gradient(self, delta: Array, y: Array, out: Array) -> None:
+        """Write delta · (1 − y²)."""
+        np.multiply(delta, 1 - y * y, out=out)
+
+    def bias_relu(self, z: Array, bias: Array, out: Array) -> None:
+        """Write max(0, z + bias)."""
+        np.add(z, bias, out=out)
+        np.maximum(out, 0, out=out)
+
+    def relu_gradient(self, delta: Array, y: Array, out: Array) -> None:
+        """Write delta where y > 0, else 0."""
+        out[:] = np.where(y > 0, delta, 0)
+
     def mse_gradient(self, z: Array, x: Array, scale: Number, out: Array) -> None:
         """Write 2 · scale · (z − x) · z · (1 − z)."""
         np.multiply(z - x, z * (1 - z), out=out)
@@ -92,91 +116,22 @@ class NumpyBackend(Backend):
         """Add n to cursor[0]."""
         cursor[0] += n
 
-    # The step's operations, in a workspace: each product and each difference has its place.
+    def unfold(
+        self, x: Array, height: int, width: int, kernel: int, stride: int, padding: int, out: Array
+    ) -> None:
+        """Write each patch of each image in a row."""
+        patches.unfold(x, patches.Geometry(height, width, kernel, stride, padding), out)
+
+    def fold(
+        self, x: Array, height: int, width: int, kernel: int, stride: int, padding: int, out: Array
+    ) -> None:
+        """Write every pixel as the sum of what the patches that it is in have for it."""
+        patches.fold(x, patches.Geometry(height, width, kernel, stride, padding), out)
 
     def workspace(self, size: int, dtype: Any) -> np.ndarray:
         """Make room for ``size`` floats."""
         return np.empty(size, dtype)
 
-    def operations(self, loss: str) -> dict[str, Any]:
-        """Return the step's operations; forward needs no workspace."""
-        gradients = {"mse": self._mse, "bce": self._bce}
-        return super().operations(loss) | {
-            "gather": Gather(),
-            "loss_gradient": gradients[loss],
-            "backward": self._backward,
-            "update": self._update,
-        }
-
-    def _mse(self, z: Array, x: Array, scale: Number, d: Array, losses: Array, own: Array) -> None:
-        e = room(own, z.shape)
-        np.subtract(z, x, out=e)
-        np.vecdot(e, e, out=losses)
-        np.subtract(1, z, out=d)
-        d *= z
-        d *= e
-        d *= d.dtype.type(2 * scale)
-
-    def _bce(self, z: Array, x: Array, scale: Number, d: Array, losses: Array, own: Array) -> None:
-        log = room(own, z.shape)
-        with np.errstate(divide="ignore"):
-            np.negative(z, out=log)
-            np.log1p(log, out=log)
-            np.maximum(log, -100, out=log)
-            np.subtract(1, x, out=d)
-            np.vecdot(d, log, out=losses)
-            np.log(z, out=log)
-        np.maximum(log, -100, out=log)
-        losses += np.vecdot(x, log)
-        np.negative(losses, out=losses)
-        self.bce_gradient(z, x, scale, d)
-
-    def _backward(self, d: Array, W: Array, y: Array, out: Array, own: Array) -> None:
-        e = room(own, out.shape)
-        product(d, W.T, e)
-        np.subtract(1, y, out=out)
-        out *= y
-        out *= e
-
-    def _update(self, a: Array, d: Array, W: Array, b: Array, V: Array, c: Array, rate: Array, own: Array) -> None:
-        if len(V) == 0:
-            d *= rate[0]  # nobody needs the delta any more, and it is smaller than the gradient
-        for p, v in ((W, V), (b, c)):
-            gradient = room(own, p.shape)
-            if p is W:
-                product(a.T, d, gradient)
-            else:
-                np.sum(d, axis=0, out=gradient)
-            if len(V):
-                v *= rate[1]
-                v += gradient
-                np.multiply(v, rate[0], out=gradient)
-            p += gradient
-
-
-class Gather:
-    """The kernel ``gather`` with a place for the bytes: taken at once, then divided at once."""
-
-    def __init__(self) -> None:
-        self.bytes = np.empty(0, np.uint8)
-
-    def __call__(self, images: Array, order: Array, cursor: Array, offset: int, out: Array) -> None:
-        """Write rows order[cursor[0] + offset + i] of the images, divided by 255."""
-        if self.bytes.size < out.size:
-            self.bytes = np.empty(out.size, np.uint8)
-        first, rows = cursor[0] + offset, room(self.bytes, out.shape)
-        np.take(images, order[first : first + len(out)], axis=0, out=rows, mode="clip")  # "raise" would make a copy
-        np.divide(rows, 255, out=out, dtype=out.dtype)
-
-
-def product(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
-    """Write a @ b; a column by a row as an outer product, for which np.matmul has only a slow loop."""
-    if a.shape[1] == 1:
-        np.multiply(a, b, out=out)
-    else:
-        np.matmul(a, b, out=out)
-
-
-def room(own: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Return an array of that shape in the workspace."""
-    return own[: math.prod(shape)].reshape(shape)
+    def operations(self, loss: str, activation: str = "sigmoid", kinds: Sequence[str] = ("dense",)) -> dict[str, Any]:
+        """Return the step's operations, which have a workspace."""
+        return make_operations(self, loss, activation, kinds)

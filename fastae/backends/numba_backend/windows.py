@@ -1,0 +1,175 @@
+"""The tiles of a convolution that needs no patches: products along lists of where the factors lie.
+
+A tile's rows are images, of which all have the same pixel's patch in the same place, so one list serves them all: which
+stretches of a row belong to the patch, and which rows of the weights they are multiplied by. What lies in the padding is
+on no list.
+"""
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from fastae.backends.numba_backend.simd import I32, I64, Array, Vector, index, loop
+
+
+def entry_of(builder: Any, table: Array, row: Any, column: int) -> Any:
+    """Load a number of a table, int64 (entries, numbers)."""
+    return builder.load(builder.bitcast(table.at(row, index(column)), I64.as_pointer()))
+
+
+def window_tile(rows: int, vectors: int, masked: bool = False) -> Any:
+    """Make a tile of out = a W for one pixel, whose columns of ``a`` and rows of ``W`` are on a list.
+
+    ``tile(a, W, out, stretches, first, last, i, j, col, count)`` computes for ``rows`` images from i on ``vectors``
+    vectors of the columns of W from j on, and writes them into out from column col on; masked, only ``count`` columns of
+    the single vector. An entry of ``stretches``, int64 (entries, 3), is a column of a, a row of W, and how many from
+    there on.
+    """
+
+    @intrinsic
+    def tile(typing_context, a, W, out, stretches, first, last, i, j, col, count):
+        def generate(context, builder, signature, arguments):
+            A, B, OUT, LIST = (Array(context, builder, t, x) for t, x in zip(signature.args[:4], arguments[:4]))
+            first, last, i, j, col, count = arguments[4:]
+            v = Vector(builder, a.dtype)
+            mask = v.first(count) if masked else None
+            stride = v.lanes * v.size
+            here = [builder.add(i, index(r)) for r in range(rows)]
+            starts = [A.at(r, index(0)) for r in here]
+            first_row = B.at(index(0), j)
+
+            def stretch(entry, sums):
+                at = builder.mul(entry_of(builder, LIST, entry, 0), A.itemsize)
+                weights = builder.gep(first_row, [builder.mul(entry_of(builder, LIST, entry, 1), B.strides[0])])
+                of_images = [builder.gep(start, [at]) for start in starts]
+
+                def product(k, sums):
+                    row = builder.gep(weights, [builder.mul(k, B.strides[0])])
+                    y = [v.load(builder.gep(row, [index(c * stride)]), mask) for c in range(vectors)]
+                    offset, new = builder.mul(k, A.itemsize), []
+                    for r, image in enumerate(of_images):
+                        x = v.load_scalar(builder.gep(image, [offset]))
+                        new += [v.fma(x, y[c], sums[r * vectors + c]) for c in range(vectors)]
+                    return new
+
+                return loop(builder, index(0), entry_of(builder, LIST, entry, 2), 1, sums, product)
+
+            sums = loop(builder, first, last, 1, [v.zero()] * (rows * vectors), stretch)
+            for q, total in enumerate(sums):
+                address = builder.gep(OUT.at(here[q // vectors], col), [index(q % vectors * stride)])
+                v.store(total, address, mask)
+            return context.get_dummy_value()
+
+        size = types.intp
+        return types.void(a, W, out, stretches, size, size, size, size, size, size), generate
+
+    return tile
+
+
+def channel_tile(rows: int) -> Any:
+    """Make a tile of out = a Wᵀ for one channel of one pixel: vectors along the summation, for a pixel of few channels.
+
+    ``tile(a, W, out, stretches, first, last, i, row, col)`` computes column col of out for ``rows`` images from i on. An
+    entry of ``stretches`` is a column of a, and the first row of W of the patch's pixel, of which ``row`` is counted; all
+    of that row is multiplied.
+    """
+
+    @intrinsic
+    def tile(typing_context, a, W, out, stretches, first, last, i, row, col):
+        def generate(context, builder, signature, arguments):
+            A, B, OUT, LIST = (Array(context, builder, t, x) for t, x in zip(signature.args[:4], arguments[:4]))
+            first, last, i, row, col = arguments[4:]
+            v = Vector(builder, a.dtype)
+            here = [builder.add(i, index(r)) for r in range(rows)]
+            starts = [A.at(r, index(0)) for r in here]
+            depth = B.shape[1]
+            whole = builder.sub(depth, builder.srem(depth, index(v.lanes)))
+
+            def stretch(entry, sums):
+                at = builder.mul(entry_of(builder, LIST, entry, 0), A.itemsize)
+                weights = B.at(builder.add(entry_of(builder, LIST, entry, 1), row), index(0))
+                of_images = [builder.gep(start, [at]) for start in starts]
+
+                def products(k, sums, mask=None):
+                    offset = builder.mul(k, A.itemsize)
+                    y = v.load(builder.gep(weights, [offset]), mask)
+                    return [
+                        v.fma(v.load(builder.gep(image, [offset]), mask), y, s) for image, s in zip(of_images, sums)
+                    ]
+
+                sums = loop(builder, index(0), whole, v.lanes, sums, products)
+                return loop(
+                    builder, whole, depth, v.lanes, sums, lambda k, s: products(k, s, v.first(builder.sub(depth, k)))
+                )
+
+            sums = loop(builder, first, last, 1, [v.zero()] * rows, stretch)
+            for q in range(0, rows, v.lanes):
+                group = sums[q : q + v.lanes]
+                total = v.lane_sums(group + [v.zero()] * (v.lanes - len(group)))
+                for r in range(len(group)):
+                    address = builder.bitcast(OUT.at(here[q + r], col), v.element.as_pointer())
+                    builder.store(builder.extract_element(total, ir.Constant(I32, r)), address)
+            return context.get_dummy_value()
+
+        size = types.intp
+        return types.void(a, W, out, stretches, size, size, size, size, size), generate
+
+    return tile
+
+
+def gradient_tile(rows: int, vectors: int, masked: bool = False) -> Any:
+    """Make a tile of the weights' gradient: out += Σ of a pixel of a patch times a pixel behind it.
+
+    ``tile(x, d, out, pairs, first, last, offsets, k, top, bottom, j, count)`` adds to ``rows`` rows of out from k on,
+    ``vectors`` vectors of columns from j on; masked, ``count`` columns of the single vector. An entry of ``pairs``, int64
+    (entries, 2), is where a patch begins in a row of x, and where the channels of its pixel begin in one of d; row k of
+    out is for what lies ``offsets[k]`` behind the patch's beginning. The images are those from top to bottom.
+    """
+
+    @intrinsic
+    def tile(typing_context, x, d, out, pairs, first, last, offsets, k, top, bottom, j, count):
+        def generate(context, builder, signature, arguments):
+            X, D, OUT, LIST = (Array(context, builder, t, v) for t, v in zip(signature.args[:4], arguments[:4]))
+            OFFSETS = Array(context, builder, signature.args[6], arguments[6])
+            first, last = arguments[4:6]
+            k, top, bottom, j, count = arguments[7:]
+            v = Vector(builder, x.dtype)
+            mask = v.first(count) if masked else None
+            stride = v.lanes * v.size
+            here = [builder.add(k, index(r)) for r in range(rows)]
+
+            def offset(r):
+                number = builder.load(builder.bitcast(OFFSETS.at(index(0), r), I64.as_pointer()))
+                return builder.mul(number, X.itemsize)
+
+            starts = [builder.gep(X.at(index(0), index(0)), [offset(r)]) for r in here]
+            columns = D.at(index(0), j)
+
+            def image(i, sums):
+                of_rows = [builder.gep(start, [builder.mul(i, X.strides[0])]) for start in starts]
+                deltas = builder.gep(columns, [builder.mul(i, D.strides[0])])
+
+                def pair(entry, sums):
+                    at = builder.mul(entry_of(builder, LIST, entry, 0), X.itemsize)
+                    row = builder.gep(deltas, [builder.mul(entry_of(builder, LIST, entry, 1), D.itemsize)])
+                    y = [v.load(builder.gep(row, [index(c * stride)]), mask) for c in range(vectors)]
+                    new = []
+                    for r, start in enumerate(of_rows):
+                        value = v.load_scalar(builder.gep(start, [at]))
+                        new += [v.fma(value, y[c], sums[r * vectors + c]) for c in range(vectors)]
+                    return new
+
+                return loop(builder, first, last, 1, sums, pair)
+
+            addresses = [builder.gep(OUT.at(r, j), [index(c * stride)]) for r in here for c in range(vectors)]
+            sums = loop(builder, top, bottom, 1, [v.load(address, mask) for address in addresses], image)
+            for total, address in zip(sums, addresses):
+                v.store(total, address, mask)
+            return context.get_dummy_value()
+
+        size = types.intp
+        return types.void(x, d, out, pairs, size, size, offsets, size, size, size, size, size), generate
+
+    return tile

@@ -1,0 +1,188 @@
+"""The step's operations for NumPy, in a workspace: each product and each difference has its place."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+import fastae.operations
+from fastae.backends.numpy_backend import patches
+from fastae.operations import rows
+from fastae.step import Local
+
+Array = np.ndarray
+
+
+def make_operations(k: Any, loss: str, activation: str, kinds: Sequence[str]) -> dict[str, Any]:
+    """Make them, as `fastae.operations.make_operations` does; forward of a dense layer needs no workspace."""
+    composed = fastae.operations.KINDS
+
+    def of_kind(parts: Any, kind: str, activation: str) -> dict[str, Any]:
+        return composed[kind](parts, activation) | KINDS[kind](SLOPES[activation])
+
+    losses = {"mse": _mse, "bce": _bce}
+    made = fastae.operations.make_operations(k, loss, activation, kinds, of_kind)
+    return made | {"gather": Gather(), "loss_gradient": losses[loss]}
+
+
+class Gather:
+    """The kernel ``gather`` with a place for the bytes: taken at once, then divided at once."""
+
+    def __init__(self) -> None:
+        self.bytes = np.empty(0, np.uint8)
+
+    def __call__(self, images: Array, order: Array, cursor: Array, offset: int, out: Array) -> None:
+        """Write rows order[cursor[0] + offset + i] of the images, divided by 255."""
+        if self.bytes.size < out.size:
+            self.bytes = np.empty(out.size, np.uint8)
+        first, images_ = cursor[0] + offset, room(self.bytes, out.shape)
+        np.take(images, order[first : first + len(out)], axis=0, out=images_, mode="clip")  # "raise" would make a copy
+        np.divide(images_, 255, out=out, dtype=out.dtype)
+
+
+def _mse(z: Array, x: Array, scale: float, d: Array, losses: Array, own: Array) -> None:
+    e = room(own, z.shape)
+    np.subtract(z, x, out=e)
+    np.vecdot(e, e, out=losses)
+    np.subtract(1, z, out=d)
+    d *= z
+    d *= e
+    d *= d.dtype.type(2 * scale)
+
+
+def _bce(z: Array, x: Array, scale: float, d: Array, losses: Array, own: Array) -> None:
+    log = room(own, z.shape)
+    with np.errstate(divide="ignore"):
+        np.negative(z, out=log)
+        np.log1p(log, out=log)
+        np.maximum(log, -100, out=log)
+        np.subtract(1, x, out=d)
+        np.vecdot(d, log, out=losses)
+        np.log(z, out=log)
+    np.maximum(log, -100, out=log)
+    losses += np.vecdot(x, log)
+    np.negative(losses, out=losses)
+    np.subtract(z, x, out=d)
+    d *= d.dtype.type(scale)
+
+
+# The derivative of each activation from its output y, into out.
+
+
+def _sigmoid(y: Array, out: Array) -> None:
+    np.subtract(1, y, out=out)
+    out *= y
+
+
+def _tanh(y: Array, out: Array) -> None:
+    np.multiply(y, y, out=out)
+    np.subtract(1, out, out=out)
+
+
+def _relu(y: Array, out: Array) -> None:
+    np.sign(y, out=out)
+
+
+SLOPES = {"sigmoid": _sigmoid, "tanh": _tanh, "relu": _relu}
+Slope = Callable[[Array, Array], None]
+
+
+def dense(slope: Slope) -> dict[str, Any]:
+    """Make the operations of a dense layer that are not only composed."""
+
+    def backward(d: Array, W: Array, y: Array, out: Array, layer: Any, own: Array) -> None:
+        e = room(own, out.shape)
+        product(d, W.T, e)
+        slope(y, out)
+        out *= e
+
+    def update(
+        a: Array, d: Array, W: Array, b: Array, V: Array, c: Array, rate: Array, layer: Any, own: Array
+    ) -> None:
+        if len(V) == 0:
+            d *= rate[0]  # nobody needs the delta any more, and it is smaller than the gradient
+        for p, v in ((W, V), (b, c)):
+            gradient = room(own, p.shape)
+            if p is W:
+                product(a.T, d, gradient)
+            else:
+                np.sum(d, axis=0, out=gradient)
+            if len(V):
+                v *= rate[1]
+                v += gradient
+                np.multiply(v, rate[0], out=gradient)
+            p += gradient
+
+    return {"backward": backward, "update": update}
+
+
+def convolution(slope: Slope) -> dict[str, Any]:
+    """Make the operations of a convolution that are not only composed; the gradient is smaller than the delta."""
+
+    def backward(d: Array, W: Array, y: Array, out: Array, layer: Local, own: Array) -> None:
+        np.matmul(rows(d, W.shape[1]), W.T, out=layer.products)
+        e = room(own, out.shape)
+        patches.fold(layer.products, layer.geometry, e)
+        slope(y, out)
+        out *= e
+
+    def update(
+        a: Array, d: Array, W: Array, b: Array, V: Array, c: Array, rate: Array, layer: Local, own: Array
+    ) -> None:
+        pixels = rows(d, len(b))
+        _descend(layer.patches, pixels, pixels, W, b, V, c, rate, own)
+
+    return {"backward": backward, "update": update}
+
+
+def transposed(slope: Slope) -> dict[str, Any]:
+    """Make the operations of a transposed convolution that are not only composed."""
+
+    def backward(d: Array, W: Array, y: Array, out: Array, layer: Local, own: Array) -> None:
+        patches.unfold(d, layer.geometry, layer.patches)
+        e = room(own, out.shape)
+        np.matmul(layer.patches, W, out=rows(e, W.shape[1]))
+        slope(y, out)
+        out *= e
+
+    def update(
+        a: Array, d: Array, W: Array, b: Array, V: Array, c: Array, rate: Array, layer: Local, own: Array
+    ) -> None:
+        _descend(layer.patches, rows(a, W.shape[1]), rows(d, len(b)), W, b, V, c, rate, own)
+
+    return {"backward": backward, "update": update}
+
+
+KINDS = {"dense": dense, "conv": convolution, "transposed": transposed}
+
+
+def _descend(
+    a: Array, d: Array, pixels: Array, W: Array, b: Array, V: Array, c: Array, rate: Array, own: Array
+) -> None:
+    for p, v in ((W, V), (b, c)):
+        gradient = room(own, p.shape)
+        if p is W:
+            product(a.T, d, gradient)
+        else:
+            np.sum(pixels, axis=0, out=gradient)
+        if len(v):
+            v *= rate[1]
+            v += gradient
+            np.multiply(v, rate[0], out=gradient)
+        else:
+            gradient *= rate[0]
+        p += gradient
+
+
+def product(a: Array, b: Array, out: Array) -> None:
+    """Write a @ b; a column by a row as an outer product, for which np.matmul has only a slow loop."""
+    if a.shape[1] == 1:
+        np.multiply(a, b, out=out)
+    else:
+        np.matmul(a, b, out=out)
+
+
+def room(own: Array, shape: tuple[int, ...]) -> Array:
+    """Return an array of that shape in the workspace."""
+    return own[: math.prod(shape)].reshape(shape)

@@ -1,0 +1,56 @@
+"""Patches of images, and back: a copy, or an addition, for each of a patch's pixels, of all patches at once."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from fastae.layers import Geometry
+
+Index = tuple[int | slice, ...]
+
+
+def unfold(x: np.ndarray, g: Geometry, out: np.ndarray) -> None:
+    """Write each patch of each image in a row, 0 where it lies in the padding."""
+    images, patches = views(x, out, g)
+    if g.padding:
+        out[:] = 0
+    for of_image, of_patch in taps(g):
+        patches[of_patch] = images[of_image]
+
+
+def fold(x: np.ndarray, g: Geometry, out: np.ndarray) -> None:
+    """Write every pixel as the sum of what the patches that it is in have for it."""
+    images, patches = views(out, x, g)
+    out[:] = 0
+    for of_image, of_patch in taps(g):
+        images[of_image] += patches[of_patch]
+
+
+def views(images: np.ndarray, patches: np.ndarray, g: Geometry) -> tuple[np.ndarray, np.ndarray]:
+    """View images as (m, height, width, channels), and patches as (m, rows, columns, kernel, kernel, channels)."""
+    m, channels = len(images), images.shape[1] // (g.height * g.width)
+    return (
+        images.reshape(m, g.height, g.width, channels),
+        patches.reshape(m, g.rows, g.columns, g.kernel, g.kernel, channels),
+    )
+
+
+def taps(g: Geometry) -> Iterator[tuple[Index, Index]]:
+    """Yield for each pixel of a patch where it lies in the images, and in the patches where it is inside."""
+    everything = slice(None)
+    for i in range(g.kernel):
+        rows, patch_rows = inside(i, g.height, g.rows, g)
+        for j in range(g.kernel):
+            columns, patch_columns = inside(j, g.width, g.columns, g)
+            yield (everything, rows, columns), (everything, patch_rows, patch_columns, i, j)
+
+
+def inside(tap: int, pixels: int, patches: int, g: Geometry) -> tuple[slice, slice]:
+    """Return the pixels that a tap of a kernel falls on along one axis, and the patches that have them there."""
+    first = max(0, -((tap - g.padding) // g.stride))
+    last = min(patches, (pixels - 1 + g.padding - tap) // g.stride + 1)
+    start = first * g.stride + tap - g.padding
+    count = max(0, last - first)
+    return slice(start, start + (count - 1) * g.stride + 1, g.stride) if count else slice(0, 0), slice(
+        first, first + count
+    )

@@ -1,0 +1,75 @@
+"""Convolutions: every output pixel depends on a patch of the input, all by the same weights."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from fastae.errors import InputError
+from fastae.layers.layer import Geometry, Layer, Shape, is_whole
+
+
+@dataclass(frozen=True)
+class Conv2d:
+    """A convolution, as neural networks have it: the kernel is not flipped.
+
+    Parameters
+    ----------
+    channels : int
+        Of its output: how many kernels it has.
+    kernel : int
+        Height and width of a kernel.
+    stride : int
+        Pixels from one patch to the next.
+    padding : int, optional
+        Rows and columns of zeros on every side of its input; by default half a kernel, ``kernel // 2``.
+
+    Raises
+    ------
+    InputError
+        Channels, a kernel or a stride that is no positive whole number, or a padding that is not less than the kernel.
+    """
+
+    channels: int
+    kernel: int = 3
+    stride: int = 1
+    padding: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("channels", "kernel", "stride"):
+            n = getattr(self, name)
+            if not is_whole(n) or not 0 < n < 2**15:
+                raise InputError(f"Conv2d's {name} must be a positive whole number; got {n!r}")
+            object.__setattr__(self, name, int(n))
+        padding = self.kernel // 2 if self.padding is None else self.padding
+        if not is_whole(padding) or not 0 <= padding < self.kernel:
+            raise InputError(
+                f"Conv2d's padding must be a whole number from 0 to {self.kernel - 1}, less than its kernel; "
+                f"got {padding!r}"
+            )
+        object.__setattr__(self, "padding", int(padding))
+
+    def layer(self, before: Shape) -> tuple[Layer, Shape]:
+        """Return the layer behind one that gives ``before``, and the shape of what it gives; raises `InputError`."""
+        assert self.padding is not None
+        height, width, channels = before
+        if (height, width) == (1, 1) and self.kernel > 1:
+            raise InputError(
+                f"a convolution needs an image, and what comes before gives {channels} numbers without height and "
+                "width; give Dense a shape, such as Dense((7, 7, 32))"
+            )
+        if self.kernel > min(height, width) + 2 * self.padding:
+            raise InputError(
+                f"its kernel of {self.kernel} x {self.kernel} is larger than its input of {before} with a padding of "
+                f"{self.padding} on every side"
+            )
+        geometry = Geometry(height, width, self.kernel, self.stride, self.padding)
+        after = Shape(geometry.rows, geometry.columns, self.channels)
+        if after.size >= 2**31:
+            raise InputError(f"its output of {after} is too large")
+        return Layer("conv", before.size, after.size, geometry), after
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the layer as `fastae.layers.from_json` reads it."""
+        return {"Conv2d": [self.channels, self.kernel, self.stride, self.padding]}
+
+    def __str__(self) -> str:
+        return f"Conv2d({self.channels}, kernel={self.kernel}, stride={self.stride}, padding={self.padding})"

@@ -1,0 +1,47 @@
+"""Dense layers: every output depends on every input."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fastae.errors import InputError
+from fastae.layers.layer import Layer, Shape, is_whole
+
+
+@dataclass(frozen=True)
+class Dense:
+    """A layer each of whose units sees all of its input.
+
+    Parameters
+    ----------
+    units : int or (height, width, channels)
+        How many numbers it gives; as a shape where a convolution follows.
+
+    Raises
+    ------
+    InputError
+        Anything else.
+    """
+
+    units: int | tuple[int, int, int]
+
+    def __post_init__(self) -> None:
+        units = self.units if isinstance(self.units, Sequence) else (self.units,)
+        if len(units) not in (1, 3) or not all(is_whole(n) and 0 < n < 2**31 for n in units):
+            raise InputError(
+                f"Dense takes a positive whole number, or a shape such as (7, 7, 32); got {self.units!r}"
+            )
+        # A shape from JSON is a list, and a number from NumPy is not JSON's.
+        object.__setattr__(self, "units", int(units[0]) if len(units) == 1 else tuple(int(n) for n in units))
+
+    def layer(self, before: Shape) -> tuple[Layer, Shape]:
+        """Return the layer behind one that gives ``before``, and the shape of what it gives."""
+        after = Shape(1, 1, self.units) if isinstance(self.units, int) else Shape(*self.units)
+        return Layer("dense", before.size, after.size), after
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the layer as `fastae.layers.from_json` reads it."""
+        return {"Dense": [self.units]}
+
+    def __str__(self) -> str:
+        return f"Dense({self.units})"

@@ -1,0 +1,238 @@
+"""The step's operations for each kind of layer, composed from the contract's kernels.
+
+A new backend works with these on its first day; one that gains from it brings its own.
+
+A convolution is a matrix product between two gathers (Chellapilla, Puri and Simard, High performance convolutional
+neural networks for document processing, 2006). ``unfold`` copies each patch of an image into a row, and ``fold`` adds
+rows back to where the patches lie; each is the other's transpose. With U(x) the patches of x, W the kernels as columns,
+and every pixel a row:
+
+                     forward             backward                  update
+    dense            a W                 d Wᵀ                      aᵀ d
+    convolution      U(a) W              Uᵀ(d Wᵀ)                  U(a)ᵀ d
+    transposed       Uᵀ(a Wᵀ)            U(d) W                    U(d)ᵀ a
+
+A transposed convolution goes forward as a convolution goes backward, with the same W (Dumoulin and Visin, A guide to
+convolution arithmetic for deep learning, 2016). Channels are last, so whatever is done by columns, the bias, its
+gradient, the activation, is done to a matrix with a row for each pixel.
+
+The functions are made from ``k``, a namespace of kernels, and are plain enough to be interpreted by Python, compiled by
+Numba and captured by CuPy. Those of a layer take what the step hands on as their last arguments: ``layer``, a
+`fastae.step.Local`, and ``own``.
+"""
+
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+from fastae.activations import ACTIVATIONS
+
+
+def rows(array, columns):
+    """View images of many pixels as a matrix with a row for each pixel."""
+    return array.reshape((array.size // columns, columns))
+
+
+def make_updates(k: Any) -> tuple[Any, Any]:
+    """Make what every update consists of, functions of the factors of a gradient: for weights and for biases."""
+
+    def weights(a, d, W, V, rate):
+        if V.shape[0] == 0:  # the gradient goes straight into the weights: W += −lr · aᵀ d
+            k.matmul(a, d, W, True, False, rate[0], 1.0)
+        else:  # momentum as PyTorch's: v = μ v + gradient, W += −lr · v
+            k.matmul(a, d, V, True, False, 1.0, rate[1])
+            k.axpy(rate[0], V, W)
+
+    def biases(d, b, c, rate):
+        if c.shape[0] == 0:
+            k.column_sum(d, b, rate[0], 1.0)
+        else:
+            k.column_sum(d, c, 1.0, rate[1])
+            k.axpy(rate[0], c, b)
+
+    return weights, biases
+
+
+def dense(k: Any, activation: str) -> dict[str, Any]:
+    """Compose the operations of a dense layer."""
+    activate, slope = (getattr(k, name) for name in ACTIVATIONS[activation][:2])
+    weights, biases = k.weights, k.biases
+
+    def forward(a, W, b, y, layer=None, own=None):
+        k.matmul(a, W, y, False, False, 1.0, 0.0)
+        activate(y, b, y)
+
+    def backward(d, W, y, out, layer=None, own=None):
+        k.matmul(d, W, out, False, True, 1.0, 0.0)
+        slope(out, y, out)
+
+    def update(a, d, W, b, V, c, rate, layer=None, own=None):
+        weights(a, d, W, V, rate)
+        biases(d, b, c, rate)
+
+    return {"forward": forward, "backward": backward, "update": update}
+
+
+def convolution(k: Any, activation: str) -> dict[str, Any]:
+    """Compose the operations of a convolution."""
+    activate, slope = (getattr(k, name) for name in ACTIVATIONS[activation][:2])
+    weights, biases, rows = k.weights, k.biases, k.rows
+
+    def forward(a, W, b, y, layer, own=None):
+        g, pixels = layer.geometry, rows(y, W.shape[1])
+        k.unfold(a, g[0], g[1], g[2], g[3], g[4], layer.patches)
+        k.matmul(layer.patches, W, pixels, False, False, 1.0, 0.0)
+        activate(pixels, b, pixels)
+
+    def backward(d, W, y, out, layer, own=None):
+        g = layer.geometry
+        k.matmul(rows(d, W.shape[1]), W, layer.products, False, True, 1.0, 0.0)
+        k.fold(layer.products, g[0], g[1], g[2], g[3], g[4], out)
+        slope(out, y, out)
+
+    def update(a, d, W, b, V, c, rate, layer, own=None):
+        pixels = rows(d, W.shape[1])
+        weights(layer.patches, pixels, W, V, rate)  # a's, since it went forward
+        biases(pixels, b, c, rate)
+
+    return {"forward": forward, "backward": backward, "update": update}
+
+
+def transposed(k: Any, activation: str) -> dict[str, Any]:
+    """Compose the operations of a transposed convolution."""
+    activate, slope = (getattr(k, name) for name in ACTIVATIONS[activation][:2])
+    weights, biases, rows = k.weights, k.biases, k.rows
+
+    def forward(a, W, b, y, layer, own=None):
+        g, pixels = layer.geometry, rows(y, b.size)
+        k.matmul(rows(a, W.shape[1]), W, layer.products, False, True, 1.0, 0.0)
+        k.fold(layer.products, g[0], g[1], g[2], g[3], g[4], y)
+        activate(pixels, b, pixels)
+
+    def backward(d, W, y, out, layer, own=None):
+        g = layer.geometry
+        k.unfold(d, g[0], g[1], g[2], g[3], g[4], layer.patches)
+        k.matmul(layer.patches, W, rows(out, W.shape[1]), False, False, 1.0, 0.0)
+        slope(out, y, out)
+
+    def update(a, d, W, b, V, c, rate, layer, own=None):
+        weights(layer.patches, rows(a, W.shape[1]), W, V, rate)  # d's, since it went backward
+        biases(rows(d, b.size), b, c, rate)
+
+    return {"forward": forward, "backward": backward, "update": update}
+
+
+KINDS = {"dense": dense, "conv": convolution, "transposed": transposed}
+NUMBERS = {kind: number for number, kind in enumerate(KINDS)}  # as `fastae.step.Local` has it
+
+
+def by_kind(operations: Sequence[tuple[str, Any]], compiled: Callable[[Any], Any] = lambda function: function) -> Any:
+    """Make the operation that does with a layer what its kind asks for; of one kind, that kind's itself."""
+    (kind, one), *others = operations
+    if not others:
+        return one
+    number, other = NUMBERS[kind], by_kind(others, compiled)
+
+    def either(*arguments):
+        if arguments[-2].kind == number:
+            one(*arguments)
+        else:
+            other(*arguments)
+
+    return compiled(either)
+
+
+def make_loss_gradient(k: Any, loss: str) -> Any:
+    """Compose the operation that a loss begins the way back with."""
+    loss_of_images, gradient = (k.mse_loss, k.mse_gradient) if loss == "mse" else (k.bce_loss, k.bce_gradient)
+
+    def loss_gradient(z, x, scale, d, losses, own=None):
+        loss_of_images(z, x, losses)
+        gradient(z, x, scale, d)
+
+    return loss_gradient
+
+
+def make_forward_loss(k: Any) -> Any:
+    """Compose the operation that ends the way forward, for a backend that does not bring one.
+
+    Parameters
+    ----------
+    k : namespace
+        With ``output`` and ``loss_gradient``.
+
+    Returns
+    -------
+    callable
+        Writes σ(a W + b) into ``y``, the gradient of the loss with respect to its pre-activations into ``d``, and the
+        loss of each image into ``losses``.
+    """
+
+    def forward_loss(a, W, b, y, x, scale, d, losses, layer=None, own=None):
+        k.output(a, W, b, y, layer, own)
+        k.loss_gradient(y, x, scale, d, losses, own)
+
+    return forward_loss
+
+
+def barrier(own):
+    """Wait for the others of a team of one."""
+
+
+def kernels_of(activation: str, kinds: Sequence[str]) -> list[str]:
+    """Return the names of the contract's kernels that the step of such a network calls."""
+    activations = [name for a in dict.fromkeys([activation, "sigmoid"]) for name in ACTIVATIONS[a][:2]]
+    patches = [] if set(kinds) == {"dense"} else ["unfold", "fold"]
+    losses = ["mse_gradient", "bce_gradient", "mse_loss", "bce_loss"]
+    return ["matmul", *activations, *losses, "column_sum", "axpy", "gather", "advance", *patches]
+
+
+def make_operations(
+    k: Any,
+    loss: str,
+    activation: str = "sigmoid",
+    kinds: Sequence[str] = ("dense",),
+    of_kind: Callable[[Any, str, str], dict[str, Any]] | None = None,
+    compiled: Callable[[Any, str], Any] = lambda function, name: function,
+    namespace: Callable[[], Any] = SimpleNamespace,
+) -> dict[str, Any]:
+    """Make the operations of a step.
+
+    Parameters
+    ----------
+    k : namespace
+        The kernels of ``fastae.backends.contract.KERNELS``, as far as they are needed.
+    loss : {"mse", "bce"}
+    activation : {"sigmoid", "tanh", "relu"}
+        Of the hidden layers.
+    kinds : sequence of str
+        Of the network's layers, in their order.
+    of_kind : callable, optional
+        Called with kernels, a kind and an activation: that kind's operations, by default composed.
+    compiled, namespace : callable, optional
+        What to make of each function, given its name; and where to keep those that others call.
+
+    Returns
+    -------
+    dict
+        ``forward``, ``output`` (the last layer's, whose activation is the sigmoid), ``loss_gradient``, ``backward``,
+        ``update`` and ``barrier``, functions of arrays as in `fastae.step.Worker`. An update may leave anything in the
+        delta that it has used.
+    """
+    parts = namespace()
+    for name in kernels_of(activation, kinds):
+        setattr(parts, name, getattr(k, name))
+    parts.rows = compiled(rows, "rows")
+    parts.weights, parts.biases = (compiled(f, f.__name__) for f in make_updates(parts))
+    of_kind = of_kind or (lambda k, kind, activation: KINDS[kind](k, activation))
+    made: dict[str, Any] = {}
+    for name in ("forward", "backward", "update"):
+        of_kinds = []
+        for kind in dict.fromkeys(kinds):
+            of_kinds.append((kind, compiled(of_kind(parts, kind, activation)[name], f"{kind}_{name}")))
+        made[name] = by_kind(of_kinds, lambda function, name=name: compiled(function, name))
+    last = kinds[-1]
+    alike = activation == "sigmoid" and len(set(kinds)) == 1
+    made["output"] = made["forward"] if alike else compiled(of_kind(parts, last, "sigmoid")["forward"], "output")
+    made["loss_gradient"] = compiled(make_loss_gradient(parts, loss), "loss_gradient")
+    return made | {"barrier": compiled(barrier, "barrier")}
