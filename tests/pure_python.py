@@ -33,6 +33,21 @@ class PurePython(Backend):
     def sigmoid_gradient(self, delta, y, out):
         each(lambda delta, y: delta * y * (1 - y), out, delta, y)
 
+    def bias_tanh(self, z, bias, out):
+        for i, j in np.ndindex(*out.shape):
+            out[i, j] = math.tanh(float(z[i, j]) + float(bias[j]))
+
+    def tanh_gradient(self, delta, y, out):
+        each(lambda delta, y: delta * (1 - y * y), out, delta, y)
+
+    def bias_relu(self, z, bias, out):
+        for i, j in np.ndindex(*out.shape):
+            t = float(z[i, j]) + float(bias[j])
+            out[i, j] = 0.0 if t < 0 else t
+
+    def relu_gradient(self, delta, y, out):
+        each(lambda delta, y: delta if y > 0 else 0.0, out, delta, y)
+
     def mse_gradient(self, z, x, scale, out):
         each(lambda z, x: 2 * float(scale) * (z - x) * z * (1 - z), out, z, x)
 
@@ -63,6 +78,36 @@ class PurePython(Backend):
 
     def advance(self, cursor, n):
         cursor[0] += n
+
+    def unfold(self, x, height, width, kernel, stride, padding, out):
+        out[:] = 0
+        for patch, number, image, pixel in pairs(x, height, width, kernel, stride, padding):
+            out[patch, number] = x[image, pixel]
+
+    def fold(self, x, height, width, kernel, stride, padding, out):
+        sums = {}
+        for patch, number, image, pixel in pairs(out, height, width, kernel, stride, padding):
+            sums[image, pixel] = sums.get((image, pixel), 0.0) + float(x[patch, number])
+        for index in np.ndindex(*out.shape):
+            out[index] = sums.get(index, 0.0)
+
+    def convolve(self, x, weights, height, width, kernel, stride, padding, out):
+        sums = np.zeros(out.shape)
+        for patch, number, image, pixel in pairs(x, height, width, kernel, stride, padding):
+            sums[patch] += float(x[image, pixel]) * weights[number].astype(float)
+        out[:] = sums
+
+
+def pairs(images, height, width, kernel, stride, padding):
+    """Yield (patch, number in it, image, pixel's channel) for every number of a patch that lies inside its image."""
+    m, channels = len(images), images.shape[1] // (height * width)
+    rows, columns = ((n + 2 * padding - kernel) // stride + 1 for n in (height, width))
+    for image, row, column in np.ndindex(m, rows, columns):
+        patch = (image * rows + row) * columns + column
+        for i, j, c in np.ndindex(kernel, kernel, channels):
+            y, x = row * stride - padding + i, column * stride - padding + j
+            if 0 <= y < height and 0 <= x < width:
+                yield patch, (i * kernel + j) * channels + c, image, (y * width + x) * channels + c
 
 
 def each(formula, out, *inputs):

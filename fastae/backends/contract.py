@@ -7,7 +7,7 @@ uint8, ``order`` and ``cursor`` int64, sums of losses float64. ``alpha``, ``beta
 arrays on the device.
 
 Images of several pixels and channels are rows too: pixel by pixel, row by row, the channels of a pixel side by side. The
-whole numbers of ``unfold`` and ``fold`` are a `fastae.layers.Geometry`.
+whole numbers of ``unfold``, ``fold`` and ``convolve`` are a `fastae.layers.Geometry`.
 """
 
 import inspect
@@ -177,9 +177,17 @@ KERNELS: dict[str, Kernel] = {
         flops=lambda m, n, p, q: p * q,
         bytes=lambda s, m, n, p, q: s * (m * n + p * q),
     ),
+    "convolve": Kernel(
+        "convolve(x, weights, height, width, kernel, stride, padding, out)",
+        {"x": MN, "weights": ("q", "c"), "out": ("p", "c")},
+        "unfold(x) · weights: each patch of each image times each kernel, which is not flipped; no patch need be copied",
+        flops=lambda m, n, p, q, c: 2 * p * q * c,
+        bytes=lambda s, m, n, p, q, c: s * (m * n + q * c + p * c),
+    ),
 }
 
 FIXED_DTYPES = {"images": np.uint8, "order": np.int64, "cursor": np.int64, "losses": np.float64}
+PATCHES = {"unfold": ("x", "out"), "fold": ("out", "x"), "convolve": ("x", "out")}  # images, and what has their patches
 SUMS = {("mse_loss", "out"), ("bce_loss", "out")}  # float64 whatever the dtype of the rest
 
 
@@ -232,9 +240,10 @@ def check_arguments(
             f"{name}: the float arrays must share one dtype, float32 or float64; here "
             + ", ".join(f"{argument} is {dtype}" for argument, dtype in floats.items())
         )
-    if name in ("unfold", "fold"):
-        images, patches = ("x", "out") if name == "unfold" else ("out", "x")
-        check_patches(name, images, arguments[images].shape, patches, arguments[patches].shape, arguments)
+    if name in PATCHES:
+        images, patches = PATCHES[name]
+        rows, numbers = lengths["p"], lengths["q"]
+        check_patches(name, images, arguments[images].shape, patches, (rows, numbers), arguments)
     if name == "gather" and not on_device:
         check_rows(arguments["images"], arguments["order"], arguments["cursor"], arguments["offset"], arguments["out"])
 
@@ -274,4 +283,7 @@ def check_patches(
         )
     expected = shape[0] * geometry.rows * geometry.columns, kernel**2 * channels
     if rows != expected:
-        raise InputError(f"{name}: {patches} has shape {rows}, but the patches of {images} have {expected}")
+        raise InputError(
+            f"{name}: {images} has {expected[0]} patches of {expected[1]} numbers, but {patches} is for {rows[0]} of "
+            f"{rows[1]}"
+        )

@@ -252,3 +252,21 @@ def fold(x, height, width, kernel, stride, padding, out):
                     for c in range(channels):
                         out[image, start + c] += x[p, q + c]
                 q += channels
+
+
+@jit
+def convolve(x, weights, height, width, kernel, stride, padding, out):
+    """Write unfold(x) · weights: for each patch a product of all images with what is inside of it, row by row."""
+    rows, columns = (height + 2 * padding - kernel) // stride + 1, (width + 2 * padding - kernel) // stride + 1
+    channels = x.shape[1] // (height * width)
+    for patch in range(rows * columns):
+        top, left = patch // columns * stride - padding, patch % columns * stride - padding
+        first, last = max(0, -left), min(kernel, width - left)
+        keep = 0.0
+        for i in range(max(0, -top), min(kernel, height - top)):
+            start, tap = ((top + i) * width + left + first) * channels, (i * kernel + first) * channels
+            count = max(0, last - first) * channels
+            multiply(
+                x[:, start : start + count], weights[tap : tap + count], out[patch :: rows * columns], 1.0, keep
+            )
+            keep = 1.0

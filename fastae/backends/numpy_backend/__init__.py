@@ -128,6 +128,12 @@ class NumpyBackend(Backend):
         """Write every pixel as the sum of what the patches that it is in have for it."""
         patches.fold(x, patches.Geometry(height, width, kernel, stride, padding), out)
 
+    def convolve(
+        self, x: Array, weights: Array, height: int, width: int, kernel: int, stride: int, padding: int, out: Array
+    ) -> None:
+        """Write unfold(x) · weights: a product for each pixel of a patch, of all patches at once."""
+        patches.convolve(x, weights, patches.Geometry(height, width, kernel, stride, padding), out)
+
     def workspace(self, size: int, dtype: Any) -> np.ndarray:
         """Make room for ``size`` floats."""
         return np.empty(size, dtype)

@@ -26,6 +26,16 @@ def fold(x: np.ndarray, g: Geometry, out: np.ndarray) -> None:
         images[of_image] += patches[of_patch]
 
 
+def convolve(x: np.ndarray, weights: np.ndarray, g: Geometry, out: np.ndarray) -> None:
+    """Write unfold(x) · weights."""
+    channels = x.shape[1] // (g.height * g.width)
+    images, of_taps = x.reshape(len(x), g.height, g.width, channels), weights.reshape(-1, channels, weights.shape[1])
+    of_patches = out.reshape(len(x), g.rows, g.columns, 1, 1, out.shape[1])
+    out[:] = 0
+    for (of_image, of_patch), tap in zip(taps(g), of_taps):
+        of_patches[(*of_patch[:3], 0, 0)] += images[of_image] @ tap
+
+
 def views(images: np.ndarray, patches: np.ndarray, g: Geometry) -> tuple[np.ndarray, np.ndarray]:
     """View images as (m, height, width, channels), and patches as (m, rows, columns, kernel, kernel, channels)."""
     m, channels = len(images), images.shape[1] // (g.height * g.width)
