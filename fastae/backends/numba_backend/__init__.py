@@ -77,6 +77,7 @@ def compiled(name: str, dtype: np.dtype[Any]) -> Any:
 
     from fastae.backends.numba_backend import kernels
     from fastae.backends.numba_backend.jit import jit
+    from fastae.backends.numba_backend.link import known
 
     def kind(argument: str) -> Any:
         letters = KERNELS[name].shapes.get(argument)
@@ -89,5 +90,6 @@ def compiled(name: str, dtype: np.dtype[Any]) -> Any:
         return types.Array(as_type(element), axes, "A", readonly=argument not in WRITTEN)
 
     as_type: Any = from_dtype
+    known(as_type(dtype))
     arguments = [kind(argument) for argument in KERNELS[name].parameters.parameters]
     return jit(getattr(kernels, name).py_func, signatures=[types.void(*arguments)], cached=True)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from fastae.backends.numba_backend import kernels
 from fastae.backends.numba_backend.jit import jit
+from fastae.backends.numba_backend.link import linked
 from fastae.backends.numba_backend.operations import barrier
 from fastae.backends.numba_backend.tables import GROUP
 from fastae.backends.numba_backend.tiles import OUTER
@@ -68,7 +69,7 @@ WIDE, MIDDLE, NARROW, EDGE = (*(panel_of(vectors) for vectors in (OUTER.across, 
 ACROSS = OUTER.across
 
 
-@jit
+@linked("mmMtl")
 def multiply(a, W, out, entries, starts):
     """Write for every pixel the product of the stretches of a, and the rows of W, that are on its list."""
     L, n = kernels.lanes(out), W.shape[1]
@@ -91,7 +92,7 @@ def multiply(a, W, out, entries, starts):
 CHANNELS, CHANNEL = channel_tile(TOGETHER), channel_tile(1)
 
 
-@jit
+@linked("mmMtli")
 def multiply_by_transposed(a, W, out, entries, starts, channels):
     """Write for every pixel, channel by channel, the product of stretches of a and rows of W."""
     many = out.shape[0] // TOGETHER * TOGETHER
@@ -133,13 +134,13 @@ def panels_of_gradient(vectors: int, masked: bool = False) -> Any:
     tile, row = (gradient_tile(rows, vectors, masked) for rows in (GROUP, 1))
 
     @jit(name=f"gradient_{vectors}_{masked}")
-    def panel(x, d, out, layer, top, bottom, j, count):
-        for g in range(layer.groups.shape[0]):
-            k, rows, first, last = layer.groups[g, 0], layer.groups[g, 1], layer.groups[g, 2], layer.groups[g, 3]
+    def panel(x, d, out, offsets, groups, pairs, top, bottom, j, count):
+        for g in range(groups.shape[0]):
+            k, rows, first, last = groups[g, 0], groups[g, 1], groups[g, 2], groups[g, 3]
             if rows == GROUP:
-                tile(x, d, out, layer.pairs, first, last, layer.offsets, k, top, bottom, j, count)
+                tile(x, d, out, pairs, first, last, offsets, k, top, bottom, j, count)
             else:
-                row(x, d, out, layer.pairs, first, last, layer.offsets, k, top, bottom, j, count)
+                row(x, d, out, pairs, first, last, offsets, k, top, bottom, j, count)
 
     return panel
 
@@ -150,8 +151,8 @@ G_WIDE, G_MIDDLE, G_NARROW, G_EDGE = (
 )
 
 
-@jit
-def add_gradient(x, d, out, layer):
+@linked("mmMltt")
+def add_gradient(x, d, out, offsets, groups, pairs):
     """Write what the own pixels say of the weights: x are images, d the channels behind their patches."""
     L, n, m = kernels.lanes(out), out.shape[1], x.shape[0]
     for k in range(out.shape[0]):
@@ -162,16 +163,16 @@ def add_gradient(x, d, out, layer):
         bottom = min(top + images, m)
         j = 0
         while j + ACROSS * L <= n:
-            G_WIDE(x, d, out, layer, top, bottom, j, 0)
+            G_WIDE(x, d, out, offsets, groups, pairs, top, bottom, j, 0)
             j += ACROSS * L
         if j + ACROSS // 2 * L <= n:
-            G_MIDDLE(x, d, out, layer, top, bottom, j, 0)
+            G_MIDDLE(x, d, out, offsets, groups, pairs, top, bottom, j, 0)
             j += ACROSS // 2 * L
         while j + L <= n:
-            G_NARROW(x, d, out, layer, top, bottom, j, 0)
+            G_NARROW(x, d, out, offsets, groups, pairs, top, bottom, j, 0)
             j += L
         if j < n:
-            G_EDGE(x, d, out, layer, top, bottom, j, n - j)
+            G_EDGE(x, d, out, offsets, groups, pairs, top, bottom, j, n - j)
 
 
 @jit
@@ -192,7 +193,7 @@ def descend(gradients, W, V, rate):
 def move(x, small, d, W, b, V, c, rate, layer, own):
     """Move weights and biases: each worker some rows of them, when all have said what their own pixels say."""
     worker, workers = own.place
-    add_gradient(x, small, layer.gradients[worker], layer)
+    add_gradient(x, small, layer.gradients[worker], layer.offsets, layer.groups, layer.pairs)
     kernels.column_sum(d, layer.sums, 1.0, 0.0)
     biases = layer.biases[worker]
     for j in range(b.size):

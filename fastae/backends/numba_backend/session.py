@@ -19,6 +19,7 @@ from fastae.backends.base import Session
 from fastae.backends.numba_backend import kernels, operations
 from fastae.backends.numba_backend.jit import jit, namespace
 from fastae.backends.numba_backend.kernels import ROW_BLOCK
+from fastae.backends.numba_backend.link import known
 from fastae.backends.numba_backend.machine import MACHINE
 from fastae.backends.numba_backend.operations import Own
 from fastae.operations import by_kind
@@ -76,6 +77,7 @@ def compiled(part: str, loss: str, layers: int, dtype: str, activation: str, kin
     module.output = sigmoid["forward"]
     module.forward_loss = jit(fastae.operations.make_forward_loss(module), name=f"forward_loss_{variant}")
     module.step = jit(getattr(fastae.step, f"make_{part}")(module), name=f"{part}_{variant}")
+    known(from_dtype(np.dtype(dtype)))
     types_ = [signature(layers, np.dtype(dtype), set(kinds) == {"dense"})]
     entry = jit(make_entry(module), name=f"run_{part}_{variant}", signatures=types_, cached=True)
     (only,) = entry.overloads.values()
