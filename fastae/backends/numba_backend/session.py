@@ -110,11 +110,9 @@ def local_type(layers: int, real: Any, dense: bool) -> Any:
         return types.UniTuple(types.NamedTuple([types.intp], operations.Local), layers)
     from fastae.backends.numba_backend.convolutions import Local
 
-    vector, matrix, table = types.Array(real, 1, "C"), types.Array(real, 2, "A"), types.Array(types.int64, 2, "C")
-    starts, shared = types.Array(types.int64, 1, "C"), types.Array(real, 3, "A")
-    fields = [types.intp, types.intp, types.intp, matrix, vector, vector, matrix]
-    fields += [table, starts, table, starts, starts, table, table, shared, matrix]
-    return types.UniTuple(types.NamedTuple(fields, Local), layers)
+    whole, shared = types.Array(real, 2, "A"), types.Array(real, 2, "C")
+    arrays = [whole, shared, types.Array(real, 1, "C"), types.Array(types.int64, 1, "C")]
+    return types.UniTuple(types.NamedTuple([types.intp, types.intp, *arrays], Local), layers)
 
 
 def cores() -> int:
