@@ -104,9 +104,9 @@ class Autoencoder:
         seed: int,
         dtype: str,
         init: str | float | None,
-        layers: Sequence[Dense | Conv2d] | None,
-        activation: str,
-        image_shape: Sequence[int] | None,
+        layers: Sequence[Dense | Conv2d] | None = None,
+        activation: str = "sigmoid",
+        image_shape: Sequence[int] | None = None,
     ) -> None:
         """Check and keep everything but the parameters; raises `InputError`."""
         image = None if image_shape is None else image_of(image_shape)
@@ -214,7 +214,13 @@ class Autoencoder:
         OutputError
             The file cannot be written.
         """
-        config = {"sizes": self.sizes, "seed": self.seed, "dtype": self.dtype.name, "init": self.init, **self.described()}
+        config = {
+            "sizes": self.sizes,
+            "seed": self.seed,
+            "dtype": self.dtype.name,
+            "init": self.init,
+            **self.described(),
+        }
         storage.write(path, "model", config, storage.numbered(weight=self.weights, bias=self.biases))
 
     def described(self) -> dict[str, Any]:

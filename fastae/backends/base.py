@@ -95,9 +95,7 @@ class Backend:
         """
         return make_operations(self, loss, activation, kinds)
 
-    def forward(
-        self, a: Any, W: Any, b: Any, y: Any, layer: Layer | None = None, activation: str = "sigmoid"
-    ) -> None:
+    def forward(self, a: Any, W: Any, b: Any, y: Any, layer: Layer | None = None, activation: str = "sigmoid") -> None:
         """Write a layer's output into ``y``, by the contract's kernels.
 
         Parameters

@@ -75,7 +75,10 @@ def panel_of(vectors: int, masked: bool = False) -> Any:
     return panel
 
 
-WIDE, MIDDLE, NARROW, EDGE = (*(panel_of(vectors) for vectors in (OUTER.across, OUTER.across // 2, 1)), panel_of(1, True))
+WIDE, MIDDLE, NARROW, EDGE = (
+    *(panel_of(vectors) for vectors in (OUTER.across, OUTER.across // 2, 1)),
+    panel_of(1, True),
+)
 ACROSS = OUTER.across
 
 
@@ -199,7 +202,12 @@ def move(x, small, d, W, b, V, c, rate, layer, own):
     (rows, columns), size = W.shape, W.size
     mine = layer.shared[worker]
     add_gradient(
-        x, small, mine[:size].reshape(W.shape), layer.lists[span(layer, OFFSETS)], layer.lists[span(layer, GROUPS)], layer.lists[span(layer, PAIRS)]
+        x,
+        small,
+        mine[:size].reshape(W.shape),
+        layer.lists[span(layer, OFFSETS)],
+        layer.lists[span(layer, GROUPS)],
+        layer.lists[span(layer, PAIRS)],
     )
     units = number(layer, UNITS)
     sums = layer.floats[units : 2 * units]

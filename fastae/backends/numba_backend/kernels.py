@@ -267,7 +267,5 @@ def convolve(x, weights, height, width, kernel, stride, padding, out):
         for i in range(max(0, -top), min(kernel, height - top)):
             start, tap = ((top + i) * width + left + first) * channels, (i * kernel + first) * channels
             count = max(0, last - first) * channels
-            multiply(
-                x[:, start : start + count], weights[tap : tap + count], out[patch :: rows * columns], 1.0, keep
-            )
+            multiply(x[:, start : start + count], weights[tap : tap + count], out[patch :: rows * columns], 1.0, keep)
             keep = 1.0

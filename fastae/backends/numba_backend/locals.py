@@ -12,7 +12,6 @@ from fastae.backends.numba_backend.machine import MACHINE
 from fastae.layers import Layer
 from fastae.operations import NUMBERS
 
-
 LINE = 16  # floats; no two workers write to one line of a cache
 
 
@@ -44,7 +43,9 @@ def locals_of(
                 units, turned = own.stop - own.start, 0 if few(layer, dtype) else math.prod(layer.shape)
                 floats = aligned((2 * units + turned,), dtype)
                 lists = lists_of(layer, below if l else slice(0), own, dtype)
-            mine.append(Local(NUMBERS[layer.kind], below.start, deltas[l] if layer.shared else shared, shared, floats, lists))
+            mine.append(
+                Local(NUMBERS[layer.kind], below.start, deltas[l] if layer.shared else shared, shared, floats, lists)
+            )
     return [tuple(mine) for mine in made]
 
 

@@ -107,7 +107,7 @@ def signature(layers: int, dtype: np.dtype[Any], dense: bool = True) -> Any:
 def local_type(layers: int, real: Any, dense: bool) -> Any:
     """Return the type of ``Worker.layers``."""
     if dense:
-        return types.UniTuple(types.NamedTuple([types.intp], operations.Local), layers)
+        return types.UniTuple(types.NamedUniTuple(types.intp, 1, operations.Local), layers)
     from fastae.backends.numba_backend.convolutions import Local
 
     whole, shared = types.Array(real, 2, "A"), types.Array(real, 2, "C")

@@ -11,7 +11,6 @@ from numba.extending import intrinsic
 
 from fastae.backends.numba_backend import elementwise as ew
 from fastae.backends.numba_backend.jit import jit
-from fastae.backends.numba_backend.link import linked
 from fastae.backends.numba_backend.kernels import (
     FORWARD_ROW,
     FORWARD_ROWS,
@@ -20,6 +19,7 @@ from fastae.backends.numba_backend.kernels import (
     UPDATE_ROW,
     UPDATE_ROWS,
 )
+from fastae.backends.numba_backend.link import linked
 from fastae.backends.numba_backend.simd import Array
 
 
