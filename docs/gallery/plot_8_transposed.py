@@ -23,10 +23,10 @@ patches_of = patches_of.reshape(6, 6).astype(int)
 print(patches_of)
 
 # %%
-# Three pixels of the input and their patches in colour. Where two colours mix both patches are added, and what is faint
-# is dropped. On the right, how many of all nine patches a pixel is in: one, two or four, kernel² / stride² = 2¼ on
-# average where no border is near. A kernel whose size is a multiple of its stride covers all pixels alike, but for those
-# at the border.
+# Three pixels of the input and their patches in colour. Where two colours mix both patches are added; what is faint is
+# dropped. On the right, how many of all nine patches a pixel is in: one, two or four, kernel² / stride² = 2¼ on average
+# where no border is near. A kernel whose size is a multiple of its stride covers all pixels alike, but for those at the
+# border.
 ink = plt.rcParams["text.color"]
 chosen = {0: "C0", 4: "C1", 7: "C2"}
 
