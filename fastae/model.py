@@ -50,7 +50,7 @@ class Autoencoder:
     activation : {"sigmoid", "tanh", "relu"}
         Of all layers but the last, which is a sigmoid.
     image_shape : (height, width) or (height, width, channels), optional
-        Of the images, whose rows of pixels lie one after another, channels last. With `layers`, (28, 28) by default; with
+        Of the images, whose rows of pixels lie one after another, channels last. With ``layers``, (28, 28) by default; with
         `sizes` its product must be ``sizes[0]``.
 
     Attributes

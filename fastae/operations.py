@@ -5,7 +5,7 @@ A new backend works with these on its first day; one that gains from it brings i
 A convolution is a matrix product between two gathers (Chellapilla, Puri and Simard, High performance convolutional
 neural networks for document processing, 2006). ``unfold`` copies each patch of an image into a row, and ``fold`` adds
 rows back to where the patches lie; each is the other's transpose. With U(x) the patches of x, W the kernels as columns,
-and every pixel a row:
+and every pixel a row::
 
                      forward             backward                  update
     dense            a W                 d Wᵀ                      aᵀ d
