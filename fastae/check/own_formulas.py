@@ -66,7 +66,7 @@ ACTIVATED = {  # what an activation may be by mistake
     "it is cut off at 1": lambda t: np.clip(t, 0, 1),
     "it is cut off at 6": lambda t: np.clip(t, 0, 6),
 }
-LEAKS = (0.001, 0.01, 0.1, 0.2, 0.25, 0.3)  # slopes where relu has none
+LEAKS = (0.001, 0.01, 0.05, 0.1, 0.2, 0.25, 0.3)  # slopes where relu has none
 
 
 def _activations(right: Formula, what: str) -> list[tuple[str, Formula]]:

@@ -189,7 +189,7 @@ def known(name: str, v: dict[str, Any]) -> Known:
     if name == "fold":
         yield from _added(x, right, shape)
     elif name == "convolve":
-        yield from _kernels(unfolded(x, right), v["weights"], g.kernel**2, channels, shape)
+        yield from _kernels(unfolded(x, right), v["weights"], right, g.kernel**2, channels, shape)
 
 
 def written(name: str, at: Table, v: dict[str, Any]) -> np.ndarray:
@@ -220,10 +220,18 @@ def _added(x: np.ndarray, at: Table, shape: tuple[int, ...]) -> Known:
 
 
 def _kernels(
-    patches: np.ndarray, weights: np.ndarray, taps: int, channels: int, shape: tuple[int, ...]
+    patches: np.ndarray, weights: np.ndarray, at: Table, taps: int, channels: int, shape: tuple[int, ...]
 ) -> Known:
-    """Yield what convolve writes that reads the weights in another order, or patches."""
+    """Yield what convolve writes that reads the weights in another order, or sums less."""
     of_taps = weights.reshape(taps, channels, -1)
+    last = at.shape[1] - 1 - (at[:, ::-1] >= 0).argmax(axis=1)  # of each patch the last number inside the image
+    last = np.tile(last, len(patches) // len(at))
+    yield "the products are not summed: only the last one inside the image is kept", (
+        patches[np.arange(len(patches)), last][:, None] * weights[last]
+    )
+    for which, some in (("last", slice(0, -1)), ("first", slice(1, None))):
+        fewer = patches.reshape(-1, taps, channels)[..., some]
+        yield f"the {which} channel is left out", np.einsum("ptc,tco->po", fewer, of_taps[:, some])
     if channels > 1:
         by_channel = weights.reshape(channels, taps, -1).swapaxes(0, 1)
         yield "the weights are read in the order (channel, row, column)", patches @ by_channel.reshape(weights.shape)
