@@ -150,8 +150,8 @@ PYTHON = {
             t = z + bias
             out[:] = np.where(t < 0, 0, t)
         def relu_gradient(delta, y, out):
-            out[:] = 0
-            np.copyto(out, delta, where=y != 0)
+            np.copyto(out, delta)
+            out[y == 0] = 0
         """,
     "relu's derivative by its sign": """
         def relu_gradient(delta, y, out): out[:] = np.sign(y) * delta
