@@ -264,7 +264,7 @@ def told(verdict: Verdict) -> str:
 
 def _timed(name: str, s: Speed, backend: str) -> str:
     whose = "one core's" if backend == "numba" else "all cores'"
-    rate = f"{s.flops / 1e9:.3g} GFLOP/s" if name == "matmul" else f"{s.bytes / 1e9:.3g} GB/s"
+    rate = f"{s.flops / 1e9:.3g} GFLOP/s" if name in speed.FLOPS else f"{s.bytes / 1e9:.3g} GB/s"
     return f"  {s.shape}: {s.seconds * 1e6:,.4g} µs, {rate}, {s.share:.0%} of {whose} limit"
 
 

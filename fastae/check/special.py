@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastae.backends.base import Backend
-from fastae.backends.contract import KERNELS
+from fastae.backends.contract import KERNELS, PATCHES
 from fastae.backends.cupy_backend import CupyBackend
 from fastae.backends.emulator import EmulatorBackend
 from fastae.check import cases
@@ -20,7 +20,24 @@ from fastae.check.learner import KernelFailed, NumpyLearner
 from fastae.check.probes import RACE
 from fastae.check.problem import Problem, Verdict, of_call
 
+NAN_FROM = {"relu_gradient": ["delta"]}  # what NaN is tried in; by default every input
+HUGE = {  # activations, and why one may be wrong for huge numbers
+    "bias_sigmoid": "e^−t overflows or ∞ / ∞ is computed: write it so that no finite t gives NaN",
+    "bias_tanh": "e^t overflows and ∞ / ∞ is computed, or digits cancel where t is small: write it so that neither can be",
+    "bias_relu": "0 · ∞ is NaN: choose between t and 0, do not multiply",
+}
 REPEATED, REPEAT_SECONDS = 20, 0.25  # the same call so many times, or for so long
+
+
+def _given(name: str, m: int, n: int, k: int = 0, side: int = 5) -> dict[str, Any]:
+    """Return lengths and numbers for a kernel; of those for images, for few of them, without padding for `convolve`."""
+    if name == "axpy":
+        return {"...": (m, n), "alpha": -0.25}
+    if name in PATCHES:  # 0 · NaN is NaN, so that NaN in a weight may show in the padding or not
+        padding = 0 if name == "convolve" else 1
+        geometry = {"height": side, "width": side + 1, "kernel": 3, "stride": 2, "padding": padding}
+        return {"m": 2, **geometry, "channels": 2} | ({"c": 3} if name == "convolve" else {})
+    return {"m": m, "n": n} | ({"k": k, "alpha": 1.0, "beta": 0.0} if name == "matmul" else {})
 
 
 def _aliases(k: Backend, name: str, seed: int, verdict: Verdict) -> Problem | None:
@@ -37,14 +54,16 @@ def _aliases(k: Backend, name: str, seed: int, verdict: Verdict) -> Problem | No
 
 
 def _special(k: Backend, name: str, seed: int, verdict: Verdict) -> Problem | None:
-    """NaN comes out where it went in, and nowhere else; σ stays within 0 and 1."""
-    shapes = KERNELS[name].shapes
-    sources = [key for key, letters in shapes.items() if key != "out" and "N" not in letters and letters[0] in "mkn"]
-    for key in sources if name not in ("gather", "advance") else ():
+    """NaN comes out where it went in, and nowhere else; activations are what they should be of any number."""
+    for key in NAN_FROM.get(name) or [key for key in KERNELS[name].shapes if key != "out"]:
+        if name in ("axpy", "gather", "advance"):
+            break
         verdict.calls += 1
-        arguments = made(name, "float64", {"m": 4, "k": 6, "n": 37, "alpha": 1.0, "beta": 0.0}
-                          if name == "matmul" else {"m": 4, "n": 37}, [seed, 2000])  # fmt: skip
-        arguments[key].flat[[0, 20 % arguments[key].size]] = np.nan
+        arguments = made(name, "float64", _given(name, 4, 37, 6), [seed, 2000])
+        places = [0, 20 % arguments[key].size]
+        arguments[key].flat[places] = np.nan
+        if name == "relu_gradient":
+            arguments["y"].flat[places] = 1  # where it is 0, who multiplies writes NaN, and who chooses 0
         exact, _ = cases.expected(name, arguments, "float64")
         found = cases.call(k, name, arguments).found
         wrong = np.isnan(found) != np.isnan(exact)
@@ -55,7 +74,7 @@ def _special(k: Backend, name: str, seed: int, verdict: Verdict) -> Problem | No
             )
             share = np.where(wrong, np.where(np.isnan(found), np.nan, np.inf), 0)
             return Problem(f"NaN in {key} is {'lost' if lost else 'spread'}", f"NaN in {key}", [cause], wrong, share)
-    if name == "bias_sigmoid":
+    if name in HUGE:
         for dtype in ("float32", "float64"):
             huge = float(np.finfo(dtype).max)
             t = np.array([0, 1e-30, 89, -89, 800, -800, huge, -huge, np.inf, -np.inf], dtype)
@@ -64,8 +83,7 @@ def _special(k: Backend, name: str, seed: int, verdict: Verdict) -> Problem | No
             found = cases.call(k, name, arguments, block=False).found
             call = judged(name, dtype, {"m": len(t), "n": 1}, False, arguments, found)
             if call.is_wrong:
-                cause = "e^−t overflows or ∞ / ∞ is computed: write it so that no finite t gives NaN"
-                return of_call(call, f"t from {-huge:.0e} to {huge:.0e}, {dtype}", cause)
+                return of_call(call, f"t from {-huge:.0e} to {huge:.0e}, {dtype}", HUGE[name])
     return None
 
 
@@ -73,7 +91,7 @@ def _remembers(k: Backend, name: str, seed: int, verdict: Verdict) -> Problem | 
     """The same arrays with other contents: an answer that was kept from before is wrong now."""
     if name in ("advance", "axpy"):
         return None
-    given = {"m": 8, "n": 8} | ({"k": 8, "alpha": 1.0, "beta": 0.0} if name == "matmul" else {})
+    given = _given(name, 8, 8, 8)
     first, second = (made(name, "float64", given, [seed, number]) for number in (3000, 3001))
     if name == "gather":  # other rows, as many
         second |= {"images": 255 - first["images"], "order": first["order"], "offset": first["offset"]}
@@ -117,8 +135,7 @@ def _repeats(k: Backend, name: str, seed: int, verdict: Verdict) -> Problem | No
     """The same call many times: a race is lost now and then. The emulator sees it, and is always the same."""
     if isinstance(k, EmulatorBackend) or name == "advance":
         return None
-    lengths = {"m": 48, "n": 65, "k": 33} if name == "matmul" else {"m": 96, "n": 784}
-    given: dict[str, Any] = lengths if name != "axpy" else {"...": (96, 784), "alpha": -0.25}
+    given = _given(name, 48, 65, 33) if name == "matmul" else _given(name, 96, 784, side=14)
     arguments = made(name, "float32", given, [seed, 5000])
     began = time.monotonic()
     for _ in range(REPEATED):
@@ -137,11 +154,9 @@ def _frozen(k: Backend, name: str, seed: int, verdict: Verdict) -> Problem | Non
     """What an input holds must not be changed, not even for a moment: others may read it."""
     if not isinstance(k, NumpyLearner) or name == "advance":
         return None
-    given: dict[str, Any] = {"m": 3, "n": 4} | ({"k": 2} if name == "matmul" else {})
-    given = given if name != "axpy" else {"...": (3, 4), "alpha": -0.25}
     verdict.calls += 1
     try:
-        cases.call(k, name, made(name, "float64", given, [seed, 6000]), frozen=True)
+        cases.call(k, name, made(name, "float64", _given(name, 3, 4, 2), [seed, 6000]), frozen=True)
     except KernelFailed as error:
         if "read-only" in str(error):
             cause = "an input is used as scratch memory, though it is as before in the end"
