@@ -109,6 +109,26 @@ def test_another_geometry_than_the_arrays_is_refused(cupy: CupyBackend) -> None:
         assert len(str(caught.value).splitlines()) == 1
 
 
+@pytest.mark.parametrize("name", ["unfold", "fold", "convolve"])
+def test_arrays_that_the_contract_does_not_allow_are_refused(cupy: CupyBackend, name: str) -> None:
+    """Before anything is launched: the kernels see neither dtypes nor gaps."""
+    g, image, patch = Geometry(5, 4, 3, 2, 1), (2, 40), (12, 18)
+    x, out = {"unfold": (image, patch), "fold": (patch, image), "convolve": (image, (12, 3))}[name]
+    arrays = {"x": np.zeros(x), "weights": np.zeros((18, 3)), "out": np.zeros(out)}
+    if name != "convolve":
+        del arrays["weights"]
+    right = {key: cupy.asarray(array) for key, array in arrays.items()}
+    getattr(cupy, name)(**right, **g._asdict())
+    for key, array in arrays.items():
+        others = [cupy.asarray(array.astype(dtype)) for dtype in (np.float32, np.float16, np.int32)]
+        others += [cupy.asarray(array[0]), cupy.asarray(np.repeat(array, 2, axis=1)), cupy.asarray(array[:-1])]
+        others += [cupy.asarray(np.repeat(array, 2, axis=1))[:, ::2]]
+        for other in others:
+            with pytest.raises(InputError, match=f"^{name}: ") as caught:
+                getattr(cupy, name)(**right | {key: other}, **g._asdict())
+            assert len(str(caught.value).splitlines()) == 1
+
+
 def elementwise(k: CupyBackend, name: str, *arrays: np.ndarray) -> np.ndarray:
     out = k.asarray(np.full_like(arrays[0], np.nan))
     getattr(k, name)(*map(k.asarray, arrays), out)
@@ -303,7 +323,7 @@ def test_the_longest_chain_of_a_step_with_convolutions() -> None:
 
 @pytest.mark.parametrize("mode", ["eager", "captured"])
 def test_tf32_rounds_convolutions_too(cupy: CupyBackend, mode: str) -> None:
-    """Inputs of few bits give float32's bits; others do not."""
+    """To the same bits in both modes, and others than float32's."""
     float32, eager, other = (session(cupy, mode=m, tf32=t) for m, t in ((mode, False), ("eager", True), (mode, True)))
     numbers, rounded = epochs(float32), epochs(eager)
     assert rounded == epochs(other) != numbers
