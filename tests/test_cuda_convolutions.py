@@ -5,6 +5,7 @@ As in test_cupy.py, what needs no stand-in runs on the CPU and, where there is o
 
 import itertools
 import random
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from fastae.backends.contract import KERNELS
 from fastae.backends.cupy_backend import CupyBackend, launcher
 from fastae.backends.cupy_backend.session import STEPS_A_GRAPH, CupySession
 from fastae.backends.emulator import EmulatorBackend, checking, streams
-from fastae.check import bounds
+from fastae.check import bounds, learner
 from fastae.errors import InputError
 from fastae.layers import Geometry, Layer
 from fastae.layers.layer import Shape
@@ -382,3 +383,75 @@ def test_an_update_with_few_weights_is_shared_out(monkeypatch: pytest.MonkeyPatc
         alone = min(k.launcher.cycles(t, *layer.shape, depth, real) for t in k.launcher.tiles(real))
         assert k.launcher.cycles_of_tile(tile, -(-depth // parts), real) < alone / 3
     assert k.launcher.shared(784, 256, 128, real)[1] == 1
+
+
+# Kernels of a learner's own.
+
+OWN = """
+#define INDEX (blockIdx.x * blockDim.x + threadIdx.x)
+
+extern "C" __global__ void unfold(const real* x, long long x_stride, int height, int width, int kernel, int stride,
+                                  long long padding, real* out, long long out_stride, int p, int q) {
+  const int channels = q / (kernel * kernel), across = (width + 2 * (int)padding - kernel) / stride + 1;
+  const int down = (height + 2 * (int)padding - kernel) / stride + 1;
+  for (long long i = INDEX; i < (long long)p * q; i += gridDim.x * blockDim.x) {
+    const int row = i / q, col = i % q, patch = row % (down * across), tap = col / channels;
+    const int r = patch / across * stride + tap / kernel - padding, c = patch % across * stride + tap % kernel - padding;
+    const bool inside = r >= 0 && r < height && c >= 0 && c < width;
+    out[row * out_stride + col] =
+        inside ? x[row / (down * across) * x_stride + (r * width + c) * channels + col % channels] : real(0);
+  }
+}
+
+// launch convolve: grid (ceil(c / kernel), p), block (kernel)
+extern "C" __global__ void convolve(const real* x, long long x_stride, const real* weights, long long weights_stride,
+                                    int height, int width, int kernel, int stride, int padding, real* out,
+                                    long long out_stride, int m, int n, int p, int q, int c) {
+  const int col = INDEX, channels = n / (height * width), patches = p / m;
+  const int across = (width + 2 * padding - kernel) / stride + 1, patch = blockIdx.y % patches;
+  if (col >= c) return;
+  real sum = 0;
+  for (int t = 0; t < q; ++t) {
+    const int tap = t / channels;
+    const int y = patch / across * stride + tap / kernel - padding, z = patch % across * stride + tap % kernel - padding;
+    if (y < 0 || y >= height || z < 0 || z >= width) continue;
+    const real* image = x + blockIdx.y / patches * x_stride;
+    sum += image[(y * width + z) * channels + t % channels] * weights[t * weights_stride + col];
+  }
+  out[blockIdx.y * out_stride + col] = sum;
+}
+"""
+
+
+def test_a_learners_kernels_of_patches_are_given_the_geometry(tmp_path: Path) -> None:
+    """As int or long long, and in the line that says how a kernel is launched."""
+    path = tmp_path / "mine.cu"
+    path.write_text(OWN)
+    k: Any = learner.load(path, "emulator")
+    rng = np.random.default_rng(0)
+    for g, channels, others, m in (GEOMETRIES[1], GEOMETRIES[3], GEOMETRIES[5]):
+        image, patch = (m, g.height * g.width * channels), (m * g.rows * g.columns, g.kernel**2 * channels)
+        x, W = (rng.standard_normal(shape) for shape in (image, (patch[1], others)))
+        unfolded = called(NUMPY, "unfold", 0, g, patch, x)
+        with checking():
+            assert np.array_equal(called(k, "unfold", 3, g, patch, x), unfolded)
+            found = called(k, "convolve", 3, g, (patch[0], others), x, W)
+        np.testing.assert_allclose(found, unfolded @ W, rtol=0, atol=1e-12)
+
+
+def test_a_learners_kernel_of_patches_trains(tmp_path: Path) -> None:
+    """In the composed step, beside the emulator's other kernels."""
+    path = tmp_path / "mine.cu"
+    path.write_text(OWN)
+    found = []
+    for k in (learner.load(path, "emulator"), NUMPY):
+        s = session(k, n=BATCH + 2)
+        found.append(epochs(s, 1, BATCH + 2))
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-6)
+
+
+def test_a_parameter_that_no_kernel_of_patches_has_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "mine.cu"
+    path.write_text(OWN.replace("int p, int q, int c)", "int p, int q, int dilation)"))
+    with pytest.raises(InputError, match=r"convolve has the parameter 'dilation'; it may have: .*height.*kernel.*stride"):
+        learner.load(path, "emulator")
