@@ -42,8 +42,8 @@ def test_a_scalar_is_frozen_when_it_is_captured(monkeypatch: pytest.MonkeyPatch)
         k = EmulatorBackend()
 
         def update(
-                a: Any, d: Any, W: Any, b: Any, V: Any, c: Any, rate: Any, layer: Any = None, own: Any = None
-            ) -> None:
+            a: Any, d: Any, W: Any, b: Any, V: Any, c: Any, rate: Any, layer: Any = None, own: Any = None
+        ) -> None:
             k.matmul(a, d, W, True, False, -rates[0], 1.0)
             k.column_sum(d, b, -rates[0], 1.0)
 

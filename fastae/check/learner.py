@@ -216,8 +216,8 @@ class _CudaLearner(_Learner):
     An array ``x`` of the contract is ``x``, its row stride in elements ``x_stride``; a number ``alpha`` is ``alpha``,
     and ``alpha_at`` the address on the device that holds it instead unless that is null; lengths are the contract's
     letters, or ``rows``, ``cols`` and ``depth``. The whole numbers of a kernel for images, ``height``, ``width``,
-    ``kernel``, ``stride`` and ``padding``, are an ``int`` or a ``long long``, as the kernel declares them, and may stand
-    in a launch line too. ``real`` is the type of the floats. A line
+    ``kernel``, ``stride`` and ``padding``, are an ``int`` or a ``long long``, as it declares them, and may stand in a
+    launch line too. ``real`` is the type of the floats. A line
 
         // launch matmul: grid (ceil(n / 32), ceil(m / 32)), block (16, 16)
 

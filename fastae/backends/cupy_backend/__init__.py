@@ -144,15 +144,11 @@ class CupyBackend(Backend):
             "elementwise.cu", "advance", KERNELS["advance"], (1, 1), 1, {"cursor": cursor, "n": n}, real
         )
 
-    def unfold(
-        self, x: Any, height: int, width: int, kernel: int, stride: int, padding: int, out: Any
-    ) -> None:
+    def unfold(self, x: Any, height: int, width: int, kernel: int, stride: int, padding: int, out: Any) -> None:
         """Write each patch of each image in a row."""
         self._launch("unfold", out, x=x, **Geometry(height, width, kernel, stride, padding)._asdict(), out=out)
 
-    def fold(
-        self, x: Any, height: int, width: int, kernel: int, stride: int, padding: int, out: Any
-    ) -> None:
+    def fold(self, x: Any, height: int, width: int, kernel: int, stride: int, padding: int, out: Any) -> None:
         """Write every pixel as the sum of what the patches that it is in have for it."""
         self._launch("fold", out, x=x, **Geometry(height, width, kernel, stride, padding)._asdict(), out=out)
 

@@ -1,7 +1,7 @@
 """The step's operations for convolutions: products that read patches where they lie, and folds behind a product.
 
-A convolution goes forward, and a transposed one backward, by one product whose left factor is the patches. The other way
-there is a product and then a fold, which does what else there is to do with a pixel. Both update by a product over all
+A convolution goes forward, and a transposed one backward, by one product whose left factor is the patches. The other
+way there is a product and then a fold, which does what else there is to do with a pixel. Both update by a product over all
 pixels: its weights are few and its sum is long, so the sum is taken in parts, which a second kernel adds up.
 """
 
@@ -146,9 +146,7 @@ class Launches:
         arguments |= g._asdict()
         self._launch("folds.cu", name, images.shape, blocks, arguments, images.dtype)
 
-    def update(
-        self, x: Any, pixels: Any, d: Any, W: Any, b: Any, V: Any, c: Any, rate: Any, room: Room
-    ) -> None:
+    def update(self, x: Any, pixels: Any, d: Any, W: Any, b: Any, V: Any, c: Any, rate: Any, room: Room) -> None:
         """Launch ``gradients`` and ``descend_by_parts``; d has a row for each pixel."""
         if V.shape[0] not in (0, W.shape[0]) or c.shape[0] not in (0, b.shape[0]):
             raise InputError(f"update: the velocities must be as W and b, or have no rows; here {V.shape}, {c.shape}")
@@ -201,9 +199,7 @@ def convolution(launches: Launches) -> dict[str, Any]:
         launches.product(rows(d, W.shape[1]), W, layer.products)
         launches.fold("fold_backward", layer.geometry, out, products=layer.products, y=y, out=out)
 
-    def update(
-        a: Any, d: Any, W: Any, b: Any, V: Any, c: Any, rate: Any, layer: Room, own: Any = None
-    ) -> None:
+    def update(a: Any, d: Any, W: Any, b: Any, V: Any, c: Any, rate: Any, layer: Room, own: Any = None) -> None:
         pixels = rows(d, W.shape[1])
         launches.update(a, pixels, pixels, W, b, V, c, rate, layer)
 
@@ -225,9 +221,7 @@ def transposed(launches: Launches) -> dict[str, Any]:
     def backward(d: Any, W: Any, y: Any, out: Any, layer: Room, own: Any = None) -> None:
         launches.backward(d, W, rows(y, W.shape[1]), rows(out, W.shape[1]), layer.geometry)
 
-    def update(
-        a: Any, d: Any, W: Any, b: Any, V: Any, c: Any, rate: Any, layer: Room, own: Any = None
-    ) -> None:
+    def update(a: Any, d: Any, W: Any, b: Any, V: Any, c: Any, rate: Any, layer: Room, own: Any = None) -> None:
         launches.update(d, rows(a, W.shape[1]), rows(d, b.shape[0]), W, b, V, c, rate, layer)
 
     return {"forward": forward, "forward_loss": forward_loss, "backward": backward, "update": update}

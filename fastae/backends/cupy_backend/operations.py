@@ -59,9 +59,7 @@ def dense(launcher: Launcher, loss: str, activation: str) -> dict[str, Any]:
         tile = launcher.tile(m, inputs, outputs, W.dtype)
         launch("backward", tile, tiles(m, inputs, tile), (m, inputs, outputs), d=d, W=W, y=y, out=out)
 
-    def update(
-        a: Any, d: Any, W: Any, b: Any, V: Any, c: Any, rate: Any, layer: Any = None, own: Any = None
-    ) -> None:
+    def update(a: Any, d: Any, W: Any, b: Any, V: Any, c: Any, rate: Any, layer: Any = None, own: Any = None) -> None:
         (m, inputs), outputs = a.shape, W.shape[1]
         if V.shape[0] not in (0, inputs) or c.shape[0] not in (0, outputs):
             raise InputError(f"update: the velocities must be as W and b, or have no rows; here {V.shape}, {c.shape}")

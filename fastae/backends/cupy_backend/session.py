@@ -66,9 +66,7 @@ class CupySession(Session):
 
     def operations(self) -> dict[str, Any]:
         """Return the fused operations."""
-        return make_operations(
-            self.backend, self.launcher, self.loss, self._branches, self.activation, self.kinds
-        )
+        return make_operations(self.backend, self.launcher, self.loss, self._branches, self.activation, self.kinds)
 
     def local(self, m: int, deltas: Sequence[Any]) -> list[tuple[Any, ...]]:
         """Make room for products and parts of gradients; patches are read where they lie."""
@@ -82,9 +80,7 @@ class CupySession(Session):
         """Do a part of the next batches in this session's mode."""
         if self.mode == "persistent" and part == "step" and team is self._train:
             if self._persistent is None:
-                self._persistent = Persistent(
-                    self.launcher, team[0], team[1].a[0], self.loss, self.activation
-                )
+                self._persistent = Persistent(self.launcher, team[0], team[1].a[0], self.loss, self.activation)
             self._persistent.run(batches)
         elif self.mode == "eager":
             self._launch(part, team, batches)
