@@ -55,9 +55,7 @@ def session(k: Any, n: int, dtype: str = "float32", activation: str = "tanh", **
     parameters = Parameters(*groups, *([np.zeros_like(p) for p in group] for group in groups))
     images = np.random.default_rng(1).integers(0, 256, (n, model.sizes[0]), dtype=np.uint8)
     options = {"batch_size": BATCH, "lr": RATE, "momentum": MOMENTUM, **options}
-    return k.session(
-        parameters, images, test_images=images[:11], layers=model.layers, activation=activation, **options
-    )
+    return k.session(parameters, images, test_images=images[:11], layers=model.layers, activation=activation, **options)
 
 
 def _step_apart(k: Any, dtype: str) -> float:

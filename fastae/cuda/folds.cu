@@ -47,14 +47,17 @@ extern "C" __global__ void descend_by_parts(int rows, int cols, int channels, in
                                             long long parts_stride, const real* bias_parts, long long bias_parts_stride,
                                             real* W, long long W_stride, real* b, real* V, long long V_stride, real* c,
                                             const real* rate) {
-  const int weights = rows * cols;
-  each_element(1, weights + channels, [&](long long, long long i) {
-    const bool bias = i >= weights;
-    const int j = bias ? i - weights : i, count = bias ? bias_shares : shares, row = bias ? 0 : j / cols;
-    const real* part = (bias ? bias_parts : parts) + j;
+  __shared__ real column_parts[THREADS];
+  each_element(rows, cols, [&](long long row, long long col) {
+    const real* part = parts + row * cols + col;
     real sum = 0;
-    for (int s = 0; s < count; ++s, part += bias ? bias_parts_stride : parts_stride) sum += *part;
-    if (bias) descend(b + j, c ? c + j : nullptr, sum, rate);
-    else descend(W + row * W_stride + (j - row * cols), V ? V + row * V_stride + (j - row * cols) : nullptr, sum, rate);
+#pragma unroll 8  // parts on their way at once
+    for (int s = 0; s < shares; ++s) sum += part[s * parts_stride];
+    descend(W + row * W_stride + col, V ? V + row * V_stride + col : nullptr, sum, rate);
+  });
+  int before = (rows * cols + THREADS - 1) / THREADS;  // blocks that have weights
+  each_task(0, (channels + WARP - 1) / WARP, before, [&](int task) {
+    column_sums(column_parts, bias_parts, bias_parts_stride, bias_shares, channels, task * WARP,
+                [&](int col, real sum) { descend(b + col, c ? c + col : nullptr, sum, rate); });
   });
 }

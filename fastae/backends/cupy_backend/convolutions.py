@@ -1,8 +1,8 @@
 """The step's operations for convolutions: products that read patches where they lie, and folds behind a product.
 
 A convolution goes forward, and a transposed one backward, by one product whose left factor is the patches. The other
-way there is a product and then a fold, which does what else there is to do with a pixel. Both update by a product over all
-pixels: its weights are few and its sum is long, so the sum is taken in parts, which a second kernel adds up.
+way there is a product and then a fold, which does what else there is to do with a pixel. Both update by a product over
+all pixels: its weights are few and its sum is long, so the sum is taken in parts, which a second kernel adds up.
 """
 
 from collections.abc import Sequence
@@ -62,7 +62,7 @@ OPERATIONS = {
         "W + rate[0] · Σ parts, b + rate[0] · Σ bias_parts; with velocities, v = rate[1] · v + gradient first",
     ),
 }
-ROWS_OF_A_PART = 256  # of the deltas, at least: what a block sums for the biases
+ROWS_OF_A_PART = 128  # of the deltas, at least: what a block sums for the biases
 MOST_PARTS = 64  # of the biases
 
 
@@ -73,7 +73,7 @@ class Room(NamedTuple):
     geometry: Any = Geometry()  # of its patches
     products: Any = None  # (m · patches, numbers of a patch): one memory for all layers, one after another
     parts: Any = None  # (parts, weights): of the gradient
-    bias_parts: Any = None  # (parts, biases)
+    bias_parts: Any = None  # a vector, room for parts of the biases' gradient
 
 
 def make_room(launcher: Launcher, layers: Sequence[Layer], m: int, real: np.dtype[Any]) -> tuple[Room, ...]:
@@ -89,9 +89,10 @@ def make_room(launcher: Launcher, layers: Sequence[Layer], m: int, real: np.dtyp
         if layer.shared:
             patches, (numbers, others) = m * layer.patches, layer.shape
             _, parts = launcher.shared(numbers, others, patches, real)
-            bias_parts = parts_of_biases(m * layer.outputs // layer.channels)
             own = products[: patches * numbers].reshape((patches, numbers))
-            room = Room(kind, layer.geometry, own, zeros(parts, numbers * others), zeros(bias_parts, layer.channels))
+            room = Room(
+                kind, layer.geometry, own, zeros(parts, numbers * others), zeros(MOST_PARTS * max(WARP, layer.channels))
+            )
         found.append(room)
     return tuple(found)
 
@@ -103,9 +104,9 @@ def fewer(room: Room, m: int) -> Room:
     return room._replace(products=room.products[: m * room.geometry.rows * room.geometry.columns])
 
 
-def parts_of_biases(deltas: int) -> int:
-    """Return in how many parts so many rows of deltas are summed."""
-    return max(1, min(MOST_PARTS, -(-deltas // ROWS_OF_A_PART)))
+def side_by_side(deltas: int, channels: int) -> int:
+    """Return how many rows of the deltas to take as one: a warp sums 32 columns, and few channels would leave it idle."""
+    return max(k for k in range(1, max(1, WARP // channels) + 1) if deltas % k == 0)
 
 
 class Launches:
@@ -154,15 +155,20 @@ class Launches:
         self._check("gradients", room.geometry, x, (depth, numbers))
         tile, count = self.launcher.shared(numbers, others, depth, real)
         parts = room.parts[: min(count, len(room.parts))]  # of a smaller batch there may be more, for which is no room
-        bias_parts = room.bias_parts[: parts_of_biases(len(d))]
-        counts = b.shape[0], len(parts), len(bias_parts)
+        channels = b.shape[0]
+        k = side_by_side(len(d), channels)
+        d = rows(d, k * channels)
+        count = max(1, min(MOST_PARTS, -(-len(d) // ROWS_OF_A_PART)))
+        bias_parts = room.bias_parts[: count * k * channels].reshape((count, k * channels))
         arguments = {"x": x, "pixels": pixels, "d": d, "parts": parts, "bias_parts": bias_parts}
-        blocks = len(parts) * tiles(numbers, others, tile) + len(bias_parts) * -(-b.shape[0] // WARP)
-        sizes = (numbers, others, depth, len(d), *counts)
+        blocks = len(parts) * tiles(numbers, others, tile) + count * -(-k * channels // WARP)
+        sizes = (numbers, others, depth, len(d), k * channels, len(parts), count)
         self._launch("convolutions.cu", "gradients", sizes, blocks, arguments | room.geometry._asdict(), real, tile)
+        bias_parts = rows(bias_parts, channels)
         arguments = {"parts": parts, "bias_parts": bias_parts, "W": W, "b": b, "V": V, "c": c, "rate": rate}
-        blocks = -(-(W.size + b.size) // THREADS)
-        self._launch("folds.cu", "descend_by_parts", (numbers, others, *counts), blocks, arguments, real)
+        blocks = -(-W.size // THREADS) + -(-channels // WARP)
+        sizes = (numbers, others, channels, len(parts), len(bias_parts))
+        self._launch("folds.cu", "descend_by_parts", sizes, blocks, arguments, real)
 
     def _of_patches(self, name: str, arguments: dict[str, Any], images: Any, out: Any, g: Geometry) -> None:
         W = arguments["W"]

@@ -5,6 +5,7 @@ A raw kernel sees neither strides nor dtypes, reads a transposed matrix as if it
 """
 
 import contextlib
+import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -44,6 +45,7 @@ SLICE_LATENCY = 250
 SLICE_BYTES = 8192  # of each operand, as tile.cuh has it
 BYTES = 64  # a cycle, to and from the second-level cache
 LEAST_DEPTH = 128  # of a part of a sum that is shared out
+CYCLES_OF_PART = 40  # to add it to the others: eight are on their way at once
 
 
 class Launcher:
@@ -75,20 +77,19 @@ class Launcher:
     def shared(self, rows: int, cols: int, depth: int, real: np.dtype[Any]) -> tuple[Tile, int]:
         """Return the tile, and in how many parts to take the sum, for a product with few tiles and a long sum.
 
-        As many parts as give every multiprocessor a tile of one, none of them shorter than 128.
+        Both by the least time that it should take; the parts are added up by another kernel.
         """
         key = rows, cols, depth, real
 
-        def parts(tile: Tile) -> int:
-            return max(1, min(self.multiprocessors // tiles(rows, cols, tile), -(-depth // LEAST_DEPTH)))
-
-        def cycles(tile: Tile) -> float:
-            rounds = -(-tiles(rows, cols, tile) * parts(tile) // self.multiprocessors)
-            return rounds * self.cycles_of_tile(tile, -(-depth // parts(tile)), real)
+        def cycles(cut: tuple[Tile, int]) -> float:
+            tile, parts = cut
+            rounds = -(-tiles(rows, cols, tile) * parts // self.multiprocessors)
+            return rounds * self.cycles_of_tile(tile, -(-depth // parts), real) + CYCLES_OF_PART * parts
 
         if key not in self._shared:
-            tile = min(self.tiles(real), key=cycles)
-            self._shared[key] = tile, parts(tile)
+            most = min(self.multiprocessors, -(-depth // LEAST_DEPTH))
+            parts = [2**i for i in range(max(1, most).bit_length())]
+            self._shared[key] = min(itertools.product(self.tiles(real), parts), key=cycles)
         return self._shared[key]
 
     def tiles(self, real: np.dtype[Any]) -> list[Tile]:
