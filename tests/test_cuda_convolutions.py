@@ -18,7 +18,7 @@ from fastae.backends.base import Parameters
 from fastae.backends.contract import KERNELS
 from fastae.backends.cupy_backend import CupyBackend, launcher
 from fastae.backends.cupy_backend.session import STEPS_A_GRAPH, CupySession
-from fastae.backends.emulator import EmulatorBackend, checking, streams
+from fastae.backends.emulator import EmulatorBackend, checking, counting, streams
 from fastae.check import bounds, learner
 from fastae.errors import InputError
 from fastae.layers import Geometry, Layer
@@ -87,6 +87,22 @@ def test_the_kernels_of_patches_have_no_fault(order: str) -> None:
                 called(k, "unfold", gap, g, patch, x)
                 called(k, "fold", gap, g, image, patches)
                 called(k, "convolve", gap, g, (patch[0], others), x, W)
+
+
+@pytest.mark.parametrize("name", ["unfold", "fold", "convolve"])
+def test_patches_of_many_channels_are_read_and_written_whole(name: str) -> None:
+    """No sector of memory is moved for a part of it alone where the channels of a pixel fill one."""
+    k, g, channels, others = EmulatorBackend(), Geometry(7, 6, 3, 2, 1), 16, 32
+    image, patch = (1, g.height * g.width * channels), (g.rows * g.columns, g.kernel**2 * channels)
+    x, patches, W = (np.ones(shape, np.float32) for shape in (image, patch, (patch[1], others)))
+    with counting() as counts:
+        if name == "convolve":
+            called(k, name, 0, g, (patch[0], others), x, W)
+        else:
+            called(k, name, 0, g, *((patch, x) if name == "unfold" else (image, patches)))
+    moved = [entry for entry in counts if entry.memory == "global"]
+    assert {entry.action for entry in moved} == {"read", "write"}
+    assert [entry for entry in moved if entry.transactions > entry.best] == []
 
 
 def test_grids_of_few_blocks_do_all_of_it(cupy: CupyBackend, monkeypatch: pytest.MonkeyPatch) -> None:

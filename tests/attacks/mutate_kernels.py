@@ -79,7 +79,7 @@ TESTS["numba/operations"] = [["tests/test_operations.py"], ONE_STEP, STEPS, TEAM
 TESTS["numba/session"] = [["tests/test_numba_session.py", "-k", "not waits"], ONE_STEP, STEPS, TEAM]
 TESTS |= {f"cuda/operations.{end}": [CUDA_STEP, MODES, EMULATED, NVRTC] for end in ("cu", "cuh")}
 TESTS |= {f"cuda/{name}": [PERSISTENT, MODES, EMULATED, NVRTC] for name in ("barrier.cuh", "persistent.cu")}
-of_patches = (
+OF_PATCHES = (
     "activations.cuh",
     "convolutions.cu",
     "convolve.cu",
@@ -88,7 +88,7 @@ of_patches = (
     "patches.cu",
     "patches.cuh",
 )
-TESTS |= {f"cuda/{name}": [CONVOLUTIONS, CONVOLVED, NVRTC] for name in of_patches}
+TESTS |= {f"cuda/{name}": [CONVOLUTIONS, CONVOLVED, NVRTC] for name in OF_PATCHES}
 TESTS["cuda/tensor_cores.cuh"] = [TENSOR_CORES, MODES, EMULATED, NVRTC]
 # For a run that takes up to 60 of both on a quiet machine, or, if it is the first, 5 (with a compiler's process beside
 # it) or, where Numba compiles, 18; what hangs is found out, too.

@@ -105,7 +105,7 @@ def fewer(room: Room, m: int) -> Room:
 
 
 def side_by_side(deltas: int, channels: int) -> int:
-    """Return how many rows of the deltas to take as one: a warp sums 32 columns, and few channels would leave it idle."""
+    """Return how many rows of the deltas to take as one: few channels would leave most of a warp's lanes idle."""
     return max(k for k in range(1, max(1, WARP // channels) + 1) if deltas % k == 0)
 
 
