@@ -11,6 +11,9 @@ computes in. The exact result itself is computed in float64 by the same formula,
 import numpy as np
 from numpy.typing import NDArray
 
+from fastae.backends.numpy_backend.patches import unfold
+from fastae.layers import Geometry
+
 Matrix = NDArray[np.float64]
 
 SIGMOID = {"float32": 2e-6, "float64": 1e-14}  # relative; the first is the contract's
@@ -38,6 +41,16 @@ def matmul(a: Matrix, b: Matrix, out: Matrix, alpha: float, beta: float, dtype: 
     if beta != 0:
         terms += abs(beta) * abs(out)
     return gamma(k + 3, dtype) * terms + (k + 3) * smallest(dtype)
+
+
+def convolve(x: Matrix, weights: Matrix, dtype: str, **geometry: int) -> Matrix:
+    """Each output is a sum of q products, those with padding too."""
+    patches = np.zeros((0, len(weights)))
+    if x.size:
+        g = Geometry(**geometry)
+        patches = np.empty((len(x) * g.rows * g.columns, len(weights)))
+        unfold(abs(x), g, patches)
+    return gamma(len(weights), dtype) * (patches @ abs(weights)) + len(weights) * smallest(dtype)
 
 
 def sigmoid(y: Matrix, dtype: str) -> Matrix:

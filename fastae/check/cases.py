@@ -10,6 +10,7 @@ from fastae.backends.base import Backend
 from fastae.backends.contract import KERNELS
 from fastae.backends.numpy_backend import NumpyBackend
 from fastae.check import bounds
+from fastae.layers import Geometry
 
 REFERENCE = NumpyBackend()
 WRITTEN = {"axpy": "y", "advance": "cursor"}  # by the others: out
@@ -57,6 +58,13 @@ def _rows(rng: np.random.Generator, dtype: str, m: int, n: int, **given: Any) ->
     order = rng.integers(0, len(images), cursor + offset + m + 1)
     out = np.full((m, n), np.nan, dtype)
     return {"images": images, "order": order, "cursor": np.array([cursor]), "offset": offset, "out": out}
+
+
+def convolution(m: int, geometry: Geometry, channels: int, kernels: int) -> dict[str, int]:
+    """Return the lengths of a convolution by the contract's letters, and its whole numbers."""
+    patches = m * geometry.rows * geometry.columns
+    lengths = {"m": m, "n": geometry.height * geometry.width * channels, "p": patches}
+    return lengths | {"q": geometry.kernel**2 * channels, "c": kernels} | geometry._asdict()
 
 
 def made(name: str, dtype: str, given: dict[str, Any], seed: list[int]) -> dict[str, Any]:

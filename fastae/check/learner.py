@@ -29,6 +29,7 @@ from fastae.backends.emulator.compiler import Parameter, kernels_of
 from fastae.backends.numba_backend import NumbaBackend
 from fastae.backends.numpy_backend import NumpyBackend
 from fastae.errors import FastaeError, InputError, gist
+from fastae.layers import Geometry
 from fastae.operations import make_operations
 
 
@@ -273,7 +274,8 @@ class _CudaLearner(_Learner):
                 gaps = x.strides[0] // x.itemsize if x is not None and x.ndim == 2 else 0  # a vector has one row
                 values[f"{key}_stride"] = np.int64(gaps)
             else:
-                values[key] = np.int32(x or 0) if key.startswith("trans") else np.int64(x or 0)
+                small = key.startswith("trans") or key in Geometry._fields
+                values[key] = np.int32(x or 0) if small else np.int64(x or 0)
         return values
 
     def _function(self, name: str, real: np.dtype[Any]) -> Any:

@@ -19,8 +19,20 @@ from fastae.check.evidence import judged
 from fastae.check.learner import KernelFailed, NumpyLearner
 from fastae.check.probes import RACE
 from fastae.check.problem import Problem, Verdict, of_call
+from fastae.check.speed import COMPUTE
+from fastae.layers import Geometry
 
+GEOMETRY = Geometry(5, 4, kernel=3, stride=2, padding=1)
 REPEATED, REPEAT_SECONDS = 20, 0.25  # the same call so many times, or for so long
+
+
+def _given(name: str, m: int, n: int, k: int = 1) -> dict[str, Any]:
+    """Return lengths and numbers for m images of n pixels; of a product also k, of a convolution other pixels."""
+    if name == "convolve":
+        return cases.convolution(m, GEOMETRY, 2, 3)
+    if name == "axpy":
+        return {"...": (m, n), "alpha": -0.25}
+    return {"m": m, "n": n} | ({"k": k, "alpha": 1.0, "beta": 0.0} if name == "matmul" else {})
 
 
 def _aliases(k: Backend, name: str, seed: int, verdict: Verdict) -> Problem | None:
@@ -42,8 +54,7 @@ def _special(k: Backend, name: str, seed: int, verdict: Verdict) -> Problem | No
     sources = [key for key, letters in shapes.items() if key != "out" and "N" not in letters and letters[0] in "mkn"]
     for key in sources if name not in ("gather", "advance") else ():
         verdict.calls += 1
-        arguments = made(name, "float64", {"m": 4, "k": 6, "n": 37, "alpha": 1.0, "beta": 0.0}
-                          if name == "matmul" else {"m": 4, "n": 37}, [seed, 2000])  # fmt: skip
+        arguments = made(name, "float64", _given(name, 4, 37, 6), [seed, 2000])
         arguments[key].flat[[0, 20 % arguments[key].size]] = np.nan
         exact, _ = cases.expected(name, arguments, "float64")
         found = cases.call(k, name, arguments).found
@@ -73,7 +84,7 @@ def _remembers(k: Backend, name: str, seed: int, verdict: Verdict) -> Problem | 
     """The same arrays with other contents: an answer that was kept from before is wrong now."""
     if name in ("advance", "axpy"):
         return None
-    given = {"m": 8, "n": 8} | ({"k": 8, "alpha": 1.0, "beta": 0.0} if name == "matmul" else {})
+    given = _given(name, 8, 8, 8)
     first, second = (made(name, "float64", given, [seed, number]) for number in (3000, 3001))
     if name == "gather":  # other rows, as many
         second |= {"images": 255 - first["images"], "order": first["order"], "offset": first["offset"]}
@@ -117,8 +128,7 @@ def _repeats(k: Backend, name: str, seed: int, verdict: Verdict) -> Problem | No
     """The same call many times: a race is lost now and then. The emulator sees it, and is always the same."""
     if isinstance(k, EmulatorBackend) or name == "advance":
         return None
-    lengths = {"m": 48, "n": 65, "k": 33} if name == "matmul" else {"m": 96, "n": 784}
-    given: dict[str, Any] = lengths if name != "axpy" else {"...": (96, 784), "alpha": -0.25}
+    given = _given(name, 48, 65, 33) if name in COMPUTE else _given(name, 96, 784)
     arguments = made(name, "float32", given, [seed, 5000])
     began = time.monotonic()
     for _ in range(REPEATED):
@@ -137,11 +147,9 @@ def _frozen(k: Backend, name: str, seed: int, verdict: Verdict) -> Problem | Non
     """What an input holds must not be changed, not even for a moment: others may read it."""
     if not isinstance(k, NumpyLearner) or name == "advance":
         return None
-    given: dict[str, Any] = {"m": 3, "n": 4} | ({"k": 2} if name == "matmul" else {})
-    given = given if name != "axpy" else {"...": (3, 4), "alpha": -0.25}
     verdict.calls += 1
     try:
-        cases.call(k, name, made(name, "float64", given, [seed, 6000]), frozen=True)
+        cases.call(k, name, made(name, "float64", _given(name, 3, 4, 2), [seed, 6000]), frozen=True)
     except KernelFailed as error:
         if "read-only" in str(error):
             cause = "an input is used as scratch memory, though it is as before in the end"

@@ -18,8 +18,10 @@ from fastae.check.evidence import Call, judged
 from fastae.check.learner import KernelFailed, NumbaLearner
 from fastae.check.problem import Problem, Verdict, described, looking, quiet
 from fastae.check.special import CHECKS
+from fastae.check.speed import COMPUTE
 from fastae.check.supervise import note
 from fastae.errors import FastaeError, gist
+from fastae.layers import Geometry
 
 __all__ = ["MODEL", "Problem", "Verdict", "examine", "model_gradient"]
 
@@ -40,6 +42,17 @@ PRODUCTS = (
     (17, 33, 18),
     (33, 70, 65),
     (16, 784, 40),
+)
+CONVOLUTIONS = (  # images, geometry, channels, kernels
+    (1, Geometry(1, 1, 1, 1, 0), 1, 1),
+    (2, Geometry(3, 4, 2, 1, 0), 1, 2),
+    (1, Geometry(4, 3, 3, 1, 1), 2, 1),
+    (3, Geometry(5, 4, 3, 2, 1), 1, 3),
+    (2, Geometry(6, 7, 2, 3, 1), 3, 2),  # with pixels in no patch
+    (1, Geometry(2, 3, 4, 2, 3), 2, 5),  # and patches in which there is hardly a pixel
+    (9, Geometry(3, 3, 3, 1, 2), 1, 4),
+    (5, Geometry(7, 6, 3, 2, 1), 4, 9),
+    (3, Geometry(14, 14, 3, 2, 1), 16, 32),
 )
 MATRICES = ((1, 1), (1, 5), (5, 1), (3, 4), (8, 8), (17, 64), (33, 65), (16, 784))
 SMALL = 8 * 8 * 8  # work that is always tried
@@ -92,12 +105,12 @@ def _called(k: Backend, name: str, seed: int, verdict: Verdict) -> list[Call]:
     calls: list[Call] = []
     began, large, wrong, failed, astray = time.monotonic(), 0.0, 0, 0, 0
     for number, (dtype, given, block) in enumerate(_cases(name)):
-        work = int(np.prod([x for key, x in given.items() if key in "mnk"]))
+        work = _work(given)
         if work > SMALL:
             large = large or time.monotonic()  # by now all is compiled
             if time.monotonic() - began > SECONDS or (wrong and time.monotonic() - large > MORE_SECONDS):
                 continue
-        sparing = (isinstance(k, EmulatorBackend) and name == "matmul") or wrong >= MOST_PROBLEMS
+        sparing = (isinstance(k, EmulatorBackend) and name in COMPUTE) or wrong >= MOST_PROBLEMS
         if sparing and number % EMULATED:
             continue  # the shapes all come up; and on the emulator every access is looked at
         if astray and work > astray:
@@ -114,6 +127,11 @@ def _called(k: Backend, name: str, seed: int, verdict: Verdict) -> list[Call]:
         if not call.is_wrong:
             verdict.worst = max(verdict.worst, float(np.max(call.share, initial=0)))
     return calls
+
+
+def _work(given: dict[str, Any]) -> int:
+    """Return how much there is to do: elements, or multiplications."""
+    return int(np.prod([x for key, x in given.items() if key in ("pqc" if "q" in given else "mnk")]))
 
 
 def _diagnosed(k: Backend, calls: list[Call]) -> Problem:
@@ -180,6 +198,10 @@ def _cases(name: str) -> Iterator[tuple[str, dict[str, Any], bool]]:
                     yield dtype, given | {"alpha": alpha, "beta": beta}, block
             next(numbers)  # so that each shape meets other numbers
         return
+    if name == "convolve":
+        for shape, dtype, block in itertools.product(CONVOLUTIONS, DTYPES, (False, True)):
+            yield dtype, cases.convolution(*shape), block
+        return
     for (m, n), dtype, block in itertools.product(MATRICES, DTYPES, (False, True)):
         if name == "axpy":
             shape = {"...": (m, n), "m": m, "n": n} if block else {"...": n, "m": 1, "n": n}
@@ -234,7 +256,7 @@ def _outside(k: Backend, name: str, seed: int) -> Problem | None:
         return None
     function = k.plain[name].py_func
     for number, (dtype, given, block) in enumerate(_cases(name)):
-        if number % EMULATED or np.prod([x for key, x in given.items() if key in "mnk"]) > SMALL:
+        if number % EMULATED or _work(given) > SMALL:
             continue
         arguments = cases.made(name, dtype, given, [seed, number])
         try:

@@ -1,6 +1,7 @@
 """Ladders: teaching versions of a kernel, slowest first, each a few lines from the last; at the top the backend's own.
 
-- ``matmul``, ``sigmoid``, ``loss_gradient``: the rungs, by ``numpy``, ``numba`` and ``cuda``, files as a learner's
+- ``matmul``, ``conv``, ``sigmoid``, ``loss_gradient``: the rungs, by ``numpy``, ``numba`` and ``cuda``, files as a
+  learner's
 - ``rungs``: what a rung's file says of itself
 - ``climb``: how fast each is, or what can be counted of it; ``figures`` draws it
 - ``exercises``: a rung with its idea taken out, to be put back

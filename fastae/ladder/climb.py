@@ -10,7 +10,7 @@ import numpy as np
 
 from fastae.backends.cupy_backend.launcher import record
 from fastae.bench import limits
-from fastae.check.speed import PRODUCTS, Timer, Work, works
+from fastae.check.speed import COMPUTE, PRODUCTS, Timer, Work, works
 from fastae.errors import InputError
 from fastae.ladder.rungs import Rung, between, ladder
 
@@ -168,8 +168,7 @@ def climb(
     heights: list[Height] = []
     rates: list[list[float]] = []
     for (called, _), (work, _), times in zip(kernels, timed, seconds):
-        amount = work.flops if name == "matmul" else work.bytes
-        rates.append([amount / t for t in times])
+        rates.append([work.amount / t for t in times])
         share = median(work.least(most) / t for most, t in zip(found, times))
         heights.append(Height(called, work.images, median(times), median(rates[-1]), share))
         if len(rates) > 1:
@@ -213,4 +212,4 @@ def place(name: str, language: str, m: int, rate: float) -> str:
 
 
 def _rate(name: str, rate: float) -> str:
-    return f"{rate / 1e9:.3g} {'GFLOP/s' if name == 'matmul' else 'GB/s'}"
+    return f"{rate / 1e9:.3g} {'GFLOP/s' if name in COMPUTE else 'GB/s'}"
