@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fastae.check.speed import COMPUTE
+from fastae.check.speed import FLOPS
 from fastae.ladder.climb import climb, cpu_for
 from fastae.ladder.counts import Counts, count
 from fastae.ladder.figures import scale
@@ -25,7 +25,7 @@ def climbed(name: str, m: int = 128) -> Figure:
         if language == "cuda":
             counts = counted(name)
             rates, limit = [c.work / c.cycles for c in counts], counts[0].work / counts[0].least
-            what = "multiply-adds" if rungs[0].kernel in COMPUTE else "elements"
+            what = "multiply-adds" if rungs[0].kernel in FLOPS else "elements"
             title = f"CUDA: {what} a cycle of one multiprocessor, counted"
         else:
             kernels = [(rung.name, rung.function()) for rung in rungs]
@@ -33,7 +33,7 @@ def climbed(name: str, m: int = 128) -> Figure:
             _, heights = climb(kernels, rungs[0].kernel, m, device, rounds=ROUNDS)
             rates, limit = [h.rate / 1e9 for h in heights], heights[-1].rate / heights[-1].share / 1e9
             cores = "one core" if device.workers == 1 else f"{device.workers} cores"
-            title = f"{NAMES[language]}: {'GFLOP/s' if rungs[0].kernel in COMPUTE else 'GB/s'}, timed, limit of {cores}"
+            title = f"{NAMES[language]}: {'GFLOP/s' if rungs[0].kernel in FLOPS else 'GB/s'}, timed, limit of {cores}"
         _panel(axes, rungs, rates, limit, title)
     return figure
 

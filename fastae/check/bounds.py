@@ -11,12 +11,13 @@ computes in. The exact result itself is computed in float64 by the same formula,
 import numpy as np
 from numpy.typing import NDArray
 
-from fastae.backends.numpy_backend.patches import unfold
+from fastae.backends.numpy_backend import patches
 from fastae.layers import Geometry
 
 Matrix = NDArray[np.float64]
 
 SIGMOID = {"float32": 2e-6, "float64": 1e-14}  # relative; the first is the contract's
+TANH = SIGMOID
 
 
 def unit_roundoff(dtype: str) -> float:
@@ -43,16 +44,6 @@ def matmul(a: Matrix, b: Matrix, out: Matrix, alpha: float, beta: float, dtype: 
     return gamma(k + 3, dtype) * terms + (k + 3) * smallest(dtype)
 
 
-def convolve(x: Matrix, weights: Matrix, dtype: str, **geometry: int) -> Matrix:
-    """Each output is a sum of q products, those with padding too."""
-    patches = np.zeros((0, len(weights)))
-    if x.size:
-        g = Geometry(**geometry)
-        patches = np.empty((len(x) * g.rows * g.columns, len(weights)))
-        unfold(abs(x), g, patches)
-    return gamma(len(weights), dtype) * (patches @ abs(weights)) + len(weights) * smallest(dtype)
-
-
 def sigmoid(y: Matrix, dtype: str) -> Matrix:
     """What the contract grants, y being σ of the rounded sum; what is no normal number may be cut at one nearby."""
     return SIGMOID[dtype] * abs(y) + 2 * smallest(dtype)
@@ -61,6 +52,26 @@ def sigmoid(y: Matrix, dtype: str) -> Matrix:
 def sigmoid_gradient(delta: Matrix, y: Matrix, dtype: str) -> Matrix:
     """Roundings: 1 − y, and two products."""
     return gamma(3, dtype) * abs(delta * y * (1 - y)) + (1 + abs(delta)) * smallest(dtype)
+
+
+def tanh(y: Matrix, dtype: str) -> Matrix:
+    """What the contract grants, y being tanh of the rounded sum; as for `sigmoid`."""
+    return TANH[dtype] * abs(y) + 2 * smallest(dtype)
+
+
+def tanh_gradient(delta: Matrix, y: Matrix, dtype: str) -> Matrix:
+    """Roundings: y², 1 − y², and the product; that of y² remains where 1 − y² is small, so y² is a term of its own."""
+    return gamma(3, dtype) * abs(delta) * (abs(1 - y * y) + y * y) + (1 + abs(delta)) * smallest(dtype)
+
+
+def bias_relu(z: Matrix, bias: Matrix, dtype: str) -> Matrix:
+    """One rounding, of the sum; its sign is never rounded away, and max(0, t) is exact."""
+    return gamma(1, dtype) * np.maximum(z + bias, 0) + smallest(dtype)
+
+
+def relu_gradient(delta: Matrix, y: Matrix, dtype: str) -> Matrix:
+    """Nothing: delta is copied, or is not."""
+    return np.zeros_like(delta)
 
 
 def mse_gradient(z: Matrix, x: Matrix, scale: float, dtype: str) -> Matrix:
@@ -110,6 +121,37 @@ def axpy(alpha: float, x: Matrix, y: Matrix, dtype: str) -> Matrix:
 def gather(pixels: Matrix, dtype: str) -> Matrix:
     """Roundings: the product, and 1 / 255 before it where that is what one multiplies with."""
     return gamma(2, dtype) * pixels
+
+
+def unfold(x: Matrix, height: int, width: int, kernel: int, stride: int, padding: int, dtype: str) -> Matrix:
+    """Nothing, for each number of each patch: all are copied."""
+    g = Geometry(height, width, kernel, stride, padding)
+    return np.zeros((len(x) * g.rows * g.columns, kernel**2 * (x.shape[1] // (height * width))))
+
+
+def fold(x: Matrix, height: int, width: int, kernel: int, stride: int, padding: int, dtype: str) -> Matrix:
+    """A pixel is the sum of as many terms as it has patches, at most ⌈kernel / stride⌉² of kernel²."""
+    g = Geometry(height, width, kernel, stride, padding)
+    m = len(x) // (g.rows * g.columns)
+    terms = np.zeros((m, height * width * (x.shape[1] // kernel**2)))
+    patches.fold(abs(x), g, terms)
+    most = most_patches(kernel, stride)
+    return gamma(most, dtype) * terms + (most - 1) * smallest(dtype)
+
+
+def most_patches(kernel: int, stride: int) -> int:
+    """How many patches a pixel can be in."""
+    return int(-(-kernel // stride)) ** 2
+
+
+def convolve(
+    x: Matrix, weights: Matrix, height: int, width: int, kernel: int, stride: int, padding: int, dtype: str
+) -> Matrix:
+    """A matrix product with the patches, whose zeros in the padding add nothing."""
+    g = Geometry(height, width, kernel, stride, padding)
+    unfolded = np.zeros((len(x) * g.rows * g.columns, len(weights)))
+    patches.unfold(x, g, unfolded)
+    return matmul(unfolded, weights, np.zeros((1, 1)), 1.0, 0.0, dtype)
 
 
 def step(

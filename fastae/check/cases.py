@@ -1,20 +1,27 @@
 """What a kernel is called with, and what it should have written: fresh data, poisoned outputs, guarded surroundings."""
 
-from collections.abc import Collection
+import math
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from fastae.backends.base import Backend
-from fastae.backends.contract import KERNELS
+from fastae.backends.contract import KERNELS, PATCHES
 from fastae.backends.numpy_backend import NumpyBackend
 from fastae.check import bounds
 from fastae.layers import Geometry
 
 REFERENCE = NumpyBackend()
 WRITTEN = {"axpy": "y", "advance": "cursor"}  # by the others: out
+ROUNDED_SUMS = {"bias_sigmoid": bounds.sigmoid, "bias_tanh": bounds.tanh}  # what they are taken of is rounded
 ALPHA_BETA = ((1.0, 0.0), (-0.25, 1.0), (0.75, -1.5), (0.0, 2.0), (-0.5, 0.0))
+OUTPUTS: dict[tuple[str, str], Callable[[np.ndarray], np.ndarray]] = {  # that are not those of σ
+    ("tanh_gradient", "y"): np.tanh,
+    ("relu_gradient", "y"): lambda t: np.maximum(t, 0),
+}
+SPREAD = {"bias_tanh": 2}  # of the sums that an activation is taken of; beyond 9 all of tanh is 1 in float32
 UNTOUCHED = 99  # what surrounds whole numbers; floats are surrounded by NaN
 GUARD = 4096  # elements before and behind an array: an index that goes astray should not end the process
 
@@ -29,8 +36,10 @@ def make(name: str, dtype: str, seed: Any = 0, **given: Any) -> dict[str, Any]:
     dtype : {"float32", "float64"}
     seed : int or sequence of int
     **given
-        Lengths by letter, and arguments that are not to be their defaults.
+        Lengths by letter, and arguments that are not to be their defaults. Of the kernels for images the letters are
+        m and, of ``convolve``, c; beside the geometry they take ``channels``.
     """
+    given = lengths(name, given)
     rng = np.random.default_rng([len(name), *np.atleast_1d(seed)])
     arguments: dict[str, Any] = {}
     for key, parameter in KERNELS[name].parameters.parameters.items():
@@ -42,14 +51,36 @@ def make(name: str, dtype: str, seed: Any = 0, **given: Any) -> dict[str, Any]:
         shape = tuple(given[letter] for letter in letters)
         if key == "out" and arguments.get("beta", 0) == 0:
             values = np.full(shape, np.nan)
+        elif (name, key) in OUTPUTS:
+            values = OUTPUTS[name, key](rng.normal(0, 2, shape))
+            values.flat[:4] = [0, 1, -0.0, {"tanh_gradient": -1}.get(name, 1e-30)][: values.size]
         elif name.endswith("loss") or (key in "xyz" and name.endswith("gradient")):
             values = 1 / (1 + np.exp(-rng.normal(0, 8, shape)))  # outputs of σ, and greys
             values.flat[:4] = {"x": [0, 1, 1, 0]}.get(key, [0, 1, -0.0, 1])[: values.size]  # log ±0, by 0 and by 1
         else:
-            values = rng.normal(0, 8 if key == "z" else 1, shape)
+            values = rng.normal(0, SPREAD.get(name, 8) if key == "z" else 1, shape)
         values = values.astype("float64" if key == "out" and name.endswith("loss") else dtype)
         arguments[key] = np.ascontiguousarray(values.T) if arguments.get(f"trans_{key}") else values
     return arguments
+
+
+def lengths(name: str, given: dict[str, Any]) -> dict[str, Any]:
+    """Return the lengths by letter; of kernels for images, from the number of images, their geometry and channels."""
+    if name not in PATCHES:
+        return given
+    g = Geometry(*(given[key] for key in Geometry._fields))
+    numbers = {
+        "n": g.height * g.width * given["channels"],
+        "p": given["m"] * g.rows * g.columns,
+        "q": g.kernel**2 * given["channels"],
+    }
+    return given | numbers
+
+
+def work(name: str, given: dict[str, Any]) -> int:
+    """Return how many times the innermost of plain loops is run, for the lengths of a call."""
+    letters = "pqc" if name in PATCHES else "mnk"
+    return math.prod(int(x) for key, x in lengths(name, given).items() if key in letters)
 
 
 def _rows(rng: np.random.Generator, dtype: str, m: int, n: int, **given: Any) -> dict[str, Any]:
@@ -58,13 +89,6 @@ def _rows(rng: np.random.Generator, dtype: str, m: int, n: int, **given: Any) ->
     order = rng.integers(0, len(images), cursor + offset + m + 1)
     out = np.full((m, n), np.nan, dtype)
     return {"images": images, "order": order, "cursor": np.array([cursor]), "offset": offset, "out": out}
-
-
-def convolution(m: int, geometry: Geometry, channels: int, kernels: int) -> dict[str, int]:
-    """Return the lengths of a convolution by the contract's letters, and its whole numbers."""
-    patches = m * geometry.rows * geometry.columns
-    lengths = {"m": m, "n": geometry.height * geometry.width * channels, "p": patches}
-    return lengths | {"q": geometry.kernel**2 * channels, "c": kernels} | geometry._asdict()
 
 
 def made(name: str, dtype: str, given: dict[str, Any], seed: list[int]) -> dict[str, Any]:
@@ -85,13 +109,13 @@ def in_float64(arguments: dict[str, Any]) -> dict[str, Any]:
 def expected(name: str, arguments: dict[str, Any], dtype: str) -> tuple[np.ndarray, np.ndarray]:
     """Return what the numpy backend writes in float64, and how far from it a kernel may be in that dtype."""
     values = in_float64(arguments)
-    if name == "bias_sigmoid":  # σ is taken of the rounded sum
+    if name in ROUNDED_SUMS:
         sums = arguments["z"] + arguments["bias"]
         values |= {"z": sums.astype(np.float64), "bias": np.zeros(sums.shape[1])}
     exact = values[WRITTEN.get(name, "out")].copy()
     getattr(REFERENCE, name)(**(values | {WRITTEN.get(name, "out"): exact}))
-    if name == "bias_sigmoid":
-        return exact, bounds.sigmoid(exact, dtype)
+    if name in ROUNDED_SUMS:
+        return exact, ROUNDED_SUMS[name](exact, dtype)
     if name == "gather":
         return exact, bounds.gather(exact, dtype)
     if name == "matmul":

@@ -19,7 +19,7 @@ from fastae.check import verdict as verdicts
 from fastae.check.learner import load
 from fastae.check.patterns import WHEN
 from fastae.check.problem import quiet
-from fastae.check.speed import BATCHES, COMPUTE, Speed
+from fastae.check.speed import BATCHES, Speed
 from fastae.check.verdict import MODEL, Problem, Verdict
 from fastae.errors import FastaeError, InputError
 from fastae.ladder.rungs import LADDERS
@@ -234,7 +234,7 @@ def place(name: str, k: Any, speeds: list[Speed]) -> str:
 
     if not speeds:
         return counts.place(name, k)
-    rate = speeds[0].flops if name in COMPUTE else speeds[0].bytes
+    rate = speeds[0].flops if name in speed.FLOPS else speeds[0].bytes
     return climb.place(name, k.name, BATCHES[0], rate)
 
 
@@ -264,7 +264,7 @@ def told(verdict: Verdict) -> str:
 
 def _timed(name: str, s: Speed, backend: str) -> str:
     whose = "one core's" if backend == "numba" else "all cores'"
-    rate = f"{s.flops / 1e9:.3g} GFLOP/s" if name in COMPUTE else f"{s.bytes / 1e9:.3g} GB/s"
+    rate = f"{s.flops / 1e9:.3g} GFLOP/s" if name in speed.FLOPS else f"{s.bytes / 1e9:.3g} GB/s"
     return f"  {s.shape}: {s.seconds * 1e6:,.4g} µs, {rate}, {s.share:.0%} of {whose} limit"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastae.backends.base import Backend
-from fastae.backends.contract import KERNELS
+from fastae.backends.contract import KERNELS, PATCHES
 from fastae.backends.cupy_backend import CupyBackend
 from fastae.backends.emulator import EmulatorBackend
 from fastae.check import cases
@@ -19,19 +19,24 @@ from fastae.check.evidence import judged
 from fastae.check.learner import KernelFailed, NumpyLearner
 from fastae.check.probes import RACE
 from fastae.check.problem import Problem, Verdict, of_call
-from fastae.check.speed import COMPUTE
-from fastae.layers import Geometry
 
-GEOMETRY = Geometry(5, 4, kernel=3, stride=2, padding=1)
+NAN_FROM = {"relu_gradient": ["delta"]}  # what NaN is tried in; by default every input
+HUGE = {  # activations, and why one may be wrong for huge numbers
+    "bias_sigmoid": "e^−t overflows or ∞ / ∞ is computed: write it so that no finite t gives NaN",
+    "bias_tanh": "e^t overflows and ∞ / ∞ is computed, or digits cancel where t is small: write it so that neither can be",
+    "bias_relu": "0 · ∞ is NaN: choose between t and 0, do not multiply",
+}
 REPEATED, REPEAT_SECONDS = 20, 0.25  # the same call so many times, or for so long
 
 
-def _given(name: str, m: int, n: int, k: int = 1) -> dict[str, Any]:
-    """Return lengths and numbers for m images of n pixels; of a product also k, of a convolution other pixels."""
-    if name == "convolve":
-        return cases.convolution(m, GEOMETRY, 2, 3)
+def _given(name: str, m: int, n: int, k: int = 0, side: int = 5) -> dict[str, Any]:
+    """Return lengths and numbers for a kernel; of those for images, for few of them, without padding for `convolve`."""
     if name == "axpy":
         return {"...": (m, n), "alpha": -0.25}
+    if name in PATCHES:  # 0 · NaN is NaN, so that NaN in a weight may show in the padding or not
+        padding = 0 if name == "convolve" else 1
+        geometry = {"height": side, "width": side + 1, "kernel": 3, "stride": 2, "padding": padding}
+        return {"m": 2, **geometry, "channels": 2} | ({"c": 3} if name == "convolve" else {})
     return {"m": m, "n": n} | ({"k": k, "alpha": 1.0, "beta": 0.0} if name == "matmul" else {})
 
 
@@ -49,13 +54,16 @@ def _aliases(k: Backend, name: str, seed: int, verdict: Verdict) -> Problem | No
 
 
 def _special(k: Backend, name: str, seed: int, verdict: Verdict) -> Problem | None:
-    """NaN comes out where it went in, and nowhere else; σ stays within 0 and 1."""
-    shapes = KERNELS[name].shapes
-    sources = [key for key, letters in shapes.items() if key != "out" and "N" not in letters and letters[0] in "mkn"]
-    for key in sources if name not in ("gather", "advance") else ():
+    """NaN comes out where it went in, and nowhere else; activations are what they should be of any number."""
+    for key in NAN_FROM.get(name) or [key for key in KERNELS[name].shapes if key != "out"]:
+        if name in ("axpy", "gather", "advance"):
+            break
         verdict.calls += 1
         arguments = made(name, "float64", _given(name, 4, 37, 6), [seed, 2000])
-        arguments[key].flat[[0, 20 % arguments[key].size]] = np.nan
+        places = [0, 20 % arguments[key].size]
+        arguments[key].flat[places] = np.nan
+        if name == "relu_gradient":
+            arguments["y"].flat[places] = 1  # where it is 0, who multiplies writes NaN, and who chooses 0
         exact, _ = cases.expected(name, arguments, "float64")
         found = cases.call(k, name, arguments).found
         wrong = np.isnan(found) != np.isnan(exact)
@@ -66,7 +74,7 @@ def _special(k: Backend, name: str, seed: int, verdict: Verdict) -> Problem | No
             )
             share = np.where(wrong, np.where(np.isnan(found), np.nan, np.inf), 0)
             return Problem(f"NaN in {key} is {'lost' if lost else 'spread'}", f"NaN in {key}", [cause], wrong, share)
-    if name == "bias_sigmoid":
+    if name in HUGE:
         for dtype in ("float32", "float64"):
             huge = float(np.finfo(dtype).max)
             t = np.array([0, 1e-30, 89, -89, 800, -800, huge, -huge, np.inf, -np.inf], dtype)
@@ -75,8 +83,7 @@ def _special(k: Backend, name: str, seed: int, verdict: Verdict) -> Problem | No
             found = cases.call(k, name, arguments, block=False).found
             call = judged(name, dtype, {"m": len(t), "n": 1}, False, arguments, found)
             if call.is_wrong:
-                cause = "e^−t overflows or ∞ / ∞ is computed: write it so that no finite t gives NaN"
-                return of_call(call, f"t from {-huge:.0e} to {huge:.0e}, {dtype}", cause)
+                return of_call(call, f"t from {-huge:.0e} to {huge:.0e}, {dtype}", HUGE[name])
     return None
 
 
@@ -128,7 +135,7 @@ def _repeats(k: Backend, name: str, seed: int, verdict: Verdict) -> Problem | No
     """The same call many times: a race is lost now and then. The emulator sees it, and is always the same."""
     if isinstance(k, EmulatorBackend) or name == "advance":
         return None
-    given = _given(name, 48, 65, 33) if name in COMPUTE else _given(name, 96, 784)
+    given = _given(name, 48, 65, 33) if name == "matmul" else _given(name, 96, 784, side=14)
     arguments = made(name, "float32", given, [seed, 5000])
     began = time.monotonic()
     for _ in range(REPEATED):

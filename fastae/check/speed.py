@@ -13,10 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastae.backends.base import Backend
-from fastae.backends.contract import KERNELS
+from fastae.backends.contract import KERNELS, PATCHES
 from fastae.bench import limits
 from fastae.check import cases
-from fastae.layers import Geometry
 
 BATCHES = (16, 128)
 MOMENT, SEGMENTS = 0.02, 7  # seconds of a segment, and how many: their median is told
@@ -27,8 +26,10 @@ NEAR_BYTES = 16 << 20  # what is larger stays in no cache between calls
 TOO_FAST = {True: 1.25, False: 8.0}  # of the limit in multiply-adds; of that in bytes, since nearer caches are faster
 PRODUCTS = {"forward": (False, False), "backward": (False, True), "update": (True, False)}  # and what is transposed
 LAYER = (784, 256)  # inputs and outputs of the largest layer
-CONVOLUTION = Geometry(14, 14, kernel=3, stride=2, padding=1), 16, 32  # a layer's, and its channels and kernels
-COMPUTE = ("matmul", "convolve")  # the kernels whose rate is told in operations, for no memory is so slow
+IMAGE = {"height": 14, "width": 14, "channels": 16, "kernel": 3, "stride": 2, "padding": 1}  # of a second convolution
+CHANNELS = 32  # of its output
+LETTERS = "mnkpqc"
+FLOPS = ("matmul", "convolve")  # kernels whose limit is arithmetic
 
 
 class Speed(NamedTuple):
@@ -84,13 +85,8 @@ class Work:
     def _lengths(self) -> dict[str, int]:
         if self.kernel == "axpy":
             return {"size": self.given["..."]}
-        letters = {letter for shape in KERNELS[self.kernel].shapes.values() for letter in shape}
-        return {key: self.given[key] for key in sorted(letters) if key in self.given}
-
-    @property
-    def amount(self) -> int:
-        """What its rate counts: operations, or bytes."""
-        return self.flops if self.kernel in COMPUTE else self.bytes
+        lengths = cases.lengths(self.kernel, self.given)
+        return {key: lengths[key] for key in LETTERS if any(key in x for x in KERNELS[self.kernel].shapes.values())}
 
     def arguments(self) -> list[Any]:
         """Make the kernel's arguments in float32; arrays without gaps, from the beginning of a cache line on."""
@@ -124,12 +120,11 @@ def works(name: str, m: int) -> Iterator[Work]:
         for what, (trans_a, trans_b) in PRODUCTS.items():
             given = dict(zip("mkn", lengths[what])) | {"trans_a": trans_a, "trans_b": trans_b}
             yield Work(name, f"{what}, batch {m}", m, given)
-    elif name == "convolve":
-        geometry, channels, kernels = CONVOLUTION
-        shape = f"batch {m}, {geometry.height} x {geometry.width} x {channels} to {geometry.rows} x {geometry.columns}"
-        yield Work(name, f"{shape} x {kernels}", m, cases.convolution(m, *CONVOLUTION))
     elif name == "axpy":
         yield Work(name, f"{inputs} x {outputs}", m, {"...": inputs * outputs, "alpha": -0.25})
+    elif name in PATCHES:
+        given = {"m": m, **IMAGE} | ({"c": CHANNELS} if name == "convolve" else {})
+        yield Work(name, f"{m} x 14 x 14 x 16, kernel 3, stride 2", m, given)
     elif name != "advance":
         yield Work(name, f"{m} x {inputs}", m, {"m": m, "n": inputs})
 
@@ -212,7 +207,7 @@ class Timer:
 def too_fast(name: str, speeds: list[Speed]) -> str:
     """Say so if a kernel takes less time than the machine needs for its work; else return nothing."""
     for speed in speeds:
-        most = TOO_FAST[name in COMPUTE]
+        most = TOO_FAST[name in FLOPS]
         if speed.share > most:
             return (
                 f"{speed.shape}: {speed.seconds * 1e6:.3g} µs a call is {speed.share:.1f} times as fast as this "

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastae.backends.base import Backend, Parameters
-from fastae.backends.contract import KERNELS
+from fastae.backends.contract import KERNELS, PATCHES
 from fastae.backends.emulator import EmulatorBackend, KernelFault
 from fastae.check import cases, patterns, probes
 from fastae.check.causes import explain
@@ -18,7 +18,6 @@ from fastae.check.evidence import Call, judged
 from fastae.check.learner import KernelFailed, NumbaLearner
 from fastae.check.problem import Problem, Verdict, described, looking, quiet
 from fastae.check.special import CHECKS
-from fastae.check.speed import COMPUTE
 from fastae.check.supervise import note
 from fastae.errors import FastaeError, gist
 from fastae.layers import Geometry
@@ -43,18 +42,25 @@ PRODUCTS = (
     (33, 70, 65),
     (16, 784, 40),
 )
-CONVOLUTIONS = (  # images, geometry, channels, kernels
-    (1, Geometry(1, 1, 1, 1, 0), 1, 1),
-    (2, Geometry(3, 4, 2, 1, 0), 1, 2),
-    (1, Geometry(4, 3, 3, 1, 1), 2, 1),
-    (3, Geometry(5, 4, 3, 2, 1), 1, 3),
-    (2, Geometry(6, 7, 2, 3, 1), 3, 2),  # with pixels in no patch
-    (1, Geometry(2, 3, 4, 2, 3), 2, 5),  # and patches in which there is hardly a pixel
-    (9, Geometry(3, 3, 3, 1, 2), 1, 4),
-    (5, Geometry(7, 6, 3, 2, 1), 4, 9),
-    (3, Geometry(14, 14, 3, 2, 1), 16, 32),
-)
 MATRICES = ((1, 1), (1, 5), (5, 1), (3, 4), (8, 8), (17, 64), (33, 65), (16, 784))
+IMAGES = (  # m, height, width, channels, kernel, stride, padding
+    (1, 1, 1, 1, 1, 1, 0),
+    (2, 1, 1, 2, 3, 1, 2),
+    (2, 3, 4, 1, 2, 1, 0),
+    (1, 4, 3, 2, 3, 1, 1),
+    (3, 5, 3, 2, 1, 1, 0),
+    (2, 4, 5, 3, 1, 2, 0),
+    (2, 5, 7, 1, 3, 2, 1),
+    (1, 6, 4, 3, 2, 3, 0),
+    (1, 7, 5, 2, 4, 3, 2),
+    (2, 6, 6, 1, 3, 2, 1),
+    (1, 5, 6, 2, 5, 1, 3),
+    (1, 9, 8, 1, 7, 3, 6),
+    (1, 6, 9, 2, 6, 2, 5),
+    (2, 8, 8, 3, 3, 1, 1),
+    (3, 14, 13, 8, 3, 2, 1),
+)
+FEW = 4  # channels of a convolution's output at most
 SMALL = 8 * 8 * 8  # work that is always tried
 EMULATED = 3  # of so many products one is tried on the emulator; no divisor of 16 ways, nor of 5 alphas
 MOST_PROBLEMS = 24  # after which of so many calls one is tried, to see the other shapes too
@@ -105,12 +111,12 @@ def _called(k: Backend, name: str, seed: int, verdict: Verdict) -> list[Call]:
     calls: list[Call] = []
     began, large, wrong, failed, astray = time.monotonic(), 0.0, 0, 0, 0
     for number, (dtype, given, block) in enumerate(_cases(name)):
-        work = _work(given)
+        work = cases.work(name, given)
         if work > SMALL:
             large = large or time.monotonic()  # by now all is compiled
             if time.monotonic() - began > SECONDS or (wrong and time.monotonic() - large > MORE_SECONDS):
                 continue
-        sparing = (isinstance(k, EmulatorBackend) and name in COMPUTE) or wrong >= MOST_PROBLEMS
+        sparing = (isinstance(k, EmulatorBackend) and name in ("matmul", *PATCHES)) or wrong >= MOST_PROBLEMS
         if sparing and number % EMULATED:
             continue  # the shapes all come up; and on the emulator every access is looked at
         if astray and work > astray:
@@ -127,11 +133,6 @@ def _called(k: Backend, name: str, seed: int, verdict: Verdict) -> list[Call]:
         if not call.is_wrong:
             verdict.worst = max(verdict.worst, float(np.max(call.share, initial=0)))
     return calls
-
-
-def _work(given: dict[str, Any]) -> int:
-    """Return how much there is to do: elements, or multiplications."""
-    return int(np.prod([x for key, x in given.items() if key in ("pqc" if "q" in given else "mnk")]))
 
 
 def _diagnosed(k: Backend, calls: list[Call]) -> Problem:
@@ -198,9 +199,11 @@ def _cases(name: str) -> Iterator[tuple[str, dict[str, Any], bool]]:
                     yield dtype, given | {"alpha": alpha, "beta": beta}, block
             next(numbers)  # so that each shape meets other numbers
         return
-    if name == "convolve":
-        for shape, dtype, block in itertools.product(CONVOLUTIONS, DTYPES, (False, True)):
-            yield dtype, cases.convolution(*shape), block
+    if name in PATCHES:
+        for number, (m, *geometry, channels) in enumerate((m, h, w, *rest, c) for m, h, w, c, *rest in IMAGES):
+            given = {"m": m, **dict(zip(Geometry._fields, geometry)), "channels": channels}
+            given |= {"c": 1 + number % FEW} if name == "convolve" else {}
+            yield from ((dtype, given, block) for dtype, block in itertools.product(DTYPES, (False, True)))
         return
     for (m, n), dtype, block in itertools.product(MATRICES, DTYPES, (False, True)):
         if name == "axpy":
@@ -256,7 +259,7 @@ def _outside(k: Backend, name: str, seed: int) -> Problem | None:
         return None
     function = k.plain[name].py_func
     for number, (dtype, given, block) in enumerate(_cases(name)):
-        if number % EMULATED or _work(given) > SMALL:
+        if number % EMULATED or cases.work(name, given) > SMALL:
             continue
         arguments = cases.made(name, dtype, given, [seed, number])
         try:

@@ -1,11 +1,11 @@
 // Coalesced: neighbouring threads take neighbouring kernels.
 //
-// Idea: what the threads of a warp read or write together should lie side by side, as the weights of one place in the
-// patch do, and the outputs of one patch. A warp reads 32 neighbours of the weights, which are 4 sectors, and of the
-// image the same number.
+// Idea: what the threads of a warp read or write together should lie side by side, as the weights of one place in
+// the patch do, and the outputs of one patch. A warp reads 32 neighbours of the weights, which are 4 sectors, and
+// of the image the same number.
 //
-// Predicted: 6.2 times, from 30.4 sectors to 4.9 for a warp's 32 multiply-adds: 8 % of the patches' numbers are in the
-// padding, which nobody reads.
+// Predicted: 6.2 times, from 30.4 sectors to 4.9 for a warp's 32 multiply-adds: 8 % of the patches' numbers are in
+// the padding, which nobody reads.
 //
 // Hint: the threads of a warp differ in threadIdx.x, so that is what counts kernels; all else is as before.
 

@@ -1,15 +1,15 @@
 // Quads: one instruction reads four numbers along the patch.
 //
-// Idea: a multiprocessor begins one warp's load a cycle, of 4 bytes a thread or of 16. If both slices have their rows
-// along the patch, a thread reads four steps of a row at once: 8 loads for 64 multiply-adds. The weights are turned while
-// they are fetched, by warps that take 4 steps of 8 kernels: whole sectors to read, and, in rows of 20 words, 32
-// different banks to write.
+// Idea: a multiprocessor begins one warp's load a cycle, of 4 bytes a thread or of 16. If both slices have their
+// rows along the patch, a thread reads four steps of a row at once: 8 loads for 64 multiply-adds. The weights are
+// turned while they are fetched, by warps that take 4 steps of 8 kernels: whole sectors to read, and, in rows of 20
+// words, 32 different banks to write.
 //
-// Predicted: 1.95 times, from 0.59 cycles of a warp for a multiply-add to 0.3. Now it is the instructions that count, of
-// which four begin in a cycle: 64 multiply-adds and 14 loads and stores are 78.
+// Predicted: 1.95 times, from 0.59 cycles of a warp for a multiply-add to 0.3. Now it is the instructions that
+// count, of which four begin in a cycle: 64 multiply-adds and 14 loads and stores are 78.
 //
-// Hint: us[PATCHES] and ws[KERNELS] of SLICE / 4 + 1 Quads each. i fetches step l = i / 128 * 4 + i / 8 % 4 of kernel
-// o = i / 32 % 4 * 8 + i % 8. Then a[i] and b[i] are Quads, and so is each step of the loop.
+// Hint: us[PATCHES] and ws[KERNELS] of SLICE / 4 + 1 Quads each. i fetches step l = i / 128 * 4 + i / 8 % 4 of
+// kernel o = i / 32 % 4 * 8 + i % 8. Then a[i] and b[i] are Quads, and so is each step of the loop.
 
 #define PATCHES 64  // of the tile of out that a block computes
 #define KERNELS 32
