@@ -11,7 +11,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from fastae import cli
 from fastae.backends.numpy_backend import patches
-from fastae.check import speed
+from fastae.check import learner, speed
 from fastae.ladder import climb, exercises
 from fastae.ladder.rungs import Rung, ladder
 from fastae.layers import Geometry
@@ -84,6 +84,7 @@ def test_how_much_lies_in_the_padding_and_how_large_patches_are() -> None:
     assert LAYER._replace(stride=1).rows ** 2 * 144 == 9 * ones.size
     vectors = unfolded.size * 32 / 8
     assert vectors == pytest.approx(28e3, rel=0.01)
+    assert vectors * 3 / 2 == pytest.approx(42e3, rel=0.01)
     assert vectors * 3 / 2 * unfolded.mean() == pytest.approx(38e3, rel=0.02)
     assert vectors * 1.5 / 2 == pytest.approx(21e3, rel=0.01)
 
@@ -167,3 +168,18 @@ def test_what_an_exercise_of_numba_asks_for_is_in_its_starter(tmp_path: Path) ->
         names = list(inspect.signature(namespace["convolve"].py_func).parameters)
         assert names == ["x", "weights", "height", "width", "kernel", "stride", "padding", "out"]
         assert rung.hint.split()[0] in text
+
+
+@pytest.mark.parametrize("whole", ["int", "long long"])
+def test_a_kernel_in_cuda_may_declare_the_geometry_in_either_size(whole: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.cu"
+    source = ladder("conv", "cuda")[1].source
+    path.write_text(
+        source.replace("int height, int width, int kernel", f"{whole} height, {whole} width, {whole} kernel")
+    )
+    k = learner.load(path, "emulator")
+    g, rng = Geometry(5, 4, kernel=3, stride=2, padding=1), np.random.default_rng(0)
+    x, weights = rng.normal(size=(2, 40)), rng.normal(size=(18, 3))
+    out = k.asarray(np.empty((2 * g.rows * g.columns, 3)))
+    k.convolve(k.asarray(x), k.asarray(weights), *g, out)
+    np.testing.assert_allclose(k.to_host(out), definition(x, weights, g), atol=1e-12)

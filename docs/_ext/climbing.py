@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from functools import cache
 
 import book
 import matplotlib.pyplot as plt
@@ -38,6 +39,7 @@ def climbed(name: str, m: int = 128) -> Figure:
     return figure
 
 
+@cache
 def counted(name: str) -> list[Counts]:
     """Count every rung of a ladder for CUDA on the emulator."""
     return [count(rung.load("emulator"), rung.kernel) for rung in ladder(name, "cuda")]

@@ -254,7 +254,7 @@ class _CudaLearner(_Learner):
             values = self._values(name, named, lengths, real)
             grid, block = self._size(name, lengths)
             if 0 not in grid and 0 not in lengths.values():
-                self._function(name, real)(grid, block, tuple(values[p.name] for p in parameters))
+                self._function(name, real)(grid, block, tuple(_declared(values[p.name], p) for p in parameters))
 
         return launch
 
@@ -274,8 +274,7 @@ class _CudaLearner(_Learner):
                 gaps = x.strides[0] // x.itemsize if x is not None and x.ndim == 2 else 0  # a vector has one row
                 values[f"{key}_stride"] = np.int64(gaps)
             else:
-                small = key.startswith("trans") or key in Geometry._fields
-                values[key] = np.int32(x or 0) if small else np.int64(x or 0)
+                values[key] = np.int32(x or 0) if key.startswith("trans") else np.int64(x or 0)
         return values
 
     def _function(self, name: str, real: np.dtype[Any]) -> Any:
@@ -294,6 +293,11 @@ class _CudaLearner(_Learner):
         shape = ("m", "n") if written == ("...",) else written
         work = math.prod(lengths.get(letter, 1) for letter in shape)
         return (min(-(-work // THREADS), MOST_BLOCKS),), (THREADS,)
+
+
+def _declared(value: Any, parameter: Parameter) -> Any:
+    """Return a geometry's whole numbers in the size in which a kernel declares them: int or long long."""
+    return np.int32(value) if parameter.name in Geometry._fields and parameter.type == "int" else value
 
 
 def _lengths(name: str, named: dict[str, Any]) -> dict[str, int]:

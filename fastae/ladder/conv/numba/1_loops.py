@@ -4,8 +4,8 @@ Idea: out[p, o] = Σ_q U[p, q] weights[q, o], where row p of U is a patch of the
 innermost loop is one multiplication and one addition that waits for the addition before it, and the weights are read
 down a column, so each lies in another cache line.
 
-Hint: pixel (i, j) of the patch is pixel (top + i, left + j) of the image. If it is inside, add its channels times their
-weights to total, both arrays' numbers in the order row, column, channel.
+Hint: pixel (i, j) of the patch is pixel (top + i, left + j) of the image. If it is inside, add its channels times
+their weights to total, both arrays' numbers in the order row, column, channel.
 """
 
 from numba import njit

@@ -4,8 +4,8 @@ Idea: out[p, o] = Σ_q U[p, q] weights[q, o], where row p of U is a patch of the
 their channels. What lies outside of the image is 0, so it is left out. Every multiplication is some ten steps of the
 interpreter.
 
-Hint: pixel (i, j) of the patch is pixel (top + i, left + j) of the image. If it is inside, add its channels times their
-weights, both arrays' numbers in the order row, column, channel.
+Hint: pixel (i, j) of the patch is pixel (top + i, left + j) of the image. If it is inside, add its channels times
+their weights, both arrays' numbers in the order row, column, channel.
 """
 
 

@@ -1,8 +1,8 @@
 """Without the patches: a product for each pixel of the kernel (a tap), added to the others.
 
 Idea: the sum over a patch is a sum over its 9 pixels, and what all patches have at one of them is a slice of the
-images. Its product with that pixel's 16 rows of the weights is a part of out. The memory for the patches is not needed,
-only that for one slice and one product.
+images. Its product with that pixel's 16 rows of the weights is a part of out. The memory for the patches is not
+needed, only that for one slice and one product.
 
 Predicted: 0.7 times: 9 products of 0.8 MB are written, read, and added to out, which is read and written: together
 with the slices 36 MB instead of 12, but all of it stays in a cache.

@@ -1,15 +1,15 @@
 """Tiles: the outputs of a few patches are summed in registers, from the first number of a patch to the last.
 
-Idea: the loops before store every partial sum and load it again. A tile of r patches and c vectors of outputs keeps its
-r · c sums in registers, and takes r + c loads for r · c multiply-adds, and no store. Numba has no words for a register:
-`columns_by_tiles` brings the instructions, as in the matrix product's ladder. (Goto and van de Geijn, Anatomy of
-high-performance matrix multiplication, 2008.)
+Idea: the loops before store every partial sum and load it again. A tile of r patches and c vectors of outputs keeps
+its r · c sums in registers, and takes r + c loads for r · c multiply-adds, and no store. Numba has no words for a
+register: `columns_by_tiles` brings the instructions, as in the matrix product's ladder. (Goto and van de Geijn,
+Anatomy of high-performance matrix multiplication, 2008.)
 
 Predicted: 1.3 times: the multiply-adds of a vector, two a cycle, take 14 thousand cycles instead of 21 thousand for
 their loads and stores; copying the patches still takes 7 thousand.
 
-Hint: tiles of ROWS patches from p on while there are so many; each call computes all columns of some, from 0 on. The
-patches, the weights and the list of k begin at the piece's first k.
+Hint: tiles of ROWS patches from p on while there are so many, then ROW for each; a call computes columns 0 to n of
+some. The patches and the weights begin at the piece's first k; keep says whether what is there already counts.
 """
 
 import numpy as np
@@ -49,6 +49,6 @@ def convolve(x, weights, height, width, kernel, stride, padding, out):
             # idea
             for p in range(0, whole, ROWS):
                 TILE(patches[:, k:], weights[k:], some, ALL, length, 1.0, keep, p, 0, n)
-            # end
             for p in range(whole, rows * columns):
                 ROW(patches[:, k:], weights[k:], some, ALL, length, 1.0, keep, p, 0, n)
+            # end
