@@ -89,6 +89,18 @@ def test_how_much_lies_in_the_padding_and_how_large_patches_are() -> None:
     assert vectors * 1.5 / 2 == pytest.approx(21e3, rel=0.01)
 
 
+def test_how_many_bytes_the_rungs_of_numpy_move() -> None:
+    x, weights, *_, out = climb.work_of("convolve", IMAGES).arguments()
+    padded, unfolded = IMAGES * 16**2 * 16 * 4, 2.25 * x.nbytes
+    copies = x.nbytes + padded + 2 * unfolded
+    assert copies == pytest.approx(11e6, rel=0.02)
+    assert copies + unfolded + out.nbytes == pytest.approx(15e6, rel=0.03)
+    tap = len(out) * 16 * 4  # of all patches, which is read and written and read again
+    taps = x.nbytes + padded + out.nbytes + 9 * (3 * tap + 2 * out.nbytes + 2 * out.nbytes)
+    assert taps == pytest.approx(44e6, rel=0.02)
+    assert len(weights) == 9 * 16
+
+
 def test_which_rungs_of_numpy_need_memory_for_patches() -> None:
     peaks = {}
     arguments = climb.work_of("convolve", IMAGES).arguments()

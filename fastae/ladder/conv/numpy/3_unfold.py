@@ -5,8 +5,8 @@ make all rows. Then one product uses every weight for 6272 patches. The price is
 patches, which are 2.25 times as large as the images, and would be 9 times with a stride of 1. (Chellapilla, Puri and
 Simard, High performance convolutional neural networks for document processing, 2006.)
 
-Predicted: 13 times: 6272 times 5 µs, 31 ms, become a product of 58 MFLOP, 1.2 ms at 50 GFLOP/s, and as much again for
-12 MB that the copies move, at 10 GB/s.
+Predicted: 13 times: 6272 times 5 µs, 31 ms, become a product of 58 MFLOP, 1.2 ms at 50 GFLOP/s, and copies that move
+11 MB, 1.1 ms at 10 GB/s.
 
 Hint: patches has the axes image, row, column, i, j, channel. Pixel (i, j) of all patches is images[:, i::stride,
 j::stride] up to as many rows and columns as there are patches; then reshape to rows.

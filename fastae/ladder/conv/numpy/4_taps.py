@@ -4,8 +4,8 @@ Idea: the sum over a patch is a sum over its 9 pixels, and what all patches have
 images. Its product with that pixel's 16 rows of the weights is a part of out. The memory for the patches is not
 needed, only that for one slice and one product.
 
-Predicted: 0.7 times: 9 products of 0.8 MB are written, read, and added to out, which is read and written: together
-with the slices 36 MB instead of 12, but all of it stays in a cache.
+Predicted: 0.7 times: 9 products of 0.8 MB are written, read, and added to out, which is read and written. With the
+slices that is 44 MB instead of 15: 29 MB more, 1 ms at a cache's 30 GB/s, beside the 2.3 ms of before.
 
 Hint: the pixels (i, j) of all patches, copied to rows of as many numbers as there are channels, times the rows of the
 weights from (i * kernel + j) * channels on.
