@@ -13,7 +13,7 @@ from fastae import cli
 from fastae.backends.numpy_backend import patches
 from fastae.check import learner, speed
 from fastae.ladder import climb, exercises
-from fastae.ladder.rungs import Rung, ladder
+from fastae.ladder.rungs import KERNELS, Rung, ladder
 from fastae.layers import Geometry
 
 GEOMETRIES = [  # images, geometry, channels, kernels
@@ -180,6 +180,12 @@ def test_what_an_exercise_of_numba_asks_for_is_in_its_starter(tmp_path: Path) ->
         names = list(inspect.signature(namespace["convolve"].py_func).parameters)
         assert names == ["x", "weights", "height", "width", "kernel", "stride", "padding", "out"]
         assert rung.hint.split()[0] in text
+
+
+def test_a_starter_promises_training_only_with_a_kernel_that_the_step_calls() -> None:
+    for name in KERNELS:
+        trains = "fastae train" in exercises.starter(ladder(name, "numpy")[0])
+        assert trains == (name != "conv")
 
 
 @pytest.mark.parametrize("whole", ["int", "long long"])

@@ -7,7 +7,8 @@
 - ``exercises``: a rung with its idea taken out, to be put back
 - ``command``: ``fastae ladder`` and ``fastae exercise``
 
-A rung is a file that ``fastae check`` and ``fastae train --kernels`` take. It begins with a docstring, in CUDA with a
+A rung is a file that ``fastae check`` and ``fastae train --kernels`` take; ``convolve``, which no step calls, only the
+first. It begins with a docstring, in CUDA with a
 comment, of four paragraphs:
 
     The title: what is done, in a line.
