@@ -17,8 +17,8 @@ from fastae.layers import from_json
 GOLDEN = Path(__file__).parent / "golden" / "convolutions"
 CASES = ["relu-bce-momentum", "sigmoid-mse", "tanh-mse", "tanh-mse-momentum"]
 
-# NumPy ends within 1e-14 of PyTorch's weights, and within 1e-14 of its losses. The bounds leave room for another BLAS or
-# another exp, and for no mistake.
+# NumPy ends within 1e-15 of PyTorch's weights, and within 1e-15 of its losses. The bounds leave room for another BLAS
+# or another exp, and for no mistake.
 WEIGHT_BOUND = 1e-10
 LOSS_BOUND = 1e-12  # relative
 FLOAT32_LOSS_BOUND = 2e-5  # relative
