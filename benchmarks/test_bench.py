@@ -12,7 +12,7 @@ import pytest
 import fastae
 from fastae import cli
 from fastae.bench import command, contenders
-from fastae.bench.contenders import CONTENDERS, Disagreement, first_epoch_loss, make, of_model, require_agreement
+from fastae.bench.contenders import Disagreement, first_epoch_loss, make, of_model, require_agreement
 from fastae.bench.contenders.job import NETWORKS, RATES, SEED, epoch_order, network, rate
 from fastae.bench.harness import Race, WorkerFailed, race
 from fastae.bench.worker import choose_parts, segments
