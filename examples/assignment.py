@@ -29,7 +29,8 @@ import numpy as np
 
 import fastae
 from fastae import backends, figures, storage
-from fastae.cli import LOSS_NAMES, Parser
+from fastae.cli import Parser
+from fastae.commands.network import LOSS_NAMES
 from fastae.errors import FastaeError, InputError, OutputError
 from fastae.terminal import one_of_each
 

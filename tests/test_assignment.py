@@ -11,7 +11,8 @@ import pytest
 from matplotlib.image import imread
 
 import fastae
-from fastae import cli, figures
+from fastae import figures
+from fastae.commands.network import MODELS
 from fastae.errors import InputError
 from fastae.figures import CELL, GAP, MARGIN
 from fastae.terminal import one_of_each
@@ -31,6 +32,7 @@ TITLES = {
     "mse": "squared error, 2 epochs",
     "bce": "cross-entropy, 2 epochs",
 }
+LEARNING_RATES = MODELS["dense"].rates["sigmoid"]
 ERROR = 2 / 255  # of a grey level that went through a colour map of 256 bytes
 
 
@@ -161,7 +163,7 @@ def test_the_figures_show_the_models(run, mnist):
     updates = {}
     for loss, last in (("mse", mse), ("bce", bce)):
         model = fastae.Autoencoder()
-        lr = cli.LEARNING_RATES[loss]
+        lr = LEARNING_RATES[loss]
         fastae.Trainer(model, loss, fastae.SGD(lr), "numpy").fit(images, 1, progress=False)
         updates[loss] = model.reconstruct(digits)
         assert_rows(out / f"progress-{loss}.png", [digits / 255, untrained, updates[loss], last])
@@ -177,7 +179,7 @@ def test_the_parameters_are_those_of_fastae(assignment):
     model = fastae.Autoencoder(seed=3, dtype="float64")
     for ours, theirs in zip([*W, *b], [*model.weights, *model.biases]):
         np.testing.assert_array_equal(ours, theirs)
-    assert cli.LEARNING_RATES == assignment.LEARNING_RATE
+    assert LEARNING_RATES == assignment.LEARNING_RATE
 
 
 @pytest.mark.parametrize("loss", ["mse", "bce"])
