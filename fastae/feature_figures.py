@@ -82,12 +82,14 @@ def features(path: str | os.PathLike[str], model: Any, image: np.ndarray, captio
     rows = [Row("image", pictures(image, model.image_shape), GREY, (0.0, 1.0))]
     for number, (a, layer) in enumerate(zip(hidden, model.layers), 1):
         after, name = shape_after(model.layers, number - 1), f"layer {number}, {KINDS[layer.kind]}"
+        is_code = 2 * number == len(model.layers)
         if after[:2] == (1, 1):
-            what = "code of" if 2 * number == len(model.layers) else "width"
+            what = "code of" if is_code else "width"
             rows.append(Row(f"{name}, {what} {after.channels}", a[:, None], colours, limits, wide=True))
             continue
         maps = a.reshape(after).transpose(2, 0, 1)
-        rows += lines(f"{name},\n{some(len(maps), 'map')} of {after[0]} x {after[1]}", maps, colours, limits)
+        count = ("code of " if is_code else "") + some(len(maps), "map")
+        rows += lines(f"{name},\n{count} of {after[0]} x {after[1]}", maps, colours, limits)
     rows.append(Row("reconstruction", pictures(drawn, model.image_shape), GREY, (0.0, 1.0)))
     save(page(rows, caption, bar=f"{model.activation} of the hidden layers", bar_of=1), path)
 

@@ -108,7 +108,8 @@ def pictures(images: np.ndarray, shape: Sequence[int] | None = None) -> np.ndarr
         raise InputError(f"images of {expected}; got images of {images.shape[1]}")
     shaped = images.reshape(len(images), *shape) / scale
     if shaped.ndim == 4 and shaped.shape[3] == 3:
-        return np.clip(shaped, 0.0, 1.0)
+        finite = np.isfinite(shaped).all(axis=3, keepdims=True)
+        return np.where(finite, np.clip(shaped, 0.0, 1.0), (1.0, 0.0, 0.0))
     return shaped.mean(axis=3) if shaped.ndim == 4 else shaped
 
 

@@ -40,9 +40,10 @@ def show(trainer: Any, images: np.ndarray, test_images: np.ndarray, labels: np.n
         from fastae import feature_figures
 
         feature_figures.kernels(out / "kernels.png", model, caption)
-        feature_figures.features(out / "features.png", model, digits[-1], caption)
+        feature_figures.features(out / "features.png", model, digits[min(3, len(digits) - 1)], caption)
     told = []
-    if sys.stdout.isatty():
+    height, width = model.image_shape[:2]
+    if sys.stdout.isatty() and height == width:
         plain = not (sys.stdout.encoding or "").lower().startswith("utf")
         told.append(terminal.draw_pairs(digits, drawn, ascii=plain))
     seconds = sum(epoch.seconds for epoch in epochs)
