@@ -91,7 +91,7 @@ def features(path: str | os.PathLike[str], model: Any, image: np.ndarray, captio
         count = ("code of " if is_code else "") + some(len(maps), "map")
         rows += lines(f"{name},\n{count} of {after[0]} x {after[1]}", maps, colours, limits)
     rows.append(Row("reconstruction", pictures(drawn, model.image_shape), GREY, (0.0, 1.0)))
-    save(page(rows, caption, bar=f"{model.activation} of the hidden layers", bar_of=1), path)
+    save(page(rows, caption, bar=model.activation, bar_of=1), path)
 
 
 def shape_after(layers: list[Layer], number: int) -> Shape:
