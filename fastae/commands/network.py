@@ -44,7 +44,7 @@ MODELS = {
         "tanh",
         {
             "sigmoid": {"mse": 0.1, "bce": 0.02},
-            "tanh": {"mse": 0.03, "bce": 0.004},
+            "tanh": {"mse": 0.02, "bce": 0.004},
             "relu": {"mse": 0.02, "bce": 0.003},
         },
         ("channels", "code"),
