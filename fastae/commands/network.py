@@ -97,7 +97,7 @@ def add_options(option: Any) -> None:
     option("--code", type=whole, metavar="N", help=f"of --model conv: numbers of the code; by default {CODE}", **absent)
     option(
         "--activation",
-        help="sigmoid, tanh or relu, of all layers but the last, whose is the sigmoid; by default "
+        help="sigmoid, tanh or relu, of all layers but the last, which has the sigmoid; by default "
         + ", ".join(f"{kind.activation} for {name}" for name, kind in MODELS.items()),
         **absent,
     )

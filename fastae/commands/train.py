@@ -36,12 +36,12 @@ def add_options(train: argparse.ArgumentParser) -> None:
     option(
         "--lr",
         type=float,
-        help="learning rate; by default "
-        + "; ".join(
-            f"{name} of {kind.activation}: {kind.rates[kind.activation]['mse']} for mse, "
-            f"{kind.rates[kind.activation]['bce']} for bce"
-            for name, kind in network.MODELS.items()
-        ),
+        help="learning rate of the first epoch; by default "
+        + ", ".join(
+            f"for {name} {rates['mse']} with mse and {rates['bce']} with bce"
+            for name, rates in ((name, kind.rates[kind.activation]) for name, kind in network.MODELS.items())
+        )
+        + ", and others with another --activation",
         default=argparse.SUPPRESS,
     )
     option("--momentum", type=float, default=0.0, help="of SGD, at least 0 and below 1")
