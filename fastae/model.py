@@ -110,12 +110,13 @@ class Autoencoder:
     ) -> None:
         """Check and keep everything but the parameters; raises `InputError`."""
         image = None if image_shape is None else image_of(image_shape)
+        self.image_shape = None if image_shape is None else tuple(int(n) for n in image_shape)
         if layers is not None:
             if sizes is not None:
                 raise InputError("give sizes or layers, not both")
             self.specs = list(layers) if isinstance(layers, Sequence) else layers
             self.layers = autoencoder(self.specs, image or image_of(IMAGE))
-            self.image_shape = image_shape = IMAGE if image_shape is None else tuple(int(n) for n in image_shape)
+            self.image_shape = self.image_shape or IMAGE
         else:
             if (
                 not isinstance(sizes, Sequence | np.ndarray)
@@ -129,7 +130,6 @@ class Autoencoder:
                 raise InputError(f"sizes begin with {sizes[0]}, but an image of {image} has {image.size} numbers")
             self.specs = [Dense(n) for n in sizes[1:]]
             self.layers = autoencoder(self.specs, Shape(1, 1, int(sizes[0])))
-            self.image_shape = None if image_shape is None else tuple(int(n) for n in image_shape)
         if not is_whole(seed) or seed < 0:
             raise InputError(f"seed must be a whole number of at least 0; got {seed!r}")
         try:
@@ -176,6 +176,19 @@ class Autoencoder:
     def reconstruct(self, x: Any) -> np.ndarray:
         """Encode and decode images; arguments, result and errors as `encode` and `decode` have them."""
         return self._run(x, 0, len(self.weights))
+
+    def outputs(self, x: Any) -> list[np.ndarray]:
+        """Compute what every layer gives for images; arguments and errors as `encode` has them.
+
+        Returns
+        -------
+        list of ndarray, (n, outputs) of each layer
+            The code is in the middle, the reconstruction last.
+        """
+        found: list[np.ndarray] = []
+        for l in range(len(self.weights)):
+            found.append(self._run(found[-1] if found else x, l, l + 1))
+        return found
 
     @np.errstate(over="ignore", invalid="ignore")  # huge weights saturate σ: no reason to warn
     def _run(self, x: Any, first: int, last: int) -> np.ndarray:

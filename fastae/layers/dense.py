@@ -39,7 +39,7 @@ class Dense:
 
     def as_json(self) -> dict[str, Any]:
         """Return the layer as `fastae.layers.from_json` reads it."""
-        return {"Dense": [self.units]}
+        return {"Dense": [self.units if isinstance(self.units, int) else list(self.units)]}
 
     def __str__(self) -> str:
         return f"Dense({self.units})"
