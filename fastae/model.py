@@ -42,16 +42,16 @@ class Autoencoder:
         - ``"glorot"``: σ = √(2 / (fan_in + fan_out)), their rule for tanh, the default with it;
         - ``"he"``: σ = √(2 / fan_in), He, Zhang, Ren and Sun's (ICCV 2015) for relu, the default with it;
 
-        and biases with σ = 0.1. For the fans of a convolution see `fastae.layers.Layer.fans`. A number: σ of every weight
-        and bias.
+        and biases with σ = 0.1. For the fans of a convolution see `fastae.layers.Layer.fans`. A number: σ of every
+        weight and bias.
     layers : sequence of Dense or Conv2d, optional
         The encoder's layers, in place of `sizes`. The decoder mirrors them: each convolution is mirrored by the
         transposed one of the same kernel size, stride and padding, with weights of its own.
     activation : {"sigmoid", "tanh", "relu"}
         Of all layers but the last, which is a sigmoid.
     image_shape : (height, width) or (height, width, channels), optional
-        Of the images, whose rows of pixels lie one after another, channels last. With ``layers``, (28, 28) by default; with
-        `sizes` its product must be ``sizes[0]``.
+        Of the images, whose rows of pixels lie one after another, channels last. With ``layers``, (28, 28) by default;
+        with `sizes` its product must be ``sizes[0]``.
 
     Attributes
     ----------
@@ -70,8 +70,8 @@ class Autoencoder:
     Raises
     ------
     InputError
-        Sizes that are not positive whole numbers, layers that do not fit, an unknown activation, dtype or init, a σ that
-        is negative or too large.
+        Sizes that are not positive whole numbers, layers that do not fit, an unknown activation, dtype or init, a σ
+        that is negative or too large.
     """
 
     def __init__(

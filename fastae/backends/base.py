@@ -237,7 +237,7 @@ class Session:
         return [slice(0, width)]
 
     def local(self, m: int, deltas: Sequence[Any]) -> list[tuple[Any, ...]]:
-        """Make ``Worker.layers`` of each worker, for batches of m images; the deltas are whole, for whom they matter."""
+        """Make ``Worker.layers`` of each worker, for batches of m images; the deltas are everybody's."""
         return [self.backend.local(self.layers, m, self.dtype)]
 
     def fewer(self, local: Any, m: int) -> Any:

@@ -167,8 +167,8 @@ class Launches:
         bias_parts = rows(bias_parts, channels)
         arguments = {"parts": parts, "bias_parts": bias_parts, "W": W, "b": b, "V": V, "c": c, "rate": rate}
         blocks = -(-W.size // THREADS) + -(-channels // WARP)
-        sizes = (numbers, others, channels, len(parts), len(bias_parts))
-        self._launch("folds.cu", "descend_by_parts", sizes, blocks, arguments, real)
+        of_parts = (numbers, others, channels, len(parts), len(bias_parts))
+        self._launch("folds.cu", "descend_by_parts", of_parts, blocks, arguments, real)
 
     def _of_patches(self, name: str, arguments: dict[str, Any], images: Any, out: Any, g: Geometry) -> None:
         W = arguments["W"]

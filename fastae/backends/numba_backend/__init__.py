@@ -82,7 +82,7 @@ def compiled(name: str, dtype: np.dtype[Any]) -> Any:
     def kind(argument: str) -> Any:
         letters = KERNELS[name].shapes.get(argument)
         if letters is None:
-            scalars = dict.fromkeys(["trans_a", "trans_b"], types.boolean)
+            scalars: dict[str, Any] = dict.fromkeys(["trans_a", "trans_b"], types.boolean)
             scalars |= dict.fromkeys(["offset", "n", *Geometry._fields], types.int64)
             return scalars.get(argument, types.float64)
         element: Any = np.dtype(np.float64 if (name, argument) in SUMS else FIXED_DTYPES.get(argument, dtype))

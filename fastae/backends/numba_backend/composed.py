@@ -1,7 +1,7 @@
 """The step composed from the contract's kernels and compiled whole, for kernels of one's own.
 
-The numba backend's own step is made of operations for a team; this one is of those that `fastae.operations` composes, on
-one thread.
+The numba backend's own step is made of operations for a team; this one is of those that `fastae.operations` composes,
+on one thread.
 """
 
 import itertools

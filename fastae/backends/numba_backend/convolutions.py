@@ -1,13 +1,13 @@
 """The step's operations for a team of workers: convolutions and transposed convolutions, without patches.
 
-A worker owns whole pixels of a layer's output, for all images, as it owns units of a dense layer. All pixels share their
-weights, which nobody owns: each worker sums the gradient over its own pixels, and when all have done so each adds up, in
-the workers' order, some rows of it.
+A worker owns whole pixels of a layer's output, for all images, as it owns units of a dense layer. All pixels share
+their weights, which nobody owns: each worker sums the gradient over its own pixels, and when all have done so each adds
+up, in the workers' order, some rows of it.
 
-There are two products. DOWN, an image to a number of channels for each of its patches, is how a convolution goes forward
-and a transposed one backward; UP, back to the image, is the other two. For UP the weights are turned, so that the
-channels of a pixel, which lie side by side, are columns; where they are fewer than half a vector, vectors lie along the
-sum instead.
+There are two products. DOWN, an image to a number of channels for each of its patches, is how a convolution goes
+forward and a transposed one backward; UP, back to the image, is the other two. For UP the weights are turned, so that
+the channels of a pixel, which lie side by side, are columns; where they are fewer than half a vector, vectors lie along
+the sum instead.
 """
 
 from typing import Any, NamedTuple

@@ -1,10 +1,10 @@
 """Functions that are compiled once, on their own, and called by name from everything else that is compiled.
 
-Numba copies what a function calls into it and optimises the whole anew, at every level of calls. A step that calls the same
-product of matrices in ten places compiles it ten times, and keeps it ten times in every cached step. The large kernels
-are therefore linked as a C compiler would link them: each is compiled and cached for itself, once for each type of
-floats, and what calls it holds only its name. A name must be known before cached code that uses it is loaded, so `known`
-is called for all of them before anything is compiled or loaded for a type.
+Numba copies what a function calls into it and optimises the whole anew, at every level of calls. A step that calls the
+same product of matrices in ten places compiles it ten times, and keeps it ten times in every cached step. The large
+kernels are therefore linked as a C compiler would link them: each is compiled and cached for itself, once for each type
+of floats, and what calls it holds only its name. A name must be known before cached code that uses it is loaded, so
+`known` is called for all of them before anything is compiled or loaded for a type.
 """
 
 import inspect
@@ -75,7 +75,7 @@ def linked(letters: str) -> Callable[[Any], Any]:
         unnamed.__signature__ = own.replace(parameters=[first, *own.parameters.values()])
         call = intrinsic(definition)
 
-        def through(*arguments):  # type: ignore[no-untyped-def]
+        def through(*arguments):
             call(*arguments)
 
         made = jit(through, name=f"linked_{name}")

@@ -4,8 +4,8 @@ import math
 import os
 import sys
 import threading
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Iterator, Sequence
+from functools import cache, partial
 from itertools import count
 from typing import Any
 
@@ -54,6 +54,10 @@ def operations_of(kind: str, activation: str) -> dict[str, Any]:
     return make[kind](activate, slope, activation)
 
 
+def _numbered(name: str, counter: Iterator[int], function: Any) -> Any:
+    return jit(function, name=f"{name}_{next(counter)}")
+
+
 @cache
 def compiled(part: str, loss: str, layers: int, dtype: str, activation: str, kinds: tuple[str, ...]) -> Any:
     """Compile "step" or "evaluation" of `fastae.step`, all that it calls and the loop around it, or find it cached.
@@ -72,7 +76,7 @@ def compiled(part: str, loss: str, layers: int, dtype: str, activation: str, kin
         made = [(kind, of_kind[name]) for kind, of_kind in of_kinds.items()]
         counter = count()
         named = f"{name}_{variant}"
-        module.__dict__[name] = by_kind(made, lambda f, n=named, c=counter: jit(f, name=f"{n}_{next(c)}"))
+        module.__dict__[name] = by_kind(made, partial(_numbered, named, counter))
     sigmoid = of_kinds[last] if activation == "sigmoid" else operations_of(last, "sigmoid")
     module.output = sigmoid["forward"]
     module.forward_loss = jit(fastae.operations.make_forward_loss(module), name=f"forward_loss_{variant}")

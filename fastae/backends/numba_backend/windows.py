@@ -1,8 +1,8 @@
 """The tiles of a convolution that needs no patches: products along lists of where the factors lie.
 
 A tile's rows are images, of which all have the same pixel's patch in the same place, so one list serves them all: which
-stretches of a row belong to the patch, and which rows of the weights they are multiplied by. What lies in the padding is
-on no list.
+stretches of a row belong to the patch, and which rows of the weights they are multiplied by. What lies in the padding
+is on no list.
 """
 
 from typing import Any
@@ -24,9 +24,9 @@ def window_tile(rows: int, vectors: int, masked: bool = False) -> Any:
     """Make a tile of out = a W for one pixel, whose columns of ``a`` and rows of ``W`` are on a list.
 
     ``tile(a, W, out, stretches, first, last, i, j, col, count)`` computes for ``rows`` images from i on ``vectors``
-    vectors of the columns of W from j on, and writes them into out from column col on; masked, only ``count`` columns of
-    the single vector. An entry of ``stretches``, three numbers of int64, is a column of a, a row of W, and how many from
-    there on.
+    vectors of the columns of W from j on, and writes them into out from column col on; masked, only ``count`` columns
+    of the single vector. An entry of ``stretches``, three numbers of int64, is a column of a, a row of W, and how many
+    from there on.
     """
 
     @intrinsic
@@ -72,9 +72,9 @@ def window_tile(rows: int, vectors: int, masked: bool = False) -> Any:
 def channel_tile(rows: int) -> Any:
     """Make a tile of out = a Wᵀ for one channel of one pixel: vectors along the summation, for a pixel of few channels.
 
-    ``tile(a, W, out, stretches, first, last, i, row, col)`` computes column col of out for ``rows`` images from i on. An
-    entry of ``stretches`` is a column of a, and the first row of W of the patch's pixel, of which ``row`` is counted; all
-    of that row is multiplied.
+    ``tile(a, W, out, stretches, first, last, i, row, col)`` computes column col of out for ``rows`` images from i on.
+    An entry of ``stretches`` is a column of a, and the first row of W of the patch's pixel, of which ``row`` is
+    counted; all of that row is multiplied.
     """
 
     @intrinsic
@@ -125,8 +125,8 @@ def gradient_tile(rows: int, vectors: int, masked: bool = False) -> Any:
 
     ``tile(x, d, out, pairs, first, last, offsets, k, top, bottom, j, count)`` adds to ``rows`` rows of out from k on,
     ``vectors`` vectors of columns from j on; masked, ``count`` columns of the single vector. An entry of ``pairs``, two
-    numbers of int64, is where a patch begins in a row of x, and where the channels of its pixel begin in one of d; row k of
-    out is for what lies ``offsets[k]`` behind the patch's beginning. The images are those from top to bottom.
+    numbers of int64, is where a patch begins in a row of x, and where the channels of its pixel begin in one of d; row
+    k of out is for what lies ``offsets[k]`` behind the patch's beginning. The images are those from top to bottom.
     """
 
     @intrinsic
