@@ -166,8 +166,8 @@ KERNELS: dict[str, Kernel] = {
     "unfold": Kernel(
         "unfold(x, height, width, kernel, stride, padding, out)",
         {"x": MN, "out": PQ},
-        "each patch of each image in a row: rows (image, patch row, patch column), columns (row, column, channel); 0 in "
-        "the padding",
+        "each patch of each image in a row: rows (image, patch row, patch column), columns (row, column, channel); 0 "
+        "in the padding",
         bytes=lambda s, m, n, p, q: s * (m * n + p * q),
     ),
     "fold": Kernel(
