@@ -162,7 +162,7 @@ class Launches:
         bias_parts = room.bias_parts[: count * k * channels].reshape((count, k * channels))
         arguments = {"x": x, "pixels": pixels, "d": d, "parts": parts, "bias_parts": bias_parts}
         blocks = len(parts) * tiles(numbers, others, tile) + count * -(-k * channels // WARP)
-        sizes = (numbers, others, depth, len(d), k * channels, len(parts), count)
+        sizes: tuple[int, ...] = (numbers, others, depth, len(d), k * channels, len(parts), count)
         self._launch("convolutions.cu", "gradients", sizes, blocks, arguments | room.geometry._asdict(), real, tile)
         bias_parts = rows(bias_parts, channels)
         arguments = {"parts": parts, "bias_parts": bias_parts, "W": W, "b": b, "V": V, "c": c, "rate": rate}
