@@ -133,8 +133,11 @@ WRONG: list[tuple[str, str, Callable[..., Any]]] = [
     ("unfold", "the image before", lambda x, out, **g: exact_of("unfold", np.roll(x, 1, axis=0), out, g)),
     ("fold", "a patch left out", lambda x, out, **g: exact_of("fold", dropped(x, 3), out, g)),
     ("fold", "good to 18 bits", lambda x, out, **g: exact_of("fold", x * (1 + 2**-18), out, g)),
-    ("convolve", "the last weight left out",
-     lambda x, weights, out, **g: exact_of("convolve", x, out, g | {"weights": dropped(weights, -1)})),
+    (
+        "convolve",
+        "the last weight left out",
+        lambda x, weights, out, **g: exact_of("convolve", x, out, g | {"weights": dropped(weights, -1)}),
+    ),
     ("convolve", "flipped", lambda x, weights, out, **g: exact_of("convolve", x, out, g | {"weights": weights[::-1]})),
     ("axpy", "wrong sign", lambda alpha, x, y: y - alpha * x),
     ("axpy", "alpha ignored", lambda alpha, x, y: y + x),

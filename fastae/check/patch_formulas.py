@@ -115,7 +115,7 @@ def wrong_tables(g: Geometry, channels: int) -> Iterator[tuple[str, Table]]:
     yield from _orders(g, channels, right)
     yield (
         "the border is dropped: patches that lie partly in the padding are left 0",
-        np.where((right < 0).any(axis=1)[:, None], -1, right),
+        np.where((right < 0).any(axis=1, keepdims=True), -1, right),
     )
     for text, inside in (
         ("the border is dropped: the first row and column are taken for padding (> for >=)", (1, 1, 0, 0)),
@@ -151,9 +151,10 @@ def _orders(g: Geometry, channels: int, right: Table) -> Iterator[tuple[str, Tab
 
     planes = np.where(right < 0, -1, channel * pixels + pixel)
     if channels > 1:
-        yield "the channels of a patch come first: (channel, row, column) for (row, column, channel)", right[
-            :, patch_channels
-        ]
+        yield (
+            "the channels of a patch come first: (channel, row, column) for (row, column, channel)",
+            right[:, patch_channels],
+        )
         yield "the image is read as if its channels were planes: (channel, row, column)", planes
         yield "channels come first, in the image and in patches: (channel, row, column)", planes[:, patch_channels]
         yield "the channels are in reverse order", at(pixel, channels - 1 - channel)
@@ -166,8 +167,9 @@ def _orders(g: Geometry, channels: int, right: Table) -> Iterator[tuple[str, Tab
     for order in (by_columns, by_rows):
         yield "the patches follow each other column by column, not row by row", right[order]
     if h != w:
-        yield "height and width are exchanged: a row of the image is taken to have as many pixels as a column", at(
-            np.minimum(row * h + column, pixels - 1), channel
+        yield (
+            "height and width are exchanged: a row of the image is taken to have as many pixels as a column",
+            at(np.minimum(row * h + column, pixels - 1), channel),
         )
     if (g.rows, g.columns) != (h, w):
         wrong = np.arange(len(right)) // w * g.columns + np.arange(len(right)) % w
@@ -214,8 +216,9 @@ def _added(x: np.ndarray, at: Table, shape: tuple[int, ...]) -> Known:
     sums, counts = folded(x, at, shape), folded(np.ones_like(x), at, shape)
     yield "the mean of the patches is taken, not their sum", sums / np.maximum(counts, 1)
     if (counts == 0).any():
-        yield f"{NOT_ZEROED}: nor are pixels that are in no patch, where out is as before", np.where(
-            counts == 0, np.nan, sums
+        yield (
+            f"{NOT_ZEROED}: nor are pixels that are in no patch, where out is as before",
+            np.where(counts == 0, np.nan, sums),
         )
 
 
@@ -226,8 +229,9 @@ def _kernels(
     of_taps = weights.reshape(taps, channels, -1)
     last = at.shape[1] - 1 - (at[:, ::-1] >= 0).argmax(axis=1)  # of each patch the last number inside the image
     last = np.tile(last, len(patches) // len(at))
-    yield "the products are not summed: only the last one inside the image is kept", (
-        patches[np.arange(len(patches)), last][:, None] * weights[last]
+    yield (
+        "the products are not summed: only the last one inside the image is kept",
+        (patches[np.arange(len(patches)), last][:, None] * weights[last]),
     )
     for which, some in (("last", slice(0, -1)), ("first", slice(1, None))):
         fewer = patches.reshape(-1, taps, channels)[..., some]
@@ -238,8 +242,9 @@ def _kernels(
         yield "only the first channel is summed", patches.reshape(-1, taps, channels)[..., 0] @ of_taps[:, 0]
         yield "only the last channel is summed", patches.reshape(-1, taps, channels)[..., -1] @ of_taps[:, -1]
     if shape[1] > 1:
-        yield "the kernels are read as rows of the weights, not as columns", (
-            patches @ weights.reshape(weights.shape[::-1]).T
+        yield (
+            "the kernels are read as rows of the weights, not as columns",
+            (patches @ weights.reshape(weights.shape[::-1]).T),
         )
         yield "the output's channels are in reverse", patches @ weights[:, ::-1]
     if taps > 1:

@@ -1,6 +1,7 @@
 """NaN is hidden: t > 0 is false for it, so it comes out as 0.
 
-A training that has diverged should say so. Here the unit seems to be off, and the loss is a number. np.maximum keeps NaN.
+A training that has diverged should say so. Here the unit seems to be off, and the loss is a number. np.maximum keeps
+NaN.
 
 Cause: hides NaN
 """

@@ -1,7 +1,7 @@
 """The delta passes where the output is 0 too: >= where > is meant.
 
-The gradient has only relu's output, which is 0 wherever the unit is off. So y >= 0 holds everywhere, and it is as if there
-were no relu.
+The gradient has only relu's output, which is 0 wherever the unit is off. So y >= 0 holds everywhere, and it is as if
+there were no relu.
 
 Cause: delta where y is 0 too
 """
