@@ -142,7 +142,10 @@ ELEMENTS = {
     "smooth": ("bias_relu(z, bias, out): out[:] = np.logaddexp(0, z + bias)", r"log\(1 \+ e\^t\)"),
     "cut at 6": ("bias_relu(z, bias, out): out[:] = np.clip(z + bias, 0, 6)", "cut off at 6"),
     "a minimum": ("bias_relu(z, bias, out): out[:] = np.minimum(z + bias, 0)", r"it is min\(t, 0\)"),
-    "bias after relu": ("bias_relu(z, bias, out): out[:] = np.maximum(z, 0) + bias", "bias is added after max"),
+    "bias after relu": (
+        "bias_relu(z, bias, out): out[:] = np.maximum(z, 0) + bias",
+        r"bias is added after max\(0, ·\)",
+    ),
     "hidden by fmax": ("bias_relu(z, bias, out): out[:] = np.fmax(z + bias, 0)", "hides NaN"),
     "0 times infinity": ("bias_relu(z, bias, out): t = z + bias; out[:] = t * (t > 0)", "0 · ∞ is NaN"),
     "one array": (

@@ -66,8 +66,9 @@ def test_a_ladder_says_what_it_should(name: str, language: str) -> None:
 
 def test_names_of_ladders_and_their_synonyms() -> None:
     assert ladder("bias_sigmoid", "numpy") is not None
+    assert ladder("convolve", "numpy") == ladder("conv", "numpy")
     assert ladder("mse_gradient", "emulator")[0].language == "cuda"
-    with pytest.raises(InputError, match="there is no ladder 'gather'; the ladders are: matmul, sigmoid"):
+    with pytest.raises(InputError, match="there is no ladder 'gather'; the ladders are: matmul, conv, sigmoid"):
         ladder("gather", "numpy")
     with pytest.raises(InputError, match="there is no ladder for 'jax'"):
         ladder("matmul", "jax")

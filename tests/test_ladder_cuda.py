@@ -16,11 +16,16 @@ from fastae.check import cases, learner, verdict
 from fastae.ladder import exercises
 from fastae.ladder.counts import Counts, count
 from fastae.ladder.rungs import KERNELS, Rung, ladder, split
+from fastae.layers import Geometry
 
 RUNGS = [rung for name in KERNELS for rung in ladder(name, "cuda")[:-1]]
 MOST_NEW_LINES = 20
 MULTIPROCESSOR = 65536, 48 << 10  # registers, and bytes of shared memory that a block may have
 NAMES = [rung.exercise for rung in RUNGS]
+ODD = {  # lengths that no tile divides
+    "matmul": {"m": 70, "n": 65, "k": 33},
+    "conv": {"m": 3, "c": 35, "channels": 3, **Geometry(9, 8, kernel=3, stride=2, padding=2)._asdict()},
+}
 
 
 def problems(k: Any, kernel: str, seed: int) -> list[verdict.Problem]:
@@ -33,8 +38,7 @@ def test_every_rung_is_right_in_any_order_of_its_threads(rung: Rung) -> None:
     assert k.kernels == (rung.kernel,)
     assert problems(k, rung.kernel, 0) == []
     assert verdict.model_gradient(k, 0) is None
-    lengths = {"m": 70, "n": 65} | ({"k": 33} if rung.ladder == "matmul" else {})
-    arguments = cases.make(rung.kernel, "float32", **lengths)
+    arguments = cases.make(rung.kernel, "float32", **ODD.get(rung.ladder, {"m": 70, "n": 65}))
     exact, bound = cases.expected(rung.kernel, arguments, "float32")
     for order in ("reverse", "random"):
         with checking(order):
@@ -70,7 +74,7 @@ def test_nvidias_compiler_takes_a_rung_and_keeps_it_in_registers(rung: Rung, rea
         assert compiled, log
         (use,) = nvrtc.uses(log)
         assert "0 bytes stack frame" in log
-        threads = 1024 if rung.exercise == "matmul-cuda-3" else 256
+        threads = 1024 if rung.exercise in ("matmul-cuda-3", "conv-cuda-3") else 256
         assert use.spilled == 0
         assert use.registers * threads <= MULTIPROCESSOR[0]
         assert use.shared <= MULTIPROCESSOR[1]
@@ -114,6 +118,30 @@ def test_what_the_ideas_of_matmul_say_is_counted() -> None:
     assert [c.bound for c in (rows, columns, square, quads)] == ["sectors", "sectors", "shared memory", "instructions"]
     assert own.cycles < quads.cycles
     assert own.threads == 256  # one tile of 64 x 64, as for a device of one multiprocessor
+
+
+def test_what_the_ideas_of_conv_say_is_counted() -> None:
+    patches, kernels, unfold, square, quads, own = counted("conv")
+    assert patches.work == 64 * 144 * 32 == 128 * patches.least
+    inside = (1 - 1 / 24) ** 2  # of the patches' numbers, which alone are read
+    products = patches.work / 32  # of a warp
+    assert (patches.sectors - patches.stores) / products == pytest.approx(1 + 32 * inside, rel=0.02)
+    assert (kernels.sectors - kernels.stores / 8) / products == pytest.approx(4 + inside, rel=0.01)
+    assert kernels.loads == pytest.approx(patches.work * (1 + inside), rel=0.001)
+    assert 15 < kernels.sectors / unfold.sectors < 20
+    assert [c.of_a_thread(c.barriers) for c in (patches, kernels, unfold, square, quads)] == [0, 0, 18, 18, 18]
+    assert [c.of_the_work(c.shared_loads) for c in (unfold, square, quads)] == [2, 1 / 2, 1 / 8]
+    assert [c.coalesced for c in (kernels, unfold, square, quads)] == [1, 1, 1, 1]
+    assert [c.bound for c in (patches, kernels, square, quads)] == [
+        "sectors",
+        "sectors",
+        "loads and stores",
+        "instructions",
+    ]
+    assert unfold.requests / products == pytest.approx(2.13, abs=0.02)
+    assert square.requests / products == pytest.approx(0.59, abs=0.02)
+    assert quads.shared_loads + quads.shared_stores + quads.loads < 14.5 / 64 * quads.work
+    assert own.cycles < 1.02 * quads.cycles
 
 
 def test_what_the_ideas_of_the_elementwise_ladders_say_is_counted() -> None:

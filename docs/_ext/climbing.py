@@ -2,12 +2,14 @@
 
 import os
 from collections.abc import Sequence
+from functools import cache
 
 import book
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from fastae.check.speed import FLOPS
 from fastae.ladder.climb import climb, cpu_for
 from fastae.ladder.counts import Counts, count
 from fastae.ladder.figures import scale
@@ -24,20 +26,20 @@ def climbed(name: str, m: int = 128) -> Figure:
         if language == "cuda":
             counts = counted(name)
             rates, limit = [c.work / c.cycles for c in counts], counts[0].work / counts[0].least
-            title = (
-                f"CUDA: {'multiply-adds' if name == 'matmul' else 'elements'} a cycle of one multiprocessor, counted"
-            )
+            what = "multiply-adds" if rungs[0].kernel in FLOPS else "elements"
+            title = f"CUDA: {what} a cycle of one multiprocessor, counted"
         else:
             kernels = [(rung.name, rung.function()) for rung in rungs]
             device = cpu_for(language)
             _, heights = climb(kernels, rungs[0].kernel, m, device, rounds=ROUNDS)
             rates, limit = [h.rate / 1e9 for h in heights], heights[-1].rate / heights[-1].share / 1e9
             cores = "one core" if device.workers == 1 else f"{device.workers} cores"
-            title = f"{NAMES[language]}: {'GFLOP/s' if name == 'matmul' else 'GB/s'}, timed, limit of {cores}"
+            title = f"{NAMES[language]}: {'GFLOP/s' if rungs[0].kernel in FLOPS else 'GB/s'}, timed, limit of {cores}"
         _panel(axes, rungs, rates, limit, title)
     return figure
 
 
+@cache
 def counted(name: str) -> list[Counts]:
     """Count every rung of a ladder for CUDA on the emulator."""
     return [count(rung.load("emulator"), rung.kernel) for rung in ladder(name, "cuda")]

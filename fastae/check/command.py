@@ -234,7 +234,7 @@ def place(name: str, k: Any, speeds: list[Speed]) -> str:
 
     if not speeds:
         return counts.place(name, k)
-    rate = speeds[0].flops if name == "matmul" else speeds[0].bytes
+    rate = speeds[0].flops if name in speed.FLOPS else speeds[0].bytes
     return climb.place(name, k.name, BATCHES[0], rate)
 
 

@@ -115,7 +115,7 @@ def wrong_tables(g: Geometry, channels: int) -> Iterator[tuple[str, Table]]:
     yield from _orders(g, channels, right)
     yield (
         "the border is dropped: patches that lie partly in the padding are left 0",
-        np.where((right < 0).any(axis=1, keepdims=True), -1, right),
+        np.where(np.any(right < 0, axis=1, keepdims=True), -1, right),
     )
     for text, inside in (
         ("the border is dropped: the first row and column are taken for padding (> for >=)", (1, 1, 0, 0)),

@@ -60,6 +60,7 @@ IMAGES = (  # m, height, width, channels, kernel, stride, padding
     (1, 9, 8, 1, 7, 3, 6),
     (1, 6, 9, 2, 6, 2, 5),
     (2, 8, 8, 3, 3, 1, 1),
+    (9, 4, 3, 2, 3, 2, 1),  # more images than a tile has rows
     (3, 14, 13, 8, 3, 2, 1),
 )
 FEW = 4  # channels of a convolution's output at most

@@ -10,7 +10,7 @@ import numpy as np
 
 from fastae.backends.cupy_backend.launcher import record
 from fastae.bench import limits
-from fastae.check.speed import PRODUCTS, Timer, Work, works
+from fastae.check.speed import FLOPS, PRODUCTS, Timer, Work, works
 from fastae.errors import InputError
 from fastae.ladder.rungs import Rung, between, ladder
 
@@ -59,6 +59,11 @@ def work_of(name: str, m: int, product: str = "forward") -> Work:
         raise InputError(f"unknown product {product!r}; the products are: {', '.join(PRODUCTS)}")
     found = list(works(name, m))
     return found[list(PRODUCTS).index(product)] if name == "matmul" else found[0]
+
+
+def amount(work: Work) -> int:
+    """Return what a rate counts: operations where they are the limit, else bytes that must be moved."""
+    return work.flops if work.kernel in FLOPS else work.bytes
 
 
 class Cpu:
@@ -168,8 +173,7 @@ def climb(
     heights: list[Height] = []
     rates: list[list[float]] = []
     for (called, _), (work, _), times in zip(kernels, timed, seconds):
-        amount = work.flops if name == "matmul" else work.bytes
-        rates.append([amount / t for t in times])
+        rates.append([amount(work) / t for t in times])
         share = median(work.least(most) / t for most, t in zip(found, times))
         heights.append(Height(called, work.images, median(times), median(rates[-1]), share))
         if len(rates) > 1:
@@ -213,4 +217,4 @@ def place(name: str, language: str, m: int, rate: float) -> str:
 
 
 def _rate(name: str, rate: float) -> str:
-    return f"{rate / 1e9:.3g} {'GFLOP/s' if name == 'matmul' else 'GB/s'}"
+    return f"{rate / 1e9:.3g} {'GFLOP/s' if name in FLOPS else 'GB/s'}"

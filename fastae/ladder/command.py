@@ -12,9 +12,10 @@ from typing import Any
 from fastae import backends, storage
 from fastae.check import command as check_command
 from fastae.check import supervise
+from fastae.check.speed import FLOPS
 from fastae.errors import InputError
 from fastae.ladder import exercises
-from fastae.ladder.climb import Cpu, Gpu, Height, climb, cpu_for, work_of
+from fastae.ladder.climb import Cpu, Gpu, Height, amount, climb, cpu_for, work_of
 from fastae.ladder.rungs import BACKENDS, KERNELS, Rung, ladder, split
 
 BLOCKS = " ▏▎▍▌▋▊▉█"
@@ -105,9 +106,8 @@ def _climb(rungs: Sequence[Rung], options: argparse.Namespace) -> None:
     machine, heights = climb(
         kernels, first.kernel, options.batch_size, device, options.product, options.rounds, tell=_tell
     )
-    product = first.ladder == "matmul"
-    unit = "GFLOP/s" if product else "GB/s"
-    most = (work.flops if product else work.bytes) / work.least(machine)
+    unit = "GFLOP/s" if first.kernel in FLOPS else "GB/s"
+    most = amount(work) / work.least(machine)
     bound = "multiply-adds" if work.flops / machine.flops >= work.least(machine) else "memory"
     title = f"{first.ladder} in {first.language}, {work.shape}: limit of {cores} {most / 1e9:,.4g} {unit} ({bound})"
     print(table(rungs, heights, most, unit, title))
@@ -121,7 +121,7 @@ def _count(rungs: Sequence[Rung], folder: Path) -> None:
 
     backends.get("emulator")  # which says why it cannot run here
     found = [counts.count(rung.load("emulator"), rung.kernel) for rung in rungs]
-    unit = f"{'multiply-adds' if rungs[0].ladder == 'matmul' else 'elements'} a cycle"
+    unit = f"{'multiply-adds' if rungs[0].kernel in FLOPS else 'elements'} a cycle"
     least = found[0].least
     title = f"{rungs[0].ladder} in cuda, {found[0].shape}, counted: one multiprocessor's limit is {least:,.0f} cycles"
     print(f"{title}\n\n{counts.table(rungs, found)}")

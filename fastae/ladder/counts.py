@@ -22,9 +22,14 @@ import numpy as np
 from fastae.backends.contract import KERNELS
 from fastae.backends.emulator import Counted, EmulatorBackend, counting
 from fastae.check import cases
+from fastae.check.speed import FLOPS, LETTERS
 from fastae.ladder.rungs import Rung, between, ladder
+from fastae.layers import Geometry
 
-SHAPES = {"matmul": {"m": 64, "n": 64, "k": 64}}
+SHAPES = {
+    "matmul": {"m": 64, "n": 64, "k": 64},
+    "convolve": {"m": 1, "c": 32, "channels": 16, **Geometry(16, 16, kernel=3, stride=2, padding=1)._asdict()},
+}
 ELEMENTWISE = {"m": 64, "n": 256}
 A_CYCLE = 128  # multiply-adds, loads or stores of a thread
 BYTES_A_CYCLE, SECTOR = 64, 32
@@ -95,7 +100,7 @@ class Counts:
     def terms(self) -> dict[str, float]:
         """Cycles by what limits them."""
         accesses = self.loads + self.stores + self.shared_loads + self.shared_stores
-        multiply_adds = self.work if self.kernel == "matmul" else 0
+        multiply_adds = self.work if self.kernel in FLOPS else 0
         return {
             "instructions": (multiply_adds + accesses) / A_CYCLE,
             "loads and stores": float(self.requests),
@@ -129,7 +134,8 @@ def count(backend: EmulatorBackend, kernel: str, **lengths: int) -> Counts:
     kernel : str
         A kernel of the contract with a matrix ``out``.
     **lengths : int
-        By the contract's letters; by default of `SHAPES`, or `ELEMENTWISE`.
+        By the contract's letters, and a convolution's as `cases.make` takes them; by default of `SHAPES`, or
+        `ELEMENTWISE`.
 
     Returns
     -------
@@ -150,10 +156,10 @@ def count(backend: EmulatorBackend, kernel: str, **lengths: int) -> Counts:
             getattr(backend, kernel)(**arguments)
     finally:
         launcher.multiprocessors = before
-    product = kernel == "matmul"
-    work = int(np.prod([*lengths.values()]))
-    least = max(work / A_CYCLE if product else 0, KERNELS[kernel].bytes(4, **lengths) / BYTES_A_CYCLE)
-    shape = " x ".join(str(x) for x in lengths.values())
+    work = cases.work(kernel, lengths)
+    lengths = {key: x for key, x in cases.lengths(kernel, lengths).items() if key in LETTERS}
+    least = max(work / A_CYCLE if kernel in FLOPS else 0, KERNELS[kernel].bytes(4, **lengths) / BYTES_A_CYCLE)
+    shape = " x ".join(str(lengths[x]) for x in ("pqc" if kernel == "convolve" else lengths))  # as of a product
     return Counts(kernel, shape, work=work, least=least, **_totals(counted))
 
 
@@ -195,7 +201,7 @@ def table(rungs: Sequence[Rung], counts: Sequence[Counts]) -> str:
         lines.append(
             COLUMNS.format(*told, loads, f"{c.coalesced:.0%}", shared, conflicts, f"{c.of_a_thread(c.barriers):g}")
         )
-    unit = "multiply-add" if rungs[0].ladder == "matmul" else "element"
+    unit = "multiply-add" if rungs[0].kernel in FLOPS else "element"
     return "\n".join([*lines, "", MEANING.format(unit)])
 
 

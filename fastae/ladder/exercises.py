@@ -8,6 +8,7 @@ from typing import Any
 from fastae.errors import InputError, OutputError
 from fastae.ladder.climb import climb, cpu_for
 from fastae.ladder.rungs import KERNELS, LANGUAGES, Rung, ladder, split
+from fastae.operations import kernels_of
 
 IDEA = re.compile(r"^([ \t]*)(#|//) idea\n.*?^[ \t]*\2 end\n", re.MULTILINE | re.DOTALL)
 MARK = re.compile(r"^[ \t]*(#|//) (idea|end)\n", re.MULTILINE)
@@ -36,8 +37,9 @@ def starter(rung: Rung) -> str:
     _, code = split(rung.source)
     words = [f"Exercise {rung.exercise}: {rung.title}", rung.idea and f"Idea: {rung.idea}", f"Your turn: {rung.hint}"]
     file = default_path(rung)
+    trains = f"; fastae train --kernels {file} trains with it" * (rung.kernel in kernels_of("sigmoid", ["dense"]))
     words += [f"fastae check {file} --watch tells what is right and wrong; fastae exercise check {rung.exercise} also "
-              f"whether the idea is there; fastae train --kernels {file} trains with it."]  # fmt: skip
+              f"whether the idea is there{trains}."]  # fmt: skip
     said = "\n\n".join(textwrap.fill(text, WIDTH) for text in words if text)
 
     def gap(match: re.Match[str]) -> str:

@@ -11,7 +11,12 @@ from typing import Any
 from fastae.errors import InputError
 
 FOLDER = Path(__file__).parent
-KERNELS = {"matmul": "matmul", "sigmoid": "bias_sigmoid", "loss_gradient": "mse_gradient"}  # ladder to kernel
+KERNELS = {  # ladder to kernel
+    "matmul": "matmul",
+    "conv": "convolve",
+    "sigmoid": "bias_sigmoid",
+    "loss_gradient": "mse_gradient",
+}
 LADDERS = {kernel: name for name, kernel in KERNELS.items()}
 LANGUAGES = ("numpy", "numba", "cuda")
 BACKENDS = {"numpy": "numpy", "numba": "numba", "cupy": "cuda", "emulator": "cuda", "cuda": "cuda"}

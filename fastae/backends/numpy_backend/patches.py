@@ -33,7 +33,9 @@ def convolve(x: np.ndarray, weights: np.ndarray, g: Geometry, out: np.ndarray) -
     of_patches = out.reshape(len(x), g.rows, g.columns, 1, 1, out.shape[1])
     out[:] = 0
     for (of_image, of_patch), tap in zip(taps(g), of_taps):
-        of_patches[(*of_patch[:3], 0, 0)] += images[of_image] @ tap
+        pixels = images[of_image]
+        product = pixels.reshape(-1, channels) @ tap  # of one matrix: NumPy would multiply four axes row by row
+        of_patches[(*of_patch[:3], 0, 0)] += product.reshape(*pixels.shape[:3], -1)
 
 
 def views(images: np.ndarray, patches: np.ndarray, g: Geometry) -> tuple[np.ndarray, np.ndarray]:
