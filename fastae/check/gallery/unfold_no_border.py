@@ -1,6 +1,6 @@
 """The border is dropped: patches that lie partly in the padding are left 0.
 
-The loop goes over the patches that lie wholly inside the image. What is at its edge is never seen. Right without
+The loop goes over the patches that lie wholly inside the image. What is at its edge is hardly seen. Right without
 padding.
 
 Cause: the border is dropped
