@@ -1,7 +1,7 @@
 """Measure the convolutional network and put its tables and figures into the book.
 
 ``python -m benchmarks.convolutional_tables [options of fastae bench]`` runs ``fastae bench --model conv`` at batch
-sizes 16 and 128, writes what it says between the two marks in docs/performance.md, and keeps its figures in docs/images.
+sizes 16 and 128, writes what it says between two marks in docs/performance.md, and keeps its figures in docs/images.
 """
 
 import shutil

@@ -1,6 +1,8 @@
 """The parts of ``fastae bench`` that need no peer; `benchmarks/test_bench.py` has the rest."""
 
+import importlib
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +97,20 @@ def test_a_small_benchmark_of_the_convolutional_network(tmp_path: Path, capfd: p
     raw = json.loads((tmp_path / "bench.json").read_text())
     assert raw["model"] == raw["races"][0]["model"] == "conv"
     assert (tmp_path / "speed.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_books_tables_are_replaced_between_their_marks() -> None:
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    try:
+        tables = importlib.import_module("benchmarks.convolutional_tables")
+    finally:
+        sys.path.pop(0)
+    page = (Path(__file__).parents[1] / "docs" / "performance.md").read_text()
+    once = tables.placed(page, "| a table |\n")
+    assert tables.placed(once, "| a table |\n") == once
+    before, after = once.split("| a table |")
+    assert page.startswith(before.rstrip())
+    assert page.endswith(after.lstrip())
 
 
 def test_contenders_whose_library_is_missing_are_left_out_and_named(
