@@ -1,6 +1,8 @@
 """The parts of ``fastae bench`` that need no peer; `benchmarks/test_bench.py` has the rest."""
 
+import importlib
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -75,14 +77,29 @@ def test_a_small_benchmark_from_the_command_line(
         assert (tmp_path / figure).read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_layers_and_kernels_of_the_convolutional_network_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_layers_and_kernels_of_the_convolutional_network_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And one of each kind runs; `make thorough` compiles the others."""
+    found = list(roofline.all_runs(16, "conv"))
+    assert len({name for name, *_ in found}) == len(found) == 6 + 6 + 5 + 2 * 3 + 4
+    products = [flops for name, _, flops, _ in found if name.startswith(("forward", "update", "backward"))]
+    assert sum(products) == 2 * roofline.multiplications(16, "conv")  # that is all that the step multiplies
+    few = ("forward conv 3136 to 1568", "unfold 784", "convolve 3136")
+    assert {name for name, *_ in found}.issuperset(few)
+    monkeypatch.setattr(roofline, "MOMENT", 0.002)
+    monkeypatch.setattr(roofline, "all_runs", lambda m, model: [run for run in found if run[0] in few])
+    limits_, kernels = roofline.kernels(16, 1, model="conv")
+    assert limits_.workers == 1
+    assert {kernel.name for kernel in kernels} == set(few)
+    for kernel in kernels:
+        assert 0.001 < kernel.share < 10, kernel  # as above
+
+
+@pytest.mark.thorough
+def test_all_layers_and_kernels_of_the_convolutional_network_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(roofline, "MOMENT", 0.002)
     found, kernels = roofline.kernels(16, 1, model="conv")
     assert found.workers == 1
-    names = [kernel.name for kernel in kernels]
-    assert len(set(names)) == len(names) == 6 + 6 + 5 + 2 * 3 + 4  # forward, update, backward; of patches; activations
-    # What the layers do is what the whole step does: there is nothing besides.
-    assert sum(k.flops for k in kernels if k.is_product) == 2 * roofline.multiplications(16, "conv")
+    assert len(kernels) == 27
     for kernel in kernels:
         assert 0.001 < kernel.share < 10, kernel  # as above
 
@@ -91,10 +108,24 @@ def test_a_small_benchmark_of_the_convolutional_network(tmp_path: Path, capfd: p
     options = ["--model", "conv", "--batches", "64", "--rounds", "2", "--seconds", "0.02", "--out", str(tmp_path)]
     assert cli.main(["bench", *options, "--only", "race", "--contenders", "fastae-numpy"]) == 0
     out = capfd.readouterr().out
-    assert "Autoencoder Conv2d(16, kernel=3, stride=2, padding=1), Conv2d(32, kernel=3, stride=2, padding=1), " in out
+    assert "Autoencoder Conv2d(16, stride 2)-Conv2d(32, stride 2)-Dense(128), mirrored, with tanh, in float32" in out
     raw = json.loads((tmp_path / "bench.json").read_text())
     assert raw["model"] == raw["races"][0]["model"] == "conv"
     assert (tmp_path / "speed.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_books_tables_are_replaced_between_their_marks() -> None:
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    try:
+        tables = importlib.import_module("benchmarks.convolutional_tables")
+    finally:
+        sys.path.pop(0)
+    page = (Path(__file__).parents[1] / "docs" / "performance.md").read_text()
+    once = tables.placed(page, "| a table |\n")
+    assert tables.placed(once, "| a table |\n") == once
+    before, after = once.split("| a table |")
+    assert page.startswith(before.rstrip())
+    assert page.endswith(after.lstrip())
 
 
 def test_contenders_whose_library_is_missing_are_left_out_and_named(

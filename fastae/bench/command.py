@@ -13,7 +13,7 @@ from typing import Any
 import fastae
 from fastae import storage
 from fastae.bench.contenders import CONTENDERS, first_epoch_loss, missing, of_model, require, require_agreement
-from fastae.bench.contenders.job import NETWORKS, described
+from fastae.bench.contenders.job import DESCRIBED, NETWORKS
 from fastae.bench.harness import IDLE_BOUND, Race, race
 from fastae.bench.worker import LEAST_STEPS, PAUSE
 from fastae.errors import InputError
@@ -159,7 +159,7 @@ class Report:
             self.races.append(result)
             self.raw["races"] = [vars(result) for result in self.races]
             self.keep()
-            title = f"Training {described(options.model)} in float32, loss {options.loss}\n{self.title}"
+            title = f"Training {DESCRIBED[options.model]}, in float32, loss {options.loss}\n{self.title}"
             figures.speed(options.out / "speed.png", self.races, title)
 
     def roofline(self) -> None:
@@ -256,7 +256,7 @@ def describe(found: Mapping[str, Any], options: argparse.Namespace) -> str:
     versions = ", ".join(f"{name} {number}" for name, number in found["versions"].items())
     load = "unknown" if found["load"] is None else f"{found['load']:.2f}"
     return (
-        f"Autoencoder {described(options.model)} in float32, loss {options.loss}, plain SGD on {IMAGES} images of "
+        f"Autoencoder {DESCRIBED[options.model]}, in float32,\nloss {options.loss}, plain SGD on {IMAGES} images of "
         "MNIST.\n"
         "Microseconds a step, with its share of shuffling, gathering and summing the loss: median (smallest to\n"
         f"largest) of {options.rounds} segments of about {options.seconds:g} s and at least {LEAST_STEPS} steps. "

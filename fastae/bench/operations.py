@@ -37,8 +37,7 @@ def operations(m: int, model: str) -> Iterator[tuple[str, Run, int, int]]:
         flops = 2 * m * layer.multiplications
 
         def run(name: str, *arguments: Any, key: str = f"{layer.kind}_{activation}", made: Any = made) -> Run:
-            repeat = repeating(f"{key}_{name}", made[name])
-            return lambda times: repeat(times, arguments)
+            return lambda times: repeating(f"{key}_{name}", made[name])(times, arguments)  # compiled when first run
 
         x, y, weights = numbers
         arguments: tuple[Any, ...] = w.a[l], w.W[l], w.b[l], w.y[l], w.layers[l], w.own

@@ -22,6 +22,12 @@ NETWORKS: dict[str, dict[str, Any]] = {  # by the name that --model takes
 }
 
 
+DESCRIBED = {
+    "dense": "784-256-128-256-784",
+    "conv": "Conv2d(16, stride 2)-Conv2d(32, stride 2)-Dense(128), mirrored, with tanh",
+}
+
+
 def network(model: str, dtype: str = "float32") -> fastae.Autoencoder:
     """Build the model of that name, as all contenders begin with it."""
     return fastae.Autoencoder(seed=SEED, dtype=dtype, **NETWORKS[model])
@@ -30,14 +36,6 @@ def network(model: str, dtype: str = "float32") -> fastae.Autoencoder:
 def rate(loss: str, model: str) -> float:
     """Return the learning rate."""
     return (RATES if model == "dense" else CONVOLUTIONAL_RATES)[loss]
-
-
-def described(model: str) -> str:
-    """Put a model in a few words."""
-    made = network(model)
-    if model == "dense":
-        return "784-256-128-256-784"
-    return f"{', '.join(map(str, made.specs))}, mirrored, {made.activation}"
 
 
 def initial_parameters() -> tuple[list[np.ndarray], list[np.ndarray]]:
