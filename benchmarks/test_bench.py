@@ -1,7 +1,8 @@
 """The comparison is fair only if all contenders do the same job: run with every library of ``fastae[bench]``."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,8 +12,8 @@ import pytest
 import fastae
 from fastae import cli
 from fastae.bench import command, contenders
-from fastae.bench.contenders import CONTENDERS, Disagreement, first_epoch_loss, make, require_agreement
-from fastae.bench.contenders.job import RATES, SEED, epoch_order
+from fastae.bench.contenders import Disagreement, first_epoch_loss, make, of_model, require_agreement
+from fastae.bench.contenders.job import NETWORKS, RATES, SEED, epoch_order, network, rate
 from fastae.bench.harness import Race, WorkerFailed, race
 from fastae.bench.worker import choose_parts, segments
 
@@ -27,37 +28,49 @@ def images() -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def expected(images: np.ndarray) -> dict[tuple[str, int], list[float]]:
-    """Mean training losses of two epochs by loss and batch size, from `fastae.Trainer` in float64."""
+def expected(images: np.ndarray) -> Callable[[str, str, int], list[float]]:
+    """Mean training losses of two epochs by model, loss and batch size, from `fastae.Trainer` in float64."""
 
-    def fit(loss: str, batch_size: int) -> list[float]:
-        model = fastae.Autoencoder(seed=SEED, dtype="float64")
-        optimizer = fastae.SGD(lr=RATES[loss])
-        trainer = fastae.Trainer(model, loss, optimizer, backend="numpy", batch_size=batch_size, seed=SEED)
+    @cache
+    def fit(model: str, loss: str, batch_size: int) -> list[float]:
+        made, optimizer = network(model, "float64"), fastae.SGD(lr=rate(loss, model))
+        trainer = fastae.Trainer(made, loss, optimizer, backend="numpy", batch_size=batch_size, seed=SEED)
         return [epoch.train_loss for epoch in trainer.fit(images, epochs=2, progress=False).epochs]
 
-    return {(loss, batch_size): fit(loss, batch_size) for loss in RATES for batch_size in (16, 128)}
+    return fit
 
 
-@pytest.mark.parametrize("name", CONTENDERS)
+@pytest.mark.parametrize(("model", "name"), [(model, name) for model in NETWORKS for name in of_model(model)])
 @pytest.mark.parametrize("loss", ["mse", "bce"])
 @pytest.mark.parametrize("batch_size", [16, 128])
 def test_trains_as_the_trainer_does_and_goes_on_from_there(
-    name: str, loss: str, batch_size: int, images: np.ndarray, expected: dict[tuple[str, int], list[float]]
+    name: str,
+    loss: str,
+    batch_size: int,
+    model: str,
+    images: np.ndarray,
+    expected: Callable[[str, str, int], list[float]],
 ) -> None:
-    contender = make(name, images, batch_size, loss)
-    for epoch, loss_expected in enumerate(expected[loss, batch_size]):
+    contender = make(name, images, batch_size, loss, model=model)
+    for epoch, loss_expected in enumerate(expected(model, loss, batch_size)):
         found = contender.epoch(epoch_order(epoch, IMAGES)) / IMAGES
         assert found == pytest.approx(loss_expected, rel=contenders.TOLERANCE)
     assert contender.threads >= 1
 
 
-@pytest.mark.parametrize("name", CONTENDERS)
+@pytest.mark.parametrize("name", of_model("dense"))
 def test_trains_image_by_image_and_leaves_out_what_fills_no_batch(name: str, images: np.ndarray) -> None:
     order = epoch_order(0, IMAGES)
     alone = make(name, images, 1, "mse").epoch(order[:50]) / 50
     assert alone == pytest.approx(make("textbook-numpy", images, 1, "mse").epoch(order[:50]) / 50, rel=1e-4)
     assert make(name, images, 32, "mse").epoch(order[:100]) == make(name, images, 32, "mse").epoch(order[:96])
+
+
+@pytest.mark.parametrize("name", of_model("conv"))
+def test_trains_the_convolutional_network_image_by_image(name: str, images: np.ndarray) -> None:
+    order = epoch_order(0, IMAGES)[:50]
+    alone = make(name, images, 1, "mse", model="conv").epoch(order) / 50
+    assert alone == pytest.approx(make("fastae-numpy", images, 1, "mse", model="conv").epoch(order) / 50, rel=1e-4)
 
 
 def test_disagreement_is_found() -> None:

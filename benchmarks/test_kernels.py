@@ -1,4 +1,4 @@
-"""Every kernel of the contract on the model's shapes, and whole steps: ``pytest benchmarks --benchmark-only``.
+"""Every kernel of the contract on the models' shapes, and whole steps: ``pytest benchmarks --benchmark-only``.
 
 Each result's extra_info holds the GFLOP/s and GB/s that the contract's counts and the shortest round make. A kernel
 is timed as Python calls it, the check of its arguments included, which is most of it for small arrays and which a
@@ -15,8 +15,11 @@ import fastae
 from fastae.backends import availability, get
 from fastae.backends.base import Backend
 from fastae.backends.contract import FIXED_DTYPES, KERNELS, SUMS
+from fastae.bench.contenders.job import NETWORKS, network, rate
+from fastae.bench.roofline import multiplications
 
-LAYERS = fastae.Autoencoder().shapes()
+LAYERS = network("dense").shapes()
+CONVOLUTIONS = [layer for layer in network("conv").layers if layer.kind == "conv"]
 STEPS = {1: 256, 16: 128, 128: 16}  # batch size: steps in a timed round
 IMAGES = 10_000  # to gather from
 WIDTHS = {
@@ -29,6 +32,7 @@ WIDTHS = {
     "bce_loss": (784,),
     "gather": (784,),
 }
+OF_PIXELS = ("bias_tanh", "tanh_gradient", "bias_relu", "relu_gradient")  # with a row for each pixel
 UPDATE = {"alpha": -1e-9, "beta": 1.0}  # so small a rate that no repetition changes the numbers
 SCALARS = {"scale": 0.1, "offset": 0}
 
@@ -57,6 +61,16 @@ def cases() -> list[Any]:
             parameters = KERNELS[kernel].parameters.parameters
             scalars = {argument: value for argument, value in SCALARS.items() if argument in parameters}
             found += [pytest.param(kernel, {"m": m, "n": n}, scalars, id=f"{kernel}-{m}x{n}") for n in widths]
+        for layer in CONVOLUTIONS:
+            geometry, pixels = layer.geometry._asdict(), {"m": m * layer.patches, "n": layer.channels}
+            images = {"m": m, "n": layer.inputs, "p": m * layer.patches, "q": layer.shape[0]}
+            shape = f"{layer.inputs}-batch{m}"
+            found += [
+                pytest.param("unfold", images, geometry, id=f"unfold-{shape}"),
+                pytest.param("fold", images, geometry, id=f"fold-{shape}"),
+                pytest.param("convolve", {**images, "c": layer.channels}, geometry, id=f"convolve-{shape}"),
+                *(pytest.param(k, pixels, {}, id=f"{k}-{pixels['m']}x{pixels['n']}") for k in OF_PIXELS),
+            ]
     return found
 
 
@@ -117,16 +131,16 @@ def test_kernel(
 @dtypes
 @pytest.mark.parametrize("batch_size", STEPS)
 @pytest.mark.parametrize("loss", ["mse", "bce"])
-def test_step(benchmark: Any, name: str, dtype: str, batch_size: int, loss: str) -> None:
+@pytest.mark.parametrize("model", NETWORKS)
+def test_step(benchmark: Any, name: str, dtype: str, batch_size: int, loss: str, model: str) -> None:
     backend_of(name)
     images, steps = fastae.load_dataset()[0], STEPS[batch_size]
-    optimizer = fastae.SGD(lr=0.01)
-    trainer = fastae.Trainer(fastae.Autoencoder(dtype=dtype), loss, optimizer, backend=name, batch_size=batch_size)
+    optimizer = fastae.SGD(rate(loss, model))
+    trainer = fastae.Trainer(network(model, dtype), loss, optimizer, backend=name, batch_size=batch_size)
     session = trainer.session(images)
     order = trainer.order(0, len(images))
-    benchmark.group = f"{steps} steps, loss {loss}, batch size {batch_size}, {dtype}"
+    benchmark.group = f"{steps} steps, {model}, loss {loss}, batch size {batch_size}, {dtype}"
     benchmark.pedantic(session.run, args=(steps,), setup=lambda: session.start(order), rounds=10, warmup_rounds=1)
-    products = 3 * sum(inputs * outputs for inputs, outputs in LAYERS) - LAYERS[0][0] * LAYERS[0][1]
-    note_rates(benchmark, 2 * products * batch_size * steps, 0)
+    note_rates(benchmark, 2 * multiplications(batch_size, model) * steps, 0)
     if benchmark.stats is not None:
         benchmark.extra_info["us/step"] = round(benchmark.stats.stats.min / steps * 1e6, 1)

@@ -8,6 +8,9 @@ The four tasks of the handout, in the order in which this file answers them:
 3. training on the average of ‖x − z‖², with the reconstructions after 20 iterations;
 4. the same with the cross-entropy.
 
+The handout also speaks of an encoder and a decoder "based on CNNs" and of tanh. So a convolutional network with tanh
+comes last, beside the dense one with sigmoids that the formulas give.
+
 First comes the mathematics, in NumPy and nothing else; then `solve` runs the tasks with it. "20 iterations" can be read
 as 20 updates or as 20 epochs. The 20 updates are made by the NumPy code here; the 20 epochs, 75,000 updates for each
 loss, by fastae, which makes the same step faster. Figures, models and a report.md with every number are left in the
@@ -28,14 +31,18 @@ from typing import Any
 import numpy as np
 
 import fastae
-from fastae import backends, figures, storage
-from fastae.cli import LOSS_NAMES, Parser
+from fastae import backends, feature_figures, figures, storage
+from fastae.cli import Parser
+from fastae.commands.network import LOSS_NAMES
+from fastae.datasets import load_images
 from fastae.errors import FastaeError, InputError, OutputError
 from fastae.terminal import one_of_each
 
 HIDDEN, CODE = 256, 128
 BATCH = 16  # images in one update
 LEARNING_RATE = {"mse": 0.25, "bce": 0.05}  # why they differ is said at `update`
+CHANNELS = (16, 32)  # of the two convolutions
+RATE_BY_COSINE = {"dense": 0.25, "conv": 0.02}  # in the first epoch; it falls towards 0
 UPDATES = 20
 SNAPSHOTS = (0, 1, 2, 5, 10, 20)  # epochs after which the digits are drawn; 0 is the untrained network
 
@@ -132,6 +139,49 @@ def update(x: np.ndarray, W: Arrays, b: Arrays, loss: str) -> None:
         delta = below
 
 
+# An encoder and a decoder based on CNNs.
+#
+# A dense layer has a weight for every pair of an input and an output. In a convolution an output pixel depends on the
+# 3 x 3 patch around one input pixel, and all output pixels share the weights, nine for each pair of channels. Every
+# second patch is taken, so the image's sides halve from layer to layer, 28, 14, 7, while the channels grow, 1, 16, 32.
+# A dense layer makes the code of them. The decoder goes the same way back: a transposed convolution ADDS to the patch
+# that a convolution would have read. All activations but the last are tanh.
+#
+# Here is how the network computes. Its gradients follow the same chain rule, and fastae's step has them.
+
+
+def halves(shape: Sequence[int]) -> tuple[int, int]:
+    """The sides of an image of which every second pixel is taken."""
+    return (shape[0] + 1) // 2, (shape[1] + 1) // 2
+
+
+def conv_encode(x: np.ndarray, W: Arrays, b: Arrays, shape: Sequence[int]) -> np.ndarray:
+    """Images (n, pixels) of that height and width to codes (n, 128)."""
+    a = x.reshape(len(x), *shape, 1)
+    for l in (0, 1):
+        rows, columns = halves(a.shape[1:3])
+        a = np.pad(a, ((0, 0), (1, 1), (1, 1), (0, 0)))  # a border of zeros
+        taps = [a[:, i : i + 2 * rows - 1 : 2, j : j + 2 * columns - 1 : 2] for i in range(3) for j in range(3)]
+        a = np.tanh(np.concatenate(taps, axis=-1) @ W[l] + b[l])  # a patch is a row, a kernel a column
+    return np.tanh(a.reshape(len(x), -1) @ W[2] + b[2])
+
+
+def conv_decode(y: np.ndarray, W: Arrays, b: Arrays, shape: Sequence[int]) -> np.ndarray:
+    """Codes (n, 128) to images (n, pixels) of that height and width."""
+    a = np.tanh(y @ W[3] + b[3]).reshape(len(y), *halves(halves(shape)), -1)
+    for l, (height, width) in ((4, halves(shape)), (5, shape)):
+        rows, columns, channels = a.shape[1], a.shape[2], len(W[l]) // 9
+        patches = a @ W[l].T
+        t = np.zeros((len(y), height + 2, width + 2, channels))
+        for tap in range(9):
+            i, j = divmod(tap, 3)
+            part = patches[..., tap * channels : (tap + 1) * channels]
+            t[:, i : i + 2 * rows - 1 : 2, j : j + 2 * columns - 1 : 2] += part
+        t = t[:, 1:-1, 1:-1] + b[l]
+        a = np.tanh(t) if l == 4 else s(t)
+    return a.reshape(len(y), -1)
+
+
 # What to compare with.
 
 
@@ -173,17 +223,38 @@ def solve(options: argparse.Namespace) -> None:
         if value is not None and value < 1:
             raise InputError(f"--{name} must be a positive whole number; got {value}")
     backend = backends.get(options.backend)
-    images, _ = fastae.load_dataset(options.data, "train")
-    test_images, labels = fastae.load_dataset(options.data, "test")
+    images, _ = load_images(options.data, "train")
+    test_images, labels = load_images(options.data, "test")
     images, test_images, labels = images[: options.limit], test_images[: options.limit], labels[: options.limit]
+    shape = images.shape[1:]
+    if test_images.shape[1:] != shape:
+        raise InputError(f"training images are {by(shape)} pixels, but test images {by(test_images.shape[1:])}")
+    images, test_images = images.reshape(len(images), -1), test_images.reshape(len(test_images), -1)
     n, pixels = images.shape
-    if test_images.shape[1] != pixels:
-        raise InputError(f"training images have {pixels} pixels, but test images {test_images.shape[1]}")
     sizes, batch = (pixels, HIDDEN, CODE), min(BATCH, n)
     untrained = fastae.Autoencoder(sizes, seed)
     trainers = {
         loss: fastae.Trainer(copy.deepcopy(untrained), loss, fastae.SGD(lr), backend.name, batch, seed, options.threads)
         for loss, lr in LEARNING_RATE.items()
+    }
+    convolutions = [fastae.Conv2d(channels, stride=2) for channels in CHANNELS]
+    networks = {
+        "dense": copy.deepcopy(untrained),
+        "conv": fastae.Autoencoder(
+            None, seed, layers=[*convolutions, fastae.Dense(CODE)], activation="tanh", image_shape=shape
+        ),
+    }
+    by_cosine = {
+        name: fastae.Trainer(
+            model,
+            "mse",
+            fastae.SGD(RATE_BY_COSINE[name], schedule="cosine"),
+            backend.name,
+            batch,
+            seed,
+            options.threads,
+        )
+        for name, model in networks.items()
     }
     out = make_folder(Path(options.out))
 
@@ -197,6 +268,8 @@ def solve(options: argparse.Namespace) -> None:
         "untrained": "untrained network",
         **{f"{loss}-updates": f"{name}, {UPDATES} updates" for loss, name in LOSS_NAMES.items()},
         **{loss: f"{name}, {count(epochs, 'epoch')}" for loss, name in LOSS_NAMES.items()},
+        "dense": "dense network, by a cosine",
+        "conv": "convolutional network, by a cosine",
     }
 
     def measure(name: str, z: np.ndarray) -> None:
@@ -239,6 +312,15 @@ def solve(options: argparse.Namespace) -> None:
         trainer.fit(images, epochs, test_images, progress=not options.no_progress, on_epoch=keep)
         measure(loss, trainer.model.reconstruct(test_images))
 
+    # The convolutional network beside the dense one, both with a learning rate that falls by a cosine.
+    for name, trainer in by_cosine.items():
+        print(f"training the {titles[name]} ...", flush=True)
+        trainer.fit(images, epochs, test_images, progress=not options.no_progress)
+        measure(name, trainer.model.reconstruct(test_images))
+    conv = networks["conv"]
+    z = conv_decode(conv_encode(x[shown], conv.weights, conv.biases, shape), conv.weights, conv.biases, shape)
+    agreement["conv"] = difference([z], [pictures["conv"]])
+
     # What others make of the same images: the mean image for every digit, and the best linear autoencoder.
     mean, directions = principal_components(images, CODE)
     titles["pca"] = f"PCA, {count(directions.shape[1], 'component')}"
@@ -258,6 +340,7 @@ def solve(options: argparse.Namespace) -> None:
         "test_images": len(x),
         "updates": epochs * math.ceil(n / batch),
         "pixels": pixels,
+        "shape": shape,
         "components": directions.shape[1],
         "titles": titles,
         "test": test,
@@ -268,15 +351,25 @@ def solve(options: argparse.Namespace) -> None:
         "dark_pixels": int((images.max(axis=0) == 0).sum()),
         "unmoved_pixels": int(np.sum(still)),
         "largest_weight": {name: float(np.abs(model.weights[0]).max()) for name, model in models.items()},
-        "history": {loss: trainer.history.as_dicts() for loss, trainer in trainers.items()},
+        "history": {name: trainer.history.as_dicts() for name, trainer in {**trainers, **by_cosine}.items()},
+        "networks": {name: size_of(model) for name, model in networks.items()},
     }  # fmt: skip
     draw(out, test_images[shown], pictures, models, facts)
-    for name, model in models.items():
+    draw_networks(out, test_images[shown], pictures, conv, facts)
+    for name, model in {**models, **networks}.items():
         model.save(out / f"model-{name}.npz")
     for file, text in (("numbers.json", json.dumps(facts, indent=1)), ("report.md", report(facts, W, b))):
         with storage.replacing(out / file) as opened:
             opened.write(text.encode())
     print(f"see {out}/report.md and the figures beside it")
+
+
+def size_of(model: fastae.Autoencoder) -> dict[str, int]:
+    """How many numbers a network learns, and how many multiplications it makes of an image."""
+    return {
+        "parameters": sum(p.size for p in model.weights + model.biases),
+        "multiplications": sum(layer.multiplications for layer in model.layers),
+    }
 
 
 def share_stuck(x: np.ndarray, W: Arrays, b: Arrays) -> float:
@@ -308,9 +401,34 @@ def count(number: int, what: str) -> str:
     return f"{number:,} {what}" + "s" * (number != 1)
 
 
+def by(shape: Sequence[int]) -> str:
+    """Return "28 x 28"."""
+    return " x ".join(map(str, shape))
+
+
+def draw_networks(
+    out: Path, digits: np.ndarray, pictures: dict[str, np.ndarray], conv: fastae.Autoencoder, facts: Any
+) -> None:
+    """Draw what both networks make of the digits, and what the convolutional one has learned."""
+    names = {"dense": "dense, sigmoid", "conv": "convolutions, tanh"}
+    error = {name: f"{facts['test'][name]['mse']:.4f}" for name in names}
+    setting = f"{count(facts['epochs'], 'epoch')} of {count(facts['training_images'], 'image')} by a cosine"
+    figures.reconstructions(
+        out / "networks.png",
+        digits,
+        [(f"{label}:\n{error[name]}", pictures[name]) for name, label in names.items()],
+        f"The same digits by both networks, trained on the squared error for {setting}. The numbers are test errors a "
+        "pixel.",
+        shape=conv.image_shape,
+    )
+    caption = f"The convolutional network after {setting}: test error {error['conv']} a pixel"
+    feature_figures.kernels(out / "kernels.png", conv, caption)
+    feature_figures.features(out / "features.png", conv, digits[min(3, len(digits) - 1)], caption)
+
+
 def draw(out: Path, digits: np.ndarray, pictures: dict[str, np.ndarray], models: dict[str, Any], facts: Any) -> None:
     """Draw all figures."""
-    test, batch, last = facts["test"], facts["batch_size"], facts["epochs"]
+    test, batch, last, shape = facts["test"], facts["batch_size"], facts["epochs"], facts["shape"]
     epochs, pca = count(last, "epoch"), facts["titles"]["pca"]
     setting = f"{epochs} of {count(facts['training_images'], 'image')}, batch size {batch}, {facts['backend']}"
     error = {name: f"{errors['mse']:.4f}" for name, errors in test.items()}
@@ -321,6 +439,7 @@ def draw(out: Path, digits: np.ndarray, pictures: dict[str, np.ndarray], models:
         [(name, pictures[loss]) for loss, name in LOSS_NAMES.items()],
         f"Test digits and their reconstructions after {setting}. Test error a pixel: {error['mse']} (squared error), "
         f"{error['bce']} (cross-entropy); for comparison: {error['mean']} (the mean image), {error['pca']} ({pca}).",
+        shape=shape,
     )
     figures.reconstructions(
         out / "updates.png",
@@ -336,6 +455,7 @@ def draw(out: Path, digits: np.ndarray, pictures: dict[str, np.ndarray], models:
         f"“20 training iterations” read as updates: {UPDATES} batches, {UPDATES * batch} images in all (NumPy, as "
         f"written in assignment.py); and read as epochs: {setting}, {count(facts['updates'], 'update')}. The numbers "
         "are test errors a pixel.",
+        shape=shape,
     )
     for loss, name in LOSS_NAMES.items():
         history = facts["history"][loss]
@@ -347,6 +467,7 @@ def draw(out: Path, digits: np.ndarray, pictures: dict[str, np.ndarray], models:
             digits,
             rows,
             f"{name.capitalize()}: test digits on the way to {setting}. The numbers are test errors a pixel.",
+            shape=shape,
         )
         figures.loss_curve(
             out / f"loss-{loss}.png",
@@ -387,6 +508,11 @@ def report(facts: Any, W: Arrays, b: Arrays) -> str:
     recent = {loss: [epoch["test_mse"] for epoch in history[loss]][-5:] for loss in LOSS_NAMES}
     lately = {loss: f"{min(recent[loss]):.4f} to {max(recent[loss]):.4f}" for loss in LOSS_NAMES}
     trained = {loss: history[loss][-1]["train_loss"] for loss in LOSS_NAMES}
+    sizes = "\n".join(
+        f"| {facts['titles'][name]} | {size['parameters']:,} | {size['multiplications']:,} | {mse[name]:.5f} | "
+        f"{entropies[name]} | {sum(epoch['seconds'] for epoch in history[name]):.0f} s |"
+        for name, size in facts["networks"].items()
+    )
     largest, least, agreement = facts["largest_weight"], facts["least_cross_entropy"], facts["agreement"]
     text = f"""# The assignment: what this run gave
 
@@ -446,6 +572,25 @@ the test error. The squared error's last {trained["mse"]:.3f} is a sum over {pix
 last {trained["bce"]:.2f} looks large, but even perfect reconstructions, z = x, would have {least:.2f}, because a grey
 pixel leaves −x log x − (1 − x) log(1 − x). The other {trained["bce"] - least:.2f} are what can still be learned.
 
+## A network based on CNNs beside the dense one
+
+| | parameters | multiplications an image | squared error a pixel | cross-entropy an image | training |
+| --- | ---: | ---: | ---: | ---: | ---: |
+{sizes}
+
+The handout asks for an encoder and a decoder "based on CNNs", with "an activation function such as tanh or sigmoid",
+and then writes the formulas of dense layers with sigmoids. The first network follows the formulas, the second the
+words: convolutions of {CHANNELS[0]} and {CHANNELS[1]} channels and a dense layer of {CODE}, with tanh, and the same
+way back. Both were trained on the squared error for {epochs} of the same images in the same order. The learning rate
+falls by a cosine, from {RATE_BY_COSINE["dense"]} and from {RATE_BY_COSINE["conv"]}, which leaves less of the noise of
+the last batches in the weights than the constant rate above.
+
+**networks.png.** The same digits by both. The code has {CODE} numbers in both networks, so what differs is how well
+the layers before and behind it use them.
+
+**kernels.png, features.png.** The first layer's kernels and the last's, and one digit on its way through the layers.
+Which maps follow edges, and which the inside of strokes? How does the decoder go from coarse to fine?
+
 ## The eight parameters (task 2)
 
 | | shape | σ | mean drawn | σ drawn |
@@ -461,6 +606,7 @@ is below 0.01, a 25th of its greatest, so that hardly any gradient comes through
 The NumPy code in assignment.py (float64) and fastae (float32, {facts["backend"]}) differ by at most
 {agreement["untrained"]:.0e} in a pixel of the untrained network's reconstructions, and after {UPDATES} updates by at
 most {agreement["mse-updates"]:.0e} (squared error) and {agreement["bce-updates"]:.0e} (cross-entropy) in a parameter.
+The trained convolutional network's reconstructions of the digits shown differ by at most {agreement["conv"]:.0e}.
 """
     paragraphs = text.strip().split("\n\n")
     return "\n\n".join(p if p[0] in "#|" else textwrap.fill(p, 110, break_on_hyphens=False) for p in paragraphs) + "\n"
@@ -471,7 +617,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser(
         prog="assignment.py",
         description="Solve the four tasks of the assignment: the autoencoder 784-256-128-256-784 on MNIST, with the "
-        "squared error and with the cross-entropy.",
+        "squared error and with the cross-entropy; and, beside it, a convolutional one.",
         allow_abbrev=False,
     )
     option = parser.add_argument

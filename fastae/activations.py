@@ -13,7 +13,7 @@ class Activation(NamedTuple):
     kernel, gradient : str
         The contract's kernels: the activation of z + bias, and the delta times its derivative, from its output alone.
     init : str
-        How weights begin unless one says otherwise; see `fastae.model.Autoencoder`.
+        How weights begin unless one says otherwise; see `fastae.Autoencoder`.
     """
 
     kernel: str

@@ -1,4 +1,6 @@
-"""Everything that matplotlib draws: digits beside their reconstructions, the loss curve, first-layer weights.
+"""What matplotlib draws of a training: digits beside their reconstructions, the loss curve, first-layer weights.
+
+What it draws of convolutions is in `fastae.feature_figures`.
 
 The figures are built from `matplotlib.figure.Figure`, never from pyplot: no display is opened and no global state is
 left behind. Importing this module imports matplotlib, which takes a while; import it where a figure is drawn.
@@ -10,7 +12,7 @@ import os
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib import colormaps
@@ -30,6 +32,30 @@ GAP = 6  # pixels between two images
 MARGIN = 18  # pixels around the page
 CAPTION_SIZE = 10  # points
 PAGE = 780  # a page of images is at least this wide, so that a caption over one image is not a column of words
+GREY = colormaps["gray"].with_extremes(bad="red")  # on black digits, black or white for NaN would pass for ink or paper
+SIGNED = colormaps["RdBu_r"].with_extremes(bad="black")
+
+
+class Row(NamedTuple):
+    """Pictures side by side on a page.
+
+    Attributes
+    ----------
+    label : str
+        At their left.
+    pictures : (n, height, width) or (n, height, width, 3) array
+        The last is of red, green and blue from 0 to 1.
+    colours, limits
+        What the numbers are drawn in, and the ends of that scale.
+    wide : bool
+        One picture that is as wide as the widest row.
+    """
+
+    label: str
+    pictures: np.ndarray
+    colours: Colormap
+    limits: tuple[float, float]
+    wide: bool = False
 
 
 def reconstructions(
@@ -37,6 +63,7 @@ def reconstructions(
     originals: np.ndarray,
     rows: Sequence[tuple[str, np.ndarray]],
     caption: str,
+    shape: Sequence[int] | None = None,
 ) -> None:
     """Draw images and, below them, one row of their reconstructions for each model to compare.
 
@@ -45,16 +72,19 @@ def reconstructions(
     path : path-like
         The PNG file to write, whatever its suffix.
     originals : (n, width) array
-        Floats in [0, 1] or uint8; a width that is no square number is drawn as strips.
+        Floats in [0, 1] or uint8.
     rows : sequence of (label, images)
         The label at the left of a row, and its (n, width) float array. NaN is drawn red.
     caption : str
         The line above the images: loss, epochs, backend and test error.
+    shape : (height, width) or (height, width, channels), optional
+        Of an image; three channels are drawn as red, green and blue, any other number as their mean. By default square,
+        and a strip where the width is no square number.
 
     Raises
     ------
     InputError
-        If there is no image, or a row has another shape than `originals`.
+        If there is no image, a row has another shape than `originals`, or `shape` is not that of the images.
     OutputError
         If `path` cannot be written; what it held before is kept.
     """
@@ -63,9 +93,24 @@ def reconstructions(
     for label, images in rows:
         if images.shape != originals.shape:
             raise InputError(f"row {label!r} has shape {images.shape}, expected {originals.shape} as the originals")
-    # On black digits, black or white for NaN would pass for ink or paper.
-    colours = colormaps["gray"].with_extremes(bad="red")
-    save(_grid([("original", originals), *rows], caption, colours, (0.0, 1.0)), path)
+    everything = [("original", originals), *rows]
+    save(page([Row(label, pictures(images, shape), GREY, (0.0, 1.0)) for label, images in everything], caption), path)
+
+
+def pictures(images: np.ndarray, shape: Sequence[int] | None = None) -> np.ndarray:
+    """Return images, (n, pixels), as `Row` has them; ``shape`` as for `reconstructions`. Raises `InputError`."""
+    scale = 255.0 if images.dtype == np.uint8 else 1.0
+    if shape is None:
+        side = math.isqrt(images.shape[1])
+        shape = (side, side) if side * side == images.shape[1] else (1, images.shape[1])
+    if math.prod(shape) != images.shape[1]:
+        expected = f"{' x '.join(map(str, shape))} have {math.prod(shape)} numbers"
+        raise InputError(f"images of {expected}; got images of {images.shape[1]}")
+    shaped = images.reshape(len(images), *shape) / scale
+    if shaped.ndim == 4 and shaped.shape[3] == 3:
+        finite = np.isfinite(shaped).all(axis=3, keepdims=True)
+        return np.where(finite, np.clip(shaped, 0.0, 1.0), (1.0, 0.0, 0.0))
+    return shaped.mean(axis=3) if shaped.ndim == 4 else shaped
 
 
 def weights(path: str | os.PathLike[str], W: np.ndarray, caption: str, count: int = 100) -> None:
@@ -94,10 +139,10 @@ def weights(path: str | os.PathLike[str], W: np.ndarray, caption: str, count: in
         raise InputError(f"no weights to draw: W has shape {W.shape}, and {count} units were asked for")
     units = W[:, largest].T
     limit = float(np.abs(units[np.isfinite(units)]).max(initial=0.0)) or 1.0  # one range, symmetric, for all units
-    colours = colormaps["RdBu_r"].with_extremes(bad="black")
     columns = math.ceil(math.sqrt(len(units)))
-    rows = [("", units[start : start + columns]) for start in range(0, len(units), columns)]
-    save(_grid(rows, caption, colours, (-limit, limit), bar="weight"), path)
+    drawn = pictures(units)
+    rows = [Row("", drawn[i : i + columns], SIGNED, (-limit, limit)) for i in range(0, len(units), columns)]
+    save(page(rows, caption, bar="weight"), path)
 
 
 def weight_rows(
@@ -128,8 +173,7 @@ def weight_rows(
         raise InputError(f"no weights to compare: got arrays of shape {sorted(shapes)}, expected one (inputs, units)")
     everything = np.concatenate([W[np.isfinite(W)] for _, W in rows])
     limit = float(np.abs(everything).max(initial=0.0)) or 1.0
-    colours = colormaps["RdBu_r"].with_extremes(bad="black")
-    save(_grid([(label, W.T) for label, W in rows], caption, colours, (-limit, limit), bar="weight"), path)
+    save(page([Row(label, pictures(W.T), SIGNED, (-limit, limit)) for label, W in rows], caption, bar="weight"), path)
 
 
 def loss_curve(
@@ -210,34 +254,32 @@ def _panel(
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
-def _grid(
-    rows: Sequence[tuple[str, np.ndarray]],
-    caption: str,
-    colours: Colormap,
-    limits: tuple[float, float],
-    bar: str | None = None,
-) -> Figure:
-    """Lay out labelled rows of images under a caption, with a colour bar named `bar` at their right if one is wanted.
+def page(rows: Sequence[Row], caption: str, bar: str | None = None, bar_of: int = 0) -> Figure:
+    """Lay out labelled rows of pictures under a caption.
 
     One pair of axes covers the page and counts its pixels from the upper left corner. All text is measured before
     the page gets its size, so none can be cut off or run into an image.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+    caption : str
+    bar : str, optional
+        The name of a colour bar at their right.
+    bar_of : int
+        The row whose colours that is of.
     """
     figure = Figure(dpi=DPI)
     renderer = FigureCanvasAgg(figure).get_renderer()
     page = figure.add_axes((0.0, 0.0, 1.0, 1.0))
     page.set_axis_off()
 
-    columns = max(len(images) for _, images in rows)
-    inputs = rows[0][1].shape[1]
-    side = math.isqrt(inputs)
-    shape = (side, side) if side * side == inputs else (1, inputs)
-    height = CELL if side * side == inputs else CELL // 3  # a strip one pixel high would not be seen
-    # Pixels that divide a cell are drawn sharp; matplotlib would blur them where the factor is not quite whole to it.
-    smoothing = "nearest" if CELL % shape[1] == 0 else None
+    columns = max(len(row.pictures) for row in rows if not row.wide)
     span = columns * (CELL + GAP) - GAP
-    depth = len(rows) * (height + GAP) - GAP
+    heights = [_height(row) for row in rows]
+    depth = sum(heights) + GAP * (len(rows) - 1)
 
-    labels = [page.text(0, 0, label, fontsize=9, ha="right", va="center", parse_math=False) for label, _ in rows]
+    labels = [page.text(0, 0, row.label, fontsize=9, ha="right", va="center", parse_math=False) for row in rows]
     widest = max(label.get_window_extent(renderer).width for label in labels)
     left = MARGIN + (math.ceil(widest) + 2 * GAP if widest else 0)
     # A size that is not whole again when it was in inches would shift the images.
@@ -251,24 +293,40 @@ def _grid(
         top += 1
 
     figure.set_size_inches(width / DPI, bottom / DPI)
-    for r, (label, (_, images)) in enumerate(zip(labels, rows)):
-        y = top + r * (height + GAP)
+    y, scale = top, None
+    for r, (row, label, height) in enumerate(zip(rows, labels, heights)):
         label.set_position((left - 2 * GAP, y + height / 2))
-        scale = 255.0 if images.dtype == np.uint8 else 1.0
-        for c, image in enumerate(images):
+        cell = span if row.wide else CELL
+        # Pixels that divide a cell are drawn sharp; matplotlib would blur them where the factor is not quite whole.
+        smoothing = "nearest" if CELL % row.pictures.shape[2] == 0 or row.wide else None
+        for c, picture in enumerate(row.pictures):
             x = left + c * (CELL + GAP)
-            place = (x, x + CELL, y + height, y)
-            picture = image.reshape(shape) / scale
-            page.imshow(picture, cmap=colours, clim=limits, interpolation=smoothing, aspect="auto", extent=place)
+            drawn = page.imshow(
+                picture,
+                cmap=row.colours,
+                clim=row.limits,
+                interpolation=smoothing,
+                aspect="auto",
+                extent=(x, x + cell, y + height, y),
+            )
+            scale = drawn if r == bar_of and scale is None else scale
+        y += height + GAP
     page.set_xlim(0, width)  # after imshow, which moves them
     page.set_ylim(bottom, 0)
 
-    if bar:
+    if bar and scale is not None:
         x = left + span + 4 * GAP
         axes = figure.add_axes((x / width, MARGIN / bottom, 20 / width, depth / bottom))
-        figure.colorbar(page.images[0], cax=axes, format="%.4g").set_label(bar, fontsize=9)
+        figure.colorbar(scale, cax=axes, format="%.4g").set_label(bar, fontsize=9)
         axes.tick_params(labelsize=8)
     return figure
+
+
+def _height(row: Row) -> int:
+    """Return the pixels of the page from the top to the bottom of a row's pictures."""
+    height, width = row.pictures.shape[1:3]
+    # What is one pixel high, or wide, would not be seen.
+    return CELL // 3 if row.wide else min(max(round(CELL * height / width), CELL // 3), 3 * CELL)
 
 
 def _wrapped(caption: str, figure: Figure, pixels: float) -> str:

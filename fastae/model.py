@@ -42,16 +42,16 @@ class Autoencoder:
         - ``"glorot"``: σ = √(2 / (fan_in + fan_out)), their rule for tanh, the default with it;
         - ``"he"``: σ = √(2 / fan_in), He, Zhang, Ren and Sun's (ICCV 2015) for relu, the default with it;
 
-        and biases with σ = 0.1. For the fans of a convolution see `fastae.layers.Layer.fans`. A number: σ of every weight
-        and bias.
+        and biases with σ = 0.1. For the fans of a convolution see `fastae.layers.Layer.fans`. A number: σ of every
+        weight and bias.
     layers : sequence of Dense or Conv2d, optional
         The encoder's layers, in place of `sizes`. The decoder mirrors them: each convolution is mirrored by the
         transposed one of the same kernel size, stride and padding, with weights of its own.
     activation : {"sigmoid", "tanh", "relu"}
         Of all layers but the last, which is a sigmoid.
     image_shape : (height, width) or (height, width, channels), optional
-        Of the images, whose rows of pixels lie one after another, channels last. With `layers`, (28, 28) by default; with
-        `sizes` its product must be ``sizes[0]``.
+        Of the images, whose rows of pixels lie one after another, channels last. With ``layers``, (28, 28) by default;
+        with `sizes` its product must be ``sizes[0]``.
 
     Attributes
     ----------
@@ -70,8 +70,8 @@ class Autoencoder:
     Raises
     ------
     InputError
-        Sizes that are not positive whole numbers, layers that do not fit, an unknown activation, dtype or init, a σ that
-        is negative or too large.
+        Sizes that are not positive whole numbers, layers that do not fit, an unknown activation, dtype or init, a σ
+        that is negative or too large.
     """
 
     def __init__(
@@ -104,18 +104,19 @@ class Autoencoder:
         seed: int,
         dtype: str,
         init: str | float | None,
-        layers: Sequence[Dense | Conv2d] | None,
-        activation: str,
-        image_shape: Sequence[int] | None,
+        layers: Sequence[Dense | Conv2d] | None = None,
+        activation: str = "sigmoid",
+        image_shape: Sequence[int] | None = None,
     ) -> None:
         """Check and keep everything but the parameters; raises `InputError`."""
         image = None if image_shape is None else image_of(image_shape)
+        self.image_shape = None if image_shape is None else tuple(int(n) for n in image_shape)
         if layers is not None:
             if sizes is not None:
                 raise InputError("give sizes or layers, not both")
             self.specs = list(layers) if isinstance(layers, Sequence) else layers
             self.layers = autoencoder(self.specs, image or image_of(IMAGE))
-            self.image_shape = image_shape = IMAGE if image_shape is None else tuple(int(n) for n in image_shape)
+            self.image_shape = self.image_shape or IMAGE
         else:
             if (
                 not isinstance(sizes, Sequence | np.ndarray)
@@ -129,7 +130,6 @@ class Autoencoder:
                 raise InputError(f"sizes begin with {sizes[0]}, but an image of {image} has {image.size} numbers")
             self.specs = [Dense(n) for n in sizes[1:]]
             self.layers = autoencoder(self.specs, Shape(1, 1, int(sizes[0])))
-            self.image_shape = None if image_shape is None else tuple(int(n) for n in image_shape)
         if not is_whole(seed) or seed < 0:
             raise InputError(f"seed must be a whole number of at least 0; got {seed!r}")
         try:
@@ -177,6 +177,19 @@ class Autoencoder:
         """Encode and decode images; arguments, result and errors as `encode` and `decode` have them."""
         return self._run(x, 0, len(self.weights))
 
+    def outputs(self, x: Any) -> list[np.ndarray]:
+        """Compute what every layer gives for images; arguments and errors as `encode` has them.
+
+        Returns
+        -------
+        list of ndarray, (n, outputs) of each layer
+            The code is in the middle, the reconstruction last.
+        """
+        found: list[np.ndarray] = []
+        for l in range(len(self.weights)):
+            found.append(self._run(found[-1] if found else x, l, l + 1))
+        return found
+
     @np.errstate(over="ignore", invalid="ignore")  # huge weights saturate σ: no reason to warn
     def _run(self, x: Any, first: int, last: int) -> np.ndarray:
         x = np.asarray(x)
@@ -214,7 +227,13 @@ class Autoencoder:
         OutputError
             The file cannot be written.
         """
-        config = {"sizes": self.sizes, "seed": self.seed, "dtype": self.dtype.name, "init": self.init, **self.described()}
+        config = {
+            "sizes": self.sizes,
+            "seed": self.seed,
+            "dtype": self.dtype.name,
+            "init": self.init,
+            **self.described(),
+        }
         storage.write(path, "model", config, storage.numbered(weight=self.weights, bias=self.biases))
 
     def described(self) -> dict[str, Any]:

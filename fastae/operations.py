@@ -5,7 +5,7 @@ A new backend works with these on its first day; one that gains from it brings i
 A convolution is a matrix product between two gathers (Chellapilla, Puri and Simard, High performance convolutional
 neural networks for document processing, 2006). ``unfold`` copies each patch of an image into a row, and ``fold`` adds
 rows back to where the patches lie; each is the other's transpose. With U(x) the patches of x, W the kernels as columns,
-and every pixel a row:
+and every pixel a row::
 
                      forward             backward                  update
     dense            a W                 d Wᵀ                      aᵀ d
@@ -22,6 +22,7 @@ Numba and captured by CuPy. Those of a layer take what the step hands on as thei
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -193,7 +194,7 @@ def make_operations(
     activation: str = "sigmoid",
     kinds: Sequence[str] = ("dense",),
     of_kind: Callable[[Any, str, str], dict[str, Any]] | None = None,
-    compiled: Callable[[Any, str], Any] = lambda function, name: function,
+    compiled: Callable[..., Any] = lambda function, name: function,
     namespace: Callable[[], Any] = SimpleNamespace,
 ) -> dict[str, Any]:
     """Make the operations of a step.
@@ -230,7 +231,7 @@ def make_operations(
         of_kinds = []
         for kind in dict.fromkeys(kinds):
             of_kinds.append((kind, compiled(of_kind(parts, kind, activation)[name], f"{kind}_{name}")))
-        made[name] = by_kind(of_kinds, lambda function, name=name: compiled(function, name))
+        made[name] = by_kind(of_kinds, partial(compiled, name=name))
     last = kinds[-1]
     alike = activation == "sigmoid" and len(set(kinds)) == 1
     made["output"] = made["forward"] if alike else compiled(of_kind(parts, last, "sigmoid")["forward"], "output")

@@ -323,7 +323,7 @@ class Trainer:
             _positive("the number of workers", workers)
             if not is_whole(planned) or planned < len(history.epochs):
                 raise ValueError(f"{planned!r} epochs were planned, and {len(history.epochs)} are there")
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             reason = storage.brief(error)
             raise CheckpointError(f"{path}: its configuration is not a checkpoint's: {reason}") from error
         other = [

@@ -12,9 +12,10 @@ import fake_cupy
 import pytest
 from command_line import RESULTS, fill, snapshot, train
 
-from fastae import backends, cli
+from fastae import backends
 from fastae.backends import Availability
 from fastae.backends.cupy_backend import CupyBackend, diagnose
+from fastae.commands import show
 
 SEEDS = int(os.environ.get("FASTAE_SEEDS", "3"))  # of data for right kernels, which `make thorough` makes 20
 
@@ -83,7 +84,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Spare the time for drawing where pictures are not the point."""
-    monkeypatch.setattr(cli, "_show", lambda *arguments: None)
+    monkeypatch.setattr(show, "show", lambda *arguments: None)
 
 
 @pytest.fixture(scope="module")

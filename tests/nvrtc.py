@@ -15,13 +15,20 @@ from fastae.backends.emulator.compiler import kernels_of
 from fastae.cuda import source
 
 ARCHITECTURES = ("sm_75", "sm_80", "sm_90", "sm_100", "sm_120")
-FILES = ("elementwise.cu", "losses.cu", "matmul.cu", "operations.cu", "persistent.cu")
+FILES = (
+    *("elementwise.cu", "losses.cu", "patches.cu", "folds.cu"),
+    *("matmul.cu", "convolve.cu", "operations.cu", "convolutions.cu", "persistent.cu"),
+)
 REALS = {  # and the side of a thread's piece of a product, as the launcher asks for them
     "float": ["-Dreal=float", "-DPIECE=4"],
     "float, 8 × 8": ["-Dreal=float", "-DPIECE=8"],
     "float, both": ["-Dreal=float", "-DPIECE=0"],
     "float, both, bce": ["-Dreal=float", "-DPIECE=0", "-DBCE=1"],
+    "float, tanh": ["-Dreal=float", "-DPIECE=4", "-DACTIVATION=1"],
+    "float, 8 × 8, tanh": ["-Dreal=float", "-DPIECE=8", "-DACTIVATION=1"],
+    "float, both, tanh": ["-Dreal=float", "-DPIECE=0", "-DACTIVATION=1"],
     "double": ["-Dreal=double", "-DPIECE=4"],
+    "double, tanh": ["-Dreal=double", "-DPIECE=4", "-DACTIVATION=1"],
     "TF32": ["-Dreal=float", "-DTF32", "-DPIECE=4"],
 }
 FLAGS = ("-std=c++17", "-ftz=true", "--device-as-default-execution-space")  # as CuPy gives them
@@ -75,8 +82,13 @@ def _compiled(code: str, architecture: str, real: str) -> tuple[bool, str, str]:
 
 
 def makes_sense(file: str, real: str, architecture: str = "sm_80") -> bool:
-    """Only products have pieces and TF32, which needs compute capability 8.0; one kernel needs pieces of both kinds."""
-    if real in ("float", "double"):
+    """Only products have pieces and TF32, which needs compute capability 8.0; one kernel needs pieces of both kinds.
+
+    tanh takes the most registers of the activations, with which only some files are compiled.
+    """
+    if real.endswith("tanh") and "ACTIVATION>" not in source(file):
+        return False
+    if real.removesuffix(", tanh") in ("float", "double"):
         return True
     product = '"tile.cuh"' in source(file)
     persistent = file == "persistent.cu"

@@ -11,7 +11,8 @@ import pytest
 from matplotlib.image import imread
 
 import fastae
-from fastae import cli, figures
+from fastae import figures
+from fastae.commands.network import MODELS
 from fastae.errors import InputError
 from fastae.figures import CELL, GAP, MARGIN
 from fastae.terminal import one_of_each
@@ -20,7 +21,10 @@ SCRIPT = Path(__file__).parent.parent / "examples" / "assignment.py"
 LIMIT, EPOCHS = 320, 2
 BACKENDS = ["numpy", "numba"]
 PAGES = ["reconstructions", "updates", "progress-mse", "progress-bce", "weights", "loss-mse", "loss-bce"]
-FILES = [f"{name}.png" for name in PAGES] + [f"model-{name}.npz" for name in ("untrained", "mse", "bce")]
+PAGES += ["networks", "kernels", "features"]
+FILES = [f"{name}.png" for name in PAGES] + [
+    f"model-{name}.npz" for name in ("untrained", "mse", "bce", "dense", "conv")
+]
 FILES += ["numbers.json", "report.md"]
 TITLES = {
     "mean": "the mean image",
@@ -30,7 +34,10 @@ TITLES = {
     "bce-updates": "cross-entropy, 20 updates",
     "mse": "squared error, 2 epochs",
     "bce": "cross-entropy, 2 epochs",
+    "dense": "dense network, by a cosine",
+    "conv": "convolutional network, by a cosine",
 }
+LEARNING_RATES = MODELS["dense"].rates["sigmoid"]
 ERROR = 2 / 255  # of a grey level that went through a colour map of 256 bytes
 
 
@@ -48,7 +55,7 @@ def run(request, tmp_path_factory):
     out = tmp_path_factory.mktemp("assignment") / request.param / "new"
     command = [sys.executable, "-W", "error", SCRIPT, "--backend", request.param, "--out", out, "--no-progress"]
     command += ["--limit", str(LIMIT), "--epochs", str(EPOCHS)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr
     assert set(done.stderr.splitlines()) <= {"compiling for this machine; the next start will find it"}
     return out, json.loads((out / "numbers.json").read_text()), done.stdout
@@ -94,12 +101,12 @@ def test_every_file_is_there_and_every_figure_a_png(run):
 def test_errors_are_those_of_the_saved_models(run, mnist):
     out, numbers, _ = run
     x = mnist[1] / 255
-    for name in ("untrained", "mse", "bce"):
+    for name in ("untrained", "mse", "bce", "dense", "conv"):
         z = fastae.Autoencoder.load(out / f"model-{name}.npz").reconstruct(mnist[1]).astype(float)
         assert numbers["test"][name]["mse"] == pytest.approx(np.mean((z - x) ** 2), rel=1e-5)
         ce = -(x * np.log(z) + (1 - x) * np.log1p(-z)).sum() / len(x)
         assert numbers["test"][name]["cross_entropy"] == pytest.approx(ce, rel=1e-5)
-    for loss in ("mse", "bce"):
+    for loss in ("mse", "bce", "dense", "conv"):
         history = numbers["history"][loss]
         assert [epoch["epoch"] for epoch in history] == [1, 2]
         assert numbers["test"][loss]["mse"] == pytest.approx(history[-1]["test_mse"], rel=1e-5)
@@ -123,6 +130,35 @@ def test_20_updates_by_hand_are_what_fastae_makes_of_them(run):
     for loss in ("mse", "bce"):  # 320 images in batches of 16: the first epoch is 20 updates
         by_hand, by_fastae = numbers["test"][f"{loss}-updates"]["mse"], numbers["history"][loss][0]["test_mse"]
         assert by_hand == pytest.approx(by_fastae, rel=1e-5)
+
+
+def test_both_networks_are_those_of_the_command_and_stand_side_by_side(run, assignment, mnist):
+    out, numbers, _ = run
+    for kind, activation in (("dense", "sigmoid"), ("conv", "tanh")):
+        assert assignment.RATE_BY_COSINE[kind] == MODELS[kind].rates[activation]["mse"]
+        model = fastae.Autoencoder.load(out / f"model-{kind}.npz")
+        assert model.activation == activation == MODELS[kind].activation
+        assert model.sizes[-1] == 128
+        lr = [epoch["lr"] for epoch in numbers["history"][kind]]
+        assert lr == pytest.approx([assignment.RATE_BY_COSINE[kind], assignment.RATE_BY_COSINE[kind] / 2])
+    assert numbers["networks"] == {
+        "dense": {"parameters": 468_368, "multiplications": 466_944},
+        "conv": {"parameters": 412_673, "multiplications": 909_440},
+    }
+    report = (out / "report.md").read_text()
+    mse = numbers["test"]["conv"]["mse"]
+    assert f"| convolutional network, by a cosine | 412,673 | 909,440 | {mse:.5f} | " in report
+
+
+@pytest.mark.parametrize("shape", [(28, 28), (7, 9), (5, 4)])
+def test_the_convolutional_network_by_hand_is_fastaes(assignment, shape):
+    layers = [fastae.Conv2d(16, stride=2), fastae.Conv2d(32, stride=2), fastae.Dense(128)]
+    model = fastae.Autoencoder(layers=layers, activation="tanh", image_shape=shape, dtype="float64", seed=2)
+    x = np.random.default_rng(0).random((3, shape[0] * shape[1]))
+    codes = assignment.conv_encode(x, model.weights, model.biases, shape)
+    np.testing.assert_allclose(codes, model.encode(x), rtol=0, atol=1e-13)
+    drawn = assignment.conv_decode(codes, model.weights, model.biases, shape)
+    np.testing.assert_allclose(drawn, model.reconstruct(x), rtol=0, atol=1e-13)
 
 
 def test_the_weights_of_dark_pixels_have_not_moved(run, mnist):
@@ -161,10 +197,12 @@ def test_the_figures_show_the_models(run, mnist):
     updates = {}
     for loss, last in (("mse", mse), ("bce", bce)):
         model = fastae.Autoencoder()
-        lr = cli.LEARNING_RATES[loss]
+        lr = LEARNING_RATES[loss]
         fastae.Trainer(model, loss, fastae.SGD(lr), "numpy").fit(images, 1, progress=False)
         updates[loss] = model.reconstruct(digits)
         assert_rows(out / f"progress-{loss}.png", [digits / 255, untrained, updates[loss], last])
+    dense, conv = (fastae.Autoencoder.load(out / f"model-{name}.npz").reconstruct(digits) for name in ("dense", "conv"))
+    assert_rows(out / "networks.png", [digits / 255, dense, conv])
     mean = np.broadcast_to(images.mean(axis=0) / 255, digits.shape)
     assert_rows(out / "updates.png", [digits / 255, mean, updates["mse"], updates["bce"], mse, bce])
 
@@ -177,7 +215,7 @@ def test_the_parameters_are_those_of_fastae(assignment):
     model = fastae.Autoencoder(seed=3, dtype="float64")
     for ours, theirs in zip([*W, *b], [*model.weights, *model.biases]):
         np.testing.assert_array_equal(ours, theirs)
-    assert cli.LEARNING_RATES == assignment.LEARNING_RATE
+    assert LEARNING_RATES == assignment.LEARNING_RATE
 
 
 @pytest.mark.parametrize("loss", ["mse", "bce"])
@@ -225,7 +263,7 @@ def test_the_least_run_and_the_snapshots_of_another_number_of_epochs(assignment,
     monkeypatch.setattr(
         figures,
         "reconstructions",
-        lambda path, originals, rows, caption: pages.update({path.name: [label for label, _ in rows]}),
+        lambda path, originals, rows, caption, shape: pages.update({path.name: [label for label, _ in rows]}),
     )
     options = ["--limit", "1", "--epochs", "6", "--backend", "numpy", "--no-progress", "--out", str(tmp_path)]
     assert assignment.main(options) == 0

@@ -9,7 +9,7 @@ import pytest
 import fastae
 from fastae import cli
 from fastae.bench import contenders, limits, roofline
-from fastae.bench.contenders import CONTENDERS
+from fastae.bench.contenders import CONTENDERS, of_model
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,9 @@ def test_every_kernel_is_measured_below_its_roof(monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_multiplications_of_a_dense_step() -> None:
-    assert roofline.dense_multiplications(1) == 1_200_128  # the design counts them by hand
+    assert roofline.multiplications(1) == 1_200_128  # the design counts them by hand
+    # Forward 909,440, as many for the weights' gradients, and 881,216 for the inputs'.
+    assert roofline.multiplications(16, "conv") == 16 * 2_700_096
 
 
 @pytest.mark.parametrize("m", [1, 3, 4, 16])
@@ -49,7 +51,7 @@ def test_multiplications_are_counted_as_the_tiles_do_them(m: int, images: np.nda
     forward = sum(len(rows) * 256 for rows in groups for pixel in range(784) if any(lit[i, pixel] for i in rows))
     size = 4 if m > 1 else 1
     update = sum(size * 256 for first in range(0, 784, size) for i in range(m) if lit[i, first : first + size].any())
-    others = roofline.dense_multiplications(m) - 2 * m * 784 * 256
+    others = roofline.multiplications(m) - 2 * m * 784 * 256
     assert roofline.multiplications_done(images[:m]) == others + forward + update
 
 
@@ -73,13 +75,35 @@ def test_a_small_benchmark_from_the_command_line(
         assert (tmp_path / figure).read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_layers_and_kernels_of_the_convolutional_network_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(roofline, "MOMENT", 0.002)
+    found, kernels = roofline.kernels(16, 1, model="conv")
+    assert found.workers == 1
+    names = [kernel.name for kernel in kernels]
+    assert len(set(names)) == len(names) == 6 + 6 + 5 + 2 * 3 + 4  # forward, update, backward; of patches; activations
+    # What the layers do is what the whole step does: there is nothing besides.
+    assert sum(k.flops for k in kernels if k.is_product) == 2 * roofline.multiplications(16, "conv")
+    for kernel in kernels:
+        assert 0.001 < kernel.share < 10, kernel  # as above
+
+
+def test_a_small_benchmark_of_the_convolutional_network(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    options = ["--model", "conv", "--batches", "64", "--rounds", "2", "--seconds", "0.02", "--out", str(tmp_path)]
+    assert cli.main(["bench", *options, "--only", "race", "--contenders", "fastae-numpy"]) == 0
+    out = capfd.readouterr().out
+    assert "Autoencoder Conv2d(16, kernel=3, stride=2, padding=1), Conv2d(32, kernel=3, stride=2, padding=1), " in out
+    raw = json.loads((tmp_path / "bench.json").read_text())
+    assert raw["model"] == raw["races"][0]["model"] == "conv"
+    assert (tmp_path / "speed.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_contenders_whose_library_is_missing_are_left_out_and_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(contenders, "find_spec", lambda library: None if library in ("torch", "jax") else object())
     assert cli.main(["bench", "--check", "--batches", "512"]) == 0
     captured = capsys.readouterr()
-    absent = [name for name, entry in CONTENDERS.items() if entry.libraries[0] in ("torch", "jax")]
+    absent = [name for name in of_model("dense") if CONTENDERS[name].libraries[0] in ("torch", "jax")]
     assert "left out for want of jax, torch: " + ", ".join(absent) in captured.err
     assert captured.out.startswith("batch size 512: mean losses ")
 
@@ -88,6 +112,9 @@ def test_contenders_whose_library_is_missing_are_left_out_and_named(
     ("options", "words"),
     [
         (["--contenders", "nobody"], "unknown contender 'nobody'"),
+        (["--model", "conv", "--contenders", "textbook-numpy"], "textbook-numpy does not train the model 'conv'"),
+        (["--contenders", "torch-channels-last"], "torch-channels-last does not train the model 'dense'"),
+        (["--model", "deep"], "--model"),
         (["--batches", "0"], "from 1 to 3000"),
         (["--rounds", "0"], "--rounds must be positive"),
         (["--contenders", "fastae-numpy", "--out", __file__], "cannot make the folder"),

@@ -7,6 +7,7 @@ from attacks import bounds as measured
 import fastae
 from fastae.backends.numpy_backend import NumpyBackend
 
+EXACT = ("relu_gradient", "unfold")  # which copy what they write
 BACKENDS = ("numpy", "numba", "emulator")
 
 backends = pytest.mark.parametrize("backend", BACKENDS)
@@ -19,7 +20,8 @@ dtypes = pytest.mark.parametrize("dtype", measured.DTYPES)
 def test_no_kernel_exceeds_its_bound(backend: str, dtype: str, name: str) -> None:
     k = fastae.backends.get(backend)
     largest, count = measured.kernel(k, name, dtype, rounds=1)
-    assert 0 < largest <= 1
+    assert 0 <= largest <= 1
+    assert (largest == 0) == (name in EXACT)
     assert count > 200
     assert measured.not_finite(k, name, dtype, rounds=1)[0] == 0
 
@@ -56,7 +58,7 @@ def test_what_measures_sees_a_wrong_number_a_nan_and_an_infinity(name: str) -> N
         found = right.copy()
         found.flat[-1] = wrong
         assert measured.fraction(found, right, bound) == np.inf
-    assert measured.fraction(right + 2 * bound, right, bound) > 1
+    assert measured.fraction(np.nextafter(right + 2 * bound, np.inf), right, bound) > 1
 
 
 def test_what_measures_sees_a_nan_that_is_swallowed() -> None:

@@ -41,7 +41,9 @@ def test_a_scalar_is_frozen_when_it_is_captured(monkeypatch: pytest.MonkeyPatch)
     def by_number(_: Any) -> Any:
         k = EmulatorBackend()
 
-        def update(a: Any, d: Any, W: Any, b: Any, V: Any, c: Any, rate: Any, own: Any = None) -> None:
+        def update(
+            a: Any, d: Any, W: Any, b: Any, V: Any, c: Any, rate: Any, layer: Any = None, own: Any = None
+        ) -> None:
             k.matmul(a, d, W, True, False, -rates[0], 1.0)
             k.column_sum(d, b, -rates[0], 1.0)
 
@@ -97,7 +99,7 @@ def test_what_may_not_happen_inside_a_capture(
     fault: Callable[[Any, Any], Any], words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def faulty(right: Any) -> Any:
-        def forward(a: Any, W: Any, b: Any, y: Any, own: Any = None) -> None:
+        def forward(a: Any, W: Any, b: Any, y: Any, layer: Any = None, own: Any = None) -> None:
             if streams.capture() is not None:
                 fault(EmulatorBackend(), y)
             right(a, W, b, y)

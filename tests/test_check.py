@@ -16,7 +16,7 @@ from conftest import SEEDS
 
 import fastae
 from fastae import cli
-from fastae.backends.contract import KERNELS
+from fastae.backends.contract import KERNELS, PATCHES
 from fastae.check import cases, causes, learner, verdict
 from fastae.errors import InputError, gist
 
@@ -283,6 +283,8 @@ def test_each_known_way_to_be_wrong_is_named_at_other_shapes(name: str) -> None:
     lengths = {"m": 12, "n": 12, "k": 12, "...": 12, "alpha": 0.75}
     if name in ("matmul", "column_sum"):
         lengths["beta"] = -1.5
+    if name in PATCHES:
+        lengths |= {"m": 2, "height": 7, "width": 6, "kernel": 3, "stride": 2, "padding": 1, "channels": 2, "c": 3}
     arguments = cases.make(name, "float64", 77, **lengths)
     exact, bound = cases.expected(name, arguments, "float64")
     with np.errstate(all="ignore"):

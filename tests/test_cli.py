@@ -25,6 +25,7 @@ from command_line import (
 import fastae
 from fastae import backends, cli, storage, terminal
 from fastae.backends import Availability
+from fastae.commands import train as train_command
 
 # Divergence.
 
@@ -72,6 +73,9 @@ def test_the_results(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
         assert re.fullmatch(r"64 with checksum [0-9a-f]{8}", history["config"].pop(images))
     assert history["config"] == {
         "sizes": [784, 256, 128],
+        "layers": [{"Dense": [256]}, {"Dense": [128]}],
+        "activation": "sigmoid",
+        "image_shape": [28, 28],
         "init": "glorot-sigmoid",
         "model_seed": 5,
         "dtype": "float32",
@@ -156,16 +160,16 @@ def test_auto_is_numba_where_no_gpu_works(data: Path, tmp_path: Path, monkeypatc
 
 def test_the_defaults_are_those_of_the_design() -> None:
     options = vars(cli.parser().parse_args(["train"]))
-    assert options.pop("run") is cli.run_train
+    assert options.pop("run") is train_command.run
     assert options == {
         "command": "train",
+        "model": "dense",
         "backend": "auto",
         "loss": "mse",
         "epochs": 20,
         "batch_size": 16,
         "momentum": 0.0,
         "schedule": "cosine",
-        "init": "glorot-sigmoid",
         "dtype": "float32",
         "seed": 0,
         "resume": False,

@@ -253,7 +253,7 @@ def test_no_memory_is_one_line_too(
     def fail(*arguments: Any) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("fastae.datasets.load_dataset", fail)
+    monkeypatch.setattr("fastae.datasets.load_images", fail)
     assert "memory" in refusal(capsys, earlier, data)
 
 

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from fastae.datasets import idx, load_dataset, read_idx
+from fastae.datasets import idx, load_dataset, load_images, read_idx
 from fastae.errors import DataError, InputError
 
 IMAGES = "train-images-idx3-ubyte"
@@ -134,6 +134,17 @@ def test_folder_with_any_accepted_names(tmp_path: Path, split: str, prefix: str,
         found_images, found_labels = load_dataset(path, split)
         np.testing.assert_array_equal(found_images, images.reshape(2, 15), strict=True)
         np.testing.assert_array_equal(found_labels, labels, strict=True)
+
+
+def test_images_with_their_height_and_width(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (5, 3, 7)).astype(np.uint8)
+    fill(tmp_path, images, np.arange(5, dtype=np.uint8))
+    found, labels = load_images(tmp_path)
+    flat, same = load_dataset(tmp_path)
+    assert found.shape == (5, 3, 7)
+    assert np.array_equal(found, images)
+    assert np.array_equal(flat, images.reshape(5, 21))
+    assert labels.tolist() == same.tolist() == [0, 1, 2, 3, 4]
 
 
 def test_plain_file_wins_over_gzip(tmp_path: Path) -> None:

@@ -26,6 +26,15 @@ PRODUCTS = (  # odd primes, and more than a tile of 8, 16, 32 or 64
     (37, 41, 17),
     (70, 97, 67),
 )
+IMAGES = (  # m, height, width, channels, kernel, stride, padding
+    (1, 1, 1, 1, 1, 1, 0),
+    (1, 1, 2, 2, 3, 1, 1),
+    (3, 4, 3, 1, 2, 2, 0),
+    (2, 3, 5, 2, 3, 1, 2),
+    (1, 7, 4, 3, 3, 2, 1),
+    (2, 5, 9, 2, 4, 3, 1),
+    (1, 9, 7, 5, 5, 2, 4),
+)
 MATRICES = ((1, 1), (1, 7), (7, 1), (3, 11), (9, 9), (13, 67), (37, 131))
 
 
@@ -47,6 +56,7 @@ def test_each_is_called_wrong_and_its_cause_comes_first(
         if seed == 1:
             monkeypatch.setattr(verdict, "PRODUCTS", PRODUCTS)
             monkeypatch.setattr(verdict, "MATRICES", MATRICES)
+            monkeypatch.setattr(verdict, "IMAGES", IMAGES)
         problem = first_problem(exhibit, seed, k)
         assert re.search(exhibit.cause, " ".join([problem.what, *problem.causes[:1]])), (seed, problem)
 

@@ -21,7 +21,7 @@ from test_kernels import (
 )
 
 import fastae
-from fastae.backends.contract import KERNELS
+from fastae.backends.contract import KERNELS, PATCHES
 from fastae.check import bounds
 from fastae.errors import InputError
 
@@ -69,6 +69,16 @@ def dropped(array: np.ndarray, index: Any) -> np.ndarray:
     return array
 
 
+IMAGES = {"height": 4, "width": 5, "kernel": 3, "stride": 1, "padding": 1, "channels": 2, "c": 3}
+
+
+def exact_of(name: str, x: np.ndarray, out: np.ndarray, others: Arguments) -> np.ndarray:
+    """Return what a kernel for images writes in float64."""
+    result = np.zeros_like(out)
+    getattr(fastae.backends.get("numpy"), name)(**others, x=x, out=result)
+    return result
+
+
 WRONG: list[tuple[str, str, Callable[..., Any]]] = [
     ("matmul", "the last k left out", lambda a, b, alpha, beta, out, **_: alpha * (a[:, :-1] @ b[:-1]) + beta * out),
     ("matmul", "a transposed", lambda a, b, alpha, beta, out, **_: alpha * (a.T @ b) + beta * out),
@@ -107,6 +117,28 @@ WRONG: list[tuple[str, str, Callable[..., Any]]] = [
     ("column_sum", "alpha ignored", lambda delta, out, alpha, beta: delta.sum(0) + beta * out),
     ("column_sum", "beta ignored", lambda delta, out, alpha, beta: alpha * delta.sum(0)),
     ("column_sum", "a mean", lambda delta, out, alpha, beta: alpha * delta.mean(0) + beta * out),
+    ("bias_tanh", "no bias", lambda z, bias, **_: np.tanh(z)),
+    ("bias_tanh", "the sigmoid", lambda z, bias, **_: 1 / (1 + np.exp(-(z + bias)))),
+    ("bias_tanh", "good to 17 bits", lambda z, bias, **_: np.tanh(z + bias) * (1 + 2**-17)),
+    ("tanh_gradient", "σ′", lambda delta, y, **_: delta * y * (1 - y)),
+    ("tanh_gradient", "no square", lambda delta, y, **_: delta * (1 - y)),
+    ("tanh_gradient", "no delta", lambda delta, y, **_: 1 - y * y),
+    ("bias_relu", "no bias", lambda z, bias, **_: np.maximum(z, 0)),
+    ("bias_relu", "leaky", lambda z, bias, **_: np.where(z + bias > 0, z + bias, 1e-3 * (z + bias))),
+    ("bias_relu", "good to 20 bits", lambda z, bias, **_: np.maximum(z + bias, 0) * (1 + 2**-20)),
+    ("relu_gradient", "at 0 too", lambda delta, y, **_: np.where(y >= 0, delta, 0)),
+    ("relu_gradient", "no relu", lambda delta, y, **_: delta),
+    ("relu_gradient", "off by a rounding", lambda delta, y, **_: np.where(y > 0, delta * (1 + 2**-24), 0)),
+    ("unfold", "a rounding", lambda x, out, **g: exact_of("unfold", x * (1 + 2**-24), out, g)),
+    ("unfold", "the image before", lambda x, out, **g: exact_of("unfold", np.roll(x, 1, axis=0), out, g)),
+    ("fold", "a patch left out", lambda x, out, **g: exact_of("fold", dropped(x, 3), out, g)),
+    ("fold", "good to 18 bits", lambda x, out, **g: exact_of("fold", x * (1 + 2**-18), out, g)),
+    (
+        "convolve",
+        "the last weight left out",
+        lambda x, weights, out, **g: exact_of("convolve", x, out, g | {"weights": dropped(weights, -1)}),
+    ),
+    ("convolve", "flipped", lambda x, weights, out, **g: exact_of("convolve", x, out, g | {"weights": weights[::-1]})),
     ("axpy", "wrong sign", lambda alpha, x, y: y - alpha * x),
     ("axpy", "alpha ignored", lambda alpha, x, y: y + x),
     ("axpy", "y overwritten", lambda alpha, x, y: alpha * x),
@@ -117,18 +149,27 @@ WRONG: list[tuple[str, str, Callable[..., Any]]] = [
 def test_a_wrong_kernel_exceeds_its_bound(name: str, what: str, wrong: Callable[..., Any]) -> None:
     """In float32, the laxer bound; the same arguments with the right formula pass."""
     given = {"alpha": -0.25, "beta": 1.5} if name in ("matmul", "column_sum") else {"alpha": -0.25}
-    arguments = make(name, "float32", m=16, k=16, n=16, **{"...": 16}, **given)
-    assert right(name, arguments, exact(name, arguments, "float32").astype("float32"), "float32")
+    arguments = make(name, "float32", m=16, k=16, n=16, **{"...": 16}, **given, **IMAGES)
+    bound = BOUND[name](**in_float64(arguments), dtype="float32")
+    assert bounds.accepts(right_result(name, arguments).astype("float32"), right_result(name, arguments), bound)
     with np.errstate(over="ignore"):
-        assert not right(name, arguments, wrong(**in_float64(arguments)), "float32")
+        assert not bounds.accepts(wrong(**in_float64(arguments)), right_result(name, arguments), bound)
 
 
-@pytest.mark.parametrize("name", EXACT)
+def right_result(name: str, arguments: Arguments) -> np.ndarray:
+    if name in EXACT:
+        return exact(name, arguments, "float32")
+    values = in_float64(arguments)
+    return exact_of(name, values.pop("x"), values.pop("out"), values)
+
+
+@pytest.mark.parametrize("name", BOUND)
 def test_a_single_nan_exceeds_every_bound(name: str) -> None:
-    arguments = make(name, "float32", m=5, k=5, n=5, **{"...": 5}, alpha=1.0)
-    found = exact(name, arguments, "float32")
+    arguments = make(name, "float32", m=5, k=5, n=5, **{"...": 5}, alpha=1.0, **IMAGES)
+    found = right_result(name, arguments)
     found.flat[-1] = np.nan
-    assert not right(name, arguments, found, "float32")
+    bound = BOUND[name](**in_float64(arguments), dtype="float32")
+    assert not bounds.accepts(found, right_result(name, arguments), bound)
 
 
 def test_a_gather_that_multiplies_by_the_reciprocal_is_not_bit_for_bit() -> None:
@@ -146,7 +187,7 @@ def valid(name: str) -> Arguments:
         return {"images": images, "order": order, "cursor": np.array([2]), "offset": 1, "out": np.zeros((4, 6))}
     if name == "advance":
         return {"cursor": np.array([2]), "n": 3}
-    return make(name, "float64", m=4, k=5, n=6, **{"...": 6}, alpha=0.5)
+    return make(name, "float64", m=4, k=5, n=6, **{"...": 6}, alpha=0.5, **IMAGES)
 
 
 def refusals() -> Iterator[Any]:
@@ -170,6 +211,17 @@ def refusals() -> Iterator[Any]:
                 yield name, key, "too wide", wide
             if array.ndim == 2 and (name, key) not in (("gather", "images"), ("column_sum", "delta")):  # of any height
                 yield name, key, "too high", np.repeat(array, 2, axis=0)
+    for name in PATCHES:
+        yield name, "kernel", "none", 0
+        yield name, "stride", "none", 0
+        yield name, "padding", "negative", -1
+        yield name, "padding", "a whole kernel", 3
+        yield name, "height", "none", 0
+        yield name, "height", "another", 5
+        yield name, "width", "larger than the images", 6
+        yield name, "kernel", "larger than an image and its padding", 7
+        yield name, "stride", "another", 2
+        yield name, "padding", "another", 0
     yield "gather", "order", "too short", np.arange(6)
     yield "gather", "order", "rows after the last", np.arange(9) + 4
     yield "gather", "order", "negative rows", np.arange(9) - 4
@@ -183,7 +235,7 @@ REFUSALS = [(name, key, array) for name, key, _, array in refusals()]
 @pytest.mark.parametrize(
     ("name", "key", "array"), REFUSALS, ids=[f"{name}: {key}: {what}" for name, key, what, _ in refusals()]
 )
-def test_numba_refuses_what_the_contract_does_not_allow(name: str, key: str, array: np.ndarray) -> None:
+def test_numba_refuses_what_the_contract_does_not_allow(name: str, key: str, array: Any) -> None:
     arguments = valid(name)
     before = {other: value.copy() for other, value in arguments.items() if isinstance(value, np.ndarray)}
     with pytest.raises(InputError, match=rf"^{name}: ") as caught:

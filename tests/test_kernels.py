@@ -15,12 +15,16 @@ from pure_python import PurePython
 
 import fastae
 from fastae.backends.contract import KERNELS
-from fastae.check import bounds
+from fastae.check import bounds, cases
 
 Arguments = dict[str, Any]
 
 HERE = [name for name, state in fastae.backends.availability().items() if state.ok]
-ELEMENTWISE = ["bias_sigmoid", "sigmoid_gradient", "mse_gradient", "bce_gradient", "mse_loss", "bce_loss"]
+ELEMENTWISE = [
+    *["bias_sigmoid", "sigmoid_gradient", "bias_tanh", "tanh_gradient", "bias_relu", "relu_gradient"],
+    *["mse_gradient", "bce_gradient", "mse_loss", "bce_loss"],
+]
+ROUNDED_SUMS = ("bias_sigmoid", "bias_tanh")  # which are taken of the rounded sum
 WRITTEN = {"axpy": "y", "advance": "cursor"}  # by the others: out
 
 backends = pytest.mark.parametrize("backend", [*HERE, "pure-python"])
@@ -41,6 +45,11 @@ def bias_sigmoid(z, bias, out, dtype):
         return 1 / (1 + np.exp(-t))
 
 
+def bias_tanh(z, bias, out, dtype):
+    with np.errstate(over="ignore"):
+        return np.tanh((z + bias).astype(dtype).astype(np.float64))
+
+
 def bce_loss(z, x, out):
     log_z, log_1z = bounds.floored_logs(z)
     return -np.sum(x * log_z + (1 - x) * log_1z, axis=1)
@@ -54,25 +63,36 @@ EXACT: dict[str, Callable[..., Any]] = {
     "matmul": matmul,
     "bias_sigmoid": bias_sigmoid,
     "sigmoid_gradient": lambda delta, y, out: delta * y * (1 - y),
+    "bias_tanh": bias_tanh,
+    "tanh_gradient": lambda delta, y, out: delta * (1 - y * y),
+    "bias_relu": lambda z, bias, out: np.maximum(z + bias, 0),
+    "relu_gradient": lambda delta, y, out: np.where(y > 0, delta, 0),
     "mse_gradient": lambda z, x, scale, out: 2 * scale * (z - x) * z * (1 - z),
     "bce_gradient": lambda z, x, scale, out: scale * (z - x),
     "mse_loss": lambda z, x, out: np.sum((z - x) ** 2, axis=1),
     "bce_loss": bce_loss,
     "column_sum": column_sum,
     "axpy": lambda alpha, x, y: y + alpha * x,
-}
+}  # those of images are in test_image_kernels
 BOUND: dict[str, Callable[..., Any]] = {
     "matmul": lambda a, b, out, trans_a, trans_b, alpha, beta, dtype: bounds.matmul(
         a.T if trans_a else a, b.T if trans_b else b, out, alpha, beta, dtype
     ),
     "bias_sigmoid": lambda dtype, **arguments: bounds.sigmoid(bias_sigmoid(**arguments, dtype=dtype), dtype),
     "sigmoid_gradient": lambda delta, y, out, dtype: bounds.sigmoid_gradient(delta, y, dtype),
+    "bias_tanh": lambda dtype, **arguments: bounds.tanh(bias_tanh(**arguments, dtype=dtype), dtype),
+    "tanh_gradient": lambda delta, y, out, dtype: bounds.tanh_gradient(delta, y, dtype),
+    "bias_relu": lambda z, bias, out, dtype: bounds.bias_relu(z, bias, dtype),
+    "relu_gradient": lambda delta, y, out, dtype: bounds.relu_gradient(delta, y, dtype),
     "mse_gradient": lambda z, x, scale, out, dtype: bounds.mse_gradient(z, x, scale, dtype),
     "bce_gradient": lambda z, x, scale, out, dtype: bounds.bce_gradient(z, x, scale, dtype),
     "mse_loss": lambda z, x, out, dtype: bounds.mse_loss(z, x, dtype),
     "bce_loss": lambda z, x, out, dtype: bounds.bce_loss(z, x, dtype),
     "column_sum": bounds.column_sum,
     "axpy": bounds.axpy,
+    "unfold": lambda out, **arguments: bounds.unfold(**arguments),
+    "fold": lambda out, **arguments: bounds.fold(**arguments),
+    "convolve": lambda out, **arguments: bounds.convolve(**arguments),
 }
 
 
@@ -82,7 +102,7 @@ def in_float64(arguments: Arguments) -> Arguments:
 
 
 def exact(name: str, arguments: Arguments, dtype: str) -> np.ndarray:
-    more = {"dtype": dtype} if name == "bias_sigmoid" else {}
+    more = {"dtype": dtype} if name in ROUNDED_SUMS else {}
     return EXACT[name](**in_float64(arguments), **more)
 
 
@@ -96,7 +116,11 @@ def right(name: str, arguments: Arguments, found: np.ndarray, dtype: str) -> boo
 
 
 def make(name: str, dtype: str, seed: int = 0, **given: Any) -> Arguments:
-    """Make arguments of the lengths given by the contract's letters; ``out`` is full of NaN unless beta reads it."""
+    """Make arguments of the lengths given by the contract's letters; ``out`` is full of NaN unless beta reads it.
+
+    The kernels for images take m, their geometry and ``channels``, and ``convolve`` takes c.
+    """
+    given = cases.lengths(name, given)
     rng = np.random.default_rng([len(name), seed])
     parameters = KERNELS[name].parameters.parameters
     arguments: Arguments = {key: p.default for key, p in parameters.items() if p.default is not p.empty}
@@ -106,13 +130,18 @@ def make(name: str, dtype: str, seed: int = 0, **given: Any) -> Arguments:
         shape = tuple(given[letter] for letter in letters)
         if key == "out" and arguments.get("beta", 0) == 0:
             values = np.full(shape, np.nan)
-        elif key == "x" and name != "axpy":
+        elif (name, key) == ("tanh_gradient", "y"):
+            values = np.tanh(rng.normal(0, 2, shape))
+            values.flat[:3] = [0, 1, -1][: values.size]
+        elif (name, key) == ("relu_gradient", "y"):
+            values = np.maximum(rng.normal(0, 2, shape), 0)
+        elif key == "x" and name.startswith(("mse", "bce")):
             values = rng.integers(0, 256, shape) / 255
-        elif (key == "z" and name != "bias_sigmoid") or (key == "y" and name != "axpy"):
+        elif (key == "z" and not name.startswith("bias")) or (key == "y" and name != "axpy"):
             values = 1 / (1 + np.exp(-rng.normal(0, 8, shape)))  # outputs of σ
             values.flat[:2] = [0, 1][: values.size]
         else:
-            values = rng.normal(0, 30 if key == "z" else 1, shape)
+            values = rng.normal(0, (3 if name == "bias_tanh" else 30) if key == "z" else 1, shape)
         values = values.astype("float64" if key == "out" and name.endswith("loss") else dtype)
         arguments[key] = np.ascontiguousarray(values.T) if arguments.get(f"trans_{key}") else values
     return {key: arguments[key] for key in parameters}
@@ -316,92 +345,3 @@ def test_an_output_may_be_the_input_that_the_contract_names(backend: str, name: 
     expected = run(backend, name, arguments, block=True)
     for alias in KERNELS[name].alias:
         assert run(backend, name, arguments, block=True, alias=alias).tobytes() == expected.tobytes()
-
-
-# The edges of the number range.
-
-
-@backends
-@dtypes
-def test_sigmoid_over_the_whole_range(backend: str, dtype: str) -> None:
-    """Within [0, 1] and accurate wherever σ is normal; infinite and huge sums warn of nothing."""
-    far = 120 if dtype == "float32" else 750
-    huge = float(np.finfo(dtype).max)
-    special = [0.0, -0.0, 1e-30, -1e-30, huge, -huge, huge / 2, -huge / 2, np.inf, -np.inf]
-    count = 300 if backend == "pure-python" else 20_000
-    t = np.concatenate([special, np.linspace(-far, far, count), np.linspace(-1, 1, count // 10)])
-    arguments = {"z": t[:, None].astype(dtype), "bias": np.zeros(1, dtype), "out": np.full((len(t), 1), np.nan, dtype)}
-    found = run(backend, "bias_sigmoid", arguments)
-    assert np.all((found >= 0) & (found <= 1))
-    assert right("bias_sigmoid", arguments, found, dtype)
-
-
-@backends
-def test_sigmoid_of_a_sum_that_overflows(backend: str) -> None:
-    huge = np.float32(3e38)
-    z, bias = np.array([[huge, -huge, huge]], np.float32), np.array([huge, -huge, -huge], np.float32)
-    found = run(backend, "bias_sigmoid", {"z": z, "bias": bias, "out": np.full_like(z, np.nan)})
-    assert found[0, 0] == 1
-    assert 0 <= found[0, 1] <= 2 * np.finfo(np.float32).tiny
-    assert found[0, 2] == 0.5
-
-
-@backends
-@dtypes
-@pytest.mark.parametrize("name", ["bias_sigmoid", "sigmoid_gradient", "mse_gradient", "bce_gradient"])
-def test_nan_stays_where_it_is(backend: str, dtype: str, name: str) -> None:
-    """In whole vectors and in the masked rest, from each of the inputs."""
-    for key in [key for key, letters in KERNELS[name].shapes.items() if letters == ("m", "n") and key != "out"]:
-        arguments = make(name, dtype, m=4, n=37)
-        arguments[key][[0, 2, 3], [36, 5, 20]] = np.nan
-        found = run(backend, name, arguments)
-        assert np.array_equal(np.isnan(found), np.isnan(arguments[key])), key
-
-
-@backends
-@dtypes
-@pytest.mark.parametrize("name", ["mse_loss", "bce_loss"])
-@pytest.mark.parametrize("key", ["z", "x"])
-def test_nan_in_an_image_is_nan_in_its_loss_alone(backend: str, dtype: str, name: str, key: str) -> None:
-    arguments = make(name, dtype, m=5, n=37)
-    arguments[key][[0, 3], [36, 7]] = np.nan
-    assert np.isnan(run(backend, name, arguments)).tolist() == [True, False, False, True, False]
-
-
-@backends
-@dtypes
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("trans_b", [False, True], ids=["b", "bT"])
-@pytest.mark.parametrize("trans_a", [False, True], ids=["a", "aT"])
-def test_nan_and_infinity_reach_exactly_their_row(
-    backend: str, dtype: str, bad: float, trans_a: bool, trans_b: bool
-) -> None:
-    """A tile must not spill into its neighbours, nor a mask swallow a NaN."""
-    for row, column in [(0, 0), (8, 18), (10, 7)]:
-        arguments = make("matmul", dtype, m=11, k=19, n=37, trans_a=trans_a, trans_b=trans_b)
-        for key in ("a", "b"):
-            arguments[key] = abs(arguments[key]) + 1  # so that infinity stays infinity
-        (arguments["a"].T if trans_a else arguments["a"])[row, column] = bad
-        found = run(backend, "matmul", arguments, warnings_are="ignore")  # np.matmul warns of infinities
-        assert np.array_equal(found[row], np.full(37, bad), equal_nan=True)
-        others = np.arange(11) != row
-        rows = {"a": arguments["a"][:, others] if trans_a else arguments["a"][others], "out": arguments["out"][others]}
-        assert right("matmul", arguments | rows, found[others], dtype)
-
-
-@backends
-@dtypes
-def test_nan_in_b_reaches_exactly_its_column(backend: str, dtype: str) -> None:
-    for column in (0, 15, 36):
-        arguments = make("matmul", dtype, m=9, k=5, n=37)
-        arguments["b"][4, column] = np.nan
-        found = run(backend, "matmul", arguments)
-        assert np.isnan(found).tolist() == [[j == column for j in range(37)]] * 9
-
-
-@backends
-@dtypes
-def test_nan_reaches_exactly_its_column_sum(backend: str, dtype: str) -> None:
-    arguments = make("column_sum", dtype, m=9, n=37)
-    arguments["delta"][8, [0, 36]] = np.nan
-    assert np.flatnonzero(np.isnan(run(backend, "column_sum", arguments))).tolist() == [0, 36]

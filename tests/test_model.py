@@ -74,7 +74,7 @@ def test_defaults_are_the_assignments() -> None:
         {"init": math.nan},
         {"init": math.inf},
         {"init": "xavier"},
-        {"init": None},
+        {"init": "glorot-relu"},
     ],
     ids=str,
 )

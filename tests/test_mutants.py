@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import image_loops
 import pytest
 
 from fastae.check import causes, learner, verdict
@@ -35,6 +36,20 @@ NUMPY = """
 
     def sigmoid_gradient(delta, y, out):
         out[:] = delta * y * (1 - y)
+
+    def bias_tanh(z, bias, out):
+        t = z + bias
+        out[:] = np.tanh(t)
+
+    def tanh_gradient(delta, y, out):
+        out[:] = delta * (1 - y * y)
+
+    def bias_relu(z, bias, out):
+        t = z + bias
+        out[:] = np.maximum(t, 0)
+
+    def relu_gradient(delta, y, out):
+        out[:] = np.where(y > 0, delta, 0)
 
     def mse_gradient(z, x, scale, out):
         out[:] = 2 * scale * (z - x) * z * (1 - z)
@@ -114,6 +129,8 @@ LOOPS = """
                 out[i, j] = images[row, j] / 255
     """
 
+LOOPS += "".join(textwrap.indent(text, "    ") for text in image_loops.LOOPS.values())
+
 CUDA = """
 // launch matmul: grid (ceil(n / 8), ceil(m / 8)), block (8, 8)
 extern "C" __global__ void matmul(int m, int n, int k, const real* a, long long a_stride, const real* b,
@@ -164,9 +181,11 @@ SWAPS: dict[type[ast.AST], type[ast.AST]] = {
     ast.Div: ast.Mult,
     ast.Eq: ast.NotEq,
     ast.Lt: ast.LtE,
+    ast.LtE: ast.Lt,
+    ast.Gt: ast.GtE,
 }
 CONSTANTS = {0: [1.0], 1: [0, 2], 2: [1, 3], 255: [256], 100: [99]}
-CALLS = {"log1p": "log", "log": "log1p", "maximum": "minimum", "sum": "mean", "exp": "expm1"}
+CALLS = {"tanh": "sinh", "log1p": "log", "log": "log1p", "maximum": "minimum", "sum": "mean", "exp": "expm1"}
 
 
 def variants(node: ast.AST) -> Iterator[ast.AST]:
@@ -181,8 +200,10 @@ def variants(node: ast.AST) -> Iterator[ast.AST]:
     elif isinstance(node, ast.UnaryOp):
         yield node.operand
     elif isinstance(node, ast.Compare):
-        if type(node.ops[0]) in SWAPS:
-            yield ast.Compare(node.left, [SWAPS[type(node.ops[0])]()], node.comparators)  # type: ignore[list-item]
+        for i, op in enumerate(node.ops):
+            if type(op) in SWAPS:
+                other: Any = SWAPS[type(op)]()
+                yield ast.Compare(node.left, [*node.ops[:i], other, *node.ops[i + 1 :]], node.comparators)
     elif isinstance(node, ast.IfExp):
         yield node.body
         yield node.orelse
@@ -300,6 +321,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fewer and smaller shapes, still with a whole tile and more than one; and no more time than it takes."""
     monkeypatch.setattr(verdict, "PRODUCTS", ((1, 1, 1), (2, 3, 4), (6, 4, 1), (8, 5, 3), (8, 8, 8), (9, 17, 11)))
     monkeypatch.setattr(verdict, "MATRICES", ((1, 1), (1, 5), (3, 4), (8, 8), (9, 17)))
+    monkeypatch.setattr(verdict, "IMAGES", image_loops.SMALL)
     monkeypatch.setattr(verdict, "MOST_PROBLEMS", 4)
     monkeypatch.setattr(causes, "MOST_CALLS", 2)  # what is the cause is tested elsewhere
 

@@ -71,7 +71,7 @@ def test_every_operation_is_handed_what_the_worker_owns() -> None:
     s = Session(Watching(), start((20, 17, 9)), images(20, 3), images(20, 3), batch_size=3)
     s.start(np.arange(3))
     s.run(1)
-    assert {name for name, _ in seen} == {"barrier", "forward", "loss_gradient", "backward", "update"}
+    assert {name for name, _ in seen} == {"barrier", "forward", "output", "loss_gradient", "backward", "update"}
     s.test_error()
     assert all(handed for _, handed in seen)
 
@@ -232,7 +232,8 @@ def test_numpys_losses_are_summed_in_float64(name: str) -> None:
 def test_numpys_own_operations_and_their_workspace() -> None:
     k = NumpyBackend()
     assert k.workspace(5, "float32").dtype == np.float32
-    assert set(k.operations("mse")) == {"gather", "forward", "loss_gradient", "backward", "update", "barrier"}
+    made = {"gather", "forward", "output", "loss_gradient", "backward", "update", "barrier"}
+    assert set(k.operations("mse")) == made
     given = cases.make("gather", "float32", m=4, n=6) | {"offset": 2}
     exact, bound = cases.expected("gather", given, "float32")
     k.operations("mse")["gather"](**given)

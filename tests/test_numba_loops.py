@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from test_operations import whole_numbers
 
-from fastae.backends.numba_backend import jit, kernels, tiles
+from fastae.backends.numba_backend import jit, kernels, link, tiles
 from fastae.backends.numba_backend.kernels import AHEAD, PIECE, ROW_BLOCK
 from fastae.backends.numba_backend.tiles import Shape
 
@@ -66,6 +66,7 @@ def k(laid: Counter[tuple[int, int]], monkeypatch: pytest.MonkeyPatch, request: 
 
     for module, name, fake in ((tiles, "outer_tile", outer_tile), (tiles, "dot_tile", dot_tile), (jit, "jit", plain)):
         monkeypatch.setattr(module, name, fake)
+    monkeypatch.setattr(link, "linked", lambda letters: plain)
     spec: Any = importlib.util.spec_from_file_location("fastae_loops", kernels.__file__)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

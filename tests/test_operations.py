@@ -51,7 +51,6 @@ def called(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         multiply_transposed=lambda a, b, out, alpha, beta: k.matmul(a, b, out, True, False, alpha, beta),
         multiply_by_transposed=lambda a, b, out, alpha, beta: k.matmul(a, b, out, False, True, alpha, beta),
         **{name: getattr(k, name) for name in ("bias_sigmoid", "sigmoid_gradient", "column_sum", "axpy")},
-        lanes=lambda array: 4,
     )
     lit = namespace(multiply_lit=multiply_lit, multiply_transposed_lit=multiply_transposed_lit)
     monkeypatch.setattr(operations, "kernels", plain)
@@ -66,6 +65,7 @@ def called(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     )
     monkeypatch.setattr(operations, "ew", SimpleNamespace(ADD_SCALED=add_scaled))
     monkeypatch.setattr(operations, "add_products", operations.add_products.py_func)
+    monkeypatch.setattr(operations, "jit", lambda name: lambda function: function)
     return calls
 
 
@@ -96,7 +96,7 @@ def test_workers_own_whole_vectors_as_evenly_as_they_go(lanes: int) -> None:
     for width in range(1, 100):
         vectors = -(-width // lanes)
         for workers in range(1, 10):
-            cuts = [operations.first_unit.py_func(width, worker, workers, lanes) for worker in range(workers + 1)]
+            cuts = [operations.first_unit(width, worker, workers, lanes) for worker in range(workers + 1)]
             assert cuts[0] == 0
             assert cuts[-1] == width
             assert all(cut % lanes == 0 for cut in cuts[:-1] if cut < width)
@@ -141,7 +141,7 @@ def test_forward_is_a_block_of_images_after_the_other(m: int, dark: bool, called
     a, W, b, y = whole_numbers(m, 6) / 8, whole_numbers(6, 9) / 8, whole_numbers(9), np.full((m, 9), np.nan)
     a[0, 2] *= not dark
     (own,) = team(1, m, 20)
-    operations.forward.py_func(a, W, b, y, own)
+    operations.make_forward(operations.kernels.bias_sigmoid, "sigmoid")(a, W, b, y, None, own)
     np.testing.assert_allclose(y, 1 / (1 + np.exp(-(a @ W + b))), rtol=1e-14)
     assert called == ["multiply_lit" if dark else "multiply", "bias_sigmoid"] * -(-m // ROW_BLOCK)
 
@@ -161,15 +161,18 @@ def test_backward_adds_what_each_worker_says(workers: int, called: list[str], mo
     ys = [whole_numbers(m, width) for width in widths]
     found = [np.full((m, width), np.nan) for width in widths]
 
+    backward = operations.make_backward(operations.kernels.sigmoid_gradient, "sigmoid")
+
     def work(own: Own) -> None:
         def mine(width: int) -> slice:
-            cuts = [operations.first_unit.py_func(width, own.place[0] + i, workers, 4) for i in (0, 1)]
+            cuts = [operations.first_unit(width, own.place[0] + i, workers, 4) for i in (0, 1)]
             return slice(*cuts)
 
         for layer in (1, 0):  # two layers, of which the second begins while a slower worker still reads of the first
             above, below = mine(widths[layer + 1]), mine(widths[layer])
-            operations.backward.py_func(
-                *(d[layer + 1][:, above], Ws[layer][:, above], ys[layer][:, below], found[layer][:, below], own)
+            local = operations.Local(below.start)
+            backward(
+                d[layer + 1][:, above], Ws[layer][:, above], ys[layer][:, below], found[layer][:, below], local, own
             )
 
     threads = [threading.Thread(target=work, args=(own,)) for own in owns]
@@ -199,7 +202,7 @@ def test_update_moves_weights_or_their_velocity(m: int, momentum: float, dark: b
     gradient, sums = a.T @ d, d.sum(axis=0)
     velocity, sums = (gradient + momentum * V, sums + momentum * c) if momentum else (gradient, sums)
     expected = [W + rate[0] * velocity, b + rate[0] * sums, velocity if momentum else V, sums if momentum else c]
-    operations.update.py_func(a, d, W, b, V, c, rate, own)
+    operations.update.py_func(a, d, W, b, V, c, rate, None, own)
     for array, right in zip((W, b, V, c), expected):
         np.testing.assert_array_equal(array, right)
     if m == 1 and not momentum:  # row by row, and none for a dark pixel

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import SEEDS
+from image_loops import LOOPS, SMALL
 
 from fastae.check import bounds, cases, learner, special, verdict
 from fastae.check.evidence import judged
@@ -128,6 +129,65 @@ PYTHON = {
                 out[i] = images[order[cursor[0] + offset + i]]
             out /= 255
         def advance(cursor, n): cursor[0] = n + cursor[0]
+        """,
+    "tanh by exponentials of what is small": """
+        def bias_tanh(z, bias, out):
+            t = z + bias
+            e = np.expm1(-2 * np.abs(t))
+            out[:] = np.sign(t) * -e / (2 + e) + np.where(np.isnan(t), t, 0)
+        def tanh_gradient(delta, y, out): out[:] = delta * (1 - y) * (1 + y)
+        """,
+    "tanh in float64, and its derivative in two terms": """
+        def bias_tanh(z, bias, out): out[:] = np.tanh(z.astype("f8") + bias)
+        def tanh_gradient(delta, y, out): out[:] = delta - delta * y * y
+        """,
+    "relu by a maximum, and its derivative by a product": """
+        def bias_relu(z, bias, out): np.maximum(0, z + bias, out=out)
+        def relu_gradient(delta, y, out): np.multiply(delta, y > 0, out=out)
+        """,
+    "relu by a choice, and its derivative by a copy": """
+        def bias_relu(z, bias, out):
+            t = z + bias
+            out[:] = np.where(t < 0, 0, t)
+        def relu_gradient(delta, y, out):
+            np.copyto(out, delta)
+            out[y == 0] = 0
+        """,
+    "relu's derivative by its sign": """
+        def relu_gradient(delta, y, out): out[:] = np.sign(y) * delta
+        """,
+    "windows of a padded image": """
+        from numpy.lib.stride_tricks import sliding_window_view
+        def windows(x, h, w, k, s, p):
+            padded = np.pad(x.reshape(len(x), h, w, -1), ((0, 0), (p, p), (p, p), (0, 0)))
+            return sliding_window_view(padded, (k, k), (1, 2))[:, ::s, ::s].transpose(0, 1, 2, 4, 5, 3)
+        def unfold(x, height, width, kernel, stride, padding, out):
+            out[:] = windows(x, height, width, kernel, stride, padding).reshape(out.shape)
+        def convolve(x, weights, height, width, kernel, stride, padding, out):
+            patches = windows(x, height, width, kernel, stride, padding).astype("f8")
+            taps = weights.reshape(kernel, kernel, -1, weights.shape[1])
+            out[:] = np.einsum("mrqijc,ijco->mrqo", patches, taps).reshape(out.shape)
+        """,
+    "patches added one after another, from the last to the first": """
+        def fold(x, height, width, kernel, stride, padding, out):
+            k, s, p = kernel, stride, padding
+            rows, columns = (height + 2 * p - k) // s + 1, (width + 2 * p - k) // s + 1
+            patches = x.reshape(len(out), rows, columns, k, k, -1)
+            padded = np.zeros((len(out), height + 2 * p, width + 2 * p, patches.shape[-1]), x.dtype)
+            for r in reversed(range(rows)):
+                for c in reversed(range(columns)):
+                    padded[:, r * s : r * s + k, c * s : c * s + k] += patches[:, r, c]
+            out[:] = padded[:, p : p + height, p : p + width].reshape(out.shape)
+        """,
+    "taps of a kernel, each a product": """
+        def convolve(x, weights, height, width, kernel, stride, padding, out):
+            p, s = padding, stride
+            padded = np.pad(x.reshape(len(x), height, width, -1), ((0, 0), (p, p), (p, p), (0, 0)))
+            taps = weights.reshape(kernel, kernel, -1, weights.shape[1])
+            high, wide = height + 2 * p - kernel + 1, width + 2 * p - kernel + 1
+            out[:] = sum(
+                padded[:, i : i + high : s, j : j + wide : s] @ taps[i, j] for i, j in np.ndindex(kernel, kernel)
+            ).reshape(out.shape)
         """,
     "by the reciprocal of 255": """
         def gather(images, order, cursor, offset, out):
@@ -263,6 +323,7 @@ def assert_right(k: Any, seeds: int, monkeypatch: pytest.MonkeyPatch) -> None:
         if seed == 1:
             monkeypatch.setattr(verdict, "PRODUCTS", ((1, 9, 2), (5, 7, 3), (17, 33, 18)))
             monkeypatch.setattr(verdict, "MATRICES", ((1, 3), (5, 4), (9, 150)))
+            monkeypatch.setattr(verdict, "IMAGES", SMALL)
             monkeypatch.setattr(special, "REPEATED", 1)
         for name in k.kernels:
             assert verdict.examine(k, name, seed).problems == [], (name, seed)
@@ -285,6 +346,12 @@ def test_in_numba(tile: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert_right(k, SEEDS, monkeypatch)
 
 
+def test_images_in_numba(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "right.py"
+    path.write_text("from numba import njit\n" + "".join(f"@njit{LOOPS[name]}" for name in ("unfold", "fold")))
+    assert_right(learner.load(path), min(SEEDS, 2), monkeypatch)
+
+
 @pytest.mark.parametrize("style", CUDA)
 def test_in_cuda(style: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "right.cu"
@@ -297,6 +364,8 @@ def test_in_cuda(style: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     [
         ("bias_sigmoid", "0.5 * (1 + np.tanh((z + bias) / 2))"),
         ("bias_sigmoid", "1 - 1 / (1 + np.exp(z + bias))"),
+        ("bias_tanh", "2 / (1 + np.exp(-2 * (z + bias))) - 1"),
+        ("bias_tanh", "(np.exp(2 * (z + bias)) - 1) / (np.exp(2 * (z + bias)) + 1)"),
         ("sigmoid_gradient", "delta * (y - y * y)"),
         ("mse_gradient", "2 * scale * (z - x) * (z - z * z)"),
     ],

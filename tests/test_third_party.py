@@ -15,6 +15,7 @@ import fastae
 from fastae import backends
 from fastae.backends.contract import KERNELS
 from fastae.errors import BackendUnavailable, InputError
+from fastae.operations import kernels_of
 
 CACHES = (backends._class_of, backends._probe, backends._instance)
 
@@ -100,6 +101,39 @@ def test_it_trains_as_numpy_does(loss: str, momentum: float, dtype: str) -> None
     assert np.all(abs(model.reconstruct(x) - expected.reconstruct(x)) <= bound)
 
 
+CONVOLUTIONAL = [fastae.Conv2d(2, stride=2), fastae.Conv2d(3, kernel=2), fastae.Dense(4)]
+
+
+def train_layers(
+    backend: str, loss: str, dtype: str, epochs: int, **network: Any
+) -> tuple[fastae.Autoencoder, fastae.History]:
+    model = fastae.Autoencoder(image_shape=(5, 4), seed=1, dtype=dtype, **network)
+    trainer = fastae.Trainer(model, loss, fastae.SGD(lr=0.05, momentum=0.5), backend=backend, batch_size=3)
+    images = np.random.default_rng(2).integers(0, 256, (7, 20), dtype=np.uint8)
+    return model, trainer.fit(images, epochs=epochs, test_images=images[:3], progress=False)
+
+
+@pytest.mark.usefixtures("pure_python")
+@pytest.mark.parametrize("loss", ["mse", "bce"])
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_it_trains_a_convolutional_network_as_numpy_does(loss: str, activation: str, dtype: str) -> None:
+    """Six steps of some hundred roundings in each of six layers: 4,000 units, of numbers of size 1."""
+    bound = 4000 * float(np.finfo(dtype).eps) / 2
+    network = {"layers": CONVOLUTIONAL, "activation": activation}
+    (model, history), (expected, numpys) = (
+        train_layers(name, loss, dtype, 2, **network) for name in ("pure-python", "numpy")
+    )
+    start = fastae.Autoencoder(image_shape=(5, 4), seed=1, dtype=dtype, **network)
+    for name in ("weights", "biases"):
+        for found, wanted, before in zip(*(getattr(m, name) for m in (model, expected, start)), strict=True):
+            assert np.all(abs(found - wanted) <= bound)
+            assert abs(wanted - before).max() > 3 * bound
+    for one, other in zip(history.epochs, numpys.epochs, strict=True):
+        assert one.train_loss == pytest.approx(other.train_loss, rel=bound)
+        assert one.test_mse == pytest.approx(other.test_mse, rel=bound)
+
+
 BROKEN = {
     "its import fails": "raise RuntimeError('no such device\\non this bus')",
     "it needs what is not installed": "import a_module_that_nobody_has",
@@ -162,12 +196,42 @@ def test_it_cannot_take_the_name_of_ours(monkeypatch: pytest.MonkeyPatch) -> Non
     assert backends.names() == ["numpy", "numba", "cupy", "emulator"]
 
 
+NETWORKS: dict[str, dict[str, Any]] = {  # and what each needs
+    "dense, sigmoid": {"layers": [fastae.Dense(3)]},
+    "dense, tanh": {"layers": [fastae.Dense(3)], "activation": "tanh"},
+    "dense, relu": {"layers": [fastae.Dense(3)], "activation": "relu"},
+    "convolutional, sigmoid": {"layers": CONVOLUTIONAL},
+}
+EVERY = kernels_of("sigmoid", ["dense"])
+NEEDS = {
+    "dense, sigmoid": EVERY,
+    "dense, tanh": [*EVERY, "bias_tanh", "tanh_gradient"],
+    "dense, relu": [*EVERY, "bias_relu", "relu_gradient"],
+    "convolutional, sigmoid": [*EVERY, "unfold", "fold"],
+}
+
+
+@pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("kernel", KERNELS)
-def test_one_that_lacks_a_kernel_says_which(kernel: str, monkeypatch: pytest.MonkeyPatch, install: Install) -> None:
+def test_one_that_lacks_a_kernel_says_which_where_it_is_needed(
+    kernel: str, network: str, monkeypatch: pytest.MonkeyPatch, install: Install
+) -> None:
+    """And trains every network that needs none of what it lacks."""
     install({"pure-python": "pure_python:PurePython"})
     monkeypatch.delattr(PurePython, kernel)
-    with pytest.raises(NotImplementedError, match=rf"'pure-python' lacks the kernel {kernel}\("):
-        train("pure-python", "mse", 0.0, "float32")
+    if kernel in NEEDS[network]:
+        with pytest.raises(NotImplementedError, match=rf"'pure-python' lacks the kernel {kernel}\("):
+            train_layers("pure-python", "mse", "float32", 1, **NETWORKS[network])
+    else:
+        assert train_layers("pure-python", "mse", "float32", 1, **NETWORKS[network])[1].epochs
+
+
+def test_a_dense_network_with_sigmoids_needs_the_first_eleven() -> None:
+    assert len(EVERY) == 11
+    assert set(KERNELS) - set(EVERY) == {
+        *["bias_tanh", "tanh_gradient", "bias_relu", "relu_gradient"],
+        *["unfold", "fold", "convolve"],
+    }
 
 
 def test_other_missing_attributes_are_not_taken_for_kernels() -> None:

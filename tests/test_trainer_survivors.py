@@ -69,6 +69,9 @@ def test_weights_of_another_dtype_are_trained_in_the_models() -> None:
 def test_the_settings_are_those_that_decide_the_course_of_a_training() -> None:
     assert make(0.5).settings({"images": "some"}) == {
         "sizes": [4, 2],
+        "layers": [{"Dense": [2]}],
+        "activation": "sigmoid",
+        "image_shape": None,
         "init": "glorot-sigmoid",
         "model_seed": 0,
         "dtype": "float32",

@@ -44,15 +44,17 @@ class OnCublas:
 
             class Composed(Session):
                 def operations(self) -> dict[str, Any]:
-                    def forward(a: Any, W: Any, b: Any, y: Any, own: Any = None) -> None:
+                    def forward(a: Any, W: Any, b: Any, y: Any, layer: Any = None, own: Any = None) -> None:
                         gemm(a, W, y)
                         k.bias_sigmoid(y, b, y)
 
-                    def backward(d: Any, W: Any, y: Any, out: Any, own: Any = None) -> None:
+                    def backward(d: Any, W: Any, y: Any, out: Any, layer: Any = None, own: Any = None) -> None:
                         gemm(d, W, out, trans_b=True)
                         k.sigmoid_gradient(out, y, out)
 
-                    def update(a: Any, d: Any, W: Any, b: Any, V: Any, c: Any, rate: Any, own: Any = None) -> None:
+                    def update(
+                        a: Any, d: Any, W: Any, b: Any, V: Any, c: Any, rate: Any, layer: Any = None, own: Any = None
+                    ) -> None:
                         gemm(a, d, W, trans_a=True, alpha=-RATES["mse"], beta=1)
                         k.column_sum(d, b, rate[0], 1.0)
 

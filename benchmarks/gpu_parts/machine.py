@@ -58,12 +58,17 @@ def compiled(findings: Findings, rehearse: bool) -> None:
     for real, tf32 in ((float32, False), (np.dtype(np.float64), False), (float32, True)):
         launcher = k.launcher_for(tf32, real)
         pieces = sorted({tile.piece for tile in launcher.tiles(real)})
-        asked = [("operations.cu", "forward_loss", {"piece": piece, "BCE": bce}) for piece in pieces for bce in (0, 1)]
+        losses = [{"BCE": bce, "ACTIVATION": 0} for bce in (0, 1)]
+        asked = [("operations.cu", "forward_loss", {"piece": piece, **how}) for piece in pieces for how in losses]
+        for activation in (0, 1) if real == float32 and not tf32 else (1,):
+            asked += [("convolutions.cu", "gradients", {"piece": piece, "ACTIVATION": activation}) for piece in pieces]
+        asked += [("matmul.cu", "matmul", {"piece": piece}) for piece in pieces]
         for piece in (pieces[0], *([0] if len(pieces) > 1 else [])):
-            asked += [("persistent.cu", "train", {"piece": piece, "cooperative": True, "BCE": bce}) for bce in (0, 1)]
+            asked += [("persistent.cu", "train", {"piece": piece, "cooperative": True, **how}) for how in losses]
+        asked += [("folds.cu", "fold_backward", how) for how in losses]
         if not tf32:
-            asked += [("matmul.cu", "matmul", {"piece": piece}) for piece in pieces]
-            asked += [("elementwise.cu", "gather", {}), ("losses.cu", "mse_loss", {})]
+            asked += [("convolve.cu", "convolve", {"piece": piece}) for piece in pieces]
+            asked += [("elementwise.cu", "gather", {}), ("losses.cu", "mse_loss", {}), ("patches.cu", "unfold", {})]
         wanted += [(launcher, {"file": file, "kernel": kernel, "real": real, **how}) for file, kernel, how in asked]
     wanted.sort(key=lambda one: one[1]["file"] != "persistent.cu")  # which takes longest, first
     began = time.monotonic()

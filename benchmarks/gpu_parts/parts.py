@@ -18,6 +18,7 @@ CHECK = [
     COMPILE,
     Part("kernels", "gpu_parts.kernels:contract", 30),
     Part("operations", "gpu_parts.kernels:operations", 25),
+    Part("convolutions", "gpu_parts.convolutions:check", 60),
     Part("modes", "gpu_parts.modes:captured", 30),
     Part("persistent", "gpu_parts.modes:persistent", 30, persistent=True),
     Part("history", "gpu_parts.modes:history", 60),

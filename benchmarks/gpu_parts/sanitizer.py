@@ -6,6 +6,8 @@ import sys
 from typing import Any
 
 import numpy as np
+from gpu_parts.convolutions import BATCH as CONVOLVED
+from gpu_parts.convolutions import session as convolutional
 from gpu_parts.findings import Findings
 from gpu_parts.kernels import SIZES, images, model
 from gpu_parts.machine import backend, tool
@@ -90,6 +92,12 @@ def train(rehearse: bool, modes: tuple[str, ...]) -> None:
             s.finish()
             print(mode, loss, s.total(), s.test_error(), flush=True)
             k.launcher.__dict__.pop("tile", None)  # the class's own comes back
+    for mode in modes if "persistent" not in modes else ():
+        s = convolutional(k, steps * CONVOLVED + TAIL, mode=mode)
+        s.start(np.arange(steps * CONVOLVED + TAIL))
+        s.run(steps)
+        s.finish()
+        print(mode, "convolutions", s.total(), s.test_error(), flush=True)
 
 
 def overrun(rehearse: bool) -> None:

@@ -95,9 +95,7 @@ class Backend:
         """
         return make_operations(self, loss, activation, kinds)
 
-    def forward(
-        self, a: Any, W: Any, b: Any, y: Any, layer: Layer | None = None, activation: str = "sigmoid"
-    ) -> None:
+    def forward(self, a: Any, W: Any, b: Any, y: Any, layer: Layer | None = None, activation: str = "sigmoid") -> None:
         """Write a layer's output into ``y``, by the contract's kernels.
 
         Parameters
@@ -239,7 +237,7 @@ class Session:
         return [slice(0, width)]
 
     def local(self, m: int, deltas: Sequence[Any]) -> list[tuple[Any, ...]]:
-        """Make ``Worker.layers`` of each worker, for batches of m images; the deltas are whole, for whom they matter."""
+        """Make ``Worker.layers`` of each worker, for batches of m images; the deltas are everybody's."""
         return [self.backend.local(self.layers, m, self.dtype)]
 
     def fewer(self, local: Any, m: int) -> Any:

@@ -6,8 +6,8 @@ block of columns is a valid argument. The float arrays of one call share one dty
 uint8, ``order`` and ``cursor`` int64, sums of losses float64. ``alpha``, ``beta`` and ``scale`` are numbers, or 0-d
 arrays on the device.
 
-Images of several pixels and channels are rows too: pixel by pixel, row by row, the channels of a pixel side by side. The
-whole numbers of ``unfold``, ``fold`` and ``convolve`` are a `fastae.layers.Geometry`.
+Images of several pixels and channels are rows too: pixel by pixel, row by row, the channels of a pixel side by side.
+The whole numbers of ``unfold``, ``fold`` and ``convolve`` are a `fastae.layers.Geometry`.
 """
 
 import inspect
@@ -166,8 +166,8 @@ KERNELS: dict[str, Kernel] = {
     "unfold": Kernel(
         "unfold(x, height, width, kernel, stride, padding, out)",
         {"x": MN, "out": PQ},
-        "each patch of each image in a row: row (image, patch row, patch column), column (row, column, channel); 0 where "
-        "it lies in the padding",
+        "each patch of each image in a row: rows (image, patch row, patch column), columns (row, column, channel); 0 "
+        "in the padding",
         bytes=lambda s, m, n, p, q: s * (m * n + p * q),
     ),
     "fold": Kernel(
@@ -180,7 +180,7 @@ KERNELS: dict[str, Kernel] = {
     "convolve": Kernel(
         "convolve(x, weights, height, width, kernel, stride, padding, out)",
         {"x": MN, "weights": ("q", "c"), "out": ("p", "c")},
-        "unfold(x) · weights: each patch of each image times each kernel, which is not flipped; no patch need be copied",
+        "unfold(x) · weights: each patch of each image times each kernel, not flipped; no patch need be copied",
         flops=lambda m, n, p, q, c: 2 * p * q * c,
         bytes=lambda s, m, n, p, q, c: s * (m * n + q * c + p * c),
     ),

@@ -3,6 +3,6 @@
 - ``contenders``: the same training by each library, as its own users would write it
 - ``harness``, ``worker``: a race between them, a process each, in turn
 - ``limits``: what the cores and the memory can do
-- ``roofline``: each kernel and the step against those limits
+- ``roofline``, ``operations``: each kernel, each layer and the step against those limits
 - ``figures``, ``command``: what comes of it
 """

@@ -12,7 +12,8 @@ from typing import Any
 
 import fastae
 from fastae import storage
-from fastae.bench.contenders import CONTENDERS, first_epoch_loss, missing, require, require_agreement
+from fastae.bench.contenders import CONTENDERS, first_epoch_loss, missing, of_model, require, require_agreement
+from fastae.bench.contenders.job import NETWORKS, described
 from fastae.bench.harness import IDLE_BOUND, Race, race
 from fastae.bench.worker import LEAST_STEPS, PAUSE
 from fastae.errors import InputError
@@ -32,16 +33,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "Train the same autoencoder with fastae and with other libraries, in turn, a process each; "
         "then measure fastae's kernels against what this machine can do."
     )
-    parser.epilog = "contenders:\n" + "\n".join(f"  {name:16}{entry.what}" for name, entry in CONTENDERS.items())
+    only = {name: f" (--model {' '.join(e.models)})" if len(e.models) == 1 else "" for name, e in CONTENDERS.items()}
+    parser.epilog = "contenders:\n" + "\n".join(
+        f"  {name:20}{entry.what}{only[name]}" for name, entry in CONTENDERS.items()
+    )
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     option = parser.add_argument
+    option("--model", choices=tuple(NETWORKS), default="dense", help="which autoencoder (default: dense)")
     option("--batches", type=int, nargs="+", default=BATCHES, metavar="N", help="batch sizes (default: 1 to 1024)")
     option("--loss", choices=("mse", "bce"), default="mse", help="default: mse")
     option("--contenders", nargs="+", metavar="NAME", help="default: all whose libraries are installed")
     option("--rounds", type=int, default=7, metavar="N", help="segments of each contender (default: 7)")
     option("--seconds", type=float, default=0.7, metavar="S", help="length of a segment (default: 0.7)")
     option("--threads", type=int, metavar="N", help="default: what each library chooses")
-    option("--out", type=Path, default=Path("runs/bench"), metavar="DIR", help="default: runs/bench")
+    option("--out", type=Path, metavar="DIR", help="default: runs/bench, or runs/bench-conv")
     option("--only", choices=("race", "roofline"), help="default: both, some 20 minutes with all contenders")
     option("--check", action="store_true", help="do not time: only check that all contenders train alike")
 
@@ -63,12 +68,15 @@ def run(options: argparse.Namespace) -> None:
         if not 1 <= batch_size <= most:
             raise InputError(f"a batch size must be from 1 to {most} here; got {batch_size}")
     if options.contenders is None:
-        absent = {name: library for name in CONTENDERS if (library := missing(name))}
-        options.contenders = [name for name in CONTENDERS if name not in absent]
+        able = of_model(options.model)
+        absent = {name: library for name in able if (library := missing(name))}
+        options.contenders = [name for name in able if name not in absent]
         if absent:
             tell(f"left out for want of {', '.join(sorted(set(absent.values())))}: {', '.join(absent)}; "
                  "pip install 'fastae[bench]' brings them in\n")  # fmt: skip
-    require(options.contenders)
+    require(options.contenders, options.model)
+    if options.out is None:
+        options.out = Path("runs", "bench" if options.model == "dense" else f"bench-{options.model}")
     if options.check:
         check(options)
         return
@@ -85,7 +93,7 @@ def check(options: argparse.Namespace) -> None:
     images = fastae.load_dataset()[0][:CHECK_IMAGES]
     for batch_size in options.batches:
         losses = {
-            name: first_epoch_loss(name, images, batch_size, options.loss, options.threads)
+            name: first_epoch_loss(name, images, batch_size, options.loss, options.threads, options.model)
             for name in options.contenders
         }
         require_agreement(losses)
@@ -104,7 +112,7 @@ class Report:
         self.options, self.machine = options, machine(options.contenders)
         self.title = f"{self.machine['processor']}, {self.machine['cores']} cores"
         self.races: list[Race] = []
-        self.raw: dict[str, Any] = {"machine": self.machine, "loss": options.loss}
+        self.raw: dict[str, Any] = {"machine": self.machine, "model": options.model, "loss": options.loss}
         self.text: list[str] = []
         load = self.machine["load"]
         if load is not None and load > BUSY:
@@ -137,6 +145,7 @@ class Report:
                 options.seconds,
                 options.threads,
                 tell=progress,
+                model=options.model,
             )
             progress("")
             if not self.races:
@@ -150,7 +159,7 @@ class Report:
             self.races.append(result)
             self.raw["races"] = [vars(result) for result in self.races]
             self.keep()
-            title = f"Training 784-256-128-256-784 in float32, loss {options.loss}\n{self.title}"
+            title = f"Training {described(options.model)} in float32, loss {options.loss}\n{self.title}"
             figures.speed(options.out / "speed.png", self.races, title)
 
     def roofline(self) -> None:
@@ -160,7 +169,7 @@ class Report:
 
         measured, alone = {}, None
         for m in ROOFLINE_BATCHES:
-            alone, measured[m] = roofline.kernels(m, self.options.rounds, progress)
+            alone, measured[m] = roofline.kernels(m, self.options.rounds, progress, self.options.model)
         assert alone is not None
         workers = self.options.threads or default_workers()
         team = limits.measure(workers, self.options.rounds)
@@ -171,47 +180,40 @@ class Report:
         )
         self.say(row(["---", *["---:"] * (2 * len(measured))]))
         for kernels in zip(*measured.values()):
-            rates = [f"{kernel.rate / 1e9:.1f}" for kernel in kernels]
+            rates = [f"{k.rate / 1e9:.1f}" if k.flops else f"{k.bytes / k.seconds / 1e9:.1f} GB/s" for k in kernels]
             self.say(row([kernels[0].name, *rates, *(f"{kernel.share:.0%}" for kernel in kernels)]))
         self.raw["limits"] = [limit._asdict() for limit in (alone, team)]
         self.raw["kernels"] = {m: [kernel.as_dict() for kernel in kernels] for m, kernels in measured.items()}
         self.steps(team.flops)
         self.keep()
-        title = f"Kernels of the Numba backend, float32, one core\n{self.title}"
+        what = "Kernels" if self.options.model == "dense" else "Layers and kernels of the convolutional network"
+        title = f"{what}, Numba backend, float32, one core\n{self.title}"
         figures.roofline(self.options.out / "roofline.png", alone, measured, title)
 
     def steps(self, limit: float) -> None:
         """Tell how much of the limit, in operations a second, the whole step reaches, if it has been raced."""
-        from fastae.bench.roofline import dense_multiplications, multiplications_done
+        from fastae.bench.roofline import multiplications, multiplications_done
 
-        images = fastae.load_dataset()[0]
+        dense, images = self.options.model == "dense", fastae.load_dataset()[0]
         results = [result for result in self.races if OURS in result.segments]
         if not results:
             return
-        self.say(
-            "\n" + row(["batch", "step, µs", "GFLOP/s done", "of the limit", "GFLOP/s if dense", "one worker / team"])
-        )
-        self.say(row(["---:"] * 6))
+        # The dense step leaves out what is multiplied by a dark pixel; of a convolution the definition counts.
+        columns = ["GFLOP/s done", "of the limit", "GFLOP/s if dense"] if dense else ["GFLOP/s", "of the limit"]
+        columns = ["batch", "step, µs", *columns, "one worker / team"]
+        self.say("\n" + row(columns))
+        self.say(row(["---:"] * len(columns)))
         for result in results:
             m, seconds = result.batch_size, result.time(OURS) / 1e6
-            batches = [images[i * m : (i + 1) * m] for i in range(min(SHARE_BATCHES, len(images) // m))]
-            done = 2 * sum(map(multiplications_done, batches)) / len(batches) / seconds
-            dense = 2 * dense_multiplications(m) / seconds
+            whole = done = 2 * multiplications(m, self.options.model) / seconds
+            if dense:
+                batches = [images[i * m : (i + 1) * m] for i in range(min(SHARE_BATCHES, len(images) // m))]
+                done = 2 * sum(map(multiplications_done, batches)) / len(batches) / seconds
             alone = f"{OURS}-1"
             gain = f"{result.ratio(alone, OURS):.2f}" if alone in result.segments else ""
-            self.say(
-                row(
-                    [
-                        str(m),
-                        f"{seconds * 1e6:,.0f}",
-                        f"{done / 1e9:.0f}",
-                        f"{done / limit:.0%}",
-                        f"{dense / 1e9:.0f}",
-                        gain,
-                    ]
-                )
-            )
-            self.raw.setdefault("steps", []).append({"batch_size": m, "done": done, "dense": dense})
+            cells = [str(m), f"{seconds * 1e6:,.0f}", f"{done / 1e9:.0f}", f"{done / limit:.0%}"]
+            self.say(row([*cells, *([f"{whole / 1e9:.0f}"] if dense else []), gain]))
+            self.raw.setdefault("steps", []).append({"batch_size": m, "done": done, "dense": whole})
 
 
 def told(limits: Any) -> str:
@@ -254,7 +256,8 @@ def describe(found: Mapping[str, Any], options: argparse.Namespace) -> str:
     versions = ", ".join(f"{name} {number}" for name, number in found["versions"].items())
     load = "unknown" if found["load"] is None else f"{found['load']:.2f}"
     return (
-        f"Autoencoder 784-256-128-256-784 in float32, loss {options.loss}, plain SGD on {IMAGES} images of MNIST.\n"
+        f"Autoencoder {described(options.model)} in float32, loss {options.loss}, plain SGD on {IMAGES} images of "
+        "MNIST.\n"
         "Microseconds a step, with its share of shuffling, gathering and summing the loss: median (smallest to\n"
         f"largest) of {options.rounds} segments of about {options.seconds:g} s and at least {LEAST_STEPS} steps. "
         "Each contender has a process of\nits own; they train in turn, and "

@@ -8,13 +8,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
-from fastae.bench.contenders import CONTENDERS
+from fastae.bench.contenders import CONTENDERS, of_model
 from fastae.bench.harness import Race
 from fastae.bench.limits import Limits
 from fastae.bench.roofline import Measured
 from fastae.figures import save
 
-MARKERS = "osD^vP<>X"
+MARKERS = "osD^vP<>Xp"
 PRODUCTS = {"forward": "o", "update": "s", "backward": "D"}  # the other kernels are elementwise
 
 
@@ -39,9 +39,10 @@ def speed(path: Path, races: Sequence[Race], title: str) -> None:
     """
     figure, axes = new(title)
     sizes = [race.batch_size for race in races]
-    for index, (name, entry) in enumerate(CONTENDERS.items()):
+    for index, name in enumerate(of_model(races[0].model)):
         if name not in races[0].segments:
             continue
+        entry = CONTENDERS[name]
         rates = [[size * 1e6 / t for t in race.times(name)] for size, race in zip(sizes, races)]
         middle = [size * 1e6 / race.time(name) for size, race in zip(sizes, races)]
         width = 1.0 if entry.peer else 2.4
@@ -78,6 +79,8 @@ def roofline(path: Path, limits: Limits, measured: Mapping[int, Sequence[Measure
     kinds: list[str] = []
     for kernels, filled in zip(measured.values(), (True, False)):
         for kernel in kernels:
+            if not kernel.flops:  # it only moves, and has no place here
+                continue
             kind = kernel.name.split()[0]
             label = None if kind in kinds else kind
             kinds += [kind] if label else []

@@ -37,6 +37,7 @@ class Worker:
         About how long a segment should take.
     threads : int, optional
         By default as many as the contender's library chooses.
+    model : {"dense", "conv"}
 
     Attributes
     ----------
@@ -48,9 +49,17 @@ class Worker:
     WorkerFailed
     """
 
-    def __init__(self, name: str, batch_size: int, loss: str, seconds: float, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        batch_size: int,
+        loss: str,
+        seconds: float,
+        threads: int | None = None,
+        model: str = "dense",
+    ) -> None:
         self.name = name
-        options = ["--batch-size", str(batch_size), "--loss", loss, "--seconds", str(seconds)]
+        options = ["--batch-size", str(batch_size), "--loss", loss, "--seconds", str(seconds), "--model", model]
         if threads is not None:
             options += ["--threads", str(threads)]
         command = [sys.executable, "-m", "fastae.bench.worker", name, *options]
@@ -103,11 +112,13 @@ class Race:
         What each contender said when it was ready; see `Worker`.
     segments : dict
         Of each contender, its segments in the order of the rounds; see `Worker.segment`.
+    model : {"dense", "conv"}
     """
 
     batch_size: int
     ready: dict[str, dict[str, Any]] = field(default_factory=dict)
     segments: dict[str, list[dict[str, float]]] = field(default_factory=dict)
+    model: str = "dense"
 
     def times(self, name: str) -> list[float]:
         """Return a contender's microseconds a step, of each round."""
@@ -138,6 +149,7 @@ def race(
     seconds: float,
     threads: int | None = None,
     tell: Callable[[str], None] = lambda message: None,
+    model: str = "dense",
 ) -> Race:
     """Let contenders train in turn.
 
@@ -145,7 +157,7 @@ def race(
     ----------
     names : sequence of str
         Keys of `CONTENDERS`.
-    batch_size, loss, seconds, threads
+    batch_size, loss, seconds, threads, model
         As for `Worker`.
     rounds : int
     tell : callable
@@ -158,12 +170,12 @@ def race(
     Disagreement
         They do not train alike.
     """
-    result = Race(batch_size)
+    result = Race(batch_size, model=model)
     workers: list[Worker] = []
     try:
         for name in names:  # one after another: what compiles may use all cores
             tell(f"batch size {batch_size}: starting {name}")
-            workers.append(Worker(name, batch_size, loss, seconds, threads))
+            workers.append(Worker(name, batch_size, loss, seconds, threads, model))
             result.ready[name] = workers[-1].ready
         require_agreement({name: ready["first_loss"] for name, ready in result.ready.items()})
         for number in range(1, rounds + 1):

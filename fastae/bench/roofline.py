@@ -5,6 +5,7 @@ intensity f / b, that is a roof. (Williams, Waterman and Patterson, Roofline: an
 Communications of the ACM 52(4), 2009.)
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -14,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-import fastae
 from fastae.backends.contract import KERNELS
+from fastae.bench.contenders.job import network
 from fastae.bench.limits import MOMENT, Limits, combined, measure
 
-LAYERS = fastae.Autoencoder().shapes()
+LAYERS = network("dense").shapes()
 
 
 @dataclass
@@ -30,7 +31,7 @@ class Measured:
     name : str
         What it is in the step, and the shape.
     flops, bytes : int
-        As the contract counts them.
+        As the contract counts them; of a layer, as `fastae.bench.operations` does.
     seconds : float
         Median over the rounds, on one core.
     share : float
@@ -55,7 +56,7 @@ class Measured:
 
     @property
     def is_product(self) -> bool:
-        """Whether it is a matrix product, bound by arithmetic."""
+        """Whether it is a layer's product, bound by arithmetic."""
         return self.name.startswith(("forward", "update", "backward"))
 
     def as_dict(self) -> dict[str, Any]:
@@ -77,6 +78,22 @@ def cases(m: int) -> Iterator[tuple[str, str, dict[str, int], dict[str, Any]]]:
         yield f"{kernel} {pixels['n']}", kernel, pixels, {}
     hidden = LAYERS[0][1]
     yield f"sigmoid_gradient {hidden}", "sigmoid_gradient", {"m": m, "n": hidden}, {}
+
+
+def convolutional_cases(m: int) -> Iterator[tuple[str, str, dict[str, int], dict[str, Any]]]:
+    """Yield the same for the contract's kernels that only a network with convolutions, tanh or relu has."""
+    convolutions = [layer for layer in network("conv").layers if layer.kind == "conv"]
+    for layer in convolutions:
+        numbers, columns = layer.shape
+        images = {"m": m, "n": layer.inputs, "p": m * layer.patches, "q": numbers}
+        geometry = layer.geometry._asdict()
+        yield f"convolve {layer.inputs}", "convolve", {**images, "c": columns}, geometry
+        yield f"unfold {layer.inputs}", "unfold", images, geometry
+        yield f"fold {layer.inputs}", "fold", images, geometry
+    layer = convolutions[0]
+    pixels = {"m": m * layer.patches, "n": layer.channels}
+    for kernel in ("bias_tanh", "tanh_gradient", "bias_relu", "relu_gradient"):
+        yield f"{kernel} {layer.outputs}", kernel, pixels, {}
 
 
 def prepared(kernel: str, lengths: dict[str, int], numbers: dict[str, Any]) -> Callable[[int], None]:
@@ -101,7 +118,9 @@ def prepared(kernel: str, lengths: dict[str, int], numbers: dict[str, Any]) -> C
             arguments[argument] = generator.integers(256, size=shape, dtype=np.uint8)
         else:
             shape = shape[::-1] if arguments.get(f"trans_{argument}") else shape
-            array = aligned(shape, np.float64 if axes == ("m",) else np.float32)
+            dtype = np.float64 if axes == ("m",) else np.float32
+            # Patches are too narrow to begin at a cache line each.
+            array = aligned((math.prod(shape),), dtype).reshape(shape) if "kernel" in numbers else aligned(shape, dtype)
             array[:] = generator.uniform(0.1, 0.9, shape)
             arguments[argument] = array
     given = tuple(arguments[argument] for argument in KERNELS[kernel].parameters.parameters)
@@ -125,7 +144,23 @@ def repeating(kernel: str) -> Any:
     return repeat
 
 
-def kernels(m: int, rounds: int, tell: Callable[[str], None] = lambda message: None) -> tuple[Limits, list[Measured]]:
+def all_runs(m: int, model: str) -> Iterator[tuple[str, Callable[[int], None], int, int]]:
+    """Yield (name, function of how many times to run it, operations, bytes) of all that is measured of a model."""
+    if model == "dense":
+        found = cases(m)
+    else:
+        from fastae.bench.operations import operations
+
+        yield from operations(m, model)
+        found = convolutional_cases(m)
+    for name, kernel, lengths, numbers in found:
+        row = KERNELS[kernel]
+        yield name, prepared(kernel, lengths, numbers), row.flops(**lengths), row.bytes(s=4, **lengths)
+
+
+def kernels(
+    m: int, rounds: int, tell: Callable[[str], None] = lambda message: None, model: str = "dense"
+) -> tuple[Limits, list[Measured]]:
     """Measure the limits of one core, and each kernel against them.
 
     Parameters
@@ -136,6 +171,7 @@ def kernels(m: int, rounds: int, tell: Callable[[str], None] = lambda message: N
         Each round measures the limits and then every kernel once.
     tell : callable
         Called with a few words on what happens now.
+    model : {"dense", "conv"}
 
     Returns
     -------
@@ -145,14 +181,12 @@ def kernels(m: int, rounds: int, tell: Callable[[str], None] = lambda message: N
     """
     tell("compiling the kernels")
     runs: dict[str, tuple[Callable[[int], None], int, int, int]] = {}
-    for name, kernel, lengths, numbers in cases(m):
-        run = prepared(kernel, lengths, numbers)
+    for name, run, flops, moved in all_runs(m, model):
         run(1)
         times = 1
         while (took := clock(run, times)) < MOMENT / 4:
             times *= 4
-        row = KERNELS[kernel]
-        runs[name] = run, max(1, round(times * MOMENT / took)), row.flops(**lengths), row.bytes(s=4, **lengths)
+        runs[name] = run, max(1, round(times * MOMENT / took)), flops, moved
     found: list[Limits] = []
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     shares: dict[str, list[float]] = {name: [] for name in runs}
@@ -177,10 +211,10 @@ def clock(run: Callable[[int], None], times: int) -> float:
     return time.perf_counter() - began
 
 
-def dense_multiplications(m: int) -> int:
+def multiplications(m: int, model: str = "dense") -> int:
     """Return the multiply-adds of a step on m images if none is left out; the first layer has no input gradient."""
-    (inputs, outputs), *_ = LAYERS
-    return m * (3 * sum(i * o for i, o in LAYERS) - inputs * outputs)
+    layers = network(model).layers
+    return m * (3 * sum(layer.multiplications for layer in layers) - layers[0].multiplications)
 
 
 def multiplications_done(batch: np.ndarray) -> int:
@@ -199,4 +233,4 @@ def multiplications_done(batch: np.ndarray) -> int:
         return int(OUTER_ROWS * tiles.sum() + rows[whole:].sum())
 
     forward, update = summed(lit), summed(lit.T) if m > 1 else int(lit.sum())
-    return dense_multiplications(m) - outputs * (2 * m * pixels - forward - update)
+    return multiplications(m) - outputs * (2 * m * pixels - forward - update)

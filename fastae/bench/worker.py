@@ -58,7 +58,7 @@ def serve(arguments: argparse.Namespace, say: Any) -> None:
     """Build the contender, warm it up, and train a segment for each line of standard input."""
     batch_size = arguments.batch_size
     images, _ = fastae.load_dataset()
-    contender = make(arguments.name, images, batch_size, arguments.loss, arguments.threads)
+    contender = make(arguments.name, images, batch_size, arguments.loss, arguments.threads, arguments.model)
     order = epoch_order(0, len(images))[: len(images) // batch_size * batch_size]
     beginning = order[: LEAST_STEPS * batch_size]
     first_loss = contender.epoch(beginning) / len(beginning)  # from the initial weights: the same for all contenders
@@ -89,6 +89,7 @@ def main() -> int:
     parser.add_argument("--batch-size", type=int, required=True)
     parser.add_argument("--loss", required=True)
     parser.add_argument("--threads", type=int)
+    parser.add_argument("--model", default="dense")
     parser.add_argument("--seconds", type=float, required=True, help="about how long a segment should take")
     arguments = parser.parse_args()
     answers = os.fdopen(os.dup(1), "w", buffering=1)

@@ -154,7 +154,7 @@ def _opinion(call: Call, predicted: np.ndarray) -> tuple[Says, int]:
         return (Says.MISSED if call.is_wrong and known.all() else Says.NOTHING), 0
     if not call.is_wrong:
         return Says.REFUTED, 0
-    near = np.abs(found - wrong) <= np.maximum(NEAR * apart, VISIBLE / 2 * bound)
+    near = np.isfinite(wrong) & (np.abs(found - wrong) <= np.maximum(NEAR * apart, VISIBLE / 2 * bound))
     if not np.isfinite(wrong).any():
         speaks[:] = False  # NaN everywhere may come from anywhere
     near |= (found == wrong) | (np.isnan(found) & np.isnan(wrong))

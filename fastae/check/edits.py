@@ -13,13 +13,18 @@ from typing import Any
 import numpy as np
 
 from fastae.check.cases import WRITTEN
-from fastae.check.formulas import FORMATS, ROUNDED
+from fastae.check.formulas import FORMATS, ROUNDED, patches_of
 from fastae.check.own_formulas import log, sigmoid
 
-EXPRESSIONS = {  # of what the contract asks for; `rows` are the images of a gather
+EXPRESSIONS = {  # of what the contract asks for; `rows` are the images of a gather, `patches` those of a convolution
     "matmul": "alpha * (a @ b)",
     "bias_sigmoid": "1 / (1 + exp(-(z + bias)))",
     "sigmoid_gradient": "delta * y * (1 - y)",
+    "bias_tanh": "tanh(z + bias)",
+    "tanh_gradient": "delta * (1 - y ** 2)",
+    "bias_relu": "relu(z + bias)",
+    "relu_gradient": "delta * step(y)",
+    "convolve": "patches @ weights",
     "mse_gradient": "2 * scale * (z - x) * z * (1 - z)",
     "bce_gradient": "scale * (z - x)",
     "mse_loss": "sum((z - x) ** 2)",
@@ -41,7 +46,8 @@ ROUNDINGS: dict[str, Callable[[Any], np.ndarray]] = {
     f"to_{text.split()[0]}": lambda x, convert=convert: convert(np.asarray(x, np.float64))  # type: ignore[misc]
     for text, (_, convert) in FORMATS.items()
 }
-FUNCTIONS: dict[str, Any] = {"exp": np.exp, "log": log, "abs": np.abs, "sigmoid": sigmoid} | ROUNDINGS
+FUNCTIONS: dict[str, Any] = {"exp": np.exp, "log": log, "abs": np.abs, "sigmoid": sigmoid, "tanh": np.tanh} | ROUNDINGS
+FUNCTIONS |= {"relu": lambda t: np.maximum(t, 0), "step": lambda y: np.where(y > 0, 1.0, 0.0)}
 
 
 def edited(name: str, v: dict[str, Any]) -> Iterator[tuple[str, np.ndarray]]:
@@ -56,6 +62,8 @@ def edited(name: str, v: dict[str, Any]) -> Iterator[tuple[str, np.ndarray]]:
     if name == "gather":
         first = int(v["cursor"][0]) + v["offset"]
         values["rows"] = v["images"][v["order"][first : first + len(v["out"])]].astype(np.float64)
+    if name == "convolve":
+        values["patches"] = patches_of(v)
     shape, axis = v[written].shape, 0 if name == "column_sum" else 1
     values["sum"] = lambda t: np.sum(np.broadcast_to(t, (v["z"] if "z" in v else v["delta"]).shape), axis=axis)
     for text, code in _edits(EXPRESSIONS[name] + " + beta * out" * has_beta):

@@ -89,6 +89,10 @@ class Call:
     @property
     def terms(self) -> int:
         """How many terms the sum of an element has: 1 where nothing is summed."""
+        if self.name == "fold":
+            return bounds.most_patches(self.given["kernel"], self.given["stride"])
+        if self.name == "convolve":
+            return len(self.arguments["weights"])
         letter = {"matmul": "k", "column_sum": "m", "mse_loss": "n", "bce_loss": "n"}.get(self.name)
         return int(self.given.get(letter, 1)) if letter else 1
 

@@ -1,7 +1,8 @@
 """The known ways to be wrong, each as a formula: what a kernel would write that is wrong in that way.
 
-Three kinds: those of one kernel (`fastae.check.own_formulas`), those of a sum (a term or a slice of it left out), and
-those that befall any kernel (an input read one row too far, a result transposed, a number taken twice).
+Four kinds: those of one kernel (`fastae.check.own_formulas`), those of patches (`fastae.check.patch_formulas`), those
+of a sum (a term or a slice of it left out), and those that befall any kernel (an input read one row too far, a result
+transposed, a number taken twice).
 """
 
 from collections.abc import Iterator
@@ -12,11 +13,20 @@ import numpy as np
 from fastae.check.bounds import rounded
 from fastae.check.cases import REFERENCE, WRITTEN
 from fastae.check.own_formulas import FORMULAS, Formula, log, log1, sigmoid
+from fastae.check.patch_formulas import known as known_of_patches
+from fastae.check.patch_formulas import table, unfolded
+from fastae.layers import Geometry
 
 Known = Iterator[tuple[str, np.ndarray]]
 
 TILES = (2, 4, 8, 16, 32, 64, 128, 256)
-TERMS = {"matmul": "term of the sum over k", "column_sum": "row", "mse_loss": "pixel", "bce_loss": "pixel"}
+TERMS = {
+    "matmul": "term of the sum over k",
+    "convolve": "number of a patch",
+    "column_sum": "row",
+    "mse_loss": "pixel",
+    "bce_loss": "pixel",
+}
 ROUNDED = "too low a precision"
 FORMATS: dict[str, tuple[int, Formula]] = {  # what inputs are rounded to: bits of the mantissa, and how
     "float32": (23, lambda x: x.astype(np.float32).astype(np.float64)),
@@ -32,6 +42,7 @@ def hypotheses(name: str, v: dict[str, Any]) -> Known:
     The likelier come first. What a formula cannot know, such as what lies beyond an array, is masked.
     """
     right = reference(name, v)
+    yield from known_of_patches(name, v)
     if name in TERMS:
         yield from _sums(name, v)
     if name == "matmul":
@@ -71,7 +82,7 @@ def _sums(name: str, v: dict[str, Any]) -> Known:
         if other < terms:
             yield f"the sum has as many terms as there are {what}", part(np.arange(other)) + rest
     whole = part(np.arange(terms))
-    mean = {"matmul": "over k", "column_sum": "of the rows"}.get(name, "over pixels")
+    mean = {"matmul": "over k", "convolve": "over a patch", "column_sum": "of the rows"}.get(name, "over pixels")
     yield f"it takes the mean {mean}, not the sum", whole / terms + rest
     yield "the sum begins with 1, not with 0", whole + v.get("alpha", 1.0) + rest
     text = "the sum is not begun anew: it goes on from one element to the next"
@@ -87,12 +98,21 @@ def _partial_sum(name: str, v: dict[str, Any]) -> tuple[Formula, int, dict[str, 
         A, B = _factors(v)
         others = {"rows": A.shape[0], "columns": B.shape[1]}
         return lambda i: v["alpha"] * (A[:, i] @ B[i]), A.shape[1], others
+    if name == "convolve":
+        patches, weights = patches_of(v), v["weights"]
+        return lambda i: patches[:, i] @ weights[i], len(weights), {"output channels": weights.shape[1]}
     if name == "column_sum":
         delta = v["delta"]
         return lambda i: v["alpha"] * delta[i].sum(axis=0), len(delta), {"columns": delta.shape[1]}
     z, x = v["z"], v["x"]
     each = (z - x) ** 2 if name == "mse_loss" else -(x * log(z) + (1 - x) * log1(z))
     return lambda i: each[:, i].sum(axis=1), z.shape[1], {"images": len(z)}
+
+
+def patches_of(v: dict[str, Any]) -> np.ndarray:
+    """Return the patches of the images that a convolution is of."""
+    g = Geometry(*(v[key] for key in Geometry._fields))
+    return unfolded(v["x"], table(g, v["x"].shape[1] // (g.height * g.width)))
 
 
 def selections(terms: int, term: str) -> Iterator[tuple[str, np.ndarray]]:

@@ -215,7 +215,9 @@ class _CudaLearner(_Learner):
 
     An array ``x`` of the contract is ``x``, its row stride in elements ``x_stride``; a number ``alpha`` is ``alpha``,
     and ``alpha_at`` the address on the device that holds it instead unless that is null; lengths are the contract's
-    letters, or ``rows``, ``cols`` and ``depth``. ``real`` is the type of the floats. A line
+    letters, or ``rows``, ``cols`` and ``depth``. The whole numbers of a kernel for images, ``height``, ``width``,
+    ``kernel``, ``stride`` and ``padding``, are an ``int`` or a ``long long``, as it declares them, and may stand in a
+    launch line too. ``real`` is the type of the floats. A line
 
         // launch matmul: grid (ceil(n / 32), ceil(m / 32)), block (16, 16)
 
@@ -252,9 +254,9 @@ class _CudaLearner(_Learner):
             real = np.dtype(next((dtype for dtype in floats if dtype.kind == "f"), np.float32))
             lengths = _lengths(name, named)
             values = self._values(name, named, lengths, real)
-            grid, block = self._size(name, lengths)
+            grid, block = self._size(name, lengths, {key: int(named[key]) for key in Geometry._fields if key in named})
             if 0 not in grid and 0 not in lengths.values():
-                self._function(name, real)(grid, block, tuple(_declared(values[p.name], p) for p in parameters))
+                self._function(name, real)(grid, block, tuple(_declared(p, values[p.name]) for p in parameters))
 
         return launch
 
@@ -285,9 +287,11 @@ class _CudaLearner(_Learner):
             self._modules[real] = cupy.RawModule(code=code, options=options)
         return self._modules[real].get_function(name)
 
-    def _size(self, name: str, lengths: dict[str, int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    def _size(
+        self, name: str, lengths: dict[str, int], numbers: dict[str, int]
+    ) -> tuple[tuple[int, ...], tuple[int, ...]]:
         if name in self._geometry:
-            grid, block = (_evaluate(text, lengths, self._path) for text in self._geometry[name])
+            grid, block = (_evaluate(text, lengths | numbers, self._path) for text in self._geometry[name])
             return grid, block
         written = KERNELS[name].shapes.get("out") or KERNELS[name].shapes.get("y") or ("1",)
         shape = ("m", "n") if written == ("...",) else written
@@ -295,8 +299,8 @@ class _CudaLearner(_Learner):
         return (min(-(-work // THREADS), MOST_BLOCKS),), (THREADS,)
 
 
-def _declared(value: Any, parameter: Parameter) -> Any:
-    """Return a geometry's whole numbers in the size in which a kernel declares them: int or long long."""
+def _declared(parameter: Parameter, value: Any) -> Any:
+    """Return a whole number of a geometry as the kernel declares it; anything else as it is."""
     return np.int32(value) if parameter.name in Geometry._fields and parameter.type == "int" else value
 
 

@@ -47,6 +47,45 @@ def _shifted(images: np.ndarray, order: np.ndarray, cursor: np.ndarray, f: int, 
     )
 
 
+ACTIVATED = {  # what an activation may be by mistake
+    "it is tanh": np.tanh,
+    "it is the sigmoid": sigmoid,
+    "it is tanh(t / 2)": lambda t: np.tanh(t / 2),
+    "it is tanh(2 t)": lambda t: np.tanh(2 * t),
+    "it is max(t, 0), relu": lambda t: np.maximum(t, 0),
+    "it is t / (1 + |t|), which only resembles tanh": lambda t: t / (1 + np.abs(t)),
+    "it is arctan": np.arctan,
+    "it is t cut off at −1 and 1": lambda t: np.clip(t, -1, 1),
+    "it is the derivative 1 − tanh²": lambda t: 1 - np.tanh(t) ** 2,
+    "it is the derivative: 1 where t > 0, else 0": lambda t: np.where(t > 0, 1.0, 0.0),
+    "it is log(1 + e^t), which is smooth": lambda t: np.logaddexp(0, t),
+    "it is t · σ(t)": lambda t: t * sigmoid(t),
+    "it is e^t − 1 where t < 0": lambda t: np.where(t > 0, t, np.expm1(np.minimum(t, 0))),
+    "it is |t|": np.abs,
+    "it is min(t, 0): the comparison is the wrong way round": lambda t: np.minimum(t, 0),
+    "it is cut off at 1": lambda t: np.clip(t, 0, 1),
+    "it is cut off at 6": lambda t: np.clip(t, 0, 6),
+}
+LEAKS = (0.001, 0.01, 0.05, 0.1, 0.2, 0.25, 0.3)  # slopes where relu has none
+
+
+def _activations(right: Formula, what: str) -> list[tuple[str, Formula]]:
+    """Return the ways to be wrong of an activation of a biased sum."""
+    return [
+        ("the bias is left out", lambda z, bias: right(z)),
+        ("the bias is subtracted", lambda z, bias: right(z - bias)),
+        (f"{what} is left out: the sum is written", lambda z, bias: z + bias),
+        ("the sign of the sum is wrong", lambda z, bias: right(-(z + bias))),
+        (f"the bias is added after {what}", lambda z, bias: right(z) + bias),
+        ("the bias is added twice", lambda z, bias: right(z + 2 * bias)),
+        ("the bias is multiplied with, not added", lambda z, bias: right(z * bias)),
+        ("only the first bias is used for all columns", lambda z, bias: right(z + bias[0])),
+        ("the bias is taken by row, not by column",
+         lambda z, bias: right(z + bias[: len(z), None]) if len(z) <= len(bias) else np.empty(0)),
+        *((text, lambda z, bias, f=f: f(z + bias)) for text, f in ACTIVATED.items()),
+    ]  # fmt: skip
+
+
 FORMULAS: dict[str, list[tuple[str, Formula]]] = {
     "bias_sigmoid": [
         ("the bias is left out", lambda z, bias: sigmoid(z)),
@@ -86,6 +125,49 @@ FORMULAS: dict[str, list[tuple[str, Formula]]] = {
         ("it divides by σ′ = y (1 − y)", lambda delta, y: delta / (y * (1 - y))),
         ("1 − delta is taken, not 1 − y", lambda delta, y: delta * y * (1 - delta)),
         ("parentheses are missing: it is delta · y · 1 − y", lambda delta, y: delta * y - y),
+    ],
+    "bias_tanh": [
+        *_activations(np.tanh, "tanh"),
+        *((f"the sum is cut off at ±{c}, where tanh still changes",
+           lambda z, bias, c=c: np.tanh(np.clip(z + bias, -c, c))) for c in (1, 2, 3, 4, 5, 8, 10)),
+    ],
+    "bias_relu": [
+        *_activations(lambda t: np.maximum(t, 0), "max(0, ·)"),
+        *((f"it leaks: it is {c} · t where t < 0, not 0",
+           lambda z, bias, c=c: np.where(z + bias > 0, z + bias, c * (z + bias))) for c in LEAKS),
+    ],
+    "tanh_gradient": [
+        ("it is y (1 − y), the derivative of the sigmoid", lambda delta, y: delta * y * (1 - y)),
+        ("1 − y² is left out", lambda delta, y: delta),
+        ("delta is left out", lambda delta, y: 1 - y * y),
+        ("it is 1 − y: the square is left out", lambda delta, y: delta * (1 - y)),
+        ("it is 1 + y²", lambda delta, y: delta * (1 + y * y)),
+        ("it is y²: 1 − y² is cut short", lambda delta, y: delta * y * y),
+        ("tanh is applied to y, which is a tanh already", lambda delta, y: delta * (1 - np.tanh(y) ** 2)),
+        ("it is (1 − y)²", lambda delta, y: delta * (1 - y) ** 2),
+        ("1 − y² is applied twice", lambda delta, y: delta * (1 - y * y) ** 2),
+        ("it divides by 1 − y²", lambda delta, y: delta / (1 - y * y)),
+        ("it is relu's: delta where y > 0, else 0", lambda delta, y: np.where(y > 0, delta, 0)),
+        ("the product is added to delta", lambda delta, y: delta + 1 - y * y),
+        ("parentheses are missing: it is delta · 1 − y²", lambda delta, y: delta - y * y),
+        ("it is y² − 1: the sign is wrong", lambda delta, y: delta * (y * y - 1)),
+    ],
+    "relu_gradient": [
+        ("it is delta where y is 0 too (>= for >): y is the output, which is 0 where the unit is off",
+         lambda delta, y: np.where(y >= 0, delta, 0)),
+        ("the derivative is left out: delta is written", lambda delta, y: delta),
+        ("delta is left out: the derivative is written", lambda delta, y: np.where(y > 0, 1.0, 0.0)),
+        ("it multiplies by y, not by the derivative, which is 1 or 0", lambda delta, y: delta * y),
+        ("delta is asked whether it is positive, not y", lambda delta, y: np.where(delta > 0, delta, 0)),
+        ("delta is asked whether it is positive too", lambda delta, y: np.where((y > 0) & (delta > 0), delta, 0)),
+        ("y is written where it is positive, not delta", lambda delta, y: np.where(y > 0, y, 0)),
+        ("the comparison is the wrong way round: it is delta where y is 0",
+         lambda delta, y: np.where(y > 0, 0, delta)),
+        ("it is y (1 − y), the derivative of the sigmoid", lambda delta, y: delta * y * (1 - y)),
+        ("it is 1 − y², the derivative of tanh", lambda delta, y: delta * (1 - y * y)),
+        ("it is delta where y > 1, else 0", lambda delta, y: np.where(y > 1, delta, 0)),
+        *((f"it leaks: it is {c} · delta where the unit is off, not 0",
+           lambda delta, y, c=c: np.where(y > 0, delta, c * delta)) for c in LEAKS),
     ],
     "mse_gradient": [
         ("the factor 2 is left out", lambda z, x, s: s * (z - x) * z * (1 - z)),

@@ -14,8 +14,13 @@ FORMATS = (("float32", 2.0**-24), ("float16 or TF32", 2.0**-11), ("bfloat16", 2.
 GROWTH = 0.25  # the power of the number of terms with which an accumulator's error grows is 1/2 or more, an input's 0
 SOME = 8  # elements that are of a format by chance
 CHANCE = 0.01  # a coincidence that is less probable is none
+CANCELS = {
+    "bias_sigmoid": "σ is small: 1 − σ(−t), or 1 + tanh(t / 2)",
+    "bias_tanh": "tanh is small: 2 σ(2 t) − 1, or a quotient of exponentials",
+}
 FLAGS = ("trans_a", "trans_b")
 WHEN = "it is wrong"  # begins what is said of calls, not of a cause
+IMAGES = ("channels", "kernel", "stride", "padding")
 MULTIPLES = (2, 4, 8, 16, 32, 64, 128)
 
 
@@ -45,11 +50,11 @@ def told(calls: Sequence[Call]) -> list[str]:
 
 
 def _cancelled(wrong: Sequence[Call]) -> Iterator[str]:
-    """Yield a word on σ if its errors are small, but not beside what is small itself."""
-    if wrong[0].name == "bias_sigmoid":
+    """Yield a word on σ or tanh if its errors are small, but not beside what is small itself."""
+    if wrong[0].name in CANCELS:
         errors = [float(np.abs(c.found - c.exact).max()) / bounds.unit_roundoff(c.dtype) for c in wrong]
         if max(errors) <= 4:
-            yield "digits cancel where σ is small: 1 − σ(−t), or 1 + tanh(t / 2), is no way to write it"
+            yield f"digits cancel where {CANCELS[wrong[0].name]}, is no way to write it"
 
 
 def _factors(wrong: Sequence[Call]) -> Iterator[str]:
@@ -270,6 +275,10 @@ def _conditions(calls: Sequence[Call]) -> Iterator[tuple[str, str, Callable[[Cal
         for value in sorted({c.given[key] for c in calls if key in c.given}):
             yield key, f"only where {key} is {value:g}", _compared(key, operator.eq, value)
             yield key, f"only where {key} is not {value:g}", _compared(key, operator.ne, value)
+    yield "square", "only where height and width differ", lambda c: c.given.get("height") != c.given.get("width")
+    for key in IMAGES:
+        for length in sorted({c.given[key] for c in calls if key in c.given})[:-1]:
+            yield key, f"only where {key} is above {length}", _compared(key, operator.gt, length)
     for letter in "mnk":
         for size in MULTIPLES:
             yield letter, f"only where {letter} is no multiple of {size}", _compared(letter, operator.mod, size)

@@ -23,7 +23,7 @@ from fastae.check.problem import Problem, Verdict, of_call
 NAN_FROM = {"relu_gradient": ["delta"]}  # what NaN is tried in; by default every input
 HUGE = {  # activations, and why one may be wrong for huge numbers
     "bias_sigmoid": "e^−t overflows or ∞ / ∞ is computed: write it so that no finite t gives NaN",
-    "bias_tanh": "e^t overflows and ∞ / ∞ is computed, or digits cancel where t is small: write it so that neither can be",
+    "bias_tanh": "e^t overflows and ∞ / ∞ is computed, or digits cancel where t is small: write it so that neither is",
     "bias_relu": "0 · ∞ is NaN: choose between t and 0, do not multiply",
 }
 REPEATED, REPEAT_SECONDS = 20, 0.25  # the same call so many times, or for so long

@@ -10,8 +10,6 @@
 
 __device__ inline real number(real value, const real* address) { return address ? *address : value; }
 
-__device__ inline real sigmoid(real t) { return real(1) / (real(1) + exp(-t)); }
-
 struct __align__(16) Quad {
   real v[4];
 };

@@ -1,11 +1,16 @@
 // The step's operations, each one product whose last act does what else there is to do with an element.
 //
-// forward:  y = sigma(a W + b)                             (m, inputs) (inputs, outputs) -> (m, outputs)
-// forward_loss: the same, and d = the gradient of the loss of y against x with respect to the pre-activations
-// backward: out = (d W^T) * y * (1 - y)                    (m, outputs) (inputs, outputs)^T -> (m, inputs)
+// forward:  y = f(a W + b), f the activation               (m, inputs) (inputs, outputs) -> (m, outputs)
+// forward_loss: the same with a sigmoid, and d = the gradient of the loss of y against x with respect to the
+//           pre-activations
+// backward: out = (d W^T) * f', the derivative from y      (m, outputs) (inputs, outputs)^T -> (m, inputs)
 // update:   W += rate[0] * a^T d, b += rate[0] * (column sums of d); with velocities V and c, which may be null,
 //           v = rate[1] * v + gradient first. rate[0] is minus the learning rate, rate[1] the momentum.
+//
+// The left factor of forward is a matrix, or what is read as one is: Patches.
 #pragma once
+#include "activations.cuh"
+#include "descent.cuh"
 #include "sums.cuh"
 #include "tile.cuh"
 
@@ -13,10 +18,12 @@
 #define BCE 0  // else the loss is the cross-entropy; a module for each: NVIDIA's compiler takes 10 s for persistent.cu
 #endif
 
-__device__ inline void forward_all(Shared& shared, int tile, const Matrix& a, const Matrix& W, const real* b, real* y,
+template <class A = Matrix>
+__device__ inline void forward_all(Shared& shared, int tile, const A& a, const Matrix& W, const real* b, real* y,
                                    long long y_stride, int& before) {
-  product<false, false>(shared, tile, a.rows, W.cols, a.cols, a, W, before,
-                        [&](int row, int col, real sum) { y[row * y_stride + col] = sigmoid(sum + b[col]); });
+  product<false, false>(shared, tile, a.rows, W.cols, a.cols, a, W, before, [&](int row, int col, real sum) {
+    y[row * y_stride + col] = activated<ACTIVATION>(sum + b[col]);
+  });
 }
 
 __device__ inline void forward_loss_all(Shared& shared, int tile, const Matrix& a, const Matrix& W, const real* b, real* y,
@@ -31,15 +38,8 @@ __device__ inline void forward_loss_all(Shared& shared, int tile, const Matrix& 
 __device__ inline void backward_all(Shared& shared, int tile, const Matrix& d, const Matrix& W, const real* y,
                                     long long y_stride, real* out, long long out_stride, int& before) {
   product<false, true>(shared, tile, d.rows, W.rows, d.cols, d, W, before, [&](int row, int col, real sum) {
-    const real s = y[row * y_stride + col];
-    out[row * out_stride + col] = sum * (s * (real(1) - s));
+    out[row * out_stride + col] = through<ACTIVATION>(sum, y[row * y_stride + col]);
   });
-}
-
-// One parameter and its velocity, from the gradient.
-__device__ inline void descend(real* parameter, real* velocity, real gradient, const real* rate) {
-  if (velocity) gradient = *velocity = rate[1] * *velocity + gradient;
-  *parameter += rate[0] * gradient;
 }
 
 __device__ inline int update_tasks(int tile, int inputs, int outputs) {

@@ -37,7 +37,8 @@ union Shared {  // one of them at a time: who uses it waits first until nobody d
 };
 
 // A slice is lines of 2^log elements as they lie in memory, from (row, col) of the matrix on.
-__device__ inline void fetch(const Matrix& m, int row, int col, int log, bool in_quads, Quad (&kept)[QUADS]) {
+template <class M>
+__device__ inline void fetch(const M& m, int row, int col, int log, bool in_quads, Quad (&kept)[QUADS]) {
 #pragma unroll
   for (int i = 0; i < QUADS; ++i) {
     const int at = 4 * (threadIdx.x + i * THREADS);
@@ -65,9 +66,9 @@ __device__ inline int piece_of(int tile) { return PIECE ? PIECE : tile >> 8; }
 
 // Compute the tile whose first element is (row, col) of op(a) op(b), and let write(row, col, sum) be called once for
 // each of its elements that is inside. op transposes where TRANS says so; depth is the length of the summed dimension; the
-// tile's side is 2^log.
-template <int SIDE, bool TRANS_A, bool TRANS_B, class Write>
-__device__ inline void product_tile(Shared& shared, int log, int row, int col, int depth, const Matrix& a, const Matrix& b,
+// tile's side is 2^log. a and b are matrices, or what is read as one is: Patches.
+template <int SIDE, bool TRANS_A, bool TRANS_B, class A, class B, class Write>
+__device__ inline void product_tile(Shared& shared, int log, int row, int col, int depth, const A& a, const B& b,
                                     Write write) {
   constexpr bool ALONG_A = !TRANS_A, ALONG_B = TRANS_B;  // do lines in memory run along the summed dimension?
   const int log_deep = LOG_SLICE - log, deep = 1 << log_deep;  // how far a slice reaches along the summed dimension
@@ -113,9 +114,9 @@ __device__ inline void product_tile(Shared& shared, int log, int row, int col, i
 }
 
 // Some tiles of a product, dealt to the blocks.
-template <bool TRANS_A, bool TRANS_B, class Write>
-__device__ inline void product_tiles(Shared& shared, int tile, int first, int count, int depth, const Matrix& a,
-                                     const Matrix& b, int& before, Write write) {
+template <bool TRANS_A, bool TRANS_B, class A, class B, class Write>
+__device__ inline void product_tiles(Shared& shared, int tile, int first, int count, int depth, const A& a, const B& b,
+                                     int& before, Write write) {
   const int side = side_of(tile), log = __ffs(side) - 1, cols = TRANS_B ? b.rows : b.cols;
   const int across = (cols + side - 1) / side;
   each_task(first, count, before, [&](int task) {
@@ -131,8 +132,8 @@ __device__ inline int tiles_of(int tile, int rows, int cols) {
 }
 
 // All tiles of a product.
-template <bool TRANS_A, bool TRANS_B, class Write>
-__device__ inline void product(Shared& shared, int tile, int rows, int cols, int depth, const Matrix& a, const Matrix& b,
-                               int& before, Write write) {
+template <bool TRANS_A, bool TRANS_B, class A, class B, class Write>
+__device__ inline void product(Shared& shared, int tile, int rows, int cols, int depth, const A& a, const B& b, int& before,
+                               Write write) {
   product_tiles<TRANS_A, TRANS_B>(shared, tile, 0, tiles_of(tile, rows, cols), depth, a, b, before, write);
 }

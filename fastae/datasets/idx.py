@@ -48,12 +48,42 @@ def load_dataset(
     labels : ndarray of uint8, shape (n,)
         The class of each image.
 
+    See Also
+    --------
+    load_images : the same with the images' height and width.
+
     Raises
     ------
     InputError
         If `split` is neither ``"train"`` nor ``"test"``.
     DataError
         If a file is missing, unreadable or damaged, or the two files disagree on the number of images.
+    """
+    images, labels = load_images(path, split)
+    return images.reshape(len(images), -1), labels
+
+
+def load_images(
+    path: str | os.PathLike[str] | None = None, split: str = "train"
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Load one split of an image data set, with the images' height and width.
+
+    Parameters
+    ----------
+    path, split
+        As for `load_dataset`.
+
+    Returns
+    -------
+    images : ndarray of uint8, shape (n, rows, cols), C-contiguous
+        MNIST: (60000, 28, 28) or (10000, 28, 28).
+    labels : ndarray of uint8, shape (n,)
+        The class of each image.
+
+    Raises
+    ------
+    InputError, DataError
+        As from `load_dataset`.
     """
     if split not in list(_PREFIX):
         raise InputError(f"split {split!r} is unknown; expected 'train' or 'test'; choose one of them")
@@ -69,7 +99,7 @@ def load_dataset(
             "one label for each image",
             "take both files from the same data set",
         )
-    return images.reshape(len(images), -1), labels
+    return images, labels
 
 
 def read_idx(path: str | os.PathLike[str], ndim: int) -> NDArray[np.uint8]:

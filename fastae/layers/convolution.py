@@ -37,7 +37,7 @@ class Conv2d:
         for name in ("channels", "kernel", "stride"):
             n = getattr(self, name)
             if not is_whole(n) or not 0 < n < 2**15:
-                raise InputError(f"Conv2d's {name} must be a positive whole number; got {n!r}")
+                raise InputError(f"Conv2d's {name} must be a positive whole number below {2**15}; got {n!r}")
             object.__setattr__(self, name, int(n))
         padding = self.kernel // 2 if self.padding is None else self.padding
         if not is_whole(padding) or not 0 <= padding < self.kernel:
@@ -53,8 +53,8 @@ class Conv2d:
         height, width, channels = before
         if (height, width) == (1, 1) and self.kernel > 1:
             raise InputError(
-                f"a convolution needs an image, and what comes before gives {channels} numbers without height and "
-                "width; give Dense a shape, such as Dense((7, 7, 32))"
+                f"a convolution needs an image of more than one pixel, and what comes before gives {channels} without "
+                "height and width; take fewer strides or, if it is Dense, give it a shape, such as Dense((7, 7, 32))"
             )
         if self.kernel > min(height, width) + 2 * self.padding:
             raise InputError(

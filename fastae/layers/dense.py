@@ -28,9 +28,7 @@ class Dense:
     def __post_init__(self) -> None:
         units = self.units if isinstance(self.units, Sequence) else (self.units,)
         if len(units) not in (1, 3) or not all(is_whole(n) and 0 < n < 2**31 for n in units):
-            raise InputError(
-                f"Dense takes a positive whole number, or a shape such as (7, 7, 32); got {self.units!r}"
-            )
+            raise InputError(f"Dense takes a positive whole number, or a shape such as (7, 7, 32); got {self.units!r}")
         # A shape from JSON is a list, and a number from NumPy is not JSON's.
         object.__setattr__(self, "units", int(units[0]) if len(units) == 1 else tuple(int(n) for n in units))
 
@@ -41,7 +39,7 @@ class Dense:
 
     def as_json(self) -> dict[str, Any]:
         """Return the layer as `fastae.layers.from_json` reads it."""
-        return {"Dense": [self.units]}
+        return {"Dense": [self.units if isinstance(self.units, int) else list(self.units)]}
 
     def __str__(self) -> str:
         return f"Dense({self.units})"

@@ -29,8 +29,8 @@ class Shape(NamedTuple):
 class Geometry(NamedTuple):
     """Where the patches of an image lie: the argument that the kernels ``unfold`` and ``fold`` share.
 
-    The image is what a convolution reads and a transposed one writes. A patch is ``kernel`` x ``kernel`` pixels; patches
-    begin ``stride`` pixels apart, the first of them ``padding`` pixels outside the image.
+    The image is what a convolution reads and a transposed one writes. A patch is ``kernel`` x ``kernel`` pixels;
+    patches begin ``stride`` pixels apart, the first of them ``padding`` pixels outside the image.
     """
 
     height: int = 0
@@ -50,6 +50,9 @@ class Geometry(NamedTuple):
         return (self.width + 2 * self.padding - self.kernel) // self.stride + 1
 
 
+NO_PATCHES = Geometry()  # a dense layer's
+
+
 @dataclass(frozen=True)
 class Layer:
     """One layer of a network.
@@ -66,7 +69,7 @@ class Layer:
     kind: str
     inputs: int
     outputs: int
-    geometry: Geometry = Geometry()
+    geometry: Geometry = NO_PATCHES
 
     @property
     def patches(self) -> int:

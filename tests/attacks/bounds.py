@@ -18,8 +18,8 @@ import numpy as np
 
 import fastae
 from fastae.backends.base import Backend, Parameters
-from fastae.backends.contract import KERNELS
-from fastae.check import bounds, cases
+from fastae.backends.contract import KERNELS, PATCHES
+from fastae.check import bounds, cases, verdict
 
 Array = np.ndarray
 Arguments = dict[str, Any]
@@ -75,6 +75,26 @@ SUMS = ANY | {  # what σ is taken of
 }
 
 
+def made_of(
+    families: dict[str, Callable[..., Array]], change: Callable[[np.random.Generator, Array], Array]
+) -> dict[str, Callable[..., Array]]:
+    """Return families of inputs of the same names, each changed in one way."""
+    return {
+        kind: lambda rng, shape, info, draw=draw: change(rng, np.asarray(draw(rng, shape, info)))
+        for kind, draw in families.items()
+    }
+
+
+FAMILIES = {  # of inputs that are not like the others of their kernel
+    ("bias_sigmoid", "z"): SUMS,
+    ("bias_tanh", "z"): SUMS,
+    ("bias_relu", "z"): SUMS,
+    ("sigmoid_gradient", "y"): UNIT,
+    ("tanh_gradient", "y"): made_of(UNIT, lambda rng, y: y * rng.choice([-1, 1], y.shape)),
+    ("relu_gradient", "y"): made_of(ANY, lambda rng, y: np.maximum(y, 0)),
+}
+
+
 def arguments(name: str, dtype: str, rng: np.random.Generator, kinds: Callable[[list[str]], str]) -> Arguments:
     """Make a kernel's arguments; `kinds` chooses among the names of inputs."""
     info, (m, k, n) = np.finfo(dtype), SHAPES[rng.integers(len(SHAPES))]
@@ -85,6 +105,10 @@ def arguments(name: str, dtype: str, rng: np.random.Generator, kinds: Callable[[
         given["alpha"] = float(rng.choice([1, -1, 0.3, -0.25, 0]))
     if "beta" in parameters:
         given["beta"] = float(rng.choice([0, 0, 1, -1.3, 0.5]))
+    if name in PATCHES:
+        given |= dict(zip(("m", "height", "width", "channels", "kernel", "stride", "padding"),
+                          verdict.IMAGES[rng.integers(len(verdict.IMAGES))]))  # fmt: skip
+        given["c"] = int(rng.integers(1, 5))
     if "scale" in parameters:
         given["scale"] = 1 / float(rng.integers(1, 130))
     made = cases.make(name, dtype, int(rng.integers(2**30)), **given)
@@ -93,8 +117,7 @@ def arguments(name: str, dtype: str, rng: np.random.Generator, kinds: Callable[[
     unit = name.endswith("loss") or name in ("mse_gradient", "bce_gradient")
     for key, array in made.items():
         if isinstance(array, np.ndarray) and not (key == "out" and given.get("beta", 0) == 0):
-            families = UNIT if unit or (name, key) == ("sigmoid_gradient", "y") else ANY
-            families = SUMS if (name, key) == ("bias_sigmoid", "z") else families
+            families = FAMILIES.get((name, key), UNIT if unit else ANY)
             with np.errstate(over="ignore"):
                 array[...] = families[kinds(list(families))](rng, array.shape, info)
     if unit and rng.integers(4) == 0:  # all but equal: the difference is a rounding, or nothing
@@ -128,6 +151,19 @@ def exact(name: str, given: Arguments, dtype: str) -> Array:
     if name == "bias_sigmoid":
         with np.errstate(over="ignore"):
             return 1 / (1 + np.exp(-(given["z"] + given["bias"]).astype(Long)))  # σ is taken of the rounded sum
+    if name == "bias_tanh":
+        with np.errstate(over="ignore"):
+            return np.tanh((given["z"] + given["bias"]).astype(Long))
+    if name == "tanh_gradient":
+        return x["delta"] * (1 - x["y"] * x["y"])
+    if name == "bias_relu":
+        return np.maximum(x["z"] + x["bias"], 0)
+    if name == "relu_gradient":
+        return np.where(x["y"] > 0, x["delta"], 0)
+    if name in PATCHES:
+        result = np.zeros(x["out"].shape, Long)
+        getattr(cases.REFERENCE, name)(**x | {"out": result})  # of sums in NumPy's long double too
+        return result
     if name == "gather":
         first = int(x["cursor"][0]) + x["offset"]
         return x["images"][x["order"][first : first + len(x["out"])]].astype(Long) / 255
@@ -203,6 +239,7 @@ def not_finite(k: Backend, name: str, dtype: str, rounds: int, seed: int = 0) ->
         if not keys:  # gather reads bytes
             return 0, 0
         unit = name.endswith("loss") or name in ("mse_gradient", "bce_gradient")
+        keys = ["x"] if name in PATCHES else keys  # what a weight is multiplied with in the padding, if with anything
         array = given[keys[rng.integers(len(keys))]]
         array.flat[rng.integers(array.size)] = np.nan if unit else rng.choice([np.nan, np.inf, -np.inf])
         given = seen(k, given)
@@ -236,7 +273,7 @@ def reduced(name: str, precision: str, rounds: int = 1) -> float:
         with np.errstate(all="ignore"):
             found = exact(name, inputs, "float64") if name != "gather" else low(exact(name, given, "").astype(float))
         share = fraction(found, exact(name, given, "float32"), bound_of(name, given, "float32"))
-        if np.isfinite(share):  # an overflow of half precision would be too easy
+        if np.isfinite(found).all():  # an overflow of half precision would be too easy
             largest = max(largest, share)
     return largest
 

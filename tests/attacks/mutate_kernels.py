@@ -34,8 +34,17 @@ from tqdm import tqdm
 
 NUMBA_FILES = ("elementwise", "kernels", "operations", "session", "simd", "sparse", "tiles")
 CUDA_FILES = (
-    *("barrier.cuh", "common.cuh", "elementwise.cu", "losses.cu", "matmul.cu", "multiply_adds.cuh", "operations.cu"),
-    *("operations.cuh", "persistent.cu", "sums.cuh", "tensor_cores.cuh", "tile.cuh"),
+    *(
+        "activations.cuh",
+        "barrier.cuh",
+        "common.cuh",
+        "convolutions.cu",
+        "convolve.cu",
+        "descent.cuh",
+        "elementwise.cu",
+    ),
+    *("folds.cu", "losses.cu", "matmul.cu", "multiply_adds.cuh", "operations.cu", "operations.cuh", "patches.cu"),
+    *("patches.cuh", "persistent.cu", "sums.cuh", "tensor_cores.cuh", "tile.cuh"),
 )
 FILES = {f"numba/{name}": f"fastae/backends/numba_backend/{name}.py" for name in NUMBA_FILES}
 FILES |= {f"cuda/{name}": f"fastae/cuda/{name}" for name in CUDA_FILES}
@@ -59,6 +68,8 @@ MODES = [
     "-k",
     "all_modes or tf32 or tile or persistent or barrier",
 ]
+CONVOLUTIONS = ["tests/test_cuda_convolutions.py", "-k", "stand-in and (bit or few_blocks or activations or any_size)"]
+CONVOLVED = ["tests/test_cuda_convolutions.py", "-k", "not mnist"]
 NVRTC = ["tests/test_nvrtc.py"]
 TESTS = {"numba": [PRODUCTS, KERNELS, ONE_STEP], "cuda": [CUDA_STEP, ON_CUDA, EMULATED, NVRTC]}
 TESTS["numba/elementwise"] = [FORMULAS, ONE_STEP]
@@ -68,6 +79,16 @@ TESTS["numba/operations"] = [["tests/test_operations.py"], ONE_STEP, STEPS, TEAM
 TESTS["numba/session"] = [["tests/test_numba_session.py", "-k", "not waits"], ONE_STEP, STEPS, TEAM]
 TESTS |= {f"cuda/operations.{end}": [CUDA_STEP, MODES, EMULATED, NVRTC] for end in ("cu", "cuh")}
 TESTS |= {f"cuda/{name}": [PERSISTENT, MODES, EMULATED, NVRTC] for name in ("barrier.cuh", "persistent.cu")}
+OF_PATCHES = (
+    "activations.cuh",
+    "convolutions.cu",
+    "convolve.cu",
+    "descent.cuh",
+    "folds.cu",
+    "patches.cu",
+    "patches.cuh",
+)
+TESTS |= {f"cuda/{name}": [CONVOLUTIONS, CONVOLVED, NVRTC] for name in OF_PATCHES}
 TESTS["cuda/tensor_cores.cuh"] = [TENSOR_CORES, MODES, EMULATED, NVRTC]
 # For a run that takes up to 60 of both on a quiet machine, or, if it is the first, 5 (with a compiler's process beside
 # it) or, where Numba compiles, 18; what hangs is found out, too.

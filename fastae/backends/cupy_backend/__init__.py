@@ -2,7 +2,8 @@
 
 - ``launcher``: through which all launches go
 - ``branches``: streams beside the session's
-- ``operations``: the step's operations, each one kernel
+- ``operations``: the step's operations; a dense layer's are one kernel each
+- ``convolutions``: those of a convolution and of a transposed one
 - ``session``: the step launch by launch, captured into a graph, or as one kernel that stays on the device
 - ``diagnosis``: why a GPU cannot be used
 """
@@ -17,6 +18,7 @@ from fastae.backends.cupy_backend.diagnosis import diagnose
 from fastae.backends.cupy_backend.launcher import THREADS, WARP, Launcher, tiles
 from fastae.backends.cupy_backend.session import CupySession
 from fastae.errors import InputError
+from fastae.layers import Geometry
 
 Number = Any
 
@@ -89,6 +91,22 @@ class CupyBackend(Backend):
         """Write delta · y · (1 − y)."""
         self._launch("sigmoid_gradient", out, delta=delta, y=y, out=out)
 
+    def bias_tanh(self, z: Any, bias: Any, out: Any) -> None:
+        """Write tanh(z + bias)."""
+        self._launch("bias_tanh", out, z=z, bias=bias, out=out)
+
+    def tanh_gradient(self, delta: Any, y: Any, out: Any) -> None:
+        """Write delta · (1 − y²)."""
+        self._launch("tanh_gradient", out, delta=delta, y=y, out=out)
+
+    def bias_relu(self, z: Any, bias: Any, out: Any) -> None:
+        """Write max(0, z + bias)."""
+        self._launch("bias_relu", out, z=z, bias=bias, out=out)
+
+    def relu_gradient(self, delta: Any, y: Any, out: Any) -> None:
+        """Write delta where y > 0, else 0."""
+        self._launch("relu_gradient", out, delta=delta, y=y, out=out)
+
     def mse_gradient(self, z: Any, x: Any, scale: Number, out: Any) -> None:
         """Write 2 · scale · (z − x) · z · (1 − z)."""
         self._launch("mse_gradient", out, z=z, x=x, scale=scale, out=out)
@@ -126,12 +144,33 @@ class CupyBackend(Backend):
             "elementwise.cu", "advance", KERNELS["advance"], (1, 1), 1, {"cursor": cursor, "n": n}, real
         )
 
+    def unfold(self, x: Any, height: int, width: int, kernel: int, stride: int, padding: int, out: Any) -> None:
+        """Write each patch of each image in a row."""
+        self._launch("unfold", out, x=x, **Geometry(height, width, kernel, stride, padding)._asdict(), out=out)
+
+    def fold(self, x: Any, height: int, width: int, kernel: int, stride: int, padding: int, out: Any) -> None:
+        """Write every pixel as the sum of what the patches that it is in have for it."""
+        self._launch("fold", out, x=x, **Geometry(height, width, kernel, stride, padding)._asdict(), out=out)
+
+    def convolve(
+        self, x: Any, weights: Any, height: int, width: int, kernel: int, stride: int, padding: int, out: Any
+    ) -> None:
+        """Write unfold(x) · weights, a product that reads the patches where they lie."""
+        geometry = Geometry(height, width, kernel, stride, padding)
+        arguments = {"x": x, "weights": weights, **geometry._asdict(), "out": out}
+        (rows, cols), depth = (out.shape, weights.shape[0]) if out.ndim == weights.ndim == 2 else ((0, 0), 0)
+        tile = self.launcher.tile(rows, cols, depth, out.dtype)
+        blocks, sizes = tiles(rows, cols, tile), (rows, cols, depth)
+        self.launcher.launch("convolve.cu", "convolve", KERNELS["convolve"], sizes, blocks, arguments, out.dtype, tile)
+
     def _launch(self, name: str, work: Any, **arguments: Any) -> None:
         """Launch a kernel with as many blocks as the array ``work`` needs: a thread an element, or as told here."""
         rows, cols = work.shape if work.ndim == 2 else (0, 0)  # the launcher refuses it
         blocks = -(-rows * cols // THREADS)
         file = "elementwise.cu"
-        if name in ("mse_loss", "bce_loss"):
+        if name in ("unfold", "fold"):
+            file = "patches.cu"
+        elif name in ("mse_loss", "bce_loss"):
             file, blocks = "losses.cu", rows  # a block an image
         elif name == "column_sum":
             blocks = -(-cols // WARP)

@@ -5,11 +5,13 @@ A raw kernel sees neither strides nor dtypes, reads a transposed matrix as if it
 """
 
 import contextlib
+import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from fastae.activations import ACTIVATIONS
 from fastae.backends.contract import Kernel, check_arguments
 from fastae.cuda import source
 from fastae.errors import InputError
@@ -42,6 +44,8 @@ AROUND = {4: 1000, 8: 2600}  # cycles before the first slice, and for the sums a
 SLICE_LATENCY = 250
 SLICE_BYTES = 8192  # of each operand, as tile.cuh has it
 BYTES = 64  # a cycle, to and from the second-level cache
+LEAST_DEPTH = 128  # of a part of a sum that is shared out
+CYCLES_OF_PART = 40  # to add it to the others: eight are on their way at once
 
 
 class Launcher:
@@ -59,6 +63,7 @@ class Launcher:
         self.cupy, self.tf32 = cupy, tf32
         self.multiprocessors = int(cupy.cuda.Device().attributes["MultiProcessorCount"])
         self._tiles: dict[Any, Tile] = {}
+        self._shared: dict[Any, tuple[Tile, int]] = {}
         self._modules: dict[Any, Any] = {}
         self._functions: dict[Any, Any] = {}
 
@@ -68,6 +73,24 @@ class Launcher:
         if key not in self._tiles:
             self._tiles[key] = min(self.tiles(real), key=lambda tile: self.cycles(tile, *key))
         return self._tiles[key]
+
+    def shared(self, rows: int, cols: int, depth: int, real: np.dtype[Any]) -> tuple[Tile, int]:
+        """Return the tile, and in how many parts to take the sum, for a product with few tiles and a long sum.
+
+        Both by the least time that it should take; the parts are added up by another kernel.
+        """
+        key = rows, cols, depth, real
+
+        def cycles(cut: tuple[Tile, int]) -> float:
+            tile, parts = cut
+            rounds = -(-tiles(rows, cols, tile) * parts // self.multiprocessors)
+            return rounds * self.cycles_of_tile(tile, -(-depth // parts), real) + CYCLES_OF_PART * parts
+
+        if key not in self._shared:
+            most = min(self.multiprocessors, -(-depth // LEAST_DEPTH))
+            parts = [2**i for i in range(max(1, most).bit_length())]
+            self._shared[key] = min(itertools.product(self.tiles(real), parts), key=cycles)
+        return self._shared[key]
 
     def tiles(self, real: np.dtype[Any]) -> list[Tile]:
         """Return the tiles that there are: tensor cores want 16 rows, and 64 sums of float64 are too many a thread."""
@@ -191,6 +214,11 @@ def record(stream: Any, launches: Callable[[], object]) -> Any:
             stream.end_capture()
         raise
     return stream.end_capture()
+
+
+def definitions(loss: str, activation: str) -> dict[str, int]:
+    """Return what the files with the step's operations ask to be defined."""
+    return {"BCE": int(loss == "bce"), "ACTIVATION": list(ACTIVATIONS).index(activation)}
 
 
 def tiles(rows: int, cols: int, tile: Tile) -> int:

@@ -1,4 +1,6 @@
-"""The step's operations, each one kernel; what nobody waits for runs beside the others, on branches.
+"""The step's operations; what nobody waits for runs beside the others, on branches.
+
+A dense layer's are one kernel each; a convolution's are in ``convolutions``.
 
 A weight's update is needed by no other operation of its step: each is launched on a branch of its own, which leaves the
 session's stream when the delta is there and comes back where the cursor advances. So are the losses, their sum, the
@@ -6,22 +8,25 @@ cursor and the next batch, one after another on one branch: two batches have a b
 while the one before it goes backward.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastae.backends.contract import Kernel
+from fastae.backends.cupy_backend import convolutions
 from fastae.backends.cupy_backend.branches import Branches
-from fastae.backends.cupy_backend.launcher import WARP, Launcher, Tile, tiles
+from fastae.backends.cupy_backend.launcher import WARP, Launcher, Tile, definitions, tiles
 from fastae.errors import InputError
+from fastae.operations import by_kind
 
 MO, IO, MI = ("m", "o"), ("i", "o"), ("m", "i")
 OPERATIONS = {
-    "forward": Kernel("forward(a, W, b, y)", {"a": MI, "W": IO, "b": ("o",), "y": MO}, "σ(a W + b)"),
+    "forward": Kernel("forward(a, W, b, y)", {"a": MI, "W": IO, "b": ("o",), "y": MO}, "f(a W + b)"),
     "forward_loss": Kernel(
         "forward_loss(a, W, b, y, x, scale, d)",
         {"a": MI, "W": IO, "b": ("o",), "y": MO, "x": MO, "d": MO},
         "σ(a W + b), and the gradient of its loss against x with respect to the pre-activations",
     ),
-    "backward": Kernel("backward(d, W, y, out)", {"d": MO, "W": IO, "y": MI, "out": MI}, "(d Wᵀ) · y · (1 − y)"),
+    "backward": Kernel("backward(d, W, y, out)", {"d": MO, "W": IO, "y": MI, "out": MI}, "(d Wᵀ) · f′"),
     "update": Kernel(
         "update(a, d, W, b, V, c, rate)",
         {"a": MI, "d": MO, "W": IO, "b": ("o",), "V": ("v", "o"), "c": ("w",), "rate": ("r",)},
@@ -31,7 +36,48 @@ OPERATIONS = {
 FILE = "operations.cu"
 
 
-def make_operations(k: Any, launcher: Launcher, loss: str, branches: Branches) -> dict[str, Any]:
+def dense(launcher: Launcher, loss: str, activation: str) -> dict[str, Any]:
+    """Bind the operations of a dense layer; ``forward_loss`` is the last layer's without its losses."""
+    defined = definitions(loss, activation)
+
+    def launch(name: str, tile: Tile, blocks: int, sizes: tuple[int, ...], **arguments: Any) -> None:
+        real = arguments["W"].dtype
+        launcher.launch(FILE, name, OPERATIONS[name], sizes, blocks, arguments, real, tile, **defined)
+
+    def forward(a: Any, W: Any, b: Any, y: Any, layer: Any = None, own: Any = None) -> None:
+        (m, inputs), outputs = a.shape, W.shape[1]
+        tile = launcher.tile(m, outputs, inputs, W.dtype)
+        launch("forward", tile, tiles(m, outputs, tile), (m, inputs, outputs), a=a, W=W, b=b, y=y)
+
+    def forward_loss(a: Any, W: Any, b: Any, y: Any, x: Any, scale: float, d: Any, layer: Any = None) -> None:
+        (m, inputs), outputs = a.shape, W.shape[1]
+        tile, sizes = launcher.tile(m, outputs, inputs, W.dtype), (m, inputs, outputs)
+        launch("forward_loss", tile, tiles(m, outputs, tile), sizes, a=a, W=W, b=b, y=y, x=x, scale=scale, d=d)
+
+    def backward(d: Any, W: Any, y: Any, out: Any, layer: Any = None, own: Any = None) -> None:
+        (m, outputs), inputs = d.shape, W.shape[0]
+        tile = launcher.tile(m, inputs, outputs, W.dtype)
+        launch("backward", tile, tiles(m, inputs, tile), (m, inputs, outputs), d=d, W=W, y=y, out=out)
+
+    def update(a: Any, d: Any, W: Any, b: Any, V: Any, c: Any, rate: Any, layer: Any = None, own: Any = None) -> None:
+        (m, inputs), outputs = a.shape, W.shape[1]
+        if V.shape[0] not in (0, inputs) or c.shape[0] not in (0, outputs):
+            raise InputError(f"update: the velocities must be as W and b, or have no rows; here {V.shape}, {c.shape}")
+        tile = launcher.tile(inputs, outputs, m, W.dtype)
+        blocks = tiles(inputs, outputs, tile) + -(-outputs // WARP)
+        launch("update", tile, blocks, (m, inputs, outputs), a=a, d=d, W=W, b=b, V=V, c=c, rate=rate)
+
+    return {"forward": forward, "forward_loss": forward_loss, "backward": backward, "update": update}
+
+
+def make_operations(
+    k: Any,
+    launcher: Launcher,
+    loss: str,
+    branches: Branches,
+    activation: str = "sigmoid",
+    kinds: Sequence[str] = ("dense",),
+) -> dict[str, Any]:
     """Bind the operations of one session.
 
     Parameters
@@ -43,53 +89,59 @@ def make_operations(k: Any, launcher: Launcher, loss: str, branches: Branches) -
     loss : {"mse", "bce"}
     branches : Branches
         Of which ``ahead`` has left when the first step begins.
+    activation : {"sigmoid", "tanh", "relu"}
+        Of the hidden layers.
+    kinds : sequence of str
+        Of the network's layers, in their order; the last is dense or transposed.
 
     Returns
     -------
     dict
-        As `fastae.step.make_operations` has it, ``forward_loss`` in place of ``loss_gradient``; and the kernels that
-        run on a branch.
+        As `fastae.operations.make_operations` has it, ``forward_loss`` in place of ``loss_gradient``; and the kernels
+        that run on a branch.
     """
     ahead = branches.ahead
     loss_of_images = k.mse_loss if loss == "mse" else k.bce_loss
-    bce = int(loss == "bce")
 
-    def launch(name: str, tile: Tile, blocks: int, sizes: tuple[int, ...], **arguments: Any) -> None:
-        real = arguments["W"].dtype
-        launcher.launch(FILE, name, OPERATIONS[name], sizes, blocks, arguments, real, tile, BCE=bce)
+    def of_kind(kind: str, activation: str) -> dict[str, Any]:
+        if kind == "dense":
+            return dense(launcher, loss, activation)
+        return convolutions.KINDS[kind](convolutions.Launches(launcher, **definitions(loss, activation)))
+
+    of_kinds = {kind: of_kind(kind, activation) for kind in kinds}
+    made = {
+        name: by_kind([(kind, one[name]) for kind, one in of_kinds.items()])
+        for name in ("forward", "backward", "update")
+    }
+    last, update_now = of_kind(kinds[-1], "sigmoid"), made["update"]
+    if activation == "sigmoid":
+        last = of_kinds[kinds[-1]]
+    with_gradient = of_kinds[kinds[-1]]["forward_loss"]  # which has a sigmoid whatever the others have
 
     def gather(images: Any, order: Any, cursor: Any, offset: int, out: Any) -> None:
         with ahead.stream:
             k.gather(images, order, cursor, offset, out)
         ahead.join()
 
-    def forward(a: Any, W: Any, b: Any, y: Any, own: Any = None) -> None:
-        (m, inputs), outputs = a.shape, W.shape[1]
-        tile = launcher.tile(m, outputs, inputs, W.dtype)
-        launch("forward", tile, tiles(m, outputs, tile), (m, inputs, outputs), a=a, W=W, b=b, y=y)
-
     def forward_loss(
-        a: Any, W: Any, b: Any, y: Any, x: Any, scale: float, d: Any, losses: Any, own: Any = None
+        a: Any,
+        W: Any,
+        b: Any,
+        y: Any,
+        x: Any,
+        scale: float,
+        d: Any,
+        losses: Any,
+        layer: Any = None,
+        own: Any = None,
     ) -> None:
-        (m, inputs), outputs = a.shape, W.shape[1]
-        tile, sizes = launcher.tile(m, outputs, inputs, W.dtype), (m, inputs, outputs)
-        launch("forward_loss", tile, tiles(m, outputs, tile), sizes, a=a, W=W, b=b, y=y, x=x, scale=scale, d=d)
+        with_gradient(a, W, b, y, x, scale, d, layer)
         with ahead.leave():
             loss_of_images(y, x, losses)
 
-    def backward(d: Any, W: Any, y: Any, out: Any, own: Any = None) -> None:
-        (m, outputs), inputs = d.shape, W.shape[0]
-        tile = launcher.tile(m, inputs, outputs, W.dtype)
-        launch("backward", tile, tiles(m, inputs, tile), (m, inputs, outputs), d=d, W=W, y=y, out=out)
-
-    def update(a: Any, d: Any, W: Any, b: Any, V: Any, c: Any, rate: Any, own: Any = None) -> None:
-        (m, inputs), outputs = a.shape, W.shape[1]
-        if V.shape[0] not in (0, inputs) or c.shape[0] not in (0, outputs):
-            raise InputError(f"update: the velocities must be as W and b, or have no rows; here {V.shape}, {c.shape}")
-        tile = launcher.tile(inputs, outputs, m, W.dtype)
-        blocks = tiles(inputs, outputs, tile) + -(-outputs // WARP)
+    def update(*arguments: Any) -> None:
         with branches.another():
-            launch("update", tile, blocks, (m, inputs, outputs), a=a, d=d, W=W, b=b, V=V, c=c, rate=rate)
+            update_now(*arguments)
 
     def mse_loss(z: Any, x: Any, out: Any) -> None:
         with ahead.leave():
@@ -104,11 +156,10 @@ def make_operations(k: Any, launcher: Launcher, loss: str, branches: Branches) -
             k.advance(cursor, n)
         branches.join()
 
-    return {
+    return made | {
         "gather": gather,
-        "forward": forward,
+        "output": last["forward"],
         "forward_loss": forward_loss,
-        "backward": backward,
         "update": update,
         "barrier": lambda own: None,
         "mse_loss": mse_loss,

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from fastae.backends.cupy_backend.launcher import THREADS, Launcher
+from fastae.backends.cupy_backend.launcher import THREADS, Launcher, definitions
 from fastae.backends.cupy_backend.plan import Share, make_plan
 from fastae.step import Worker
 
@@ -24,9 +24,13 @@ class Persistent:
     next_batch : device array
         As ``worker.a[0]``.
     loss : {"mse", "bce"}
+    activation : {"sigmoid", "tanh", "relu"}
+        Of the hidden layers.
     """
 
-    def __init__(self, launcher: Launcher, worker: Worker, next_batch: Any, loss: str) -> None:
+    def __init__(
+        self, launcher: Launcher, worker: Worker, next_batch: Any, loss: str, activation: str = "sigmoid"
+    ) -> None:
         cupy, real = launcher.cupy, worker.W[0].dtype
         m = len(worker.loss)
         layers = np.zeros(len(worker.W), LAYER)
@@ -43,8 +47,8 @@ class Persistent:
             for name, length in zip(LENGTHS, (inputs, outputs, *(tile.code for tile in tiles), *shares[l])):
                 layer[name] = length
         piece = pieces.pop() if len(pieces) == 1 else 0  # any
-        bce = int(loss == "bce")
-        self._kernel = launcher.function("persistent.cu", "train", real, piece, cooperative=True, BCE=bce)
+        defined = definitions(loss, activation)
+        self._kernel = launcher.function("persistent.cu", "train", real, piece, cooperative=True, **defined)
         self._blocks = launcher.multiprocessors  # one on each, as a barrier across them needs: none may wait to begin
         self._arrived = cupy.array(np.zeros(1, np.uint32))
         self._sizes = np.int32(len(layers)), np.int32(m)

@@ -1,12 +1,13 @@
 """A model on a GPU: the step launched one by one, captured into a graph, or as one kernel that stays on the device."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
 from fastae.backends.base import Parameters, Session
+from fastae.backends.cupy_backend import convolutions
 from fastae.backends.cupy_backend.branches import Branches
 from fastae.backends.cupy_backend.launcher import record
 from fastae.backends.cupy_backend.operations import make_operations
@@ -42,7 +43,7 @@ class CupySession(Session):
         Captured: the first batch is launched kernel by kernel, which also compiles and loads them; then the same
         Python is captured into a CUDA graph, which is replayed for all others. Eager: every batch as the first.
         Persistent: one kernel does all whole batches, with a barrier across the device where the others begin a new
-        kernel. All three give the same bits.
+        kernel; for networks of dense layers alone. All modes give the same bits.
     tf32 : bool
         Round the inputs of products to TF32 (8 bits of exponent, 10 of mantissa), for the tensor cores.
     """
@@ -51,6 +52,8 @@ class CupySession(Session):
         mode, tf32 = options.pop("mode", None) or MODES[0], options.pop("tf32", False)
         if mode not in MODES:
             raise InputError(f"unknown mode {mode!r}; the modes are: {', '.join(MODES)}")
+        if mode == "persistent" and any(layer.kind != "dense" for layer in options.get("layers") or ()):
+            raise InputError("the mode 'persistent' is for networks of dense layers; with convolutions take 'captured'")
         self.mode = mode
         self.launcher = backend.launcher_for(tf32, parameters.W[0].dtype)
         self.stream = self.launcher.cupy.cuda.Stream(non_blocking=True)
@@ -63,13 +66,21 @@ class CupySession(Session):
 
     def operations(self) -> dict[str, Any]:
         """Return the fused operations."""
-        return make_operations(self.backend, self.launcher, self.loss, self._branches)
+        return make_operations(self.backend, self.launcher, self.loss, self._branches, self.activation, self.kinds)
+
+    def local(self, m: int, deltas: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """Make room for products and parts of gradients; patches are read where they lie."""
+        return [convolutions.make_room(self.launcher, self.layers, m, self.dtype)]
+
+    def fewer(self, local: Any, m: int) -> Any:
+        """Return the room for only m images."""
+        return convolutions.fewer(local, m)
 
     def go(self, part: str, team: list[Worker], batches: int) -> None:
         """Do a part of the next batches in this session's mode."""
         if self.mode == "persistent" and part == "step" and team is self._train:
             if self._persistent is None:
-                self._persistent = Persistent(self.launcher, team[0], team[1].a[0], self.loss)
+                self._persistent = Persistent(self.launcher, team[0], team[1].a[0], self.loss, self.activation)
             self._persistent.run(batches)
         elif self.mode == "eager":
             self._launch(part, team, batches)

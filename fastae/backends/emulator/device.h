@@ -9,6 +9,7 @@ using std::exp;
 using std::log;
 using std::max;
 using std::min;
+using std::tanh;
 
 #define __global__
 #define __device__

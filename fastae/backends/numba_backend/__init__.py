@@ -77,11 +77,12 @@ def compiled(name: str, dtype: np.dtype[Any]) -> Any:
 
     from fastae.backends.numba_backend import kernels
     from fastae.backends.numba_backend.jit import jit
+    from fastae.backends.numba_backend.link import known
 
     def kind(argument: str) -> Any:
         letters = KERNELS[name].shapes.get(argument)
         if letters is None:
-            scalars = dict.fromkeys(["trans_a", "trans_b"], types.boolean)
+            scalars: dict[str, Any] = dict.fromkeys(["trans_a", "trans_b"], types.boolean)
             scalars |= dict.fromkeys(["offset", "n", *Geometry._fields], types.int64)
             return scalars.get(argument, types.float64)
         element: Any = np.dtype(np.float64 if (name, argument) in SUMS else FIXED_DTYPES.get(argument, dtype))
@@ -89,5 +90,6 @@ def compiled(name: str, dtype: np.dtype[Any]) -> Any:
         return types.Array(as_type(element), axes, "A", readonly=argument not in WRITTEN)
 
     as_type: Any = from_dtype
+    known(as_type(dtype))
     arguments = [kind(argument) for argument in KERNELS[name].parameters.parameters]
     return jit(getattr(kernels, name).py_func, signatures=[types.void(*arguments)], cached=True)

@@ -1,10 +1,11 @@
 """The step composed from the contract's kernels and compiled whole, for kernels of one's own.
 
-The numba backend's own step is made of operations for a team; this one is `fastae.step.make_operations`, on one thread.
+The numba backend's own step is made of operations for a team; this one is of those that `fastae.operations` composes,
+on one thread.
 """
 
 import itertools
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numba
@@ -14,7 +15,8 @@ from fastae.backends.base import Session
 from fastae.backends.contract import KERNELS
 from fastae.backends.numba_backend import kernels
 from fastae.errors import InputError, gist
-from fastae.step import Worker, make_evaluation, make_forward_loss, make_operations, make_step
+from fastae.operations import make_forward_loss, make_operations
+from fastae.step import Worker, make_evaluation, make_step
 
 _counter = itertools.count()  # Numba links compiled code by names; those of two sessions must differ
 
@@ -54,12 +56,13 @@ class ComposedSession(Session):
         named = {name: own.plain.get(name, getattr(kernels, name)) for name in KERNELS}
         if "axpy" not in own.plain:
             named["axpy"] = compiled(vectors_too(named["axpy"]), "axpy")
-        module = ModuleType("kernels")  # a namespace that Numba knows
-        module.__dict__.update(named)
-        operations = make_operations(module, self.loss)
-        for name, operation in operations.items():
-            named[name] = compiled(operation, name)
-        module.__dict__.update(named)
+
+        def namespace() -> ModuleType:
+            return ModuleType("kernels")  # a namespace that Numba knows
+
+        network, module = (self.loss, self.activation, self.kinds), namespace()
+        operations = make_operations(SimpleNamespace(**named), *network, compiled=compiled, namespace=namespace)
+        module.__dict__.update(named | operations)
         module.__dict__["forward_loss"] = compiled(make_forward_loss(module), "forward_loss")
         self._entries = {}
         for part, make in (("step", make_step), ("evaluation", make_evaluation)):
@@ -74,8 +77,8 @@ class ComposedSession(Session):
 
 
 def _make_entry(step: Any, worker: Any) -> Any:
-    def entry(images, order, cursor, rate, scale, W, b, V, c, a, y, d, x, loss, losses, total, batches):
-        w = worker(images, order, cursor, rate, scale, W, b, V, c, a, y, d, x, loss, losses, total, None)
+    def entry(images, order, cursor, rate, scale, W, b, V, c, a, y, d, x, loss, losses, total, layers, batches):
+        w = worker(images, order, cursor, rate, scale, W, b, V, c, a, y, d, x, loss, losses, total, layers, None)
         for _ in range(batches):
             step(w)
 

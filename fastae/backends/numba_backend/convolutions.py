@@ -1,19 +1,20 @@
 """The step's operations for a team of workers: convolutions and transposed convolutions, without patches.
 
-A worker owns whole pixels of a layer's output, for all images, as it owns units of a dense layer. All pixels share their
-weights, which nobody owns: each worker sums the gradient over its own pixels, and when all have done so each adds up, in
-the workers' order, some rows of it.
+A worker owns whole pixels of a layer's output, for all images, as it owns units of a dense layer. All pixels share
+their weights, which nobody owns: each worker sums the gradient over its own pixels, and when all have done so each adds
+up, in the workers' order, some rows of it.
 
-There are two products. DOWN, an image to a number of channels for each of its patches, is how a convolution goes forward
-and a transposed one backward; UP, back to the image, is the other two. For UP the weights are turned, so that the
-channels of a pixel, which lie side by side, are columns; where they are fewer than half a vector, vectors lie along the
-sum instead.
+There are two products. DOWN, an image to a number of channels for each of its patches, is how a convolution goes
+forward and a transposed one backward; UP, back to the image, is the other two. For UP the weights are turned, so that
+the channels of a pixel, which lie side by side, are columns; where they are fewer than half a vector, vectors lie along
+the sum instead.
 """
 
 from typing import Any, NamedTuple
 
 from fastae.backends.numba_backend import kernels
 from fastae.backends.numba_backend.jit import jit
+from fastae.backends.numba_backend.link import linked
 from fastae.backends.numba_backend.operations import barrier
 from fastae.backends.numba_backend.tables import GROUP
 from fastae.backends.numba_backend.tiles import OUTER
@@ -26,24 +27,34 @@ ROWS = 4  # images of a tile
 
 
 class Local(NamedTuple):
-    """What a worker has of a layer, besides parameters; of a dense one only the first three numbers matter."""
+    """What a worker has of a layer, besides parameters; of a dense one only the first two numbers matter.
+
+    Few arrays: each of them costs the compiler seconds, since a step picks a layer's out of those of all layers.
+    """
 
     kind: Any  # its place in fastae.operations.KINDS
     below: Any  # the first unit of the layer below that it owns
-    channels: Any  # of the image, which a convolution reads and a transposed one writes
     whole: Any  # (m, outputs): everybody's deltas
-    bias: Any  # (own,): a bias for each own unit
-    sums: Any  # (own,): of the deltas over the images
-    turned: Any  # (patch's pixels · channels of the patches, channels of the image): the weights for UP
-    down: Any  # int64 (entries, 3): tables.down of the patches that it computes, and where each patch's list begins
-    down_starts: Any
-    up: Any  # int64 (entries, 3): tables.up of the pixels that it computes, likewise
-    up_starts: Any
-    offsets: Any  # tables.Gradient of what it adds up
-    groups: Any
-    pairs: Any
-    gradients: Any  # (workers, rows, columns): shared; what each says of the weights
-    biases: Any  # (workers, channels of the output): shared; and of the biases
+    shared: Any  # (workers, rows · columns + channels): what each says of the weights, and behind it of the biases
+    floats: Any  # room for a bias of each own unit, for as many sums of deltas, and for the weights turned for UP
+    lists: Any  # int64: where the lists begin that follow, as `span` finds them
+
+
+# The lists, each an array of int64: see tables.
+NUMBERS, DOWN, DOWN_STARTS, UP, UP_STARTS, OFFSETS, GROUPS, PAIRS = range(8)
+CHANNELS, UNITS = range(2)
+
+
+@jit
+def span(layer, which):
+    """Return where one of a layer's lists lies."""
+    return slice(layer.lists[which], layer.lists[which + 1])
+
+
+@jit
+def number(layer, which):
+    """Return one of a layer's two numbers: the channels of its image, and how many units the worker owns."""
+    return layer.lists[layer.lists[NUMBERS] + which]
 
 
 def panel_of(vectors: int, masked: bool = False) -> Any:
@@ -64,11 +75,14 @@ def panel_of(vectors: int, masked: bool = False) -> Any:
     return panel
 
 
-WIDE, MIDDLE, NARROW, EDGE = (*(panel_of(vectors) for vectors in (OUTER.across, OUTER.across // 2, 1)), panel_of(1, True))
+WIDE, MIDDLE, NARROW, EDGE = (
+    *(panel_of(vectors) for vectors in (OUTER.across, OUTER.across // 2, 1)),
+    panel_of(1, True),
+)
 ACROSS = OUTER.across
 
 
-@jit
+@linked("mmMll")
 def multiply(a, W, out, entries, starts):
     """Write for every pixel the product of the stretches of a, and the rows of W, that are on its list."""
     L, n = kernels.lanes(out), W.shape[1]
@@ -88,10 +102,10 @@ def multiply(a, W, out, entries, starts):
             EDGE(a, W, out, entries, starts, top, bottom, j, n - j)
 
 
-CHANNELS, CHANNEL = channel_tile(TOGETHER), channel_tile(1)
+SEVERAL, ONE = channel_tile(TOGETHER), channel_tile(1)
 
 
-@jit
+@linked("mmMlli")
 def multiply_by_transposed(a, W, out, entries, starts, channels):
     """Write for every pixel, channel by channel, the product of stretches of a and rows of W."""
     many = out.shape[0] // TOGETHER * TOGETHER
@@ -99,33 +113,28 @@ def multiply_by_transposed(a, W, out, entries, starts, channels):
         for pixel in range(starts.size - 1):
             first, last = starts[pixel], starts[pixel + 1]
             for c in range(channels):
-                CHANNELS(a, W, out, entries, first, last, i, c, pixel * channels + c)
+                SEVERAL(a, W, out, entries, first, last, i, c, pixel * channels + c)
     for i in range(many, out.shape[0]):
         for pixel in range(starts.size - 1):
             for c in range(channels):
-                CHANNEL(a, W, out, entries, starts[pixel], starts[pixel + 1], i, c, pixel * channels + c)
+                ONE(a, W, out, entries, starts[pixel], starts[pixel + 1], i, c, pixel * channels + c)
 
 
 @jit
 def go_up(a, W, out, layer):
     """Write own pixels of the image that patches, of which ``a`` has the channels, add up to."""
-    if layer.turned.shape[0] == 0:
-        multiply_by_transposed(a, W, out, layer.up, layer.up_starts, layer.channels)
+    channels, behind = number(layer, CHANNELS), W.shape[1]
+    up, starts = layer.lists[span(layer, UP)], layer.lists[span(layer, UP_STARTS)]
+    turned = layer.floats[2 * number(layer, UNITS) :]
+    if turned.size == 0:
+        multiply_by_transposed(a, W, out, up, starts, channels)
         return
-    behind = W.shape[1]
-    for tap in range(W.shape[0] // layer.channels):
-        for c in range(layer.channels):
+    turned = turned.reshape((turned.size // channels, channels))
+    for tap in range(W.shape[0] // channels):
+        for c in range(channels):
             for o in range(behind):
-                layer.turned[tap * behind + o, c] = W[tap * layer.channels + c, o]
-    multiply(a, layer.turned, out, layer.up, layer.up_starts)
-
-
-@jit
-def repeat(bias, out):
-    """Give every pixel the biases of its channels."""
-    for i in range(0, out.size, bias.size):
-        for c in range(bias.size):
-            out[i + c] = bias[c]
+                turned[tap * behind + o, c] = W[tap * channels + c, o]
+    multiply(a, turned, out, up, starts)
 
 
 def panels_of_gradient(vectors: int, masked: bool = False) -> Any:
@@ -133,13 +142,13 @@ def panels_of_gradient(vectors: int, masked: bool = False) -> Any:
     tile, row = (gradient_tile(rows, vectors, masked) for rows in (GROUP, 1))
 
     @jit(name=f"gradient_{vectors}_{masked}")
-    def panel(x, d, out, layer, top, bottom, j, count):
-        for g in range(layer.groups.shape[0]):
-            k, rows, first, last = layer.groups[g, 0], layer.groups[g, 1], layer.groups[g, 2], layer.groups[g, 3]
+    def panel(x, d, out, offsets, groups, pairs, top, bottom, j, count):
+        for g in range(0, groups.size, 4):
+            k, rows, first, last = groups[g], groups[g + 1], groups[g + 2], groups[g + 3]
             if rows == GROUP:
-                tile(x, d, out, layer.pairs, first, last, layer.offsets, k, top, bottom, j, count)
+                tile(x, d, out, pairs, first, last, offsets, k, top, bottom, j, count)
             else:
-                row(x, d, out, layer.pairs, first, last, layer.offsets, k, top, bottom, j, count)
+                row(x, d, out, pairs, first, last, offsets, k, top, bottom, j, count)
 
     return panel
 
@@ -150,8 +159,8 @@ G_WIDE, G_MIDDLE, G_NARROW, G_EDGE = (
 )
 
 
-@jit
-def add_gradient(x, d, out, layer):
+@linked("mmMlll")
+def add_gradient(x, d, out, offsets, groups, pairs):
     """Write what the own pixels say of the weights: x are images, d the channels behind their patches."""
     L, n, m = kernels.lanes(out), out.shape[1], x.shape[0]
     for k in range(out.shape[0]):
@@ -162,58 +171,65 @@ def add_gradient(x, d, out, layer):
         bottom = min(top + images, m)
         j = 0
         while j + ACROSS * L <= n:
-            G_WIDE(x, d, out, layer, top, bottom, j, 0)
+            G_WIDE(x, d, out, offsets, groups, pairs, top, bottom, j, 0)
             j += ACROSS * L
         if j + ACROSS // 2 * L <= n:
-            G_MIDDLE(x, d, out, layer, top, bottom, j, 0)
+            G_MIDDLE(x, d, out, offsets, groups, pairs, top, bottom, j, 0)
             j += ACROSS // 2 * L
         while j + L <= n:
-            G_NARROW(x, d, out, layer, top, bottom, j, 0)
+            G_NARROW(x, d, out, offsets, groups, pairs, top, bottom, j, 0)
             j += L
         if j < n:
-            G_EDGE(x, d, out, layer, top, bottom, j, n - j)
+            G_EDGE(x, d, out, offsets, groups, pairs, top, bottom, j, n - j)
 
 
 @jit
-def descend(gradients, W, V, rate):
-    """Move parameters against the sum of what all workers say, in their order; it is left in the first one's."""
-    for worker in range(1, gradients.shape[0]):
-        kernels.axpy(1.0, gradients[worker], gradients[0])
-    if V.shape[0] == 0:
-        kernels.axpy(rate[0], gradients[0], W)
-    else:
-        for k in range(W.shape[0]):
-            for j in range(W.shape[1]):
-                V[k, j] = rate[1] * V[k, j] + gradients[0, k, j]
-        kernels.axpy(rate[0], V, W)
+def descend(said, W, V, rate):
+    """Move some parameters against the sum of what all workers say, in their order; W and V are flat."""
+    for j in range(W.size):
+        total = said[0, j]
+        for worker in range(1, said.shape[0]):
+            total += said[worker, j]
+        if V.size:
+            V[j] = total = rate[1] * V[j] + total
+        W[j] += rate[0] * total
 
 
 @jit
 def move(x, small, d, W, b, V, c, rate, layer, own):
     """Move weights and biases: each worker some rows of them, when all have said what their own pixels say."""
     worker, workers = own.place
-    add_gradient(x, small, layer.gradients[worker], layer)
-    kernels.column_sum(d, layer.sums, 1.0, 0.0)
-    biases = layer.biases[worker]
+    (rows, columns), size = W.shape, W.size
+    mine = layer.shared[worker]
+    add_gradient(
+        x,
+        small,
+        mine[:size].reshape(W.shape),
+        layer.lists[span(layer, OFFSETS)],
+        layer.lists[span(layer, GROUPS)],
+        layer.lists[span(layer, PAIRS)],
+    )
+    units = number(layer, UNITS)
+    sums = layer.floats[units : 2 * units]
+    kernels.column_sum(d, sums, 1.0, 0.0)
     for j in range(b.size):
-        biases[j] = 0.0
-    for i in range(0, layer.sums.size, b.size):
+        mine[size + j] = 0.0
+    for i in range(0, units, b.size):
         for j in range(b.size):
-            biases[j] += layer.sums[i + j]
+            mine[size + j] += sums[i + j]
     barrier(own)
-    rows = W.shape[0]
-    first, last = rows * worker // workers, rows * (worker + 1) // workers
-    if first < last:
-        V_part = V if V.shape[0] == 0 else V[first:last]
-        descend(layer.gradients[:, first:last], W[first:last], V_part, rate)
+    for k in range(rows * worker // workers, rows * (worker + 1) // workers):
+        descend(layer.shared[:, k * columns : (k + 1) * columns], W[k], V[k] if V.shape[0] else c[:0], rate)
     if worker == 0:
-        for j in range(b.size):
-            total = layer.biases[0, j]
-            for other in range(1, workers):
-                total += layer.biases[other, j]
-            if c.size:
-                c[j] = total = rate[1] * c[j] + total
-            b[j] += rate[0] * total
+        descend(layer.shared[:, size : size + b.size], b, c, rate)
+
+
+@jit
+def repeat(b, out):
+    """Give every pixel the biases of its channels."""
+    for i in range(0, out.size, b.size):
+        for c in range(b.size):
+            out[i + c] = b[c]
 
 
 def make_convolution(activate: Any, slope: Any, name: str) -> dict[str, Any]:
@@ -221,9 +237,10 @@ def make_convolution(activate: Any, slope: Any, name: str) -> dict[str, Any]:
 
     @jit(name=f"convolution_forward_{name}")
     def forward(a, W, b, y, layer, own):
-        multiply(a, W, y, layer.down, layer.down_starts)
-        repeat(b, layer.bias)
-        activate(y, layer.bias, y)
+        multiply(a, W, y, layer.lists[span(layer, DOWN)], layer.lists[span(layer, DOWN_STARTS)])
+        bias = layer.floats[: y.shape[1]]
+        repeat(b, bias)
+        activate(y, bias, y)
 
     @jit(name=f"convolution_backward_{name}")
     def backward(d, W, y, out, layer, own):
@@ -244,13 +261,14 @@ def make_transposed(activate: Any, slope: Any, name: str) -> dict[str, Any]:
     @jit(name=f"transposed_forward_{name}")
     def forward(a, W, b, y, layer, own):
         go_up(a, W, y, layer)
-        repeat(b, layer.bias)
-        activate(y, layer.bias, y)
+        bias = layer.floats[: y.shape[1]]
+        repeat(b, bias)
+        activate(y, bias, y)
 
     @jit(name=f"transposed_backward_{name}")
     def backward(d, W, y, out, layer, own):
         barrier(own)  # the deltas are all there
-        multiply(layer.whole, W, out, layer.down, layer.down_starts)
+        multiply(layer.whole, W, out, layer.lists[span(layer, DOWN)], layer.lists[span(layer, DOWN_STARTS)])
         slope(out, y, out)
 
     @jit(name=f"transposed_update_{name}")

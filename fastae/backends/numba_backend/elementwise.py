@@ -120,7 +120,10 @@ def exponential(v: Vector, t: Any) -> Any:
 
 
 def hyperbolic_tangent(v: Vector, t: Any) -> Any:
-    """Return tanh t = E / (E + 2) with E = e²ᵗ − 1 = 2ⁿ (eʳ − 1) + (2ⁿ − 1), of which nothing cancels where t is small."""
+    """Return tanh t.
+
+    tanh t = E / (E + 2) with E = e²ᵗ − 1 = 2ⁿ (eʳ − 1) + (2ⁿ − 1), in which nothing cancels where t is small.
+    """
     b = v.builder
     degree, limit = (7, 9.5) if v.size == 4 else (14, 20.0)  # beyond, 1 is the nearest float
     t = clamped(v, t, limit)

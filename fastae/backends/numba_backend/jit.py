@@ -66,7 +66,8 @@ def jit(
     signatures : list of Numba signatures, optional
         Compile for these types at once, and for no others.
     cached : bool
-        Keep the machine code. What is called from cached code is in it, and needs no cache of its own.
+        Keep the machine code. What is called from cached code is in it, and needs no cache of its own; only what is
+        linked by name (``link``) is not, and must be known before.
     """
     if function is None:
         return lambda f: jit(f, name=name, signatures=signatures, cached=cached)

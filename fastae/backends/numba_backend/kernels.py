@@ -4,6 +4,7 @@ import numpy as np
 
 from fastae.backends.numba_backend import elementwise as ew
 from fastae.backends.numba_backend.jit import jit
+from fastae.backends.numba_backend.link import linked
 from fastae.backends.numba_backend.machine import MACHINE
 from fastae.backends.numba_backend.tiles import DOT, DOT_ROW, OUTER, OUTER_ROW, Shape, dot_tile, outer_tile
 
@@ -53,7 +54,7 @@ DOT_TILE, DOT_ROW_TILE, DOT_ONE = dot_tile(*DOT), dot_tile(*DOT_ROW), dot_tile(1
 OUTER_ROWS, PANEL, DOT_ROWS, DOT_COLUMNS, DOT_ROW_COLUMNS = OUTER.rows, OUTER.across, *DOT, DOT_ROW.across
 
 
-@jit
+@linked("mmMff")
 def multiply(a, b, out, alpha, beta):
     """Write alpha · a b + beta · out."""
     m, n = out.shape
@@ -72,7 +73,7 @@ def multiply(a, b, out, alpha, beta):
                 FORWARD_ROW(a_part, b_part, out, ALL, depth, alpha, keep, i, 0, n)
 
 
-@jit
+@linked("mmMff")
 def multiply_transposed(a, b, out, alpha, beta):
     """Write alpha · aᵀ b + beta · out."""
     n = out.shape[1]
@@ -91,7 +92,7 @@ def multiply_transposed(a, b, out, alpha, beta):
             UPDATE_ROW(a_part, b_part, out, ALL, depth, alpha, keep, i, 0, n)
 
 
-@jit
+@linked("mmMff")
 def multiply_by_transposed(a, b, out, alpha, beta):
     """Write alpha · a bᵀ + beta · out."""
     m, n = out.shape
@@ -266,7 +267,5 @@ def convolve(x, weights, height, width, kernel, stride, padding, out):
         for i in range(max(0, -top), min(kernel, height - top)):
             start, tap = ((top + i) * width + left + first) * channels, (i * kernel + first) * channels
             count = max(0, last - first) * channels
-            multiply(
-                x[:, start : start + count], weights[tap : tap + count], out[patch :: rows * columns], 1.0, keep
-            )
+            multiply(x[:, start : start + count], weights[tap : tap + count], out[patch :: rows * columns], 1.0, keep)
             keep = 1.0

@@ -4,8 +4,8 @@ import math
 import os
 import sys
 import threading
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Iterator, Sequence
+from functools import cache, partial
 from itertools import count
 from typing import Any
 
@@ -19,6 +19,7 @@ from fastae.backends.base import Session
 from fastae.backends.numba_backend import kernels, operations
 from fastae.backends.numba_backend.jit import jit, namespace
 from fastae.backends.numba_backend.kernels import ROW_BLOCK
+from fastae.backends.numba_backend.link import known
 from fastae.backends.numba_backend.machine import MACHINE
 from fastae.backends.numba_backend.operations import Own
 from fastae.operations import by_kind
@@ -53,6 +54,10 @@ def operations_of(kind: str, activation: str) -> dict[str, Any]:
     return make[kind](activate, slope, activation)
 
 
+def _numbered(name: str, counter: Iterator[int], function: Any) -> Any:
+    return jit(function, name=f"{name}_{next(counter)}")
+
+
 @cache
 def compiled(part: str, loss: str, layers: int, dtype: str, activation: str, kinds: tuple[str, ...]) -> Any:
     """Compile "step" or "evaluation" of `fastae.step`, all that it calls and the loop around it, or find it cached.
@@ -71,11 +76,12 @@ def compiled(part: str, loss: str, layers: int, dtype: str, activation: str, kin
         made = [(kind, of_kind[name]) for kind, of_kind in of_kinds.items()]
         counter = count()
         named = f"{name}_{variant}"
-        module.__dict__[name] = by_kind(made, lambda f, n=named, c=counter: jit(f, name=f"{n}_{next(c)}"))
+        module.__dict__[name] = by_kind(made, partial(_numbered, named, counter))
     sigmoid = of_kinds[last] if activation == "sigmoid" else operations_of(last, "sigmoid")
     module.output = sigmoid["forward"]
     module.forward_loss = jit(fastae.operations.make_forward_loss(module), name=f"forward_loss_{variant}")
     module.step = jit(getattr(fastae.step, f"make_{part}")(module), name=f"{part}_{variant}")
+    known(from_dtype(np.dtype(dtype)))
     types_ = [signature(layers, np.dtype(dtype), set(kinds) == {"dense"})]
     entry = jit(make_entry(module), name=f"run_{part}_{variant}", signatures=types_, cached=True)
     (only,) = entry.overloads.values()
@@ -105,14 +111,12 @@ def signature(layers: int, dtype: np.dtype[Any], dense: bool = True) -> Any:
 def local_type(layers: int, real: Any, dense: bool) -> Any:
     """Return the type of ``Worker.layers``."""
     if dense:
-        return types.UniTuple(types.NamedTuple([types.intp], operations.Local), layers)
+        return types.UniTuple(types.NamedUniTuple(types.intp, 1, operations.Local), layers)
     from fastae.backends.numba_backend.convolutions import Local
 
-    vector, matrix, table = types.Array(real, 1, "C"), types.Array(real, 2, "A"), types.Array(types.int64, 2, "C")
-    starts, shared = types.Array(types.int64, 1, "C"), types.Array(real, 3, "A")
-    fields = [types.intp, types.intp, types.intp, matrix, vector, vector, matrix]
-    fields += [table, starts, table, starts, starts, table, table, shared, matrix]
-    return types.UniTuple(types.NamedTuple(fields, Local), layers)
+    whole, shared = types.Array(real, 2, "A"), types.Array(real, 2, "C")
+    arrays = [whole, shared, types.Array(real, 1, "C"), types.Array(types.int64, 1, "C")]
+    return types.UniTuple(types.NamedTuple([types.intp, types.intp, *arrays], Local), layers)
 
 
 def cores() -> int:

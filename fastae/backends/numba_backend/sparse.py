@@ -19,6 +19,7 @@ from fastae.backends.numba_backend.kernels import (
     UPDATE_ROW,
     UPDATE_ROWS,
 )
+from fastae.backends.numba_backend.link import linked
 from fastae.backends.numba_backend.simd import Array
 
 
@@ -66,7 +67,7 @@ def list_rows(a, j, ks):
     return count
 
 
-@jit
+@linked("mmMVL")
 def multiply(a, b, out, seen, ks):
     """Write a b; ``seen`` and ``ks`` have room for a row of a."""
     m, n = out.shape
@@ -79,7 +80,7 @@ def multiply(a, b, out, seen, ks):
         FORWARD_ROW(a, b, out, ks, depth, 1.0, 0.0, i, 0, n)
 
 
-@jit
+@linked("mmMffL")
 def multiply_transposed(a, b, out, alpha, beta, ks):
     """Write alpha · aᵀ b + beta · out; ``ks`` has room for ROW_BLOCK rows."""
     n = b.shape[1]

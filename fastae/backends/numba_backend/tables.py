@@ -1,5 +1,6 @@
 """Where the patches of a convolution lie, as lists for the tiles of ``windows``; made once, on the host."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ class Table(NamedTuple):
     starts: np.ndarray
 
 
-def table(lists: list[list[tuple[int, ...]]], numbers: int) -> Table:
+def table(lists: Sequence[Sequence[tuple[int, ...]]], numbers: int) -> Table:
     """Put lists of so many numbers an entry into one array."""
     starts = np.cumsum([0, *(len(entries) for entries in lists)])
     flat = [entry for entries in lists for entry in entries]
@@ -26,8 +27,8 @@ def table(lists: list[list[tuple[int, ...]]], numbers: int) -> Table:
 def down(g: Geometry, channels: int, patches: range) -> Table:
     """List, for each of some patches, the stretches of an image's row that are in it.
 
-    An entry: where it begins in the row, the row of the weights that belongs to it, how long it is. ``channels`` are the
-    image's.
+    An entry: where it begins in the row, the row of the weights that belongs to it, how long it is. ``channels`` are
+    the image's.
     """
     lists = []
     for patch in patches:
@@ -97,7 +98,8 @@ def gradient(g: Geometry, channels: int, behind: int, patches: range | None, pix
         inside.append(found)
     offsets = [(i * g.width + j) * channels + c for i, j in taps for c in range(channels)]
     tap_of = [tap for tap in range(len(taps)) for _ in range(channels)]
-    groups, pairs = [], []
+    groups: list[tuple[int, ...]] = []
+    pairs: list[tuple[int, int]] = []
     listed: dict[tuple[int, ...], tuple[int, int]] = {}  # rows of one tap have one list
 
     def add(row: int, count: int, members: set[int]) -> None:

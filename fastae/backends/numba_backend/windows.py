@@ -1,8 +1,8 @@
 """The tiles of a convolution that needs no patches: products along lists of where the factors lie.
 
 A tile's rows are images, of which all have the same pixel's patch in the same place, so one list serves them all: which
-stretches of a row belong to the patch, and which rows of the weights they are multiplied by. What lies in the padding is
-on no list.
+stretches of a row belong to the patch, and which rows of the weights they are multiplied by. What lies in the padding
+is on no list.
 """
 
 from typing import Any
@@ -14,18 +14,19 @@ from numba.extending import intrinsic
 from fastae.backends.numba_backend.simd import I32, I64, Array, Vector, index, loop
 
 
-def entry_of(builder: Any, table: Array, row: Any, column: int) -> Any:
-    """Load a number of a table, int64 (entries, numbers)."""
-    return builder.load(builder.bitcast(table.at(row, index(column)), I64.as_pointer()))
+def entry_of(builder: Any, table: Array, entry: Any, numbers: int, which: int) -> Any:
+    """Load one of an entry's numbers, which lie side by side."""
+    at = builder.add(builder.mul(entry, index(numbers)), index(which))
+    return builder.load(builder.bitcast(table.at(index(0), at), I64.as_pointer()))
 
 
 def window_tile(rows: int, vectors: int, masked: bool = False) -> Any:
     """Make a tile of out = a W for one pixel, whose columns of ``a`` and rows of ``W`` are on a list.
 
     ``tile(a, W, out, stretches, first, last, i, j, col, count)`` computes for ``rows`` images from i on ``vectors``
-    vectors of the columns of W from j on, and writes them into out from column col on; masked, only ``count`` columns of
-    the single vector. An entry of ``stretches``, int64 (entries, 3), is a column of a, a row of W, and how many from
-    there on.
+    vectors of the columns of W from j on, and writes them into out from column col on; masked, only ``count`` columns
+    of the single vector. An entry of ``stretches``, three numbers of int64, is a column of a, a row of W, and how many
+    from there on.
     """
 
     @intrinsic
@@ -41,8 +42,8 @@ def window_tile(rows: int, vectors: int, masked: bool = False) -> Any:
             first_row = B.at(index(0), j)
 
             def stretch(entry, sums):
-                at = builder.mul(entry_of(builder, LIST, entry, 0), A.itemsize)
-                weights = builder.gep(first_row, [builder.mul(entry_of(builder, LIST, entry, 1), B.strides[0])])
+                at = builder.mul(entry_of(builder, LIST, entry, 3, 0), A.itemsize)
+                weights = builder.gep(first_row, [builder.mul(entry_of(builder, LIST, entry, 3, 1), B.strides[0])])
                 of_images = [builder.gep(start, [at]) for start in starts]
 
                 def product(k, sums):
@@ -54,7 +55,7 @@ def window_tile(rows: int, vectors: int, masked: bool = False) -> Any:
                         new += [v.fma(x, y[c], sums[r * vectors + c]) for c in range(vectors)]
                     return new
 
-                return loop(builder, index(0), entry_of(builder, LIST, entry, 2), 1, sums, product)
+                return loop(builder, index(0), entry_of(builder, LIST, entry, 3, 2), 1, sums, product)
 
             sums = loop(builder, first, last, 1, [v.zero()] * (rows * vectors), stretch)
             for q, total in enumerate(sums):
@@ -71,9 +72,9 @@ def window_tile(rows: int, vectors: int, masked: bool = False) -> Any:
 def channel_tile(rows: int) -> Any:
     """Make a tile of out = a Wᵀ for one channel of one pixel: vectors along the summation, for a pixel of few channels.
 
-    ``tile(a, W, out, stretches, first, last, i, row, col)`` computes column col of out for ``rows`` images from i on. An
-    entry of ``stretches`` is a column of a, and the first row of W of the patch's pixel, of which ``row`` is counted; all
-    of that row is multiplied.
+    ``tile(a, W, out, stretches, first, last, i, row, col)`` computes column col of out for ``rows`` images from i on.
+    An entry of ``stretches`` is a column of a, and the first row of W of the patch's pixel, of which ``row`` is
+    counted; all of that row is multiplied.
     """
 
     @intrinsic
@@ -88,8 +89,8 @@ def channel_tile(rows: int) -> Any:
             whole = builder.sub(depth, builder.srem(depth, index(v.lanes)))
 
             def stretch(entry, sums):
-                at = builder.mul(entry_of(builder, LIST, entry, 0), A.itemsize)
-                weights = B.at(builder.add(entry_of(builder, LIST, entry, 1), row), index(0))
+                at = builder.mul(entry_of(builder, LIST, entry, 3, 0), A.itemsize)
+                weights = B.at(builder.add(entry_of(builder, LIST, entry, 3, 1), row), index(0))
                 of_images = [builder.gep(start, [at]) for start in starts]
 
                 def products(k, sums, mask=None):
@@ -123,9 +124,9 @@ def gradient_tile(rows: int, vectors: int, masked: bool = False) -> Any:
     """Make a tile of the weights' gradient: out += Σ of a pixel of a patch times a pixel behind it.
 
     ``tile(x, d, out, pairs, first, last, offsets, k, top, bottom, j, count)`` adds to ``rows`` rows of out from k on,
-    ``vectors`` vectors of columns from j on; masked, ``count`` columns of the single vector. An entry of ``pairs``, int64
-    (entries, 2), is where a patch begins in a row of x, and where the channels of its pixel begin in one of d; row k of
-    out is for what lies ``offsets[k]`` behind the patch's beginning. The images are those from top to bottom.
+    ``vectors`` vectors of columns from j on; masked, ``count`` columns of the single vector. An entry of ``pairs``, two
+    numbers of int64, is where a patch begins in a row of x, and where the channels of its pixel begin in one of d; row
+    k of out is for what lies ``offsets[k]`` behind the patch's beginning. The images are those from top to bottom.
     """
 
     @intrinsic
@@ -152,8 +153,8 @@ def gradient_tile(rows: int, vectors: int, masked: bool = False) -> Any:
                 deltas = builder.gep(columns, [builder.mul(i, D.strides[0])])
 
                 def pair(entry, sums):
-                    at = builder.mul(entry_of(builder, LIST, entry, 0), X.itemsize)
-                    row = builder.gep(deltas, [builder.mul(entry_of(builder, LIST, entry, 1), D.itemsize)])
+                    at = builder.mul(entry_of(builder, LIST, entry, 2, 0), X.itemsize)
+                    row = builder.gep(deltas, [builder.mul(entry_of(builder, LIST, entry, 2, 1), D.itemsize)])
                     y = [v.load(builder.gep(row, [index(c * stride)]), mask) for c in range(vectors)]
                     new = []
                     for r, start in enumerate(of_rows):

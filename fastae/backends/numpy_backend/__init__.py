@@ -116,15 +116,11 @@ class NumpyBackend(Backend):
         """Add n to cursor[0]."""
         cursor[0] += n
 
-    def unfold(
-        self, x: Array, height: int, width: int, kernel: int, stride: int, padding: int, out: Array
-    ) -> None:
+    def unfold(self, x: Array, height: int, width: int, kernel: int, stride: int, padding: int, out: Array) -> None:
         """Write each patch of each image in a row."""
         patches.unfold(x, patches.Geometry(height, width, kernel, stride, padding), out)
 
-    def fold(
-        self, x: Array, height: int, width: int, kernel: int, stride: int, padding: int, out: Array
-    ) -> None:
+    def fold(self, x: Array, height: int, width: int, kernel: int, stride: int, padding: int, out: Array) -> None:
         """Write every pixel as the sum of what the patches that it is in have for it."""
         patches.fold(x, patches.Geometry(height, width, kernel, stride, padding), out)
 

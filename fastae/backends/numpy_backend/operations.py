@@ -97,9 +97,7 @@ def dense(slope: Slope) -> dict[str, Any]:
         slope(y, out)
         out *= e
 
-    def update(
-        a: Array, d: Array, W: Array, b: Array, V: Array, c: Array, rate: Array, layer: Any, own: Array
-    ) -> None:
+    def update(a: Array, d: Array, W: Array, b: Array, V: Array, c: Array, rate: Array, layer: Any, own: Array) -> None:
         if len(V) == 0:
             d *= rate[0]  # nobody needs the delta any more, and it is smaller than the gradient
         for p, v in ((W, V), (b, c)):

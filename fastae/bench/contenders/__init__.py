@@ -1,10 +1,11 @@
 """The contenders by name, each of which trains the same autoencoder on the same batches with another library.
 
-A contender is a class with ``__init__(images, batch_size, loss, threads=None)``, which copies what it needs from the
-uint8 ``images``; ``epoch(order) -> float``, which trains on the ``len(order) // batch_size`` whole batches of the
-images in that order and returns the sum of their images' losses as they were trained on; and ``threads``, how many it
-computes with. Its weights persist from one ``epoch`` to the next. All do one job: gather a batch of bytes, divide it
-by 255, forward, loss, backward, update, in float32 and from the same weights; see `fastae.bench.contenders.job`.
+A contender is a class with ``__init__(images, batch_size, loss, threads=None, model="dense")``, which copies what it
+needs from the uint8 ``images`` (one that trains only the dense model takes no ``model``); ``epoch(order) -> float``,
+which trains on the ``len(order) // batch_size`` whole batches of the images in that order and returns the sum of their
+images' losses as they were trained on; and ``threads``, how many it computes with. Its weights persist from one
+``epoch`` to the next. All do one job: gather a batch of bytes, divide it by 255, forward, loss, backward, update, in
+float32 and from the same weights; see `fastae.bench.contenders.job`.
 """
 
 from importlib import import_module
@@ -20,23 +21,27 @@ TOLERANCE = 1e-4  # relative: what float32 sums in another order leave between t
 
 
 class Entry(NamedTuple):
-    """Where a contender is, the libraries that it cannot do without, what it is, and whether it is a peer or ours."""
+    """Where a contender is, the libraries that it cannot do without, what it is, if it is a peer, what it can train."""
 
     place: str
     libraries: tuple[str, ...]
     what: str
     peer: bool = True
+    models: tuple[str, ...] = ("dense", "conv")
 
 
-NUMPY = ("numpy", "threadpoolctl")
+NUMPY, DENSE = ("numpy", "threadpoolctl"), ("dense",)
 CONTENDERS: dict[str, Entry] = {
     "fastae-numba": Entry("fastae_contenders:FastaeNumba", ("numba",), "fastae, the epoch compiled by Numba", False),
     "fastae-numba-1": Entry("fastae_contenders:FastaeNumbaAlone", ("numba",), "the same with one worker", False),
     "fastae-numpy": Entry("fastae_contenders:FastaeNumpy", NUMPY, "fastae, the step interpreted by NumPy", False),
-    "textbook-numpy": Entry("textbook_numpy:TextbookNumpy", NUMPY, "NumPy as a textbook writes it"),
+    "textbook-numpy": Entry("textbook_numpy:TextbookNumpy", NUMPY, "NumPy as a textbook writes it", True, DENSE),
     "torch-eager": Entry("torch_peers:TorchEager", ("torch",), "PyTorch: nn.Sequential, autograd, optim.SGD"),
+    "torch-channels-last": Entry(
+        "torch_peers:TorchChannelsLast", ("torch",), "the same, its images and weights channels last", True, ("conv",)
+    ),
     "torch-compile": Entry("torch_peers:TorchCompile", ("torch",), "PyTorch: the whole step through torch.compile"),
-    "torch-manual": Entry("torch_peers:TorchManual", ("torch",), "PyTorch: gradients by hand, in place, no autograd"),
+    "torch-manual": Entry("torch_peers:TorchManual", ("torch",), "PyTorch: gradients by hand, in place", True, DENSE),
     "jax-jit": Entry("jax_peers:JaxJit", ("jax",), "JAX: a jitted step, called for each batch from Python"),
     "jax-scan": Entry("jax_peers:JaxScan", ("jax",), "JAX: the whole epoch in lax.scan, jitted"),
 }
@@ -46,16 +51,23 @@ class Disagreement(FastaeError):
     """Contenders that do not train alike: their times could not be compared."""
 
 
+def of_model(model: str) -> list[str]:
+    """Return the names of the contenders that train that model."""
+    return [name for name, entry in CONTENDERS.items() if model in entry.models]
+
+
 def missing(name: str) -> str | None:
     """Return the library that a contender needs and that is not installed, or None."""
     return next((library for library in CONTENDERS[name].libraries if find_spec(library) is None), None)
 
 
-def require(names: list[str]) -> None:
-    """Raise `InputError` if a name is unknown or the library behind it is not installed."""
+def require(names: list[str], model: str = "dense") -> None:
+    """Raise `InputError` if a name is unknown, does not train that model, or its library is not installed."""
     for name in names:
         if name not in CONTENDERS:
-            raise InputError(f"unknown contender {name!r}; the contenders are: {', '.join(CONTENDERS)}")
+            raise InputError(f"unknown contender {name!r}; the contenders are: {', '.join(of_model(model))}")
+        if model not in CONTENDERS[name].models:
+            raise InputError(f"{name} does not train the model {model!r}; these do: {', '.join(of_model(model))}")
         if library := missing(name):
             raise InputError(
                 f"{name} needs {library}, which is not installed: pip install 'fastae[bench]', "
@@ -63,16 +75,22 @@ def require(names: list[str]) -> None:
             )
 
 
-def make(name: str, images: np.ndarray, batch_size: int, loss: str, threads: int | None = None) -> Any:
+def make(
+    name: str, images: np.ndarray, batch_size: int, loss: str, threads: int | None = None, model: str = "dense"
+) -> Any:
     """Import and build a contender; raises `InputError` as `require` does."""
-    require([name])
+    require([name], model)
     module, cls = CONTENDERS[name].place.split(":")
-    return getattr(import_module(f"fastae.bench.contenders.{module}"), cls)(images, batch_size, loss, threads)
+    contender = getattr(import_module(f"fastae.bench.contenders.{module}"), cls)
+    options = {} if CONTENDERS[name].models == DENSE else {"model": model}
+    return contender(images, batch_size, loss, threads, **options)
 
 
-def first_epoch_loss(name: str, images: np.ndarray, batch_size: int, loss: str, threads: int | None = None) -> float:
+def first_epoch_loss(
+    name: str, images: np.ndarray, batch_size: int, loss: str, threads: int | None = None, model: str = "dense"
+) -> float:
     """Train a new contender for one epoch and return the mean loss of the images as they were trained on."""
-    contender = make(name, images, batch_size, loss, threads)
+    contender = make(name, images, batch_size, loss, threads, model)
     return contender.epoch(epoch_order(0, len(images))) / (len(images) // batch_size * batch_size)
 
 

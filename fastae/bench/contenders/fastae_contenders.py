@@ -3,17 +3,19 @@
 import numpy as np
 
 import fastae
-from fastae.bench.contenders.job import RATES, SEED
+from fastae.bench.contenders.job import network, rate
 
 
 class _Fastae:
     backend: str
 
-    def __init__(self, images: np.ndarray, batch_size: int, loss: str, threads: int | None = None) -> None:
+    def __init__(
+        self, images: np.ndarray, batch_size: int, loss: str, threads: int | None = None, model: str = "dense"
+    ) -> None:
         trainer = fastae.Trainer(
-            fastae.Autoencoder(seed=SEED),
+            network(model),
             loss=loss,
-            optimizer=fastae.SGD(lr=RATES[loss]),
+            optimizer=fastae.SGD(lr=rate(loss, model)),
             backend=self.backend,
             batch_size=batch_size,
             threads=threads,
@@ -41,8 +43,10 @@ class FastaeNumbaAlone(_Fastae):
 
     backend = "numba"
 
-    def __init__(self, images: np.ndarray, batch_size: int, loss: str, threads: int | None = None) -> None:
-        super().__init__(images, batch_size, loss, threads=1)
+    def __init__(
+        self, images: np.ndarray, batch_size: int, loss: str, threads: int | None = None, model: str = "dense"
+    ) -> None:
+        super().__init__(images, batch_size, loss, threads=1, model=model)
 
 
 class FastaeNumpy(_Fastae):
@@ -50,8 +54,10 @@ class FastaeNumpy(_Fastae):
 
     backend = "numpy"
 
-    def __init__(self, images: np.ndarray, batch_size: int, loss: str, threads: int | None = None) -> None:
+    def __init__(
+        self, images: np.ndarray, batch_size: int, loss: str, threads: int | None = None, model: str = "dense"
+    ) -> None:
         from fastae.bench.contenders.textbook_numpy import blas_threads
 
-        super().__init__(images, batch_size, loss)  # the backend takes no number of threads: its BLAS does
+        super().__init__(images, batch_size, loss, model=model)  # the backend takes no number of threads: its BLAS does
         self.threads = blas_threads(threads)

@@ -9,36 +9,82 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from fastae.bench.contenders.job import RATES, initial_parameters
+from fastae.bench.contenders.job import network, rate
 from fastae.errors import InputError
 
 Parameters = list[tuple[Array, Array]]
 
 
-def mean_loss(parameters: Parameters, x: Array, loss: str) -> Array:
-    """Return the mean over the images of a batch, (m, 784), of their loss."""
+def initial(model: str) -> Parameters:
+    """Return a model's parameters as it begins; kernels are (rows, columns, channels, channels)."""
+    made, parameters = network(model), []
+    for layer, W, b in zip(made.layers, made.weights, made.biases):
+        kernel = layer.geometry.kernel
+        shape = (kernel, kernel, -1, W.shape[1]) if layer.shared else W.shape
+        parameters.append((jnp.asarray(W.reshape(shape)), jnp.asarray(b)))
+    return parameters
+
+
+def dense_logits(parameters: Parameters, x: Array) -> Array:
+    """Return what the dense network gives for a batch, (m, 784), without the last sigmoid."""
     *hidden, (W, b) = parameters
-    a = x
     for W_hidden, b_hidden in hidden:
-        a = jax.nn.sigmoid(a @ W_hidden + b_hidden)
-    t = a @ W + b
+        x = jax.nn.sigmoid(x @ W_hidden + b_hidden)
+    return x @ W + b
+
+
+def convolutional_logits(parameters: Parameters, x: Array) -> Array:
+    """Return what the convolutional network gives for a batch, (m, 784), without the last sigmoid."""
+    (W1, b1), (W2, b2), (W3, b3), (W4, b4), (W5, b5), (W6, b6) = parameters
+    a = x.reshape(-1, 28, 28, 1)
+    for W, b in ((W1, b1), (W2, b2)):
+        a = jnp.tanh(convolution(a, W) + b)
+    shape = a.shape
+    a = jnp.tanh(a.reshape(len(a), -1) @ W3 + b3)
+    a = jnp.tanh(a @ W4 + b4).reshape(shape)
+    a = jnp.tanh(transposed(a, W5) + b5)
+    return (transposed(a, W6) + b6).reshape(x.shape)
+
+
+def convolution(a: Array, W: Array) -> Array:
+    """Return every second pixel of a convolution with 3 x 3 kernels, padded by 1."""
+    return lax.conv_general_dilated(a, W, (2, 2), [(1, 1), (1, 1)], dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+
+def transposed(a: Array, W: Array) -> Array:
+    """Return its transpose, from half as many rows and columns."""
+    return lax.conv_transpose(
+        a, W, (2, 2), [(1, 2), (1, 2)], dimension_numbers=("NHWC", "HWIO", "NHWC"), transpose_kernel=True
+    )
+
+
+LOGITS = {"dense": dense_logits, "conv": convolutional_logits}
+
+
+def mean_loss(parameters: Parameters, x: Array, loss: str, model: str) -> Array:
+    """Return the mean over the images of a batch, (m, 784), of their loss."""
+    t = LOGITS[model](parameters, x)
     if loss == "mse":
         return jnp.sum((jax.nn.sigmoid(t) - x) ** 2) / len(x)
     return jnp.sum(jax.nn.softplus(t) - x * t) / len(x)  # of logits: differentiating the logarithms can give NaN
 
 
-def train_batch(parameters: Parameters, images: Array, batch: Array, loss: str) -> tuple[Parameters, Array]:
+def train_batch(
+    parameters: Parameters, images: Array, batch: Array, loss: str, model: str = "dense"
+) -> tuple[Parameters, Array]:
     """Train on the images that ``batch``, (m,), names; return the new parameters and the sum of the losses."""
-    value, gradients = jax.value_and_grad(mean_loss)(parameters, images[batch] / jnp.float32(255), loss)
-    parameters = jax.tree.map(lambda p, g: p - RATES[loss] * g, parameters, gradients)
+    value, gradients = jax.value_and_grad(mean_loss)(parameters, images[batch] / jnp.float32(255), loss, model)
+    parameters = jax.tree.map(lambda p, g: p - rate(loss, model) * g, parameters, gradients)
     return parameters, value * len(batch)
 
 
 class _Jax:
-    def __init__(self, images: np.ndarray, batch_size: int, loss: str, threads: int | None = None) -> None:
+    def __init__(
+        self, images: np.ndarray, batch_size: int, loss: str, threads: int | None = None, model: str = "dense"
+    ) -> None:
         self.threads = use_cores(threads)
         self.images, self.batch_size, self.loss = jnp.asarray(images), batch_size, loss
-        self.parameters: Parameters = [(jnp.asarray(W), jnp.asarray(b)) for W, b in zip(*initial_parameters())]
+        self.parameters = initial(model)
 
     def batches(self, order: np.ndarray) -> Array:
         """Put the order of the whole batches on the device, int32 (batches, m)."""
@@ -49,13 +95,15 @@ class _Jax:
 class JaxJit(_Jax):
     """A Python loop over a jitted step with donated parameters, which finds its own batch: one dispatch a step."""
 
-    def __init__(self, images: np.ndarray, batch_size: int, loss: str, threads: int | None = None) -> None:
-        super().__init__(images, batch_size, loss, threads)
+    def __init__(
+        self, images: np.ndarray, batch_size: int, loss: str, threads: int | None = None, model: str = "dense"
+    ) -> None:
+        super().__init__(images, batch_size, loss, threads, model)
 
         @partial(jax.jit, donate_argnums=0)
         def step(state: Any, images: Array, batches: Array) -> Any:
             parameters, i, total = state
-            parameters, losses = train_batch(parameters, images, batches[i], loss)
+            parameters, losses = train_batch(parameters, images, batches[i], loss, model)
             return parameters, i + 1, total + losses
 
         self.step = step
@@ -73,12 +121,17 @@ class JaxJit(_Jax):
 class JaxScan(_Jax):
     """The epoch in one jitted lax.scan with donated parameters."""
 
-    def __init__(self, images: np.ndarray, batch_size: int, loss: str, threads: int | None = None) -> None:
-        super().__init__(images, batch_size, loss, threads)
+    def __init__(
+        self, images: np.ndarray, batch_size: int, loss: str, threads: int | None = None, model: str = "dense"
+    ) -> None:
+        super().__init__(images, batch_size, loss, threads, model)
 
         @partial(jax.jit, donate_argnums=0)
         def run(parameters: Parameters, images: Array, batches: Array) -> tuple[Parameters, Array]:
-            parameters, losses = lax.scan(lambda p, batch: train_batch(p, images, batch, loss), parameters, batches)
+            def step(parameters: Parameters, batch: Array) -> tuple[Parameters, Array]:
+                return train_batch(parameters, images, batch, loss, model)
+
+            parameters, losses = lax.scan(step, parameters, batches)
             return parameters, jnp.sum(losses)
 
         self.run = run

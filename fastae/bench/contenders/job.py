@@ -1,17 +1,48 @@
 """What all contenders share: the model, where it starts, the learning rate and the order of the images."""
 
+from typing import Any
+
 import numpy as np
 
 import fastae
 
 SEED = 0
 RATES = {"mse": 0.05, "bce": 0.01}  # small enough that no batch size saturates the units or diverges
+CONVOLUTIONAL_RATES = {"mse": 0.01, "bce": 0.002}  # the same of the convolutional network
 STEPS_A_GRAPH = 16  # of what is captured into a CUDA graph: as many as fastae's own
+
+
+NETWORKS: dict[str, dict[str, Any]] = {  # by the name that --model takes
+    "dense": {"sizes": (784, 256, 128)},
+    "conv": {
+        "layers": [fastae.Conv2d(16, stride=2), fastae.Conv2d(32, stride=2), fastae.Dense(128)],
+        "activation": "tanh",
+        "image_shape": (28, 28),
+    },
+}
+
+
+def network(model: str, dtype: str = "float32") -> fastae.Autoencoder:
+    """Build the model of that name, as all contenders begin with it."""
+    return fastae.Autoencoder(seed=SEED, dtype=dtype, **NETWORKS[model])
+
+
+def rate(loss: str, model: str) -> float:
+    """Return the learning rate."""
+    return (RATES if model == "dense" else CONVOLUTIONAL_RATES)[loss]
+
+
+def described(model: str) -> str:
+    """Put a model in a few words."""
+    made = network(model)
+    if model == "dense":
+        return "784-256-128-256-784"
+    return f"{', '.join(map(str, made.specs))}, mirrored, {made.activation}"
 
 
 def initial_parameters() -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Draw the weights (inputs, outputs) and biases (outputs,) of 784-256-128-256-784 in float32, by layer."""
-    model = fastae.Autoencoder(seed=SEED)
+    model = network("dense")
     return model.weights, model.biases
 
 

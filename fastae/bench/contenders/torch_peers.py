@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from fastae.bench.contenders.job import RATES, STEPS_A_GRAPH, initial_parameters
+from fastae.bench.contenders.job import STEPS_A_GRAPH, initial_parameters, rate
+from fastae.bench.contenders.torch_networks import sequential
 from fastae.errors import InputError
 
 
@@ -20,13 +21,19 @@ class _Torch:
     """
 
     def __init__(
-        self, images: np.ndarray, batch_size: int, loss: str, threads: int | None = None, device: str = "cpu"
+        self,
+        images: np.ndarray,
+        batch_size: int,
+        loss: str,
+        threads: int | None = None,
+        device: str = "cpu",
+        model: str = "dense",
     ) -> None:
         if threads is not None:
             torch.set_num_threads(threads)
         self.threads, self.device = torch.get_num_threads(), device
         self.images = torch.from_numpy(images).to(device)
-        self.batch_size, self.loss, self.lr = batch_size, loss, RATES[loss]
+        self.batch_size, self.loss, self.lr = batch_size, loss, rate(loss, model)
 
     def epoch(self, order: np.ndarray) -> float:
         """Train on the whole batches of an epoch and return the sum of their losses."""
@@ -49,10 +56,16 @@ class TorchEager(_Torch):
     """nn.Sequential, autograd and torch.optim.SGD."""
 
     def __init__(
-        self, images: np.ndarray, batch_size: int, loss: str, threads: int | None = None, device: str = "cpu"
+        self,
+        images: np.ndarray,
+        batch_size: int,
+        loss: str,
+        threads: int | None = None,
+        device: str = "cpu",
+        model: str = "dense",
     ) -> None:
-        super().__init__(images, batch_size, loss, threads, device)
-        self.model = sequential(loss).to(device)
+        super().__init__(images, batch_size, loss, threads, device, model)
+        self.model = sequential(loss, model).to(device)
         self.loss_sum = loss_sum(loss)
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=self.lr, fused=True)
 
@@ -66,6 +79,22 @@ class TorchEager(_Torch):
         return loss.detach()
 
 
+class TorchChannelsLast(TorchEager):
+    """The same with weights, and so activations too, whose channels lie side by side, as PyTorch's tutorial advises."""
+
+    def __init__(
+        self,
+        images: np.ndarray,
+        batch_size: int,
+        loss: str,
+        threads: int | None = None,
+        device: str = "cpu",
+        model: str = "conv",
+    ) -> None:
+        super().__init__(images, batch_size, loss, threads, device, model)
+        self.model.to(memory_format=torch.channels_last)
+
+
 class TorchCompile(_Torch):
     """One compiled graph for the whole step, update included: much faster than compiling the model alone."""
 
@@ -77,16 +106,17 @@ class TorchCompile(_Torch):
         threads: int | None = None,
         device: str = "cpu",
         mode: str | None = None,
+        model: str = "dense",
     ) -> None:
-        super().__init__(images, batch_size, loss, threads, device)
-        model, lr, loss_of = sequential(loss).to(device), self.lr, loss_sum(loss)
-        self.parameters = {name: p.detach() for name, p in model.named_parameters()}
+        super().__init__(images, batch_size, loss, threads, device, model)
+        module, lr, loss_of = sequential(loss, model).to(device), self.lr, loss_sum(loss)
+        self.parameters = {name: p.detach() for name, p in module.named_parameters()}
         if device != "cpu":  # else what is changed in place would keep it from using CUDA graphs
             for p in self.parameters.values():
                 torch._dynamo.mark_static_address(p)
 
         def mean_loss(parameters: dict[str, Tensor], x: Tensor) -> Tensor:
-            return loss_of(torch.func.functional_call(model, parameters, (x,)), x) / len(x)
+            return loss_of(torch.func.functional_call(module, parameters, (x,)), x) / len(x)
 
         def step(parameters: dict[str, Tensor], batch: Tensor) -> Tensor:
             gradients, loss = torch.func.grad_and_value(mean_loss)(parameters, batch / 255)
@@ -99,18 +129,6 @@ class TorchCompile(_Torch):
     def step(self, batch: Tensor) -> Tensor:
         """Train on one batch of bytes, (m, 784), and return the sum of its losses."""
         return self.compiled(self.parameters, batch)
-
-
-def sequential(loss: str) -> nn.Sequential:
-    """Build the model; for the cross-entropy without its last sigmoid, which that loss takes in, as PyTorch advises."""
-    layers: list[nn.Module] = []
-    for W, b in zip(*initial_parameters()):
-        linear = nn.Linear(*W.shape)
-        with torch.no_grad():
-            linear.weight.copy_(torch.from_numpy(W).T)
-            linear.bias.copy_(torch.from_numpy(b))
-        layers += [linear, nn.Sigmoid()]
-    return nn.Sequential(*(layers if loss == "mse" else layers[:-1]))
 
 
 def loss_sum(loss: str) -> Callable[[Tensor, Tensor], Tensor]:

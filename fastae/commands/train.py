@@ -1,0 +1,232 @@
+"""The command ``fastae train``: its options, and the training."""
+
+import argparse
+import json
+import os
+import zlib
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fastae import __version__, backends, storage
+from fastae.commands import network, show
+from fastae.errors import Diverged, InputError, OutputError
+from fastae.interrupts import held
+
+BEFORE = "checkpoint-before.npz"
+RESERVE = {"numpy": 128, "numba": 512}  # MiB that a backend takes beside the data, and 32 more for each core
+
+
+def add_options(train: argparse.ArgumentParser) -> None:
+    """Add the command's options to its parser."""
+    train.description = (
+        "Train an autoencoder, by default 784-256-128-256-784, and draw its reconstructions of ten test digits."
+    )
+    train.formatter_class = argparse.ArgumentDefaultsHelpFormatter
+    option = train.add_argument
+    network.add_options(option)
+    option(
+        "--backend", default="auto", help="auto (cupy where a GPU works, else numba), " + ", ".join(backends.names())
+    )
+    option("--loss", default="mse", help="mse (squared error) or bce (cross-entropy)")
+    option("--epochs", type=int, default=20, help="times that every image is seen")
+    option("--batch-size", type=int, default=16, help="images in one update")
+    option(
+        "--lr",
+        type=float,
+        help="learning rate of the first epoch; by default "
+        + ", ".join(
+            f"for {name} {rates['mse']} with mse and {rates['bce']} with bce"
+            for name, rates in ((name, kind.rates[kind.activation]) for name, kind in network.MODELS.items())
+        )
+        + ", and others with another --activation",
+        default=argparse.SUPPRESS,
+    )
+    option("--momentum", type=float, default=0.0, help="of SGD, at least 0 and below 1")
+    option(
+        "--schedule",
+        default="cosine",
+        help="cosine: the learning rate falls from --lr in the first epoch towards 0 behind the last; or constant",
+    )
+    option("--dtype", default="float32", help="float32 or float64")
+    option("--seed", type=int, default=0, help="of the initial parameters and of the order of the images")
+    option(
+        "--threads",
+        type=int,
+        help="workers of the numba backend; by default the cores, at most 8",
+        default=argparse.SUPPRESS,
+    )
+    option(
+        "--mode",
+        help="how cupy and emulator launch steps: captured (into a graph, which is replayed), eager (one by one) or "
+        "persistent (one kernel that stays on the device); by default captured",
+        default=argparse.SUPPRESS,
+    )
+    option(
+        "--kernels",
+        metavar="FILE",
+        help="a .py or .cu file with kernels of your own, to train with; what it lacks comes from its backend",
+        default=argparse.SUPPRESS,
+    )
+    option("--tf32", action="store_true", help="let cupy and emulator multiply in TF32, which has 10 bits of mantissa")
+    option(
+        "--data",
+        metavar="DIR",
+        help="folder of IDX files, plain or .gz; by default MNIST, which is included",
+        default=argparse.SUPPRESS,
+    )
+    option(
+        "--limit",
+        type=int,
+        metavar="N",
+        help="use only the first N training and at most N test images",
+        default=argparse.SUPPRESS,
+    )
+    option(
+        "--out",
+        metavar="DIR",
+        help="folder for the results; by default runs/<loss>-<backend>, with conv- and the like before the loss where "
+        "the network is another than the handout's, and -<file> behind the backend with --kernels",
+        default=argparse.SUPPRESS,
+    )
+    option("--resume", action="store_true", help="go on from the last checkpoint in the results' folder")
+    option("--no-progress", action="store_true", help="show no progress bar")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Train as the options say; write pictures, history, checkpoint and model."""
+    from fastae.datasets import load_images
+    from fastae.optimizer import SGD
+    from fastae.trainer import LOSSES, Trainer
+
+    data, limit = getattr(options, "data", None), getattr(options, "limit", None)
+    if options.loss not in LOSSES:
+        raise InputError(f"unknown loss {options.loss!r}; the losses are: mse, bce")
+    if limit is not None and limit < 1:
+        raise InputError(f"--limit must be a positive whole number; got {limit}")
+    if options.epochs < 1:
+        raise InputError(f"--epochs must be a positive whole number; got {options.epochs}")
+    network.check(options)
+    optimizer = SGD(network.learning_rate(options), options.momentum, options.schedule)
+    kernels = getattr(options, "kernels", None)
+    backend: Any = backends.get(options.backend) if kernels is None else None
+    images, _ = load_images(data, "train")
+    test_images, test_labels = load_images(data, "test")
+    images, test_images, test_labels = images[:limit], test_images[:limit], test_labels[:limit]
+    shape = images.shape[1:]
+    if shape != test_images.shape[1:]:
+        (height, width), (test_height, test_width) = shape, test_images.shape[1:]
+        raise InputError(
+            f"training images are {height} x {width}, {height * width} pixels, but test images "
+            f"{test_height} x {test_width}, {test_height * test_width}"
+        )
+    images, test_images = images.reshape(len(images), -1), test_images.reshape(len(test_images), -1)
+    _require_memory(options.backend)
+    if kernels is not None:
+        from fastae.check import learner
+
+        backend = learner.load(kernels, options.backend)
+    model = network.build(options, shape)
+    trainer = Trainer(
+        model,
+        options.loss,
+        optimizer,
+        backend,
+        options.batch_size,
+        options.seed,
+        threads=getattr(options, "threads", None),
+        mode=getattr(options, "mode", None),
+        tf32=options.tf32,
+    )
+    note = {
+        "images": f"{len(images)} with checksum {zlib.crc32(images.data):08x}",
+        "test_images": f"{len(test_images)} with checksum {zlib.crc32(test_images.data):08x}",
+        "kernels": getattr(backend, "origin", None),
+    }
+    own = "" if kernels is None else f"-{Path(kernels).stem}"
+    usual = f"runs/{network.folder(options, images.shape[1])}{options.loss}-{backend.name}{own}"
+    out = Path(getattr(options, "out", None) or usual)
+    _make_folder(out)
+    with storage.owned(out):
+        _train(trainer, images, test_images, out, options, note)
+        config = {**trainer.settings(note), "epochs": len(trainer.history.epochs), "data": data, "limit": limit,
+                  "threads": trainer.workers, "version": __version__}  # fmt: skip
+        # A Ctrl-C waits this second: in the C++ that matplotlib loads it would become some other error.
+        with held(), storage.results(out) as new:
+            with storage.replacing(new / "history.json") as file:
+                file.write(json.dumps({"config": config, "epochs": trainer.history.as_dicts()}, indent=1).encode())
+            model.save(new / "model.npz")
+            told = show.show(trainer, images, test_images, test_labels, new)
+        (out / BEFORE).unlink(missing_ok=True)
+    if told:
+        print(f"{told}\nsee {out}/{', '.join(show.pictures(model))}, history.json and model.npz")
+
+
+def _train(
+    trainer: Any, images: np.ndarray, test_images: np.ndarray, out: Path, options: argparse.Namespace, note: Any
+) -> None:
+    """Train for the epochs that are missing, each of which ends with a checkpoint.
+
+    The checkpoint of an earlier training, whose results are still there, is kept until this one has results of its own:
+    if this one diverges, the earlier one is back in its place.
+    """
+    checkpoint, before = out / "checkpoint.npz", out / BEFORE
+    resumed = options.resume and checkpoint.exists()
+    if resumed:
+        trainer.resume(checkpoint, note)
+    done = len(trainer.history.epochs)
+    if done >= options.epochs:
+        print(f"{checkpoint} has {done} epochs already; only the pictures are drawn again")
+        return
+    if resumed and trainer.optimizer.schedule != "constant" and trainer.planned != options.epochs:
+        print(
+            f"epochs 1 to {done} had the learning rates of a training of {trainer.planned}; from here on they are "
+            f"those of {options.epochs}, which does not end where {options.epochs} epochs in one training would"
+        )
+
+    def keep(trainer: Any) -> None:
+        if len(trainer.history.epochs) == 1:
+            with suppress(OSError):  # there is none, or it is kept already, or the file system has no links
+                os.link(checkpoint, before)
+        try:
+            trainer.save(checkpoint, note)
+        except BaseException:
+            if before.exists() and before.samefile(checkpoint):
+                before.unlink()
+            raise
+        options.stop.check()
+
+    options.stop.check()
+    try:
+        trainer.fit(images, options.epochs - done, test_images, progress=not options.no_progress, on_epoch=keep)
+    except Diverged:
+        if trainer.history.epochs and before.exists():
+            os.replace(before, checkpoint)
+        raise
+    except KeyboardInterrupt as interrupt:
+        if before.exists():
+            interrupt.args = (f" The checkpoint of the training before is {before}.",)
+        raise
+
+
+def _make_folder(out: Path) -> None:
+    """Make the results' folder, and see now rather than after an hour that it can be written."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        probe = out / f".writable-{os.getpid()}"
+        probe.touch()
+        probe.unlink(missing_ok=True)  # whoever owns the folder may have cleared it
+    except (OSError, ValueError) as error:  # ValueError: a null character in the path
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        raise OutputError(f"cannot write in {out}: {reason}; choose another with --out") from error
+
+
+def _require_memory(backend: str) -> None:
+    """Raise `InputError` if there is too little; OpenBLAS and LLVM end the process when they find out."""
+    size = RESERVE.get(backend, RESERVE["numba"]) + 32 * min(os.cpu_count() or 1, 64)
+    try:
+        np.empty(size << 20, np.uint8)  # addresses alone: nothing is written there
+    except MemoryError:
+        raise InputError(f"not enough memory: --backend {backend} needs {size} MiB beside the images") from None

@@ -1,0 +1,146 @@
+"""Kernels at the edges of the number range: NaN, infinities, what is huge, what is tiny."""
+
+import numpy as np
+import pytest
+from test_kernels import backends, dtypes, make, right, run
+
+from fastae.backends.contract import KERNELS
+
+HUGE = {"bias_sigmoid": (0.0, 1.0), "bias_tanh": (-1.0, 1.0), "bias_relu": (0.0, np.inf)}  # and what bounds them
+
+
+@backends
+@dtypes
+def test_sigmoid_over_the_whole_range(backend: str, dtype: str) -> None:
+    """Within [0, 1] and accurate wherever σ is normal; infinite and huge sums warn of nothing."""
+    far = 120 if dtype == "float32" else 750
+    huge = float(np.finfo(dtype).max)
+    special = [0.0, -0.0, 1e-30, -1e-30, huge, -huge, huge / 2, -huge / 2, np.inf, -np.inf]
+    count = 300 if backend == "pure-python" else 20_000
+    t = np.concatenate([special, np.linspace(-far, far, count), np.linspace(-1, 1, count // 10)])
+    arguments = {"z": t[:, None].astype(dtype), "bias": np.zeros(1, dtype), "out": np.full((len(t), 1), np.nan, dtype)}
+    found = run(backend, "bias_sigmoid", arguments)
+    assert np.all((found >= 0) & (found <= 1))
+    assert right("bias_sigmoid", arguments, found, dtype)
+
+
+@backends
+def test_sigmoid_of_a_sum_that_overflows(backend: str) -> None:
+    huge = np.float32(3e38)
+    z, bias = np.array([[huge, -huge, huge]], np.float32), np.array([huge, -huge, -huge], np.float32)
+    found = run(backend, "bias_sigmoid", {"z": z, "bias": bias, "out": np.full_like(z, np.nan)})
+    assert found[0, 0] == 1
+    assert 0 <= found[0, 1] <= 2 * np.finfo(np.float32).tiny
+    assert found[0, 2] == 0.5
+
+
+@backends
+@dtypes
+@pytest.mark.parametrize("name", HUGE)
+def test_activations_of_infinite_and_huge_sums(backend: str, dtype: str, name: str) -> None:
+    """Beyond the sums of ordinary numbers too each is what it should be, within its range, and warns of nothing."""
+    huge = float(np.finfo(dtype).max)
+    t = np.array([0.0, -0.0, 1e-30, -1e-30, 20, -20, huge, -huge, np.inf, -np.inf], dtype)
+    arguments = {"z": t[:, None], "bias": np.zeros(1, dtype), "out": np.full((len(t), 1), np.nan, dtype)}
+    found = run(backend, name, arguments)
+    low, high = HUGE[name]
+    assert np.all((found >= low) & (found <= high))
+    finite = slice(None) if name != "bias_relu" else [i for i, x in enumerate(t) if x != np.inf]
+    assert right(name, arguments | {key: arguments[key][finite] for key in ("z", "out")}, found[finite], dtype)
+
+
+@backends
+@dtypes
+def test_tanh_over_the_whole_range(backend: str, dtype: str) -> None:
+    """Accurate where it is small, as no difference of exponentials is, and odd to the last bit or nearly."""
+    count = 300 if backend == "pure-python" else 20_000
+    small = 2.0 ** np.linspace(-100, 0, count // 2)
+    t = np.concatenate([np.linspace(-25, 25, count), small, -small])
+    arguments = {"z": t[:, None].astype(dtype), "bias": np.zeros(1, dtype), "out": np.full((len(t), 1), np.nan, dtype)}
+    assert right("bias_tanh", arguments, run(backend, "bias_tanh", arguments), dtype)
+
+
+@backends
+@dtypes
+def test_a_unit_that_is_off_passes_no_delta_and_one_that_is_on_all_of_it(backend: str, dtype: str) -> None:
+    """To the last bit, at outputs of exactly 0 and −0 and of the smallest normal number."""
+    tiny = np.finfo(dtype).tiny
+    y = np.tile(np.array([0.0, -0.0, tiny, 1.0, 3e38], dtype), (3, 7))
+    delta = np.random.default_rng(5).normal(size=y.shape).astype(dtype)
+    found = run(backend, "relu_gradient", {"delta": delta, "y": y, "out": np.full_like(y, np.nan)}, block=True)
+    assert np.array_equal(found, np.where(y > 0, delta, 0))
+
+
+@backends
+@dtypes
+def test_nan_passes_through_a_unit_that_is_on(backend: str, dtype: str) -> None:
+    """Who multiplies by the derivative lets it through one that is off as well; nobody may lose it."""
+    arguments = make("relu_gradient", dtype, m=4, n=37)
+    places = [0, 2, 3], [36, 5, 20]
+    arguments["delta"][places], arguments["y"][places] = np.nan, 1
+    found = run(backend, "relu_gradient", arguments)
+    assert np.array_equal(np.isnan(found), np.isnan(arguments["delta"]))
+
+
+@backends
+@dtypes
+@pytest.mark.parametrize(
+    "name",
+    [*HUGE, "sigmoid_gradient", "tanh_gradient", "mse_gradient", "bce_gradient"],
+)
+def test_nan_stays_where_it_is(backend: str, dtype: str, name: str) -> None:
+    """In whole vectors and in the masked rest, from each of the inputs."""
+    for key in [key for key, letters in KERNELS[name].shapes.items() if letters == ("m", "n") and key != "out"]:
+        arguments = make(name, dtype, m=4, n=37)
+        arguments[key][[0, 2, 3], [36, 5, 20]] = np.nan
+        found = run(backend, name, arguments)
+        assert np.array_equal(np.isnan(found), np.isnan(arguments[key])), key
+
+
+@backends
+@dtypes
+@pytest.mark.parametrize("name", ["mse_loss", "bce_loss"])
+@pytest.mark.parametrize("key", ["z", "x"])
+def test_nan_in_an_image_is_nan_in_its_loss_alone(backend: str, dtype: str, name: str, key: str) -> None:
+    arguments = make(name, dtype, m=5, n=37)
+    arguments[key][[0, 3], [36, 7]] = np.nan
+    assert np.isnan(run(backend, name, arguments)).tolist() == [True, False, False, True, False]
+
+
+@backends
+@dtypes
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("trans_b", [False, True], ids=["b", "bT"])
+@pytest.mark.parametrize("trans_a", [False, True], ids=["a", "aT"])
+def test_nan_and_infinity_reach_exactly_their_row(
+    backend: str, dtype: str, bad: float, trans_a: bool, trans_b: bool
+) -> None:
+    """A tile must not spill into its neighbours, nor a mask swallow a NaN."""
+    for row, column in [(0, 0), (8, 18), (10, 7)]:
+        arguments = make("matmul", dtype, m=11, k=19, n=37, trans_a=trans_a, trans_b=trans_b)
+        for key in ("a", "b"):
+            arguments[key] = abs(arguments[key]) + 1  # so that infinity stays infinity
+        (arguments["a"].T if trans_a else arguments["a"])[row, column] = bad
+        found = run(backend, "matmul", arguments, warnings_are="ignore")  # np.matmul warns of infinities
+        assert np.array_equal(found[row], np.full(37, bad), equal_nan=True)
+        others = np.arange(11) != row
+        rows = {"a": arguments["a"][:, others] if trans_a else arguments["a"][others], "out": arguments["out"][others]}
+        assert right("matmul", arguments | rows, found[others], dtype)
+
+
+@backends
+@dtypes
+def test_nan_in_b_reaches_exactly_its_column(backend: str, dtype: str) -> None:
+    for column in (0, 15, 36):
+        arguments = make("matmul", dtype, m=9, k=5, n=37)
+        arguments["b"][4, column] = np.nan
+        found = run(backend, "matmul", arguments)
+        assert np.isnan(found).tolist() == [[j == column for j in range(37)]] * 9
+
+
+@backends
+@dtypes
+def test_nan_reaches_exactly_its_column_sum(backend: str, dtype: str) -> None:
+    arguments = make("column_sum", dtype, m=9, n=37)
+    arguments["delta"][8, [0, 36]] = np.nan
+    assert np.flatnonzero(np.isnan(run(backend, "column_sum", arguments))).tolist() == [0, 36]
