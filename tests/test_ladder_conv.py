@@ -11,7 +11,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from fastae import cli
 from fastae.backends.numpy_backend import patches
-from fastae.check import learner, speed
+from fastae.check import learner, speed, verdict
 from fastae.ladder import climb, exercises
 from fastae.ladder.rungs import KERNELS, Rung, ladder
 from fastae.layers import Geometry
@@ -180,6 +180,12 @@ def test_what_an_exercise_of_numba_asks_for_is_in_its_starter(tmp_path: Path) ->
         names = list(inspect.signature(namespace["convolve"].py_func).parameters)
         assert names == ["x", "weights", "height", "width", "kernel", "stride", "padding", "out"]
         assert rung.hint.split()[0] in text
+
+
+def test_a_file_with_convolve_alone_is_checked_without_a_step_of_convolutions() -> None:
+    """For no step calls it, and Numba compiles one for half a minute."""
+    for name, convolutions in (("convolve", [False]), ("unfold", [False, True]), ("fold", [False, True])):
+        assert [found for _, found in verdict._models((name,))] == convolutions
 
 
 def test_a_starter_promises_training_only_with_a_kernel_that_the_step_calls() -> None:

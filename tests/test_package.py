@@ -19,7 +19,7 @@ MODULES = [
     *(
         module.name
         for module in pkgutil.walk_packages(fastae.__path__, "fastae.")
-        if not module.name.endswith(("__main__", "_peers"))  # the peers' libraries may not be there
+        if not module.name.endswith(("__main__", "_peers", "torch_networks"))  # the peers' libraries may not be there
     ),
 ]
 

@@ -23,6 +23,7 @@ from fastae.check.special import CHECKS
 from fastae.check.supervise import note
 from fastae.errors import FastaeError, gist
 from fastae.layers import Conv2d, Dense, Geometry, autoencoder, image_of
+from fastae.operations import kernels_of
 
 __all__ = ["MODEL", "Problem", "Verdict", "examine", "model_gradient"]
 
@@ -295,7 +296,8 @@ def model_gradient(k: Backend, seed: int) -> Problem | None:
 def _models(kernels: Collection[str]) -> Iterator[tuple[str, bool]]:
     """Yield the activations of the models that need some kernels, and whether they have convolutions."""
     yield "sigmoid", False
-    convolutions = any(name in PATCHES for name in kernels)
+    called = kernels_of("sigmoid", ["conv"])  # not convolve, for which a step would be compiled in vain
+    convolutions = any(name in PATCHES and name in called for name in kernels)
     others = [a for a in ("tanh", "relu") if any(name in kernels for name in ACTIVATIONS[a][:2])]
     for activation in others or (["sigmoid"] if convolutions else []):
         yield activation, convolutions

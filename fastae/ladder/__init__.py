@@ -8,8 +8,7 @@
 - ``command``: ``fastae ladder`` and ``fastae exercise``
 
 A rung is a file that ``fastae check`` and ``fastae train --kernels`` take; ``convolve``, which no step calls, only the
-first. It begins with a docstring, in CUDA with a
-comment, of four paragraphs:
+first. It begins with a docstring, in CUDA with a comment, of four paragraphs:
 
     The title: what is done, in a line.
 

@@ -143,6 +143,7 @@ def panels_of_gradient(vectors: int, masked: bool = False) -> Any:
 
     @jit(name=f"gradient_{vectors}_{masked}")
     def panel(x, d, out, offsets, groups, pairs, top, bottom, j, count):
+        """Add up columns from j on, over the images from top to bottom."""
         for g in range(0, groups.size, 4):
             k, rows, first, last = groups[g], groups[g + 1], groups[g + 2], groups[g + 3]
             if rows == GROUP:

@@ -34,8 +34,10 @@ def convolve(x: np.ndarray, weights: np.ndarray, g: Geometry, out: np.ndarray) -
     out[:] = 0
     for (of_image, of_patch), tap in zip(taps(g), of_taps):
         pixels = images[of_image]
-        product = pixels.reshape(-1, channels) @ tap  # of one matrix: NumPy would multiply four axes row by row
-        of_patches[(*of_patch[:3], 0, 0)] += product.reshape(*pixels.shape[:3], -1)
+        # A product for each image. With four axes NumPy would make one for each row of pixels; with two, BLAS would
+        # share it among threads, which wait for each other for too long where the machine has other things to do.
+        product = pixels.reshape(len(x), pixels.shape[1] * pixels.shape[2], channels) @ tap
+        of_patches[(*of_patch[:3], 0, 0)] += product.reshape(*pixels.shape[:3], out.shape[1])
 
 
 def views(images: np.ndarray, patches: np.ndarray, g: Geometry) -> tuple[np.ndarray, np.ndarray]:
