@@ -19,9 +19,9 @@ class Kind(NamedTuple):
     activation : str
         Unless one is asked for.
     rates : dict
-        By activation and loss: the learning rate unless one is given. Those of sigmoid and tanh in a dense network and of
-        tanh in a convolutional one were chosen by trainings on MNIST, 20 epochs by a cosine in batches of 16, whose test
-        errors docs/assignment.md has; the others by two epochs of 4,000 images.
+        By activation and loss: the learning rate unless one is given. For sigmoid and tanh in a dense network, and for
+        tanh in a convolutional one, docs/assignment.md has the test errors after 20 epochs of MNIST. The others come
+        from shorter trainings, two epochs of 4,000 images.
     own : tuple of str
         The options that no other network has.
     """
