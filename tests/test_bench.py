@@ -108,7 +108,7 @@ def test_a_small_benchmark_of_the_convolutional_network(tmp_path: Path, capfd: p
     options = ["--model", "conv", "--batches", "64", "--rounds", "2", "--seconds", "0.02", "--out", str(tmp_path)]
     assert cli.main(["bench", *options, "--only", "race", "--contenders", "fastae-numpy"]) == 0
     out = capfd.readouterr().out
-    assert "Autoencoder Conv2d(16, stride 2)-Conv2d(32, stride 2)-Dense(128), mirrored, with tanh, in float32" in out
+    assert "Autoencoder Conv2d(16)-Conv2d(32)-Dense(128), strides of 2, mirrored, tanh, in float32" in out
     raw = json.loads((tmp_path / "bench.json").read_text())
     assert raw["model"] == raw["races"][0]["model"] == "conv"
     assert (tmp_path / "speed.png").read_bytes().startswith(b"\x89PNG")

@@ -159,7 +159,7 @@ class Report:
             self.races.append(result)
             self.raw["races"] = [vars(result) for result in self.races]
             self.keep()
-            title = f"Training {DESCRIBED[options.model]}, in float32, loss {options.loss}\n{self.title}"
+            title = f"Training {DESCRIBED[options.model]}\nfloat32, loss {options.loss}; {self.title}"
             figures.speed(options.out / "speed.png", self.races, title)
 
     def roofline(self) -> None:

@@ -24,7 +24,7 @@ NETWORKS: dict[str, dict[str, Any]] = {  # by the name that --model takes
 
 DESCRIBED = {
     "dense": "784-256-128-256-784",
-    "conv": "Conv2d(16, stride 2)-Conv2d(32, stride 2)-Dense(128), mirrored, with tanh",
+    "conv": "Conv2d(16)-Conv2d(32)-Dense(128), strides of 2, mirrored, tanh",
 }
 
 
