@@ -17,9 +17,10 @@ from attacks import determinism, kill
 from attacks.small import files, make, some_images, state, train
 
 import fastae
-from fastae import Autoencoder, Trainer, cli, interrupts, storage
+from fastae import Autoencoder, Trainer, interrupts, storage
 from fastae.backends.numba_backend import jit
 from fastae.backends.numpy_backend import NumpyBackend
+from fastae.commands import show
 from fastae.errors import CheckpointError, OutputError
 
 EARLIER = "checkpoint-before.npz"
@@ -28,10 +29,10 @@ EARLIER = "checkpoint-before.npz"
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Read no images, wait for no disk, draw nothing."""
-    images = np.random.default_rng(0).integers(0, 256, (64, 784), dtype=np.uint8)
-    monkeypatch.setattr("fastae.datasets.load_dataset", lambda path, split: (images, images[:, 0]))
+    images = np.random.default_rng(0).integers(0, 256, (64, 28, 28), dtype=np.uint8)
+    monkeypatch.setattr("fastae.datasets.load_images", lambda path, split: (images, images[:, 0, 0]))
     monkeypatch.setattr(os, "fsync", lambda handle: None)
-    monkeypatch.setattr(cli, "_show", lambda *arguments: "")
+    monkeypatch.setattr(show, "show", lambda *arguments: "")
 
 
 # Killed.
@@ -180,13 +181,13 @@ def test_who_presses_ctrl_c_twice_is_not_made_to_wait() -> None:
 def test_a_ctrl_c_while_pictures_are_drawn_waits_for_them(
     number: int, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def show(*arguments: Any) -> str:
+    def drawn(*arguments: Any) -> str:
         os.kill(os.getpid(), number)
         time.sleep(0.01)  # in which it would be raised
         (arguments[-1] / "loss.png").touch()
         return ""
 
-    monkeypatch.setattr(cli, "_show", show)
+    monkeypatch.setattr(show, "show", drawn)
     assert train(tmp_path) == status
     assert set(files(tmp_path)) == {"checkpoint.npz", "history.json", "loss.png", "model.npz"}
     assert "To go on: fastae train" in capsys.readouterr().err
@@ -251,13 +252,13 @@ def test_other_test_images_or_no_kernels_of_ones_own_are_refused(
     assert "kernels 'mine.py with checksum" in capsys.readouterr().err
 
     assert train(tmp_path / "plain") == 0
-    load = fastae.datasets.load_dataset
+    load = fastae.datasets.load_images
 
     def other(path: Any, split: str) -> Any:
         images, labels = load(path, split)
         return (images[::-1].copy(), labels) if split == "test" else (images, labels)
 
-    monkeypatch.setattr("fastae.datasets.load_dataset", other)
+    monkeypatch.setattr("fastae.datasets.load_images", other)
     assert train(tmp_path / "plain", "--epochs", 2, "--resume") == 2
     assert "test_images '32 with checksum" in capsys.readouterr().err
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from fastae.backends.contract import KERNELS
+
 COMMAND = Path(__file__).parent.parent / "benchmarks" / "gpu.py"
 
 # It runs the program, and has seen nothing; but for the overrun that it must see.
@@ -71,7 +73,7 @@ def test_check_runs_whole(tmp_path: Path, all_parts: Any) -> None:
         checks = kinds(part, "check")
         assert [c for c in checks if c["ok"] is True or (name == "doctor" and c["ok"] is None)] == checks
         assert checks or name in ("versions", "compile")
-    assert len(kinds(found["parts"]["kernels"], "check")) == 11
+    assert len(kinds(found["parts"]["kernels"], "check")) == len(KERNELS)
     for name in ("modes", "persistent"):
         told = " ".join(c["name"] for c in kinds(found["parts"][name], "check"))
         assert all(word in told for word in ("batch 1,", "batch 16,", "batch 100,", "mse", "bce", "float64", "TF32"))

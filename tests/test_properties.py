@@ -18,7 +18,7 @@ from pure_python import PurePython
 
 import fastae
 from fastae import SGD, Autoencoder, Trainer, cli, figures, storage
-from fastae.backends.contract import KERNELS
+from fastae.backends.contract import KERNELS, PATCHES
 from fastae.check import bounds, cases
 from fastae.datasets import read_idx
 from fastae.errors import CheckpointError, DataError, Diverged
@@ -43,6 +43,17 @@ lengths = st.one_of(st.integers(1, 40), st.sampled_from([63, 64, 65, 80, 127, 12
 scalars = st.one_of(st.sampled_from([0.0, 1.0, -1.0]), st.floats(-4, 4).map(lambda x: round(x, 2)))
 
 
+@st.composite
+def patches(draw: Callable[..., Any], name: str) -> dict[str, int]:
+    """Draw a few images and where their patches lie."""
+    kernel = draw(st.integers(1, 5), "kernel")
+    padding = draw(st.integers(0, kernel - 1), "padding")
+    side = st.integers(max(1, kernel - 2 * padding), 8)
+    chosen = {"height": draw(side, "height"), "width": draw(side, "width"), "kernel": kernel, "padding": padding}
+    chosen |= {key: draw(st.integers(1, 3), key) for key in ("stride", "m", "channels")}
+    return chosen | ({"c": draw(st.integers(1, 18), "c")} if name == "convolve" else {})
+
+
 def laid_out(draw: Callable[..., Any], array: np.ndarray) -> tuple[np.ndarray, tuple[slice, ...]]:
     """Lay an array in a larger one, with any number of rows and columns around it: strides that a view may have."""
     margins = [(draw(st.integers(0, 3)), draw(st.integers(0, 3))) for _ in range(array.ndim)]
@@ -59,7 +70,7 @@ def test_a_kernel_is_within_its_bound(backend: str, name: str, data: st.DataObje
     k, draw, dtype = HERE[backend], data.draw, data.draw(st.sampled_from(DTYPES))
     short = st.integers(1, 9) if backend == "pure-python" else lengths
     letters = {letter for shape in KERNELS[name].shapes.values() for letter in shape}
-    chosen: dict[str, Any] = {letter: draw(short, letter) for letter in sorted(letters)}
+    chosen: dict[str, Any] = draw(patches(name)) if name in PATCHES else {x: draw(short, x) for x in sorted(letters)}
     parameters = KERNELS[name].parameters.parameters
     chosen |= {key: draw(st.booleans(), key) for key in ("trans_a", "trans_b") if key in parameters}
     chosen |= {key: draw(scalars, key) for key in ("alpha", "beta", "scale") if key in parameters}
@@ -86,7 +97,8 @@ def test_a_kernel_is_within_its_bound(backend: str, name: str, data: st.DataObje
 def test_a_kernel_takes_a_column_of_any_matrix(backend: str, name: str) -> None:
     """NumPy 2.4.6 negates every fourth float in place wrongly where there is AVX-512."""
     for width, dtype in itertools.product(range(1, 18), DTYPES):
-        given_ = cases.make(name, dtype, width, m=5, k=1, n=1, **{"...": 1}, alpha=0.5)
+        pixel = {"height": 1, "width": 1, "kernel": 1, "stride": 1, "padding": 0, "channels": 1, "c": 1}
+        given_ = cases.make(name, dtype, width, m=5, k=1, n=1, **{"...": 1}, **pixel, alpha=0.5)
         exact, bound = cases.expected(name, given_, dtype)
         laid = {key: x for key, x in given_.items() if isinstance(x, np.ndarray) and x.ndim == 2 and x.shape[1] == 1}
         laid = {key: np.repeat(x, width, axis=1)[:, width // 2 :][:, :1] for key, x in laid.items()}

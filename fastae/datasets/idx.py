@@ -48,16 +48,16 @@ def load_dataset(
     labels : ndarray of uint8, shape (n,)
         The class of each image.
 
-    See Also
-    --------
-    load_images : the same with the images' height and width.
-
     Raises
     ------
     InputError
         If `split` is neither ``"train"`` nor ``"test"``.
     DataError
         If a file is missing, unreadable or damaged, or the two files disagree on the number of images.
+
+    See Also
+    --------
+    fastae.datasets.load_images : The same with the images' height and width.
     """
     images, labels = load_images(path, split)
     return images.reshape(len(images), -1), labels
