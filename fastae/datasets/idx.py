@@ -70,8 +70,9 @@ def load_images(
 
     Parameters
     ----------
-    path, split
-        As for `load_dataset`.
+    path : path-like, optional
+    split : {"train", "test"}
+        As for `fastae.load_dataset`.
 
     Returns
     -------
@@ -83,7 +84,7 @@ def load_images(
     Raises
     ------
     InputError, DataError
-        As from `load_dataset`.
+        As from `fastae.load_dataset`.
     """
     if split not in list(_PREFIX):
         raise InputError(f"split {split!r} is unknown; expected 'train' or 'test'; choose one of them")
