@@ -187,7 +187,7 @@ class Report:
         self.steps(team.flops)
         self.keep()
         what = "Kernels" if self.options.model == "dense" else "Layers and kernels of the convolutional network"
-        title = f"{what}, Numba backend, float32, one core\n{self.title}"
+        title = f"{what}, Numba backend\nfloat32, one core; {self.title}"
         figures.roofline(self.options.out / "roofline.png", alone, measured, title)
 
     def steps(self, limit: float) -> None:
