@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from fastae import backends, errors
 
 if TYPE_CHECKING:
-    from fastae.datasets import load_dataset
+    from fastae.datasets import load_dataset, load_images
     from fastae.layers import Conv2d, Dense
     from fastae.model import Autoencoder
     from fastae.optimizer import SGD
@@ -23,10 +23,11 @@ __all__ = [
     "backends",
     "errors",
     "load_dataset",
+    "load_images",
 ]
 __version__ = "0.1.0"
 
-_HOMES = {"load_dataset": "datasets", "Autoencoder": "model", "SGD": "optimizer"}
+_HOMES = {"load_dataset": "datasets", "load_images": "datasets", "Autoencoder": "model", "SGD": "optimizer"}
 _HOMES |= dict.fromkeys(["Conv2d", "Dense"], "layers")
 _HOMES |= dict.fromkeys(["Epoch", "History", "Trainer"], "trainer")
 

@@ -57,7 +57,7 @@ def load_dataset(
 
     See Also
     --------
-    fastae.datasets.load_images : The same with the images' height and width.
+    fastae.load_images : The same with the images' height and width.
     """
     images, labels = load_images(path, split)
     return images.reshape(len(images), -1), labels
