@@ -5,6 +5,7 @@
 
 import importlib.util
 import itertools
+import threading
 from collections import Counter
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numba import types
 from test_operations import whole_numbers
 
 from fastae.backends.numba_backend import jit, kernels, link, tiles
@@ -159,3 +161,32 @@ def test_closures_have_names_of_their_own() -> None:
     """By which code from the cache is linked."""
     made = (kernels.FORWARD_ROWS, kernels.FORWARD_ROW, kernels.UPDATE_ROWS, kernels.UPDATE_ROW)
     assert len({columns.py_func.__qualname__ for columns in made}) == len(made)
+
+
+def test_nobody_goes_on_before_a_linked_function_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another thread would load code that calls a name which nothing has yet."""
+    compiling, go_on = threading.Event(), threading.Event()
+    library = SimpleNamespace(get_pointer_to_function=lambda name: 1)
+    compiled = SimpleNamespace(
+        overloads={0: SimpleNamespace(library=library, fndesc=SimpleNamespace(llvm_func_name=""))}
+    )
+
+    def slow(function: Any, **options: Any) -> Any:
+        compiling.set()
+        assert go_on.wait(20)
+        return compiled
+
+    monkeypatch.setattr(link, "_functions", [(abs, "nothing", "m")])
+    monkeypatch.setattr(link, "_known", set())
+    monkeypatch.setattr(link.llvm, "add_symbol", lambda name, address: None)
+    monkeypatch.setattr(jit, "jit", slow)
+    threads = [threading.Thread(target=link.known, args=(types.float32,), daemon=True) for _ in range(2)]
+    threads[0].start()
+    assert compiling.wait(20)
+    threads[1].start()
+    threads[1].join(0.2)
+    assert threads[1].is_alive()
+    go_on.set()
+    for thread in threads:
+        thread.join(20)
+        assert not thread.is_alive()

@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+import numpy as np
+
 MIRROR = {"dense": "dense", "conv": "transposed", "transposed": "conv"}
 
 
@@ -133,6 +135,4 @@ class Layer:
 
 def is_whole(n: Any) -> bool:
     """Tell whether n is a whole number; True and False are not."""
-    import numpy as np
-
     return isinstance(n, int | np.integer) and not isinstance(n, bool)

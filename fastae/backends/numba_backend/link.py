@@ -14,6 +14,7 @@ from typing import Any
 import llvmlite.binding as llvm
 from numba import types
 from numba.core import cgutils
+from numba.core.compiler_lock import global_compiler_lock
 from numba.extending import intrinsic
 
 _functions: list[tuple[Any, str, str]] = []  # in the order of their definition, which is that of who calls whom
@@ -22,14 +23,13 @@ _kept: list[Any] = []  # what is compiled must not go away
 
 
 def kind(letter: str, real: Any) -> Any:
-    """Return the type that a letter stands for: a matrix or vector read, one written, a list or table, a number."""
+    """Return the type that a letter stands for: a matrix read, matrix or vector written, a list, a number."""
     return {
         "m": types.Array(real, 2, "A", readonly=True),
         "M": types.Array(real, 2, "A"),
         "V": types.Array(real, 1, "C"),
         "l": types.Array(types.int64, 1, "C", readonly=True),
         "L": types.Array(types.int64, 1, "C"),
-        "t": types.Array(types.int64, 2, "C", readonly=True),
         "f": types.float64,
         "i": types.intp,
     }[letter]
@@ -91,14 +91,19 @@ def symbol(name: str, real: Any) -> str:
 
 
 def known(real: Any) -> None:
-    """Compile all linked functions for a type of floats, or find them cached, and make their names known."""
+    """Compile all linked functions for a type of floats, or find them cached, and make their names known.
+
+    Numba's own lock lets no other thread load what uses a name that is promised and not there yet. A function is noted
+    before it is compiled, since compiling it may ask for those that it calls.
+    """
     from fastae.backends.numba_backend.jit import jit
 
-    for function, name, letters in _functions:
-        if (name, real) not in _known:
-            _known.add((name, real))
-            signature = types.void(*(kind(letter, real) for letter in letters))
-            compiled = jit(function, signatures=[signature], cached=True)
-            (only,) = compiled.overloads.values()
-            llvm.add_symbol(symbol(name, real), only.library.get_pointer_to_function(only.fndesc.llvm_func_name))
-            _kept.append(compiled)
+    with global_compiler_lock:
+        for function, name, letters in _functions:
+            if (name, real) not in _known:
+                _known.add((name, real))
+                signature = types.void(*(kind(letter, real) for letter in letters))
+                compiled = jit(function, signatures=[signature], cached=True)
+                (only,) = compiled.overloads.values()
+                llvm.add_symbol(symbol(name, real), only.library.get_pointer_to_function(only.fndesc.llvm_func_name))
+                _kept.append(compiled)
