@@ -108,7 +108,7 @@ def channel_tile(rows: int) -> Any:
             sums = loop(builder, first, last, 1, [v.zero()] * rows, stretch)
             for q in range(0, rows, v.lanes):
                 group = sums[q : q + v.lanes]
-                total = v.lane_sums(group + [v.zero()] * (v.lanes - len(group)))
+                total = v.lane_sums(group)
                 for r in range(len(group)):
                     address = builder.bitcast(OUT.at(here[q + r], col), v.element.as_pointer())
                     builder.store(builder.extract_element(total, ir.Constant(I32, r)), address)
