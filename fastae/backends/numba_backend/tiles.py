@@ -185,4 +185,5 @@ OUTER, OUTER_ROW, DOT, DOT_ROW = {
     "NEON": (Shape(4, 4), Shape(1, 4), Shape(4, 4), Shape(1, 8)),
     "SSE2": (Shape(4, 2), Shape(1, 4), Shape(2, 4), Shape(1, 4)),
 }[MACHINE.name]
+WINDOW = 4 if MACHINE.registers == 32 else 2  # vectors of a convolution's tile: channels are powers of two
 UNROLL = 4  # multiply-adds of a sum in one pass of the loop, of the tiles that nearly all of a product is made of

@@ -12,6 +12,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from fastae.backends.numba_backend.simd import I32, I64, Array, Vector, index, loop
+from fastae.backends.numba_backend.tiles import UNROLL, unrolled
 
 
 def entry_of(builder: Any, table: Array, entry: Any, numbers: int, which: int) -> Any:
@@ -55,7 +56,7 @@ def window_tile(rows: int, vectors: int, masked: bool = False) -> Any:
                         new += [v.fma(x, y[c], sums[r * vectors + c]) for c in range(vectors)]
                     return new
 
-                return loop(builder, index(0), entry_of(builder, LIST, entry, 3, 2), 1, sums, product)
+                return unrolled(builder, entry_of(builder, LIST, entry, 3, 2), 1, UNROLL if rows > 1 else 1, sums, product)
 
             sums = loop(builder, first, last, 1, [v.zero()] * (rows * vectors), stretch)
             for q, total in enumerate(sums):
