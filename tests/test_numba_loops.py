@@ -129,10 +129,9 @@ def expected(k: Any, m: int, n: int, depth: int, trans_a: bool, trans_b: bool) -
         return counts
     if trans_b:
         strips, single = divmod(m, k.DOT.rows)
-        pieces = -(-depth // k.DOT_PIECE)
         for columns, rows, times in ((k.DOT.across, k.DOT.rows, strips), (k.DOT_ROW.across, 1, single)):
-            counts[rows, columns] += pieces * times * (n // columns)
-            counts[1, 1] += pieces * rows * times * (n % columns)
+            counts[rows, columns] += times * (n // columns)
+            counts[1, 1] += rows * times * (n % columns)
         return counts
     blocks = [m] if trans_a else [ROW_BLOCK] * (m // ROW_BLOCK) + [m % ROW_BLOCK]
     pieces = -(-depth // (ROW_BLOCK if trans_a else PIECE))

@@ -10,7 +10,6 @@ from fastae.backends.numba_backend.tiles import DOT, DOT_ROW, OUTER, OUTER_ROW, 
 
 ALL = np.arange(0)  # a list that is not looked at, where nothing is left out of a sum
 PIECE = 512 if MACHINE.vector_bytes == 64 else 256  # terms of a sum: a panel of so many rows of b stays near
-DOT_PIECE = 448  # the same where vectors lie along the sum, and adding up their lanes is dear
 ROW_BLOCK = 128  # images whose activations stay in the cache while a layer's units go by
 VECTOR_BYTES = MACHINE.vector_bytes
 AHEAD = 16  # images that are on their way from memory, where they lie in no order that it could guess
@@ -56,6 +55,7 @@ def columns_by_tiles(shape: Shape, trans_a: bool, listed: bool = False):
 FORWARD_ROWS, FORWARD_ROW = columns_by_tiles(OUTER, False), columns_by_tiles(OUTER_ROW, False)
 UPDATE_ROWS, UPDATE_ROW = columns_by_tiles(OUTER, True), columns_by_tiles(OUTER_ROW, True)
 DOT_TILE, DOT_ROW_TILE, DOT_ONE = dot_tile(*DOT, UNROLL), dot_tile(*DOT_ROW), dot_tile(1, 1)
+DOT_BLOCK = ROW_BLOCK // DOT.rows * DOT.rows
 OUTER_ROWS, PANEL, DOT_ROWS, DOT_COLUMNS, DOT_ROW_COLUMNS = OUTER.rows, OUTER.across, *DOT, DOT_ROW.across
 
 
@@ -118,22 +118,16 @@ def multiply_by_transposed(a, b, out, alpha, beta):
     """Write alpha · a bᵀ + beta · out."""
     m, n = out.shape
     many, whole, row = m // DOT_ROWS * DOT_ROWS, n // DOT_COLUMNS * DOT_COLUMNS, n // DOT_ROW_COLUMNS * DOT_ROW_COLUMNS
-    pieces = max(1, -(-a.shape[1] // DOT_PIECE))  # as long as each other, in whole vectors
-    length = -(-a.shape[1] // pieces // lanes(out)) * lanes(out)
-    for first in range(0, max(1, a.shape[1]), max(1, length)):
-        a_part, b_part = a[:, first : first + length], b[:, first : first + length]
-        keep = beta if first == 0 else 1.0
-        near = max(1, NEAR_BYTES // max(1, DOT_ROWS * length * a.itemsize)) * DOT_ROWS  # rows of a
-        for top in range(0, many, near):
-            for j in range(0, whole, DOT_COLUMNS):
-                for i in range(top, min(top + near, many), DOT_ROWS):
-                    DOT_TILE(a_part, b_part, out, alpha, keep, i, j)
-        for i in range(many, m):
-            for j in range(0, row, DOT_ROW_COLUMNS):
-                DOT_ROW_TILE(a_part, b_part, out, alpha, keep, i, j)
-        for i in range(m):
-            for j in range(whole if i < many else row, n):
-                DOT_ONE(a_part, b_part, out, alpha, keep, i, j)
+    for top in range(0, many, DOT_BLOCK):
+        for j in range(0, whole, DOT_COLUMNS):
+            for i in range(top, min(top + DOT_BLOCK, many), DOT_ROWS):
+                DOT_TILE(a, b, out, alpha, beta, i, j)
+    for i in range(many, m):
+        for j in range(0, row, DOT_ROW_COLUMNS):
+            DOT_ROW_TILE(a, b, out, alpha, beta, i, j)
+    for i in range(m):
+        for j in range(whole if i < many else row, n):
+            DOT_ONE(a, b, out, alpha, beta, i, j)
 
 
 @jit

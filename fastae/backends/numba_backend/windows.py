@@ -56,7 +56,8 @@ def window_tile(rows: int, vectors: int, masked: bool = False) -> Any:
                         new += [v.fma(x, y[c], sums[r * vectors + c]) for c in range(vectors)]
                     return new
 
-                return unrolled(builder, entry_of(builder, LIST, entry, 3, 2), 1, UNROLL if rows > 1 else 1, sums, product)
+                many = entry_of(builder, LIST, entry, 3, 2)
+                return unrolled(builder, many, 1, UNROLL if rows > 1 else 1, sums, product)
 
             sums = loop(builder, first, last, 1, [v.zero()] * (rows * vectors), stretch)
             for q, total in enumerate(sums):
