@@ -219,7 +219,7 @@ def squared_error(v, z, x):
 def cross_entropy(v, z, x):
     """Return −[x log z + (1 − x) log(1 − z)], the logarithms floored at −100.
 
-    Nearly always z is strictly between 0 and 1 in all lanes, and then what is special about 0 need not be asked.
+    Nearly always z is far enough from 0 and 1 in all lanes for its logarithms to be neither floored nor special.
     """
     b, one = v.builder, v.constant(1.0)
     rest = b.fsub(one, z)
@@ -228,8 +228,9 @@ def cross_entropy(v, z, x):
         log = any_logarithm(v, x)
         return b.select(b.fcmp_ordered("<", log, v.constant(-100.0)), v.constant(-100.0), log)
 
-    normal = [b.fcmp_ordered(">=", y, v.constant(smallest(v))) for y in (z, rest)]
-    every = b.bitcast(b.and_(*normal), ir.IntType(v.lanes))
+    least = max(smallest(v), 1e-43)  # a little more than e⁻¹⁰⁰
+    far = [b.fcmp_ordered(">=", y, v.constant(least)) for y in (z, rest)]
+    every = b.bitcast(b.and_(*far), ir.IntType(v.lanes))
     with b.if_else(b.icmp_unsigned("==", every, every.type(2**v.lanes - 1)), likely=True) as (usual, special):
         with usual:
             plain, plain_end = [logarithm(v, z), logarithm(v, rest)], b.block
