@@ -73,9 +73,8 @@ def checked(name: str) -> Any:
 @cache
 def compiled(name: str, dtype: np.dtype[Any]) -> Any:
     """Compile a kernel for one float type, for rows with any stride, or find it in the cache."""
-    from numba import from_dtype, types
-
     from fastae.backends.numba_backend import kernels
+    from fastae.backends.numba_backend.internals import from_dtype, types
     from fastae.backends.numba_backend.jit import jit
     from fastae.backends.numba_backend.link import known
 

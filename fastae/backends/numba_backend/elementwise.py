@@ -6,11 +6,8 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
+from fastae.backends.numba_backend.internals import cgutils, intrinsic, ir, types
 from fastae.backends.numba_backend.simd import DOUBLE, I8, I32, Array, Vector, index, loop
 
 LN_2 = Fraction("0.693147180559945309417232121458176568")  # to more digits than a float has

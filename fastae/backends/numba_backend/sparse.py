@@ -5,11 +5,8 @@ out is dark in all four: 61% for the same pixel of four images (forward), 72% fo
 whatever the batch size. Weights that belong to nothing but dark pixels are neither read nor written.
 """
 
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
-
 from fastae.backends.numba_backend import elementwise as ew
+from fastae.backends.numba_backend.internals import intrinsic, ir, types
 from fastae.backends.numba_backend.jit import jit
 from fastae.backends.numba_backend.kernels import (
     FORWARD_ROW,
