@@ -16,9 +16,17 @@ What is relied upon:
 Learners' files import Numba itself, and of it only what it promises.
 """
 
+# ruff: noqa: E402
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from fastae.backends.numba_backend import NumbaBackend
+from fastae.errors import BackendUnavailable
+
+_ok, _reason, _remedy = NumbaBackend.availability()
+if not _ok:  # learners' files come here by themselves, without asking for the backend
+    raise BackendUnavailable(f"{_reason} ({_remedy})")
 
 import llvmlite.binding as llvm
 from llvmlite import ir
