@@ -37,7 +37,8 @@ live: $(VENV)/installed-bench
 bench: $(VENV)/installed-bench
 	$(BIN)/fastae bench $(ARGS)
 
-# The wheel, made from the sdist, tested with the lowest and newest dependencies and on every Python that is here.
+# The wheel, made from the sdist, tested with the lowest and newest dependencies and on every Python that is here;
+# ARGS='-e next' tries releases that are not out yet, and ones of Numba that are newer than we allow.
 matrix: $(VENV)/installed-matrix
 	UV_PYTHON_DOWNLOADS=never $(BIN)/tox run --skip-missing-interpreters true $(ARGS)
 

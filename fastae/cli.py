@@ -145,6 +145,8 @@ def run_doctor(options: argparse.Namespace) -> int:
 
     findings = doctor.examine()
     print(doctor.report(findings))
+    if told := doctor.interpreter():
+        print(told)
     return int(not all(finding.works for finding in findings if finding.name in ("numpy", "numba")))
 
 

@@ -2,6 +2,9 @@
 
 import importlib.util
 import math
+import platform
+import sys
+import sysconfig
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -118,6 +121,21 @@ def _remedy(name: str) -> str:
     if name == "cupy":
         return "see nvidia-smi, and take --backend numba meanwhile"
     return "report it to those who wrote this backend"
+
+
+def interpreter() -> str:
+    """Tell of a free-threaded Python whether it is one still: modules not made for it turn its lock on for all threads.
+
+    Returns
+    -------
+    str
+        Empty for any other Python.
+    """
+    if not sysconfig.get_config_var("Py_GIL_DISABLED"):
+        return ""
+    locked: bool = getattr(sys, "_is_gil_enabled")()  # noqa: B009  Python 3.13 has it
+    why = "its lock (GIL) is on, by a module that was imported or by PYTHON_GIL" if locked else "its lock (GIL) is off"
+    return f"{'python':10}{platform.python_version()}, free-threaded: {why}"
 
 
 def report(findings: list[Finding]) -> str:

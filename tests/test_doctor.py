@@ -114,7 +114,8 @@ def test_without_numba_the_exit_status_is_one(tmp_path: Path) -> None:
 
 def test_a_warning_of_numbas_is_no_reason(tmp_path: Path) -> None:
     """Where warnings are errors, as in these tests, one would hide a backend that works."""
-    (tmp_path / "numba.py").write_text("import warnings; warnings.warn('so new a NumPy', FutureWarning)")
+    text = "import warnings; warnings.warn('so new a NumPy', FutureWarning); __version__ = '0.68.1'"
+    (tmp_path / "numba.py").write_text(text)
     code = "from fastae.backends.numba_backend import NumbaBackend as N; print(N.availability())"
     paths = [str(tmp_path), str(Path(fastae.__file__).parent.parent)]
     done = subprocess.run(

@@ -36,10 +36,8 @@ class Limits(NamedTuple):
 @cache
 def loops() -> tuple[Any, Any, int]:
     """Compile ``multiply_add(times, seeds)`` and ``read(times, array, sums)``; also return a vector's floats."""
-    from numba import types
-    from numba.extending import intrinsic
-
     from fastae.backends.numba_backend import elementwise
+    from fastae.backends.numba_backend.internals import intrinsic, types
     from fastae.backends.numba_backend.jit import jit
     from fastae.backends.numba_backend.machine import MACHINE
     from fastae.backends.numba_backend.simd import Array, Vector, index, loop

@@ -182,18 +182,18 @@ def _seldom_compiled(function: Any) -> Any:
 
     A block of columns with but one row is contiguous by chance, and a compilation takes a second.
     """
-    import numba
+    from fastae.backends.numba_backend.internals import entry_point, recompiled, typeof
 
-    if not function._can_compile:  # the learner has said for which types
+    own = recompiled(function)  # the step compiles the learner's for other types
+    if own is None:  # the learner has said for which types
         return function
-    own = numba.jit(**function.targetoptions)(function.py_func)  # the step compiles the learner's for other types
 
     def call(*arguments: Any) -> Any:
-        kinds = [numba.typeof(x) for x in arguments]
+        kinds = [typeof(x) for x in arguments]
         if not all(x.flags.c_contiguous for x in arguments if isinstance(x, np.ndarray)):
             kinds = [kind.copy(layout="A") if getattr(kind, "ndim", 0) == 2 else kind for kind in kinds]
         own.compile(tuple(kinds))
-        return own.overloads[tuple(kinds)].entry_point(*arguments)
+        return entry_point(own, tuple(kinds))(*arguments)
 
     return call
 

@@ -1,5 +1,6 @@
 """The CPU at its limit: kernels and the whole training loop compiled by Numba, on a team of threads.
 
+- ``internals``: all that is taken from Numba
 - ``machine``: what it is compiled for
 - ``simd``: vectors for Numba intrinsics
 - ``tiles``, ``elementwise``: what runs in registers
@@ -10,6 +11,8 @@
 """
 
 import importlib
+import os
+import re
 import warnings
 from functools import cache
 from typing import Any
@@ -22,6 +25,7 @@ from fastae.errors import gist
 from fastae.layers import Geometry
 
 WRITTEN = ("out", "y", "cursor")
+RELEASES = "0.61", "0.69"  # of Numba: the oldest and the first untested one, as in pyproject.toml
 
 
 class NumbaBackend(Backend):
@@ -31,15 +35,26 @@ class NumbaBackend(Backend):
 
     @classmethod
     def availability(cls) -> Availability:
-        """Import Numba, which refuses a NumPy that is newer than it knows. A warning is no reason, as in `diagnose`."""
+        """Import Numba, which refuses a NumPy that is newer than it knows. A warning is no reason, as in `diagnose`.
+
+        What is not of `RELEASES` is refused, unless FASTAE_ANY_NUMBA is set: LLVM would end the process, or compute
+        something else, where its language has changed.
+        """
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("default")
-                importlib.import_module("numba")
+                release = str(importlib.import_module("numba").__version__)
         except Exception as error:  # none, or one whose parts do not fit each other
             remedy = "pip install --upgrade numba, or take --backend numpy"
             return Availability(False, f"Numba does not import: {type(error).__name__}: {gist(error)}", remedy)
-        return Availability(True)
+        oldest, untested = RELEASES
+        if os.environ.get("FASTAE_ANY_NUMBA") or _minor(oldest) <= _minor(release) < _minor(untested):
+            return Availability(True)
+        remedy = f"pip install 'numba>={oldest},<{untested}', or take --backend numpy"
+        if _minor(release) < _minor(oldest):
+            return Availability(False, f"Numba {release} is too old: fastae needs {oldest} or newer", remedy)
+        reason = f"Numba {release} is too new: fastae has been tested with those before {untested}"
+        return Availability(False, reason, f"{remedy}; FASTAE_ANY_NUMBA=1 tries it as it is")
 
     def __init__(self) -> None:
         for name in KERNELS:
@@ -50,6 +65,11 @@ class NumbaBackend(Backend):
         from fastae.backends.numba_backend.session import NumbaSession
 
         return NumbaSession(self, parameters, images, **options)
+
+
+def _minor(release: str) -> tuple[int, ...]:
+    """Return the first two numbers of a release's name."""
+    return tuple(int(number) for number in re.findall(r"\d+", release)[:2])
 
 
 def checked(name: str) -> Any:
@@ -73,9 +93,8 @@ def checked(name: str) -> Any:
 @cache
 def compiled(name: str, dtype: np.dtype[Any]) -> Any:
     """Compile a kernel for one float type, for rows with any stride, or find it in the cache."""
-    from numba import from_dtype, types
-
     from fastae.backends.numba_backend import kernels
+    from fastae.backends.numba_backend.internals import from_dtype, types
     from fastae.backends.numba_backend.jit import jit
     from fastae.backends.numba_backend.link import known
 

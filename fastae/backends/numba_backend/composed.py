@@ -8,12 +8,10 @@ import itertools
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-import numba
-from numba.core.errors import NumbaError
-
 from fastae.backends.base import Session
 from fastae.backends.contract import KERNELS
 from fastae.backends.numba_backend import kernels
+from fastae.backends.numba_backend.internals import NumbaError, njit
 from fastae.errors import InputError, gist
 from fastae.operations import make_forward_loss, make_operations
 from fastae.step import Worker, make_evaluation, make_step
@@ -51,7 +49,7 @@ class ComposedSession(Session):
 
         def compiled(function: Any, name: str) -> Any:
             function.__name__ = function.__qualname__ = f"composed_{number}_{name}"
-            return numba.njit(nogil=True, error_model="numpy")(function)
+            return njit(nogil=True, error_model="numpy")(function)
 
         named = {name: own.plain.get(name, getattr(kernels, name)) for name in KERNELS}
         if "axpy" not in own.plain:

@@ -6,10 +6,8 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 
+from fastae.backends.numba_backend.internals import intrinsic, ir, types
 from fastae.backends.numba_backend.simd import DOUBLE, I32, Array, Vector, index, loop
 
 TOGETHER = 2  # vectors in one pass of a sweep

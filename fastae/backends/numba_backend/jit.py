@@ -19,14 +19,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numba
-from numba.core import config as numba_config
-
 import fastae.operations
 import fastae.step
+from fastae.backends.numba_backend.internals import cache_folder, caching_in, compile_borrowing
 from fastae.backends.numba_backend.machine import MACHINE
-
-config: Any = numba_config  # its settings are made at run time
 
 
 @cache
@@ -35,7 +31,7 @@ def folder() -> str:
     whole = [Path(str(module.__file__)) for module in (fastae.step, fastae.operations)]
     sources = sorted(Path(__file__).parent.glob("*.py")) + whole
     digest = hashlib.sha256(repr(MACHINE).encode() + b"".join(source.read_bytes() for source in sources)).hexdigest()
-    base = config.CACHE_DIR or os.path.join(
+    base = cache_folder() or os.path.join(
         os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache"), "fastae"
     )
     path = os.path.join(base, digest[:16])
@@ -74,22 +70,15 @@ def jit(
     if name is not None:
         function.__name__ = function.__qualname__ = name
     assert "<locals>" not in function.__qualname__, f"{function.__qualname__} needs a name of its own"
-    before, config.CACHE_DIR = config.CACHE_DIR, folder()
     try:
-        return _compile(function, signatures, cached)
+        with caching_in(folder()):
+            return compile_borrowing(function, signatures, cached)
     except Exception:  # what a full disk, or a file that a power cut left behind, makes Numba's cache raise
         if not cached:
             raise
-    finally:
-        config.CACHE_DIR = before
     for path in Path(folder()).rglob(f"*.{function.__qualname__}-*.nb?"):
         path.unlink(missing_ok=True)  # the next process keeps it anew
-    return _compile(function, signatures, False)
-
-
-def _compile(function: Callable[..., Any], signatures: Any, cached: bool) -> Any:
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "cache": cached, "_nrt": False}
-    return numba.njit(signatures, **options)(function) if signatures else numba.njit(**options)(function)
+    return compile_borrowing(function, signatures, False)
 
 
 def namespace(name: str, **functions: Any) -> Any:

@@ -11,11 +11,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-import llvmlite.binding as llvm
-from numba import types
-from numba.core import cgutils
-from numba.core.compiler_lock import global_compiler_lock
-from numba.extending import intrinsic
+from fastae.backends.numba_backend.internals import call_published, global_compiler_lock, intrinsic, publish, types
 
 _functions: list[tuple[Any, str, str]] = []  # in the order of their definition, which is that of who calls whom
 _known: set[tuple[str, Any]] = set()
@@ -61,10 +57,7 @@ def linked(letters: str) -> Callable[[Any], Any]:
             known(real)
 
             def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-                calls = context.call_conv
-                form = calls.get_function_type(signature.return_type, signature.args)
-                called = cgutils.get_or_insert_function(builder.module, form, symbol(name, real))
-                calls.call_function(builder, called, signature.return_type, signature.args, arguments)
+                call_published(symbol(name, real), context, builder, signature, arguments)
                 return context.get_dummy_value()
 
             return signature, generate
@@ -104,6 +97,5 @@ def known(real: Any) -> None:
                 _known.add((name, real))
                 signature = types.void(*(kind(letter, real) for letter in letters))
                 compiled = jit(function, signatures=[signature], cached=True)
-                (only,) = compiled.overloads.values()
-                llvm.add_symbol(symbol(name, real), only.library.get_pointer_to_function(only.fndesc.llvm_func_name))
+                publish(symbol(name, real), compiled)
                 _kept.append(compiled)

@@ -2,12 +2,8 @@
 
 import platform
 from dataclasses import dataclass
-from typing import Any
 
-import llvmlite.binding as llvm
-from numba.core import config as numba_config
-
-config: Any = numba_config  # its settings are made at run time
+from fastae.backends.numba_backend.internals import features
 
 
 @dataclass(frozen=True)
@@ -23,13 +19,10 @@ def target() -> Machine:
     """Return the machine that Numba compiles for: this one, or what NUMBA_CPU_NAME and NUMBA_CPU_FEATURES say."""
     if platform.machine().lower() in ("aarch64", "arm64"):
         return Machine("NEON", 16, 32)
-    if config.CPU_FEATURES is not None:
-        features = set(config.CPU_FEATURES.split(","))
-    else:
-        features = {f"+{name}" for name, present in llvm.get_host_cpu_features().items() if present}
-    if "+avx512f" in features and config.ENABLE_AVX:
+    present = features()
+    if "avx512f" in present:
         return Machine("AVX-512", 64, 32)
-    if {"+avx2", "+fma"} <= features and config.ENABLE_AVX:
+    if {"avx2", "fma"} <= present:
         return Machine("AVX2", 32, 16)
     return Machine("SSE2", 16, 16)
 

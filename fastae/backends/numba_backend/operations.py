@@ -2,13 +2,9 @@
 
 from typing import Any, NamedTuple
 
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
-
 from fastae.backends.numba_backend import elementwise as ew
 from fastae.backends.numba_backend import kernels, sparse
+from fastae.backends.numba_backend.internals import cgutils, intrinsic, ir, types
 from fastae.backends.numba_backend.jit import jit
 from fastae.backends.numba_backend.kernels import ROW_BLOCK
 from fastae.backends.numba_backend.simd import I32, I64, Array, index

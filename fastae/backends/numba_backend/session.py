@@ -10,13 +10,13 @@ from itertools import count
 from typing import Any
 
 import numpy as np
-from numba import from_dtype, types
 
 import fastae.operations
 import fastae.step
 from fastae.activations import ACTIVATIONS
 from fastae.backends.base import Session
 from fastae.backends.numba_backend import kernels, operations, sparse
+from fastae.backends.numba_backend.internals import entry_point, from_dtype, types
 from fastae.backends.numba_backend.jit import jit, namespace
 from fastae.backends.numba_backend.link import known
 from fastae.backends.numba_backend.machine import MACHINE
@@ -83,11 +83,11 @@ def compiled(part: str, loss: str, layers: int, dtype: str, activation: str, kin
     known(from_dtype(np.dtype(dtype)))
     types_ = [signature(layers, np.dtype(dtype), set(kinds) == {"dense"})]
     entry = jit(make_entry(module), name=f"run_{part}_{variant}", signatures=types_, cached=True)
-    (only,) = entry.overloads.values()
+    call = entry_point(entry)
 
     def run(*arguments: Any, compiled: Any = entry) -> None:
         """Call it as it is: Numba would look at the type of every array, and not take rows without gaps in a Local."""
-        only.entry_point(*arguments)
+        call(*arguments)
 
     return run
 

@@ -7,9 +7,7 @@ here get what Numba's own vectoriser does not give: tiles of vectors that stay i
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from llvmlite import ir
-from numba.core import cgutils
-
+from fastae.backends.numba_backend.internals import cgutils, ir
 from fastae.backends.numba_backend.machine import MACHINE
 
 I8, I32, I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)

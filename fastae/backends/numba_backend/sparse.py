@@ -6,10 +6,8 @@ image (update), whatever the batch size. Weights that belong to nothing but dark
 """
 
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 
+from fastae.backends.numba_backend.internals import intrinsic, ir, types
 from fastae.backends.numba_backend.jit import jit
 from fastae.backends.numba_backend.kernels import (
     OUTER_ROWS,

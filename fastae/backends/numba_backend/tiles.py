@@ -14,9 +14,7 @@ are the two ways to lay vectors on a product:
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from numba import types
-from numba.extending import intrinsic
-
+from fastae.backends.numba_backend.internals import intrinsic, types
 from fastae.backends.numba_backend.machine import MACHINE
 from fastae.backends.numba_backend.simd import Array, Vector, index, loop
 

@@ -7,10 +7,7 @@ is on no list.
 
 from typing import Any
 
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
-
+from fastae.backends.numba_backend.internals import intrinsic, ir, types
 from fastae.backends.numba_backend.simd import I32, I64, Array, Vector, index, loop
 from fastae.backends.numba_backend.tiles import UNROLL, unrolled
 
