@@ -28,7 +28,9 @@ def add_options(train: argparse.ArgumentParser) -> None:
     option = train.add_argument
     network.add_options(option)
     option(
-        "--backend", default="auto", help="auto (cupy where a GPU works, else numba), " + ", ".join(backends.names())
+        "--backend",
+        default="auto",
+        help="auto (cupy where a GPU works, else numba), numpy, numba, cupy, emulator, or what fastae doctor names more",
     )
     option("--loss", default="mse", help="mse (squared error) or bce (cross-entropy)")
     option("--epochs", type=int, default=20, help="times that every image is seen")

@@ -25,6 +25,10 @@ FOLDER = Path("runs/ladder")
 
 def add_ladder_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``fastae ladder``."""
+    parser.description = (
+        "Time the teaching versions of a kernel beside this machine's limit, and draw them; or, for CUDA "
+        "without a GPU, count what they ask of memory."
+    )
     option = parser.add_argument
     option("ladder", nargs="?", metavar="LADDER", help=f"{', '.join(KERNELS)}; without one, all rungs are listed")
     option(
@@ -41,6 +45,10 @@ def add_ladder_options(parser: argparse.ArgumentParser) -> None:
 
 def add_exercise_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``fastae exercise``."""
+    parser.description = (
+        "Exercises made from the ladders: start one, edit the file that it writes, check it. Exit status "
+        "of check: 0 if it is right and its goal is reached, 1 if not, 2 if it cannot be checked."
+    )
     option = parser.add_argument
     option("action", choices=("list", "start", "check"), help="list all, start one, or check what you made of it")
     option("name", nargs="?", metavar="NAME", help="as the list has it, such as matmul-numba-2")
