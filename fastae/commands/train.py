@@ -114,9 +114,8 @@ def run(options: argparse.Namespace) -> None:
     optimizer = SGD(network.learning_rate(options), options.momentum, options.schedule)
     kernels = getattr(options, "kernels", None)
     backend: Any = backends.get(options.backend) if kernels is None else None
-    images, _ = load_images(data, "train")
-    test_images, test_labels = load_images(data, "test")
-    images, test_images, test_labels = images[:limit], test_images[:limit], test_labels[:limit]
+    images, _ = load_images(data, "train", limit)
+    test_images, test_labels = load_images(data, "test", limit)
     shape = images.shape[1:]
     if shape != test_images.shape[1:]:
         (height, width), (test_height, test_width) = shape, test_images.shape[1:]
