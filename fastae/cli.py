@@ -7,13 +7,12 @@ import argparse
 import atexit
 import gc
 import os
-import shlex
 import signal
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from fastae import __version__
+from fastae import __version__, system
 from fastae.errors import FastaeError
 from fastae.interrupts import Stop
 
@@ -62,7 +61,9 @@ def _exercise(parser: argparse.ArgumentParser) -> None:
 
 
 def _doctor(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Train a few steps with each backend and compare. Exit status 1 if numpy or numba does not work."
+    parser.description = (
+        "Train a few steps with each backend and compare. Exit status 1 if numpy or numba does not work."
+    )
     parser.set_defaults(run=run_doctor)
 
 
@@ -109,6 +110,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if argv is None:
         gc.set_threshold(100_000)  # looking for cycles among what imports make, and which stays, takes a tenth of
         atexit.register(gc.freeze)  # a second; doing so once more at the very end half a second
+        system.say_what_can_be_said()
     own, argv = argv is None, sys.argv[1:] if argv is None else list(argv)
     for word in argv:
         if word.startswith("--") and word.endswith("=--"):  # of which argparse up to Python 3.12 makes an empty list
@@ -146,7 +148,7 @@ def _interrupted(options: argparse.Namespace, argv: list[str], more: str = "") -
     """Say how to go on; return the exit status, as a shell has it."""
     told = "interrupted"
     if options.command == "train":
-        again = shlex.join(["fastae", *argv, *([] if options.resume else ["--resume"])])
+        again = system.command_line(["fastae", *argv, *([] if options.resume else ["--resume"])])
         told += f"; what the last whole epoch gave is kept.{more} To go on: {again}"
     print(f"\nfastae: {told}", file=sys.stderr, flush=True)
     return 128 + (options.stop.number or signal.SIGINT)

@@ -4,7 +4,6 @@ import argparse
 import contextlib
 import json
 import secrets
-import shlex
 import sys
 import time
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from fastae import storage
+from fastae import storage, system
 from fastae.backends.contract import KERNELS
 from fastae.check import exhibits, speed, supervise
 from fastae.check import verdict as verdicts
@@ -202,7 +201,7 @@ def _check(options: argparse.Namespace, told_to: Any) -> int:
 
 def _again(options: argparse.Namespace, seed: int) -> str:
     shown = ["--gallery", options.gallery] if options.gallery else [str(options.file)]
-    return f"to see it again: {shlex.join(['fastae', 'check', *shown, '--seed', str(seed)])}"
+    return f"to see it again: {system.command_line(['fastae', 'check', *shown, '--seed', str(seed)])}"
 
 
 def _as_json(

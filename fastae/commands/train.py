@@ -30,7 +30,7 @@ def add_options(train: argparse.ArgumentParser) -> None:
     option(
         "--backend",
         default="auto",
-        help="auto (cupy where a GPU works, else numba), numpy, numba, cupy, emulator, or what fastae doctor names more",
+        help="auto (cupy where a GPU works, else numba), numpy, numba, cupy, emulator, or another of fastae doctor's",
     )
     option("--loss", default="mse", help="mse (squared error) or bce (cross-entropy)")
     option("--epochs", type=int, default=20, help="times that every image is seen")
