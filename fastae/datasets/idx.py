@@ -74,7 +74,8 @@ def load_images(
     split : {"train", "test"}
         As for `fastae.load_dataset`.
     limit : int, optional
-        Load at most so many images. What lies behind them in a ``.gz`` is not unpacked, and so not checked either.
+        Load at most so many images. Only of the MNIST that ships is no more than that unpacked; other files are read
+        to their end, where their checksum is.
 
     Returns
     -------
@@ -93,7 +94,7 @@ def load_images(
     folder = MNIST if path is None else Path(path)
     images_path = _find(folder, f"{_PREFIX[split]}-images", "idx3-ubyte")
     labels_path = _find(folder, f"{_PREFIX[split]}-labels", "idx1-ubyte")
-    images, count = _open(images_path, 3, limit)
+    images, count = _open(images_path, 3, limit if path is None else None)
     labels = read_idx(labels_path, ndim=1)
     if count != len(labels):
         raise _fault(
@@ -102,7 +103,7 @@ def load_images(
             "one label for each image",
             "take both files from the same data set",
         )
-    return images, labels[:limit]
+    return images[:limit], labels[:limit]
 
 
 def read_idx(path: str | os.PathLike[str], ndim: int) -> NDArray[np.uint8]:
