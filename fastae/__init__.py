@@ -3,9 +3,8 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from fastae import backends, errors
-
 if TYPE_CHECKING:
+    from fastae import backends, errors
     from fastae.datasets import load_dataset, load_images
     from fastae.layers import Conv2d, Dense
     from fastae.model import Autoencoder
@@ -34,6 +33,8 @@ _HOMES |= dict.fromkeys(["Epoch", "History", "Trainer"], "trainer")
 
 def __getattr__(name: str) -> Any:
     """Import the public names when they are first used, so that ``import fastae`` stays quick."""
+    if name in ("backends", "errors"):
+        return import_module(f"fastae.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'fastae' has no attribute {name!r}")
     return getattr(import_module(f"fastae.{_HOMES[name]}"), name)

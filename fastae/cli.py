@@ -4,20 +4,17 @@ Bad input ends in one line and status 2.
 """
 
 import argparse
+import atexit
+import gc
 import os
-import shlex
 import signal
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from fastae import __version__
-from fastae.bench import command
-from fastae.check import command as check_command
-from fastae.commands import train as train_command
+from fastae import __version__, system
 from fastae.errors import FastaeError
 from fastae.interrupts import Stop
-from fastae.ladder import command as ladder_command
 
 
 class Parser(argparse.ArgumentParser):
@@ -28,57 +25,71 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, one_line(f"{self.prog}: {message}; see {self.prog} --help") + "\n")
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of all commands."""
+def _train(parser: argparse.ArgumentParser) -> None:
+    from fastae.commands import train
+
+    train.add_options(parser)
+    parser.set_defaults(run=train.run)
+
+
+def _bench(parser: argparse.ArgumentParser) -> None:
+    from fastae.bench import command
+
+    command.add_options(parser)
+    parser.set_defaults(run=command.run)
+
+
+def _check(parser: argparse.ArgumentParser) -> None:
+    from fastae.check import command
+
+    command.add_options(parser)
+    parser.set_defaults(run=command.run)
+
+
+def _ladder(parser: argparse.ArgumentParser) -> None:
+    from fastae.ladder import command
+
+    command.add_ladder_options(parser)
+    parser.set_defaults(run=command.run_ladder)
+
+
+def _exercise(parser: argparse.ArgumentParser) -> None:
+    from fastae.ladder import command
+
+    command.add_exercise_options(parser)
+    parser.set_defaults(run=command.run_exercise)
+
+
+def _doctor(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Train a few steps with each backend and compare. Exit status 1 if numpy or numba does not work."
+    )
+    parser.set_defaults(run=run_doctor)
+
+
+COMMANDS = {
+    "train": ("train the autoencoder and draw what it learned", _train),
+    "bench": ("measure fastae beside other libraries and this machine's limits", _bench),
+    "check": ("tell whether a kernel of your own is right, and what may be wrong with it", _check),
+    "ladder": ("climb from naive loops to the kernel that a backend uses, with what each idea gains", _ladder),
+    "exercise": ("take the idea out of a rung of a ladder, and put it back", _exercise),
+    "doctor": ("tell for each backend whether it works here, or why not and what mends it", _doctor),
+}
+
+
+def parser(argv: Sequence[str]) -> argparse.ArgumentParser:
+    """Return the parser of a command line: all commands, and the options of the one that it asks for.
+
+    The modules of the other commands are not imported, for that takes longer than most of what is asked.
+    """
     top = Parser(prog="fastae", description="An autoencoder on MNIST, to learn fast kernels from.", allow_abbrev=False)
     top.add_argument("--version", action="version", version=f"fastae {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
-    train = commands.add_parser(
-        "train",
-        help="train the autoencoder and draw what it learned",
-        allow_abbrev=False,
-    )
-    train_command.add_options(train)
-    train.set_defaults(run=train_command.run)
-    bench = commands.add_parser(
-        "bench", help="measure fastae beside other libraries and this machine's limits", allow_abbrev=False
-    )
-    command.add_options(bench)
-    bench.set_defaults(run=command.run)
-    check = commands.add_parser(
-        "check",
-        help="tell whether a kernel of your own is right, and what may be wrong with it",
-        description="Call the kernels of a file in every way that the contract allows. Exit status 0 if all are right, "
-        "1 if one is wrong, 2 if the file cannot be checked.",
-        allow_abbrev=False,
-    )
-    check_command.add_options(check)
-    check.set_defaults(run=check_command.run)
-    climb = commands.add_parser(
-        "ladder",
-        help="climb from naive loops to the kernel that a backend uses, with what each idea gains",
-        description="Time the teaching versions of a kernel beside this machine's limit, and draw them; or, for CUDA "
-        "without a GPU, count what they ask of memory.",
-        allow_abbrev=False,
-    )
-    ladder_command.add_ladder_options(climb)
-    climb.set_defaults(run=ladder_command.run_ladder)
-    exercise = commands.add_parser(
-        "exercise",
-        help="take the idea out of a rung of a ladder, and put it back",
-        description="Exercises made from the ladders: start one, edit the file that it writes, check it. Exit status "
-        "of check: 0 if it is right and its goal is reached, 1 if not, 2 if it cannot be checked.",
-        allow_abbrev=False,
-    )
-    ladder_command.add_exercise_options(exercise)
-    exercise.set_defaults(run=ladder_command.run_exercise)
-    doctor = commands.add_parser(
-        "doctor",
-        help="tell for each backend whether it works here, or why not and what mends it",
-        description="Train a few steps with each backend and compare. Exit status 1 if numpy or numba does not work.",
-        allow_abbrev=False,
-    )
-    doctor.set_defaults(run=run_doctor)
+    asked = next((word for word in argv if not word.startswith("-")), None)
+    for name, (purpose, declare) in COMMANDS.items():
+        command = commands.add_parser(name, help=purpose, allow_abbrev=False)
+        if name == asked:
+            declare(command)
     return top
 
 
@@ -96,11 +107,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         Exit status: 0, 1 from a command that found something wrong, 2 for bad input, 130 and 143 when
         interrupted, by Ctrl-C and by SIGTERM.
     """
+    if argv is None:
+        gc.set_threshold(100_000)  # looking for cycles among what imports make, and which stays, takes a tenth of
+        atexit.register(gc.freeze)  # a second; doing so once more at the very end half a second
+        system.say_what_can_be_said()
     own, argv = argv is None, sys.argv[1:] if argv is None else list(argv)
     for word in argv:
         if word.startswith("--") and word.endswith("=--"):  # of which argparse up to Python 3.12 makes an empty list
-            parser().error(f"argument {word.removesuffix('=--')}: expected one argument")
-    options = parser().parse_args(argv)
+            parser([]).error(f"argument {word.removesuffix('=--')}: expected one argument")
+    options = parser(argv).parse_args(argv)
     options.own = own
     with Stop(lambda: _interrupted(options, argv)) as options.stop:
         try:
@@ -133,7 +148,7 @@ def _interrupted(options: argparse.Namespace, argv: list[str], more: str = "") -
     """Say how to go on; return the exit status, as a shell has it."""
     told = "interrupted"
     if options.command == "train":
-        again = shlex.join(["fastae", *argv, *([] if options.resume else ["--resume"])])
+        again = system.command_line(["fastae", *argv, *([] if options.resume else ["--resume"])])
         told += f"; what the last whole epoch gave is kept.{more} To go on: {again}"
     print(f"\nfastae: {told}", file=sys.stderr, flush=True)
     return 128 + (options.stop.number or signal.SIGINT)

@@ -91,7 +91,7 @@ def _details(name: str) -> str:
 
         layer = "threads of its own, none of Numba's threading layers"
         return f"Numba {version('numba')}, {MACHINE.name}, {layer}"
-    if name == "emulator":
+    if name == "emulator" and backends.availability()[name].ok:
         from fastae.backends.emulator.compiler import find_compiler
 
         return f"kernels compiled by {Path(find_compiler() or 'nothing').name}"

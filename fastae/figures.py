@@ -345,7 +345,7 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
     path = Path(path)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        figure.savefig(part, format="png", dpi=DPI)
+        FigureCanvasAgg(figure).print_png(part)  # savefig would lay out and draw everything twice
         os.replace(part, path)
     except OSError as error:
         raise OutputError(f"cannot write the figure {path}: {error.strerror or error}") from error

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from fastae import system
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 DEAF = 5.0  # seconds, after which Python would long have come to see a signal
 _heard = threading.Event()  # Python has come to see one
@@ -77,7 +79,7 @@ class Stop:
             for number, usual in zip(SIGNALS, (signal.default_int_handler, signal.SIG_DFL)):
                 if signal.getsignal(number) == usual:  # else somebody has other plans, such as nohup
                     self._before[number] = signal.signal(number, self._raise)
-            if self._before and os.name == "posix":
+            if self._before and not system.WINDOWS:  # whose select knows no pipes
                 self._listen()
         return self
 

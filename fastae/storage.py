@@ -30,8 +30,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     temporary = None
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        os.chmod(handle, 0o666 & ~_umask())  # mkstemp's is private to the user
         with open(handle, "wb") as file:
+            os.chmod(temporary, 0o666 & ~_umask())  # mkstemp's is private to the user
             yield file
             file.flush()
             os.fsync(file.fileno())  # the bytes must be on the disk before the name is

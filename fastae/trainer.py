@@ -2,13 +2,13 @@
 
 import math
 import os
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from fastae import storage
 from fastae.backends import get
@@ -58,6 +58,35 @@ class History:
     def as_dicts(self) -> list[dict[str, Any]]:
         """Return the epochs as JSON holds them."""
         return [asdict(epoch) for epoch in self.epochs]
+
+
+class Silence:
+    """A progress bar that nobody sees."""
+
+    def __enter__(self) -> "Silence":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+    def update(self, n: int) -> None:
+        """Take notice of n images more."""
+
+    def set_description(self, text: str) -> None:
+        """Take the text before the bar."""
+
+    def set_postfix_str(self, text: str) -> None:
+        """Take the text behind the bar."""
+
+
+def progress_bar(**options: Any) -> Any:
+    """Return the bar of tqdm, which is not even imported where it is disabled: that takes a tenth of a second."""
+    disable = options["disable"]
+    if disable or (disable is None and not (sys.stderr and sys.stderr.isatty())):
+        return Silence()
+    from tqdm import tqdm
+
+    return tqdm(**options)
 
 
 class Trainer:
@@ -181,7 +210,7 @@ class Trainer:
             )
         self.workers, self.planned = session.workers, last
         self.model.backend = self.backend.name
-        bar = tqdm(
+        bar = progress_bar(
             total=epochs * n,
             unit=" images",
             unit_scale=True,

@@ -45,9 +45,9 @@ def forget_backends() -> None:
 @pytest.fixture
 def register(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, Callable[[], Any]], None]]:
     """Return a function that registers, for one test, an entry point of that name with that ``load``."""
-    installed = backends.entry_points
+    installed = backends._installed
     more = []
-    monkeypatch.setattr(backends, "entry_points", lambda group: [*installed(group=group), *more])
+    monkeypatch.setattr(backends, "_installed", lambda: [*installed(), *more])
 
     def add(name: str, load: Callable[[], Any]) -> None:
         more.append(SimpleNamespace(name=name, load=load))

@@ -159,7 +159,7 @@ def test_auto_is_numba_where_no_gpu_works(data: Path, tmp_path: Path, monkeypatc
 
 
 def test_the_defaults_are_those_of_the_design() -> None:
-    options = vars(cli.parser().parse_args(["train"]))
+    options = vars(cli.parser(["train"]).parse_args(["train"]))
     assert options.pop("run") is train_command.run
     assert options == {
         "command": "train",

@@ -56,8 +56,8 @@ def register(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[type[NumpyBa
 
     def register(backend: type[NumpyBackend]) -> None:
         entry = EntryPoint(backend.name, f"{__name__}:{backend.__name__}", "fastae.backends")
-        before = backends._entries
-        monkeypatch.setattr(backends, "_entries", lambda: before() | {backend.name: entry})
+        before = backends._installed
+        monkeypatch.setattr(backends, "_installed", lambda: [*before(), entry])
         forget()
 
     yield register

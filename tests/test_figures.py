@@ -8,7 +8,7 @@ import textwrap
 import numpy as np
 import pytest
 from matplotlib import colormaps
-from matplotlib.figure import Figure
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.image import imread
 
 from fastae import figures, terminal
@@ -268,13 +268,13 @@ class TestWriting:
         assert parent.read_text() == "kept"
 
     def test_a_failure_half_way_keeps_the_old_file(self, tmp_path, write, monkeypatch):
-        def fill_disk(figure, path, **options):
+        def fill_disk(canvas, path):
             path.write_bytes(b"\x89PNG half")
             raise OSError(errno.ENOSPC, "No space left on device")
 
         path = tmp_path / "figure.png"
         path.write_text("old")
-        monkeypatch.setattr(Figure, "savefig", fill_disk)
+        monkeypatch.setattr(FigureCanvasAgg, "print_png", fill_disk)
         with pytest.raises(OutputError, match="No space left on device"):
             write(path)
         assert path.read_text() == "old"

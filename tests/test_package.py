@@ -43,6 +43,22 @@ def test_importing_it_imports_no_backend_and_no_matplotlib(what: str) -> None:
     assert python("-c", f"import sys, {what}; print(sorted({heavy}))").strip() == "[]"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "allowed"),
+    [("--help", []), ("--version", []), ("train --help", ["numpy"]), ("bench --help", ["numpy"])],
+)
+def test_a_command_imports_no_more_than_it_needs(arguments: str, allowed: list[str]) -> None:
+    """Each takes from a tenth of a second to a whole one, which is what these commands should not."""
+    heavy = "{'numpy', 'numba', 'llvmlite', 'cupy', 'matplotlib', 'tqdm', 'fastae.check', 'fastae.ladder'}"
+    script = f"""
+import atexit, sys
+atexit.register(lambda: print("\\n", sorted({heavy} & set(sys.modules))))
+sys.argv[1:] = {arguments.split()}
+from fastae.cli import main
+main()"""
+    assert python("-c", script).splitlines()[-1].strip() == str(allowed)
+
+
 def test_all_names_resolve() -> None:
     assert {"SGD", "Autoencoder", "Trainer", "backends", "load_dataset"} <= set(fastae.__all__)
     for module in map(importlib.import_module, MODULES):

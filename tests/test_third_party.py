@@ -190,7 +190,7 @@ class Distant(Backend):
 @pytest.mark.usefixtures("install")
 def test_it_cannot_take_the_name_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     impostor = EntryPoint("numpy", "pure_python:PurePython", "fastae.backends")
-    monkeypatch.setattr(backends, "entry_points", lambda group: [impostor])
+    monkeypatch.setattr(backends, "_installed", lambda: [impostor])
     forget()
     assert not isinstance(backends.get("numpy"), PurePython)
     assert backends.names() == ["numpy", "numba", "cupy", "emulator"]

@@ -234,7 +234,7 @@ def test_steps_between_two_looks_grow_fourfold_to_a_tenth_of_a_second(monkeypatc
 
     monkeypatch.setattr(trainer, "session", session)
     monkeypatch.setattr(module.time, "perf_counter", lambda: now[0])
-    monkeypatch.setattr(module, "tqdm", lambda **options: bars.append(Bar(**options)) or bars[-1])
+    monkeypatch.setattr(module, "progress_bar", lambda **options: bars.append(Bar(**options)) or bars[-1])
     data = images(801)
     history = trainer.fit(data, 1, data[:3], progress=True)
     assert sizes[:6] == [1, 4, 16, 64, 102, 102]  # 102 steps of 2⁻¹⁰ seconds are a tenth

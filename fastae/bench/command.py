@@ -17,6 +17,7 @@ from fastae.bench.contenders.job import DESCRIBED, NETWORKS
 from fastae.bench.harness import IDLE_BOUND, Race, race
 from fastae.bench.worker import LEAST_STEPS, PAUSE
 from fastae.errors import InputError
+from fastae.system import progress
 
 BATCHES = (1, 8, 16, 32, 64, 128, 512, 1024)
 ROOFLINE_BATCHES = (128, 16)
@@ -244,7 +245,7 @@ def machine(contenders: Sequence[str]) -> dict[str, Any]:
 def processor() -> str:
     """Return the processor's name as Linux knows it, or else as Python does."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         lines = []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
@@ -297,12 +298,6 @@ def line(result: Race) -> str:
 def row(cells: Sequence[str]) -> str:
     """Join the cells of a table's row."""
     return f"| {' | '.join(cells)} |"
-
-
-def progress(message: str) -> None:
-    """Show what happens now on a line that the next message overwrites, to whom it may interest."""
-    if sys.stderr.isatty():
-        tell(f"\r\x1b[K{message}")
 
 
 def tell(message: str) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
+from fastae import system
 from fastae.bench.contenders import CONTENDERS, require_agreement
 from fastae.errors import FastaeError
 
@@ -69,7 +70,7 @@ class Worker:
             stdout=subprocess.PIPE,
             text=True,
             bufsize=1,
-            start_new_session=True,  # Ctrl-C is for us, who end it then
+            **system.apart(),  # Ctrl-C is for us, who end it then
         )
         try:
             self.ready: dict[str, Any] = self._answer()["ready"]

@@ -92,7 +92,7 @@ def main() -> int:
     parser.add_argument("--model", default="dense")
     parser.add_argument("--seconds", type=float, required=True, help="about how long a segment should take")
     arguments = parser.parse_args()
-    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    answers = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)  # whatever a library prints must not pass for an answer
     try:
         serve(arguments, lambda answer: print(json.dumps(answer), file=answers))

@@ -16,6 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from fastae import system
+
 NOTES = "FASTAE_NOTES"  # the environment variable that tells the child where to note
 CHILD = """
 import ctypes, sys
@@ -29,13 +31,11 @@ LOOK = 0.2  # seconds from one look at the notes to the next
 
 ENDLESS = ["a loop that never ends: its condition, or what should change it"]
 OUTSIDE = ["out of bounds: an index leads beyond an array, where compiled code does not look; or endless recursion"]
-CAUSES: dict[int, list[str]] = {
-    signal.SIGSEGV: OUTSIDE,
-    signal.SIGABRT: ["out of bounds: something was written beyond an array, where others keep what they need"],
-    signal.SIGFPE: ["a whole number is divided by 0"],
-}
-if hasattr(signal, "SIGBUS"):
-    CAUSES[signal.SIGBUS] = OUTSIDE
+BEYOND = ["out of bounds: something was written beyond an array, where others keep what they need"]
+DIVIDED = ["a whole number is divided by 0"]
+SIGNALS = {"SIGSEGV": OUTSIDE, "SIGBUS": OUTSIDE, "SIGABRT": BEYOND, "SIGFPE": DIVIDED}
+CAUSES = {int(getattr(signal, name)): causes for name, causes in SIGNALS.items() if hasattr(signal, name)}
+EXCEPTIONS = {0xC0000005: OUTSIDE, 0xC00000FD: OUTSIDE, 0xC0000374: BEYOND, 0xC0000094: DIVIDED}  # of Windows
 
 _known: dict[str, Any] = {}
 
@@ -44,7 +44,7 @@ def note(**what: Any) -> None:
     """Note what is about to be tried, for the parent, beside what was noted before; nothing at all: it is done."""
     if path := os.environ.get(NOTES):
         _known.update(what)
-        Path(path).write_text(json.dumps(_known if what else {}))
+        Path(path).write_text(json.dumps(_known if what else {}), encoding="utf-8")
 
 
 def wanted(options: argparse.Namespace) -> bool:
@@ -87,8 +87,7 @@ def run(arguments: Sequence[str], patience: float) -> Ending:
         notes = Path(folder) / "notes"
         notes.touch()
         command = [sys.executable, "-c", CHILD.format(path=sys.path), *arguments]
-        alone: dict[str, Any] = {"process_group": 0} if os.name == "posix" else {}  # Ctrl-C is the parent's
-        child = subprocess.Popen(command, env=os.environ | {NOTES: str(notes)}, **alone)
+        child = subprocess.Popen(command, env=os.environ | {NOTES: str(notes)}, **system.apart())
         last, since = "", time.monotonic()
         try:
             while True:
@@ -96,7 +95,7 @@ def run(arguments: Sequence[str], patience: float) -> Ending:
                     status = child.wait(LOOK)
                     break
                 except subprocess.TimeoutExpired:
-                    now = notes.read_text()
+                    now = notes.read_text(encoding="utf-8")
                     if now != last or not _read(now):
                         last, since = now, time.monotonic()
                     if time.monotonic() - since > patience:
@@ -104,13 +103,13 @@ def run(arguments: Sequence[str], patience: float) -> Ending:
         finally:
             child.kill()
             child.wait()
-        noted = _read(notes.read_text())
-    if os.name == "posix" and status < 0:
+        noted = _read(notes.read_text(encoding="utf-8"))
+    if status < 0:  # a signal; Windows has none
         lost = f"it ends the process: {signal.strsignal(-status) or 'a signal'} (signal {-status})"
         return Ending(status, lost, CAUSES.get(-status, []), noted)
-    if status > 0xFF:  # Windows
-        return Ending(status, f"it ends the process: exception {status:#x}", OUTSIDE, noted)
-    lost = f"it ends the process, with status {status}" if noted and status < 2 else ""
+    if status > 0xFF:  # an exception, of Windows
+        return Ending(status, f"it ends the process: exception {status:#x}", EXCEPTIONS.get(status, []), noted)
+    lost = f"it ends the process, with status {status}" if noted and status in (0, 1, 3) else ""  # 3: abort, on Windows
     return Ending(status, lost, [], noted)
 
 

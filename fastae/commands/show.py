@@ -17,7 +17,7 @@ def pictures(model: Any) -> list[str]:
 
 def show(trainer: Any, images: np.ndarray, test_images: np.ndarray, labels: np.ndarray, out: Path) -> str:
     """Draw what was learned, on paper, and return what to say of it, with digits where a terminal can show them."""
-    from fastae import figures, terminal
+    from fastae import figures, system, terminal
 
     model, epochs = trainer.model, trainer.history.epochs
     mean_image = images.mean(axis=0) / 255
@@ -44,8 +44,7 @@ def show(trainer: Any, images: np.ndarray, test_images: np.ndarray, labels: np.n
     told = []
     height, width = model.image_shape[:2]
     if sys.stdout.isatty() and height == width:
-        plain = not (sys.stdout.encoding or "").lower().startswith("utf")
-        told.append(terminal.draw_pairs(digits, drawn, ascii=plain))
+        told.append(terminal.draw_pairs(digits, drawn, ascii=system.plain()))
     seconds = sum(epoch.seconds for epoch in epochs)
     team = f" with {trainer.workers} workers" if trainer.workers > 1 else ""
     told += [caption, f"trained in {seconds:.1f} s{team}; the mean image alone would give {blob:.4f}"]

@@ -19,6 +19,13 @@ BEFORE = "checkpoint-before.npz"
 RESERVE = {"numpy": 128, "numba": 512}  # MiB that a backend takes beside the data, and 32 more for each core
 
 
+class Names:
+    """The names of all backends, for the help: other packages' are looked for when they are to be read, not before."""
+
+    def __str__(self) -> str:
+        return ", ".join(backends.names())
+
+
 def add_options(train: argparse.ArgumentParser) -> None:
     """Add the command's options to its parser."""
     train.description = (
@@ -27,9 +34,8 @@ def add_options(train: argparse.ArgumentParser) -> None:
     train.formatter_class = argparse.ArgumentDefaultsHelpFormatter
     option = train.add_argument
     network.add_options(option)
-    option(
-        "--backend", default="auto", help="auto (cupy where a GPU works, else numba), " + ", ".join(backends.names())
-    )
+    backend = option("--backend", default="auto", help="auto (cupy where a GPU works, else numba), %(names)s")
+    backend.names = Names()  # type: ignore[attr-defined]
     option("--loss", default="mse", help="mse (squared error) or bce (cross-entropy)")
     option("--epochs", type=int, default=20, help="times that every image is seen")
     option("--batch-size", type=int, default=16, help="images in one update")
@@ -112,9 +118,8 @@ def run(options: argparse.Namespace) -> None:
     optimizer = SGD(network.learning_rate(options), options.momentum, options.schedule)
     kernels = getattr(options, "kernels", None)
     backend: Any = backends.get(options.backend) if kernels is None else None
-    images, _ = load_images(data, "train")
-    test_images, test_labels = load_images(data, "test")
-    images, test_images, test_labels = images[:limit], test_images[:limit], test_labels[:limit]
+    images, _ = load_images(data, "train", limit)
+    test_images, test_labels = load_images(data, "test", limit)
     shape = images.shape[1:]
     if shape != test_images.shape[1:]:
         (height, width), (test_height, test_width) = shape, test_images.shape[1:]

@@ -16,7 +16,7 @@ def source(name: str) -> str:
 
 
 def _text(name: str, seen: set[str]) -> str:
-    text = (FOLDER / name).read_text().replace("#pragma once", "")
+    text = (FOLDER / name).read_text(encoding="utf-8").replace("#pragma once", "")
 
     def included(match: re.Match[str]) -> str:
         if match[1] in seen:

@@ -64,7 +64,7 @@ def load_dataset(
 
 
 def load_images(
-    path: str | os.PathLike[str] | None = None, split: str = "train"
+    path: str | os.PathLike[str] | None = None, split: str = "train", limit: int | None = None
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Load one split of an image data set, with the images' height and width.
 
@@ -73,6 +73,9 @@ def load_images(
     path : path-like, optional
     split : {"train", "test"}
         As for `fastae.load_dataset`.
+    limit : int, optional
+        Load at most so many images. Only of the MNIST that ships is no more than that unpacked; other files are read
+        to their end, where their checksum is.
 
     Returns
     -------
@@ -91,16 +94,16 @@ def load_images(
     folder = MNIST if path is None else Path(path)
     images_path = _find(folder, f"{_PREFIX[split]}-images", "idx3-ubyte")
     labels_path = _find(folder, f"{_PREFIX[split]}-labels", "idx1-ubyte")
-    images = read_idx(images_path, ndim=3)
+    images, count = _open(images_path, 3, limit if path is None else None)
     labels = read_idx(labels_path, ndim=1)
-    if len(images) != len(labels):
+    if count != len(labels):
         raise _fault(
             images_path,
-            f"holds {len(images):,} images but {str(labels_path)!r} holds {len(labels):,} labels",
+            f"holds {count:,} images but {str(labels_path)!r} holds {len(labels):,} labels",
             "one label for each image",
             "take both files from the same data set",
         )
-    return images, labels
+    return images[:limit], labels[:limit]
 
 
 def read_idx(path: str | os.PathLike[str], ndim: int) -> NDArray[np.uint8]:
@@ -128,7 +131,11 @@ def read_idx(path: str | os.PathLike[str], ndim: int) -> NDArray[np.uint8]:
     """
     if ndim not in _MAGIC:
         raise InputError(f"ndim {ndim!r} is unknown; expected 1 (labels) or 3 (images); choose one of them")
-    path = Path(path)
+    return _open(Path(path), ndim, None)[0]
+
+
+def _open(path: Path, ndim: int, limit: int | None) -> tuple[NDArray[np.uint8], int]:
+    """Return the first ``limit`` entries of an IDX file, or all, and how many there are."""
     zipped = path.suffix == ".gz"
     try:
         # Asked before the file is opened, because opening a pipe waits for its writer.
@@ -136,7 +143,7 @@ def read_idx(path: str | os.PathLike[str], ndim: int) -> NDArray[np.uint8]:
             raise _fault(path, "is not a regular file", "an IDX file, plain or .gz", "remove it or give another path")
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
-            return _read(path, gzip.GzipFile(fileobj=file) if zipped else file, ndim, size, zipped)
+            return _read(path, gzip.GzipFile(fileobj=file) if zipped else file, ndim, size, zipped, limit)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise _fault(path, f"is cut short or corrupt ({error})", "a complete gzip file", _AGAIN) from error
     except OSError as error:
@@ -144,7 +151,9 @@ def read_idx(path: str | os.PathLike[str], ndim: int) -> NDArray[np.uint8]:
         raise _fault(path, f"cannot be read ({reason})", "a readable IDX file", "check path and permissions") from error
 
 
-def _read(path: Path, stream: io.BufferedIOBase, ndim: int, size: int, zipped: bool) -> NDArray[np.uint8]:
+def _read(
+    path: Path, stream: io.BufferedIOBase, ndim: int, size: int, zipped: bool, limit: int | None
+) -> tuple[NDArray[np.uint8], int]:
     """Read an open IDX file, or what a .gz of `size` bytes becomes; `path` is for the messages."""
     header_size = 4 + 4 * ndim
     header = stream.read(header_size)
@@ -165,18 +174,20 @@ def _read(path: Path, stream: io.BufferedIOBase, ndim: int, size: int, zipped: b
     if not zipped and size - header_size != promised:
         raise _fault(path, f"holds {size - header_size:,} bytes of data", expected, _AGAIN)
 
+    count = dims[0] if limit is None else min(limit, dims[0])
+    wanted = promised // dims[0] * count
     data = bytearray()  # grows with what the file holds, and becomes the array's memory without a copy
-    while len(data) < promised and (chunk := stream.read(min(_CHUNK, promised - len(data)))):
+    while len(data) < wanted and (chunk := stream.read(min(_CHUNK, wanted - len(data)))):
         data += chunk
         if zipped and len(data) > max(_HARMLESS, _UNPACKED * size):
             wrong = f"unpacks to more than {_UNPACKED} times its {size:,} bytes"
             raise _fault(path, wrong, "images or labels", "unpack it yourself if that is what it holds")
-    if len(data) < promised:
+    if len(data) < wanted:
         raise _fault(path, f"holds {len(data):,} bytes of data", expected, _AGAIN)
     # One byte more tells a longer file; at the end of a gzip file it also has the checksum verified.
-    if stream.read(1):
+    if wanted == promised and stream.read(1):
         raise _fault(path, f"holds more than {promised:,} bytes of data", expected, _AGAIN)
-    return np.frombuffer(data, np.uint8).reshape(dims)
+    return np.frombuffer(data, np.uint8).reshape(count, *dims[1:]), dims[0]
 
 
 def _check_magic(path: Path, found: bytes, expected: int) -> None:

@@ -3,13 +3,12 @@
 import argparse
 import difflib
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from fastae import backends, storage
+from fastae import backends, storage, system
 from fastae.check import command as check_command
 from fastae.check import supervise
 from fastae.check.speed import FLOPS
@@ -25,6 +24,10 @@ FOLDER = Path("runs/ladder")
 
 def add_ladder_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``fastae ladder``."""
+    parser.description = (
+        "Time the teaching versions of a kernel beside this machine's limit, and draw them; or, for CUDA "
+        "without a GPU, count what they ask of memory."
+    )
     option = parser.add_argument
     option("ladder", nargs="?", metavar="LADDER", help=f"{', '.join(KERNELS)}; without one, all rungs are listed")
     option(
@@ -41,6 +44,10 @@ def add_ladder_options(parser: argparse.ArgumentParser) -> None:
 
 def add_exercise_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``fastae exercise``."""
+    parser.description = (
+        "Exercises made from the ladders: start one, edit the file that it writes, check it. Exit status "
+        "of check: 0 if it is right and its goal is reached, 1 if not, 2 if it cannot be checked."
+    )
     option = parser.add_argument
     option("action", choices=("list", "start", "check"), help="list all, start one, or check what you made of it")
     option("name", nargs="?", metavar="NAME", help="as the list has it, such as matmul-numba-2")
@@ -104,7 +111,7 @@ def _climb(rungs: Sequence[Rung], options: argparse.Namespace) -> None:
     work = work_of(first.kernel, options.batch_size, options.product)
     kernels = [(rung.name, rung.function()) for rung in rungs]
     machine, heights = climb(
-        kernels, first.kernel, options.batch_size, device, options.product, options.rounds, tell=_tell
+        kernels, first.kernel, options.batch_size, device, options.product, options.rounds, tell=system.progress
     )
     unit = "GFLOP/s" if first.kernel in FLOPS else "GB/s"
     most = amount(work) / work.least(machine)
@@ -139,13 +146,12 @@ def _legend(rungs: Sequence[Rung]) -> list[str]:
 
 def table(rungs: Sequence[Rung], heights: Sequence[Height], most: float, unit: str, title: str) -> str:
     """Put a climbed ladder in lines: rate, share of the limit, gain and what was predicted, and a bar."""
-    plain = not (sys.stdout.encoding or "").lower().startswith("utf")
     lines = [title, "", f"{'rung':20} {unit:>9} {'of limit':>9} {'gain':>7} {'predicted':>9}"]
     for rung, height in zip(rungs, heights):
         gain = "" if height.gain is None else f"{height.gain:.2f}" if height.gain < 10 else f"{height.gain:.0f}"
         guess = "" if rung.gain is None else f"{rung.gain:g}"
         share = height.rate / most
-        bar = "#" * round(min(1, share) * BAR) if plain else _bar(min(1, share))
+        bar = "#" * round(min(1, share) * BAR) if system.plain() else _bar(min(1, share))
         lines.append(
             f"{f'{rung.number} {rung.name}':20} {height.rate / 1e9:9,.3g} {share:9.1%} {gain:>7} {guess:>9}  {bar}"
         )
@@ -177,11 +183,6 @@ def _keep(
     with storage.replacing(folder / f"{stem}.json") as file:
         file.write((json.dumps(content, indent=1) + "\n").encode())
     print(f"see {folder}/{stem}.png and {stem}.json")
-
-
-def _tell(message: str) -> None:
-    if sys.stderr.isatty():
-        print(f"\r\033[K{message}", end="", file=sys.stderr, flush=True)
 
 
 def run_exercise(options: argparse.Namespace) -> int:

@@ -5,6 +5,7 @@
 - ``compiler``, ``device``: from a ``.cu`` file to a function, and what stands for CuPy
 """
 
+from fastae import system
 from fastae.backends.base import Availability
 from fastae.backends.cupy_backend import CupyBackend
 from fastae.backends.cupy_backend.launcher import Launcher
@@ -26,7 +27,9 @@ class EmulatorBackend(CupyBackend):
 
     @classmethod
     def availability(cls) -> Availability:
-        """Look for a C++ compiler."""
+        """Look for Linux, whose fibers and linker it takes, and a C++ compiler."""
+        if not system.LINUX:
+            return Availability(False, "it runs on Linux only", "on Windows, run fastae in WSL; or --backend numba")
         if find_compiler() is None:
             return Availability(False, "no C++ compiler was found", "install g++ or clang++")
         return Availability(True)

@@ -116,7 +116,7 @@ def build(code: str, file: str, options: tuple[str, ...], checks: bool) -> tuple
     if not path.exists():
         with tempfile.TemporaryDirectory(dir=path.parent) as temporary:
             work = Path(temporary)
-            (work / "kernels.cpp").write_text(program)
+            (work / "kernels.cpp").write_text(program, encoding="utf-8")
             seen = (
                 ["-O1", "-g", "-fsanitize=thread", "-fno-sanitize-recover=all", *SEEN[is_clang(command)]]
                 if checks
@@ -145,7 +145,7 @@ def _runtime(command: str, checks: bool) -> Path:
 
 def _kept(parts: list[str], suffix: str) -> Path:
     """Return where what is compiled of that, and of the emulator as it is, is kept."""
-    parts = [*parts, *((HERE / name).read_text() for name in RUNTIME)]
+    parts = [*parts, *((HERE / name).read_text(encoding="utf-8") for name in RUNTIME)]
     return folder() / f"{hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}{suffix}"
 
 

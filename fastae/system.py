@@ -1,0 +1,52 @@
+"""What operating systems have in different ways, if at all: each such matter once, its branches side by side.
+
+What only one module needs is in that module: how files reach the disk and who owns a folder in `fastae.storage`,
+signals in `fastae.interrupts`, exit statuses in `fastae.check.supervise`.
+"""
+
+import io
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+WINDOWS, LINUX = sys.platform == "win32", sys.platform == "linux"
+
+
+def say_what_can_be_said() -> None:
+    """Let no character end a command: what the encoding of a pipe or a console lacks is written as ``?``.
+
+    On Windows a pipe has the encoding of the country, such as cp1252, in which there is no σ.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def plain() -> bool:
+    """Tell whether standard output may lack block characters, so that pictures are to be drawn in ASCII."""
+    return not (sys.stdout.encoding or "").lower().startswith("utf")
+
+
+def progress(message: str) -> None:
+    """Show what happens now, on a line of the terminal that the next message overwrites.
+
+    With spaces: not every console of Windows takes the escape sequence that clears a line.
+    """
+    if sys.stderr.isatty():
+        width = shutil.get_terminal_size().columns - 1
+        print(f"\r{' ' * width}\r{message[:width]}", end="", file=sys.stderr, flush=True)
+
+
+def command_line(words: Sequence[str]) -> str:
+    """Return a command as this system's shell takes it."""
+    return subprocess.list2cmdline(words) if WINDOWS else shlex.join(words)
+
+
+def apart() -> dict[str, Any]:
+    """Return the options of `subprocess.Popen` that keep Ctrl-C from a child, whose parent ends it."""
+    if WINDOWS:
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}  # type: ignore[attr-defined]
+    return {"process_group": 0}
