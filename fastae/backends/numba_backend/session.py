@@ -22,6 +22,7 @@ from fastae.backends.numba_backend.kernels import ROW_BLOCK
 from fastae.backends.numba_backend.link import known
 from fastae.backends.numba_backend.machine import MACHINE
 from fastae.backends.numba_backend.operations import Own
+from fastae.backends.numba_backend.waiting import make_beds
 from fastae.operations import by_kind
 from fastae.step import Worker
 
@@ -33,8 +34,8 @@ def make_entry(k: Any) -> Any:
     """Make the function that Python calls: so many steps, from plain tuples and arrays."""
 
     def entry(images, order, cursor, rate, scale, W, b, V, c, a, y, d, x, loss, losses, total, layers, own, batches):
-        place, arrivals, passed, partial, lit, seen = own
-        own = k.Own(place, arrivals, passed, partial, lit, seen)
+        place, arrivals, beds, passed, partial, lit, seen = own
+        own = k.Own(place, arrivals, beds, passed, partial, lit, seen)
         w = k.Worker(images, order, cursor, rate, scale, W, b, V, c, a, y, d, x, loss, losses, total, layers, own)
         for _ in range(batches):
             k.step(w)
@@ -100,7 +101,7 @@ def signature(layers: int, dtype: np.dtype[Any], dense: bool = True) -> Any:
     images = types.Array(bytes_.dtype, 2, "C", readonly=True)
     vector, matrix = types.Array(real, 1, "A"), types.Array(real, 2, "A")
     vectors, matrices = types.UniTuple(vector, layers), types.UniTuple(matrix, layers)
-    own = types.Tuple((whole, whole, whole, types.Array(real, 4, "A"), whole, types.Array(real, 1, "C")))
+    own = types.Tuple((whole, whole, types.Array(types.int64, 2, "A"), whole, types.Array(real, 4, "A"), whole, types.Array(real, 1, "C")))
     return types.void(
         *(images, whole, whole, types.Array(real, 1, "C"), types.float64),
         *(matrices, vectors, matrices, vectors, matrices, matrices, matrices, matrix),
@@ -189,12 +190,14 @@ class NumbaSession(Session):
     def own(self, m: int) -> list[Own]:
         """Make the barrier and the buffers through which the team works together."""
         widest = max(self.widths)
-        arrivals = aligned((8,), np.int64)
+        arrivals, beds = aligned((8,), np.int64), aligned((self.workers, 8), np.int64)
+        make_beds(beds)
         partial = aligned((2, self.workers, m, widest), self.dtype)
         return [
             Own(
                 place=self.array(np.array([w, self.workers])),
                 arrivals=arrivals,
+                beds=beds,
                 passed=aligned((8,), np.int64),
                 partial=partial,
                 lit=aligned((max(widest, ROW_BLOCK),), np.int64),
