@@ -7,6 +7,7 @@
 - ``operations``: the step's operations, by a team of workers
 - ``windows``, ``convolutions``: those of convolutions, without patches
 - ``jit``, ``session``: compilation, caching, threads
+- ``workers``, ``waiting``: how many they are, and how they wait for each other
 """
 
 import importlib
@@ -18,6 +19,7 @@ import numpy as np
 
 from fastae.backends.base import Availability, Backend, Parameters, Session
 from fastae.backends.contract import FIXED_DTYPES, KERNELS, SUMS, check_arguments
+from fastae.backends.numba_backend.workers import refused
 from fastae.errors import gist
 from fastae.layers import Geometry
 
@@ -32,6 +34,8 @@ class NumbaBackend(Backend):
     @classmethod
     def availability(cls) -> Availability:
         """Import Numba, which refuses a NumPy that is newer than it knows. A warning is no reason, as in `diagnose`."""
+        if wrong := refused():  # Numba would say it in a traceback
+            return Availability(False, wrong, "unset it, or set it to a number of workers")
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("default")

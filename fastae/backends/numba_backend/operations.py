@@ -14,8 +14,8 @@ class Own(NamedTuple):
 
     place: Any  # int64 (2,): its number, and how many they are
     arrivals: Any  # int64 (8,): shared; [0] counts arrivals at barriers since the run began, [1] ends all waiting
-    beds: Any  # int64 (workers, 8): shared; where each sleeps while it waits, as `fastae.backends.numba_backend.waiting` has it
-    passed: Any  # int64 (8,): [0] counts the barriers that it has passed
+    beds: Any  # int64 (workers, 8): shared; where each sleeps while it waits (`waiting.make_beds`)
+    passed: Any  # int64 (8,): [0] counts the barriers that it has passed, [1] those at which it slept, in a row
     partial: Any  # float (2, workers, m, widest): shared; input gradients of each worker's own units, for two layers
     lit: Any  # int64 (widest or more,): room for a list of what is not 0
     seen: Any  # float (widest,): 0 where a unit is 0 in some images

@@ -1,7 +1,6 @@
 """A team of workers on the cores of one CPU, and the step compiled for it."""
 
 import math
-import os
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -23,10 +22,10 @@ from fastae.backends.numba_backend.link import known
 from fastae.backends.numba_backend.machine import MACHINE
 from fastae.backends.numba_backend.operations import Own
 from fastae.backends.numba_backend.waiting import make_beds
+from fastae.backends.numba_backend.workers import choose
 from fastae.operations import by_kind
 from fastae.step import Worker
 
-MOST_WORKERS = 8  # by default: beyond, a worker's share of the code layer is less than a vector
 LINE = 64  # bytes of a cache line
 
 
@@ -101,7 +100,17 @@ def signature(layers: int, dtype: np.dtype[Any], dense: bool = True) -> Any:
     images = types.Array(bytes_.dtype, 2, "C", readonly=True)
     vector, matrix = types.Array(real, 1, "A"), types.Array(real, 2, "A")
     vectors, matrices = types.UniTuple(vector, layers), types.UniTuple(matrix, layers)
-    own = types.Tuple((whole, whole, types.Array(types.int64, 2, "A"), whole, types.Array(real, 4, "A"), whole, types.Array(real, 1, "C")))
+    own = types.Tuple(
+        (
+            whole,
+            whole,
+            types.Array(types.int64, 2, "A"),
+            whole,
+            types.Array(real, 4, "A"),
+            whole,
+            types.Array(real, 1, "C"),
+        )
+    )
     return types.void(
         *(images, whole, whole, types.Array(real, 1, "C"), types.float64),
         *(matrices, vectors, matrices, vectors, matrices, matrices, matrices, matrix),
@@ -118,16 +127,6 @@ def local_type(layers: int, real: Any, dense: bool) -> Any:
     whole, shared = types.Array(real, 2, "A"), types.Array(real, 2, "C")
     arrays = [whole, shared, types.Array(real, 1, "C"), types.Array(types.int64, 1, "C")]
     return types.UniTuple(types.NamedTuple([types.intp, types.intp, *arrays], Local), layers)
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def default_workers() -> int:
-    """Return one for each core that this process may use, within reason."""
-    return min(cores(), MOST_WORKERS)
 
 
 def aligned(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
@@ -151,7 +150,10 @@ class NumbaSession(Session):
 
     def prepare(self) -> None:
         """Compile, and decide on the number of workers."""
-        self.workers = self.threads or default_workers()
+        choice = choose(self.threads)
+        self.workers = choice.workers
+        if choice.ignored:
+            say(f"{choice.ignored} is ignored: it is no positive whole number")
         network = len(self.layers), self.dtype.name, self.activation, (*dict.fromkeys(self.kinds), self.kinds[-1])
         notice = threading.Timer(1.0, say, ["compiling the step for this machine; the next start will find it"])
         notice.start()

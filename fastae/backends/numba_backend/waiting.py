@@ -19,7 +19,10 @@ from numba.extending import intrinsic
 from fastae.backends.numba_backend.jit import jit
 from fastae.backends.numba_backend.simd import I32, I64, Array, index
 
-SPINS = 512  # looks at the barrier, some 10 µs, before a worker sleeps
+SPINS = 4096  # looks at the barrier, some 80 µs: about what it costs to be woken
+FEW = 32  # looks where spinning was in vain
+VAIN = 3  # times in a row that a worker spun and slept nevertheless
+AGAIN = 64  # barriers after which it spins as long as before
 LOOK = 50_000  # µs of sleep before it looks whether the run has been ended
 
 _python: Any = ctypes.pythonapi  # each call holds the interpreter's lock, so none here may wait for another worker
@@ -94,9 +97,9 @@ def pause(typing_context):
             kind = ir.FunctionType(nothing, [])
             builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.sse2.pause"), [])
         elif triple.startswith(("aarch64", "arm64")):
-            kind = ir.FunctionType(nothing, [I32])
-            hint = cgutils.get_or_insert_function(builder.module, kind, "llvm.aarch64.hint")
-            builder.call(hint, [I32(1)])
+            kind = ir.FunctionType(nothing, [I32])  # its own hint takes no time at all
+            wait = cgutils.get_or_insert_function(builder.module, kind, "llvm.aarch64.isb")
+            builder.call(wait, [I32(15)])
         return context.get_dummy_value()
 
     return types.void(), generate
@@ -115,10 +118,13 @@ def barrier(own):
             if look(own.beds[other]) and swap(own.beds[other], 0):
                 release(own.beds[other, 1])
         return
-    for _ in range(SPINS):
+    spins = FEW if own.passed[1] >= VAIN and own.passed[0] % AGAIN != 0 else SPINS
+    for _ in range(spins):
         if look(own.arrivals) >= everybody:
+            own.passed[1] = 0
             return
         pause()
+    own.passed[1] += 1
     sleep(own, own.beds[worker], everybody)
 
 
