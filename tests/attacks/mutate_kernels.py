@@ -125,7 +125,8 @@ CUDA = [
 # Lines of nothing but speed: directions to the compiler, sizes of tiles and blocks, patience.
 NOTHING = re.compile(
     r"#pragma|#include|__launch_bounds__|__nanosleep|template|^\s*//|"
-    r"= Shape\(|^MANY_REGISTERS|^ROW_BLOCK|^AHEAD|^NEAR_BYTES|^PIECE|^ALL =|^SPINS|^FEW|^VAIN|^AGAIN|^LOOK|VECTOR_BYTES ="
+    r"= Shape\(|^MANY_REGISTERS|^ROW_BLOCK|^AHEAD|^NEAR_BYTES|^PIECE|^ALL =|^SPINS|^FEW|^VAIN|^AGAIN|^LOOK|"
+    r"VECTOR_BYTES ="
 )
 
 
