@@ -143,6 +143,15 @@ def test_nobody_waits_alone_or_when_the_run_has_ended() -> None:
     end(early)
 
 
+def test_what_has_been_ended_is_over_soon() -> None:
+    """Thousands of barriers lie before a worker when its run is ended; none of them holds it."""
+    owns = team(2)
+    others = start(owns[1:], 5000)
+    until_asleep(owns[1:])
+    owns[0].arrivals[1] = 1
+    end(others)
+
+
 def test_locks_are_freed_with_their_array(monkeypatch: pytest.MonkeyPatch) -> None:
     made = [1000, 2000, 3000]
     left, held, freed = made.copy(), [], []

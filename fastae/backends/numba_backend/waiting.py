@@ -131,7 +131,7 @@ def barrier(own):
 @jit
 def sleep(own, bed, everybody):
     """Sleep until all have come, or the run is ended."""
-    while look(own.arrivals) < everybody:
+    while look(own.arrivals) < everybody and not own.arrivals[1]:
         swap(bed, 1)
         if look(own.arrivals) >= everybody and swap(bed, 0):
             return  # nobody has seen that it was about to sleep
