@@ -627,7 +627,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     option("--epochs", type=int, default=20, help="times that every image is seen (20)")
     option("--limit", type=int, metavar="N", help="use only the first N training and at most N test images")
     option("--seed", type=int, default=0, help="of the initial parameters and of the order of the images (0)")
-    option("--threads", type=int, help="workers of the numba backend; by default the cores, at most 8")
+    option("--threads", type=int, help="workers of the numba backend; by default the cores it may use, at most 8")
     option("--data", metavar="DIR", help="folder of IDX files, plain or .gz; by default MNIST, which is included")
     option("--out", metavar="DIR", default="runs/assignment", help="folder for the results (runs/assignment)")
     option("--no-progress", action="store_true", help="show no progress bar")

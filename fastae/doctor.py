@@ -63,7 +63,7 @@ def _examine(name: str, expected: float) -> Finding:
         first = (str(error).splitlines() or [""])[0]
         kind = "" if isinstance(error, FastaeError) else f"{type(error).__name__}: "
         return Finding(name, False, f"its first steps failed: {kind}{first}", _remedy(name), _details(name))
-    details = _details(name) + (f", {workers} workers" if workers > 1 else "")
+    details = _details(name) + (f", {workers} workers" if workers > 1 and name != "numba" else "")
     if not abs(loss - expected) <= TOLERANCE * expected:  # NaN fails too
         reason = f"it computes something else than NumPy: a loss of {loss:.6f} instead of {expected:.6f}"
         return Finding(name, False, reason, _remedy(name), details, seconds)
@@ -88,9 +88,12 @@ def _details(name: str) -> str:
         return f"NumPy {version('numpy')}"
     if name == "numba" and backends.availability()["numba"].ok:
         from fastae.backends.numba_backend.machine import MACHINE
+        from fastae.backends.numba_backend.workers import choose
 
         layer = "threads of its own, none of Numba's threading layers"
-        return f"Numba {version('numba')}, {MACHINE.name}, {layer}"
+        workers, reason, ignored = choose()
+        told = f"{workers} worker{'s' * (workers > 1)} {reason}" + (f" ({ignored} is ignored)" if ignored else "")
+        return f"Numba {version('numba')}, {MACHINE.name}, {layer}\n{told}"
     if name == "emulator" and backends.availability()[name].ok:
         from fastae.backends.emulator.compiler import find_compiler
 
@@ -144,5 +147,6 @@ def report(findings: list[Finding]) -> str:
     for finding in findings:
         took = "" if math.isnan(finding.seconds) else f" ({finding.seconds:.1f} s for {IMAGES} images)"
         lines.append(f"{finding.name:10}{'works' + took if finding.works else 'does not work: ' + finding.reason}")
-        lines += [f"{'':10}{text}" for text in (finding.details, finding.remedy and f"mend: {finding.remedy}") if text]
+        texts = [*finding.details.splitlines(), finding.remedy and f"mend: {finding.remedy}"]
+        lines += [f"{'':10}{text}" for text in texts if text]
     return "\n".join(lines)

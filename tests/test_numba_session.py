@@ -1,6 +1,5 @@
 """The Numba backend's session: the arrays that it makes, and what it gives to whom; its step is compiled elsewhere."""
 
-import os
 import threading
 import time
 from typing import Any
@@ -12,7 +11,7 @@ from numba import typeof
 from numba.core.registry import cpu_target
 
 from fastae.backends.numba_backend import session
-from fastae.backends.numba_backend.session import MOST_WORKERS, aligned, default_workers
+from fastae.backends.numba_backend.session import aligned
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -33,9 +32,10 @@ def test_each_worker_is_given_what_the_step_was_compiled_for(
             for argument, kind in zip(arguments, kinds):
                 assert cpu_target.typing_context.can_convert(typeof(argument), kind) is not None, kind
             own = arguments[-2]
-            arrivals, passed = own[1:3]
+            arrivals, beds, passed = own[1:4]
             assert not arrivals.any()
             assert not passed.any()
+            assert beds.shape[0] == threads
             meeting.wait(20)
             arrivals[0] = passed[0] = 7
             calls.append((part, loss, threading.current_thread(), own, arguments[-1]))
@@ -60,7 +60,8 @@ def test_each_worker_is_given_what_the_step_was_compiled_for(
         assert len({call[2] for call in mine}) == threads
         assert all(call[2].daemon for call in mine[1:])
         owns = [call[3] for call in mine]
-        assert all(own[1] is owns[0][1] and own[3] is owns[0][3] for own in owns)  # arrivals and partial are shared
+        for shared in (1, 2, 4):  # arrivals, beds and partial
+            assert all(own[shared] is owns[0][shared] for own in owns)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 9])
@@ -112,16 +113,3 @@ def test_rows_begin_at_cache_lines_an_odd_number_of_them_apart(shape: tuple[int,
             assert array.strides[:-2] == tuple(
                 array.strides[-2] * int(np.prod(shape[i:-1])) for i in range(1, len(shape) - 1)
             )
-
-
-def test_the_default_is_a_worker_for_each_core_that_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: 5)
-    for usable in ({3}, {0, 2, 7}, set(range(40))):
-        monkeypatch.setattr(
-            os, "sched_getaffinity", lambda process, usable=usable: usable if process == 0 else set(), raising=False
-        )
-        assert default_workers() == min(len(usable), MOST_WORKERS)
-    monkeypatch.delattr(os, "sched_getaffinity")  # as on macOS
-    assert default_workers() == 5
-    monkeypatch.setattr(os, "cpu_count", lambda: None)
-    assert default_workers() == 1

@@ -1,10 +1,9 @@
 """The operations of Numba's team in the interpreter, on NumPy's kernels: who writes what, without compiling it.
 
-Only the barrier is compiled. `tests/test_step.py` and `tests/test_team.py` test all of it as it runs.
+`tests/test_waiting.py` has the barrier, `tests/test_step.py` and `tests/test_team.py` all of it as it runs.
 """
 
 import threading
-import time
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -76,10 +75,10 @@ def team(workers: int, m: int, widest: int) -> list[Own]:
         Own(
             place=np.array([worker, workers]),
             arrivals=arrivals,
+            beds=np.zeros((workers, 8), np.int64),
             passed=np.zeros(8, np.int64),
             partial=partial,
             lit=np.full(room(widest), -1),
-            seen=np.full(widest, np.nan),
         )
         for worker in range(workers)
     ]
@@ -103,36 +102,6 @@ def test_workers_own_whole_vectors_as_evenly_as_they_go(lanes: int) -> None:
             counts = [-(-(stop - start) // lanes) for start, stop in zip(cuts, cuts[1:])]
             assert sum(counts) == vectors
             assert max(counts) - min(counts) <= 1
-
-
-@pytest.mark.parametrize("workers", [2, 3])
-def test_a_barrier_holds_all_until_the_last_has_come(workers: int) -> None:
-    owns = team(workers, 1, 1)
-    for passed in range(1, 4):
-        early = [threading.Thread(target=operations.barrier, args=(own,), daemon=True) for own in owns[1:]]
-        for thread in early:
-            thread.start()
-        time.sleep(0.1)
-        assert all(thread.is_alive() for thread in early)
-        operations.barrier(owns[0])
-        for thread in early:
-            thread.join(20)
-            assert not thread.is_alive()
-        assert owns[0].arrivals[0] == workers * passed
-        assert [own.passed[0] for own in owns] == [passed] * workers
-
-
-def test_nobody_waits_alone_or_when_the_run_has_ended() -> None:
-    alone, *others = team(1, 1, 1) + team(2, 1, 1)
-    operations.barrier(alone)
-    assert not alone.arrivals.any() | alone.passed.any()
-    waiting = threading.Thread(target=operations.barrier, args=(others[1],), daemon=True)
-    waiting.start()
-    time.sleep(0.05)
-    assert waiting.is_alive()
-    others[0].arrivals[1] = 1
-    waiting.join(20)
-    assert not waiting.is_alive()
 
 
 @pytest.mark.parametrize("dark", [False, True])

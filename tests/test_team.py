@@ -73,12 +73,30 @@ def test_in_a_thread_and_beside_another_training_it_ends_in_the_same_bits(thread
 
 
 def test_many_more_workers_than_cores_come_to_an_end() -> None:
-    """Each barrier then waits for workers that have no core: without yielding, a time slice for each."""
+    """Each barrier then waits for workers that have no core: without sleeping, a time slice for each."""
     crowd = 4 * (os.cpu_count() or 1) + 1
     weights(crowd, epochs=1)  # compiled
     began = time.perf_counter()
     weights(crowd, epochs=1)  # 50 steps of 7 barriers
     assert time.perf_counter() - began < 20
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system binds no thread to a core")
+@pytest.mark.parametrize("threads", [2, 8])
+def test_a_team_on_one_core_ends_soon_in_the_same_bits(threads: int) -> None:
+    expected, found = weights(threads, epochs=1), []
+
+    def bound() -> None:
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # this thread, and those that it starts
+        began = time.perf_counter()
+        found.append((weights(threads, epochs=1), time.perf_counter() - began))
+
+    thread = threading.Thread(target=bound)
+    thread.start()
+    thread.join(60)
+    ((bits, seconds),) = found
+    assert bits == expected
+    assert seconds < 10  # 50 steps of 7 barriers; a time slice for each would be more
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="this system cannot stop a process")

@@ -165,14 +165,14 @@ class Report:
 
     def roofline(self) -> None:
         """Measure limits and kernels, and compare the step's rate with theirs."""
-        from fastae.backends.numba_backend.session import default_workers
+        from fastae.backends.numba_backend.workers import choose
         from fastae.bench import figures, limits, roofline
 
         measured, alone = {}, None
         for m in ROOFLINE_BATCHES:
             alone, measured[m] = roofline.kernels(m, self.options.rounds, progress, self.options.model)
         assert alone is not None
-        workers = self.options.threads or default_workers()
+        workers = choose(self.options.threads).workers
         team = limits.measure(workers, self.options.rounds)
         progress("")
         self.say(f"\nMeasured limits, multiply-adds in float32 and reading: {told(alone)}; {told(team)}\n")

@@ -185,7 +185,7 @@ def race(
     Disagreement
         They do not train alike.
     """
-    from fastae.backends.numba_backend.session import default_workers
+    from fastae.backends.numba_backend.workers import default_workers
     from fastae.bench.limits import measure
 
     result = Race(batch_size, model=model)

@@ -166,7 +166,7 @@ def _check(options: argparse.Namespace, told_to: Any) -> int:
     for name in k.kernels:
         found.append(verdicts.examine(k, name, seed))
         if not options.no_speed and not found[-1].problems and k.name in TIMED:
-            from fastae.backends.numba_backend.session import cores  # loads Numba, which measures the limits
+            from fastae.backends.numba_backend.workers import cores
 
             machine = machine or speed.limit(1 if k.name == "numba" else cores())  # a BLAS may use them all
             supervise.note(case="calls that are timed")

@@ -61,7 +61,8 @@ def add_options(train: argparse.ArgumentParser) -> None:
     option(
         "--threads",
         type=int,
-        help="workers of the numba backend; by default the cores, at most 8",
+        help="workers of the numba backend; by default NUMBA_NUM_THREADS or OMP_NUM_THREADS, else one for each "
+        "core that it may use, at most 8",
         default=argparse.SUPPRESS,
     )
     option(

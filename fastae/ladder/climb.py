@@ -119,7 +119,7 @@ class Gpu:
 
 def cpu_for(language: str) -> Cpu:
     """Return the cores whose limit a language is held against: NumPy's BLAS may use them all."""
-    from fastae.backends.numba_backend.session import cores
+    from fastae.backends.numba_backend.workers import cores
 
     return Cpu(cores() if language == "numpy" else 1)
 

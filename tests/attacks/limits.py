@@ -1,7 +1,8 @@
-"""A million images, little memory, a full disk, every size of batch and layer, a million steps, two trainings at once.
+"""A million images, little memory, a full disk, all sizes of batch and layer, a million steps, a crowd.
 
 ``python tests/attacks/limits.py [NAME ...]`` runs all of them, or those named (``million``, ``memory``, ``full``,
-``sizes``, ``steps``, ``together``), and says what was measured: exit status 0 if all is well, 1 if not. Linux alone.
+``sizes``, ``steps``, ``together``, ``crowded``), and says what was measured: exit status 0 if all is well, 1 if not.
+Linux alone.
 """
 
 import argparse
@@ -12,10 +13,12 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 
@@ -196,7 +199,45 @@ def together(folder: Path, at_once: int = 4) -> None:
         say(same == len(jobs), f"{same} of {len(jobs)} trainings in {name} at once gave the bits of one alone")
 
 
-ATTACKS = {attack.__name__: attack for attack in (million, memory, full, sizes, steps, together)}
+def crowded(folder: Path, n: int = 4000, rounds: int = 5, starts: int = 3) -> None:
+    """Two workers on two cores, beside two busy processes: at most 3 times as long, and as long as one worker.
+
+    With half of each core it takes twice as long, if the workers have their halves at the same time.
+    """
+    images, team = fastae.load_dataset()[0][:n], min(2, len(os.sched_getaffinity(0)))
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:team])  # and all that it starts: as on a small machine
+    sessions = {
+        threads: fastae.Trainer(fastae.Autoencoder(), backend="numba", threads=threads).session(images)
+        for threads in (1, team)
+    }
+
+    def measure(busy: int) -> dict[int, float]:
+        """Return the median seconds of a pass over the images by number of workers, which take turns."""
+        took: dict[int, list[float]] = {threads: [] for threads in sessions}
+        crowd = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(busy)]
+        try:
+            time.sleep(0.5)
+            for _ in range(rounds):
+                for threads, session in sessions.items():
+                    session.start(np.arange(n))
+                    began = time.perf_counter()
+                    session.run(n // session.batch_size)
+                    took[threads].append(time.perf_counter() - began)
+        finally:
+            for process in crowd:
+                process.kill()
+                process.wait()
+        return {threads: median(seconds) for threads, seconds in took.items()}
+
+    measure(0)
+    every = [(measure(0), measure(team)) for _ in range(starts)]
+    alone, beside = ({threads: median(of[i][threads] for of in every) for threads in sessions} for i in (0, 1))
+    text = f"{n:,} images: {team} workers {alone[team]:.3f} s, beside {team} busy processes {beside[team]:.3f}; "
+    text += f"1 worker {alone[1]:.3f} and {beside[1]:.3f} s"
+    say(beside[team] <= 3 * alone[team] and beside[team] <= 1.25 * beside[1], text)
+
+
+ATTACKS = {attack.__name__: attack for attack in (million, memory, full, sizes, steps, together, crowded)}
 
 
 def main() -> int:

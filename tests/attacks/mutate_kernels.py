@@ -32,7 +32,7 @@ from typing import Any
 from mutate import ROOT, undecorated
 from tqdm import tqdm
 
-NUMBA_FILES = ("elementwise", "kernels", "operations", "session", "simd", "sparse", "tiles")
+NUMBA_FILES = ("elementwise", "kernels", "operations", "session", "simd", "sparse", "tiles", "waiting")
 CUDA_FILES = (
     *(
         "activations.cuh",
@@ -76,6 +76,7 @@ TESTS["numba/elementwise"] = [FORMULAS, ONE_STEP]
 TESTS["numba/kernels"] = [["tests/test_numba_loops.py"], PRODUCTS, KERNELS]
 TESTS["numba/sparse"] = [[SURVIVORS, "-k", "leave_out_zeros"], ONE_STEP]
 TESTS["numba/operations"] = [["tests/test_operations.py"], ONE_STEP, STEPS, TEAM]
+TESTS["numba/waiting"] = [["tests/test_waiting.py"], TEAM]
 TESTS["numba/session"] = [["tests/test_numba_session.py", "-k", "not waits"], ONE_STEP, STEPS, TEAM]
 TESTS |= {f"cuda/operations.{end}": [CUDA_STEP, MODES, EMULATED, NVRTC] for end in ("cu", "cuh")}
 TESTS |= {f"cuda/{name}": [PERSISTENT, MODES, EMULATED, NVRTC] for name in ("barrier.cuh", "persistent.cu")}
@@ -124,7 +125,8 @@ CUDA = [
 # Lines of nothing but speed: directions to the compiler, sizes of tiles and blocks, patience.
 NOTHING = re.compile(
     r"#pragma|#include|__launch_bounds__|__nanosleep|template|^\s*//|"
-    r"= Shape\(|^MANY_REGISTERS|^ROW_BLOCK|^AHEAD|^NEAR_BYTES|^PIECE|^ALL =|^SPINS|^MOST_WORKERS|VECTOR_BYTES ="
+    r"= Shape\(|^MANY_REGISTERS|^ROW_BLOCK|^AHEAD|^NEAR_BYTES|^PIECE|^ALL =|^SPINS|^FEW|^VAIN|^AGAIN|^LOOK|"
+    r"VECTOR_BYTES ="
 )
 
 

@@ -8,6 +8,7 @@
 - ``operations``: the step's operations, by a team of workers
 - ``windows``, ``convolutions``: those of convolutions, without patches
 - ``jit``, ``session``: compilation, caching, threads
+- ``workers``, ``waiting``: how many they are, and how they wait for each other
 """
 
 import importlib
@@ -21,6 +22,7 @@ import numpy as np
 
 from fastae.backends.base import Availability, Backend, Parameters, Session
 from fastae.backends.contract import FIXED_DTYPES, KERNELS, SUMS, check_arguments
+from fastae.backends.numba_backend.workers import refused
 from fastae.errors import gist
 from fastae.layers import Geometry
 
@@ -40,6 +42,8 @@ class NumbaBackend(Backend):
         What is not of `RELEASES` is refused, unless FASTAE_ANY_NUMBA is set: LLVM would end the process, or compute
         something else, where its language has changed.
         """
+        if wrong := refused():  # Numba would say it in a traceback
+            return Availability(False, wrong, "unset it, or set it to a number of workers")
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("default")

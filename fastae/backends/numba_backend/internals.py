@@ -39,8 +39,8 @@ from numba.extending import intrinsic
 
 __all__ = [
     "NumbaError", "cache_folder", "caching_in", "call_published", "cgutils", "compile_borrowing", "entry_point",
-    "features", "from_dtype", "global_compiler_lock", "intrinsic", "ir", "jit", "njit", "publish", "recompiled",
-    "typeof", "types",
+    "features", "from_dtype", "global_compiler_lock", "intrinsic", "ir", "jit", "name_address", "njit", "publish",
+    "recompiled", "typeof", "types",
 ]  # fmt: skip
 
 config: Any = numba_config  # its settings are made at run time
@@ -114,7 +114,15 @@ def publish(name: str, dispatcher: Any) -> None:
     Relies on ``library.get_pointer_to_function`` and ``fndesc.llvm_func_name``, in Numba's own way of calling.
     """
     only = _overload(dispatcher)
-    llvm.add_symbol(name, only.library.get_pointer_to_function(only.fndesc.llvm_func_name))
+    name_address(name, only.library.get_pointer_to_function(only.fndesc.llvm_func_name))
+
+
+def name_address(name: str, address: int) -> None:
+    """Give LLVM's linker a name for a function that is somewhere in this process: compiled code finds it by its name.
+
+    Relies on ``add_symbol``.
+    """
+    llvm.add_symbol(name, address)
 
 
 def call_published(name: str, context: Any, builder: Any, signature: Any, arguments: Any) -> None:

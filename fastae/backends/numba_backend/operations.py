@@ -4,12 +4,9 @@ from typing import Any, NamedTuple
 
 from fastae.backends.numba_backend import elementwise as ew
 from fastae.backends.numba_backend import kernels, sparse
-from fastae.backends.numba_backend.internals import cgutils, intrinsic, ir, types
 from fastae.backends.numba_backend.jit import jit
 from fastae.backends.numba_backend.kernels import ROW_BLOCK
-from fastae.backends.numba_backend.simd import I32, I64, Array, index
-
-SPINS = 512  # looks at the barrier, some 10 µs, before the core is offered to others
+from fastae.backends.numba_backend.waiting import barrier
 
 
 class Own(NamedTuple):
@@ -17,10 +14,10 @@ class Own(NamedTuple):
 
     place: Any  # int64 (2,): its number, and how many they are
     arrivals: Any  # int64 (8,): shared; [0] counts arrivals at barriers since the run began, [1] ends all waiting
-    passed: Any  # int64 (8,): [0] counts the barriers that it has passed
+    beds: Any  # int64 (workers, 8): shared; where each sleeps while it waits (`waiting.make_beds`)
+    passed: Any  # int64 (8,): [0] counts the barriers that it has passed, [1] those at which it slept, in a row
     partial: Any  # float (2, workers, m, widest): shared; input gradients of each worker's own units, for two layers
     lit: Any  # int64 (sparse.room(widest),): room for lists of what is not 0
-    seen: Any  # float (widest,): 0 where a unit is 0 in some images
 
 
 class Local(NamedTuple):
@@ -32,70 +29,6 @@ class Local(NamedTuple):
 def first_unit(width: int, worker: int, workers: int, together: int) -> int:
     """Return the first unit of a layer that a worker owns: so many together, as evenly as they go."""
     return min(width, -(-width // together) * worker // workers * together)
-
-
-@intrinsic
-def count_arrival(typing_context, counter):
-    """Add one, as one step that every core sees."""
-
-    def generate(context, builder, signature, arguments):
-        address = Array(context, builder, signature.args[0], arguments[0]).base
-        builder.atomic_rmw("add", builder.bitcast(address, I64.as_pointer()), index(1), "acq_rel")
-        return context.get_dummy_value()
-
-    return types.void(counter), generate
-
-
-@intrinsic
-def arrivals_so_far(typing_context, counter):
-    """Read what the other cores have counted; what they wrote before counting is then seen too."""
-
-    def generate(context, builder, signature, arguments):
-        address = Array(context, builder, signature.args[0], arguments[0]).base
-        return builder.load_atomic(builder.bitcast(address, I64.as_pointer()), "acquire", 8)
-
-    return types.int64(counter), generate
-
-
-@intrinsic
-def pause(typing_context):
-    """Tell the core that this is a spin loop, where it has an instruction for that."""
-
-    def generate(context, builder, signature, arguments):
-        triple, nothing = builder.module.triple, ir.VoidType()
-        if triple.startswith("x86_64"):
-            kind = ir.FunctionType(nothing, [])
-            builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.sse2.pause"), [])
-        elif triple.startswith(("aarch64", "arm64")):
-            kind = ir.FunctionType(nothing, [I32])
-            hint = cgutils.get_or_insert_function(builder.module, kind, "llvm.aarch64.hint")
-            builder.call(hint, [I32(1)])
-        return context.get_dummy_value()
-
-    return types.void(), generate
-
-
-offer_core = types.ExternalFunction("sched_yield", types.int32())
-
-
-@jit
-def barrier(own):
-    """Wait until all workers have come here; on a crowded machine, let others have the core meanwhile."""
-    workers = own.place[1]
-    if workers == 1:
-        return
-    own.passed[0] += 1
-    everybody = own.passed[0] * workers
-    count_arrival(own.arrivals)
-    spins = 0
-    while arrivals_so_far(own.arrivals) < everybody:
-        spins += 1
-        if spins < SPINS:
-            pause()
-        elif own.arrivals[1]:
-            return
-        else:
-            offer_core()
 
 
 def make_forward(activate: Any, name: str) -> Any:
@@ -144,7 +77,7 @@ def make_backward(slope: Any, name: str) -> Any:
             barrier(own)
             first = layer.below
             last = first + out.shape[1]
-            ew.ADD_SCALED(out, partial[0, :m, first:last], partial[1, :m, first:last], y, own.seen, 1.0)
+            ew.ADD_SCALED(out, partial[0, :m, first:last], partial[1, :m, first:last], y, own.place, 1.0)
             for other in range(2, workers):
                 kernels.axpy(1.0, partial[other, :m, first:last], out)
         slope(out, y, out)

@@ -1,7 +1,6 @@
 """A team of workers on the cores of one CPU, and the step compiled for it."""
 
 import math
-import os
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -21,10 +20,11 @@ from fastae.backends.numba_backend.jit import jit, namespace
 from fastae.backends.numba_backend.link import known
 from fastae.backends.numba_backend.machine import MACHINE
 from fastae.backends.numba_backend.operations import Own
+from fastae.backends.numba_backend.waiting import make_beds
+from fastae.backends.numba_backend.workers import choose
 from fastae.operations import by_kind
 from fastae.step import Worker
 
-MOST_WORKERS = 8  # by default: beyond, a worker's share of the code layer is less than a vector
 LINE = 64  # bytes of a cache line
 
 
@@ -32,8 +32,8 @@ def make_entry(k: Any) -> Any:
     """Make the function that Python calls: so many steps, from plain tuples and arrays."""
 
     def entry(images, order, cursor, rate, scale, W, b, V, c, a, y, d, x, loss, losses, total, layers, own, batches):
-        place, arrivals, passed, partial, lit, seen = own
-        own = k.Own(place, arrivals, passed, partial, lit, seen)
+        place, arrivals, beds, passed, partial, lit = own
+        own = k.Own(place, arrivals, beds, passed, partial, lit)
         w = k.Worker(images, order, cursor, rate, scale, W, b, V, c, a, y, d, x, loss, losses, total, layers, own)
         for _ in range(batches):
             k.step(w)
@@ -99,7 +99,7 @@ def signature(layers: int, dtype: np.dtype[Any], dense: bool = True) -> Any:
     images = types.Array(bytes_.dtype, 2, "C", readonly=True)
     vector, matrix = types.Array(real, 1, "A"), types.Array(real, 2, "A")
     vectors, matrices = types.UniTuple(vector, layers), types.UniTuple(matrix, layers)
-    own = types.Tuple((whole, whole, whole, types.Array(real, 4, "A"), whole, types.Array(real, 1, "C")))
+    own = types.Tuple((whole, whole, types.Array(types.int64, 2, "A"), whole, types.Array(real, 4, "A"), whole))
     return types.void(
         *(images, whole, whole, types.Array(real, 1, "C"), types.float64),
         *(matrices, vectors, matrices, vectors, matrices, matrices, matrices, matrix),
@@ -116,16 +116,6 @@ def local_type(layers: int, real: Any, dense: bool) -> Any:
     whole, shared = types.Array(real, 2, "A"), types.Array(real, 2, "C")
     arrays = [whole, shared, types.Array(real, 1, "C"), types.Array(types.int64, 1, "C")]
     return types.UniTuple(types.NamedTuple([types.intp, types.intp, *arrays], Local), layers)
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def default_workers() -> int:
-    """Return one for each core that this process may use, within reason."""
-    return min(cores(), MOST_WORKERS)
 
 
 def aligned(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
@@ -149,7 +139,10 @@ class NumbaSession(Session):
 
     def prepare(self) -> None:
         """Compile, and decide on the number of workers."""
-        self.workers = self.threads or default_workers()
+        choice = choose(self.threads)
+        self.workers = choice.workers
+        if choice.ignored:
+            say(f"{choice.ignored} is ignored: it is no positive whole number")
         network = len(self.layers), self.dtype.name, self.activation, (*dict.fromkeys(self.kinds), self.kinds[-1])
         notice = threading.Timer(1.0, say, ["compiling the step for this machine; the next start will find it"])
         notice.start()
@@ -188,16 +181,17 @@ class NumbaSession(Session):
     def own(self, m: int) -> list[Own]:
         """Make the barrier and the buffers through which the team works together."""
         widest = max(self.widths)
-        arrivals = aligned((8,), np.int64)
+        arrivals, beds = aligned((8,), np.int64), aligned((self.workers, 8), np.int64)
+        make_beds(beds)
         partial = aligned((2, self.workers, m, widest), self.dtype)
         return [
             Own(
                 place=self.array(np.array([w, self.workers])),
                 arrivals=arrivals,
+                beds=beds,
                 passed=aligned((8,), np.int64),
                 partial=partial,
                 lit=aligned((sparse.room(widest),), np.int64),
-                seen=aligned((widest,), self.dtype),
             )
             for w in range(self.workers)
         ]
