@@ -154,6 +154,7 @@ def test_a_right_kernel_in_any_style_passes(style: str, write: Write) -> None:
     assert problems(write(RIGHT[style])) == []
 
 
+@pytest.mark.larger
 def test_right_kernels_pass_over_the_seeds(write: Write) -> None:
     k: Any = learner.load(write(RIGHT["NumPy"]))
     for seed in range(SEEDS):
