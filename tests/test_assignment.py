@@ -19,7 +19,7 @@ from fastae.terminal import one_of_each
 
 SCRIPT = Path(__file__).parent.parent / "examples" / "assignment.py"
 LIMIT, EPOCHS = 320, 2
-BACKENDS = ["numpy", "numba"]
+BACKENDS = ["numpy", pytest.param("numba", marks=pytest.mark.thorough)]
 PAGES = ["reconstructions", "updates", "progress-mse", "progress-bce", "weights", "loss-mse", "loss-bce"]
 PAGES += ["networks", "kernels", "features"]
 FILES = [f"{name}.png" for name in PAGES] + [

@@ -149,7 +149,7 @@ extern "C" __global__ void sigmoid_gradient(int m, int n, const real* delta, lon
 """
 
 
-@pytest.mark.parametrize("style", RIGHT)
+@pytest.mark.parametrize("style", [pytest.param(s, marks=[pytest.mark.thorough] * (s == "Numba")) for s in RIGHT])
 def test_a_right_kernel_in_any_style_passes(style: str, write: Write) -> None:
     assert problems(write(RIGHT[style])) == []
 
@@ -427,7 +427,7 @@ def test_watching_checks_again_when_the_file_is_saved(write: Write) -> None:
     ("style", "loss", "momentum"),
     [
         *(("NumPy", "mse", "0.9"), ("NumPy", "bce", "0"), ("CUDA", "mse", "0.9"), ("CUDA", "bce", "0")),
-        ("Numba", "bce", "0.9"),  # whose step takes a while to compile
+        pytest.param("Numba", "bce", "0.9", marks=pytest.mark.thorough),  # whose step takes a while to compile
     ],
 )
 def test_training_with_a_kernel_of_ones_own(style: str, loss: str, momentum: str, write: Write, tmp_path: Path) -> None:
