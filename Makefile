@@ -16,11 +16,12 @@ assignment: $(VENV)/installed
 test: $(VENV)/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 ifeq ($(ARGS),)
+	$(BIN)/python tests/warm.py & $(BIN)/mypy && wait $$!
 	$(BIN)/python -m pytest -m 'not alone and not thorough' -n auto --dist worksteal --durations=12 --durations-min=2
 	$(BIN)/python -m pytest -m 'alone and not thorough'
 else
+	$(BIN)/mypy
 	$(BIN)/python -m pytest $(ARGS)
 endif
 

@@ -20,8 +20,8 @@ MAY_SPILL = {
 
 
 def every_kernel() -> Iterator[Any]:
-    """Each file as the launcher may have it compiled; all but one architecture, one loss of two and one activation of two
-    are left to `make thorough`.
+    """Each file as the launcher may have it compiled; `make test` takes one architecture and one loss, and tanh only where
+    it takes little time.
     """
     for file, real, architecture in itertools.product(nvrtc.FILES, nvrtc.REALS, nvrtc.ARCHITECTURES):
         if nvrtc.makes_sense(file, real, architecture):
