@@ -258,6 +258,7 @@ def test_a_training_with_convolutions_is_numpys_in_both_modes(
             np.testing.assert_allclose(p, q, rtol=0, atol=1e-5 if dtype == "float32" else 1e-13)
 
 
+@pytest.mark.thorough
 def test_a_training_on_mnist_is_numpys() -> None:
     images, _ = fastae.load_dataset(split="test")
     losses = []

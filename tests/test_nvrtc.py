@@ -20,8 +20,8 @@ MAY_SPILL = {
 
 
 def every_kernel() -> Iterator[Any]:
-    """Each file as the launcher may have it compiled; `make test` takes one architecture and one loss, and tanh only where
-    it takes little time.
+    """Each file as the launcher may have it compiled; in `make test` for one architecture, and for one loss and one
+    activation where that takes long.
     """
     for file, real, architecture in itertools.product(nvrtc.FILES, nvrtc.REALS, nvrtc.ARCHITECTURES):
         if nvrtc.makes_sense(file, real, architecture):

@@ -1,7 +1,7 @@
 """Compile what many tests use, before they begin: ``python tests/warm.py``.
 
-Else two processes that need the same kernel at the same moment would both compile it. What is not listed here is compiled
-by the first test that needs it, and kept for the others.
+Else two processes that need the same kernel at the same moment would both compile it. What is not listed here is
+compiled by the first test that needs it, and kept for the others.
 """
 
 import subprocess
