@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import sample
 from matplotlib.image import imread
 
 import fastae
@@ -302,7 +303,9 @@ def test_bad_input_is_one_line_and_status_2(assignment, options, complaint, caps
     assert error.count("\n") == 1 == len(error.splitlines())
 
 
-@pytest.mark.parametrize("options", [["--epochs", "0"], ["--backend", "abacus"], ["--out", f"{SCRIPT}/results"]])
+@pytest.mark.parametrize(
+    "options", sample([["--epochs", "0"], ["--backend", "abacus"], ["--out", f"{SCRIPT}/results"]], 3)
+)
 def test_bad_input_ends_the_process_so(options, tmp_path):
     done = subprocess.run([sys.executable, SCRIPT, *options], capture_output=True, text=True, cwd=tmp_path, timeout=60)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)

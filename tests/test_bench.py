@@ -27,6 +27,7 @@ def test_one_cores_limits_are_those_of_a_computer() -> None:
     assert 1e9 < found.far < 2 * found.near  # the cache is the faster, by far unless the machine is busy
 
 
+@pytest.mark.thorough
 def test_every_kernel_is_measured_below_its_roof(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(roofline, "MOMENT", 0.002)
     found, kernels = roofline.kernels(16, 1)

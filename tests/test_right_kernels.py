@@ -330,7 +330,7 @@ def assert_right(k: Any, seeds: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.larger
-@pytest.mark.parametrize("style", sample(PYTHON, 5))
+@pytest.mark.parametrize("style", sample(PYTHON, 9))
 def test_in_numpy(style: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "right.py"
     path.write_text("import numpy as np\n" + textwrap.dedent(PYTHON[style]))

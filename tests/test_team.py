@@ -82,6 +82,7 @@ def test_many_more_workers_than_cores_come_to_an_end() -> None:
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="this system cannot stop a process")
+@pytest.mark.thorough
 def test_a_pause_as_a_debugger_makes_it_changes_nothing() -> None:
     epochs = 300
     undisturbed, _ = start("run", epochs).communicate(timeout=120)
