@@ -150,6 +150,7 @@ def test_the_ladder_is_climbed_by_the_command(
     assert (tmp_path / "conv-numpy.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.thorough
 def test_an_exercise_from_start_to_goal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -20,12 +20,10 @@ MAY_SPILL = {
 
 
 def every_kernel() -> Iterator[Any]:
-    """Each file as the launcher may have it compiled; in `make test` for one architecture, and for one loss and one
-    activation where that takes long.
-    """
+    """Each file as the launcher may have it compiled; in `make test` for one architecture, loss and activation."""
     for file, real, architecture in itertools.product(nvrtc.FILES, nvrtc.REALS, nvrtc.ARCHITECTURES):
         if nvrtc.makes_sense(file, real, architecture):
-            long = architecture != "sm_90" or real in ("float, both, bce", "float, both, tanh")
+            long = architecture != "sm_90" or real.endswith(("8 × 8", "bce", "tanh"))
             yield pytest.param(file, real, architecture, marks=[pytest.mark.thorough] * long)
 
 
