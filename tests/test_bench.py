@@ -58,6 +58,7 @@ def test_multiplications_are_counted_as_the_tiles_do_them(m: int, images: np.nda
     assert roofline.multiplications_done(images[:m]) == others + forward + update
 
 
+@pytest.mark.thorough
 def test_a_small_benchmark_from_the_command_line(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

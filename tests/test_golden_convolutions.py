@@ -24,12 +24,8 @@ LOSS_BOUND = 1e-12  # relative
 FLOAT32_LOSS_BOUND = 2e-5  # relative
 
 every_case = pytest.mark.parametrize("name", CASES)
-# Numba compiles a step for each activation and loss, for half a minute; `make test` has it compile that of tanh.
-long = {name: [pytest.mark.thorough] * (not name.startswith("tanh")) for name in CASES}
-every_case_and_backend = pytest.mark.parametrize(
-    ("name", "backend"),
-    [pytest.param(name, b, marks=long[name] if b == "numba" else []) for name in CASES for b in ("numpy", "numba")],
-)
+# Numba compiles a step for each activation, loss and dtype, for half a minute; `make test` compares one with NumPy's.
+backends = pytest.mark.parametrize("backend", ["numpy", pytest.param("numba", marks=pytest.mark.thorough)])
 
 Golden = dict[str, Any]
 
@@ -87,7 +83,8 @@ def test_initial_parameters_are_drawn_as_pinned(name: str) -> None:
     assert_parameters(new_model(golden), golden, "initial", atol=1e-14)  # how the formula of σ is written is rounding
 
 
-@every_case_and_backend
+@backends
+@every_case
 def test_first_step(name: str, backend: str) -> None:
     golden = load(name)
     model = new_model(golden)
@@ -99,7 +96,8 @@ def test_first_step(name: str, backend: str) -> None:
     assert history.epochs[0].train_loss == pytest.approx(golden["step_loss"][0], rel=LOSS_BOUND)
 
 
-@every_case_and_backend
+@backends
+@every_case
 def test_every_parameter_and_loss_after_the_last_step(name: str, backend: str) -> None:
     golden = load(name)
     model = new_model(golden)

@@ -12,6 +12,8 @@ import pytest
 
 from fastae.backends.contract import KERNELS
 
+pytestmark = pytest.mark.thorough
+
 COMMAND = Path(__file__).parent.parent / "benchmarks" / "gpu.py"
 
 # It runs the program, and has seen nothing; but for the overrun that it must see.
@@ -59,7 +61,6 @@ def all_parts(monkeypatch: pytest.MonkeyPatch) -> Any:
     return PARTS
 
 
-@pytest.mark.thorough
 def test_check_runs_whole(tmp_path: Path, all_parts: Any) -> None:
     tool = tmp_path / "bin" / "compute-sanitizer"
     tool.parent.mkdir()
@@ -88,7 +89,6 @@ def test_check_runs_whole(tmp_path: Path, all_parts: Any) -> None:
     assert "check: at most 1080 s, and of them versions 120, doctor 360 beside the others, compile 360" in done.stdout
 
 
-@pytest.mark.thorough
 def test_measure_runs_whole(tmp_path: Path, all_parts: Any) -> None:
     done = gpu("measure", "--rehearse", "--out", tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -129,7 +129,6 @@ def test_measure_runs_whole(tmp_path: Path, all_parts: Any) -> None:
         ("illegal", "died by SIGSEGV", "in plant"),
     ],
 )
-@pytest.mark.thorough
 def test_a_fault_costs_its_part_alone(tmp_path: Path, fault: str, status: str, shown: str) -> None:
     options = ["--only", "limits", "barrier", "--limit", "limits=8", "--plant", f"limits={fault}"]
     done = gpu("measure", "--rehearse", "--out", tmp_path, *options)
@@ -149,7 +148,6 @@ def test_a_fault_costs_its_part_alone(tmp_path: Path, fault: str, status: str, s
     assert "µs a barrier across the device" in report
 
 
-@pytest.mark.thorough
 def test_what_hung_once_is_not_waited_for_again(tmp_path: Path) -> None:
     options = ["--only", "barrier", "ours-persistent", "ours-again", "--limit", "barrier=8", "--plant", "barrier=hang"]
     done = gpu("measure", "--rehearse", "--out", tmp_path, *options)
@@ -161,7 +159,6 @@ def test_what_hung_once_is_not_waited_for_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a process does not die with its parent")
-@pytest.mark.thorough
 def test_who_kills_the_command_is_rid_of_its_parts(tmp_path: Path) -> None:
     options = ["measure", "--rehearse", "--out", str(tmp_path), "--only", "limits", "--plant", "limits=hang"]
     command = subprocess.Popen([sys.executable, str(COMMAND), *options], stdout=subprocess.DEVNULL)

@@ -169,7 +169,7 @@ def first_cause(text: str, path: Path) -> str:
     return " ".join([*problem.causes[:1], "|", problem.what])
 
 
-@pytest.mark.parametrize("case", sample(PATCHES, 8, lambda case: f"{case[0]}, {case[1]}"))
+@pytest.mark.parametrize("case", sample(PATCHES, 16, lambda case: f"{case[0]}, {case[1]}"))
 def test_the_cause_comes_first_for_patches(case: tuple[str, str, Changes, str], tmp_path: Path) -> None:
     name, _, changes, words = case
     text = LOOPS[name]
@@ -179,7 +179,7 @@ def test_the_cause_comes_first_for_patches(case: tuple[str, str, Changes, str], 
     assert re.search(words, first_cause(text, tmp_path / "wrong.py"))
 
 
-@pytest.mark.parametrize("what", sample(ELEMENTS, 5))
+@pytest.mark.parametrize("what", sample(ELEMENTS, 8))
 def test_the_cause_comes_first_for_activations(what: str, tmp_path: Path) -> None:
     text, words = ELEMENTS[what]
     assert re.search(words, first_cause(f"def {text}", tmp_path / "wrong.py"))

@@ -12,6 +12,8 @@ from fastae.backends.numba_backend import elementwise, operations, sparse
 from fastae.backends.numba_backend.jit import jit
 from fastae.backends.numba_backend.kernels import OUTER_ROWS, ROW_BLOCK
 
+pytestmark = pytest.mark.thorough
+
 
 @cache
 def alone(formula: Callable[..., Any]) -> Callable[[np.ndarray], np.ndarray]:

@@ -176,6 +176,7 @@ def test_all_exercises_have_names() -> None:
         exercises.find("matmul-numba-99")
 
 
+@pytest.mark.thorough
 def test_an_exercise_from_start_to_goal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

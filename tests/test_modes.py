@@ -79,7 +79,7 @@ def test_all_modes_end_in_the_same_bits(cupy: CupyBackend, loss: str, momentum: 
     assert found[0][0][4] < found[0][0][1]  # it learns
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", sample(MODES, 3))
 def test_tf32_gives_the_same_bits_in_all_modes_and_others_than_float32(cupy: CupyBackend, mode: str) -> None:
     eager, other, float32 = (session(cupy, m, tf32=t) for m, t in (("eager", True), (mode, True), (mode, False)))
     assert epochs(eager) == epochs(other)
@@ -149,7 +149,7 @@ def test_tf32_needs_tensor_cores(monkeypatch: pytest.MonkeyPatch) -> None:
         session(EmulatorBackend(), None, tf32=True)
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", sample(MODES, 3))
 def test_the_command_line_has_modes(mode: str, tmp_path: Path) -> None:
     histories = []
     for name, more in (("numpy", []), ("emulator", ["--mode", mode]), ("emulator", ["--mode", mode, "--tf32"])):

@@ -336,12 +336,12 @@ def test_the_originals_are_right(tmp_path: Path) -> None:
         assert [p for kernel in k.kernels for p in verdict.examine(k, kernel, 3).problems] == [], name
 
 
-@pytest.mark.parametrize("mutant", sample(MUTANTS, 17, lambda mutant: mutant.change))
+@pytest.mark.parametrize("mutant", sample(MUTANTS, 40, lambda mutant: mutant.change))
 def test_a_mutant_is_called_wrong(mutant: Mutant, tmp_path: Path) -> None:
     assert is_wrong(mutant, tmp_path / "mutant.py") == (mutant.change not in SAME), SAME.get(mutant.change)
 
 
-@pytest.mark.parametrize("mutant", sample(EMULATED, 17, lambda mutant: mutant.change))
+@pytest.mark.parametrize("mutant", sample(EMULATED, 40, lambda mutant: mutant.change))
 def test_a_cuda_mutant_is_called_wrong(mutant: Mutant, tmp_path: Path) -> None:
     assert is_wrong(mutant, tmp_path / "mutant.cu") == (mutant.change not in SAME), SAME.get(mutant.change)
 
