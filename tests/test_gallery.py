@@ -182,6 +182,7 @@ def test_a_picture_is_drawn_and_named(
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
+@pytest.mark.thorough
 def test_every_element_of_a_picture_has_the_colour_of_what_it_is(tmp_path: Path) -> None:
     from fastae.check import pictures
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import SEEDS, sample, seconds
+from conftest import SEEDS, seconds
 
 from fastae import backends, cli
 from fastae.backends.contract import KERNELS as CONTRACT
@@ -42,8 +42,8 @@ def test_every_rung_is_right_over_the_seeds(rung: Rung, monkeypatch: pytest.Monk
         assert problems(k, k.kernels, seed) == [], seed
 
 
-@pytest.mark.parametrize("name", sample(["numba", "numpy", "emulator"], 3))
-@pytest.mark.larger
+@pytest.mark.parametrize("name", ["numpy", "numba", "emulator"])
+@pytest.mark.thorough
 def test_every_backend_is_right_over_the_seeds(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     k = backends.get(name)
     for seed in range(SEEDS):

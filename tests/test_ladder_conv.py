@@ -137,6 +137,7 @@ def test_patches_are_worth_it_in_numpy() -> None:
 # The commands.
 
 
+@pytest.mark.thorough
 def test_the_ladder_is_climbed_by_the_command(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

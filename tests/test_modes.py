@@ -149,7 +149,8 @@ def test_tf32_needs_tensor_cores(monkeypatch: pytest.MonkeyPatch) -> None:
         session(EmulatorBackend(), None, tf32=True)
 
 
-@pytest.mark.parametrize("mode", sample(MODES, 3))
+@pytest.mark.thorough
+@pytest.mark.parametrize("mode", MODES)
 def test_the_command_line_has_modes(mode: str, tmp_path: Path) -> None:
     histories = []
     for name, more in (("numpy", []), ("emulator", ["--mode", mode]), ("emulator", ["--mode", mode, "--tf32"])):

@@ -23,7 +23,7 @@ def every_kernel() -> Iterator[Any]:
     """Each file as the launcher may have it compiled; in `make test` for one architecture, loss and activation."""
     for file, real, architecture in itertools.product(nvrtc.FILES, nvrtc.REALS, nvrtc.ARCHITECTURES):
         if nvrtc.makes_sense(file, real, architecture):
-            long = architecture != "sm_90" or real not in ("float, both", "double", "TF32")
+            long = architecture != "sm_90" or real not in ("float, both", "double")
             yield pytest.param(file, real, architecture, marks=[pytest.mark.thorough] * long)
 
 

@@ -337,8 +337,8 @@ def test_in_numpy(style: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert_right(learner.load(path), SEEDS, monkeypatch)
 
 
-@pytest.mark.larger
-@pytest.mark.parametrize("tile", sample([1, 5, 32], 3))
+@pytest.mark.thorough
+@pytest.mark.parametrize("tile", [1, 5, 32])
 def test_in_numba(tile: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "right.py"
     path.write_text(textwrap.dedent(NUMBA % tile))
