@@ -12,6 +12,7 @@ import fastae
 from fastae import cli
 from fastae.bench import contenders, limits, roofline
 from fastae.bench.contenders import CONTENDERS, of_model
+from fastae.bench.harness import Race
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +72,10 @@ def test_a_small_benchmark_from_the_command_line(
     raw = json.loads((tmp_path / "bench.json").read_text())
     cores = min(raw["machine"]["cores"], 8)
     assert [race["batch_size"] for race in raw["races"]] == [128]
+    assert "| fastae-numba / perfect dense step |" in out
+    (raced,) = (Race(**race) for race in raw["races"])
+    assert len(raced.limits) == 2
+    assert 0.1 < raced.of_perfect("fastae-numba") < 100
     assert [limit["workers"] for limit in raw["limits"]] in ([1, 1], [1, cores])
     assert set(raw["kernels"]) == {"128", "16"}
     assert [step["batch_size"] for step in raw["steps"]] == [128]

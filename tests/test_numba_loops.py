@@ -17,8 +17,9 @@ from conftest import sample
 from numba import types
 from test_operations import whole_numbers
 
-from fastae.backends.numba_backend import jit, kernels, link, tiles
+from fastae.backends.numba_backend import jit, kernels, link, sparse, tiles
 from fastae.backends.numba_backend.kernels import AHEAD, PIECE, ROW_BLOCK
+from fastae.backends.numba_backend.machine import MACHINE
 from fastae.backends.numba_backend.tiles import Shape
 
 L = kernels.VECTOR_BYTES // 8  # lanes of float64
@@ -31,12 +32,18 @@ def laid() -> Counter[tuple[int, int]]:
     return Counter()
 
 
-@pytest.fixture(params=[16, 32], ids="{} registers".format)
+SHAPES = {
+    "SSE2": {"OUTER": (4, 2), "OUTER_ROW": (1, 4), "DOT": (2, 4), "DOT_ROW": (1, 4)},
+    "AVX2": {"OUTER": (4, 3), "OUTER_ROW": (1, 4), "DOT": (3, 4), "DOT_ROW": (1, 4)},
+    "AVX-512": {"OUTER": (4, 4), "OUTER_ROW": (1, 4), "DOT": (4, 4), "DOT_ROW": (1, 8)},
+}
+
+
+@pytest.fixture(params=SHAPES)
 def k(laid: Counter[tuple[int, int]], monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Any:
-    """Run the kernels' module with tiles of NumPy and nothing compiled, for a machine of so many registers."""
-    many = request.param == 32
-    shapes = {"OUTER": (4, 4 if many else 2), "DOT": (4 if many else 2, 4), "DOT_ROW": (1, 8 if many else 4)}
-    if many == tiles.MANY_REGISTERS:
+    """Run the kernels' module with tiles of NumPy and nothing compiled, with the tiles of each machine."""
+    shapes = SHAPES[request.param]
+    if request.param == MACHINE.name:
         assert {name: tuple(getattr(tiles, name)) for name in shapes} == shapes
     for name, shape in shapes.items():
         monkeypatch.setattr(tiles, name, Shape(*shape))
@@ -47,17 +54,21 @@ def k(laid: Counter[tuple[int, int]], monkeypatch: pytest.MonkeyPatch, request: 
         assert there.shape == product.shape, "a tile beyond the end"
         there[:] = product if beta == 0 else product + beta * there
 
-    def outer_tile(rows: int, vectors: int, trans_a: bool, masked: bool = False) -> Callable[..., None]:
+    def outer_tile(
+        rows: int, vectors: int, trans_a: bool, listed: bool = False, masked: bool = False, unroll: int = 1
+    ) -> Callable[..., None]:
+        assert not listed
+
         def tile(a, b, out, ks, depth, alpha, beta, i, j, count):
             assert not masked or (vectors == 1 and 0 < count < L)
-            columns, listed = count if masked else vectors * L, ks[:depth]
+            columns = count if masked else vectors * L
             a = a.T if trans_a else a
-            block(alpha * a[i : i + rows, listed] @ b[listed, j : j + columns], out, beta, i, j)
+            block(alpha * a[i : i + rows, :depth] @ b[:depth, j : j + columns], out, beta, i, j)
             laid[rows, 0 if masked else vectors * L] += 1
 
         return tile
 
-    def dot_tile(rows: int, columns: int) -> Callable[..., None]:
+    def dot_tile(rows: int, columns: int, unroll: int = 1) -> Callable[..., None]:
         def tile(a, b, out, alpha, beta, i, j):
             block(alpha * a[i : i + rows] @ b[j : j + columns].T, out, beta, i, j)
             laid[rows, columns] += 1
@@ -77,13 +88,17 @@ def k(laid: Counter[tuple[int, int]], monkeypatch: pytest.MonkeyPatch, request: 
 
 
 def strip(n: int, most: int) -> list[tuple[int, int]]:
-    """Return how many of which tiles, by their columns, a strip of n columns takes: the largest first."""
-    counts, half = [], most // 2
-    for columns, at_most in ((most * L, n), (half * L, 1), (L, n)):
-        count = min(n // columns, at_most)
-        counts.append((columns, count))
-        n -= count * columns
-    return [*counts, (0, int(n > 0))]
+    """Return how many of which tiles, by their columns, a strip of n columns takes: the largest first.
+
+    But for four vectors by tiles of three and two: two of two are better than three and one.
+    """
+    middle = (most + 1) // 2
+    vectors, rest = divmod(n, L)
+    wide = 0
+    while vectors >= most and not (vectors == 2 * middle > most):
+        wide, vectors = wide + 1, vectors - most
+    halves, single = divmod(vectors, middle)
+    return [(most * L, wide), (middle * L, halves), (L, single), (0, int(rest > 0))]
 
 
 ROWS = (1, 3, 4, 11, ROW_BLOCK, ROW_BLOCK + 5)
@@ -95,7 +110,7 @@ COLUMNS = (1, L, 2 * L - 1, 4 * L, 7 * L + 2, 8 * L, 11 * L + 1)
 def test_each_tile_is_laid_once_and_is_the_largest_that_fits(
     trans_a: bool, trans_b: bool, k: Any, laid: Counter[tuple[int, int]]
 ) -> None:
-    for m, n, depth in itertools.product(ROWS, COLUMNS, (1, 5, ROW_BLOCK + 1, PIECE + 3)):
+    for m, n, depth in itertools.product(ROWS, COLUMNS, (1, 5, ROW_BLOCK + 1, 2 * PIECE + 3)):
         if trans_a and trans_b and m * n * depth > 10_000:
             continue  # it is plain
         for alpha, beta in ALPHA_BETA if depth == 5 else ALPHA_BETA[2:]:
@@ -115,9 +130,10 @@ def expected(k: Any, m: int, n: int, depth: int, trans_a: bool, trans_b: bool) -
         return counts
     if trans_b:
         strips, single = divmod(m, k.DOT.rows)
+        pieces = -(-depth // k.DOT_PIECE)
         for columns, rows, times in ((k.DOT.across, k.DOT.rows, strips), (k.DOT_ROW.across, 1, single)):
-            counts[rows, columns] += times * (n // columns)
-            counts[1, 1] += rows * times * (n % columns)
+            counts[rows, columns] += pieces * times * (n // columns)
+            counts[1, 1] += pieces * rows * times * (n % columns)
         return counts
     blocks = [m] if trans_a else [ROW_BLOCK] * (m // ROW_BLOCK) + [m % ROW_BLOCK]
     pieces = -(-depth // (ROW_BLOCK if trans_a else PIECE))
@@ -160,7 +176,12 @@ def test_gather_asks_early_for_the_rows_that_come(k: Any, monkeypatch: pytest.Mo
 
 def test_closures_have_names_of_their_own() -> None:
     """By which code from the cache is linked."""
-    made = (kernels.FORWARD_ROWS, kernels.FORWARD_ROW, kernels.UPDATE_ROWS, kernels.UPDATE_ROW)
+    made = [
+        getattr(m, f"{way}_{rows}")
+        for m in (kernels, sparse)
+        for way in ("FORWARD", "UPDATE")
+        for rows in ("ROWS", "ROW")
+    ]
     assert len({columns.py_func.__qualname__ for columns in made}) == len(made)
 
 

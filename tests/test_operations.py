@@ -16,6 +16,7 @@ import fastae
 from fastae.backends.numba_backend import operations
 from fastae.backends.numba_backend.kernels import ROW_BLOCK
 from fastae.backends.numba_backend.operations import Own
+from fastae.backends.numba_backend.sparse import room
 
 
 @pytest.fixture
@@ -34,13 +35,12 @@ def called(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def namespace(**kernels: Callable[..., Any]) -> SimpleNamespace:
         return SimpleNamespace(**{name: told(name, kernel) for name, kernel in kernels.items()})
 
-    def multiply_lit(a: Any, W: Any, y: Any, seen: Any, ks: Any) -> None:
-        assert seen.shape == a.shape[1:]
-        assert ks.size >= max(a.shape)
+    def multiply_lit(a: Any, W: Any, y: Any, ks: Any) -> None:
+        assert ks.size >= room(a.shape[1])
         k.matmul(a, W, y)
 
     def multiply_transposed_lit(a: Any, d: Any, out: Any, alpha: float, beta: float, ks: Any) -> None:
-        assert ks.size >= max(a.shape)
+        assert ks.size >= room(a.shape[1])
         k.matmul(a, d, out, True, False, alpha, beta)
 
     def add_scaled(out: Any, p: Any, q: Any, same: Any, sums: Any, alpha: float) -> None:
@@ -78,7 +78,7 @@ def team(workers: int, m: int, widest: int) -> list[Own]:
             arrivals=arrivals,
             passed=np.zeros(8, np.int64),
             partial=partial,
-            lit=np.full(max(widest, ROW_BLOCK), -1),
+            lit=np.full(room(widest), -1),
             seen=np.full(widest, np.nan),
         )
         for worker in range(workers)

@@ -262,7 +262,8 @@ def describe(found: Mapping[str, Any], options: argparse.Namespace) -> str:
         f"largest) of {options.rounds} segments of about {options.seconds:g} s and at least {LEAST_STEPS} steps. "
         "Each contender has a process of\nits own; they train in turn, and "
         f"{PAUSE:g} s pass after each segment for its idle threads to fall asleep.\n"
-        "A ratio is the median of those of each round; below 1, fastae is the faster.\n\n"
+        "A ratio is the median of those of each round; below 1, fastae is the faster. A perfect dense step does every\n"
+        "multiply-add of the definition at the rate that the cores had before the round, and nothing else.\n\n"
         f"{found['processor']}, {found['cores']} cores, load {load}; {versions}\n"
     )
 
@@ -276,7 +277,7 @@ def compared(names: Sequence[str]) -> str | None:
 def heading(names: Sequence[str]) -> str:
     """Return the first two lines of the table."""
     ours = compared(names)
-    cells = ["batch", *names] + ([f"{ours} / fastest peer"] if ours else [])
+    cells = ["batch", *names] + ([f"{ours} / fastest peer", f"{ours} / perfect dense step"] if ours else [])
     return row(cells) + "\n" + row(["---:"] * len(cells))
 
 
@@ -289,7 +290,7 @@ def line(result: Race) -> str:
     ours = compared(list(result.segments))
     if ours:
         peer = result.fastest_peer()
-        cells.append(f"{result.ratio(ours, peer):.2f} × {peer}")
+        cells += [f"{result.ratio(ours, peer):.2f} × {peer}", f"{result.of_perfect(ours):.2f}"]
     return row(cells)
 
 

@@ -113,12 +113,15 @@ class Race:
     segments : dict
         Of each contender, its segments in the order of the rounds; see `Worker.segment`.
     model : {"dense", "conv"}
+    limits : list of float
+        Operations a second that the cores could do in each round, measured before its first segment.
     """
 
     batch_size: int
     ready: dict[str, dict[str, Any]] = field(default_factory=dict)
     segments: dict[str, list[dict[str, float]]] = field(default_factory=dict)
     model: str = "dense"
+    limits: list[float] = field(default_factory=list)
 
     def times(self, name: str) -> list[float]:
         """Return a contender's microseconds a step, of each round."""
@@ -135,6 +138,17 @@ class Race:
     def ratio(self, name: str, other: str) -> float:
         """Return the median over the rounds of the time of one contender over that of another in the same round."""
         return median(a / b for a, b in zip(self.times(name), self.times(other)))
+
+    def of_perfect(self, name: str) -> float:
+        """Return the median over the rounds of a contender's time over that of a step at the machine's limit.
+
+        Such a step does every multiply-add of the definition, and nothing else. What leaves out dark pixels can be
+        faster.
+        """
+        from fastae.bench.roofline import multiplications
+
+        operations = 2 * multiplications(self.batch_size, self.model)
+        return median(time / 1e6 * limit / operations for time, limit in zip(self.times(name), self.limits))
 
     def busiest_idler(self) -> tuple[float, str]:
         """Return the most that a waiting contender used, in cores, and its name."""
@@ -170,7 +184,11 @@ def race(
     Disagreement
         They do not train alike.
     """
+    from fastae.backends.numba_backend.session import default_workers
+    from fastae.bench.limits import measure
+
     result = Race(batch_size, model=model)
+    cores = threads or default_workers()
     workers: list[Worker] = []
     try:
         for name in names:  # one after another: what compiles may use all cores
@@ -179,6 +197,7 @@ def race(
             result.ready[name] = workers[-1].ready
         require_agreement({name: ready["first_loss"] for name, ready in result.ready.items()})
         for number in range(1, rounds + 1):
+            result.limits.append(measure(cores, 1).flops)
             for worker in workers:
                 tell(f"batch size {batch_size}: round {number} of {rounds}, {worker.name}")
                 result.segments.setdefault(worker.name, []).append(worker.segment())

@@ -9,7 +9,6 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from functools import cache
 from statistics import median
 from typing import Any
 
@@ -98,7 +97,9 @@ def convolutional_cases(m: int) -> Iterator[tuple[str, str, dict[str, int], dict
 
 def prepared(kernel: str, lengths: dict[str, int], numbers: dict[str, Any]) -> Callable[[int], None]:
     """Make a kernel's arguments and return a function of how many times to run it."""
+    from fastae.backends.numba_backend import kernels as kernel_functions
     from fastae.backends.numba_backend.session import aligned
+    from fastae.bench.operations import repeating
 
     generator = np.random.default_rng(0)
     images = 4 * lengths["m"]
@@ -124,24 +125,8 @@ def prepared(kernel: str, lengths: dict[str, int], numbers: dict[str, Any]) -> C
             array[:] = generator.uniform(0.1, 0.9, shape)
             arguments[argument] = array
     given = tuple(arguments[argument] for argument in KERNELS[kernel].parameters.parameters)
-    repeat = repeating(kernel)
+    repeat = repeating(kernel, getattr(kernel_functions, kernel))
     return lambda times: repeat(times, given)
-
-
-@cache
-def repeating(kernel: str) -> Any:
-    """Compile ``repeat(times, arguments)``, which calls a kernel so many times, or find it cached."""
-    from fastae.backends.numba_backend import kernels
-    from fastae.backends.numba_backend.jit import jit, namespace
-
-    module = namespace(f"fastae_bench_{kernel}", kernel=getattr(kernels, kernel))
-
-    @jit(name=f"bench_{kernel}", cached=True)
-    def repeat(times, arguments):  # type: ignore[no-untyped-def]
-        for _ in range(times):
-            module.kernel(*arguments)
-
-    return repeat
 
 
 def all_runs(m: int, model: str) -> Iterator[tuple[str, Callable[[int], None], int, int]]:

@@ -17,7 +17,7 @@ from fastae.backends.numba_backend.jit import jit
 from fastae.backends.numba_backend.link import linked
 from fastae.backends.numba_backend.operations import barrier
 from fastae.backends.numba_backend.tables import GROUP
-from fastae.backends.numba_backend.tiles import OUTER
+from fastae.backends.numba_backend.tiles import WINDOW
 from fastae.backends.numba_backend.windows import channel_tile, gradient_tile, window_tile
 
 IMAGES = 16  # whose rows stay in the second-level cache while the pixels go by
@@ -76,10 +76,10 @@ def panel_of(vectors: int, masked: bool = False) -> Any:
 
 
 WIDE, MIDDLE, NARROW, EDGE = (
-    *(panel_of(vectors) for vectors in (OUTER.across, OUTER.across // 2, 1)),
+    *(panel_of(vectors) for vectors in (WINDOW, WINDOW // 2, 1)),
     panel_of(1, True),
 )
-ACROSS = OUTER.across
+ACROSS = WINDOW
 
 
 @linked("mmMll")
@@ -155,7 +155,7 @@ def panels_of_gradient(vectors: int, masked: bool = False) -> Any:
 
 
 G_WIDE, G_MIDDLE, G_NARROW, G_EDGE = (
-    *(panels_of_gradient(vectors) for vectors in (OUTER.across, OUTER.across // 2, 1)),
+    *(panels_of_gradient(vectors) for vectors in (WINDOW, WINDOW // 2, 1)),
     panels_of_gradient(1, True),
 )
 

@@ -1,18 +1,18 @@
 """Kernels without a summation over k: a formula on vectors, swept over the rows of its arrays."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
-from fastae.backends.numba_backend.simd import DOUBLE, I8, I32, Array, Vector, index, loop
+from fastae.backends.numba_backend.simd import DOUBLE, I32, Array, Vector, index, loop
 
+TOGETHER = 2  # vectors in one pass of a sweep
 LN_2 = Fraction("0.693147180559945309417232121458176568")  # to more digits than a float has
 
 
@@ -33,6 +33,7 @@ def sweep(formula: Callable[..., tuple[Any, Any]], sums_up: bool = False) -> Any
             many = v.splat(v.scalar(arguments[5]))
             width = OUT.shape[1]
             whole = builder.sub(width, builder.srem(width, index(v.lanes)))
+            several = builder.sub(width, builder.srem(width, index(TOGETHER * v.lanes)))
 
             def row(i, nothing):
                 def columns(j, sums, mask=None):
@@ -49,7 +50,13 @@ def sweep(formula: Callable[..., tuple[Any, Any]], sums_up: bool = False) -> Any
                         term = builder.select(mask, term, v.zero())
                     return [builder.fadd(sums[0], term)]
 
-                sums = loop(builder, index(0), whole, v.lanes, [v.zero()], columns)
+                def together(j, sums):
+                    for u in range(TOGETHER):
+                        sums = columns(builder.add(j, index(u * v.lanes)), sums)
+                    return sums
+
+                sums = loop(builder, index(0), several, TOGETHER * v.lanes, [v.zero()], together)
+                sums = loop(builder, several, whole, v.lanes, sums, columns)
                 sums = loop(
                     builder,
                     whole,
@@ -74,91 +81,128 @@ def sweep(formula: Callable[..., tuple[Any, Any]], sums_up: bool = False) -> Any
     return run
 
 
-def power_of_two_and_rest(v: Vector, t: Any) -> tuple[Any, Any]:
-    """Return 2ⁿ and r with t = n ln 2 + r, n the integer nearest t / ln 2, where 2ⁿ is a normal number.
+def interpolated(function: Callable[[Any], Any], low: float, high: float, degree: int) -> list[float]:
+    """Return the coefficients of a polynomial, which differs from the function by nearly as little as one can.
 
-    ln 2 is in two parts, of which n times the first is exact (Cody and Waite, Software Manual for the Elementary
-    Functions, 1980).
+    It has the function's values at the Chebyshev points (Trefethen, Approximation Theory and Approximation Practice,
+    2nd ed., SIAM 2019, chapters 2 and 8).
+    """
+    found = np.polynomial.Chebyshev.interpolate(function, degree, domain=[low, high])
+    return [float(c) for c in found.convert(kind=np.polynomial.Polynomial).coef]
+
+
+def polynomial(v: Vector, x: Any, coefficients: Sequence[float]) -> Any:
+    """Return Σ cⱼ xʲ by Horner's rule, which is the fewest instructions."""
+    total = v.constant(coefficients[-1])
+    for c in coefficients[-2::-1]:
+        total = v.fma(total, x, v.constant(c))
+    return total
+
+
+def power_of_two_and_rest(v: Vector, t: Any, unit: Fraction) -> tuple[Any, Any]:
+    """Return 2ⁿ and r with t = n · unit + r, n the integer nearest t / unit, where 2ⁿ is a normal number.
+
+    In float64 the unit, ln 2 or half of it, is in two parts, of which n times the first is exact (Cody and Waite,
+    Software Manual for the Elementary Functions, 1980). In float32 the nearest float is nearer to ln 2 than 2⁻²⁸.
     """
     b = v.builder
     bias, mantissa = (127, 23) if v.size == 4 else (1023, 52)
-    magic = 1.5 * 2**mantissa  # adding it rounds to an integer, which then stands in the low bits
-    shifted = v.fma(t, v.constant(1 / math.log(2)), v.constant(magic))
+    magic = 1.5 * 2**mantissa + bias  # adding it rounds to an integer, which then stands in the low bits
+    shifted = v.fma(t, v.constant(float(1 / unit)), v.constant(magic))
     n = b.fsub(shifted, v.constant(magic))
-    grid = 2 ** (15 if v.size == 4 else 41)
-    high = math.floor(LN_2 * grid) / grid
-    r = v.fma(n, v.constant(-high), t)
-    r = v.fma(n, v.constant(float(Fraction(high) - LN_2)), r)
-    exponent = b.shl(b.add(b.bitcast(shifted, v.ints), v.integers(bias)), v.integers(mantissa))
-    return b.bitcast(exponent, v.type), r
+    if v.size == 4:
+        r = v.fma(n, v.constant(-float(unit)), t)
+    else:
+        high = Fraction(math.floor(unit * 2**41), 2**41)
+        r = v.fma(n, v.constant(-float(high)), t)
+        r = v.fma(n, v.constant(float(high - unit)), r)
+    return b.bitcast(b.shl(b.bitcast(shifted, v.ints), v.integers(mantissa)), v.type), r
 
 
-def clamped(v: Vector, t: Any, limit: float) -> Any:
-    """Return t, or whichever of limit and −limit it is beyond; NaN for NaN."""
+def clamped(v: Vector, t: Any, low: float, high: float) -> Any:
+    """Return t, or whichever of low and high it is beyond; NaN for NaN."""
     b = v.builder
-    for bound, beyond in ((limit, ">"), (-limit, "<")):
+    for bound, beyond in ((high, ">"), (low, "<")):
         t = b.select(b.fcmp_ordered(beyond, t, v.constant(bound)), v.constant(bound), t)
     return t
 
 
-def exponential(v: Vector, t: Any) -> Any:
-    """Return eᵗ where 2ⁿ is a normal number; above that infinity, below the smallest of them; NaN for NaN.
+EXPONENTIAL = {
+    4: interpolated(lambda r: np.exp(-r), -float(LN_2) / 2, float(LN_2) / 2, 5),
+    8: [(-1) ** j / math.factorial(j) for j in range(14)],  # where interpolation itself would round
+}
+"""Of e⁻ʳ for |r| ≤ ln 2 / 2, by the bytes of a float."""
 
-    eᵗ = 2ⁿ eʳ with |r| ≤ ln 2 / 2; eʳ by its Taylor series.
+
+def sigmoid(v: Vector, t: Any) -> Any:
+    """Return σ(t); where it is less than the smallest normal number, something as small.
+
+    σ(t) = 1 / (1 + e⁻ᵗ) = 2ⁿ / (2ⁿ + e⁻ʳ), of which nothing overflows.
     """
     b = v.builder
-    bias, degree = (127, 6) if v.size == 4 else (1023, 13)
-    limit = (bias - 1) * math.log(2)
-    limit = float(np.float32(limit) if v.size == 4 else limit)
-    limit = math.nextafter(limit, 0) if v.size == 8 else float(np.nextafter(np.float32(limit), np.float32(0)))
-    too_large = b.fcmp_ordered(">", t, v.constant(limit))
-    power, r = power_of_two_and_rest(v, clamped(v, t, limit))
-    series = v.constant(1 / math.factorial(degree))
-    for j in reversed(range(degree)):
-        series = v.fma(series, r, v.constant(1 / math.factorial(j)))
-    return b.select(too_large, v.constant(math.inf), b.fmul(series, power))
+    low = (-126 if v.size == 4 else -1022) * float(LN_2)
+    power, r = power_of_two_and_rest(v, clamped(v, t, low, 40.0), LN_2)  # beyond, 1 is the nearest float
+    return b.fdiv(power, b.fadd(power, polynomial(v, r, EXPONENTIAL[v.size])))
+
+
+def expm1_of_twice(r: Any) -> Any:
+    """Return (e²ʳ − 1) / r."""
+    return np.where(r == 0, 2.0, np.expm1(2 * r) / np.where(r == 0, 1.0, r))
+
+
+EXPONENTIAL_LESS_ONE = {
+    4: interpolated(expm1_of_twice, -float(LN_2) / 4, float(LN_2) / 4, 4),
+    8: [2 ** (j + 1) / math.factorial(j + 1) for j in range(14)],
+}
+"""Of (e²ʳ − 1) / r for |r| ≤ ln 2 / 4."""
 
 
 def hyperbolic_tangent(v: Vector, t: Any) -> Any:
     """Return tanh t.
 
-    tanh t = E / (E + 2) with E = e²ᵗ − 1 = 2ⁿ (eʳ − 1) + (2ⁿ − 1), in which nothing cancels where t is small.
+    tanh t = E / (E + 2) with E = e²ᵗ − 1 = 2ⁿ (e²ʳ − 1) + (2ⁿ − 1), in which nothing cancels where t is small.
     """
     b = v.builder
-    degree, limit = (7, 9.5) if v.size == 4 else (14, 20.0)  # beyond, 1 is the nearest float
-    t = clamped(v, t, limit)
-    power, r = power_of_two_and_rest(v, b.fadd(t, t))
-    series = v.constant(1 / math.factorial(degree))
-    for j in reversed(range(1, degree)):
-        series = v.fma(series, r, v.constant(1 / math.factorial(j)))
+    limit = 9.5 if v.size == 4 else 20.0  # beyond, 1 is the nearest float
+    power, r = power_of_two_and_rest(v, clamped(v, t, -limit, limit), LN_2 / 2)
+    series = polynomial(v, r, EXPONENTIAL_LESS_ONE[v.size])
     e = v.fma(power, b.fmul(series, r), b.fsub(power, v.constant(1.0)))
     return b.fdiv(e, b.fadd(e, v.constant(2.0)))
 
 
 def logarithm(v: Vector, x: Any) -> Any:
-    """Return log x for x in [0, ∞): less than −100 for 0 and −0; NaN for NaN and negative numbers.
+    """Return log x of a positive normal number.
 
-    x = 2ⁿ m with m in [√½, √2); log m = 2 artanh((m − 1) / (m + 1)) by its series.
+    x = 2ⁿ m with m in [√½, √2); log m = 2 artanh f = 2 f + 2 f³ / 3 + 2 f⁵ / 5 + …, f = (m − 1) / (m + 1).
     """
     b = v.builder
-    mantissa, terms = (23, 5) if v.size == 4 else (52, 11)
-    smallest = float(np.finfo(np.float32 if v.size == 4 else np.float64).tiny)
-    tiny = b.fcmp_ordered("<", x, v.constant(smallest))
-    scaled = b.select(tiny, v.fma(x, v.constant(2.0**mantissa), v.zero()), x)  # + 0, for −0 has other bits
+    mantissa, terms = (23, 4) if v.size == 4 else (52, 10)
     half = int(np.float32(math.sqrt(0.5)).view(np.int32)) if v.size == 4 else int(np.float64(math.sqrt(0.5)).view("i8"))
-    bits = b.sub(b.bitcast(scaled, v.ints), v.integers(half))
+    bits = b.sub(b.bitcast(x, v.ints), v.integers(half))
     n = b.sitofp(b.ashr(bits, v.integers(mantissa)), v.type)
-    n = b.fsub(n, b.select(tiny, v.constant(float(mantissa)), v.zero()))
     fraction = b.add(b.and_(bits, v.integers((1 << mantissa) - 1)), v.integers(half))
     m = b.bitcast(fraction, v.type)
     f = b.fdiv(b.fsub(m, v.constant(1.0)), b.fadd(m, v.constant(1.0)))
     square = b.fmul(f, f)
-    series = v.constant(2 / (2 * terms + 1))
-    for j in reversed(range(terms)):
-        series = v.fma(series, square, v.constant(2 / (2 * j + 1)))
-    log = v.fma(n, v.constant(math.log(2)), b.fmul(series, f))
+    series = polynomial(v, square, [2 / (2 * j + 3) for j in range(terms)])
+    log = v.fma(b.fmul(f, square), series, b.fadd(f, f))
+    return v.fma(n, v.constant(math.log(2)), log)
+
+
+def any_logarithm(v: Vector, x: Any) -> Any:
+    """Return log x for x in [0, ∞): less than −100 for 0 and −0; NaN for NaN and negative numbers."""
+    b = v.builder
+    mantissa = 23 if v.size == 4 else 52
+    tiny = b.fcmp_ordered("<", x, v.constant(smallest(v)))
+    scaled = b.select(tiny, v.fma(x, v.constant(2.0**mantissa), v.zero()), x)  # + 0, for −0 has other bits
+    log = b.fsub(logarithm(v, scaled), b.select(tiny, v.constant(mantissa * math.log(2)), v.zero()))
     good = b.and_(b.fcmp_ordered(">=", x, v.zero()), b.fcmp_ordered("<", x, v.constant(math.inf)))
     return b.select(good, log, v.constant(math.nan))
+
+
+def smallest(v: Vector) -> float:
+    """Return the smallest normal number."""
+    return float(np.finfo(np.float32 if v.size == 4 else np.float64).tiny)
 
 
 def slope(v: Vector, y: Any) -> Any:
@@ -173,18 +217,35 @@ def squared_error(v, z, x):
 
 
 def cross_entropy(v, z, x):
-    """Return −[x log z + (1 − x) log(1 − z)], the logarithms floored at −100."""
-    b, floor, one = v.builder, v.constant(-100.0), v.constant(1.0)
-    logs = [logarithm(v, z), logarithm(v, b.fsub(one, z))]
-    log_z, log_1z = (b.select(b.fcmp_ordered("<", log, floor), floor, log) for log in logs)
-    return b.fneg(v.fma(x, log_z, b.fmul(b.fsub(one, x), log_1z)))
+    """Return −[x log z + (1 − x) log(1 − z)], the logarithms floored at −100.
+
+    Nearly always z is strictly between 0 and 1 in all lanes, and then what is special about 0 need not be asked.
+    """
+    b, one = v.builder, v.constant(1.0)
+    rest = b.fsub(one, z)
+
+    def floored(x):
+        log = any_logarithm(v, x)
+        return b.select(b.fcmp_ordered("<", log, v.constant(-100.0)), v.constant(-100.0), log)
+
+    normal = [b.fcmp_ordered(">=", y, v.constant(smallest(v))) for y in (z, rest)]
+    every = b.bitcast(b.and_(*normal), ir.IntType(v.lanes))
+    with b.if_else(b.icmp_unsigned("==", every, every.type(2**v.lanes - 1)), likely=True) as (usual, special):
+        with usual:
+            plain, plain_end = [logarithm(v, z), logarithm(v, rest)], b.block
+        with special:
+            careful, careful_end = [floored(z), floored(rest)], b.block
+    logs = []
+    for from_usual, from_special in zip(plain, careful):
+        logs.append(log := b.phi(v.type))
+        log.add_incoming(from_usual, plain_end)
+        log.add_incoming(from_special, careful_end)
+    return b.fneg(v.fma(x, logs[0], b.fmul(b.fsub(one, x), logs[1])))
 
 
 def add_bias_sigmoid(v, z, bias, unused, scalar):
     """σ(z + bias)."""
-    b, one = v.builder, v.constant(1.0)
-    e = exponential(v, b.fneg(b.fadd(z, bias)))
-    return b.fdiv(one, b.fadd(one, e)), None
+    return sigmoid(v, v.builder.fadd(z, bias)), None
 
 
 def add_bias_tanh(v, z, bias, unused, scalar):
@@ -272,17 +333,14 @@ ADD_SCALED, DIVIDE_BY_255 = sweep(add_scaled), sweep(divide_by_255)
 
 @intrinsic
 def prefetch(typing_context, array, row):
-    """Ask for a row, which will be needed soon, line by line; whatever is not there is not waited for."""
+    """Ask for a row, which will be needed soon, line by line."""
 
     def generate(context, builder, signature, arguments):
         ARRAY = Array(context, builder, signature.args[0], arguments[0])
-        kind = ir.FunctionType(ir.VoidType(), [I8.as_pointer(), I32, I32, I32])
-        ask = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        bytes_ = builder.mul(ARRAY.shape[1], ARRAY.itemsize)
+        v, bytes_ = Vector(builder, types.float32), builder.mul(ARRAY.shape[1], ARRAY.itemsize)
 
         def line(offset, nothing):
-            address = builder.gep(ARRAY.at(arguments[1], index(0)), [offset])
-            builder.call(ask, [address, I32(0), I32(3), I32(1)])  # for reading, to stay, data
+            v.prefetch(builder.gep(ARRAY.at(arguments[1], index(0)), [offset]))
             return []
 
         loop(builder, index(0), bytes_, 64, [], line)

@@ -6,10 +6,11 @@ from fastae.backends.numba_backend import elementwise as ew
 from fastae.backends.numba_backend.jit import jit
 from fastae.backends.numba_backend.link import linked
 from fastae.backends.numba_backend.machine import MACHINE
-from fastae.backends.numba_backend.tiles import DOT, DOT_ROW, OUTER, OUTER_ROW, Shape, dot_tile, outer_tile
+from fastae.backends.numba_backend.tiles import DOT, DOT_ROW, OUTER, OUTER_ROW, UNROLL, Shape, dot_tile, outer_tile
 
-ALL = np.arange(512)  # the list of all k, for those who leave none out; longer sums are taken in pieces
-PIECE = len(ALL)
+ALL = np.arange(0)  # a list that is not looked at, where nothing is left out of a sum
+PIECE = 512 if MACHINE.vector_bytes == 64 else 256  # terms of a sum: a panel of so many rows of b stays near
+DOT_PIECE = 448  # the same where vectors lie along the sum, and adding up their lanes is dear
 ROW_BLOCK = 128  # images whose activations stay in the cache while a layer's units go by
 VECTOR_BYTES = MACHINE.vector_bytes
 AHEAD = 16  # images that are on their way from memory, where they lie in no order that it could guess
@@ -22,23 +23,27 @@ def lanes(array):
     return VECTOR_BYTES // array.itemsize
 
 
-def columns_by_tiles(shape: Shape, trans_a: bool):
+def columns_by_tiles(shape: Shape, trans_a: bool, listed: bool = False):
     """Make the function that computes ``shape.rows`` rows of a product, all their columns from tile to tile."""
     rows, most = shape
-    half = most // 2
-    wide, middle, narrow = (outer_tile(rows, vectors, trans_a) for vectors in (most, half, 1))
-    edge = outer_tile(rows, 1, trans_a, masked=True)
+    middle = (most + 1) // 2
+    two_middle = 2 * middle if 2 * middle > most else 0  # 4 vectors by tiles of 3 and 2 are two of 2, not 3 and 1
+    unroll = UNROLL if rows > 1 else 1
+    wide, half, narrow = (
+        outer_tile(rows, c, trans_a, listed, unroll=u) for c, u in ((most, unroll), (middle, unroll), (1, 1))
+    )
+    edge = outer_tile(rows, 1, trans_a, listed, masked=True)
 
-    @jit(name=f"columns_{rows}_{most}_{'transposed' if trans_a else 'plain'}")
+    @jit(name=f"columns_{rows}_{most}_{'transposed' if trans_a else 'plain'}_{'listed' if listed else 'all'}")
     def columns(a, b, out, ks, depth, alpha, beta, i, j, stop):
         """Compute the rows from i on, columns from j to stop."""
         L = lanes(out)
-        while j + most * L <= stop:
+        while j + most * L <= stop and (stop - j) // L != two_middle:
             wide(a, b, out, ks, depth, alpha, beta, i, j, 0)
             j += most * L
-        if j + half * L <= stop:
-            middle(a, b, out, ks, depth, alpha, beta, i, j, 0)
-            j += half * L
+        while j + middle * L <= stop:
+            half(a, b, out, ks, depth, alpha, beta, i, j, 0)
+            j += middle * L
         while j + L <= stop:
             narrow(a, b, out, ks, depth, alpha, beta, i, j, 0)
             j += L
@@ -50,25 +55,40 @@ def columns_by_tiles(shape: Shape, trans_a: bool):
 
 FORWARD_ROWS, FORWARD_ROW = columns_by_tiles(OUTER, False), columns_by_tiles(OUTER_ROW, False)
 UPDATE_ROWS, UPDATE_ROW = columns_by_tiles(OUTER, True), columns_by_tiles(OUTER_ROW, True)
-DOT_TILE, DOT_ROW_TILE, DOT_ONE = dot_tile(*DOT), dot_tile(*DOT_ROW), dot_tile(1, 1)
+DOT_TILE, DOT_ROW_TILE, DOT_ONE = dot_tile(*DOT, UNROLL), dot_tile(*DOT_ROW), dot_tile(1, 1)
 OUTER_ROWS, PANEL, DOT_ROWS, DOT_COLUMNS, DOT_ROW_COLUMNS = OUTER.rows, OUTER.across, *DOT, DOT_ROW.across
+
+
+@jit
+def end_of_panel(j, panel, out):
+    """Return where the panel ends that begins in column j: it takes with it what would be less than two vectors."""
+    stop, n = j + panel * lanes(out), out.shape[1]
+    return n if n - stop < 2 * lanes(out) else stop
+
+
+@jit
+def near_panels(depth):
+    """Return how many panels of columns, of so many rows, are near: whole stretches of out are then rewritten."""
+    return max(1, NEAR_BYTES // max(1, depth * PANEL * VECTOR_BYTES))
 
 
 @linked("mmMff")
 def multiply(a, b, out, alpha, beta):
     """Write alpha · a b + beta · out."""
     m, n = out.shape
-    panel = PANEL * lanes(out)
-    for first in range(0, max(1, b.shape[0]), PIECE):  # a longer sum is taken in pieces
+    for first in range(0, max(1, b.shape[0]), PIECE):
         a_part, b_part = a[:, first : first + PIECE], b[first : first + PIECE]
         depth = b_part.shape[0]
         keep = beta if first == 0 else 1.0
         for top in range(0, m, ROW_BLOCK):
             bottom = min(top + ROW_BLOCK, m)
             many = top + (bottom - top) // OUTER_ROWS * OUTER_ROWS
-            for j in range(0, n if many > top else 0, panel):  # a panel of b is near when the next rows need it
+            j = 0
+            while j < n and many > top:  # a panel of b is near when the next rows need it
+                stop = end_of_panel(j, PANEL, out)
                 for i in range(top, many, OUTER_ROWS):
-                    FORWARD_ROWS(a_part, b_part, out, ALL, depth, alpha, keep, i, j, min(j + panel, n))
+                    FORWARD_ROWS(a_part, b_part, out, ALL, depth, alpha, keep, i, j, stop)
+                j = stop
             for i in range(many, bottom):
                 FORWARD_ROW(a_part, b_part, out, ALL, depth, alpha, keep, i, 0, n)
 
@@ -81,13 +101,14 @@ def multiply_transposed(a, b, out, alpha, beta):
     for top in range(0, max(1, b.shape[0]), ROW_BLOCK):
         a_part, b_part = a[top : top + ROW_BLOCK], b[top : top + ROW_BLOCK]
         depth = b_part.shape[0]
-        # As many columns as keep b's part of them in the nearest cache; then whole stretches of out are rewritten.
-        panel = PANEL * lanes(out)
-        panel = max(1, NEAR_BYTES // max(1, depth * panel * b.itemsize)) * panel
+        panel = near_panels(depth) * PANEL
         keep = beta if top == 0 else 1.0
-        for j in range(0, n, panel):
+        j = 0
+        while j < n:
+            stop = end_of_panel(j, panel, out)
             for i in range(0, many, OUTER_ROWS):
-                UPDATE_ROWS(a_part, b_part, out, ALL, depth, alpha, keep, i, j, min(j + panel, n))
+                UPDATE_ROWS(a_part, b_part, out, ALL, depth, alpha, keep, i, j, stop)
+            j = stop
         for i in range(many, out.shape[0]):
             UPDATE_ROW(a_part, b_part, out, ALL, depth, alpha, keep, i, 0, n)
 
@@ -97,16 +118,22 @@ def multiply_by_transposed(a, b, out, alpha, beta):
     """Write alpha · a bᵀ + beta · out."""
     m, n = out.shape
     many, whole, row = m // DOT_ROWS * DOT_ROWS, n // DOT_COLUMNS * DOT_COLUMNS, n // DOT_ROW_COLUMNS * DOT_ROW_COLUMNS
-    for top in range(0, many, ROW_BLOCK):
-        for j in range(0, whole, DOT_COLUMNS):
-            for i in range(top, min(top + ROW_BLOCK, many), DOT_ROWS):
-                DOT_TILE(a, b, out, alpha, beta, i, j)
-    for i in range(many, m):
-        for j in range(0, row, DOT_ROW_COLUMNS):
-            DOT_ROW_TILE(a, b, out, alpha, beta, i, j)
-    for i in range(m):
-        for j in range(whole if i < many else row, n):
-            DOT_ONE(a, b, out, alpha, beta, i, j)
+    pieces = max(1, -(-a.shape[1] // DOT_PIECE))  # as long as each other, in whole vectors
+    length = -(-a.shape[1] // pieces // lanes(out)) * lanes(out)
+    for first in range(0, max(1, a.shape[1]), max(1, length)):
+        a_part, b_part = a[:, first : first + length], b[:, first : first + length]
+        keep = beta if first == 0 else 1.0
+        near = max(1, NEAR_BYTES // max(1, DOT_ROWS * length * a.itemsize)) * DOT_ROWS  # rows of a
+        for top in range(0, many, near):
+            for j in range(0, whole, DOT_COLUMNS):
+                for i in range(top, min(top + near, many), DOT_ROWS):
+                    DOT_TILE(a_part, b_part, out, alpha, keep, i, j)
+        for i in range(many, m):
+            for j in range(0, row, DOT_ROW_COLUMNS):
+                DOT_ROW_TILE(a_part, b_part, out, alpha, keep, i, j)
+        for i in range(m):
+            for j in range(whole if i < many else row, n):
+                DOT_ONE(a_part, b_part, out, alpha, keep, i, j)
 
 
 @jit

@@ -23,7 +23,7 @@ class Own(NamedTuple):
     arrivals: Any  # int64 (8,): shared; [0] counts arrivals at barriers since the run began, [1] ends all waiting
     passed: Any  # int64 (8,): [0] counts the barriers that it has passed
     partial: Any  # float (2, workers, m, widest): shared; input gradients of each worker's own units, for two layers
-    lit: Any  # int64 (widest or more,): room for a list of what is not 0
+    lit: Any  # int64 (sparse.room(widest),): room for lists of what is not 0
     seen: Any  # float (widest,): 0 where a unit is 0 in some images
 
 
@@ -112,7 +112,7 @@ def make_forward(activate: Any, name: str) -> Any:
         for top in range(0, y.shape[0], ROW_BLOCK):  # the activation while the sums are still in the cache
             a_block, y_block = a[top : top + ROW_BLOCK], y[top : top + ROW_BLOCK]
             if skip:
-                sparse.multiply(a_block, W, y_block, own.seen[: a.shape[1]], own.lit)
+                sparse.multiply(a_block, W, y_block, own.lit)
             else:
                 kernels.multiply(a_block, W, y_block, 1.0, 0.0)
             activate(y_block, b, y_block)

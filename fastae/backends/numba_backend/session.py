@@ -16,9 +16,8 @@ import fastae.operations
 import fastae.step
 from fastae.activations import ACTIVATIONS
 from fastae.backends.base import Session
-from fastae.backends.numba_backend import kernels, operations
+from fastae.backends.numba_backend import kernels, operations, sparse
 from fastae.backends.numba_backend.jit import jit, namespace
-from fastae.backends.numba_backend.kernels import ROW_BLOCK
 from fastae.backends.numba_backend.link import known
 from fastae.backends.numba_backend.machine import MACHINE
 from fastae.backends.numba_backend.operations import Own
@@ -197,7 +196,7 @@ class NumbaSession(Session):
                 arrivals=arrivals,
                 passed=aligned((8,), np.int64),
                 partial=partial,
-                lit=aligned((max(widest, ROW_BLOCK),), np.int64),
+                lit=aligned((sparse.room(widest),), np.int64),
                 seen=aligned((widest,), self.dtype),
             )
             for w in range(self.workers)

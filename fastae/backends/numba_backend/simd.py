@@ -69,6 +69,11 @@ class Vector:
         one = self.builder.insert_element(ir.Constant(self.type, ir.Undefined), x, ir.Constant(I32, 0))
         return self.builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(I32, self.lanes), [0] * self.lanes))
 
+    def splat_integer(self, i: Value) -> Value:
+        """Copy an integer, as wide as a float, to every lane."""
+        one = self.builder.insert_element(ir.Constant(self.ints, ir.Undefined), i, ir.Constant(I32, 0))
+        return self.shuffle(one, one, [0] * self.lanes)
+
     def scalar(self, x: Value) -> Value:
         """Convert a double to this float type."""
         return x if self.size == 8 else self.builder.fptrunc(x, self.element)
@@ -112,6 +117,12 @@ class Vector:
             arguments = [value, pointer, ir.Constant(I32, self.size), mask]
             self.call("llvm.masked.store", ir.VoidType(), arguments, f"v{self.lanes}f{self.bits}.p0")
 
+    def prefetch(self, address: Value, for_writing: bool = False) -> None:
+        """Ask for the line of an address, which will be needed soon; whatever is not there is not waited for."""
+        kind = ir.FunctionType(ir.VoidType(), [I8.as_pointer(), I32, I32, I32])
+        ask = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0")
+        self.builder.call(ask, [address, I32(int(for_writing)), I32(3), I32(1)])  # to stay; data
+
     def first(self, count: Value) -> Value:
         """Return the mask of the first ``count`` lanes."""
         lanes = ir.Constant(ir.VectorType(I64, self.lanes), list(range(self.lanes)))
@@ -136,20 +147,25 @@ class Vector:
         return self.builder.shuffle_vector(p, q, ir.Constant(ir.VectorType(I32, len(lanes)), list(lanes)))
 
     def lane_sums(self, vectors: Sequence[Value]) -> Value:
-        """Reduce as many vectors as there are lanes to one, whose lane i is the sum of vector i's lanes.
+        """Reduce some vectors, a power of two of them and at most as many as there are lanes: lane i sums vector i.
 
-        A tree: each stage joins two vectors p and q by adding what is left of one to what is right of it, lanes - 1
-        additions in all where summing each alone would take lanes · log(lanes).
+        A tree: each stage joins two vectors p and q by adding what is left of one to what is right of it, so that as
+        many vectors as there are lanes take lanes - 1 additions in all, where summing each alone would take
+        lanes · log(lanes). Of fewer, neighbouring lanes are left to add up.
         """
-        half, lanes = self.lanes // 2, range(self.lanes)
-        while half:
+        half, lanes, count = self.lanes // 2, range(self.lanes), len(vectors)
+        while len(vectors) > 1:
             left = [lane % (2 * half) < half for lane in lanes]  # lanes where p's sum will be; q's goes to the others
             stay = [lane if left[lane] else self.lanes + lane for lane in lanes]
             move = [lane + half if left[lane] else self.lanes + lane - half for lane in lanes]
             pairs = zip(vectors[: len(vectors) // 2], vectors[len(vectors) // 2 :])
             vectors = [self.builder.fadd(self.shuffle(p, q, stay), self.shuffle(p, q, move)) for p, q in pairs]
             half //= 2
-        return vectors[0]
+        total, left_over = vectors[0], self.lanes
+        while left_over > count:
+            even, odd = (self.shuffle(total, total, range(first, left_over, 2)) for first in (0, 1))
+            total, left_over = self.builder.fadd(even, odd), left_over // 2
+        return total
 
 
 def loop(

@@ -11,6 +11,7 @@ are the two ways to lay vectors on a product:
 (Goto and van de Geijn, Anatomy of high-performance matrix multiplication, ACM TOMS 34(3), 2008.)
 """
 
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from numba import types
@@ -18,6 +19,8 @@ from numba.extending import intrinsic
 
 from fastae.backends.numba_backend.machine import MACHINE
 from fastae.backends.numba_backend.simd import Array, Vector, index, loop
+
+LINE = 64  # bytes that memory gives at once
 
 
 def write_tile(v: Vector, values: list[Any], addresses: list[Any], alpha: Any, beta: Any, masks: list[Any]) -> None:
@@ -39,12 +42,29 @@ def write_tile(v: Vector, values: list[Any], addresses: list[Any], alpha: Any, b
                     v.store(v.fma(alpha, value, scaled), address, mask)
 
 
-def outer_tile(rows: int, vectors: int, trans_a: bool, masked: bool = False) -> Any:
+def unrolled(builder: Any, stop: Any, step: int, times: int, initial: Sequence[Any], body: Callable[..., Any]) -> Any:
+    """Emit a loop from 0 to stop whose passes are taken several at a time: fewer of its instructions are the loop's."""
+
+    def several(i, values):
+        for u in range(times):
+            values = body(builder.add(i, index(u * step)), values)
+        return values
+
+    together = index(times * step)
+    many = builder.sub(stop, builder.srem(stop, together))
+    values = loop(builder, index(0), many, times * step, initial, several)
+    return loop(builder, many, stop, step, values, body) if times > 1 else values
+
+
+def outer_tile(
+    rows: int, vectors: int, trans_a: bool, listed: bool = False, masked: bool = False, unroll: int = 1
+) -> Any:
     """Make a tile of op(a) @ b.
 
     ``tile(a, b, out, ks, depth, alpha, beta, i, j, count)`` computes ``rows`` rows of out from i on, ``vectors``
     vectors of columns from j on; masked, only ``count`` columns of the single vector. The products are summed over
-    the first ``depth`` entries of the list ``ks``: the others are zero, and so is what they would add.
+    k < ``depth``, or, listed, over the first ``depth`` entries of the list ``ks``: the others are zero, and so is what
+    they would add.
     """
 
     @intrinsic
@@ -54,28 +74,41 @@ def outer_tile(rows: int, vectors: int, trans_a: bool, masked: bool = False) -> 
             depth, alpha, beta, i, j, count = arguments[4:]
             v = Vector(builder, a.dtype)
             mask = v.first(count) if masked else None
-            stride = index(v.lanes * v.size)
 
             def across(address):  # the vectors of one row, side by side
-                return [builder.gep(address, [builder.mul(index(c), stride)]) for c in range(vectors)]
+                return [builder.gep(address, [index(c * v.lanes * v.size)]) for c in range(vectors)]
 
             here = [builder.add(i, index(r)) for r in range(rows)]
             starts = [A.at(index(0), r) if trans_a else A.at(r, index(0)) for r in here]
-            first_row_of_b = B.at(index(0), j)
+            # Off a list, an element's stride is not said to be its size: LLVM loads what it has an address for first,
+            # and the vectors of b, which the element of each row is multiplied by, must come before the rows.
+            stride = A.strides[0] if trans_a else A.strides[1] if listed else A.itemsize
 
-            def body(entry, sums):
-                k = builder.load(builder.bitcast(KS.at(index(0), entry), i.type.as_pointer()))
-                offset = builder.mul(k, A.strides[0] if trans_a else A.itemsize)
-                row_of_b = across(builder.gep(first_row_of_b, [builder.mul(k, B.strides[0])]))
-                row = [v.load(address, mask) for address in row_of_b]
+            def add_products(k, row_of_b, sums):
+                row, offset = [v.load(address, mask) for address in across(row_of_b)], builder.mul(k, stride)
                 new = []
                 for r, start in enumerate(starts):
                     x = v.load_scalar(builder.gep(start, [offset]))
                     new += [v.fma(x, y, sums[r * vectors + c]) for c, y in enumerate(row)]
                 return new
 
-            sums = loop(builder, index(0), depth, 1, [v.zero()] * (rows * vectors), body)
+            def from_list(entry, sums):
+                k = builder.load(builder.bitcast(KS.at(index(0), entry), i.type.as_pointer()))
+                return add_products(k, builder.gep(first_row_of_b, [builder.mul(k, B.strides[0])]), sums)
+
+            def in_turn(k, values):
+                row_of_b, *sums = values
+                return [builder.gep(row_of_b, [B.strides[0]]), *add_products(k, row_of_b, sums)]
+
+            first_row_of_b, zeros = B.at(index(0), j), [v.zero()] * (rows * vectors)
             addresses = [address for r in here for address in across(OUT.at(r, j))]
+            if trans_a:  # a short sum, in an out that comes from afar
+                for address in addresses[:: max(1, LINE // v.size // v.lanes)]:
+                    v.prefetch(address, for_writing=True)
+            if listed:
+                sums = unrolled(builder, depth, 1, unroll, zeros, from_list)
+            else:
+                sums = unrolled(builder, depth, 1, unroll, [first_row_of_b, *zeros], in_turn)[1:]
             write_tile(v, sums, addresses, alpha, beta, [mask] * len(sums))
             return context.get_dummy_value()
 
@@ -85,7 +118,7 @@ def outer_tile(rows: int, vectors: int, trans_a: bool, masked: bool = False) -> 
     return tile
 
 
-def dot_tile(rows: int, columns: int) -> Any:
+def dot_tile(rows: int, columns: int, unroll: int = 1) -> Any:
     """Make a tile of a @ b.T: ``tile(a, b, out, alpha, beta, i, j)`` computes rows × columns of out from (i, j) on."""
 
     @intrinsic
@@ -96,16 +129,21 @@ def dot_tile(rows: int, columns: int) -> Any:
             v = Vector(builder, a.dtype)
             rows_of_a = [A.at(builder.add(i, index(r)), index(0)) for r in range(rows)]
             rows_of_b = [B.at(builder.add(j, index(c)), index(0)) for c in range(columns)]
+            # Of the longer side only one vector at a time need be in a register.
+            order = sorted(range(rows * columns), key=lambda q: q % columns if columns > rows else q // columns)
 
             def products(k, sums, mask=None):
                 offset = builder.mul(k, A.itemsize)
                 x = [v.load(builder.gep(row, [offset]), mask) for row in rows_of_a]
                 y = [v.load(builder.gep(row, [offset]), mask) for row in rows_of_b]
-                return [v.fma(x[q // columns], y[q % columns], s) for q, s in enumerate(sums)]
+                new = list(sums)
+                for q in order:
+                    new[q] = v.fma(x[q // columns], y[q % columns], sums[q])
+                return new
 
             depth = A.shape[1]
             whole = builder.sub(depth, builder.srem(depth, index(v.lanes)))
-            sums = loop(builder, index(0), whole, v.lanes, [v.zero()] * (rows * columns), products)
+            sums = unrolled(builder, whole, v.lanes, unroll, [v.zero()] * (rows * columns), products)
 
             def rest(k, sums):
                 return products(k, sums, v.first(builder.sub(depth, k)))
@@ -117,7 +155,7 @@ def dot_tile(rows: int, columns: int) -> Any:
             values, addresses = [], []
             for q in range(0, rows * columns, v.lanes):
                 group = sums[q : q + v.lanes]
-                total = v.lane_sums(group + [v.zero()] * (v.lanes - len(group)))
+                total = v.lane_sums(group)
                 for p in range(q, q + len(group), length):
                     values.append(v.shuffle(total, total, range(p - q, p - q + length)))
                     addresses.append(OUT.at(builder.add(i, index(p // columns)), builder.add(j, index(p % columns))))
@@ -136,11 +174,16 @@ class Shape(NamedTuple):
     across: int
 
 
-# A tile of r × c vectors keeps r · c sums, and LLVM may load the r + c operands of a step before it multiplies: all of
-# them must fit in the registers, or sums are spilled in the innermost loop and the speed is halved. Single rows are
+# A tile of r × c vectors keeps r · c sums, and needs c registers more for a row of b and one for an element of a. One
+# that does not fit has sums spilled in the innermost loop, at half of the speed. Of those that fit, the one with the
+# fewest loads for a multiply-add is best: (r + c) / (r · c), 7/12 for 4 × 3. A machine without a fused multiply-add
+# needs another register for the product. Rows that divide the usual batch sizes leave the fewest single rows, which are
 # for what is left of a batch, and for a batch of one, which reads every weight once and wants long rows.
-MANY_REGISTERS = MACHINE.registers == 32
-OUTER = Shape(4, 4) if MANY_REGISTERS else Shape(4, 2)
-OUTER_ROW = Shape(1, 4)
-DOT = Shape(4, 4) if MANY_REGISTERS else Shape(2, 4)
-DOT_ROW = Shape(1, 8) if MANY_REGISTERS else Shape(1, 4)
+OUTER, OUTER_ROW, DOT, DOT_ROW = {
+    "AVX-512": (Shape(4, 4), Shape(1, 4), Shape(4, 4), Shape(1, 8)),
+    "AVX2": (Shape(4, 3), Shape(1, 4), Shape(3, 4), Shape(1, 4)),
+    "NEON": (Shape(4, 4), Shape(1, 4), Shape(4, 4), Shape(1, 8)),
+    "SSE2": (Shape(4, 2), Shape(1, 4), Shape(2, 4), Shape(1, 4)),
+}[MACHINE.name]
+WINDOW = 4 if MACHINE.registers == 32 else 2  # vectors of a convolution's tile: channels are powers of two
+UNROLL = 4  # multiply-adds of a sum in one pass of the loop, of the tiles that nearly all of a product is made of

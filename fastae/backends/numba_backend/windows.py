@@ -12,6 +12,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from fastae.backends.numba_backend.simd import I32, I64, Array, Vector, index, loop
+from fastae.backends.numba_backend.tiles import UNROLL, unrolled
 
 
 def entry_of(builder: Any, table: Array, entry: Any, numbers: int, which: int) -> Any:
@@ -55,7 +56,7 @@ def window_tile(rows: int, vectors: int, masked: bool = False) -> Any:
                         new += [v.fma(x, y[c], sums[r * vectors + c]) for c in range(vectors)]
                     return new
 
-                return loop(builder, index(0), entry_of(builder, LIST, entry, 3, 2), 1, sums, product)
+                return unrolled(builder, entry_of(builder, LIST, entry, 3, 2), 1, UNROLL if rows > 1 else 1, sums, product)
 
             sums = loop(builder, first, last, 1, [v.zero()] * (rows * vectors), stretch)
             for q, total in enumerate(sums):
@@ -108,7 +109,7 @@ def channel_tile(rows: int) -> Any:
             sums = loop(builder, first, last, 1, [v.zero()] * rows, stretch)
             for q in range(0, rows, v.lanes):
                 group = sums[q : q + v.lanes]
-                total = v.lane_sums(group + [v.zero()] * (v.lanes - len(group)))
+                total = v.lane_sums(group)
                 for r in range(len(group)):
                     address = builder.bitcast(OUT.at(here[q + r], col), v.element.as_pointer())
                     builder.store(builder.extract_element(total, ir.Constant(I32, r)), address)
