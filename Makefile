@@ -1,4 +1,5 @@
-# make train: the autoencoder on all of MNIST, with pictures.   make test: every check that there is.   make docs: the book.
+# make train: the autoencoder on all of MNIST, with pictures.   make test: what a change must pass, in six minutes.
+# make thorough: all the other checks, in an hour.   make docs: the book.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -15,20 +16,24 @@ assignment: $(VENV)/installed
 test: $(VENV)/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 ifeq ($(ARGS),)
-	$(BIN)/python -m pytest -m 'not alone and not thorough' -n auto --dist worksteal
-	$(BIN)/python -m pytest -m alone
+	$(BIN)/python tests/warm.py & $(BIN)/mypy && wait $$!
+	$(BIN)/python -m pytest -m 'not alone and not thorough' -n auto --dist worksteal --durations=12 --durations-min=2
+	$(BIN)/python -m pytest -m 'alone and not thorough'
 else
+	$(BIN)/mypy
 	$(BIN)/python -m pytest $(ARGS)
 endif
 
-# What `make test` leaves out for its length, and what is never called wrong with twenty seeds of data instead of three:
-# right kernels in every style, every rung and every backend. And never right: the gallery.
-thorough: $(VENV)/installed-test
-	$(BIN)/python -m pytest -m thorough -n auto --dist worksteal $(ARGS)
-	FASTAE_SEEDS=20 $(BIN)/python -m pytest tests/test_ladder.py tests/test_right_kernels.py tests/test_check.py tests/test_gallery.py \
-	  -n auto --dist worksteal $(ARGS)
+# What `make test` leaves out, and again what it does with a sample of cases: with all of them, and twenty seeds of data.
+thorough: export FASTAE_SEEDS = 20
+thorough: $(VENV)/installed-thorough
+ifeq ($(ARGS),)
+	$(BIN)/python -m pytest -m '(thorough or larger) and not alone' -n auto --dist worksteal --durations=12 --durations-min=2
+	$(BIN)/python -m pytest -m 'thorough and alone'
+else
+	$(BIN)/python -m pytest $(ARGS)
+endif
 
 # Against PyTorch itself, which is large: the committed trajectories in tests/golden stand for it in `make test`.
 live: $(VENV)/installed-bench
@@ -62,8 +67,13 @@ $(VENV)/installed-docs: $(VENV)/bin/python pyproject.toml
 	@touch $@ $(VENV)/installed
 
 $(VENV)/installed-test: $(VENV)/bin/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
-	@touch $@ $(VENV)/installed $(VENV)/installed-docs
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -e '.[test]'
+	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib || true # on all cores, where pip would take one
+	@touch $@ $(VENV)/installed
+
+$(VENV)/installed-thorough: $(VENV)/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[thorough]'
+	@touch $@ $(VENV)/installed $(VENV)/installed-test $(VENV)/installed-docs
 
 $(VENV)/installed-bench: $(VENV)/bin/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,bench]'

@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +18,7 @@ from fastae.backends.cupy_backend import CupyBackend, diagnose
 from fastae.commands import show
 
 SEEDS = int(os.environ.get("FASTAE_SEEDS", "3"))  # of data for right kernels, which `make thorough` makes 20
+WHOLE = SEEDS > 3  # whether this is `make thorough`, in which a test that is marked `larger` is at its largest
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a shell's background job, whose Ctrl-C is another's
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -34,6 +35,26 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         report.outcome = "failed"
         report.longrepr = f"skipped, where nothing may be: {report.longrepr[2]}"
     return report
+
+
+def some(cases: Iterable[Any]) -> list[Any]:
+    """Return every seventh case of a grid, whose axes are not seven long, for a test marked `larger`."""
+    return list(cases)[:: 1 if WHOLE else 7]
+
+
+def sample(cases: Iterable[Any], every: int, name: Callable[[Any], str] = str) -> list[Any]:
+    """Make parameters of cases; all but the first of every so many are left to `make thorough`."""
+    marks = [pytest.mark.thorough]
+    return [pytest.param(case, marks=marks * (i % every > 0), id=name(case)) for i, case in enumerate(cases)]
+
+
+def seconds(rungs: Iterable[Any]) -> list[Any]:
+    """Make parameters of rungs; all but the second of the sigmoid's ladders are left to `make thorough`."""
+    marks = [pytest.mark.thorough]
+    return [
+        pytest.param(rung, marks=marks * ((rung.ladder, rung.number) != ("sigmoid", 2)), id=rung.exercise)
+        for rung in rungs
+    ]
 
 
 def forget_backends() -> None:

@@ -17,6 +17,8 @@ from fastae.errors import InputError
 from fastae.figures import CELL, GAP, MARGIN
 from fastae.terminal import one_of_each
 
+pytestmark = pytest.mark.thorough
+
 SCRIPT = Path(__file__).parent.parent / "examples" / "assignment.py"
 LIMIT, EPOCHS = 320, 2
 BACKENDS = ["numpy", "numba"]

@@ -39,6 +39,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("backend", ["numpy", "numba"])
+@pytest.mark.thorough
 def test_killed_at_random_moments_and_resumed_it_ends_in_the_same_bits(backend: str, tmp_path: Path) -> None:
     options = f"--backend {backend} --momentum 0.9 --lr 0.02 --limit 60 --epochs 8".split()
     told = kill.attack(options, 2, 3, tmp_path)
@@ -377,5 +378,6 @@ def test_a_disk_too_full_to_keep_compiled_code(one_more: Any, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("case", [("numpy", 0), ("numba", 2)], ids=str)
+@pytest.mark.thorough
 def test_fresh_processes_give_the_same_bits(case: tuple[str, int]) -> None:
     assert len({determinism.bits(*case, "bce", 0.9, 60, 1) for _ in range(2)}) == 1

@@ -21,6 +21,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("measured")
 @pytest.mark.parametrize(("steps", "threads"), [(20_000, 1), (200, 2)])
+@pytest.mark.thorough
 def test_steps_leak_nothing(steps: int, threads: int, tmp_path: Path) -> None:
     """A hundred epochs of them; a team on crowded cores waits at every barrier of a step, so it does fewer."""
     limits.steps(tmp_path, steps, threads)
@@ -28,6 +29,7 @@ def test_steps_leak_nothing(steps: int, threads: int, tmp_path: Path) -> None:
 
 @pytest.mark.alone
 @pytest.mark.usefixtures("measured")
+@pytest.mark.thorough
 def test_trainings_at_once_give_the_bits_of_one_alone(tmp_path: Path) -> None:
     limits.together(tmp_path, 1)
 
@@ -53,6 +55,7 @@ def test_a_mapped_file_trains(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("backend", "mebibytes"), [("numpy", 330), ("numba", 600)])
+@pytest.mark.thorough
 def test_too_little_memory_is_one_line(backend: str, mebibytes: int, tmp_path: Path) -> None:
     """LLVM and OpenBLAS would end the process themselves."""
     options = ("--backend", backend, "--limit", 32, "--epochs", 1, "--out", tmp_path)

@@ -28,6 +28,7 @@ def test_one_cores_limits_are_those_of_a_computer() -> None:
     assert 1e9 < found.far < 2 * found.near  # the cache is the faster, by far unless the machine is busy
 
 
+@pytest.mark.thorough
 def test_every_kernel_is_measured_below_its_roof(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(roofline, "MOMENT", 0.002)
     found, kernels = roofline.kernels(16, 1)
@@ -58,6 +59,7 @@ def test_multiplications_are_counted_as_the_tiles_do_them(m: int, images: np.nda
     assert roofline.multiplications_done(images[:m]) == others + forward + update
 
 
+@pytest.mark.thorough
 def test_a_small_benchmark_from_the_command_line(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,8 +84,9 @@ def test_a_small_benchmark_from_the_command_line(
         assert (tmp_path / figure).read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.thorough
 def test_all_layers_and_kernels_of_the_convolutional_network_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And one of each kind runs; `make thorough` compiles the others."""
+    """And one of each kind runs."""
     found = list(roofline.all_runs(16, "conv"))
     assert len({name for name, *_ in found}) == len(found) == 6 + 6 + 5 + 2 * 3 + 4
     products = [flops for name, _, flops, _ in found if name.startswith(("forward", "update", "backward"))]

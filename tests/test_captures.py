@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import sample
 from test_modes import BATCH, IMAGES, LOSSES, epochs, session
 
 from fastae.backends.cupy_backend import launcher, operations
@@ -168,7 +169,7 @@ def test_a_graph_does_not_keep_its_arrays_alive() -> None:
         graph.launch()
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", sample(range(3), 3))
 def test_the_branches_of_a_graph_may_mix_in_any_order(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the right waits the bits do not depend on it; a branch that begins too early spoils them."""
     expected = expected_numbers()
@@ -233,7 +234,7 @@ def persistent_with(
     return session(EmulatorBackend(), "persistent")
 
 
-@pytest.mark.parametrize("order", ["forward", "reverse", "random"])
+@pytest.mark.parametrize("order", sample(["forward", "reverse", "random"], 3))
 @LOSSES
 def test_persistent_steps_have_no_fault(order: str, loss: str) -> None:
     with checking(order):

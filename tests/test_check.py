@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import SEEDS
+from conftest import SEEDS, sample
 
 import fastae
 from fastae import cli
@@ -149,11 +149,12 @@ extern "C" __global__ void sigmoid_gradient(int m, int n, const real* delta, lon
 """
 
 
-@pytest.mark.parametrize("style", RIGHT)
+@pytest.mark.parametrize("style", [pytest.param(s, marks=[pytest.mark.thorough] * (s == "Numba")) for s in RIGHT])
 def test_a_right_kernel_in_any_style_passes(style: str, write: Write) -> None:
     assert problems(write(RIGHT[style])) == []
 
 
+@pytest.mark.larger
 def test_right_kernels_pass_over_the_seeds(write: Write) -> None:
     k: Any = learner.load(write(RIGHT["NumPy"]))
     for seed in range(SEEDS):
@@ -201,9 +202,9 @@ PYTHON_FAULTS = [
 ]
 
 
-@pytest.mark.parametrize(("old", "new", "words"), PYTHON_FAULTS, ids=[new for _, new, _ in PYTHON_FAULTS])
-def test_a_wrong_numpy_kernel_is_called_wrong_and_named(old: str, new: str, words: str | None, write: Write) -> None:
-    right = textwrap.dedent(RIGHT["NumPy"])
+@pytest.mark.parametrize("fault", sample(PYTHON_FAULTS, 5, lambda fault: fault[1]))
+def test_a_wrong_numpy_kernel_is_called_wrong_and_named(fault: tuple[str, str, str | None], write: Write) -> None:
+    (old, new, words), right = fault, textwrap.dedent(RIGHT["NumPy"])
     assert right.count(old) == 1
     found = problems(write(right.replace(old, new)))
     assert found
@@ -269,8 +270,9 @@ CUDA_FAULTS = [
 ]
 
 
-@pytest.mark.parametrize(("old", "new", "words"), CUDA_FAULTS, ids=[new for _, new, _ in CUDA_FAULTS])
-def test_a_wrong_cuda_kernel_is_called_wrong_and_named(old: str, new: str, words: str, write: Write) -> None:
+@pytest.mark.parametrize("fault", sample(CUDA_FAULTS, 4, lambda fault: fault[1]))
+def test_a_wrong_cuda_kernel_is_called_wrong_and_named(fault: tuple[str, str, str], write: Write) -> None:
+    old, new, words = fault
     assert CUDA.count(old) == 1
     found = problems(write(CUDA.replace(old, new), "mine.cu"))
     assert found
@@ -426,7 +428,7 @@ def test_watching_checks_again_when_the_file_is_saved(write: Write) -> None:
     ("style", "loss", "momentum"),
     [
         *(("NumPy", "mse", "0.9"), ("NumPy", "bce", "0"), ("CUDA", "mse", "0.9"), ("CUDA", "bce", "0")),
-        ("Numba", "bce", "0.9"),  # whose step takes a while to compile
+        pytest.param("Numba", "bce", "0.9", marks=pytest.mark.thorough),  # whose step takes a while to compile
     ],
 )
 def test_training_with_a_kernel_of_ones_own(style: str, loss: str, momentum: str, write: Write, tmp_path: Path) -> None:

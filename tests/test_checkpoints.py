@@ -130,6 +130,7 @@ def saved(tmp_path: Path) -> tuple[Path, Any]:
     return tmp_path / "checkpoint.npz", state(trainer)
 
 
+@pytest.mark.thorough
 def test_a_flipped_bit_is_found_or_harmless(saved: tuple[Path, Any]) -> None:
     """Anywhere in the file: harmless are only dates and the like in the archive's own headers."""
     path, expected = saved

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import sample
 from test_captures import longest_chain
 
 import fastae
@@ -75,7 +76,7 @@ def test_unfold_and_fold_are_numpys_to_the_bit_and_convolve_within_its_bound(
         assert np.all(np.abs(found - exact) <= bound), g
 
 
-@pytest.mark.parametrize("order", ["forward", "reverse", "random"])
+@pytest.mark.parametrize("order", sample(["forward", "reverse", "random"], 3))
 def test_the_kernels_of_patches_have_no_fault(order: str) -> None:
     """Nothing is read outside of the images, where the padding lies; nobody writes what another does."""
     k, rng = EmulatorBackend(), np.random.default_rng(0)
@@ -237,7 +238,7 @@ def bits(s: Any) -> bytes:
     return b"".join(p.tobytes() for group in s.read() for p in group)
 
 
-@dtypes
+@pytest.mark.parametrize("dtype", sample(["float32", "float64"], 2))
 @activations
 @pytest.mark.parametrize(("loss", "momentum"), [("mse", 0.9), ("bce", 0.0)])
 def test_a_training_with_convolutions_is_numpys_in_both_modes(
@@ -257,6 +258,7 @@ def test_a_training_with_convolutions_is_numpys_in_both_modes(
             np.testing.assert_allclose(p, q, rtol=0, atol=1e-5 if dtype == "float32" else 1e-13)
 
 
+@pytest.mark.thorough
 def test_a_training_on_mnist_is_numpys() -> None:
     images, _ = fastae.load_dataset(split="test")
     losses = []
@@ -281,7 +283,7 @@ def test_encode_and_decode_are_numpys() -> None:
         np.testing.assert_allclose(one, other, rtol=2e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize("tile", launcher.TILES, ids=str)
+@pytest.mark.parametrize("tile", sample(launcher.TILES, 3))
 @pytest.mark.parametrize("parts", [1, 3])
 def test_a_step_is_numpys_with_tiles_of_any_size_and_sums_in_any_number_of_parts(
     cupy: CupyBackend, tile: launcher.Tile, parts: int, monkeypatch: pytest.MonkeyPatch
@@ -299,7 +301,7 @@ def test_a_step_is_numpys_with_tiles_of_any_size_and_sums_in_any_number_of_parts
             np.testing.assert_allclose(p, q, rtol=0, atol=4e-6)
 
 
-@pytest.mark.parametrize("order", ["forward", "random"])
+@pytest.mark.parametrize("order", sample(["forward", "random"], 2))
 def test_a_step_with_convolutions_has_no_fault(order: str) -> None:
     k, expected = EmulatorBackend(), session(EmulatorBackend(), mode="eager", n=BATCH + 3)
     s = session(k, mode="eager", n=BATCH + 3)
@@ -313,7 +315,7 @@ def test_a_step_with_convolutions_has_no_fault(order: str) -> None:
     assert bits(s) == bits(expected)
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", sample(range(2), 2))
 def test_the_branches_of_a_step_with_convolutions_may_mix_in_any_order(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -341,7 +343,7 @@ def test_the_longest_chain_of_a_step_with_convolutions() -> None:
     assert len(s._graphs["step", BATCH, 1].nodes) == 28
 
 
-@pytest.mark.parametrize("mode", ["eager", "captured"])
+@pytest.mark.parametrize("mode", sample(["captured", "eager"], 2))
 def test_tf32_rounds_convolutions_too(cupy: CupyBackend, mode: str) -> None:
     """To the same bits in both modes, and others than float32's."""
     float32, eager, other = (session(cupy, mode=m, tf32=t) for m, t in ((mode, False), ("eager", True), (mode, True)))
@@ -373,7 +375,7 @@ def test_persistent_is_for_dense_networks(cupy: CupyBackend) -> None:
 
 
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
-@pytest.mark.parametrize("loss", ["mse", "bce"])
+@pytest.mark.parametrize("loss", sample(["mse", "bce"], 2))
 def test_dense_networks_of_any_activation_have_all_modes(cupy: CupyBackend, activation: str, loss: str) -> None:
     found = []
     for mode in ("eager", "captured", "persistent"):

@@ -16,6 +16,8 @@ from fastae.backends.cupy_backend.operations import make_operations
 from fastae.backends.emulator import EmulatorBackend, checking, streams
 from fastae.check.cases import make
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.mark.parametrize("blocks", [1, 2])
 def test_cuda_trains_on_a_device_of_one_multiprocessor(cupy: CupyBackend, blocks: int, monkeypatch: Any) -> None:

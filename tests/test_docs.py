@@ -80,6 +80,7 @@ def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy / "html"
 
 
+@pytest.mark.thorough
 def test_it_builds_without_a_warning_and_every_page_is_there(book: Path) -> None:
     sources = [path for path in DOCS.rglob("*") if path.suffix in (".md", ".ipynb")]
     sources = [path for path in sources if not set(path.relative_to(DOCS).parts) & {*GENERATED, "gallery"}]
@@ -90,10 +91,12 @@ def test_it_builds_without_a_warning_and_every_page_is_there(book: Path) -> None
         assert (book / "auto_gallery" / script.name).with_suffix(".html").is_file()
 
 
+@pytest.mark.thorough
 def test_links_and_images_resolve_and_nothing_is_fetched_from_elsewhere(book: Path) -> None:
     assert faults(book) == []
 
 
+@pytest.mark.thorough
 def test_formulas_are_typeset_by_what_is_in_the_book(book: Path) -> None:
     page = (book / "backpropagation.html").read_text(encoding="utf-8")
     assert 'class="math' in page
@@ -102,12 +105,14 @@ def test_formulas_are_typeset_by_what_is_in_the_book(book: Path) -> None:
     assert list((book / "_static" / "mathjax").rglob("MathJax_Main-Regular.woff"))
 
 
+@pytest.mark.thorough
 def test_no_page_shows_a_warning_that_its_code_gave(book: Path) -> None:
     for path in book.glob("*.html"):
         text = path.read_text(encoding="utf-8")
         assert "Warning: " not in re.sub(r"<[^>]+>", "", text), path.name
 
 
+@pytest.mark.thorough
 def test_figures_take_the_colour_of_the_text(book: Path) -> None:
     page = (book / "step.html").read_text(encoding="utf-8")
     assert "currentColor" in page
@@ -160,6 +165,7 @@ def test_a_stylesheet_that_fetches_from_elsewhere_is_found(tmp_path: Path) -> No
     assert len(faults(tmp_path)) == 2
 
 
+@pytest.mark.thorough
 def test_a_figure_in_a_page_has_names_of_its_own() -> None:
     from inline_svg import inline
 

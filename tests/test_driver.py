@@ -10,6 +10,8 @@ import pytest
 
 from fastae.backends.emulator.compiler import find_compiler
 
+pytestmark = pytest.mark.thorough
+
 DIAGNOSE = "from fastae.backends.cupy_backend.diagnosis import diagnose; print(*diagnose(), sep='\\n')"
 
 

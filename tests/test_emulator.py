@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import sample
 
 import fastae
 from fastae import backends, cli
@@ -109,7 +110,7 @@ def test_matmul_is_right_and_keeps_to_its_memory(dtype: str, trans_a: bool, tran
         assert bounds.accepts(np.asarray(out), A @ B, bounds.matmul(A, B, old, 1.0, 0.0, dtype))
 
 
-@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("order", sample(ORDERS, 3))
 @pytest.mark.parametrize("loss", ["mse", "bce"])
 def test_a_whole_step_has_no_fault(loss: str, order: str) -> None:
     images = np.random.default_rng(0).integers(0, 256, (7, 37), dtype=np.uint8)
@@ -123,6 +124,7 @@ def test_a_whole_step_has_no_fault(loss: str, order: str) -> None:
     np.testing.assert_allclose(*weights, rtol=0, atol=1e-13)
 
 
+@pytest.mark.thorough
 def test_a_hundred_steps_of_the_real_network_agree_with_numpy() -> None:
     images = fastae.load_dataset()[0][:1600]
     losses = []
@@ -353,7 +355,7 @@ def launch_matmul(
     RawModule(code, ("-Dreal=float",)).get_function("matmul")((2,), (256,), tuple(values))
 
 
-@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("order", sample(ORDERS, 3))
 @pytest.mark.parametrize(
     "words",
     [
@@ -363,7 +365,7 @@ def launch_matmul(
         "the groups' sums are there",
     ],
 )
-@pytest.mark.parametrize("tile", [Tile(16), Tile(32, 8)], ids=str)
+@pytest.mark.parametrize("tile", sample([Tile(16), Tile(32, 8)], 2))
 def test_each_barrier_of_our_matmul_is_needed(words: str, order: str, tile: Tile) -> None:
     code = source("matmul.cu")
     assert code.count(f"__syncthreads();  // {words}") == 1
@@ -457,6 +459,7 @@ def test_without_a_compiler_it_says_what_to_install(monkeypatch: pytest.MonkeyPa
     assert state == (False, "no C++ compiler was found", "install g++ or clang++")
 
 
+@pytest.mark.thorough
 def test_many_kernels_in_one_process_leave_room_for_others() -> None:
     """Every stack is a piece of memory of its own, of which a process may have some 65,000."""
     pieces = []

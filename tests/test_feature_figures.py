@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import sample
 from matplotlib import colormaps
 from matplotlib.image import imread
 
@@ -101,7 +102,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("network", sample(NETWORKS, 3))
 def test_any_network_stays_on_the_page(network: str, tmp_path: Path) -> None:
     model = model_of(**NETWORKS[network])
     feature_figures.features(tmp_path / "features.png", model, an_image(model), CAPTION)

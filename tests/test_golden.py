@@ -1,6 +1,7 @@
 """fastae against the committed trajectories of PyTorch's autograd; tests/golden/README.md says what they hold."""
 
 import gzip
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ FLOAT32_LOSS_BOUND = 2e-5  # relative
 
 backends = pytest.mark.parametrize("backend", ["numpy", "numba"])
 every_case = pytest.mark.parametrize("name", SYNTHETIC + REAL)
+
+FLOAT32_COMPILED = [("deep", "numba"), ("one-hidden", "numba")]  # in float32 for this one test
 
 Golden = dict[str, Any]
 
@@ -75,8 +78,12 @@ def fit(
     return trainer.fit(images, epochs=epochs, test_images=test_images, progress=False)
 
 
-def fit_whole(model: fastae.Autoencoder, golden: Golden, backend: str) -> fastae.History:
-    return fit(model, golden, backend, golden["images"], golden["epochs"].item(), golden["test_images"])
+@cache
+def trained(name: str, backend: str, dtype: str = "float64") -> tuple[fastae.Autoencoder, fastae.History]:
+    """Train as the golden run was trained, once for all tests that look at it."""
+    golden = load(name)
+    model = new_model(golden, dtype)
+    return model, fit(model, golden, backend, golden["images"], golden["epochs"].item(), golden["test_images"])
 
 
 def parameters(model: fastae.Autoencoder) -> dict[str, np.ndarray]:
@@ -121,18 +128,14 @@ def test_first_step(name: str, backend: str) -> None:
 @backends
 @pytest.mark.parametrize("name", SYNTHETIC)
 def test_every_parameter_after_the_last_step(name: str, backend: str) -> None:
-    golden = load(name)
-    model = new_model(golden)
-    fit_whole(model, golden, backend)
+    golden, (model, _) = load(name), trained(name, backend)
     assert_parameters(model, golden, "final", atol=WEIGHT_BOUND)
 
 
 @backends
 @pytest.mark.parametrize("name", REAL)
 def test_sampled_parameters_after_100_steps_on_mnist(name: str, backend: str) -> None:
-    golden = load(name)
-    model = new_model(golden)
-    fit_whole(model, golden, backend)
+    golden, (model, _) = load(name), trained(name, backend)
     assert len(parameters(model)) == 8
     for key, array in parameters(model).items():
         key = f"final_{key}"
@@ -149,17 +152,20 @@ def test_sampled_parameters_after_100_steps_on_mnist(name: str, backend: str) ->
 @backends
 @every_case
 def test_losses_in_float64(name: str, backend: str) -> None:
-    golden = load(name)
-    history = fit_whole(new_model(golden), golden, backend)
+    golden, (_, history) = load(name), trained(name, backend)
     assert_losses(history, golden, rtol=LOSS_BOUND)
 
 
-@backends
-@every_case
+@pytest.mark.parametrize(
+    ("name", "backend"),
+    [
+        pytest.param(name, backend, marks=[pytest.mark.thorough] * ((name, backend) in FLOAT32_COMPILED))
+        for name in SYNTHETIC + REAL
+        for backend in ("numpy", "numba")
+    ],
+)
 def test_losses_in_float32(name: str, backend: str) -> None:
-    golden = load(name)
-    model = new_model(golden, dtype="float32")
-    history = fit_whole(model, golden, backend)
+    golden, (model, history) = load(name), trained(name, backend, "float32")
     assert {array.dtype for array in parameters(model).values()} == {np.dtype(np.float32)}
     assert_losses(history, golden, rtol=FLOAT32_LOSS_BOUND)
 

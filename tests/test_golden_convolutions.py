@@ -23,8 +23,9 @@ WEIGHT_BOUND = 1e-10
 LOSS_BOUND = 1e-12  # relative
 FLOAT32_LOSS_BOUND = 2e-5  # relative
 
-backends = pytest.mark.parametrize("backend", ["numpy", "numba"])
 every_case = pytest.mark.parametrize("name", CASES)
+# Numba compiles a step for each activation, loss and dtype, for half a minute; `make test` compares one with NumPy's.
+backends = pytest.mark.parametrize("backend", ["numpy", pytest.param("numba", marks=pytest.mark.thorough)])
 
 Golden = dict[str, Any]
 

@@ -12,6 +12,8 @@ import pytest
 
 from fastae.backends.contract import KERNELS
 
+pytestmark = pytest.mark.thorough
+
 COMMAND = Path(__file__).parent.parent / "benchmarks" / "gpu.py"
 
 # It runs the program, and has seen nothing; but for the overrun that it must see.

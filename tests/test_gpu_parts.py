@@ -36,6 +36,8 @@ def parts(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 # The supervisor.
 
+pytestmark = pytest.mark.thorough
+
 MADE_UP = """
 import os, subprocess, sys, time
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import some
 from numpy.lib.stride_tricks import sliding_window_view
 from test_kernels import BOUND, Arguments, backends, dtypes, in_float64, kernels_of, make, run
 
@@ -69,10 +70,11 @@ def made(name: str, dtype: str, g: Geometry, m: int, channels: int, c: int, seed
 @backends
 @dtypes
 @names
+@pytest.mark.larger
 def test_every_geometry(backend: str, dtype: str, name: str) -> None:
     """From kernels of 1 to 7, strides of 1 to 3, as matrices and as blocks of columns, into an output full of NaN."""
     step = {"pure-python": 9, "emulator": 5}.get(backend, 1)
-    for number, (g, m, channels, c) in enumerate(SOME[::step]):
+    for number, (g, m, channels, c) in some(enumerate(SOME[::step])):
         arguments = made(name, dtype, g, m, channels, c, number)
         found = run(backend, name, arguments, block=number % 2 == 1)
         assert bounds.accepts(found, exact(name, arguments), bound(name, arguments, dtype)), (g, m, channels, c)

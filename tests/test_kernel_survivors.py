@@ -13,6 +13,8 @@ from fastae.backends.numba_backend.jit import jit
 from fastae.backends.numba_backend.kernels import OUTER_ROWS, PIECE, ROW_BLOCK
 from fastae.backends.numba_backend.sparse import STRIPS, WORD
 
+pytestmark = pytest.mark.thorough
+
 
 @cache
 def alone(formula: Callable[..., Any]) -> Callable[[np.ndarray], np.ndarray]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import some
 from pure_python import PurePython
 
 import fastae
@@ -226,9 +227,10 @@ LARGE = [
 @dtypes
 @pytest.mark.parametrize("trans_b", [False, True], ids=["b", "bT"])
 @pytest.mark.parametrize("trans_a", [False, True], ids=["a", "aT"])
+@pytest.mark.larger
 def test_matmul(backend: str, dtype: str, trans_a: bool, trans_b: bool) -> None:
     """Over all edges of tiles and pieces, alternately plain and accumulating, as matrices and as blocks of columns."""
-    for i, (m, k, n) in enumerate(SMALL + LARGE):
+    for i, (m, k, n) in some(enumerate(SMALL + LARGE)):
         if not small_enough(backend, m, k, n):
             continue
         alpha, beta = [(1.0, 0.0), (-0.25, 1.0), (0.7, -1.3)][i % 3]
@@ -260,10 +262,11 @@ def test_left_out_alpha_and_beta_are_one_and_zero(backend: str, name: str) -> No
 @backends
 @dtypes
 @pytest.mark.parametrize("name", ELEMENTWISE)
+@pytest.mark.larger
 def test_elementwise_and_loss_kernels(backend: str, dtype: str, name: str) -> None:
     """Over all remainders of a vector, with outputs of σ that are exactly 0 and 1."""
     widths = [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 100, 784]
-    for m, n in itertools.product([0, 1, 2, 9], widths):
+    for m, n in some(itertools.product([0, 1, 2, 9], widths)):
         if not small_enough(backend, m, n):
             continue
         arguments = make(name, dtype, n, m=m, n=n)
@@ -273,9 +276,10 @@ def test_elementwise_and_loss_kernels(backend: str, dtype: str, name: str) -> No
 
 @backends
 @dtypes
+@pytest.mark.larger
 def test_column_sum(backend: str, dtype: str) -> None:
     """Over columns of one, four and no whole vectors."""
-    for i, (m, n) in enumerate(itertools.product([0, 1, 2, 9, 300], [1, 3, 8, 15, 16, 17, 63, 64, 65, 150])):
+    for i, (m, n) in some(enumerate(itertools.product([0, 1, 2, 9, 300], [1, 3, 8, 15, 16, 17, 63, 64, 65, 150]))):
         if not small_enough(backend, m, n):
             continue
         alpha, beta = [(1.0, 0.0), (-0.25, 1.0), (0.7, -1.3)][i % 3]

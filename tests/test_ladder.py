@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import SEEDS
+from conftest import SEEDS, seconds
 
 from fastae import backends, cli
 from fastae.backends.contract import KERNELS as CONTRACT
@@ -27,7 +27,8 @@ def problems(k: Any, names: Any, seed: int) -> list[verdict.Problem]:
     return [problem for name in names for problem in verdict.examine(k, name, seed).problems]
 
 
-@pytest.mark.parametrize("rung", CPU, ids=lambda rung: rung.exercise)
+@pytest.mark.parametrize("rung", seconds(CPU))
+@pytest.mark.larger
 def test_every_rung_is_right_over_the_seeds(rung: Rung, monkeypatch: pytest.MonkeyPatch) -> None:
     k = rung.load()
     assert (k.name, k.kernels) == (rung.language, (rung.kernel,))
@@ -42,6 +43,7 @@ def test_every_rung_is_right_over_the_seeds(rung: Rung, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("name", ["numpy", "numba", "emulator"])
+@pytest.mark.thorough
 def test_every_backend_is_right_over_the_seeds(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     k = backends.get(name)
     for seed in range(SEEDS):
@@ -85,6 +87,7 @@ def test_a_rung_is_a_few_lines_from_the_one_before(rung: Rung) -> None:
 # Speed.
 
 
+@pytest.mark.thorough
 def test_a_ladder_is_climbed() -> None:
     """Naive loops in the interpreter are far below BLAS; a slow rung is timed on fewer images."""
     found = ladder("matmul", "numpy")
@@ -100,6 +103,7 @@ def test_a_ladder_is_climbed() -> None:
     assert machine.flops > whole.rate / 8
 
 
+@pytest.mark.thorough
 def test_a_ladder_for_a_gpu_is_timed_in_graphs(cupy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """On the stand-in too, whose time means nothing."""
     device = cupy.launcher.cupy.cuda.Device
@@ -149,7 +153,7 @@ def test_work_is_what_the_contract_counts() -> None:
 # Exercises.
 
 
-@pytest.mark.parametrize("rung", CPU, ids=lambda rung: rung.exercise)
+@pytest.mark.parametrize("rung", seconds(CPU))
 def test_a_starter_compiles_and_is_wrong_and_its_solution_is_the_rung(
     rung: Rung, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -172,6 +176,7 @@ def test_all_exercises_have_names() -> None:
         exercises.find("matmul-numba-99")
 
 
+@pytest.mark.thorough
 def test_an_exercise_from_start_to_goal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -277,6 +282,7 @@ def test_what_is_read_from_a_header() -> None:
         assert code == "code\n"
 
 
+@pytest.mark.thorough
 def test_rungs_write_into_blocks_of_wider_arrays() -> None:
     """What the verdict does too; here for the widest tiles, on an odd shape."""
     rng = np.random.default_rng(0)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import sample
 from numpy.lib.stride_tricks import sliding_window_view
 
 from fastae import cli
@@ -41,7 +42,7 @@ def definition(x: np.ndarray, weights: np.ndarray, g: Geometry) -> np.ndarray:
     return np.einsum("mrschw,hwco->mrso", windows, kernels).reshape(-1, weights.shape[1])
 
 
-@pytest.mark.parametrize("rung", RUNGS, ids=lambda rung: rung.exercise)
+@pytest.mark.parametrize("rung", sample(RUNGS, len(RUNGS), lambda rung: rung.exercise))
 def test_every_rung_is_the_definition_for_many_geometries(rung: Rung) -> None:
     k = rung.load("emulator") if rung.language == "cuda" else rung.load()
     convolve = k.convolve if rung.language == "cuda" else rung.function()
@@ -101,6 +102,7 @@ def test_how_many_bytes_the_rungs_of_numpy_move() -> None:
     assert len(weights) == 9 * 16
 
 
+@pytest.mark.thorough
 def test_which_rungs_of_numpy_need_memory_for_patches() -> None:
     peaks = {}
     arguments = climb.work_of("convolve", IMAGES).arguments()
@@ -122,6 +124,7 @@ def test_the_gains_that_are_predicted_can_be_read() -> None:
         assert all(gain is not None and gain > 0 for gain in gains)
 
 
+@pytest.mark.thorough
 def test_patches_are_worth_it_in_numpy() -> None:
     """By far more than any noise: a product for all patches beside one for each."""
     rungs = ladder("conv", "numpy")[1:3]
@@ -134,6 +137,7 @@ def test_patches_are_worth_it_in_numpy() -> None:
 # The commands.
 
 
+@pytest.mark.thorough
 def test_the_ladder_is_climbed_by_the_command(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -147,6 +151,7 @@ def test_the_ladder_is_climbed_by_the_command(
     assert (tmp_path / "conv-numpy.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.thorough
 def test_an_exercise_from_start_to_goal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

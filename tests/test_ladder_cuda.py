@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import nvrtc
 import pytest
+from conftest import seconds
 
 from fastae import backends
 from fastae.backends.emulator import checking
@@ -21,7 +22,6 @@ from fastae.layers import Geometry
 RUNGS = [rung for name in KERNELS for rung in ladder(name, "cuda")[:-1]]
 MOST_NEW_LINES = 20
 MULTIPROCESSOR = 65536, 48 << 10  # registers, and bytes of shared memory that a block may have
-NAMES = [rung.exercise for rung in RUNGS]
 ODD = {  # lengths that no tile divides
     "matmul": {"m": 70, "n": 65, "k": 33},
     "conv": {"m": 3, "c": 35, "channels": 3, **Geometry(9, 8, kernel=3, stride=2, padding=2)._asdict()},
@@ -32,7 +32,7 @@ def problems(k: Any, kernel: str, seed: int) -> list[verdict.Problem]:
     return verdict.examine(k, kernel, seed).problems
 
 
-@pytest.mark.parametrize("rung", RUNGS, ids=NAMES)
+@pytest.mark.parametrize("rung", seconds(RUNGS))
 def test_every_rung_is_right_in_any_order_of_its_threads(rung: Rung) -> None:
     k = rung.load("emulator")
     assert k.kernels == (rung.kernel,)
@@ -46,7 +46,7 @@ def test_every_rung_is_right_in_any_order_of_its_threads(rung: Rung) -> None:
         assert (np.abs(found - exact) <= bound).all()
 
 
-@pytest.mark.parametrize("rung", RUNGS, ids=NAMES)
+@pytest.mark.parametrize("rung", seconds(RUNGS))
 def test_without_its_idea_a_rung_compiles_and_is_wrong(rung: Rung, tmp_path: Path) -> None:
     path = exercises.start(rung, tmp_path / "starter.cu")
     assert problems(learner.load(path, "emulator"), rung.kernel, 1)
@@ -67,7 +67,7 @@ def test_the_code_stands_alone_in_lines_that_can_be_read() -> None:
 
 
 @pytest.mark.parametrize("real", ["float", "double"])
-@pytest.mark.parametrize("rung", RUNGS, ids=NAMES)
+@pytest.mark.parametrize("rung", seconds(RUNGS))
 def test_nvidias_compiler_takes_a_rung_and_keeps_it_in_registers(rung: Rung, real: str) -> None:
     for architecture in ("sm_75", "sm_90"):
         compiled, log = nvrtc.compile_for(rung.source, architecture, real)
@@ -89,6 +89,7 @@ def counted(name: str) -> tuple[Counts, ...]:
 
 
 @pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.thorough
 def test_each_rung_gains_what_was_predicted(name: str) -> None:
     rungs, counts = ladder(name, "cuda")[:-1], counted(name)
     for rung, below, c in zip(rungs[1:], counts, counts[1:]):
@@ -99,6 +100,7 @@ def test_each_rung_gains_what_was_predicted(name: str) -> None:
     assert counts[-2].coalesced == 1
 
 
+@pytest.mark.thorough
 def test_what_the_ideas_of_matmul_say_is_counted() -> None:
     rows, columns, tiles, four, square, padded, quads, own = counted("matmul")
     assert rows.work == 64**3 == 128 * rows.least
@@ -120,6 +122,7 @@ def test_what_the_ideas_of_matmul_say_is_counted() -> None:
     assert own.threads == 256  # one tile of 64 x 64, as for a device of one multiprocessor
 
 
+@pytest.mark.thorough
 def test_what_the_ideas_of_conv_say_is_counted() -> None:
     patches, kernels, unfold, square, quads, own = counted("conv")
     assert patches.work == 64 * 144 * 32 == 128 * patches.least
@@ -144,6 +147,7 @@ def test_what_the_ideas_of_conv_say_is_counted() -> None:
     assert own.cycles < 1.02 * quads.cycles
 
 
+@pytest.mark.thorough
 def test_what_the_ideas_of_the_elementwise_ladders_say_is_counted() -> None:
     rows, columns, once, quads, _ = counted("sigmoid")
     assert [c.of_the_work(c.loads) for c in (rows, columns, once)] == [2, 2, 1 + 1 / 8]

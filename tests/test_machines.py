@@ -15,7 +15,7 @@ import pytest
 X86 = platform.machine() in ("x86_64", "AMD64")
 AVX2 = "+sse,+sse2,+sse3,+ssse3,+sse4.1,+sse4.2,+popcnt,+avx,+avx2,+fma,+bmi,+bmi2,+f16c,+lzcnt,+movbe"
 CPUS = [
-    ("AVX2", "float32", "haswell", AVX2),
+    pytest.param("AVX2", "float32", "haswell", AVX2, marks=pytest.mark.thorough),
     pytest.param("SSE2", "float64", "x86-64", "+sse,+sse2", marks=pytest.mark.thorough),
 ]
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import test_step
+from conftest import sample
 
 import fastae
 from fastae import cli
@@ -66,7 +67,7 @@ def bits(s: CupySession) -> bytes:
 
 
 @LOSSES
-@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("momentum", sample([0.9, 0.0], 2))
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_all_modes_end_in_the_same_bits(cupy: CupyBackend, loss: str, momentum: float, dtype: str) -> None:
     found = []
@@ -78,7 +79,7 @@ def test_all_modes_end_in_the_same_bits(cupy: CupyBackend, loss: str, momentum: 
     assert found[0][0][4] < found[0][0][1]  # it learns
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", sample(MODES, 3))
 def test_tf32_gives_the_same_bits_in_all_modes_and_others_than_float32(cupy: CupyBackend, mode: str) -> None:
     eager, other, float32 = (session(cupy, m, tf32=t) for m, t in (("eager", True), (mode, True), (mode, False)))
     assert epochs(eager) == epochs(other)
@@ -148,6 +149,7 @@ def test_tf32_needs_tensor_cores(monkeypatch: pytest.MonkeyPatch) -> None:
         session(EmulatorBackend(), None, tf32=True)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("mode", MODES)
 def test_the_command_line_has_modes(mode: str, tmp_path: Path) -> None:
     histories = []
@@ -220,8 +222,8 @@ def test_a_tile_is_the_one_that_should_take_the_least_time(
     assert k.launcher_for(True, real).tile(*product, real) in [launcher.Tile(side) for side in (16, 32, 64)]
 
 
-@pytest.mark.parametrize("tile", launcher.TILES, ids=str)
-@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("tile", sample(launcher.TILES, 3))
+@pytest.mark.parametrize("momentum", sample([0.9, 0.0], 2))
 @LOSSES
 def test_a_step_is_numpys_with_tiles_of_any_size(
     cupy: CupyBackend, tile: launcher.Tile, momentum: float, loss: str, monkeypatch: Any

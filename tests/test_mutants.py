@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import image_loops
 import pytest
+from conftest import sample
 
 from fastae.check import causes, learner, verdict
 
@@ -311,11 +312,6 @@ MUTANTS = [*python_mutants("numpy", NUMPY), *python_mutants("loops", LOOPS)]
 EMULATED = list(cuda_mutants())
 
 
-def some(mutants: list[Mutant]) -> list[Any]:
-    """Leave two of three to `make thorough`."""
-    return [pytest.param(m, marks=[pytest.mark.thorough] * (i % 3 > 0), id=m.change) for i, m in enumerate(mutants)]
-
-
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fewer and smaller shapes, still with a whole tile and more than one; and no more time than it takes."""
@@ -340,12 +336,12 @@ def test_the_originals_are_right(tmp_path: Path) -> None:
         assert [p for kernel in k.kernels for p in verdict.examine(k, kernel, 3).problems] == [], name
 
 
-@pytest.mark.parametrize("mutant", some(MUTANTS))
+@pytest.mark.parametrize("mutant", sample(MUTANTS, 40, lambda mutant: mutant.change))
 def test_a_mutant_is_called_wrong(mutant: Mutant, tmp_path: Path) -> None:
     assert is_wrong(mutant, tmp_path / "mutant.py") == (mutant.change not in SAME), SAME.get(mutant.change)
 
 
-@pytest.mark.parametrize("mutant", some(EMULATED))
+@pytest.mark.parametrize("mutant", sample(EMULATED, 40, lambda mutant: mutant.change))
 def test_a_cuda_mutant_is_called_wrong(mutant: Mutant, tmp_path: Path) -> None:
     assert is_wrong(mutant, tmp_path / "mutant.cu") == (mutant.change not in SAME), SAME.get(mutant.change)
 

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 TEST = """
 import pytest
 
@@ -22,6 +24,7 @@ def test_whose_fixture_skips(gpu):
 """
 
 
+@pytest.mark.thorough
 def test_a_skip_is_a_failure_where_that_is_asked(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(TEST)
     command = [

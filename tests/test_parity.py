@@ -40,8 +40,11 @@ def trainer(sizes: tuple[int, ...], dtype: str, loss: str, momentum: float, back
 
 @pytest.mark.parametrize(
     ("sizes", "batch_size", "momentum"),
-    [((784, 256, 128), 16, 0.0), ((784, 256, 128), 16, 0.9), ((784, 61, 17), 33, 0.9)],
-    ids=["real", "momentum", "odd widths and a ragged last batch"],
+    [
+        pytest.param((784, 256, 128), 16, 0.0, id="real", marks=pytest.mark.thorough),
+        pytest.param((784, 256, 128), 16, 0.9, id="momentum"),
+        pytest.param((784, 61, 17), 33, 0.9, id="odd widths and a ragged last batch"),
+    ],
 )
 @dtypes
 @losses

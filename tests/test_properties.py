@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import WHOLE
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -28,10 +29,12 @@ steady = settings(
     derandomize=True,
     deadline=None,
     database=None,
-    max_examples=100,
+    max_examples=100 if WHOLE else 20,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-few = settings(steady, max_examples=30)
+few = settings(steady, max_examples=30 if WHOLE else 6)
+
+pytestmark = pytest.mark.larger
 
 HERE = {"numpy": fastae.backends.get("numpy"), "numba": fastae.backends.get("numba"), "pure-python": PurePython()}
 DTYPES = ("float32", "float64")
@@ -318,7 +321,7 @@ def ends_well(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> int:
     return status
 
 
-@settings(steady, max_examples=200)
+@settings(steady, max_examples=200 if WHOLE else 30)
 @given(options=st.lists(one_option, max_size=4))
 @example(options=[["--out=a\0b"]])
 @example(options=[["--batch-size=999999999999"]])

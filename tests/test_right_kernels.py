@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import SEEDS
+from conftest import SEEDS, sample
 from image_loops import LOOPS, SMALL
 
 from fastae.check import bounds, cases, learner, special, verdict
@@ -329,13 +329,15 @@ def assert_right(k: Any, seeds: int, monkeypatch: pytest.MonkeyPatch) -> None:
             assert verdict.examine(k, name, seed).problems == [], (name, seed)
 
 
-@pytest.mark.parametrize("style", PYTHON)
+@pytest.mark.larger
+@pytest.mark.parametrize("style", sample(PYTHON, 9))
 def test_in_numpy(style: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "right.py"
     path.write_text("import numpy as np\n" + textwrap.dedent(PYTHON[style]))
     assert_right(learner.load(path), SEEDS, monkeypatch)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("tile", [1, 5, 32])
 def test_in_numba(tile: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "right.py"
@@ -346,13 +348,15 @@ def test_in_numba(tile: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert_right(k, SEEDS, monkeypatch)
 
 
+@pytest.mark.thorough
 def test_images_in_numba(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "right.py"
     path.write_text("from numba import njit\n" + "".join(f"@njit{LOOPS[name]}" for name in ("unfold", "fold")))
     assert_right(learner.load(path), min(SEEDS, 2), monkeypatch)
 
 
-@pytest.mark.parametrize("style", CUDA)
+@pytest.mark.larger
+@pytest.mark.parametrize("style", sample(CUDA, 7))
 def test_in_cuda(style: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "right.cu"
     path.write_text(CUDA[style])

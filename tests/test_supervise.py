@@ -30,6 +30,7 @@ def checked(folder: Path, act: str, *options: object) -> tuple[int, str, str]:
     return process.returncode, out, err
 
 
+@pytest.mark.thorough
 def test_a_loop_that_never_ends(tmp_path: Path) -> None:
     status, out, err = checked(tmp_path, "while True: pass", "--patience", 4)
     assert (status, err) == (1, "")

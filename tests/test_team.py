@@ -100,6 +100,7 @@ def test_a_team_on_one_core_ends_soon_in_the_same_bits(threads: int) -> None:
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="this system cannot stop a process")
+@pytest.mark.thorough
 def test_a_pause_as_a_debugger_makes_it_changes_nothing() -> None:
     epochs = 300
     undisturbed, _ = start("run", epochs).communicate(timeout=120)
