@@ -185,11 +185,11 @@ def race(
     Disagreement
         They do not train alike.
     """
-    from fastae.backends.numba_backend.workers import default_workers
+    from fastae.backends.numba_backend.workers import choose
     from fastae.bench.limits import measure
 
     result = Race(batch_size, model=model)
-    cores = threads or default_workers()
+    cores = choose(threads).workers
     workers: list[Worker] = []
     try:
         for name in names:  # one after another: what compiles may use all cores
