@@ -60,13 +60,12 @@ _compiled: dict[str, Any] = {}
 
 def repeating(name: str, operation: Any) -> Any:
     """Compile ``repeat(times, arguments)``, which calls a kernel or an operation so many times, or find it cached."""
-    from numba import float32
-
+    from fastae.backends.numba_backend.internals import types
     from fastae.backends.numba_backend.jit import jit, namespace
     from fastae.backends.numba_backend.link import known
 
     if name not in _compiled:
-        known(float32)  # what is found cached calls them by name
+        known(types.float32)  # what is found cached calls them by name
         module = namespace(f"fastae_bench_{name}", operation=operation)
 
         @jit(name=f"bench_{name}", cached=True)
