@@ -209,15 +209,22 @@ def loss_curve(
     losses, errors = (np.array([epoch[key] for epoch in epochs], dtype=float) for key in ("train_loss", "test_mse"))
     tested = bool(np.isfinite(errors).any())
 
-    figure = Figure(figsize=(10.0 if tested else 5.5, 3.8), dpi=DPI, layout="constrained")
-    figure.suptitle(_wrapped(caption, figure, figure.bbox.width - 2 * MARGIN), fontsize=CAPTION_SIZE, parse_math=False)
+    width, height = 10.0 if tested else 5.5, 3.8
+    figure = Figure(figsize=(width, height), dpi=DPI)
+    text = _wrapped(caption, figure, figure.bbox.width - 2 * MARGIN)
+    title = figure.suptitle(text, y=1 - 0.08 / height, fontsize=CAPTION_SIZE, parse_math=False)
     panels = figure.subplots(1, 2 if tested else 1, squeeze=False)[0]
+    # Inches that are enough for ticks and labels; a layout engine would measure all text four times.
+    head = 0.2 + title.get_window_extent(FigureCanvasAgg(figure).get_renderer()).height / DPI
+    foot = 0.75 if tested and references else 0.5
+    head = min(head, height - foot - 0.5)  # whatever the caption, there is room for a curve
+    figure.subplots_adjust(0.9 / width, foot / height, 1 - 0.15 / width, 1 - head / height, 1.0 / ((width - 2) / 2))
     _panel(panels[0], epochs, losses, "training loss\n(sum over pixels, mean over images)", {})
     if tested:
         _panel(panels[1], epochs, errors, "test MSE per pixel", references or {})
         if references:
             # Below both panels, where it can hide no part of a curve.
-            figure.legend(loc="outside lower center", ncols=3, fontsize=8, frameon=False)
+            figure.legend(loc="lower center", ncols=3, fontsize=8, frameon=False)
     save(figure, path)
 
 
