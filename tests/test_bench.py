@@ -112,6 +112,7 @@ def test_all_layers_and_kernels_of_the_convolutional_network_are_measured(monkey
         assert 0.001 < kernel.share < 10, kernel  # as above
 
 
+@pytest.mark.thorough
 def test_a_small_benchmark_of_the_convolutional_network(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     options = ["--model", "conv", "--batches", "64", "--rounds", "2", "--seconds", "0.02", "--out", str(tmp_path)]
     assert cli.main(["bench", *options, "--only", "race", "--contenders", "fastae-numpy"]) == 0
