@@ -187,19 +187,14 @@ def test_closures_have_names_of_their_own() -> None:
 def test_nobody_goes_on_before_a_linked_function_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another thread would load code that calls a name which nothing has yet."""
     compiling, go_on = threading.Event(), threading.Event()
-    library = SimpleNamespace(get_pointer_to_function=lambda name: 1)
-    compiled = SimpleNamespace(
-        overloads={0: SimpleNamespace(library=library, fndesc=SimpleNamespace(llvm_func_name=""))}
-    )
 
     def slow(function: Any, **options: Any) -> Any:
         compiling.set()
         assert go_on.wait(20)
-        return compiled
 
     monkeypatch.setattr(link, "_functions", [(abs, "nothing", "m")])
     monkeypatch.setattr(link, "_known", set())
-    monkeypatch.setattr(link.llvm, "add_symbol", lambda name, address: None)
+    monkeypatch.setattr(link, "publish", lambda name, compiled: None)
     monkeypatch.setattr(jit, "jit", slow)
     threads = [threading.Thread(target=link.known, args=(types.float32,), daemon=True) for _ in range(2)]
     threads[0].start()
