@@ -32,7 +32,7 @@ steady = settings(
     max_examples=100 if WHOLE else 20,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-few = settings(steady, max_examples=30 if WHOLE else 6)
+few = settings(steady, max_examples=30 if WHOLE else 3)
 
 pytestmark = pytest.mark.larger
 

@@ -80,6 +80,7 @@ def test_the_model(tmp_path: Path) -> None:
     assert found["model"]["problems"][0]["case"] == "three steps of the model, bce"
 
 
+@pytest.mark.thorough
 def test_a_file_that_is_never_read_to_its_end(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("while True: pass\n")
     process = fastae("check", "--patience", 3, file=tmp_path / "mine.py")
@@ -108,6 +109,7 @@ LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a ch
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, pytest.param(signal.SIGKILL, marks=LINUX)])
+@pytest.mark.thorough
 def test_whoever_interrupts_it_leaves_nothing_behind(number: int, tmp_path: Path) -> None:
     text = (
         f"import os\nopen({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\n" + HEAD + "    while True: pass\n"
