@@ -81,7 +81,7 @@ def quota() -> float:
     """Return how many cores' time the process may use: the least that its control groups and those above allow."""
     least = math.inf
     try:
-        lines = GROUP.read_text("utf-8", errors="surrogateescape").splitlines()
+        lines = GROUP.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:  # another system than Linux
         return least
     for line in lines:
@@ -107,10 +107,10 @@ def _read(read: Callable[[Path], float], folder: Path) -> float:
 
 
 def _second_version(folder: Path) -> float:
-    most, period = (folder / "cpu.max").read_text("ascii").split()
+    most, period = (folder / "cpu.max").read_text(encoding="ascii").split()
     return float(most) / float(period)  # "max" is no number
 
 
 def _first_version(folder: Path) -> float:
-    most, period = (float((folder / f"cpu.cfs_{name}_us").read_text("ascii")) for name in ("quota", "period"))
+    most, period = (float((folder / f"cpu.cfs_{name}_us").read_text(encoding="ascii")) for name in ("quota", "period"))
     return most / period if most > 0 else math.inf
