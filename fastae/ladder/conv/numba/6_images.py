@@ -21,7 +21,7 @@ from fastae.backends.numba_backend.tiles import OUTER, OUTER_ROW
 
 TILE, ROW = columns_by_tiles(OUTER, False), columns_by_tiles(OUTER_ROW, False)
 ROWS, PIECE = OUTER.rows, 512
-ALL = np.arange(PIECE)  # which k of a piece are summed
+ALL = np.arange(0)  # the list of k, for a tile that leaves some out; these do not
 
 
 @njit(error_model="numpy")

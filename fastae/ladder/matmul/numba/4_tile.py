@@ -20,7 +20,7 @@ from fastae.backends.numba_backend.tiles import OUTER, OUTER_ROW
 PLAIN, TRANSPOSED = columns_by_tiles(OUTER_ROW, False), columns_by_tiles(OUTER_ROW, True)
 PLAIN_TILE, TRANSPOSED_TILE = columns_by_tiles(OUTER, False), columns_by_tiles(OUTER, True)
 ROWS, PIECE = OUTER.rows, 512
-ALL = np.arange(PIECE)  # which k of a piece are summed
+ALL = np.arange(0)  # the list of k, for a tile that leaves some out; these do not
 
 
 @njit(error_model="numpy")
