@@ -30,7 +30,8 @@ EARLIER = "checkpoint-before.npz"
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Read no images, wait for no disk, draw nothing."""
     images = np.random.default_rng(0).integers(0, 256, (64, 28, 28), dtype=np.uint8)
-    monkeypatch.setattr("fastae.datasets.load_images", lambda path, split: (images, images[:, 0, 0]))
+    some = "fastae.datasets.load_images"
+    monkeypatch.setattr(some, lambda path, split, limit=None: (images[:limit], images[:limit, 0, 0]))
     monkeypatch.setattr(os, "fsync", lambda handle: None)
     monkeypatch.setattr(show, "show", lambda *arguments: "")
 
