@@ -256,8 +256,8 @@ def test_other_test_images_or_no_kernels_of_ones_own_are_refused(
     assert train(tmp_path / "plain") == 0
     load = fastae.datasets.load_images
 
-    def other(path: Any, split: str) -> Any:
-        images, labels = load(path, split)
+    def other(path: Any, split: str, limit: int | None = None) -> Any:
+        images, labels = load(path, split, limit)
         return (images[::-1].copy(), labels) if split == "test" else (images, labels)
 
     monkeypatch.setattr("fastae.datasets.load_images", other)
