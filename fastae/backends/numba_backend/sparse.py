@@ -69,7 +69,7 @@ def append(typing_context, ks, at, first, bits, places):
         at, first, bits = arguments[1:4]
         numbers = Vector(builder, types.float64, BYTE)  # for its type of integers
         row = builder.load(builder.bitcast(PLACES.at(bits, index(0)), ir.VectorType(I8, BYTE).as_pointer()))
-        row.align = BYTE
+        row.align = 1
         many = builder.add(builder.zext(row, numbers.ints), numbers.splat_integer(first))
         builder.store(many, builder.bitcast(KS.at(index(0), at), numbers.ints.as_pointer())).align = 8
         return builder.add(at, builder.ctpop(bits))
