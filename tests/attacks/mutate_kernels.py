@@ -125,8 +125,8 @@ CUDA = [
 # Lines of nothing but speed: directions to the compiler, sizes of tiles and blocks, patience.
 NOTHING = re.compile(
     r"#pragma|#include|__launch_bounds__|__nanosleep|template|^\s*//|"
-    r"Shape\(\d|^ROW_BLOCK|^DOT_BLOCK|^AHEAD|^NEAR_BYTES|^PIECE|^ALL =|^STRIPS|^UNROLL|^WINDOW|^TOGETHER|^SPINS|^FEW|^VAIN|^AGAIN|^LOOK|"
-    r"VECTOR_BYTES ="
+    r"Shape\(\d|^ROW_BLOCK|^DOT_BLOCK|^AHEAD|^NEAR_BYTES|^PIECE|^ALL =|^STRIPS|^UNROLL|^WINDOW|^TOGETHER|"
+    r"^SPINS|^FEW|^VAIN|^AGAIN|^LOOK|VECTOR_BYTES ="
 )
 
 
