@@ -20,7 +20,7 @@ def team(workers: int) -> list[Own]:
     arrivals, beds, nothing = np.zeros(8, np.int64), aligned((workers, 8), np.int64), np.zeros(1)
     make_beds(beds)
     return [
-        Own(np.array([worker, workers]), arrivals, beds, np.zeros(8, np.int64), nothing, nothing, nothing)
+        Own(np.array([worker, workers]), arrivals, beds, np.zeros(8, np.int64), nothing, nothing)
         for worker in range(workers)
     ]
 
