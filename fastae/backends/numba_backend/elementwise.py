@@ -100,20 +100,18 @@ def polynomial(v: Vector, x: Any, coefficients: Sequence[float]) -> Any:
 def power_of_two_and_rest(v: Vector, t: Any, unit: Fraction) -> tuple[Any, Any]:
     """Return 2ⁿ and r with t = n · unit + r, n the integer nearest t / unit, where 2ⁿ is a normal number.
 
-    In float64 the unit, ln 2 or half of it, is in two parts, of which n times the first is exact (Cody and Waite,
-    Software Manual for the Elementary Functions, 1980). In float32 the nearest float is nearer to ln 2 than 2⁻²⁸.
+    The unit, ln 2 or half of it, is in two parts, of which n times the first is exact (Cody and Waite, Software Manual
+    for the Elementary Functions, 1980).
     """
     b = v.builder
     bias, mantissa = (127, 23) if v.size == 4 else (1023, 52)
     magic = 1.5 * 2**mantissa + bias  # adding it rounds to an integer, which then stands in the low bits
     shifted = v.fma(t, v.constant(float(1 / unit)), v.constant(magic))
     n = b.fsub(shifted, v.constant(magic))
-    if v.size == 4:
-        r = v.fma(n, v.constant(-float(unit)), t)
-    else:
-        high = Fraction(math.floor(unit * 2**41), 2**41)
-        r = v.fma(n, v.constant(-float(high)), t)
-        r = v.fma(n, v.constant(float(high - unit)), r)
+    grid = 2 ** (15 if v.size == 4 else 41)
+    high = Fraction(math.floor(unit * grid), grid)
+    r = v.fma(n, v.constant(-float(high)), t)
+    r = v.fma(n, v.constant(float(high - unit)), r)
     return b.bitcast(b.shl(b.bitcast(shifted, v.ints), v.integers(mantissa)), v.type), r
 
 
