@@ -4,11 +4,15 @@ What only one module needs is in that module: how files reach the disk and who o
 signals in `fastae.interrupts`, exit statuses in `fastae.check.supervise`.
 """
 
+import contextlib
 import io
+import mmap
+import os
 import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from typing import Any
 
@@ -50,3 +54,37 @@ def apart() -> dict[str, Any]:
     if WINDOWS:
         return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}  # type: ignore[attr-defined]
     return {"process_group": 0}
+
+
+def inheriting(handles: Sequence[int]) -> dict[str, Any]:
+    """Return the options of `subprocess.Popen` that leave open in a child what has these numbers."""
+    if WINDOWS:
+        for handle in handles:
+            os.set_handle_inheritable(handle, True)  # type: ignore[attr-defined]
+        return {"close_fds": False}
+    return {"pass_fds": tuple(handles)}
+
+
+def shared_memory(size: int) -> tuple[mmap.mmap, int | str]:
+    """Make memory for several processes, and what a child finds it by: an open file's number or a path.
+
+    On Linux it is no file of any disk, to which the system would write it now and then.
+    """
+    if LINUX:
+        number = os.memfd_create("fastae")
+        os.ftruncate(number, size)
+        return mmap.mmap(number, size), number
+    number, path = tempfile.mkstemp(prefix="fastae-")
+    os.truncate(number, size)
+    memory = mmap.mmap(number, size)
+    os.close(number)
+    return memory, path
+
+
+def forget_memory(found_by: int | str) -> None:
+    """Let go of what `shared_memory` made, once all that use it have ended."""
+    if isinstance(found_by, int):
+        os.close(found_by)
+    else:
+        with contextlib.suppress(OSError):  # another process has it still
+            os.unlink(found_by)

@@ -14,6 +14,7 @@ from fastae.check import cases
 from fastae.check.evidence import Call, judged
 from fastae.check.learner import KernelFailed
 from fastae.check.problem import looking
+from fastae.check.remote import WorkerLost
 
 UNREAD = "the old out is read although beta is 0"
 RACE = (
@@ -61,7 +62,7 @@ def _again(k: Backend, call: Call, block: bool | Collection[str] | None = None, 
     try:
         with looking(k):
             outcome = cases.call(k, call.name, arguments, call.block if block is None else block, around=around)
-    except (KernelFault, KernelFailed):
+    except (KernelFault, KernelFailed, WorkerLost):
         return None
     found = judged(call.name, call.dtype, call.given, call.block, arguments, outcome.found)
     found.fault = "it writes where it must not" if outcome.touched else ""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fastae.backends.base import Backend
-from fastae.backends.emulator import EmulatorBackend, checking
+from fastae.backends.emulator import checking
 from fastae.check.causes import explain
 from fastae.check.evidence import Call
 
@@ -78,7 +78,7 @@ def described(call: Call, unwritten: bool = False) -> str:
 
 def looking(k: Backend) -> contextlib.AbstractContextManager[None]:
     """Let every access to memory be looked at where that can be; a stray one could end the process else."""
-    return checking() if isinstance(k, EmulatorBackend) else contextlib.nullcontext()
+    return checking() if k.name == "emulator" else contextlib.nullcontext()
 
 
 @contextlib.contextmanager

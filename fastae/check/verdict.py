@@ -2,27 +2,25 @@
 
 import itertools
 import time
-import traceback
 from collections.abc import Collection, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from fastae.activations import ACTIVATIONS
-from fastae.backends.base import Backend, Parameters
+from fastae.backends.base import Backend
 from fastae.backends.contract import KERNELS, PATCHES
-from fastae.backends.emulator import EmulatorBackend, KernelFault
-from fastae.check import cases, patterns, probes
+from fastae.backends.emulator import KernelFault
+from fastae.check import cases, model, patterns, probes
 from fastae.check.causes import explain
 from fastae.check.evidence import Call, judged
-from fastae.check.learner import KernelFailed, NumbaLearner
+from fastae.check.learner import KernelFailed
 from fastae.check.patch_formulas import NOT_ZEROED
 from fastae.check.problem import Problem, Verdict, described, looking, quiet
+from fastae.check.remote import Refused, WorkerLost
 from fastae.check.special import CHECKS
-from fastae.check.supervise import note
 from fastae.errors import FastaeError, gist
-from fastae.layers import Conv2d, Dense, Geometry, autoencoder, image_of
+from fastae.layers import Geometry
 from fastae.operations import kernels_of
 
 __all__ = ["MODEL", "Problem", "Verdict", "examine", "model_gradient"]
@@ -85,7 +83,6 @@ def examine(k: Backend, name: str, seed: int) -> Verdict:
         Of the data.
     """
     verdict = Verdict(name)
-    note(kernel=name, case="small arrays, by the interpreter")
     with quiet():
         problem = _outside(k, name, seed)
         if problem is None:
@@ -95,13 +92,14 @@ def examine(k: Backend, name: str, seed: int) -> Verdict:
             verdict.problems.append(problem)
             return verdict
         for case, check in CHECKS:
-            note(case=case)
             try:
                 with looking(k):
                     problem = check(k, name, seed, verdict)
             except (KernelFault, KernelFailed) as error:
                 problem = Problem(str(error), case)
-            except FastaeError:
+            except WorkerLost as lost:
+                problem = Problem(str(lost), case, lost.causes)
+            except (FastaeError, Refused):
                 raise
             except Exception as error:  # of the device
                 problem = Problem(f"the device fails: {type(error).__name__}: {gist(error)}", case)
@@ -120,7 +118,7 @@ def _called(k: Backend, name: str, seed: int, verdict: Verdict) -> list[Call]:
             large = large or time.monotonic()  # by now all is compiled
             if time.monotonic() - began > SECONDS or (wrong and time.monotonic() - large > MORE_SECONDS):
                 continue
-        sparing = (isinstance(k, EmulatorBackend) and name in ("matmul", *PATCHES)) or wrong >= MOST_PROBLEMS
+        sparing = (k.name == "emulator" and name in ("matmul", *PATCHES)) or wrong >= MOST_PROBLEMS
         if sparing and number % EMULATED:
             continue  # the shapes all come up; and on the emulator every access is looked at
         if astray and work > astray:
@@ -130,7 +128,7 @@ def _called(k: Backend, name: str, seed: int, verdict: Verdict) -> list[Call]:
         verdict.calls += 1
         wrong += call.is_wrong
         failed += call.fault_kind == "failed"
-        if call.fault_kind == "astray" and not isinstance(k, EmulatorBackend):
+        if call.fault_kind == "astray" and k.name != "emulator":
             astray = astray or max(1, work)
         if call.fault_kind == "lost" or (failed >= FAILURES and failed == len(calls)):
             break
@@ -141,7 +139,6 @@ def _called(k: Backend, name: str, seed: int, verdict: Verdict) -> list[Call]:
 
 def _diagnosed(k: Backend, calls: list[Call]) -> Problem:
     """Find the call that tells most, and what may be the cause."""
-    note(case="calls that look for the cause of what is wrong")
     wrong = [c for c in calls if c.is_wrong]
     compared = [c for c in wrong if not c.fault]
     causes = explain(calls)
@@ -227,7 +224,6 @@ def _try(k: Backend, name: str, dtype: str, given: dict[str, Any], block: bool, 
     arguments = cases.made(name, dtype, given, seed)
     call = judged(name, dtype, given, block, arguments, np.empty(0))
     call.found = call.exact
-    note(case=call.told())
     try:
         with looking(k):
             outcome = cases.call(k, name, arguments, block)
@@ -237,7 +233,9 @@ def _try(k: Backend, name: str, dtype: str, given: dict[str, Any], block: bool, 
         call.fault, call.fault_kind = str(error), "failed"
         if "IndexError" in call.fault and "out of bounds" in call.fault:
             call.fault_causes = ("out of bounds: an index leads beyond an array",)
-    except FastaeError:
+    except WorkerLost as lost:
+        call.fault, call.fault_causes, call.fault_kind = str(lost), tuple(lost.causes), "lost"
+    except (FastaeError, Refused):
         raise  # the file cannot be checked
     except Exception as error:  # of the device, which is in no state to go on
         call.fault, call.fault_kind = f"after {name}, the device fails: {type(error).__name__}: {gist(error)}", "lost"
@@ -258,25 +256,30 @@ def _stray(touched: list[str]) -> str:
     return "an input is used as scratch memory"
 
 
-def _outside(k: Backend, name: str, seed: int) -> Problem | None:
+def _outside(k: Any, name: str, seed: int) -> Problem | None:
     """Let the interpreter run what Numba compiles, in small: an index outside of an array is an error there."""
-    if not isinstance(k, NumbaLearner) or name == "advance":
+    if getattr(k, "language", "") != "numba" or name == "advance":
         return None
-    function = k.plain[name].py_func
     for number, (dtype, given, block) in enumerate(_cases(name)):
         if number % EMULATED or cases.work(name, given) > SMALL:
             continue
         arguments = cases.made(name, dtype, given, [seed, number])
+        told = judged(name, dtype, given, block, arguments, np.empty(0)).told()
         try:
-            cases.call(k, name, arguments, block, kernel=lambda **given: function(*given.values()))
-        except IndexError as error:
-            lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.name == function.__name__]
-            where = f"{Path(function.__code__.co_filename).name}, line {lines[-1]}: " if lines else ""
-            told = judged(name, dtype, given, block, arguments, np.empty(0)).told()
-            return Problem(
-                f"{where}{gist(error)}", told, ["out of bounds: Numba does not look, and reads or writes there"]
-            )
-        except Exception:  # what only compiled code can do; it will be compiled and judged
+            cases.call(k, name, arguments, block, interpreted=True)
+        except KernelFailed as error:
+            if error.kind == "IndexError":
+                where = f"{k.path.name}, line {error.line}: " if error.line else ""
+                text = str(error).partition("IndexError: ")[2]
+                return Problem(
+                    f"{where}{text}", told, ["out of bounds: Numba does not look, and reads or writes there"]
+                )
+            return None  # what only compiled code can do; it will be compiled and judged
+        except WorkerLost as lost:
+            return Problem(str(lost), told, lost.causes)
+        except (FastaeError, Refused):
+            raise
+        except Exception:
             return None
     return None
 
@@ -304,35 +307,18 @@ def _models(kernels: Collection[str]) -> Iterator[tuple[str, bool]]:
 
 
 def _model_gradient(k: Backend, seed: int, activation: str, convolutions: bool) -> Problem | None:
-    rng = np.random.default_rng(seed)
-    encoder = [Conv2d(3, stride=2), Dense(5)] if convolutions else [Dense(9), Dense(5)]
-    layers = autoencoder(encoder, image_of((5, 4)))
-    W = [rng.normal(0, 0.5, layer.shape) for layer in layers]
-    b = [rng.normal(0, 0.1, layer.channels) for layer in layers]
-    parameters = Parameters(W, b, [np.zeros_like(w) for w in W], [np.zeros_like(x) for x in b])
-    images, order = rng.integers(0, 256, (14, layers[0].inputs), dtype=np.uint8), rng.permutation(14)
     plain = activation == "sigmoid" and not convolutions
-    options: dict[str, Any] = {} if plain else {"layers": layers, "activation": activation}
     what = f"{'convolutions and ' * convolutions}{activation}, "
     for loss in ("mse", "bce"):
-        results = []
         shown = loss if plain else what + loss
         case = f"three steps of the model, {shown}"
-        note(kernel=MODEL, case=case)
-        for backend in (k, cases.REFERENCE):
-            try:
-                with quiet():  # which compiles
-                    session = backend.session(
-                        parameters, images, loss=loss, batch_size=5, lr=0.5, momentum=0.5, **options
-                    )
-                with quiet(), looking(backend):
-                    session.start(order)
-                    session.run(2)
-                    session.finish()
-                results.append(np.concatenate([p.ravel() for group in session.read() for p in group]))
-            except FastaeError as error:
-                return Problem(str(error), case)
-        apart = float(np.max(np.abs(results[0] - results[1])))
+        try:
+            found, wanted = (model.steps(x, seed, loss, activation, convolutions) for x in (k, cases.REFERENCE))
+        except WorkerLost as lost:
+            return Problem(str(lost), case, lost.causes)
+        except FastaeError as error:
+            return Problem(str(error), case)
+        apart = float(np.max(np.abs(found - wanted)))
         if not apart <= 1e-9:
             return Problem(
                 f"after three steps of the model the weights are wrong by up to {apart:.3g}", f"{shown}, float64",

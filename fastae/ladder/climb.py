@@ -10,6 +10,8 @@ import numpy as np
 
 from fastae.backends.cupy_backend.launcher import record
 from fastae.bench import limits
+from fastae.check import fresh
+from fastae.check.remote import Remote
 from fastae.check.speed import FLOPS, PRODUCTS, Timer, Work, works
 from fastae.errors import InputError
 from fastae.ladder.rungs import Rung, between, ladder
@@ -189,13 +191,36 @@ def _timer(function: Callable[..., Any], name: str, m: int, product: str, machin
     return work, machine.timer(function, work.arguments())
 
 
+def rates(kernels: Sequence[Remote | Callable[..., Any]], name: str, m: int, rounds: int) -> list[float]:
+    """Time versions of a kernel in turn, on data that they have not seen; return their rates, as `Height` has them.
+
+    Parameters
+    ----------
+    kernels : sequence of Remote or callable
+    name : str
+        The kernel of the contract.
+    m : int
+        Batch size; fewer images for what is very slow.
+    rounds : int
+    """
+    timed: list[tuple[Work, fresh.Timer]] = []
+    for kernel in kernels:
+        one = work_of(name, 1)
+        few = fresh.Timer(kernel, name, 1, one.given)
+        work = work_of(name, min(m, max(1, int(ENOUGH / few.segment()))))
+        timed.append((work, fresh.Timer(kernel, name, m, work.given)))
+    seconds: list[list[float]] = [[] for _ in timed]
+    for _ in range(rounds):
+        for (_, timer), times in zip(timed, seconds):
+            times.append(timer.segment())
+    return [amount(work) / median(times) for (work, _), times in zip(timed, seconds)]
+
+
 @cache
 def standing(name: str, language: str, m: int) -> tuple[tuple[Rung, float], ...]:
     """Return each rung with its rate, measured once in a process: where another kernel stands among them."""
     rungs = ladder(name, language)
-    kernels = [(rung.name, rung.function()) for rung in rungs]
-    _, heights = climb(kernels, rungs[0].kernel, m, cpu_for(language), rounds=3)
-    return tuple((rung, height.rate) for rung, height in zip(rungs, heights))
+    return tuple(zip(rungs, rates([rung.function() for rung in rungs], rungs[0].kernel, m, rounds=5)))
 
 
 def place(name: str, language: str, m: int, rate: float) -> str:

@@ -45,6 +45,13 @@ def find_compiler() -> str | None:
     return next(filter(None, map(shutil.which, (*wanted, "g++", "clang++", "c++"))), None)
 
 
+def _compiler() -> str:
+    command = find_compiler()
+    if command is None:
+        raise CompileError("the emulator needs a C++ compiler: install g++ or clang++")
+    return command
+
+
 @cache
 def is_clang(command: str) -> bool:
     """Tell clang++ from g++, whatever its name."""
@@ -76,7 +83,13 @@ def waits(code: str) -> bool:
 
 @cache
 def build(code: str, file: str, options: tuple[str, ...], checks: bool) -> tuple[ctypes.CDLL, Path]:
-    """Compile a ``.cu`` file, or find it compiled.
+    """Load a ``.cu`` file, as `compiled` takes it, into this process; return the library, and where it lies."""
+    path = compiled(code, file, options, checks)
+    return ctypes.CDLL(str(path)), path
+
+
+def compiled(code: str, file: str, options: tuple[str, ...], checks: bool) -> Path:
+    """Compile a ``.cu`` file, or find it compiled; nothing of it is run.
 
     Parameters
     ----------
@@ -89,8 +102,7 @@ def build(code: str, file: str, options: tuple[str, ...], checks: bool) -> tuple
 
     Returns
     -------
-    library : ctypes.CDLL
-    path : Path
+    Path
         Where it lies.
 
     Raises
@@ -98,10 +110,7 @@ def build(code: str, file: str, options: tuple[str, ...], checks: bool) -> tuple
     CompileError
         There is no compiler, or it refuses the code.
     """
-    command = find_compiler()
-    if command is None:
-        raise CompileError("the emulator needs a C++ compiler: install g++ or clang++")
-    entries = []
+    command, entries = _compiler(), []
     for name, parameters in kernels_of(code).items():
         declared = "".join(f", {p.type} {p.name}" for p in parameters)
         passed = ", ".join(p.name for p in parameters)
@@ -125,14 +134,15 @@ def build(code: str, file: str, options: tuple[str, ...], checks: bool) -> tuple
             include = [f"-I{HERE}", *options]
             run(command, *LANGUAGE, *seen, *include, "-c", work / "kernels.cpp", "-o", work / "kernels.o")
             # -Bsymbolic: a kernel may have the name of a function of the C library, as `advance` has.
-            objects = [_runtime(command, checks), work / "kernels.o"]
+            objects = [runtime(checks), work / "kernels.o"]
             run(command, "-shared", "-Wl,-Bsymbolic", *objects, "-o", work / "library.so")
             os.replace(work / "library.so", path)
-    return ctypes.CDLL(str(path)), path
+    return path
 
 
-def _runtime(command: str, checks: bool) -> Path:
+def runtime(checks: bool) -> Path:
     """Compile what stands behind device.h, which takes longer than a kernel does, or find it compiled."""
+    command = _compiler()
     options = [*LANGUAGE, "-O2", "-U_FORTIFY_SOURCE", *(["-DCHECKED"] if checks else [])]
     path = _kept([command, *options], ".o")
     if not path.exists():

@@ -70,6 +70,14 @@ class KernelFault(FastaeError):
         place = f"{line}, kernel {kernel}, block {self.block}, thread {self.thread}{what}"
         super().__init__(f"{place}: {self.fault}{other}")
 
+    @classmethod
+    def told(cls, text: str, fault: str) -> "KernelFault":
+        """Return one that happened in another process, of which only words are known."""
+        error = cls.__new__(cls)
+        FastaeError.__init__(error, text)
+        error.fault = fault
+        return error
+
 
 class Report(ctypes.Structure):
     """The emulator's report of a fault, as runtime.cpp lays it out."""
