@@ -24,13 +24,14 @@ from fastae.errors import FastaeError, InputError
 from fastae.ladder.rungs import LADDERS
 
 TIMED = ("numpy", "numba")  # the emulator's time means nothing
+VERDICTS = ("right", "imprecise", "wrong")
 WIDTH, HEIGHT = 48, 12  # of a picture of errors, in characters
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.description = (
-        "Call the kernels of a file in every way that the contract allows. Exit status 0 if all are right, "
+        "Call the kernels of a file in every way that the contract allows. Exit status 0 if all are right or imprecise, "
         "1 if one is wrong, 2 if the file cannot be checked."
     )
     option = parser.add_argument
@@ -51,6 +52,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     option("--backend", default="auto", help="for a .cu file: emulator, cupy, or auto (cupy where a GPU works)")
     option("--seed", type=int, help="of the data; by default other data each time")
     option("--no-speed", action="store_true", help="do not measure how fast a right kernel is")
+    option("--strict", action="store_true", help="exit status 1 too if one is imprecise: it loses digits")
     option("--json", action="store_true", help="print the verdict as JSON")
     option("--watch", action="store_true", help="check again whenever the file is saved, until Ctrl-C")
     option(
@@ -64,7 +66,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Check a file; return 0 if all is right, 1 if something is wrong."""
+    """Check a file; return 0 if all is right or, without ``--strict``, imprecise; 1 if something is not."""
     if options.file is None and options.gallery is None:
         raise InputError("give a FILE to check, or --gallery for known ways to be wrong")
     if not options.patience > 0:
@@ -165,7 +167,7 @@ def _check(options: argparse.Namespace, told_to: Any) -> int:
     machine = None
     for name in k.kernels:
         found.append(verdicts.examine(k, name, seed))
-        if not options.no_speed and not found[-1].problems and k.name in TIMED:
+        if not options.no_speed and found[-1].verdict != "wrong" and k.name in TIMED:
             from fastae.backends.numba_backend.workers import cores
 
             machine = machine or speed.limit(1 if k.name == "numba" else cores())  # a BLAS may use them all
@@ -176,14 +178,14 @@ def _check(options: argparse.Namespace, told_to: Any) -> int:
                 found[-1].problems.append(Problem(what, "the same arguments again and again"))
         if options.out:
             _draw(options.out, found[-1])
-        if name in LADDERS and not found[-1].problems and not options.no_speed and k.name in (*TIMED, "emulator"):
+        if name in LADDERS and found[-1].verdict != "wrong" and not options.no_speed and k.name in (*TIMED, "emulator"):
             places[name] = place(name, k, speeds.get(name, []))
         if not options.json:
             lines = [told(found[-1]), *(_timed(name, s, k.name) for s in speeds.get(name, ()))]
             if name in places:
                 lines.append(f"  its place: {places[name]}: fastae ladder {LADDERS[name]} --backend {k.name}")
             print("\n".join(lines), flush=True)
-    judged = not any(v.problems for v in found)
+    judged = not any(v.verdict == "wrong" for v in found)
     problem = verdicts.model_gradient(k, seed) if judged else None
     if options.json:
         model = Verdict(MODEL, [problem] if problem else []) if judged else None
@@ -196,7 +198,8 @@ def _check(options: argparse.Namespace, told_to: Any) -> int:
         print(f"{MODEL}: right: its gradients through these kernels are the reference's{others}")
     else:
         print(_again(options, seed))
-    return int(not judged or problem is not None)
+    imprecise = options.strict and any(v.verdict == "imprecise" for v in found)
+    return int(not judged or problem is not None or imprecise)
 
 
 def _again(options: argparse.Namespace, seed: int) -> str:
@@ -213,15 +216,17 @@ def _as_json(
     places: dict[str, str],
     model: Verdict | None,
 ) -> dict[str, Any]:
-    entries = [{"kernel": v.kernel, "right": not v.problems, "calls": v.calls, "worst_error_of_bound": v.worst,
-                "problems": [_as_dict(p) for p in v.problems],
+    entries = [{"kernel": v.kernel, "verdict": v.verdict, "right": v.verdict == "right", "calls": v.calls,
+                "worst_error_of_bound": v.worst, "problems": [_as_dict(p) for p in v.problems],
                 "speed": [s._asdict() for s in speeds.get(v.kernel, ())],
                 "place": places.get(v.kernel)} for v in found]  # fmt: skip
     right = model is not None and not model.problems
     tried: dict[str, Any] | None = None if model is None else {"right": right}
     if model is not None and model.problems:
         tried = {"right": right, "problems": [_as_dict(p) for p in model.problems]}
-    return {"file": shown, "backend": backend, "seed": seed, "right": right, "kernels": entries, "model": tried}
+    verdict = max((v.verdict for v in found), key=VERDICTS.index, default="right") if right else "wrong"
+    return {"file": shown, "backend": backend, "seed": seed, "verdict": verdict, "right": verdict == "right",
+            "kernels": entries, "model": tried}  # fmt: skip
 
 
 def settings(file: Path, **options: Any) -> argparse.Namespace:
@@ -242,7 +247,8 @@ def place(name: str, k: Any, speeds: list[Speed]) -> str:
 
 
 def _as_dict(problem: Problem) -> dict[str, Any]:
-    return {"what": problem.what, "case": problem.case, "causes": problem.causes, "picture": problem.picture or None}
+    entry = {"what": problem.what, "case": problem.case, "causes": problem.causes, "picture": problem.picture or None}
+    return entry | ({"example": problem.example, "better": problem.better} if problem.better else {})
 
 
 def _draw(folder: Path, verdict: Verdict) -> None:
@@ -262,7 +268,8 @@ def told(verdict: Verdict) -> str:
     """Put a verdict in lines."""
     if not verdict.problems:
         return f"{verdict.kernel}: right in {verdict.calls} calls; largest error {verdict.worst:.2f} of what is allowed"
-    return "\n".join([f"{verdict.kernel}: WRONG", *(line for p in verdict.problems for line in _lines(p))])
+    heading = "imprecise: right on paper, but it loses digits" if verdict.verdict == "imprecise" else "WRONG"
+    return "\n".join([f"{verdict.kernel}: {heading}", *(line for p in verdict.problems for line in _lines(p))])
 
 
 def _timed(name: str, s: Speed, backend: str) -> str:
@@ -272,12 +279,15 @@ def _timed(name: str, s: Speed, backend: str) -> str:
 
 
 def _lines(problem: Problem) -> list[str]:
-    lines = [f"  {problem.what}", f"  with {problem.case}"]
+    lines = [f"  {problem.what}", f"  with {problem.case}{':' * bool(problem.example)}"]
+    lines += [f"    {problem.example}"] if problem.example else []
     causes = [cause for cause in problem.causes if not cause.startswith(WHEN)]
     lines += [f"  {'likely' if i == 0 else '    or'}: {cause}" for i, cause in enumerate(causes[:3])]
     lines += [f"  {cause}" for cause in problem.causes if cause.startswith(WHEN)]
-    if problem.wrong is not None and problem.wrong.size > 1:
+    if problem.wrong is not None and problem.wrong.size > 1 and not problem.better:
         lines += ["  where (# wrong, . right):", *(f"    {row}" for row in picture(problem.wrong))]
+    if problem.better:
+        lines.append(f"  write {problem.better}")
     if problem.picture:
         lines.append(f"  see {problem.picture}")
     return lines

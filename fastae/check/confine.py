@@ -158,7 +158,7 @@ KEPT = ("backends", "ladder", "bench")  # its folders of kernels, which are not 
 def forbid(
     scratch: Path,
     told: Callable[[str], None],
-    path: Path,
+    learners: Path,
     allowed: Sequence[str] | None = None,
     kept: Sequence[str] = (),
 ) -> None:

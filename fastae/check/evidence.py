@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fastae.check import bounds, cases
+from fastae.check import bounds, cases, wide
 
 VISIBLE = 8  # bounds, from which on a difference is not rounding, whatever the formula
 
@@ -62,6 +62,28 @@ class Call:
     def is_wrong(self) -> bool:
         """Whether any is not, or worse."""
         return bool(self.fault) or not self.right.all()
+
+    @property
+    def is_imprecise(self) -> bool:
+        """Whether some are not, but all within the bound of any formula that is right on paper."""
+        return self.is_wrong and not self.fault and self.name in wide.STEPS and bool((self.right | self.near).all())
+
+    @property
+    def verdict(self) -> str:
+        """Right, imprecise or wrong."""
+        return "right" if not self.is_wrong else "imprecise" if self.is_imprecise else "wrong"
+
+    @cached_property
+    def near(self) -> np.ndarray:
+        """Which elements are within the bound of any formula that is right on paper."""
+        with np.errstate(all="ignore"):
+            return np.abs(self.found - self.exact) <= self.widest
+
+    @cached_property
+    def widest(self) -> np.ndarray:
+        """How far off that formula may be."""
+        with np.errstate(all="ignore"):
+            return wide.bound(self.name, self.values, self.exact, self.bound, self.dtype)
 
     @property
     def share(self) -> np.ndarray:

@@ -14,10 +14,6 @@ FORMATS = (("float32", 2.0**-24), ("float16 or TF32", 2.0**-11), ("bfloat16", 2.
 GROWTH = 0.25  # the power of the number of terms with which an accumulator's error grows is 1/2 or more, an input's 0
 SOME = 8  # elements that are of a format by chance
 CHANCE = 0.01  # a coincidence that is less probable is none
-CANCELS = {
-    "bias_sigmoid": "σ is small: 1 − σ(−t), or 1 + tanh(t / 2)",
-    "bias_tanh": "tanh is small: 2 σ(2 t) − 1, or a quotient of exponentials",
-}
 FLAGS = ("trans_a", "trans_b")
 WHEN = "it is wrong"  # begins what is said of calls, not of a cause
 IMAGES = ("channels", "kernel", "stride", "padding")
@@ -35,7 +31,7 @@ def told(calls: Sequence[Call]) -> list[str]:
     wrong = [c for c in calls if c.is_wrong and not c.fault]
     if not wrong:
         return []
-    said = list(_cancelled(wrong)) or list(_factors(wrong)) or list(_precision(wrong))
+    said = list(_factors(wrong)) or list(_precision(wrong))
     votes: Counter[str] = Counter()
     for call in wrong:
         votes.update(kind for kind, _ in _places(call))
@@ -47,14 +43,6 @@ def told(calls: Sequence[Call]) -> list[str]:
 
 
 # By how much.
-
-
-def _cancelled(wrong: Sequence[Call]) -> Iterator[str]:
-    """Yield a word on σ or tanh if its errors are small, but not beside what is small itself."""
-    if wrong[0].name in CANCELS:
-        errors = [float(np.abs(c.found - c.exact).max()) / bounds.unit_roundoff(c.dtype) for c in wrong]
-        if max(errors) <= 4:
-            yield f"digits cancel where {CANCELS[wrong[0].name]}, is no way to write it"
 
 
 def _factors(wrong: Sequence[Call]) -> Iterator[str]:

@@ -15,7 +15,7 @@ from fastae.check.evidence import Call
 
 @dataclass
 class Problem:
-    """One way in which a kernel is wrong.
+    """One way in which a kernel is wrong, or imprecise.
 
     Attributes
     ----------
@@ -30,6 +30,8 @@ class Problem:
         The errors as fractions of their bounds, NaN where there is NaN and should be none.
     picture : str
         The path of the picture of them, if one was drawn.
+    example, better : str
+        Of an imprecise kernel an element that loses digits, and how to write it; a wrong one has neither.
     """
 
     what: str
@@ -38,6 +40,8 @@ class Problem:
     wrong: np.ndarray | None = None
     share: np.ndarray | None = None
     picture: str = ""
+    example: str = ""
+    better: str = ""
 
 
 @dataclass
@@ -53,12 +57,28 @@ class Verdict:
         With how many sets of arguments it was called.
     worst : float
         The largest error, as a fraction of its bound; of right kernels below 1.
+    imprecise : list of Call
+        The calls whose results are not within the best bound, but as near as a formula that is right on paper has them.
     """
 
     kernel: str
     problems: list[Problem] = field(default_factory=list)
     calls: int = 0
     worst: float = 0.0
+    imprecise: list[Call] = field(default_factory=list, repr=False)
+
+    @property
+    def verdict(self) -> str:
+        """Right; wrong; or imprecise, if it loses digits and nothing else is the matter."""
+        if not self.problems:
+            return "right"
+        return "imprecise" if all(p.better for p in self.problems) else "wrong"
+
+    def rejects(self, call: Call) -> bool:
+        """Whether a call is wrong; one that is imprecise is kept."""
+        if call.verdict == "imprecise":
+            self.imprecise.append(call)
+        return call.verdict == "wrong"
 
 
 def of_call(call: Call, case: str, *causes: str) -> Problem:

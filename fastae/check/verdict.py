@@ -1,4 +1,4 @@
-"""Right or wrong: a kernel called in every way that the contract allows, with fresh data each time."""
+"""Right, imprecise or wrong: a kernel called in every way that the contract allows, with fresh data each time."""
 
 import itertools
 import time
@@ -11,7 +11,7 @@ from fastae.activations import ACTIVATIONS
 from fastae.backends.base import Backend
 from fastae.backends.contract import KERNELS, PATCHES
 from fastae.backends.emulator import KernelFault
-from fastae.check import cases, model, patterns, probes
+from fastae.check import cases, model, patterns, precision, probes
 from fastae.check.causes import explain
 from fastae.check.evidence import Call, judged
 from fastae.check.learner import KernelFailed
@@ -87,7 +87,7 @@ def examine(k: Backend, name: str, seed: int) -> Verdict:
         problem = _outside(k, name, seed)
         if problem is None:
             calls = _called(k, name, seed, verdict)
-            problem = _diagnosed(k, calls) if any(c.is_wrong for c in calls) else None
+            problem = _diagnosed(k, calls) if any([verdict.rejects(c) for c in calls]) else None
         if problem is not None:
             verdict.problems.append(problem)
             return verdict
@@ -105,6 +105,8 @@ def examine(k: Backend, name: str, seed: int) -> Verdict:
                 problem = Problem(f"the device fails: {type(error).__name__}: {gist(error)}", case)
             if problem:
                 verdict.problems.append(problem)
+        if verdict.imprecise and not verdict.problems:
+            verdict.problems.append(precision.problem(verdict.imprecise, verdict.calls))
     return verdict
 
 
@@ -126,20 +128,20 @@ def _called(k: Backend, name: str, seed: int, verdict: Verdict) -> list[Call]:
         call = _try(k, name, dtype, given, block, [seed, number])
         calls.append(call)
         verdict.calls += 1
-        wrong += call.is_wrong
+        wrong += call.verdict == "wrong"
         failed += call.fault_kind == "failed"
         if call.fault_kind == "astray" and k.name != "emulator":
             astray = astray or max(1, work)
         if call.fault_kind == "lost" or (failed >= FAILURES and failed == len(calls)):
             break
-        if not call.is_wrong:
+        if call.verdict != "wrong":
             verdict.worst = max(verdict.worst, float(np.max(call.share, initial=0)))
     return calls
 
 
 def _diagnosed(k: Backend, calls: list[Call]) -> Problem:
     """Find the call that tells most, and what may be the cause."""
-    wrong = [c for c in calls if c.is_wrong]
+    wrong = [c for c in calls if c.verdict == "wrong"]
     compared = [c for c in wrong if not c.fault]
     causes = explain(calls)
     faulty = next((c for c in wrong if c.fault), None)
@@ -244,7 +246,7 @@ def _try(k: Backend, name: str, dtype: str, given: dict[str, Any], block: bool, 
         if outcome.touched:
             call.fault = f"it writes where it must not: {', '.join(outcome.touched)}"
             call.fault_causes, call.fault_kind = (_stray(outcome.touched),), "astray"
-        elif call.right.all() and outcome.returned is not None:
+        elif call.verdict != "wrong" and outcome.returned is not None:
             call.fault = f"it returns a {type(outcome.returned).__name__}; a kernel writes into out and returns nothing"
             call.fault_kind = "returned"
     return call
