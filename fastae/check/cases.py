@@ -137,6 +137,43 @@ def frame(
     return framed, tuple(slice(before, before + n) for (before, _), n in zip(margins, array.shape))
 
 
+@dataclass(frozen=True)
+class Returned:
+    """What a kernel returned that should return nothing.
+
+    Attributes
+    ----------
+    kind : str
+        The name of its type.
+    is_out : bool
+        Whether it is the array that was to be written into, as NumPy's own functions return it.
+    value : ndarray or None
+        What it holds, if it is an array like the output.
+    """
+
+    kind: str
+    is_out: bool
+    value: np.ndarray | None
+
+
+def describe_return(value: Any, out: Any) -> Returned | None:
+    """Describe what a kernel returned; None if it returned nothing.
+
+    Parameters
+    ----------
+    value : object
+    out : array
+        What it was to write into.
+    """
+    if value is None:
+        return None
+    is_out = value is out
+    if isinstance(value, np.ndarray) and isinstance(out, np.ndarray):  # Numba makes another object of the same array
+        is_out = is_out or value.__array_interface__ == out.__array_interface__
+    like = isinstance(value, np.ndarray) and value.shape == np.shape(out) and value.dtype.kind in "fiub" and not is_out
+    return Returned(type(value).__name__, is_out, value.copy() if like else None)
+
+
 @dataclass
 class Outcome:
     """What a call did.
@@ -145,14 +182,14 @@ class Outcome:
     ----------
     found : ndarray
         What is in the output now.
-    returned : object
-        Which should be None.
+    returned : Returned or None
+        What it returned, if not None.
     touched : list of str
         The inputs that were changed, and the arrays around which something was.
     """
 
     found: np.ndarray
-    returned: Any
+    returned: Returned | None
     touched: list[str]
 
 
@@ -202,7 +239,7 @@ def call(
     if alias:
         out, written = alias.split("=")
         passed[out] = passed[written]
-    returned = (kernel or getattr(k, name))(**passed)
+    returned = describe_return((kernel or getattr(k, name))(**passed), passed[written])
     found, touched = np.empty(0), []
     for key, (before, inner) in frames.items():
         after = k.to_host(device[key])

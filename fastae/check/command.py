@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import json
+import os
 import secrets
 import sys
 import time
@@ -13,7 +14,7 @@ import numpy as np
 
 from fastae import storage, system
 from fastae.backends.contract import KERNELS
-from fastae.check import exhibits, speed, supervise
+from fastae.check import exhibits, source, speed, supervise
 from fastae.check import verdict as verdicts
 from fastae.check.learner import load
 from fastae.check.patterns import WHEN
@@ -88,7 +89,7 @@ def supervised(options: argparse.Namespace) -> int:
     """Run the process's command in a child; tell if a kernel ends it or never comes back. Returns the exit status."""
     while True:
         stamp = _stamp(options.file) if options.file else (0, 0)
-        status, lost, causes, noted = supervise.run(sys.argv[1:], options.patience)
+        status, lost, causes, noted = supervise.run(sys.argv[1:], options.patience, _environment(options.file))
         if not lost:
             return status
         shown = options.gallery or str(options.file)
@@ -104,6 +105,14 @@ def supervised(options: argparse.Namespace) -> int:
         if not options.watch:
             return 1
         _await_change(options.file, stamp)
+
+
+def _environment(file: Path | None) -> dict[str, str]:
+    """Return what the child's environment should have beside this process's, for a file."""
+    try:
+        return source.environment(file.read_text(encoding="utf-8"), os.environ) if file else {}
+    except (OSError, ValueError):  # the child will say so
+        return {}
 
 
 def _await_change(file: Path, stamp: tuple[int, int]) -> None:

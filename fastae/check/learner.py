@@ -28,14 +28,10 @@ from fastae.backends.emulator import EmulatorBackend
 from fastae.backends.emulator.compiler import Parameter, kernels_of
 from fastae.backends.numba_backend import NumbaBackend
 from fastae.backends.numpy_backend import NumpyBackend
-from fastae.errors import FastaeError, InputError, gist
+from fastae.check.failure import KernelFailed, describe_failure
+from fastae.errors import FastaeError, InputError
 from fastae.layers import Geometry
 from fastae.operations import make_operations
-
-
-class KernelFailed(FastaeError):
-    """A learner's kernel that raised an exception."""
-
 
 GEOMETRY = re.compile(r"//\s*launch\s+(\w+)\s*:\s*grid\s*(\(.*?\))\s*,\s*block\s*(\(.*?\))\s*$", re.MULTILINE)
 
@@ -73,6 +69,7 @@ def load(path: str | Path, backend: str = "auto") -> Backend:
             raise InputError(f"the kernels in {path} belong to the backend {learner.name!r}, not {backend!r}")
     else:
         raise InputError(f"{path}: kernels are in a .py or a .cu file")
+    learner.source = text
     learner.origin = f"{path.name} with checksum {zlib.crc32(text.encode()):08x}"
     return learner
 
@@ -92,7 +89,8 @@ def _python(path: Path) -> Backend:
             if Path(frame.filename).name == path.name
         ]
         line = getattr(error, "lineno", None) or (where[-1] if where else "?")
-        raise InputError(f"{path}, line {line}: {type(error).__name__}: {gist(error)}") from error
+        failure = describe_failure(error, str(path))
+        raise InputError(f"{path}, line {line}: {failure.type_name}: {failure.message}") from error
     functions = {name: getattr(module, name) for name in KERNELS if callable(getattr(module, name, None))}
     _require(functions, path)
     for name, function in functions.items():
@@ -123,18 +121,25 @@ class _Learner(Backend):
     kernels: tuple[str, ...] = ()
     plain: dict[str, Any]  # the functions as they are, whose arguments nobody checks
     origin = ""
+    source = ""  # the file's text
 
     def _bind(self, functions: dict[str, Any], called: Any = lambda function: function) -> None:
         self.kernels, self.plain = tuple(functions), functions
         for name, function in functions.items():
-            setattr(self, name, _complete(name, called(function)))
+            setattr(self, name, _complete(name, called(function), _file(function)))
 
     def operations(self, loss: str, activation: str = "sigmoid", kinds: Sequence[str] = ("dense",)) -> dict[str, Any]:
         """Compose the step from the kernels, so that the learner's are what trains."""
         return make_operations(self, loss, activation, kinds)
 
 
-def _complete(name: str, function: Any) -> Any:
+def _file(function: Any) -> str:
+    """Return the path of the file that a function's code is in, where it has any."""
+    code = getattr(getattr(function, "py_func", function), "__code__", None)
+    return code.co_filename if code else ""
+
+
+def _complete(name: str, function: Any, file: str) -> Any:
     """Make a kernel that is called with every argument of the contract, in its order."""
     signature = KERNELS[name].parameters
 
@@ -147,7 +152,7 @@ def _complete(name: str, function: Any) -> Any:
         except FastaeError:
             raise
         except (Exception, SystemExit) as error:  # whatever a learner's code may raise
-            raise KernelFailed(f"{name} failed: {type(error).__name__}: {gist(error)}") from error
+            raise KernelFailed(name, describe_failure(error, file)) from error
 
     return kernel
 

@@ -20,6 +20,7 @@ CANCELS = {
 }
 FLAGS = ("trans_a", "trans_b")
 WHEN = "it is wrong"  # begins what is said of calls, not of a cause
+MAYBE = "may be: "  # begins what is not certain
 IMAGES = ("channels", "kernel", "stride", "padding")
 MULTIPLES = (2, 4, 8, 16, 32, 64, 128)
 

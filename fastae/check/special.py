@@ -16,7 +16,8 @@ from fastae.backends.emulator import EmulatorBackend
 from fastae.check import cases
 from fastae.check.cases import made
 from fastae.check.evidence import judged
-from fastae.check.learner import KernelFailed, NumpyLearner
+from fastae.check.failure import KernelFailed
+from fastae.check.learner import NumpyLearner
 from fastae.check.probes import RACE
 from fastae.check.problem import Problem, Verdict, of_call
 

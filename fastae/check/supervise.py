@@ -12,8 +12,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from fastae import system
@@ -73,7 +74,7 @@ class Ending(NamedTuple):
     noted: dict[str, Any]
 
 
-def run(arguments: Sequence[str], patience: float) -> Ending:
+def run(arguments: Sequence[str], patience: float, environment: Mapping[str, str] = MappingProxyType({})) -> Ending:
     """Run the command in a child process.
 
     Parameters
@@ -82,12 +83,14 @@ def run(arguments: Sequence[str], patience: float) -> Ending:
         Of the command line ``fastae``.
     patience : float
         How many seconds the child may take for one thing that it noted.
+    environment : mapping of str to str
+        What the child's environment has beside this process's.
     """
     with tempfile.TemporaryDirectory(prefix="fastae-check-") as folder:
         notes = Path(folder) / "notes"
         notes.touch()
         command = [sys.executable, "-c", CHILD.format(path=sys.path), *arguments]
-        child = subprocess.Popen(command, env=os.environ | {NOTES: str(notes)}, **system.apart())
+        child = subprocess.Popen(command, env=os.environ | environment | {NOTES: str(notes)}, **system.apart())
         last, since = "", time.monotonic()
         try:
             while True:

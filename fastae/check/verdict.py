@@ -2,7 +2,6 @@
 
 import itertools
 import time
-import traceback
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,14 @@ from fastae.activations import ACTIVATIONS
 from fastae.backends.base import Backend, Parameters
 from fastae.backends.contract import KERNELS, PATCHES
 from fastae.backends.emulator import EmulatorBackend, KernelFault
-from fastae.check import cases, patterns, probes
+from fastae.check import cases, habits, patterns, probes, source
 from fastae.check.causes import explain
 from fastae.check.evidence import Call, judged
-from fastae.check.learner import KernelFailed, NumbaLearner
+from fastae.check.failure import KernelFailed, describe_failure
+from fastae.check.learner import NumbaLearner
 from fastae.check.patch_formulas import NOT_ZEROED
 from fastae.check.problem import Problem, Verdict, described, looking, quiet
+from fastae.check.source import Facts
 from fastae.check.special import CHECKS
 from fastae.check.supervise import note
 from fastae.errors import FastaeError, gist
@@ -84,29 +85,30 @@ def examine(k: Backend, name: str, seed: int) -> Verdict:
     seed : int
         Of the data.
     """
-    verdict = Verdict(name)
+    verdict, facts = Verdict(name), source.facts(getattr(k, "source", ""), name)
     note(kernel=name, case="small arrays, by the interpreter")
     with quiet():
         problem = _outside(k, name, seed)
         if problem is None:
             calls = _called(k, name, seed, verdict)
-            problem = _diagnosed(k, calls) if any(c.is_wrong for c in calls) else None
+            problem = _diagnosed(k, calls, facts) if any(c.is_wrong for c in calls) else None
         if problem is not None:
             verdict.problems.append(problem)
             return verdict
         for case, check in CHECKS:
             note(case=case)
+            failure = None
             try:
                 with looking(k):
                     problem = check(k, name, seed, verdict)
             except (KernelFault, KernelFailed) as error:
-                problem = Problem(str(error), case)
+                problem, failure = Problem(str(error), case), getattr(error, "failure", None)
             except FastaeError:
                 raise
             except Exception as error:  # of the device
                 problem = Problem(f"the device fails: {type(error).__name__}: {gist(error)}", case)
             if problem:
-                verdict.problems.append(problem)
+                verdict.problems.append(habits.of_check(facts, problem, failure))
     return verdict
 
 
@@ -139,7 +141,7 @@ def _called(k: Backend, name: str, seed: int, verdict: Verdict) -> list[Call]:
     return calls
 
 
-def _diagnosed(k: Backend, calls: list[Call]) -> Problem:
+def _diagnosed(k: Backend, calls: list[Call], facts: Facts) -> Problem:
     """Find the call that tells most, and what may be the cause."""
     note(case="calls that look for the cause of what is wrong")
     wrong = [c for c in calls if c.is_wrong]
@@ -162,7 +164,12 @@ def _diagnosed(k: Backend, calls: list[Call]) -> Problem:
         causes = ["nothing is written"] if shown.wrong.all() else left or patterns.told(compared)
     own = list(faulty.fault_causes) if faulty else []
     when, _ = patterns.when(calls)
+    habitual = habits.of_calls(facts, wrong, shown, unwritten, found)
+    if habitual:
+        found = []
+        causes = [cause for cause in causes if cause != "nothing is written"]
     ordered = [
+        *habitual,
         *found,
         *(own if not _vague(own) else []),
         *causes,
@@ -234,20 +241,21 @@ def _try(k: Backend, name: str, dtype: str, given: dict[str, Any], block: bool, 
     except KernelFault as fault:
         call.fault, call.fault_causes, call.fault_kind = str(fault), (fault.fault,), "astray"
     except KernelFailed as error:
-        call.fault, call.fault_kind = str(error), "failed"
-        if "IndexError" in call.fault and "out of bounds" in call.fault:
-            call.fault_causes = ("out of bounds: an index leads beyond an array",)
+        habits.require(error.failure)
+        call.fault, call.failure, call.fault_kind = str(error), error.failure, "failed"
+        if error.failure.type_name == "IndexError" and "out of bounds" in error.failure.message:
+            call.fault_causes = (f"out of bounds: {error.failure.place or 'an index leads beyond an array'}",)
     except FastaeError:
         raise  # the file cannot be checked
     except Exception as error:  # of the device, which is in no state to go on
         call.fault, call.fault_kind = f"after {name}, the device fails: {type(error).__name__}: {gist(error)}", "lost"
     else:
-        call.found = outcome.found
+        call.found, call.returned = outcome.found, outcome.returned
         if outcome.touched:
             call.fault = f"it writes where it must not: {', '.join(outcome.touched)}"
             call.fault_causes, call.fault_kind = (_stray(outcome.touched),), "astray"
-        elif call.right.all() and outcome.returned is not None:
-            call.fault = f"it returns a {type(outcome.returned).__name__}; a kernel writes into out and returns nothing"
+        elif call.right.all() and call.returned and not call.returned.is_out:
+            call.fault = f"it returns a {call.returned.kind}; a kernel writes into out and returns nothing"
             call.fault_kind = "returned"
     return call
 
@@ -270,12 +278,14 @@ def _outside(k: Backend, name: str, seed: int) -> Problem | None:
         try:
             cases.call(k, name, arguments, block, kernel=lambda **given: function(*given.values()))
         except IndexError as error:
-            lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.name == function.__name__]
-            where = f"{Path(function.__code__.co_filename).name}, line {lines[-1]}: " if lines else ""
+            failure = describe_failure(error, function.__code__.co_filename)
+            where = f"{Path(function.__code__.co_filename).name}, line {failure.line}: " if failure.line else ""
             told = judged(name, dtype, given, block, arguments, np.empty(0)).told()
-            return Problem(
-                f"{where}{gist(error)}", told, ["out of bounds: Numba does not look, and reads or writes there"]
-            )
+            place = failure.place or "an index leads beyond an array"
+            cause = f"out of bounds: {place}; Numba does not look, and reads or writes there"
+            return Problem(f"{where}{failure.message}", told, [cause])
+        except ArithmeticError:  # where compiled code has infinity or NaN
+            continue
         except Exception:  # what only compiled code can do; it will be compiled and judged
             return None
     return None
