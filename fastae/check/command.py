@@ -17,7 +17,7 @@ from fastae.backends.contract import KERNELS
 from fastae.check import exhibits, source, speed, supervise
 from fastae.check import verdict as verdicts
 from fastae.check.learner import load
-from fastae.check.patterns import WHEN
+from fastae.check.patterns import MAYBE, WHEN, WHERE
 from fastae.check.problem import quiet
 from fastae.check.speed import BATCHES, Speed
 from fastae.check.verdict import MODEL, Problem, Verdict
@@ -282,9 +282,10 @@ def _timed(name: str, s: Speed, backend: str) -> str:
 
 def _lines(problem: Problem) -> list[str]:
     lines = [f"  {problem.what}", f"  with {problem.case}"]
-    causes = [cause for cause in problem.causes if not cause.startswith(WHEN)]
-    lines += [f"  {'likely' if i == 0 else '    or'}: {cause}" for i, cause in enumerate(causes[:3])]
-    lines += [f"  {cause}" for cause in problem.causes if cause.startswith(WHEN)]
+    sure = [cause for cause in problem.causes if not cause.startswith((MAYBE, WHERE, WHEN))][:3]
+    lines += [f"  {'likely' if i == 0 else '    or'}: {cause}" for i, cause in enumerate(sure)]
+    lines += [f"  {cause}" for cause in problem.causes if cause.startswith(MAYBE)][: 3 - len(sure)]
+    lines += [f"  {cause}" for cause in problem.causes if cause.startswith((WHERE, WHEN))]
     if problem.wrong is not None and problem.wrong.size > 1:
         lines += ["  where (# wrong, . right):", *(f"    {row}" for row in picture(problem.wrong))]
     if problem.picture:

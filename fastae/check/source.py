@@ -65,6 +65,8 @@ class Facts:
         Globals that compiled code reads, and other code changes.
     calls : list of Place
         Every call, and every comparison that chooses a value.
+    written : str
+        What the kernel calls its output.
     """
 
     decorators: list[Decorator] = field(default_factory=list)
@@ -73,6 +75,12 @@ class Facts:
     races: list[Place] = field(default_factory=list)
     frozen: list[Place] = field(default_factory=list)
     calls: list[Place] = field(default_factory=list)
+    written: str = "out"
+
+    @property
+    def returns_out(self) -> bool:
+        """Whether it returns its output by name, not as NumPy's functions with ``out=`` do."""
+        return any(place.text == f"return {self.written}" for place in self.returned)
 
     def option(self, name: str) -> Any:
         """Return what an option of any decorator is set to, or None."""
@@ -123,13 +131,13 @@ def facts(text: str, name: str) -> Facts:
     own, reached, decorators = _reached(tree, name)
     found = Facts(decorators)
     if own:
-        written = _written(own, name)
+        found.written = _written(own, name)
         found.returned = [
             Place(node.lineno, ast.unparse(node))
             for node in _within(own)
             if isinstance(node, ast.Return) and not _is_none(node.value)
         ]
-        found.rebound = list(_rebound(own, written))
+        found.rebound = list(_rebound(own, found.written))
     for function in reached:
         found.races += _races(function)
         found.calls += _calls(function)
@@ -164,13 +172,12 @@ def _reached(tree: ast.Module, name: str) -> tuple[Function | None, list[Functio
             continue
         if isinstance(definition, ast.FunctionDef):
             reached.append(definition)
+        candidates: list[ast.expr] = getattr(definition, "decorator_list", [])
         for node in ast.walk(definition):
             waiting += [node.id] if isinstance(node, ast.Name) else []
-            bare = definition.decorator_list if node is definition and isinstance(node, ast.FunctionDef) else []
-            for each in [node, *bare] if isinstance(node, ast.Call) else bare:
-                decorator = _decorator(each)
-                if decorator and decorator not in decorators:
-                    decorators.append(decorator)
+            candidates = [*candidates, node] if isinstance(node, ast.Call) else candidates
+        found = [decorator for node in candidates if (decorator := _decorator(node))]
+        decorators += [d for i, d in enumerate(found) if d not in decorators and d not in found[:i]]
     return functions.get(name), reached, decorators
 
 

@@ -17,7 +17,6 @@ from fastae.check.causes import explain
 from fastae.check.evidence import Call, judged
 from fastae.check.failure import KernelFailed, describe_failure
 from fastae.check.learner import NumbaLearner
-from fastae.check.patch_formulas import NOT_ZEROED
 from fastae.check.problem import Problem, Verdict, described, looking, quiet
 from fastae.check.source import Facts
 from fastae.check.special import CHECKS
@@ -90,7 +89,7 @@ def examine(k: Backend, name: str, seed: int) -> Verdict:
     with quiet():
         problem = _outside(k, name, seed)
         if problem is None:
-            calls = _called(k, name, seed, verdict)
+            calls = _called(k, name, seed, verdict, facts)
             problem = _diagnosed(k, calls, facts) if any(c.is_wrong for c in calls) else None
         if problem is not None:
             verdict.problems.append(problem)
@@ -112,7 +111,7 @@ def examine(k: Backend, name: str, seed: int) -> Verdict:
     return verdict
 
 
-def _called(k: Backend, name: str, seed: int, verdict: Verdict) -> list[Call]:
+def _called(k: Backend, name: str, seed: int, verdict: Verdict, facts: Facts) -> list[Call]:
     """Call a kernel in every way that the contract allows."""
     calls: list[Call] = []
     began, large, wrong, failed, astray = time.monotonic(), 0.0, 0, 0, 0
@@ -127,7 +126,7 @@ def _called(k: Backend, name: str, seed: int, verdict: Verdict) -> list[Call]:
             continue  # the shapes all come up; and on the emulator every access is looked at
         if astray and work > astray:
             break  # who writes anywhere may end the process, the sooner the larger the arrays are
-        call = _try(k, name, dtype, given, block, [seed, number])
+        call = _try(k, name, dtype, given, block, [seed, number], facts)
         calls.append(call)
         verdict.calls += 1
         wrong += call.is_wrong
@@ -149,19 +148,22 @@ def _diagnosed(k: Backend, calls: list[Call], facts: Facts) -> Problem:
     causes = explain(calls)
     faulty = next((c for c in wrong if c.fault), None)
     shown = faulty or _shown(compared, causes)
+    probed = shown  # rather a large one: in a small one, a stride and a transposition are alike
+    if faulty:
+        probed = max((c for c in wrong if c.fault_kind == faulty.fault_kind), key=lambda c: (c.block, c.found.size))
     if (causes and causes[0].startswith("an answer is kept")) or any(c.fault_kind == "lost" for c in calls):
         found, unwritten = list[str](), False
     else:
         with looking(k):
-            found, unwritten = probes.tried(k, shown)
+            found, unwritten = probes.tried(k, probed)
             poisoned = [c for c in compared if c.unread and np.isnan(c.found).any()]
             if not found and not unwritten and poisoned and not np.isnan(shown.found).any():
                 found, _ = probes.tried(k, _shown(poisoned, []))
     if any("stride" in cause or cause == probes.RACE for cause in found):
         causes = []  # what is written then has no meaning
     if unwritten:
-        left = [cause for cause in causes if cause.startswith(NOT_ZEROED)]
-        causes = ["nothing is written"] if shown.wrong.all() else left or patterns.told(compared)
+        left = [cause for cause in causes if not cause.startswith((patterns.MAYBE, patterns.WHERE))]
+        causes = ["nothing is written"] if shown.wrong.all() else left or patterns.told(compared, unwritten=True)
     own = list(faulty.fault_causes) if faulty else []
     when, _ = patterns.when(calls)
     habitual = habits.of_calls(facts, wrong, shown, unwritten, found)
@@ -229,7 +231,7 @@ def _cases(name: str) -> Iterator[tuple[str, dict[str, Any], bool]]:
             yield dtype, {"m": m, "n": n, **scale}, block
 
 
-def _try(k: Backend, name: str, dtype: str, given: dict[str, Any], block: bool, seed: list[int]) -> Call:
+def _try(k: Backend, name: str, dtype: str, given: dict[str, Any], block: bool, seed: list[int], facts: Facts) -> Call:
     """Call a kernel once."""
     arguments = cases.made(name, dtype, given, seed)
     call = judged(name, dtype, given, block, arguments, np.empty(0))
@@ -254,7 +256,7 @@ def _try(k: Backend, name: str, dtype: str, given: dict[str, Any], block: bool, 
         if outcome.touched:
             call.fault = f"it writes where it must not: {', '.join(outcome.touched)}"
             call.fault_causes, call.fault_kind = (_stray(outcome.touched),), "astray"
-        elif call.right.all() and call.returned and not call.returned.is_out:
+        elif call.right.all() and call.returned and (not call.returned.is_out or facts.returns_out):
             call.fault = f"it returns a {call.returned.kind}; a kernel writes into out and returns nothing"
             call.fault_kind = "returned"
     return call
