@@ -10,6 +10,8 @@ import numpy as np
 from fastae.backends.contract import KERNELS, PATCHES
 from fastae.backends.numpy_backend import NumpyBackend
 from fastae.check import bounds
+from fastae.check.failure import KernelFailed, describe_failure
+from fastae.check.python_file import Returned, describe_return
 from fastae.layers import Geometry
 
 REFERENCE = NumpyBackend()
@@ -144,14 +146,14 @@ class Outcome:
     ----------
     found : ndarray
         What is in the output now.
-    returned : object
-        Which should be None.
+    returned : Returned or None
+        What it returned, if not None.
     touched : list of str
         The inputs that were changed, and the arrays around which something was.
     """
 
     found: np.ndarray
-    returned: Any
+    returned: Returned | None
     touched: list[str]
 
 
@@ -234,7 +236,7 @@ def run(
     interpreted: bool = False,
     on_device: Collection[str] = (),
     kept: dict[str, Any] | None = None,
-) -> Any:
+) -> Returned | None:
     """Call a kernel of this process with parts of arrays.
 
     Parameters
@@ -256,8 +258,8 @@ def run(
 
     Returns
     -------
-    object
-        What the kernel returned, which should be None.
+    Returned or None
+        What the kernel returned, which should be nothing.
     """
     kept = {} if kept is None else kept
     for key, host in hosts.items():
@@ -273,7 +275,14 @@ def run(
     if alias:
         out, other = alias.split("=")
         passed[out] = passed[other]
-    returned = k.plain[name].py_func(*passed.values()) if interpreted else getattr(k, name)(**passed)
+    if interpreted:
+        try:
+            value = k.plain[name].py_func(*passed.values())
+        except (Exception, SystemExit) as error:  # whatever a learner's code may raise
+            raise KernelFailed(name, describe_failure(error, str(k.path))) from error
+    else:
+        value = getattr(k, name)(**passed)
+    returned = describe_return(value, passed[written])
     for key, host in hosts.items():
         host[...] = k.to_host(kept[key])
     return returned

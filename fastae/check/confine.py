@@ -130,8 +130,9 @@ def _seccomp(libc: Any) -> bool:
     if machine == "x86_64":  # the same calls under other numbers
         program += [(AT_LEAST, 0, 1, X32), (RETURN, 0, 0, DENY)]
     for numbers in NUMBERS.values():
-        if numbers[which] is not None:
-            program += [(EQUAL, 0, 1, numbers[which]), (RETURN, 0, 0, DENY)]
+        number = numbers[which]
+        if number is not None:
+            program += [(EQUAL, 0, 1, number), (RETURN, 0, 0, DENY)]
     program += [(EQUAL, 0, 1, CLONE3[which]), (RETURN, 0, 0, ABSENT)]  # whose flags no filter sees: clone comes next
     program += [(EQUAL, 0, 4, CLONE[which]), (LOAD, 0, 0, ARGUMENT), (ANY_BIT, 0, 1, CLONE_THREAD)]
     program += [(RETURN, 0, 0, ALLOW), (RETURN, 0, 0, DENY)]

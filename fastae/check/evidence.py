@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastae.check import bounds, cases, wide
+from fastae.check.failure import Failure
 
 VISIBLE = 8  # bounds, from which on a difference is not rounding, whatever the formula
 
@@ -32,6 +33,10 @@ class Call:
     fault_causes : tuple of str
     fault_kind : {"", "astray", "failed", "returned", "lost"}
         It touched what it must not, raised an exception, returned something, or left the device in no state to go on.
+    failure : Failure or None
+        The exception, if it raised one.
+    returned : Returned or None
+        What it returned, if not None.
     """
 
     name: str
@@ -45,6 +50,8 @@ class Call:
     fault: str = ""
     fault_causes: tuple[str, ...] = ()
     fault_kind: str = ""
+    failure: Failure | None = None
+    returned: cases.Returned | None = None
 
     @cached_property
     def right(self) -> np.ndarray:

@@ -26,12 +26,10 @@ from fastae.backends.emulator.compiler import Parameter, kernels_of
 from fastae.backends.numba_backend import NumbaBackend
 from fastae.backends.numpy_backend import NumpyBackend
 from fastae.check import python_file
-from fastae.check.python_file import KernelFailed
+from fastae.check.failure import KernelFailed, describe_failure
 from fastae.errors import FastaeError, InputError
 from fastae.layers import Geometry
 from fastae.operations import make_operations
-
-__all__ = ["KernelFailed", "load"]
 
 GEOMETRY = re.compile(r"//\s*launch\s+(\w+)\s*:\s*grid\s*(\(.*?\))\s*,\s*block\s*(\(.*?\))\s*$", re.MULTILINE)
 
@@ -64,7 +62,7 @@ def load(path: str | Path, backend: str = "auto") -> Backend:
         learner = _python(path)
         if backend not in ("auto", learner.name):
             raise InputError(f"the kernels in {path} belong to the backend {learner.name!r}, not {backend!r}")
-    learner.origin = origin(path, text)
+    learner.source, learner.origin = text, origin(path, text)
     return learner
 
 
@@ -131,18 +129,19 @@ class _Learner(Backend):
     language = ""  # "python", "numba" or "cuda"
     plain: dict[str, Any]  # the functions as they are, whose arguments nobody checks
     origin = ""
+    source = ""  # the file's text
 
     def _bind(self, functions: dict[str, Any], path: Path, called: Any = lambda function: function) -> None:
         self.kernels, self.plain, self.path = tuple(functions), functions, path
         for name, function in functions.items():
-            setattr(self, name, _complete(name, called(function), path))
+            setattr(self, name, _complete(name, called(function), str(path)))
 
     def operations(self, loss: str, activation: str = "sigmoid", kinds: Sequence[str] = ("dense",)) -> dict[str, Any]:
         """Compose the step from the kernels, so that the learner's are what trains."""
         return make_operations(self, loss, activation, kinds)
 
 
-def _complete(name: str, function: Any, path: Path) -> Any:
+def _complete(name: str, function: Any, file: str) -> Any:
     """Make a kernel that is called with every argument of the contract, in its order."""
     signature = KERNELS[name].parameters
 
@@ -155,7 +154,7 @@ def _complete(name: str, function: Any, path: Path) -> Any:
         except FastaeError:
             raise
         except (Exception, SystemExit) as error:  # whatever a learner's code may raise
-            raise python_file.failed(name, error, path) from error
+            raise KernelFailed(name, describe_failure(error, file)) from error
 
     return kernel
 

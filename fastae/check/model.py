@@ -20,7 +20,7 @@ def layers_of(convolutions: bool) -> list[Layer]:
 def drawn(layers: list[Layer], seed: int) -> dict[str, np.ndarray]:
     """Draw weights ``W0``, ``W1``, ..., biases ``b0``, ..., 14 images and their order."""
     rng = np.random.default_rng(seed)
-    arrays = {f"W{i}": rng.normal(0, 0.5, layer.shape) for i, layer in enumerate(layers)}
+    arrays: dict[str, np.ndarray] = {f"W{i}": rng.normal(0, 0.5, layer.shape) for i, layer in enumerate(layers)}
     arrays |= {f"b{i}": rng.normal(0, 0.1, layer.channels) for i, layer in enumerate(layers)}
     arrays["images"] = rng.integers(0, 256, (5 * BATCHES + REST, layers[0].inputs), dtype=np.uint8)
     arrays["order"] = rng.permutation(len(arrays["images"]))

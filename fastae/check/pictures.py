@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from fastae.check.patterns import headline
 from fastae.check.problem import Problem
 from fastae.figures import CAPTION_SIZE, DPI, save
 
@@ -89,7 +90,7 @@ def draw(path: str | os.PathLike[str], kernel: str, problem: Problem) -> None:
 
 def _title(kernel: str, problem: Problem, characters: int) -> str:
     lines = [f"{kernel}: {problem.what}", f"with {problem.case}"]
-    lines += [f"likely: {problem.causes[0]}"] if problem.causes else []
+    lines += [headline(problem.causes)] if headline(problem.causes) else []
     return "\n".join(part for line in lines for part in textwrap.wrap(line, characters))
 
 

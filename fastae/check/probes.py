@@ -12,7 +12,7 @@ from fastae.backends.base import Backend
 from fastae.backends.emulator import KernelFault
 from fastae.check import cases
 from fastae.check.evidence import Call, judged
-from fastae.check.learner import KernelFailed
+from fastae.check.failure import KernelFailed
 from fastae.check.problem import looking
 from fastae.check.remote import WorkerLost
 

@@ -59,6 +59,8 @@ class Verdict:
         The largest error, as a fraction of its bound; of right kernels below 1.
     imprecise : list of Call
         The calls whose results are not within the best bound, but as near as a formula that is right on paper has them.
+    refused : bool
+        It does what no kernel does, and the problems say what.
     """
 
     kernel: str
@@ -66,10 +68,13 @@ class Verdict:
     calls: int = 0
     worst: float = 0.0
     imprecise: list[Call] = field(default_factory=list, repr=False)
+    refused: bool = False
 
     @property
     def verdict(self) -> str:
-        """Right; wrong; or imprecise, if it loses digits and nothing else is the matter."""
+        """Right; refused; wrong; or imprecise, if it loses digits and nothing else is the matter."""
+        if self.refused:
+            return "refused"
         if not self.problems:
             return "right"
         return "imprecise" if all(p.better for p in self.problems) else "wrong"

@@ -2,30 +2,52 @@
 
 import importlib.util
 import sys
-import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fastae.errors import FastaeError, InputError, gist
+from fastae.check.failure import describe_failure
+from fastae.errors import InputError
 
 
-class KernelFailed(FastaeError):
-    """A learner's kernel that raised an exception.
+@dataclass(frozen=True)
+class Returned:
+    """What a kernel returned that should return nothing.
 
     Attributes
     ----------
     kind : str
-        The name of the exception's type.
-    line : int or None
-        The last line of the learner's file on the way to it.
+        The name of its type.
+    is_out : bool
+        Whether it is the array that was to be written into, as NumPy's own functions return it.
+    value : ndarray or None
+        What it holds, if it is an array like the output.
     """
 
-    def __init__(self, text: str, kind: str = "", line: int | None = None) -> None:
-        super().__init__(text)
-        self.kind, self.line = kind, line
+    kind: str
+    is_out: bool
+    value: np.ndarray | None
+
+
+def describe_return(value: Any, out: Any) -> Returned | None:
+    """Describe what a kernel returned; None if it returned nothing.
+
+    Parameters
+    ----------
+    value : object
+    out : array
+        What it was to write into.
+    """
+    if value is None:
+        return None
+    is_out = value is out
+    if isinstance(value, np.ndarray) and isinstance(out, np.ndarray):  # Numba makes another object of the same array
+        is_out = is_out or value.__array_interface__ == out.__array_interface__
+    like = isinstance(value, np.ndarray) and value.shape == np.shape(out) and value.dtype.kind in "fiub" and not is_out
+    return Returned(type(value).__name__, is_out, value.copy() if like else None)
 
 
 def load(path: Path, names: Sequence[str]) -> dict[str, Any]:
@@ -44,21 +66,10 @@ def load(path: Path, names: Sequence[str]) -> dict[str, Any]:
     try:
         specification.loader.exec_module(module)
     except (Exception, SystemExit) as error:  # whatever a learner's file may raise
-        line = getattr(error, "lineno", None) or line_of(error, path) or "?"
-        raise InputError(f"{path}, line {line}: {type(error).__name__}: {gist(error)}") from error
+        failure = describe_failure(error, str(path))
+        line = getattr(error, "lineno", None) or failure.line or "?"
+        raise InputError(f"{path}, line {line}: {failure.type_name}: {failure.message}") from error
     return {name: getattr(module, name) for name in names if callable(getattr(module, name, None))}
-
-
-def line_of(error: BaseException, path: Path) -> int | None:
-    """Return the last line of a file on the way to an exception."""
-    frames = traceback.StackSummary.extract(traceback.walk_tb(error.__traceback__), lookup_lines=False)
-    return next((frame.lineno for frame in reversed(frames) if Path(frame.filename).name == path.name), None)
-
-
-def failed(name: str, error: BaseException, path: Path) -> KernelFailed:
-    """Say which exception a kernel raised."""
-    kind = type(error).__name__
-    return KernelFailed(f"{name} failed: {kind}: {gist(error)}", kind, line_of(error, path))
 
 
 def are_compiled(functions: dict[str, Any]) -> bool:
@@ -75,7 +86,7 @@ def seldom_compiled(function: Any) -> Callable[..., Any]:
 
     own = recompiled(function)  # the step compiles the learner's for other types
     if own is None:  # the learner has said for which types
-        return function  # type: ignore[no-any-return]
+        return function
 
     def call(*arguments: Any) -> Any:
         kinds = [typeof(x) for x in arguments]

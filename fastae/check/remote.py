@@ -23,9 +23,11 @@ import numpy as np
 from fastae import backends, system
 from fastae.backends.contract import KERNELS
 from fastae.backends.emulator import KernelFault, compiler
-from fastae.backends.numba_backend.workers import choose
 from fastae.check import learner, policy
-from fastae.check.python_file import KernelFailed
+from fastae.check.failure import Failure, KernelFailed
+from fastae.check.python_file import Returned
+from fastae.check.source import environment as environment_for
+from fastae.check.source import is_parallel
 from fastae.errors import InputError
 
 BYTES = 96 << 20  # of the memory; what is never written takes none
@@ -258,10 +260,10 @@ class Remote(backends.Backend):
 
     def __init__(self, path: str | Path, backend: str = "auto", patience: float = 120.0, output: Any = None) -> None:
         self.path, self._patience, self._output = Path(path), patience, output or sys.stdout
-        self._text = learner.source(self.path)
-        self.origin = learner.origin(self.path, self._text)
-        if found := policy.reasons(self.path, self._text):
-            raise Refused(found, policy.kernels_in(self.path, self._text))
+        self.source = learner.source(self.path)
+        self.origin = learner.origin(self.path, self.source)
+        if found := policy.reasons(self.path, self.source):
+            raise Refused(found, policy.kernels_in(self.path, self.source))
         self._memory, self._token = system.shared_memory(BYTES)
         self._workers: dict[bool, Process] = {}  # a bare one, and a whole one
         self.round_trip = 0.0
@@ -280,9 +282,9 @@ class Remote(backends.Backend):
 
     def _compiled(self, options: tuple[str, ...]) -> None:
         """Compile a ``.cu`` file, for which a worker may start no program; refuse what is of the host."""
-        library = compiler.compiled(learner.named(self.path, self._text), "kernel.cu", options, True)
+        library = compiler.compiled(learner.named(self.path, self.source), "kernel.cu", options, True)
         if found := policy.of_library(library, compiler.runtime(True)):
-            raise Refused(found, policy.kernels_in(self.path, self._text))
+            raise Refused(found, policy.kernels_in(self.path, self.source))
 
     def _bare(self, backend: str) -> None:
         loaded = self._process(False)[1]
@@ -300,10 +302,8 @@ class Remote(backends.Backend):
         """Return a worker that has read the file, and what it said of it; if there is none, start one."""
         if whole in self._workers:
             return self._workers[whole], {}
-        numba, parallel = "numba" in self._text, "parallel" in self._text
-        environment = {}
-        if parallel:  # a race shows with two threads, not with one
-            environment["NUMBA_NUM_THREADS"] = str(max(2, choose().workers))
+        numba, parallel = "numba" in self.source, is_parallel(self.source)
+        environment = environment_for(self.source, os.environ)
         linked = whole and self.name == "numba"
         process = Process(
             self._patience, self._memory, self._token, self._output, environment, linked, self.name != "cupy"
@@ -316,7 +316,7 @@ class Remote(backends.Backend):
             request["libraries"] = str(compiler.folder())
         else:
             self.round_trip = min(process.timed() for _ in range(ROUND_TRIPS))  # nothing of the learner's is there yet
-            given = list(policy.given(self._text))
+            given = list(policy.given(self.source))
             request = {"do": "load", "path": path, "names": list(KERNELS), "numba": numba, "parallel": parallel}
             request["given"] = given
         return process, self._answer(whole, **request)
@@ -329,10 +329,11 @@ class Remote(backends.Backend):
         except (WorkerLost, Refused) as error:
             self._workers.pop(whole).close()
             if isinstance(error, Refused):
-                error.kernels = policy.kernels_in(self.path, self._text)
+                error.kernels = policy.kernels_in(self.path, self.source)
             raise
         if "failed" in answer:
-            raise KernelFailed(str(answer["failed"]), str(answer["kind"]), answer["line"])
+            kind, message, line, place = answer["failed"]
+            raise KernelFailed(str(request.get("name")), Failure(str(kind), str(message), int(line), str(place)))
         if "astray" in answer:
             raise KernelFault.told(str(answer["astray"]), str(answer["fault"]))
         if "error" in answer:
@@ -349,7 +350,7 @@ class Remote(backends.Backend):
         arguments: dict[str, Any],
         again: bool = False,
         **how: Any,
-    ) -> Any:
+    ) -> Returned | None:
         """Call a kernel on arrays, as `fastae.check.cases.run` does.
 
         Parameters
@@ -370,12 +371,19 @@ class Remote(backends.Backend):
         for key, layout in layouts.items():
             layout.append([[s.start, s.stop] for s in inner[key]])
         plain = {key: x.item() if isinstance(x, np.generic) else x for key, x in arguments.items()}
+        end = max(offset + hosts[key].nbytes for key, (offset, *_) in layouts.items())
+        shape = [s.stop - s.start for s in inner[how["written"]]]
+        beyond = [-(-end // LINE) * LINE, "<f8", shape]
         answer = self._answer(
-            self.language == "cuda", do="call", name=name, arguments=plain, arrays=layouts, how=how, again=again
-        )
+            self.language == "cuda", do="call", name=name, arguments=plain, arrays=layouts, how=how, beyond=beyond,
+            again=again,
+        )  # fmt: skip
         for key, host in hosts.items():
             host[...] = self._view(layouts[key])
-        return answer["returned"]
+        if not answer["returned"]:
+            return None
+        kind, is_out = answer["returned"]
+        return Returned(str(kind), bool(is_out), self._view(beyond).copy() if answer.get("like") else None)
 
     def _placed(self, hosts: dict[str, np.ndarray]) -> dict[str, list[Any]]:
         """Copy arrays into the memory, and say where each is."""

@@ -14,7 +14,7 @@ from fastae.backends.contract import KERNELS, PATCHES
 from fastae.check import cases
 from fastae.check.cases import made
 from fastae.check.evidence import judged
-from fastae.check.learner import KernelFailed
+from fastae.check.failure import KernelFailed
 from fastae.check.probes import RACE
 from fastae.check.problem import Problem, Verdict, of_call
 

@@ -13,10 +13,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastae.backends.contract import KERNELS, PATCHES
+from fastae.backends.numba_backend.workers import cores
 from fastae.bench import limits
 from fastae.check import cases, fresh
 from fastae.check.evidence import Call
 from fastae.check.remote import Remote
+from fastae.check.source import is_parallel
 
 BATCHES = (16, 128)
 MOMENT, SEGMENTS = 0.02, 7  # seconds of a segment, and how many: their median is told
@@ -128,6 +130,11 @@ def works(name: str, m: int) -> Iterator[Work]:
         yield Work(name, f"{m} x 14 x 14 x 16, kernel 3, stride 2", m, given)
     elif name != "advance":
         yield Work(name, f"{m} x {inputs}", m, {"m": m, "n": inputs})
+
+
+def cores_of(k: Remote) -> int:
+    """Return how many cores a file's kernels may use: a BLAS takes them all, and so does ``prange``."""
+    return cores() if k.name == "numpy" or is_parallel(k.source) else 1
 
 
 def limit(workers: int) -> limits.Limits:

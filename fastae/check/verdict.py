@@ -11,13 +11,13 @@ from fastae.activations import ACTIVATIONS
 from fastae.backends.base import Backend
 from fastae.backends.contract import KERNELS, PATCHES
 from fastae.backends.emulator import KernelFault
-from fastae.check import cases, model, patterns, precision, probes
+from fastae.check import cases, habits, model, patterns, precision, probes, source
 from fastae.check.causes import explain
 from fastae.check.evidence import Call, judged
-from fastae.check.learner import KernelFailed
-from fastae.check.patch_formulas import NOT_ZEROED
+from fastae.check.failure import KernelFailed
 from fastae.check.problem import Problem, Verdict, described, looking, quiet
 from fastae.check.remote import Refused, WorkerLost
+from fastae.check.source import Facts
 from fastae.check.special import CHECKS
 from fastae.errors import FastaeError, gist
 from fastae.layers import Geometry
@@ -67,6 +67,7 @@ SMALL = 8 * 8 * 8  # work that is always tried
 EMULATED = 3  # of so many products one is tried on the emulator; no divisor of 16 ways, nor of 5 alphas
 MOST_PROBLEMS = 24  # after which of so many calls one is tried, to see the other shapes too
 MORE_SECONDS = 3.0  # for what is large, with a kernel that is known to be wrong
+ARITHMETIC = ("ZeroDivisionError", "OverflowError", "FloatingPointError", "ArithmeticError")
 FAILURES = 3  # after which a kernel that never came to an end is not called again
 SCALES, ALPHAS = (1 / 7, 0.25, 3.0), (-0.25, 1.0, 0.75, 0.0, 2.0)  # so many that each way to call meets all
 
@@ -82,21 +83,22 @@ def examine(k: Backend, name: str, seed: int) -> Verdict:
     seed : int
         Of the data.
     """
-    verdict = Verdict(name)
+    verdict, facts = Verdict(name), source.facts(getattr(k, "source", ""), name)
     with quiet():
         problem = _outside(k, name, seed)
         if problem is None:
-            calls = _called(k, name, seed, verdict)
-            problem = _diagnosed(k, calls) if any([verdict.rejects(c) for c in calls]) else None
+            calls = _called(k, name, seed, verdict, facts)
+            problem = _diagnosed(k, calls, facts) if any([verdict.rejects(c) for c in calls]) else None
         if problem is not None:
             verdict.problems.append(problem)
             return verdict
         for case, check in CHECKS:
+            failure = None
             try:
                 with looking(k):
                     problem = check(k, name, seed, verdict)
             except (KernelFault, KernelFailed) as error:
-                problem = Problem(str(error), case)
+                problem, failure = Problem(str(error), case), getattr(error, "failure", None)
             except WorkerLost as lost:
                 problem = Problem(str(lost), case, lost.causes)
             except (FastaeError, Refused):
@@ -104,13 +106,13 @@ def examine(k: Backend, name: str, seed: int) -> Verdict:
             except Exception as error:  # of the device
                 problem = Problem(f"the device fails: {type(error).__name__}: {gist(error)}", case)
             if problem:
-                verdict.problems.append(problem)
+                verdict.problems.append(habits.of_check(facts, problem, failure))
         if verdict.imprecise and not verdict.problems:
             verdict.problems.append(precision.problem(verdict.imprecise, verdict.calls))
     return verdict
 
 
-def _called(k: Backend, name: str, seed: int, verdict: Verdict) -> list[Call]:
+def _called(k: Backend, name: str, seed: int, verdict: Verdict, facts: Facts) -> list[Call]:
     """Call a kernel in every way that the contract allows."""
     calls: list[Call] = []
     began, large, wrong, failed, astray = time.monotonic(), 0.0, 0, 0, 0
@@ -125,7 +127,7 @@ def _called(k: Backend, name: str, seed: int, verdict: Verdict) -> list[Call]:
             continue  # the shapes all come up; and on the emulator every access is looked at
         if astray and work > astray:
             break  # who writes anywhere may end the process, the sooner the larger the arrays are
-        call = _try(k, name, dtype, given, block, [seed, number])
+        call = _try(k, name, dtype, given, block, [seed, number], facts)
         calls.append(call)
         verdict.calls += 1
         wrong += call.verdict == "wrong"
@@ -139,29 +141,37 @@ def _called(k: Backend, name: str, seed: int, verdict: Verdict) -> list[Call]:
     return calls
 
 
-def _diagnosed(k: Backend, calls: list[Call]) -> Problem:
+def _diagnosed(k: Backend, calls: list[Call], facts: Facts) -> Problem:
     """Find the call that tells most, and what may be the cause."""
     wrong = [c for c in calls if c.verdict == "wrong"]
     compared = [c for c in wrong if not c.fault]
     causes = explain(calls)
     faulty = next((c for c in wrong if c.fault), None)
     shown = faulty or _shown(compared, causes)
+    probed = shown  # rather a large one: in a small one, a stride and a transposition are alike
+    if faulty:
+        probed = max((c for c in wrong if c.fault_kind == faulty.fault_kind), key=lambda c: (c.block, c.found.size))
     if (causes and causes[0].startswith("an answer is kept")) or any(c.fault_kind == "lost" for c in calls):
         found, unwritten = list[str](), False
     else:
         with looking(k):
-            found, unwritten = probes.tried(k, shown)
+            found, unwritten = probes.tried(k, probed)
             poisoned = [c for c in compared if c.unread and np.isnan(c.found).any()]
             if not found and not unwritten and poisoned and not np.isnan(shown.found).any():
                 found, _ = probes.tried(k, _shown(poisoned, []))
     if any("stride" in cause or cause == probes.RACE for cause in found):
         causes = []  # what is written then has no meaning
     if unwritten:
-        left = [cause for cause in causes if cause.startswith(NOT_ZEROED)]
-        causes = ["nothing is written"] if shown.wrong.all() else left or patterns.told(compared)
+        left = [cause for cause in causes if not cause.startswith((patterns.MAYBE, patterns.WHERE))]
+        causes = ["nothing is written"] if shown.wrong.all() else left or patterns.told(compared, unwritten=True)
     own = list(faulty.fault_causes) if faulty else []
     when, _ = patterns.when(calls)
+    habitual = habits.of_calls(facts, wrong, shown, unwritten, found)
+    if habitual:
+        found = []
+        causes = [cause for cause in causes if cause != "nothing is written"]
     ordered = [
+        *habitual,
         *found,
         *(own if not _vague(own) else []),
         *causes,
@@ -221,7 +231,7 @@ def _cases(name: str) -> Iterator[tuple[str, dict[str, Any], bool]]:
             yield dtype, {"m": m, "n": n, **scale}, block
 
 
-def _try(k: Backend, name: str, dtype: str, given: dict[str, Any], block: bool, seed: list[int]) -> Call:
+def _try(k: Backend, name: str, dtype: str, given: dict[str, Any], block: bool, seed: list[int], facts: Facts) -> Call:
     """Call a kernel once."""
     arguments = cases.made(name, dtype, given, seed)
     call = judged(name, dtype, given, block, arguments, np.empty(0))
@@ -232,9 +242,10 @@ def _try(k: Backend, name: str, dtype: str, given: dict[str, Any], block: bool, 
     except KernelFault as fault:
         call.fault, call.fault_causes, call.fault_kind = str(fault), (fault.fault,), "astray"
     except KernelFailed as error:
-        call.fault, call.fault_kind = str(error), "failed"
-        if "IndexError" in call.fault and "out of bounds" in call.fault:
-            call.fault_causes = ("out of bounds: an index leads beyond an array",)
+        habits.require(error.failure)
+        call.fault, call.failure, call.fault_kind = str(error), error.failure, "failed"
+        if error.failure.type_name == "IndexError" and "out of bounds" in error.failure.message:
+            call.fault_causes = (f"out of bounds: {error.failure.place or 'an index leads beyond an array'}",)
     except WorkerLost as lost:
         call.fault, call.fault_causes, call.fault_kind = str(lost), tuple(lost.causes), "lost"
     except (FastaeError, Refused):
@@ -242,12 +253,12 @@ def _try(k: Backend, name: str, dtype: str, given: dict[str, Any], block: bool, 
     except Exception as error:  # of the device, which is in no state to go on
         call.fault, call.fault_kind = f"after {name}, the device fails: {type(error).__name__}: {gist(error)}", "lost"
     else:
-        call.found = outcome.found
+        call.found, call.returned = outcome.found, outcome.returned
         if outcome.touched:
             call.fault = f"it writes where it must not: {', '.join(outcome.touched)}"
             call.fault_causes, call.fault_kind = (_stray(outcome.touched),), "astray"
-        elif call.verdict != "wrong" and outcome.returned is not None:
-            call.fault = f"it returns a {type(outcome.returned).__name__}; a kernel writes into out and returns nothing"
+        elif call.verdict != "wrong" and call.returned and (not call.returned.is_out or facts.returns_out):
+            call.fault = f"it returns a {call.returned.kind}; a kernel writes into out and returns nothing"
             call.fault_kind = "returned"
     return call
 
@@ -270,12 +281,14 @@ def _outside(k: Any, name: str, seed: int) -> Problem | None:
         try:
             cases.call(k, name, arguments, block, interpreted=True)
         except KernelFailed as error:
-            if error.kind == "IndexError":
-                where = f"{k.path.name}, line {error.line}: " if error.line else ""
-                text = str(error).partition("IndexError: ")[2]
-                return Problem(
-                    f"{where}{text}", told, ["out of bounds: Numba does not look, and reads or writes there"]
-                )
+            failure = error.failure
+            if failure.type_name == "IndexError":
+                where = f"{k.path.name}, line {failure.line}: " if failure.line else ""
+                place = failure.place or "an index leads beyond an array"
+                cause = f"out of bounds: {place}; Numba does not look, and reads or writes there"
+                return Problem(f"{where}{failure.message}", told, [cause])
+            if failure.type_name in ARITHMETIC:  # where compiled code has infinity or NaN
+                continue
             return None  # what only compiled code can do; it will be compiled and judged
         except WorkerLost as lost:
             return Problem(str(lost), told, lost.causes)

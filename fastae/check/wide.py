@@ -46,7 +46,7 @@ def bias_sigmoid(z: Matrix) -> Steps:
 
 
 def sigmoid_gradient(delta: Matrix, y: Matrix) -> Steps:
-    """y − y², ¼ − (y − ½)² and (1 − y) − (1 − y)² have steps up to the larger of 1 and y²."""
+    """Y − y², ¼ − (y − ½)² and (1 − y) − (1 − y)² have steps up to the larger of 1 and y²."""
     return ROUNDINGS, abs(delta) * np.maximum(1, y * y)
 
 

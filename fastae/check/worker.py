@@ -25,7 +25,7 @@ GO, DONE = b"go", b"done"
 def main() -> None:
     """Serve the judge, who tells on standard input where its memory and its pipe are."""
     told = json.loads(sys.stdin.readline())
-    kind: Any = connection.PipeConnection if sys.platform == "win32" else connection.Connection
+    kind = getattr(connection, "PipeConnection" if sys.platform == "win32" else "Connection")
     pipe = kind(told["pipe"])
     memory = _mapped(told["memory"], told["bytes"])
     scratch = Path(told["scratch"])
@@ -89,17 +89,17 @@ class Worker:
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """Do what is asked, and say what came of it."""
-        from fastae.check.python_file import KernelFailed
+        from fastae.check.failure import KernelFailed
         from fastae.errors import FastaeError
 
         try:
             return getattr(self, f"_{request.pop('do')}")(**request) or {}
         except KernelFailed as error:
-            return {"failed": str(error), "kind": error.kind, "line": error.line}
+            return {"failed": error.failure}
         except FastaeError as error:
             if hasattr(error, "fault"):
                 return {"astray": str(error), "fault": error.fault}
-            return {"refused": str(error)} if type(error).__name__ == "Refused" else {"error": str(error)}
+            return {"error": str(error)}
         except Exception as error:  # of the device, which is in no state to go on
             return {"lost": f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"}
 
@@ -138,7 +138,8 @@ class Worker:
         from fastae.check import learner
 
         device.line_of = self._line_of
-        compiler.folder = lambda: Path(libraries)  # which cannot be written from here
+        kept: Any = lambda: Path(libraries)  # noqa: E731
+        compiler.folder = kept  # the judge's, which cannot be written from here
         if backend not in ("emulator", "cupy"):
             confine.forbid(self._scratch, self._tell, Path(path))
         self._backend = learner.load(path, backend)
@@ -165,6 +166,7 @@ class Worker:
     # Calls.
 
     def _call(self, name: str, arguments: dict[str, Any], arrays: dict[str, Layout], how: dict[str, Any],
+              beyond: Layout,
               again: bool = False) -> dict[str, Any]:  # fmt: skip
         hosts, inner = {}, {}
         for key, layout in arrays.items():
@@ -176,12 +178,24 @@ class Worker:
             kept = self._device if again else {}
             returned = cases.run(self._backend, name, hosts, inner, arguments, kept=kept, **how)
             self._device = kept
-            return {"returned": returned}
-        return self._called(name, {key: hosts[key][inner[key]] for key in hosts}, arguments, **how)
+            return {"returned": returned and [returned.kind, returned.is_out]}
+        views = {key: hosts[key][inner[key]] for key in hosts}
+        return self._called(name, views, arguments, beyond, **how)
 
-    def _called(self, name: str, views: dict[str, Any], arguments: dict[str, Any], written: str, alias: str = "",
-                frozen: bool = False, interpreted: bool = False, on_device: Any = ()) -> dict[str, Any]:  # fmt: skip
-        from fastae.check.python_file import failed
+    def _called(
+        self,
+        name: str,
+        views: dict[str, Any],
+        arguments: dict[str, Any],
+        beyond: Layout,
+        written: str,
+        alias: str = "",
+        frozen: bool = False,
+        interpreted: bool = False,
+        on_device: Any = (),
+    ) -> dict[str, Any]:
+        from fastae.check.failure import KernelFailed, describe_failure
+        from fastae.check.python_file import describe_return
 
         for key in views if frozen else ():
             views[key].flags.writeable = key == written
@@ -191,10 +205,16 @@ class Worker:
         passed = [views.get(key, value) for key, value in arguments.items()]
         function = self._plain[name].py_func if interpreted else self._functions[name]
         try:
-            returned = function(*passed)
+            value = function(*passed)
         except (Exception, SystemExit) as error:  # whatever a learner's code may raise
-            raise failed(name, error, self._path) from error
-        return {"returned": None if returned is None else type(returned).__name__}
+            raise KernelFailed(name, describe_failure(error, str(self._path))) from error
+        returned = describe_return(value, views[written])
+        if returned is None:
+            return {"returned": None}
+        like = returned.value is not None
+        if like:  # behind the arguments
+            self._array(beyond)[...] = returned.value
+        return {"returned": [returned.kind, returned.is_out], "like": like}
 
     def _prepare(self, name: str, calls: list[tuple[dict[str, Any], dict[str, Layout]]]) -> None:
         """Make ready what the judge will have timed: calls of the function as it is, each with arrays of its own."""

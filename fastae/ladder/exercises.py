@@ -4,8 +4,8 @@ import re
 import textwrap
 from pathlib import Path
 
-from fastae.errors import InputError, OutputError
 from fastae.check.remote import Remote
+from fastae.errors import InputError, OutputError
 from fastae.ladder.climb import rates
 from fastae.ladder.rungs import KERNELS, LANGUAGES, Rung, ladder, split
 from fastae.operations import kernels_of
