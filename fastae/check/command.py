@@ -15,7 +15,8 @@ from fastae.bench.limits import Limits
 from fastae.check import exhibits, speed
 from fastae.check import verdict as verdicts
 from fastae.check.problem import of_call, quiet
-from fastae.check.remote import Refused, Remote, WorkerLost
+from fastae.check.process import Refused, WorkerLost
+from fastae.check.remote import Remote
 from fastae.check.report import Report
 from fastae.check.speed import BATCHES, Speed
 from fastae.check.verdict import Problem, Verdict

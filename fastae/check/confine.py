@@ -206,7 +206,7 @@ def forbid(
             return "it starts a process"
         elif event in ("os.kill", "os.killpg") and arguments[0] != own:
             return "it sends a signal to another process"
-        elif event in ("socket.__new__", "socket.connect", "socket.bind"):
+        elif event.startswith("socket."):
             return "it uses the network"
         elif event == "ctypes.dlopen":
             return f"it loads the library {arguments[0] or 'of this process'}: a kernel is judged for its own code"

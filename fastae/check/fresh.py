@@ -1,12 +1,10 @@
 """Timing a kernel on data that it has not seen: each timed call has arrays of its own, filled just before.
 
-A segment is as many calls as there are sets of arrays. The clock starts before the process that has the kernel may see
-them, and when it has stopped, all that was written is checked. The sets of a segment are larger than a core's own
-caches and smaller than the one that cores share, in which the judge's writing leaves them.
+A segment is as many calls as there are sets of arrays. The clock starts before the process that has the kernel can see
+them, and all that was written meanwhile is checked in the end. The sets of a segment are larger than a core's own
+caches, and lie in the one that cores share, or in memory.
 """
 
-import time
-from collections.abc import Callable
 from statistics import median
 from typing import Any
 
@@ -14,13 +12,14 @@ import numpy as np
 
 from fastae.check import cases
 from fastae.check.evidence import Call, judged
-from fastae.check.remote import Remote
+from fastae.check.process import Timed
 
 LINE = 64  # bytes of the cache, at the beginning of which each array lies
-BYTES = 4 << 20  # of all sets, unless one is larger
-MOST = 64  # sets
+BYTES = 16 << 20  # of all sets
+MOST = 128  # sets
 MOMENT = 0.0015  # seconds of a segment at least, if the sets allow
 SEGMENTS = 7  # their median is told
+REST = 0.12  # seconds after which the threads of a BLAS no longer wait for more work, on a core that others need
 PATIENCE = 2.0  # seconds that the segments of a shape may take, after which there are fewer
 
 
@@ -29,24 +28,23 @@ class Timer:
 
     Parameters
     ----------
-    kernel : Remote or callable
-        A learner's file, whose answers are checked; or a function of this process, which takes arguments in the
-        contract's order.
+    worker : Timed
+        Whose kernel is timed.
+    which : str
+        By which the worker knows it.
     name : str
-        The kernel's name.
-    images : int
-        Seed of the data, beside chance.
+        The kernel's name in the contract.
     given : dict
         Lengths by the contract's letters, and numbers.
     """
 
-    def __init__(self, kernel: "Remote | Callable[..., Any]", name: str, images: int, given: dict[str, Any]) -> None:
-        self._kernel, self._name, self._given = kernel, name, given
+    def __init__(self, worker: Timed, which: str, name: str, given: dict[str, Any]) -> None:
+        self._worker, self._which, self._name, self._given = worker, which, name, given
         self._rng = np.random.default_rng()
-        self._base = cases.make(name, "float32", [images, int(self._rng.integers(2**31))], **given)
+        self._base = cases.make(name, "float32", int(self._rng.integers(2**31)), **given)
         self._arrays = {key: x for key, x in self._base.items() if isinstance(x, np.ndarray)}
         self._written = cases.WRITTEN.get(name, "out")
-        self.wrong: Call | None = None
+        self._found: list[tuple[np.ndarray, dict[str, int], list[str]]] = []
         self._prepare(1)
         self.segment()  # which may compile, and is the first to touch the memory
         took = self.segment()
@@ -64,53 +62,44 @@ class Timer:
                 offset += -(-x.nbytes // LINE) * LINE
             layouts.append(places)
         numbers = {key: None if key in self._arrays else x for key, x in self._base.items()}
-        if isinstance(self._kernel, Remote):
-            self._sets = [self._kernel.views(places) for places in layouts]
-            self._kernel.prepare(self._name, [(numbers, places) for places in layouts])
-        else:
-            memory = np.empty(offset + LINE, np.uint8)
-            begin = -memory.ctypes.data % LINE
-            self._sets = [
-                {key: np.ndarray(tuple(shape), dtype, memory, begin + at) for key, (at, dtype, shape) in places.items()}
-                for places in layouts
-            ]
+        self._sets = [self._worker.views(places) for places in layouts]
+        self._worker.prepare(self._which, [(numbers, places) for places in layouts])
         self._shifts = [dict.fromkeys(self._arrays, 0) for _ in range(sets)]
 
     def segment(self) -> float:
-        """Return the seconds of a call, over one segment; what it wrote is checked if it is a learner's."""
+        """Return the seconds of a call, over one segment."""
+        took = self._worker.timed(self._fill)
+        for views, shifts in zip(self._sets, self._shifts):
+            self._found.append((views[self._written].copy(), dict(shifts), self._changed(views, shifts)))
+        return took / len(self._sets)
+
+    def _fill(self) -> None:
         for views, shifts in zip(self._sets, self._shifts):
             for key, base in self._arrays.items():
                 if key == self._written and key == "out":
                     views[key].fill(np.nan)
-                    continue
-                shifts[key] = int(self._rng.integers(base.size))
-                _shift(base, shifts[key], views[key])
-        if isinstance(self._kernel, Remote):
-            took = self._kernel.timed()
-            found = [{key: view.copy() for key, view in views.items()} for views in self._sets]
-            for arrays, shifts in zip(found, self._shifts):
-                self._check(arrays, shifts)
-        else:
-            passed = [[views.get(key, x) for key, x in self._base.items()] for views in self._sets]
-            began = time.perf_counter()
-            for arguments in passed:
-                self._kernel(*arguments)
-            took = time.perf_counter() - began
-        return took / len(self._sets)
+                else:
+                    shifts[key] = int(self._rng.integers(base.size))
+                    _shift(base, shifts[key], views[key])
 
-    def _check(self, found: dict[str, np.ndarray], shifts: dict[str, int]) -> None:
-        """Note a call that was wrong."""
-        arguments: dict[str, Any] = dict(self._base)
-        for key, base in self._arrays.items():
-            if key != self._written or key != "out":
-                arguments[key] = np.empty_like(base)
-                _shift(base, shifts[key], arguments[key])
-        call = judged(self._name, "float32", self._given, False, arguments, found[self._written])
-        changed = [key for key, x in found.items() if key != self._written and x.tobytes() != arguments[key].tobytes()]
+    def _changed(self, views: dict[str, np.ndarray], shifts: dict[str, int]) -> list[str]:
+        """Return which inputs are not what they were."""
+        inputs = {key: base for key, base in self._arrays.items() if key != self._written}
+        return [key for key, base in inputs.items() if views[key].tobytes() != _shifted(base, shifts[key]).tobytes()]
+
+    def wrong(self) -> Call | None:
+        """Return a call that was timed and is wrong, if there is one."""
+        return next((call for found in self._found if (call := self._call(*found)).verdict == "wrong"), None)
+
+    def _call(self, found: np.ndarray, shifts: dict[str, int], changed: list[str]) -> Call:
+        """Return what is known of a call that was timed."""
+        arguments = self._base | {key: _shifted(base, shifts[key]) for key, base in self._arrays.items()}
+        if self._written == "out":
+            arguments["out"] = self._base["out"]
+        call = judged(self._name, "float32", self._given, False, arguments, found)
         if changed:
             call.fault, call.fault_kind = f"it writes where it must not: {', '.join(changed)}", "astray"
-        if call.is_wrong:
-            self.wrong = self.wrong or call
+        return call
 
     def seconds(self) -> float:
         """Return the median over some segments; over fewer of a function that is very slow."""
@@ -125,3 +114,9 @@ def _shift(base: np.ndarray, by: int, out: np.ndarray) -> None:
     flat, to = base.reshape(-1), out.reshape(-1)
     to[: flat.size - by] = flat[by:]
     to[flat.size - by :] = flat[:by]
+
+
+def _shifted(base: np.ndarray, by: int) -> np.ndarray:
+    out = np.empty_like(base)
+    _shift(base, by, out)
+    return out

@@ -5,8 +5,6 @@ What is hidden from here (names put together, code made at run time) meets the w
 """
 
 import ast
-import ctypes
-import ctypes.util
 import re
 import shutil
 import subprocess
@@ -90,6 +88,8 @@ def _python(tree: ast.Module) -> Iterator[tuple[int, str]]:
                 yield line, f"it calls {name}()"
             case ast.Call(func=ast.Name(id="setattr" | "delattr"), args=[ast.Name(id=name), *_]) if name in names:
                 yield line, f"it replaces a part of {names[name]}"
+            case ast.Name(id=name) if name in INNER and name.startswith("__"):
+                yield line, f"it looks into the interpreter: {name}"
             case ast.Attribute(attr=attr) if attr in INNER:
                 yield line, f"it looks into the interpreter: {ast.unparse(node)}"
             case ast.Attribute(attr=attr, value=ast.Name(id=name)) if names.get(name) == "os" and attr in OF_OS:
@@ -113,7 +113,7 @@ def _modules(node: ast.AST) -> list[str]:
         case ast.ImportFrom(module=str(module), names=parts):
             if module.partition(".")[0] == "fastae":
                 return [f"{module}.{part.name}" for part in parts if part.name not in GIVEN.get(module, ())]
-            return [module]
+            return [module, *(part.name for part in parts if part.name in MODULES)]  # that another module has imported
     return []
 
 
@@ -183,8 +183,14 @@ HOST = (
     "kill|_exit|_Exit|exit|quick_exit|abort|atexit|on_exit|mmap|mprotect|syscall|ptrace|socket|connect|pthread_\\w+|"
     "clock_gettime|gettimeofday|longjmp|setjmp|usleep|sleep"
 )
-MEMORY = re.compile(
-    r"(__)?mem(cpy|set|move|cmp|chr)(_chk)?|__(tsan|ubsan)_\w+|__cxa_\w+|__gmon_start__|_ITM_\w+|_Zd[la]Pv\w*"
+MATHEMATICS = (
+    "acosh? asinh? atanh? atan2 cbrt ceil copysign cosh? erfc? exp exp2 exp10 expm1 fabs fdim floor fma fmax fmin fmod "
+    "frexp hypot ilogb ldexp lgamma l?l?rint l?l?round log log10 log1p log2 logb modf nan nearbyint nextafter pow "
+    "remainder remquo scalbl?n sin sinh sincos sqrt tanh? tgamma trunc [jy][01n]"
+)
+SYMBOLS = re.compile(  # that a kernel may call: <math.h>, memory, output, and what compilers add
+    rf"({'|'.join(MATHEMATICS.split())})[fl]?|(__)?mem(cpy|set|move|cmp|chr)(_chk)?|printf|puts|putchar|__assert_fail|"
+    r"__(tsan|ubsan)_\w+|__cxa_\w+|__gmon_start__|_ITM_\w+|_Zd[la]Pv\w*"
 )
 
 
@@ -271,9 +277,8 @@ def of_library(library: Path, runtime: Path) -> list[str]:
     found = []
     if any(re.match(r"_GLOBAL__(sub_)?[ID]_.*kernels|__cxx_global_var_init", name) for name in _symbols(library)):
         found.append("a variable outside of functions is initialised by code of the host, before any launch")
-    mathematics = ctypes.CDLL(ctypes.util.find_library("m") or None)
     for name in sorted(_symbols(library, "-u") - _symbols(runtime, "-u")):
-        if not MEMORY.fullmatch(name) and not hasattr(mathematics, name):
+        if not SYMBOLS.fullmatch(name):
             found.append(f"it calls {name}(), a function of the host; no GPU has it")
     return found
 

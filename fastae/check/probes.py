@@ -14,7 +14,8 @@ from fastae.check import cases
 from fastae.check.evidence import Call, judged
 from fastae.check.failure import KernelFailed
 from fastae.check.problem import looking
-from fastae.check.remote import WorkerLost
+from fastae.check.process import WorkerLost
+from fastae.check.remote import Remote
 
 UNREAD = "the old out is read although beta is 0"
 RACE = (
@@ -23,7 +24,7 @@ RACE = (
 )
 
 
-def tried(k: Backend, call: Call) -> tuple[list[str], bool]:
+def tried(k: Backend | Remote, call: Call) -> tuple[list[str], bool]:
     """Find out what a wrong call depends on.
 
     Parameters
@@ -55,7 +56,7 @@ def tried(k: Backend, call: Call) -> tuple[list[str], bool]:
     return _strides(k, call), False
 
 
-def _again(k: Backend, call: Call, block: bool | Collection[str] | None = None, **changed: Any) -> Call | None:
+def _again(k: Backend | Remote, call: Call, block: bool | Collection[str] | None = None, **changed: Any) -> Call | None:
     """Call again, some arguments or surroundings changed; None if there is no result."""
     around = changed.pop("around", np.nan)
     arguments = call.arguments | changed
@@ -83,7 +84,7 @@ def _untouched(call: Call) -> bool:
     return bool(old.shape == call.found.shape and not np.isnan(old).any() and (call.found == old)[call.wrong].all())
 
 
-def _old_out(k: Backend, call: Call) -> tuple[list[str], bool]:
+def _old_out(k: Backend | Remote, call: Call) -> tuple[list[str], bool]:
     """Fill the output with numbers, not with NaN: what comes of them?"""
     old = call.arguments["out"]
     fill = (5 + 0.37 * np.arange(old.size, dtype=np.float64)).reshape(old.shape).astype(old.dtype)
@@ -108,14 +109,14 @@ def _old_out(k: Backend, call: Call) -> tuple[list[str], bool]:
     return ["the old out is read: what it held before must not matter"], False
 
 
-def _sees_surroundings(k: Backend, call: Call) -> bool:
+def _sees_surroundings(k: Backend | Remote, call: Call) -> bool:
     """Lay the arrays among numbers, not among NaN: does NaN vanish?"""
     again = _again(k, call, around=7.25)
     bad = _poisoned(call)
     return again is not None and bool(np.isfinite(again.found[bad]).any())
 
 
-def _strides(k: Backend, call: Call) -> list[str]:
+def _strides(k: Backend | Remote, call: Call) -> list[str]:
     """Give gaps between rows to one array after another: which stride is ignored?"""
     if not call.block:
         return []

@@ -11,6 +11,7 @@ from fastae.backends.base import Backend
 from fastae.backends.emulator import checking
 from fastae.check.causes import explain
 from fastae.check.evidence import Call
+from fastae.check.remote import Remote
 
 
 @dataclass
@@ -101,7 +102,7 @@ def described(call: Call, unwritten: bool = False) -> str:
     return f"{wrong.sum()} of {wrong.size} elements are wrong, {size}"
 
 
-def looking(k: Backend) -> contextlib.AbstractContextManager[None]:
+def looking(k: Backend | Remote) -> contextlib.AbstractContextManager[None]:
     """Let every access to memory be looked at where that can be; a stray one could end the process else."""
     return checking() if k.name == "emulator" else contextlib.nullcontext()
 

@@ -12,7 +12,8 @@ from fastae.check import policy, speed
 from fastae.check.confine import ENFORCED
 from fastae.check.patterns import MAYBE, WHEN, WHERE
 from fastae.check.problem import Problem, Verdict
-from fastae.check.remote import Refused, Remote
+from fastae.check.process import Refused
+from fastae.check.remote import Remote
 from fastae.check.speed import Speed
 from fastae.check.verdict import MODEL
 from fastae.ladder.rungs import LADDERS

@@ -17,6 +17,7 @@ from fastae.check.evidence import judged
 from fastae.check.failure import KernelFailed
 from fastae.check.probes import RACE
 from fastae.check.problem import Problem, Verdict, of_call
+from fastae.check.remote import Remote
 
 NAN_FROM = {"relu_gradient": ["delta"]}  # what NaN is tried in; by default every input
 HUGE = {  # activations, and why one may be wrong for huge numbers
@@ -44,7 +45,7 @@ def _given(name: str, m: int, n: int, k: int = 0, side: int = 5) -> dict[str, An
     return {"m": m, "n": n} | ({"k": k, "alpha": 1.0, "beta": 0.0} if name == "matmul" else {})
 
 
-def _aliases(k: Backend, name: str, seed: int, verdict: Verdict) -> Problem | None:
+def _aliases(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Problem | None:
     """The output may be the input that the contract names."""
     for alias in KERNELS[name].alias:
         verdict.calls += 1
@@ -57,7 +58,7 @@ def _aliases(k: Backend, name: str, seed: int, verdict: Verdict) -> Problem | No
     return None
 
 
-def _special(k: Backend, name: str, seed: int, verdict: Verdict) -> Problem | None:
+def _special(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Problem | None:
     """NaN comes out where it went in, and nowhere else; activations are what they should be of any number."""
     for key in NAN_FROM.get(name) or [key for key in KERNELS[name].shapes if key != "out"]:
         if name in ("axpy", "gather", "advance"):
@@ -97,7 +98,7 @@ def extremes(dtype: str) -> dict[str, Any]:
     return {"z": t[:, None], "bias": np.zeros(1, dtype), "out": np.full((len(t), 1), np.nan, dtype)}
 
 
-def _remembers(k: Backend, name: str, seed: int, verdict: Verdict) -> Problem | None:
+def _remembers(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Problem | None:
     """The same arrays with other contents: an answer that was kept from before is wrong now."""
     if name in ("advance", "axpy"):
         return None
@@ -115,7 +116,7 @@ def _remembers(k: Backend, name: str, seed: int, verdict: Verdict) -> Problem | 
     return None
 
 
-def _on_device(k: Backend, name: str, seed: int, verdict: Verdict) -> Problem | None:
+def _on_device(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Problem | None:
     """On a GPU, numbers may lie in its memory: so does the learning rate in training."""
     numbers = [key for key in ("alpha", "beta") if key in KERNELS[name].parameters.parameters]
     if k.name not in ("cupy", "emulator"):
@@ -137,7 +138,7 @@ def _is_length(name: str, letter: str) -> bool:
     return any(letter in letters for letters in KERNELS[name].shapes.values())
 
 
-def _repeats(k: Backend, name: str, seed: int, verdict: Verdict) -> Problem | None:
+def _repeats(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Problem | None:
     """The same call many times: a race is lost now and then. The emulator sees it, and is always the same."""
     if k.name == "emulator" or name == "advance":
         return None
@@ -156,7 +157,7 @@ def _repeats(k: Backend, name: str, seed: int, verdict: Verdict) -> Problem | No
     return None
 
 
-def _frozen(k: Backend, name: str, seed: int, verdict: Verdict) -> Problem | None:
+def _frozen(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Problem | None:
     """What an input holds must not be changed, not even for a moment: others may read it."""
     if getattr(k, "language", "") != "python" or name == "advance":
         return None
@@ -170,7 +171,7 @@ def _frozen(k: Backend, name: str, seed: int, verdict: Verdict) -> Problem | Non
     return None
 
 
-def _coarse(k: Backend, name: str, seed: int, verdict: Verdict) -> Problem | None:
+def _coarse(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Problem | None:
     """Numbers that a format of fewer bits rounds all to one side: in a long sum these errors add up, not so random ones.
 
     1 + 2⁻¹² is 1 in TF32, float16 and bfloat16, and 1 + 2⁻²⁵ is 1 in float32.

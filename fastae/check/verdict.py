@@ -16,7 +16,8 @@ from fastae.check.causes import explain
 from fastae.check.evidence import Call, judged
 from fastae.check.failure import KernelFailed
 from fastae.check.problem import Problem, Verdict, described, looking, quiet
-from fastae.check.remote import Refused, WorkerLost
+from fastae.check.process import Refused, WorkerLost
+from fastae.check.remote import Remote
 from fastae.check.source import Facts
 from fastae.check.special import CHECKS
 from fastae.errors import FastaeError, gist
@@ -72,7 +73,7 @@ FAILURES = 3  # after which a kernel that never came to an end is not called aga
 SCALES, ALPHAS = (1 / 7, 0.25, 3.0), (-0.25, 1.0, 0.75, 0.0, 2.0)  # so many that each way to call meets all
 
 
-def examine(k: Backend, name: str, seed: int) -> Verdict:
+def examine(k: Backend | Remote, name: str, seed: int) -> Verdict:
     """Call a kernel in every way, until so much is wrong that its likely cause can be told.
 
     Parameters
@@ -112,7 +113,7 @@ def examine(k: Backend, name: str, seed: int) -> Verdict:
     return verdict
 
 
-def _called(k: Backend, name: str, seed: int, verdict: Verdict, facts: Facts) -> list[Call]:
+def _called(k: Backend | Remote, name: str, seed: int, verdict: Verdict, facts: Facts) -> list[Call]:
     """Call a kernel in every way that the contract allows."""
     calls: list[Call] = []
     began, large, wrong, failed, astray = time.monotonic(), 0.0, 0, 0, 0
@@ -141,7 +142,7 @@ def _called(k: Backend, name: str, seed: int, verdict: Verdict, facts: Facts) ->
     return calls
 
 
-def _diagnosed(k: Backend, calls: list[Call], facts: Facts) -> Problem:
+def _diagnosed(k: Backend | Remote, calls: list[Call], facts: Facts) -> Problem:
     """Find the call that tells most, and what may be the cause."""
     wrong = [c for c in calls if c.verdict == "wrong"]
     compared = [c for c in wrong if not c.fault]
@@ -231,7 +232,9 @@ def _cases(name: str) -> Iterator[tuple[str, dict[str, Any], bool]]:
             yield dtype, {"m": m, "n": n, **scale}, block
 
 
-def _try(k: Backend, name: str, dtype: str, given: dict[str, Any], block: bool, seed: list[int], facts: Facts) -> Call:
+def _try(
+    k: Backend | Remote, name: str, dtype: str, given: dict[str, Any], block: bool, seed: list[int], facts: Facts
+) -> Call:
     """Call a kernel once."""
     arguments = cases.made(name, dtype, given, seed)
     call = judged(name, dtype, given, block, arguments, np.empty(0))
@@ -299,7 +302,7 @@ def _outside(k: Any, name: str, seed: int) -> Problem | None:
     return None
 
 
-def model_gradient(k: Backend, seed: int) -> Problem | None:
+def model_gradient(k: Backend | Remote, seed: int) -> Problem | None:
     """Some steps of whole models in float64 against the numpy backend's: their gradients with these kernels.
 
     Of a dense one with sigmoids, and, where the file has kernels that it does not need, of those that do.
@@ -321,7 +324,7 @@ def _models(kernels: Collection[str]) -> Iterator[tuple[str, bool]]:
         yield activation, convolutions
 
 
-def _model_gradient(k: Backend, seed: int, activation: str, convolutions: bool) -> Problem | None:
+def _model_gradient(k: Backend | Remote, seed: int, activation: str, convolutions: bool) -> Problem | None:
     plain = activation == "sigmoid" and not convolutions
     what = f"{'convolutions and ' * convolutions}{activation}, "
     for loss in ("mse", "bce"):

@@ -20,6 +20,7 @@ from fastae.check import confine
 
 Layout = Sequence[Any]  # offset in bytes, dtype, shape, and of each axis the begin and end of what is passed
 GO, DONE = b"go", b"done"
+LARGE = 31 << 20  # bytes; what is larger always goes back to the system
 
 
 def main() -> None:
@@ -109,10 +110,11 @@ class Worker:
     # A Python file, in a bare worker.
 
     def _load(self, path: str, names: list[str], numba: bool, parallel: bool, given: list[str]) -> dict[str, Any]:
-        import numpy  # noqa: F401  before anything is forbidden
+        import numpy as np  # before anything is forbidden
 
         from fastae.check import python_file
 
+        np.empty(LARGE, np.uint8)  # having freed so much, the C library keeps the memory of temporary arrays
         if numba:
             from fastae.backends.numba_backend import internals
 
@@ -130,6 +132,15 @@ class Worker:
             for name, function in self._plain.items()
         }
         return {"functions": {name: _parameters(f) for name, f in self._plain.items()}, "compiled": compiled}
+
+    def _load_rungs(self, ladder: str, language: str) -> None:
+        """Load this library's own, by their numbers, to be timed as a learner's kernel is."""
+        import numpy as np
+
+        from fastae.ladder import rungs
+
+        np.empty(LARGE, np.uint8)
+        self._plain = {str(rung.number): rung.function() for rung in rungs.ladder(ladder, language)}
 
     # A .cu file, or any file for the steps of a model, in a whole worker.
 

@@ -4,6 +4,7 @@ import re
 import textwrap
 from pathlib import Path
 
+from fastae.check.process import Rungs
 from fastae.check.remote import Remote
 from fastae.errors import InputError, OutputError
 from fastae.ladder.climb import rates
@@ -99,7 +100,9 @@ def goal(rung: Rung, learner: Remote) -> tuple[bool, str]:
     below = ladder(rung.ladder, rung.language)[rung.number - 2]
     if rung.language == "cuda":
         return _counted(rung, below, learner)
-    ground, top, yours = rates([below.function(), rung.function(), learner], rung.kernel, BATCH, ROUNDS)
+    with Rungs(rung.ladder, rung.language) as rungs:
+        kernels = [(rungs, str(below.number)), (rungs, str(rung.number)), (learner, rung.kernel)]
+        ground, top, yours = rates(kernels, rung.kernel, BATCH, ROUNDS)
     gain, found = top / ground, yours / ground
     told = f"yours is {found:.3g} times as fast as rung {below.number} ({below.name}); rung {rung.number} is {gain:.3g}"
     return _judge(gain, found, WORTH, told)
