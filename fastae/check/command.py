@@ -31,8 +31,8 @@ WIDTH, HEIGHT = 48, 12  # of a picture of errors, in characters
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.description = (
-        "Call the kernels of a file in every way that the contract allows. Exit status 0 if all are right or imprecise, "
-        "1 if one is wrong, 2 if the file cannot be checked."
+        "Call the kernels of a file in every way that the contract allows. Exit status 0 if all are right, or "
+        "imprecise, 1 if one is wrong, 2 if the file cannot be checked."
     )
     option = parser.add_argument
     option(

@@ -144,6 +144,8 @@ def _called(k: Backend, name: str, seed: int, verdict: Verdict) -> list[Call]:
 def _diagnosed(k: Backend, calls: list[Call]) -> Problem:
     """Find the call that tells most, and what may be the cause."""
     note(case="calls that look for the cause of what is wrong")
+    if any(c.verdict == "imprecise" for c in calls):  # a formula that loses digits, and a mistake besides
+        calls = [c.widened() for c in calls]
     wrong = [c for c in calls if c.verdict == "wrong"]
     compared = [c for c in wrong if not c.fault]
     causes = explain(calls)

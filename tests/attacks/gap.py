@@ -2,8 +2,8 @@
 
     python tests/attacks/gap.py        # prints the table of docs/bounds.md: a minute
 
-For each kernel, on the judge's own data, the largest error of any formula of `tests/honest.py`; and of all the formats of
-fewer bits, and of all the known ways to be wrong, that one whose largest error is smallest.
+For each kernel, on the judge's own data, the largest error of any formula of `tests/honest.py`; and of all the formats
+of fewer bits, and of all the known ways to be wrong, that one whose largest error is smallest.
 """
 
 import sys
