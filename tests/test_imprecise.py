@@ -249,7 +249,8 @@ class Off(NumpyBackend):
             out = given.arguments[cases.WRITTEN.get(key, "out")]
             done = judged(key, "float64", {}, False, before, out.copy())
             size = self.u * np.abs(out) if self.u else done.widest
-            out += self.rng.choice([-1.0, 1.0], out.shape) * size
+            off = self.rng.choice([-1.0, 1.0], out.shape) * size
+            out += off * (out != 0) if key == "bias_relu" else off  # a unit that is off stays off
 
         return call
 

@@ -29,6 +29,7 @@ __all__ = ["MODEL", "Problem", "Verdict", "examine", "model_gradient"]
 
 SECONDS = 20.0  # for a kernel, after which only what is small is still tried
 MODEL = "the model"  # what is told after the kernels
+ALLOWED = 1e-11  # of weights of models after three steps: imprecise kernels lead them 3e-14 astray, float32 5e-9
 DTYPES = ("float32", "float64")
 PRODUCTS = (
     (1, 1, 1),
@@ -337,7 +338,7 @@ def _model_gradient(k: Backend, seed: int, activation: str, convolutions: bool) 
             except FastaeError as error:
                 return Problem(str(error), case)
         apart = float(np.max(np.abs(results[0] - results[1])))
-        if not apart <= 1e-9:
+        if not apart <= ALLOWED:
             return Problem(
                 f"after three steps of the model the weights are wrong by up to {apart:.3g}", f"{shown}, float64",
                 ["right alone, wrong together: arguments as the step gives them, or something kept between calls"],
