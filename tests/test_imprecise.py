@@ -99,6 +99,7 @@ def test_other_ways_to_add_are_not_wrong(what: str, write: Write, small: None) -
             assert verdict.examine(k, name, seed).verdict in ("right", "imprecise"), (name, seed)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("what", ELSEWHERE)
 def test_of_products_that_mix_everything_only_nan_is_wrong(what: str, write: Write, small: None) -> None:
     k = loaded(write(honest.NUMPY[what]))
@@ -188,7 +189,8 @@ def test_fewer_bits_in_long_sums_alone_are_wrong(text: str, write: Write) -> Non
     )
     found = verdict.examine(loaded(path), "matmul", 3)
     assert found.verdict == "wrong"
-    assert "too low a precision: in a long sum" in found.problems[-1].causes[0]
+    if text != "bfloat16":  # whose errors are large enough for random numbers to show them
+        assert "too low a precision: in a long sum" in found.problems[-1].causes[0]
 
 
 @pytest.mark.parametrize("name", gap.NAMES)
@@ -247,7 +249,8 @@ class Off(NumpyBackend):
             out = given.arguments[cases.WRITTEN.get(key, "out")]
             done = judged(key, "float64", {}, False, before, out.copy())
             size = self.u * np.abs(out) if self.u else done.widest
-            out += self.rng.choice([-1.0, 1.0], out.shape) * size
+            off = self.rng.choice([-1.0, 1.0], out.shape) * size
+            out += off * (out != 0) if key == "bias_relu" else off  # a unit that is off stays off
 
         return call
 

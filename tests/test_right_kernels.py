@@ -375,7 +375,7 @@ def test_in_cuda(style: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     ],
 )
 def test_what_cancels_is_not_the_same(name: str, formula: str) -> None:
-    """Right on paper, but where a difference is small few of its digits are: outside of the contract's bound, imprecise."""
+    """Right on paper, but where a difference is small few of its digits are: outside of the contract's bound."""
     shown = {"bias_sigmoid": {"m": 33, "n": 65}}.get(name, {"m": 33, "n": 65})
     arguments = cases.make(name, "float32", 1, **shown)
     values = {key: np.float32(x) if isinstance(x, float) else x for key, x in arguments.items()}

@@ -29,7 +29,7 @@ TIMED = ("numpy", "numba")  # the emulator's time means nothing
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.description = (
-        "Call the kernels of a file in every way that the contract allows. Exit status 0 if all are right or "
+        "Call the kernels of a file in every way that the contract allows. Exit status 0 if all are right, or "
         "imprecise, 1 if one is wrong, 2 if the file cannot be checked."
     )
     option = parser.add_argument

@@ -1,6 +1,6 @@
 """What is known of one call of a kernel: its arguments, what it wrote, and what it should have written."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -91,6 +91,10 @@ class Call:
         """How far off that formula may be."""
         with np.errstate(all="ignore"):
             return wide.bound(self.name, self.values, self.exact, self.bound, self.dtype)
+
+    def widened(self) -> "Call":
+        """Return the call as if all that is imprecise were right."""
+        return self if self.fault or self.name not in wide.STEPS else replace(self, bound=self.widest)
 
     @property
     def share(self) -> np.ndarray:

@@ -89,7 +89,8 @@ KNOWN: dict[str, list[tuple[str, Callable[..., np.ndarray]]]] = {  # of numbers 
         ("y − y²: y² is rounded, and the difference cancels where y is near 1", lambda delta, y: delta * (y - y * y)),
         ("delta · y − delta · y²: products are rounded, and the difference cancels where y is near 1",
          lambda delta, y: delta * y - delta * y * y),
-        ("¼ − (y − ½)²: the difference cancels where y is near 0 or 1", lambda delta, y: delta * (0.25 - (y - 0.5) ** 2)),
+        ("¼ − (y − ½)²: the difference cancels where y is near 0 or 1",
+         lambda delta, y: delta * (0.25 - (y - 0.5) ** 2)),
     ],
     "mse_gradient": [
         ("z − z²: z² is rounded, and the difference cancels where z is near 1",
@@ -181,7 +182,7 @@ def _place(loss: Loss) -> str:
 
 
 def _where(calls: Sequence[Call]) -> str:
-    """Say in which range of a quantity the elements are that lose digits, or most of them, if it is one of their own."""
+    """Say in which range of a quantity most elements are that lose digits, if it is one of their own."""
     lost = np.concatenate([call.wrong.ravel() for call in calls])
     quantities = [*((text, _of_values(f), True) for text, f in QUANTITIES.get(calls[0].name, ())), SMALL]
     for most, word in ((0.0, "where"), (0.05, "mostly where")):

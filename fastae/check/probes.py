@@ -92,7 +92,7 @@ def _old_out(k: Backend | Remote, call: Call) -> tuple[list[str], bool]:
     if first is None or second is None:
         return [], False
     bad = _poisoned(call)
-    if bad.all() and not first.is_wrong and not second.is_wrong:
+    if bad.all() and first.verdict != "wrong" and second.verdict != "wrong":
         return [
             UNREAD + ": 0 · NaN is NaN" if "beta" in call.given else "the old out is read, which must not matter"
         ], False
@@ -121,10 +121,10 @@ def _strides(k: Backend | Remote, call: Call) -> list[str]:
     if not call.block:
         return []
     whole = _again(k, call, block=False)
-    if whole is None or whole.is_wrong:
+    if whole is None or whole.verdict == "wrong":
         return []
     matrices = [key for key, x in call.arguments.items() if isinstance(x, np.ndarray) and x.ndim == 2]
     alone = [_again(k, call, block={key}) for key in matrices]
-    guilty = [key for key, again in zip(matrices, alone) if again is None or again.is_wrong]
+    guilty = [key for key, again in zip(matrices, alone) if again is None or again.verdict == "wrong"]
     which = f"the row stride of {' and '.join(guilty)}" if guilty else "a row stride"
     return [f"{which} is ignored: it is right where rows follow each other without gaps"]

@@ -172,7 +172,7 @@ def _frozen(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Prob
 
 
 def _coarse(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Problem | None:
-    """Numbers that a format of fewer bits rounds all to one side: in a long sum these errors add up, not so random ones.
+    """Numbers that a format of fewer bits rounds to one side: in a long sum such errors add up, where others cancel.
 
     1 + 2⁻¹² is 1 in TF32, float16 and bfloat16, and 1 + 2⁻²⁵ is 1 in float32.
     """

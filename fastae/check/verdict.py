@@ -28,6 +28,7 @@ __all__ = ["MODEL", "Problem", "Verdict", "examine", "model_gradient"]
 
 SECONDS = 20.0  # for a kernel, after which only what is small is still tried
 MODEL = "the model"  # what is told after the kernels
+ALLOWED = 1e-11  # of weights of models after three steps: imprecise kernels lead them 3e-14 astray, float32 5e-9
 DTYPES = ("float32", "float64")
 PRODUCTS = (
     (1, 1, 1),
@@ -144,6 +145,8 @@ def _called(k: Backend | Remote, name: str, seed: int, verdict: Verdict, facts: 
 
 def _diagnosed(k: Backend | Remote, calls: list[Call], facts: Facts) -> Problem:
     """Find the call that tells most, and what may be the cause."""
+    if any(c.verdict == "imprecise" for c in calls):  # a formula that loses digits, and a mistake besides
+        calls = [c.widened() for c in calls]
     wrong = [c for c in calls if c.verdict == "wrong"]
     compared = [c for c in wrong if not c.fault]
     causes = explain(calls)
@@ -337,7 +340,7 @@ def _model_gradient(k: Backend | Remote, seed: int, activation: str, convolution
         except FastaeError as error:
             return Problem(str(error), case)
         apart = float(np.max(np.abs(found - wanted)))
-        if not apart <= 1e-9:
+        if not apart <= ALLOWED:
             return Problem(
                 f"after three steps of the model the weights are wrong by up to {apart:.3g}", f"{shown}, float64",
                 ["right alone, wrong together: arguments as the step gives them, or something kept between calls"],

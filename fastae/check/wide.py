@@ -41,12 +41,12 @@ def matmul(a: Matrix, b: Matrix, out: Matrix, alpha: float, beta: float) -> Step
 
 
 def bias_sigmoid(z: Matrix) -> Steps:
-    """(1 + tanh(t/2)) / 2, 1 − σ(−t) and their like have steps up to 1, whatever is left of them."""
+    """Such as (1 + tanh(t/2)) / 2, 1 − σ(−t) and their like have steps up to 1, whatever is left of them."""
     return ROUNDINGS, np.ones(z.shape)
 
 
 def sigmoid_gradient(delta: Matrix, y: Matrix) -> Steps:
-    """Y − y², ¼ − (y − ½)² and (1 − y) − (1 − y)² have steps up to the larger of 1 and y²."""
+    """Such as y − y², ¼ − (y − ½)² and (1 − y) − (1 − y)² have steps up to the larger of 1 and y²."""
     return ROUNDINGS, abs(delta) * np.maximum(1, y * y)
 
 
@@ -61,8 +61,11 @@ def tanh_gradient(delta: Matrix, y: Matrix) -> Steps:
 
 
 def bias_relu(z: Matrix, bias: Matrix) -> Steps:
-    """(z + |z + bias|) / 2 + bias / 2 subtracts what it has added."""
-    return ROUNDINGS, abs(z) + abs(bias)
+    """A sum of scaled numbers, 4 max(0, z/4 + bias/4), where it is positive.
+
+    Elsewhere 0 is written, not computed: a unit that is off by a rounding would be on.
+    """
+    return ROUNDINGS, (abs(z) + abs(bias)) * (z + bias > 0)
 
 
 def relu_gradient(delta: Matrix, y: Matrix) -> Steps:
