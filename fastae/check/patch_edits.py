@@ -1,6 +1,6 @@
 """One edit of the index arithmetic of unfold, fold and convolve: what each would write, by the loops' own order.
 
-The ways that have a name of their own are in `fastae.check.patch_formulas`; these are tried where none of those is found.
+The ways that have a name of their own are in `fastae.check.patch_formulas`; these are tried where none is found there.
 """
 
 import ast
