@@ -134,6 +134,8 @@ class _Words:
         return self._words
 
     def _visit(self, node: ast.AST) -> None:
+        if isinstance(node, ast.AnnAssign) and node.value:
+            node = ast.Assign([node.target], node.value)
         match node:
             case ast.Pass() | ast.Expr(value=ast.Constant()) | ast.AnnAssign(value=None):
                 return
@@ -154,11 +156,10 @@ class _Words:
             self._scopes.append({})
             for name in _names(_own(node)):
                 self._declare(name)
-        self._words.append("Assign" if isinstance(node, ast.AnnAssign) else type(node).__name__)
+        self._words.append(type(node).__name__)
         for key, value in ast.iter_fields(node):
-            if key in LEFT_OUT or (key == "name" and isinstance(node, ast.FunctionDef)) or key == "simple":
-                continue
-            self._field(key, value)
+            if key not in LEFT_OUT and not (key == "name" and isinstance(node, ast.FunctionDef)):
+                self._field(key, value)
         if isinstance(node, SCOPES):
             self._scopes.pop()
 

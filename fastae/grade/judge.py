@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,7 @@ class Settings:
     backend: str
     speed: bool
     command: tuple[str, ...] = ()
-    version: str = fastae.__version__
+    version: str = field(default_factory=lambda: fastae.__version__)
 
     def key(self, file: File) -> str:
         """Name a file with these settings."""
