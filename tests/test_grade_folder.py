@@ -123,7 +123,10 @@ def test_a_submission_is_judged_as_a_copy_that_has_no_neighbours(group: Class) -
         (["grade", "class", "--rubric", "r.toml", "--again", "eve"], "there is no student 'eve'; there are: ada"),
         (["grade", "class", "--rubric", "r.toml", "--check", "'"], "--check: No closing quotation"),
         (["grade", "class", "--rubric", "r.toml", "--check", " "], "--check is empty"),
-        (["grade", "class", "--rubric", "r.toml", "--check", "no-such-program"], "cannot run no-such-program: No such"),
+        (
+            ["grade", "class", "--rubric", "r.toml", "--check", "no-such-program"],
+            "--check: there is no program no-such",
+        ),
     ],
 )
 def test_bad_input_is_told_in_a_line(

@@ -6,6 +6,7 @@ import json
 import re
 import secrets
 import shlex
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,8 @@ def _command(text: str | None) -> tuple[str, ...]:
         raise InputError(f"--check: {error} in {text!r}") from error
     if not words:
         raise InputError("--check is empty; expected a command, such as 'docker run ... fastae check'")
+    if not shutil.which(words[0]):
+        raise InputError(f"--check: there is no program {words[0]}; expected a command that can be run here")
     return tuple(words)
 
 

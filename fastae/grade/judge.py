@@ -17,17 +17,15 @@ from typing import Any
 import fastae
 from fastae import storage, system
 from fastae.check import supervise
-from fastae.errors import InputError, OutputError
+from fastae.errors import OutputError
 from fastae.grade.submissions import File, Student, printable
 from fastae.interrupts import held
 
-CHECK = """
-import ctypes, sys
-if sys.platform == "linux":
-    ctypes.CDLL(None).prctl(1, 15)  # PR_SET_PDEATHSIG, SIGTERM: who kills the grading ends the check
-sys.path[:] = {path!r}
-from fastae.cli import main
-sys.exit(main())
+CHECK = "import sys; sys.path[:] = {path!r}; from fastae.cli import main; sys.exit(main())"
+BOUND = """
+import ctypes, os, sys
+ctypes.CDLL(None).prctl(1, 15)  # PR_SET_PDEATHSIG, SIGTERM: who kills the grading ends the check
+os.execvp(sys.argv[1], sys.argv[1:])
 """
 MOST_OUTPUT = 16 << 20  # bytes that a check may print
 LOOK = 0.05  # seconds from one look at the processes to the next
@@ -184,18 +182,15 @@ class _Check:
         command = [*_command(settings, self._folder), *_options(settings, path)]
         environment = {k: v for k, v in os.environ.items() if k != supervise.NOTES} | {"PYTHONIOENCODING": "utf-8"}
         with open(self._place / "out", "wb") as out, open(self._place / "err", "wb") as err:
-            try:
-                self._process = subprocess.Popen(
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=out,
-                    stderr=err,
-                    cwd=self._place,
-                    env=environment,
-                    **system.apart(),
-                )
-            except OSError as error:
-                raise InputError(f"cannot run {command[0]}: {error.strerror or error}") from error
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                cwd=self._place,
+                env=environment,
+                **system.apart(),
+            )
 
     def ended(self) -> bool:
         """Tell whether it is over, and see to it that it will be."""
@@ -243,10 +238,11 @@ class _Check:
 
 
 def _command(settings: Settings, folder: Path) -> list[str]:
+    bound = [sys.executable, "-I", "-c", BOUND] if system.LINUX else []
     if settings.command:
-        return [word.replace(HERE, str(folder)) for word in settings.command]
+        return [*bound, *(word.replace(HERE, str(folder)) for word in settings.command)]
     path = [entry for entry in sys.path if entry]  # not the current folder
-    return [sys.executable, "-P", "-c", CHECK.format(path=path), "check"]
+    return [*bound, sys.executable, "-P", "-c", CHECK.format(path=path), "check"]
 
 
 def _options(settings: Settings, path: Path) -> list[str]:
