@@ -1,4 +1,4 @@
-"""The command line: ``fastae train``, ``check``, ``ladder``, ``exercise``, ``bench`` and ``doctor``.
+"""The command line: ``fastae train``, ``check``, ``grade``, ``ladder``, ``exercise``, ``bench`` and ``doctor``.
 
 Bad input ends in one line and status 2.
 """
@@ -46,6 +46,13 @@ def _check(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=command.run)
 
 
+def _grade(parser: argparse.ArgumentParser) -> None:
+    from fastae.grade import command
+
+    command.add_options(parser)
+    parser.set_defaults(run=command.run)
+
+
 def _ladder(parser: argparse.ArgumentParser) -> None:
     from fastae.ladder import command
 
@@ -71,6 +78,7 @@ COMMANDS = {
     "train": ("train the autoencoder and draw what it learned", _train),
     "bench": ("measure fastae beside other libraries and this machine's limits", _bench),
     "check": ("tell whether a kernel of your own is right, and what may be wrong with it", _check),
+    "grade": ("judge a folder of submissions by a rubric, with a page for each student", _grade),
     "ladder": ("climb from naive loops to the kernel that a backend uses, with what each idea gains", _ladder),
     "exercise": ("take the idea out of a rung of a ladder, and put it back", _exercise),
     "doctor": ("tell for each backend whether it works here, or why not and what mends it", _doctor),
@@ -150,6 +158,8 @@ def _interrupted(options: argparse.Namespace, argv: list[str], more: str = "") -
     if options.command == "train":
         again = system.command_line(["fastae", *argv, *([] if options.resume else ["--resume"])])
         told += f"; what the last whole epoch gave is kept.{more} To go on: {again}"
+    elif options.command == "grade":
+        told += f"; what was judged is kept.{more} To go on: {system.command_line(['fastae', *argv])}"
     print(f"\nfastae: {told}", file=sys.stderr, flush=True)
     return 128 + (options.stop.number or signal.SIGINT)
 

@@ -82,9 +82,9 @@ def results(folder: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def owned(folder: Path) -> Iterator[None]:
+def owned(folder: Path, what: str = "training") -> Iterator[None]:
     """Keep a folder to one training, and clear what a killed one left there; raises `OutputError` if it is taken."""
-    handle = _lock(folder)
+    handle = _lock(folder, what)
     try:
         if handle is not None:  # without locks (Windows, some network drives) it may be a living one's
             for path in folder.iterdir():
@@ -96,7 +96,7 @@ def owned(folder: Path) -> Iterator[None]:
             os.close(handle)
 
 
-def _lock(folder: Path) -> int | None:
+def _lock(folder: Path, what: str) -> int | None:
     """Return a handle that holds the folder's lock as long as it is open, at most until the process ends."""
     try:
         import fcntl
@@ -116,7 +116,7 @@ def _lock(folder: Path) -> int | None:
             if time.monotonic() > end:
                 os.close(handle)
                 raise OutputError(
-                    f"another training writes in {folder}; wait for it, or choose another folder"
+                    f"another {what} writes in {folder}; wait for it, or choose another folder"
                 ) from None
         time.sleep(0.05)
 

@@ -11,6 +11,7 @@ from typing import Any
 import fake_cupy
 import pytest
 from command_line import RESULTS, fill, snapshot, train
+from grading import Class
 
 from fastae import backends
 from fastae.backends import Availability
@@ -115,3 +116,9 @@ def earlier(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert train(data, "--out", out) == 0
     assert set(snapshot(out)) == RESULTS
     return out
+
+
+@pytest.fixture
+def group(tmp_path: Path) -> Class:
+    """Give a class that has handed in nothing yet."""
+    return Class(tmp_path)

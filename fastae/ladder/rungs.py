@@ -141,6 +141,12 @@ def between(told: Sequence[str], passed: Sequence[bool]) -> str:
     return f"between {told[reached[-1]]} and {told[reached[-1] + 1]}"
 
 
+def reached(place: str) -> int:
+    """Return the highest rung that a kernel has reached of which `between` says where it stands; 0: not the first."""
+    match = re.search(r"\b(below|above|between) rung (\d+) ", place)
+    return int(match[2]) if match and match[1] != "below" else 0
+
+
 def said(path: Path) -> dict[str, str]:
     """Read the four paragraphs at the head of a rung's file."""
     header, _ = split(path.read_text(encoding="utf-8"))

@@ -1,0 +1,262 @@
+"""Each file checked by ``fastae check`` in a process of its own, and what came of it kept as soon as it is there."""
+
+import contextlib
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import fastae
+from fastae import storage, system
+from fastae.check import supervise
+from fastae.errors import OutputError
+from fastae.grade.submissions import File, Student, printable
+from fastae.interrupts import held
+
+CHECK = "import sys; sys.path[:] = {path!r}; from fastae.cli import main; sys.exit(main())"
+BOUND = """
+import ctypes, os, sys
+ctypes.CDLL(None).prctl(1, 15)  # PR_SET_PDEATHSIG, SIGTERM: who kills the grading ends the check
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+MOST_OUTPUT = 16 << 20  # bytes that a check may print
+LOOK = 0.05  # seconds from one look at the processes to the next
+GRACE = 3.0  # seconds in which a check that is asked to end may do so
+HERE = "{folder}"  # in a command of one's own: the folder that the file is in
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How files are checked; with others, what was kept does not count.
+
+    Attributes
+    ----------
+    seed : int
+    seconds : float
+        For a file.
+    backend : str
+        Of ``.cu`` files.
+    speed : bool
+        Whether it is measured.
+    command : tuple of str
+        What is run in place of this Python's ``fastae check``; empty: nothing else.
+    version : str
+        Of fastae.
+    """
+
+    seed: int
+    seconds: float
+    backend: str
+    speed: bool
+    command: tuple[str, ...] = ()
+    version: str = field(default_factory=lambda: fastae.__version__)
+
+    def key(self, file: File) -> str:
+        """Name a file with these settings."""
+        text = json.dumps([file.name, file.digest, asdict(self)])
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a file.
+
+    Attributes
+    ----------
+    report : dict or None
+        What ``fastae check --json`` says.
+    why_not : str
+        Why there is no report; a student may be shown it.
+    lost : bool
+        The judge failed, not the file: it is tried again the next time.
+    """
+
+    report: dict[str, Any] | None
+    why_not: str = ""
+    lost: bool = False
+
+
+@dataclass(frozen=True)
+class Job:
+    """A file to be judged, and where what comes of it is kept."""
+
+    student: Student
+    file: File
+    path: Path
+
+    def kept(self, key: str) -> Outcome | None:
+        """Return what was kept, if it is of this very file with these very settings."""
+        try:
+            content = json.loads(self.path.read_text(encoding="utf-8"))
+            if content["key"] == key:
+                return Outcome(content["report"], str(content["why_not"]))
+        except (OSError, ValueError, LookupError, TypeError):  # not there yet, or not ours
+            pass
+        return None
+
+    def keep(self, key: str, outcome: Outcome) -> None:
+        """Write what came of it, whole or not at all."""
+        content: dict[str, Any] = {
+            "key": key,
+            "student": self.student.name,
+            "file": self.file.name,
+            "sha256": self.file.digest,
+        }
+        content |= {"why_not": outcome.why_not, "report": outcome.report}
+        with storage.replacing(self.path) as file:
+            file.write((json.dumps(content, indent=1) + "\n").encode())
+
+
+def judge(
+    jobs: Sequence[Job], settings: Settings, workers: int, tell: Callable[[int], None]
+) -> Generator[tuple[Job, Outcome], None, None]:
+    """Judge files; yield each with what came of it, which is then kept already.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+    settings : Settings
+    workers : int
+        How many at once.
+    tell : callable
+        Called with how many are done, whenever another one begins.
+
+    Raises
+    ------
+    OutputError
+        There is no room for a file, or what came of it cannot be kept.
+    """
+    waiting, running, done = list(jobs), list[_Check](), 0
+    try:
+        while waiting or running:
+            while waiting and len(running) < workers:
+                tell(done)
+                with held():  # an interruption here would lose a process
+                    running.append(_Check(waiting.pop(0), settings))
+            for check in [check for check in running if check.ended()]:
+                with held():
+                    running.remove(check)
+                    outcome = check.outcome()
+                    if not outcome.lost:
+                        check.job.keep(settings.key(check.job.file), outcome)
+                    done += 1
+                yield check.job, outcome
+            time.sleep(LOOK)
+    finally:
+        for check in running:
+            check.end()
+
+
+class _Check:
+    """A process that checks a copy of a file, in a folder that holds nothing else."""
+
+    def __init__(self, job: Job, settings: Settings) -> None:
+        self.job, self._seconds, self._stop = job, settings.seconds, ""
+        self._stack = contextlib.ExitStack()
+        try:
+            self._start(settings)
+        except BaseException:
+            self._stack.close()
+            raise
+        self._began = time.monotonic()
+
+    def _start(self, settings: Settings) -> None:
+        try:
+            self._place = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="fastae-grade-")))
+            self._folder = self._place / "submission"
+            self._folder.mkdir()
+            self._folder.chmod(0o755)  # a container's user may be another
+            path = self._folder / self.job.file.name
+            path.write_bytes(self.job.file.content)
+            path.chmod(0o644)
+        except OSError as error:
+            raise OutputError(f"cannot make a folder for a file to check: {error.strerror or error}") from error
+        command = [*_command(settings, self._folder), *_options(settings, path)]
+        environment = {k: v for k, v in os.environ.items() if k != supervise.NOTES} | {"PYTHONIOENCODING": "utf-8"}
+        with open(self._place / "out", "wb") as out, open(self._place / "err", "wb") as err:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                cwd=self._place,
+                env=environment,
+                **system.apart(),
+            )
+
+    def ended(self) -> bool:
+        """Tell whether it is over, and see to it that it will be."""
+        if self._process.poll() is not None:
+            return True
+        if time.monotonic() - self._began > self._seconds:
+            self._stop = f"it was not judged within {self._seconds:g} seconds"
+        elif sum((self._place / name).stat().st_size for name in ("out", "err")) > MOST_OUTPUT:
+            self._stop = "it prints without end"
+        if self._stop:
+            self.end()
+        return bool(self._stop)
+
+    def end(self) -> None:
+        """End it and what it started: first in order, so that it can end its own; then at once."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.terminate()
+            self._process.wait(GRACE)
+        if hasattr(os, "killpg"):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.kill()
+        self._process.wait()
+        self._stack.close()
+
+    def outcome(self) -> Outcome:
+        """Read what it said."""
+        if self._stop:
+            return Outcome(None, self._stop)
+        status = self._process.returncode
+        out, err = ((self._place / name).read_bytes().decode("utf-8", "replace") for name in ("out", "err"))
+        self.end()
+        told = [line.removeprefix("fastae: ") for line in err.splitlines() if line.startswith("fastae: ")]
+        if status == 2 and told:
+            return Outcome(None, printable(told[-1].replace(f"{self._folder}{os.sep}", "")))
+        if status in (0, 1):
+            try:
+                report = _without(json.loads(out), f"{self._folder}{os.sep}")
+                if isinstance(report["kernels"], list) and "model" in report:
+                    return Outcome(report)
+            except (ValueError, LookupError, TypeError, RecursionError):
+                pass
+        last = printable((err.strip().splitlines() or ["nothing on standard error"])[-1], 200)
+        return Outcome(None, f"the check failed: exit status {status}, no verdict; {last}", lost=True)
+
+
+def _command(settings: Settings, folder: Path) -> list[str]:
+    bound = [sys.executable, "-I", "-c", BOUND] if system.LINUX else []
+    if settings.command:
+        return [*bound, *(word.replace(HERE, str(folder)) for word in settings.command)]
+    path = [entry for entry in sys.path if entry]  # not the current folder
+    return [*bound, sys.executable, "-P", "-c", CHECK.format(path=path), "check"]
+
+
+def _options(settings: Settings, path: Path) -> list[str]:
+    patience = min(120.0, settings.seconds / 2)  # so that what does not come back is told by its kernel and its case
+    options = ["--json", "--seed", str(settings.seed), "--patience", f"{patience:g}"]
+    options += [] if settings.speed else ["--no-speed"]
+    options += ["--backend", settings.backend] if path.suffix == ".cu" else []
+    return [*options, str(path)]
+
+
+def _without(found: Any, folder: str) -> Any:
+    """Take the folder out of every text: it is nobody's business, and is gone."""
+    if isinstance(found, dict):
+        return {key: _without(value, folder) for key, value in found.items()}
+    if isinstance(found, list):
+        return [_without(value, folder) for value in found]
+    return found.replace(folder, "") if isinstance(found, str) else found
