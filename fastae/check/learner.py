@@ -28,6 +28,7 @@ from fastae.backends.emulator import EmulatorBackend
 from fastae.backends.emulator.compiler import Parameter, kernels_of
 from fastae.backends.numba_backend import NumbaBackend
 from fastae.backends.numpy_backend import NumpyBackend
+from fastae.check.reading import read_source
 from fastae.errors import FastaeError, InputError, gist
 from fastae.layers import Geometry
 from fastae.operations import make_operations
@@ -61,18 +62,14 @@ def load(path: str | Path, backend: str = "auto") -> Backend:
         There is no such file, it fails, or it defines no kernel of the contract.
     """
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:  # no text, or no name of a file
-        raise InputError(f"cannot read the kernels in {path}: {getattr(error, 'strerror', None) or error}") from error
+    text = read_source(path)
     if path.suffix == ".cu":
         learner: Any = _cuda(path, text, backend)
-    elif path.suffix == ".py":
+    else:
         learner = _python(path)
         if backend not in ("auto", learner.name):
             raise InputError(f"the kernels in {path} belong to the backend {learner.name!r}, not {backend!r}")
-    else:
-        raise InputError(f"{path}: kernels are in a .py or a .cu file")
+    learner.source = text
     learner.origin = f"{path.name} with checksum {zlib.crc32(text.encode()):08x}"
     return learner
 
@@ -123,6 +120,7 @@ class _Learner(Backend):
     kernels: tuple[str, ...] = ()
     plain: dict[str, Any]  # the functions as they are, whose arguments nobody checks
     origin = ""
+    source = ""  # the file's text
 
     def _bind(self, functions: dict[str, Any], called: Any = lambda function: function) -> None:
         self.kernels, self.plain = tuple(functions), functions
@@ -228,7 +226,6 @@ class _CudaLearner(_Learner):
         super().__init__()
         self._path, self._text = path, text
         self._modules: dict[Any, Any] = {}
-        self._geometry = {name: (grid, block) for name, grid, block in GEOMETRY.findall(text)}
         functions = {}
         for name, parameters in kernels.items():
             known = set(self._values(name, dict.fromkeys(KERNELS[name].parameters.parameters), {}, np.dtype("f4")))
@@ -254,7 +251,7 @@ class _CudaLearner(_Learner):
             real = np.dtype(next((dtype for dtype in floats if dtype.kind == "f"), np.float32))
             lengths = _lengths(name, named)
             values = self._values(name, named, lengths, real)
-            grid, block = self._size(name, lengths, {key: int(named[key]) for key in Geometry._fields if key in named})
+            grid, block = launch_of(self._text, name, named, self._path)
             if 0 not in grid and 0 not in lengths.values():
                 self._function(name, real)(grid, block, tuple(_declared(p, values[p.name]) for p in parameters))
 
@@ -287,16 +284,31 @@ class _CudaLearner(_Learner):
             self._modules[real] = cupy.RawModule(code=code, options=options)
         return self._modules[real].get_function(name)
 
-    def _size(
-        self, name: str, lengths: dict[str, int], numbers: dict[str, int]
-    ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        if name in self._geometry:
-            grid, block = (_evaluate(text, lengths | numbers, self._path) for text in self._geometry[name])
-            return grid, block
-        written = KERNELS[name].shapes.get("out") or KERNELS[name].shapes.get("y") or ("1",)
-        shape = ("m", "n") if written == ("...",) else written
-        work = math.prod(lengths.get(letter, 1) for letter in shape)
-        return (min(-(-work // THREADS), MOST_BLOCKS),), (THREADS,)
+
+def launch_of(
+    text: str, name: str, named: dict[str, Any], path: Path = Path("kernel.cu")
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return grid and block with which a kernel of a ``.cu`` file is launched; raises `InputError`.
+
+    Parameters
+    ----------
+    text : str
+        Of the file.
+    name : str
+    named : dict
+        The kernel's arguments.
+    path : Path
+        Of the file, for messages.
+    """
+    lengths = _lengths(name, named)
+    if name in (geometry := {key: sizes for key, *sizes in GEOMETRY.findall(text)}):
+        numbers = {key: int(named[key]) for key in Geometry._fields if key in named}
+        grid, block = (_evaluate(size, lengths | numbers, path) for size in geometry[name])
+        return grid, block
+    written = KERNELS[name].shapes.get("out") or KERNELS[name].shapes.get("y") or ("1",)
+    shape = ("m", "n") if written == ("...",) else written
+    work = math.prod(lengths.get(letter, 1) for letter in shape)
+    return (min(-(-work // THREADS), MOST_BLOCKS),), (THREADS,)
 
 
 def _declared(parameter: Parameter, value: Any) -> Any:

@@ -13,7 +13,7 @@ from fastae.activations import ACTIVATIONS
 from fastae.backends.base import Backend, Parameters
 from fastae.backends.contract import KERNELS, PATCHES
 from fastae.backends.emulator import EmulatorBackend, KernelFault
-from fastae.check import cases, patterns, probes
+from fastae.check import cases, launches, patterns, probes
 from fastae.check.causes import explain
 from fastae.check.evidence import Call, judged
 from fastae.check.learner import KernelFailed, NumbaLearner
@@ -159,6 +159,7 @@ def _diagnosed(k: Backend, calls: list[Call]) -> Problem:
         causes = []  # what is written then has no meaning
     if unwritten:
         left = [cause for cause in causes if cause.startswith(NOT_ZEROED)]
+        left = left or launches.told(getattr(k, "source", ""), calls)
         causes = ["nothing is written"] if shown.wrong.all() else left or patterns.told(compared)
     own = list(faulty.fault_causes) if faulty else []
     when, _ = patterns.when(calls)

@@ -126,9 +126,9 @@ inline bool is_shared(uintptr_t at) {
   return at >= reinterpret_cast<uintptr_t>(__start_cushared) && at < reinterpret_cast<uintptr_t>(__stop_cushared);
 }
 
-inline bool is_stack(uintptr_t at) {  // a local variable
+inline bool is_own(uintptr_t at) {  // a local variable; or what threadIdx stands for
   const uintptr_t stack = reinterpret_cast<uintptr_t>(current->stack);
-  return at >= stack && at < stack + STACK;
+  return (at >= stack && at < stack + STACK) || at == reinterpret_cast<uintptr_t>(&thread_index);
 }
 
 inline bool is_allowed(uintptr_t at, uint64_t size) {
@@ -216,7 +216,7 @@ inline bool look(const void* address, uint64_t size, int how, const void* where)
   const uintptr_t at = reinterpret_cast<uintptr_t>(address);
   report.how = how, report.address = at;
   const bool shared = is_shared(at);
-  if (!shared && is_stack(at)) return false;
+  if (!shared && is_own(at)) return false;
   if (!shared && !is_allowed(at, size)) fail(OUT_OF_BOUNDS, *current, where);
   if (counted && !(how & ELEMENTARY)) count(at, size, how & WRITES, shared, where);
   auto& places = shared ? shared_shadow[here()] : shadow;
