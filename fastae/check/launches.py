@@ -1,4 +1,4 @@
-"""Which elements a launch has no thread for: what was left unwritten, beside the numbers of blocks in a ``.cu`` file."""
+"""What a launch has no thread for: the elements left unwritten, beside the blocks that a ``.cu`` file asks for."""
 
 from collections.abc import Sequence
 

@@ -3,6 +3,9 @@
 import os
 import textwrap
 
+import fastae.drawing  # noqa: F401  before matplotlib
+
+# isort: split
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
@@ -22,7 +25,7 @@ LEAST = (2.2, 0.45)
 ROW = 0.1  # inches of a row at least, if there are few
 GRID = 40  # elements a side, up to which lines are drawn between them
 MARGINS = (0.9, 1.6, 0.75)  # inches at the left, at the right for the colour bar, below
-SCALE = 1e20  # bounds, beyond which all errors have one colour: float64 is right to 1e-16, and matplotlib's ticks overflow
+SCALE = 1e20  # bounds, beyond which all errors have one colour; ticks of much more would overflow
 BAR = 0.9  # inches of the colour bar at least
 LINE = 0.21  # inches of a line of the title
 

@@ -10,7 +10,7 @@ WIDE = {b"\xff\xfe\0\0": "UTF-32", b"\0\0\xfe\xff": "UTF-32", b"\xff\xfe": "UTF-
 
 
 def read_source(path: Path) -> str:
-    """Return the text of a ``.py`` or ``.cu`` file, without its byte order mark, lines ended by ``\\n``.
+    """Return the text of a ``.py`` or ``.cu`` file, without its byte order mark, its lines ended as Python's.
 
     Python's own rules say how a ``.py`` file is read. In a ``.cu`` file what is not UTF-8 can be in a comment only, so
     any reading of it will do.
@@ -37,12 +37,11 @@ def read_source(path: Path) -> str:
             encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
         text = content.decode(encoding)
     except UnicodeDecodeError as error:
-        if path.suffix == ".cu":
-            text = content.decode("latin-1")
-        else:
-            line = content.count(b"\n", 0, error.start) + 1
-            shown = encoding.removesuffix("-sig").upper()
-            raise InputError(f"cannot read the kernels in {path}: line {line} is not {shown}; save it as UTF-8") from error
+        if path.suffix == ".py":
+            line, shown = content.count(b"\n", 0, error.start) + 1, encoding.removesuffix("-sig").upper()
+            told = f"line {line} is not {shown}; save it as UTF-8"
+            raise InputError(f"cannot read the kernels in {path}: {told}") from error
+        text = content.decode("latin-1")
     except (SyntaxError, LookupError) as error:  # of the coding line
         reason = str(error).partition(" for ")[0]
         raise InputError(
