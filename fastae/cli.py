@@ -15,7 +15,6 @@ from fastae import __version__, system
 from fastae.errors import FastaeError
 from fastae.interrupts import Stop
 
-
 NO_READER = 128 + 13  # the exit status of a program that SIGPIPE ends
 
 
@@ -173,7 +172,7 @@ def run_doctor(options: argparse.Namespace) -> int:
 
     findings = doctor.examine()
     print(doctor.report(findings))
-    if told := doctor.interpreter():
+    for told in filter(None, (doctor.cache(), doctor.interpreter())):
         print(told)
     return int(not all(finding.works for finding in findings if finding.name in ("numpy", "numba")))
 

@@ -21,9 +21,9 @@ STREAMS = ("stdin", "stdout", "stderr")  # by their numbers
 def say_what_can_be_said() -> None:
     """Let neither a character nor a closed stream end a command.
 
-    What the encoding of a pipe or a console lacks is written as ``?``: on Windows a pipe has the encoding of the country,
-    such as cp1252, in which there is no σ. What was closed before is open to nowhere: Python has None for it, and the
-    next file to be opened, or a child, would take its number.
+    What the encoding of a pipe or a console lacks is written as ``?``: on Windows a pipe has the encoding of the
+    country, such as cp1252, in which there is no σ. A stream that was closed leads nowhere: Python has None for it, and
+    its number would go to the next file that is opened.
     """
     for number, name in enumerate(STREAMS):
         if getattr(sys, name) is None:
@@ -34,7 +34,7 @@ def say_what_can_be_said() -> None:
 
 
 def say_no_more() -> None:
-    """Let streams whose reader has gone, or whose disk is full, lead nowhere: the interpreter flushes them at the end."""
+    """Let streams whose reader has gone or whose disk is full lead nowhere: the interpreter flushes them at the end."""
     for stream in filter(None, (sys.stdout, sys.stderr)):
         try:
             stream.flush()
