@@ -1,4 +1,4 @@
-"""The process that runs a learner's code: a kernel that ends it, or never comes back, is told like any other mistake."""
+"""The process that runs a learner's code: a kernel that ends it, or never comes back, is told like any mistake."""
 
 import json
 import os

@@ -100,7 +100,9 @@ class Call:
     def share(self) -> np.ndarray:
         """Errors as fractions of their bounds: NaN where there is NaN and should be none, at most 1 where right."""
         with np.errstate(all="ignore"):
-            share = np.abs(self.found - self.exact) / np.maximum(self.bound, np.finfo(np.float64).tiny)
+            error = np.abs(self.found - self.exact)
+            share = error / np.maximum(self.bound, np.finfo(np.float64).tiny)
+            share = np.where(np.isfinite(error), np.minimum(share, np.finfo(np.float64).max), share)
             share = np.where(np.isnan(share) & ~np.isnan(self.found), np.inf, share)  # NaN that is missing
         return np.where(self.right, np.nan_to_num(np.minimum(share, 1)), share)
 

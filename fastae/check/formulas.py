@@ -81,6 +81,10 @@ def _sums(name: str, v: dict[str, Any]) -> Known:
     for what, other in others.items():
         if other < terms:
             yield f"the sum has as many terms as there are {what}", part(np.arange(other)) + rest
+        for tile in TILES:
+            if (most := -(-other // tile) * tile) < terms:
+                text = f"the tiles of the sum, of {tile}, are counted by the {what} (as the grid is), so it stops early"
+                yield text, part(np.arange(most)) + rest
     whole = part(np.arange(terms))
     mean = {"matmul": "over k", "convolve": "over a patch", "column_sum": "of the rows"}.get(name, "over pixels")
     yield f"it takes the mean {mean}, not the sum", whole / terms + rest

@@ -27,6 +27,7 @@ from fastae.backends.numba_backend import NumbaBackend
 from fastae.backends.numpy_backend import NumpyBackend
 from fastae.check import python_file
 from fastae.check.failure import KernelFailed, describe_failure
+from fastae.check.reading import read_source
 from fastae.errors import FastaeError, InputError
 from fastae.layers import Geometry
 from fastae.operations import make_operations
@@ -55,7 +56,7 @@ def load(path: str | Path, backend: str = "auto") -> Backend:
         There is no such file, it fails, or it defines no kernel of the contract.
     """
     path = Path(path)
-    text = source(path)
+    text = read_source(path)
     if path.suffix == ".cu":
         learner: Any = _cuda(path, text, cuda_backend(path, backend))
     else:
@@ -64,17 +65,6 @@ def load(path: str | Path, backend: str = "auto") -> Backend:
             raise InputError(f"the kernels in {path} belong to the backend {learner.name!r}, not {backend!r}")
     learner.source, learner.origin = text, origin(path, text)
     return learner
-
-
-def source(path: Path) -> str:
-    """Return the text of a file of kernels; raises `InputError`."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:  # no text, or no name of a file
-        raise InputError(f"cannot read the kernels in {path}: {getattr(error, 'strerror', None) or error}") from error
-    if path.suffix not in (".py", ".cu"):
-        raise InputError(f"{path}: kernels are in a .py or a .cu file")
-    return text
 
 
 def origin(path: Path, text: str) -> str:
@@ -213,9 +203,8 @@ class _CudaLearner(_Learner):
 
     def __init__(self, path: Path, text: str, kernels: dict[str, list[Parameter]]) -> None:
         super().__init__()
-        self.path, self._code = path, named(path, text)
+        self.path, self.source = path, text
         self._modules: dict[Any, Any] = {}
-        self._geometry = {name: (grid, block) for name, grid, block in GEOMETRY.findall(text)}
         functions = {}
         for name, parameters in kernels.items():
             known = set(self._values(name, dict.fromkeys(KERNELS[name].parameters.parameters), {}, np.dtype("f4")))
@@ -241,7 +230,7 @@ class _CudaLearner(_Learner):
             real = np.dtype(next((dtype for dtype in floats if dtype.kind == "f"), np.float32))
             lengths = _lengths(name, named)
             values = self._values(name, named, lengths, real)
-            grid, block = self._size(name, lengths, {key: int(named[key]) for key in Geometry._fields if key in named})
+            grid, block = launch_of(self.source, name, named, self.path)
             if 0 not in grid and 0 not in lengths.values():
                 self._function(name, real)(grid, block, tuple(_declared(p, values[p.name]) for p in parameters))
 
@@ -269,19 +258,34 @@ class _CudaLearner(_Learner):
     def _function(self, name: str, real: np.dtype[Any]) -> Any:
         if real not in self._modules:
             cupy: Any = self.launcher.cupy
-            self._modules[real] = cupy.RawModule(code=self._code, options=options_of(real))
+            self._modules[real] = cupy.RawModule(code=named(self.path, self.source), options=options_of(real))
         return self._modules[real].get_function(name)
 
-    def _size(
-        self, name: str, lengths: dict[str, int], numbers: dict[str, int]
-    ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        if name in self._geometry:
-            grid, block = (_evaluate(text, lengths | numbers, self.path) for text in self._geometry[name])
-            return grid, block
-        written = KERNELS[name].shapes.get("out") or KERNELS[name].shapes.get("y") or ("1",)
-        shape = ("m", "n") if written == ("...",) else written
-        work = math.prod(lengths.get(letter, 1) for letter in shape)
-        return (min(-(-work // THREADS), MOST_BLOCKS),), (THREADS,)
+
+def launch_of(
+    text: str, name: str, named: dict[str, Any], path: Path = Path("kernel.cu")
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return grid and block with which a kernel of a ``.cu`` file is launched; raises `InputError`.
+
+    Parameters
+    ----------
+    text : str
+        Of the file.
+    name : str
+    named : dict
+        The kernel's arguments.
+    path : Path
+        Of the file, for messages.
+    """
+    lengths = _lengths(name, named)
+    if name in (geometry := {key: sizes for key, *sizes in GEOMETRY.findall(text)}):
+        numbers = {key: int(named[key]) for key in Geometry._fields if key in named}
+        grid, block = (_evaluate(size, lengths | numbers, path) for size in geometry[name])
+        return grid, block
+    written = KERNELS[name].shapes.get("out") or KERNELS[name].shapes.get("y") or ("1",)
+    shape = ("m", "n") if written == ("...",) else written
+    work = math.prod(lengths.get(letter, 1) for letter in shape)
+    return (min(-(-work // THREADS), MOST_BLOCKS),), (THREADS,)
 
 
 def named(path: Path, text: str) -> str:

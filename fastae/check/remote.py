@@ -16,6 +16,7 @@ from fastae.check import learner, policy
 from fastae.check.failure import Failure, KernelFailed
 from fastae.check.process import LINE, PATIENCE, Process, Refused, Timed, WorkerLost
 from fastae.check.python_file import Returned
+from fastae.check.reading import read_source
 from fastae.check.source import environment as environment_for
 from fastae.check.source import is_parallel
 from fastae.errors import InputError
@@ -56,7 +57,7 @@ class Remote(Timed):
 
     def __init__(self, path: str | Path, backend: str = "auto", patience: float = PATIENCE, output: Any = None) -> None:
         self.path, self._patience, self._output = Path(path), patience, output
-        self.source = learner.source(self.path)
+        self.source = read_source(self.path)
         self.origin = learner.origin(self.path, self.source)
         if found := policy.reasons(self.path, self.source):
             raise Refused(found, policy.kernels_in(self.path, self.source))

@@ -11,7 +11,7 @@ from fastae.activations import ACTIVATIONS
 from fastae.backends.base import Backend
 from fastae.backends.contract import KERNELS, PATCHES
 from fastae.backends.emulator import KernelFault
-from fastae.check import cases, habits, model, patterns, precision, probes, source
+from fastae.check import cases, habits, launches, model, patterns, precision, probes, source
 from fastae.check.causes import explain
 from fastae.check.evidence import Call, judged
 from fastae.check.failure import KernelFailed
@@ -167,6 +167,7 @@ def _diagnosed(k: Backend | Remote, calls: list[Call], facts: Facts) -> Problem:
         causes = []  # what is written then has no meaning
     if unwritten:
         left = [cause for cause in causes if not cause.startswith((patterns.MAYBE, patterns.WHERE))]
+        left = left or launches.told(getattr(k, "source", ""), calls)
         causes = ["nothing is written"] if shown.wrong.all() else left or patterns.told(compared, unwritten=True)
     own = list(faulty.fault_causes) if faulty else []
     when, _ = patterns.when(calls)

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from fastae.errors import FastaeError
 
@@ -20,6 +20,7 @@ SEEN = {  # accesses to volatile memory told from others; with g++, a struct of 
     True: ["-fsanitize=array-bounds", "-mllvm", "-tsan-distinguish-volatile"],
 }
 LANGUAGE = ["-fPIC", "-std=c++17"]
+DECODED: Any = {"encoding": "utf-8", "errors": "replace"}  # whatever the locale: messages quote the source
 
 
 class CompileError(FastaeError):
@@ -55,7 +56,7 @@ def _compiler() -> str:
 @cache
 def is_clang(command: str) -> bool:
     """Tell clang++ from g++, whatever its name."""
-    return "clang" in subprocess.run([command, "--version"], capture_output=True, text=True).stdout
+    return "clang" in subprocess.run([command, "--version"], capture_output=True, **DECODED).stdout
 
 
 def kernels_of(code: str) -> dict[str, list[Parameter]]:
@@ -125,7 +126,7 @@ def compiled(code: str, file: str, options: tuple[str, ...], checks: bool) -> Pa
     if not path.exists():
         with tempfile.TemporaryDirectory(dir=path.parent) as temporary:
             work = Path(temporary)
-            (work / "kernels.cpp").write_text(program, encoding="utf-8")
+            (work / "kernels.cpp").write_text(program, encoding="utf-8", errors="surrogateescape")
             seen = (
                 ["-O1", "-g", "-fsanitize=thread", "-fno-sanitize-recover=all", *SEEN[is_clang(command)]]
                 if checks
@@ -162,7 +163,7 @@ def _kept(parts: list[str], suffix: str) -> Path:
 def run(*command: object) -> None:
     """Run the compiler; raises `CompileError` with its first words."""
     environment = {**os.environ, "LC_ALL": "C"}  # messages in one language, plain quotes
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, env=environment)
+    done = subprocess.run([str(part) for part in command], capture_output=True, env=environment, **DECODED)
     if done.returncode:
         errors = [line for line in done.stderr.splitlines() if "error" in line] or done.stderr.splitlines()
         raise CompileError("the C++ compiler refuses the kernel: " + (errors[0] if errors else "without a word"))
@@ -174,7 +175,7 @@ def line_of(path: Path, offset: int) -> str:
     if tool is None:
         return "an unknown line (addr2line, of binutils, is not installed)"
     command = [tool, "-e", str(path), hex(max(0, offset - 1))]  # before the address to which the call returns
-    found = subprocess.run(command, capture_output=True, text=True).stdout.split()
+    found = subprocess.run(command, capture_output=True, **DECODED).stdout.split()
     return os.path.basename(found[0]) if found and not found[0].startswith("??") else "an unknown line"
 
 
