@@ -179,7 +179,7 @@ class Process:
         message = self._bytes()
         took = time.perf_counter() - began
         if message != b"done":
-            raise WorkerLost("it answers before it has been asked", [])
+            raise WorkerLost(f"it fails where it is timed: {message[:200].decode(errors='replace')}", [])
         return took
 
     def _send(self, message: bytes) -> None:

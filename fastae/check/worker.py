@@ -42,9 +42,13 @@ def main() -> None:
         except EOFError:
             return
         if message == GO:
-            for function, arguments in worker.prepared:
-                function(*arguments)
-            pipe.send_bytes(DONE)
+            try:
+                for function, arguments in worker.prepared:
+                    function(*arguments)
+            except (Exception, SystemExit) as error:  # whatever a learner's code may raise
+                pipe.send_bytes(f"{type(error).__name__}: {error}".encode())
+            else:
+                pipe.send_bytes(DONE)
         else:
             pipe.send_bytes(json.dumps(worker.answer(json.loads(message))).encode())
 
