@@ -8,6 +8,7 @@ import ast
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,7 +49,7 @@ GIVEN = {  # of fastae's compiled code, what exercises hand out; whoever calls i
     "fastae.backends.numba_backend.tiles": {"DOT", "DOT_ROW", "OUTER", "OUTER_ROW", "dot_tile", "outer_tile"},
 }
 OPEN = ("fastae", "fastae.datasets", "fastae.errors")  # what else of this library a learner's file may import
-OF_OS = {"system", "popen", "fork", "forkpty", "kill", "killpg", "dup2", "putenv", "environ", "getppid", "remove"}
+OF_OS = {"system", "popen", "fork", "forkpty", "kill", "killpg", "dup2", "getppid", "remove"}
 FILES = {"fromfile", "tofile", "memmap", "load", "save", "savez", "loadtxt", "savetxt", "genfromtxt", "ctypeslib"}
 OURS = re.compile(r"\bfastae\.(backends|check|ladder|bench)\b")
 
@@ -101,7 +102,7 @@ def _python(tree: ast.Module) -> Iterator[tuple[int, str]]:
         for target in _written(node):
             inner = target.value if isinstance(target, ast.Subscript) else target
             is_part = isinstance(inner, ast.Attribute) and (inner is target or inner.attr == "__dict__")
-            if is_part and _root(target) in names:
+            if is_part and _root(target) in names and "config" not in ast.unparse(target):  # as of numba
                 yield line, f"it replaces {ast.unparse(target)}, a part of the module {names[_root(target)]}"
 
 
@@ -113,7 +114,8 @@ def _modules(node: ast.AST) -> list[str]:
         case ast.ImportFrom(module=str(module), names=parts):
             if module.partition(".")[0] == "fastae":
                 return [f"{module}.{part.name}" for part in parts if part.name not in GIVEN.get(module, ())]
-            return [module, *(part.name for part in parts if part.name in MODULES)]  # that another module has imported
+            borrowed = [part.name for part in parts if part.name in MODULES]  # that another module has imported
+            return [module, *(borrowed if module.partition(".")[0] in sys.stdlib_module_names else [])]
     return []
 
 

@@ -1,15 +1,18 @@
 """Worker processes, as the judge sees them: messages, shared memory, the clock, and how they may end."""
 
+import codecs
+import contextlib
 import json
 import mmap
 import os
+import re
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing import connection
 from pathlib import Path
 from statistics import median
@@ -27,6 +30,11 @@ MOST_OUTPUT = 64 << 10  # bytes that a worker may print
 LONGEST = 1 << 22  # bytes of an answer
 ROUND_TRIPS = 50
 PATIENCE = 120.0  # seconds that an answer may take
+PASSED = re.compile(  # variables that a worker has too; what else is there may be secret
+    r"(PATH|HOME|LANG|LC_\w+|TZ|CXX|LD_LIBRARY_PATH|DYLD_\w+|XDG_CACHE_HOME|SYSTEMROOT|USERPROFILE|(LOCAL)?APPDATA|"
+    r"(PYTHON|NUMBA_|OMP_|GOMP_|KMP_|OPENBLAS_|MKL_|BLIS_|VECLIB_|CUDA_|CUPY_|NVIDIA_|FASTAE_)\w*)$",
+    re.IGNORECASE,
+)
 BOOT = """
 import sys
 sys.path[:] = {path!r}
@@ -115,11 +123,13 @@ class Process:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **own, **environment},
+            env={key: x for key, x in os.environ.items() if PASSED.match(key)} | own | dict(environment),
             **system.apart(),
             **system.inheriting(handles),
         )
         theirs.close()
+        system.let_time_out(self._pipe.fileno(), patience + 1)  # who begins a message may not end it
+        self._stopped = False
         self._shown = threading.Thread(target=self._show, daemon=True)
         self._shown.start()
         told = {"pipe": handles[0], "memory": token, "bytes": len(memory), "scratch": scratch, "linked": linked}
@@ -127,19 +137,19 @@ class Process:
         assert self._child.stdin is not None
         self._child.stdin.write(json.dumps(told).encode() + b"\n")
         self._child.stdin.close()
-        self.lacking: list[str] = self._receive()["lacking"]
+        self.lacking: list[str] = json.loads(self._bytes())["lacking"]
 
     def _show(self) -> None:
-        """Show what the worker prints, to a limit."""
+        """Show what the worker prints, to a limit; what no terminal should be told is replaced."""
         assert self._child.stdout is not None
-        left = MOST_OUTPUT
-        for line in self._child.stdout:
+        left, decode = MOST_OUTPUT, codecs.getincrementaldecoder("utf-8")("replace").decode
+        while part := os.read(self._child.stdout.fileno(), 1 << 16):
             if left > 0:
-                self._output.write(line[:left].decode(errors="replace"))
-                if left <= len(line):
+                self._output.write(printable(decode(part[:left]), "\n\t"))
+                if left <= len(part):
                     self._output.write(f"\n(more than {MOST_OUTPUT} bytes are printed: what follows is not shown)\n")
                 self._output.flush()
-            left -= len(line)
+            left -= len(part)
 
     def ask(self, **request: Any) -> dict[str, Any]:
         """Ask, and wait for the answer.
@@ -151,13 +161,15 @@ class Process:
         self._send(json.dumps(request).encode())
         forbidden = []
         while True:
-            answer = self._receive()
-            if "forbidden" in answer:
-                forbidden.append(str(answer["forbidden"]))
-            elif "line_of" in answer:
-                self._send(json.dumps({"line": _line_of(Path(answer["line_of"]), int(answer["offset"]))}).encode())
-            else:
-                break
+            with doubting():
+                answer = dict(json.loads(self._bytes()))
+                if "forbidden" in answer:
+                    forbidden.append(printable(answer["forbidden"]))
+                elif "line_of" in answer:
+                    line = _line_of(Path(answer["line_of"]), int(answer["offset"]))
+                    self._send(json.dumps({"line": line}).encode())
+                else:
+                    break
         if forbidden:
             raise Refused(list(dict.fromkeys(forbidden)), [])
         return answer
@@ -165,37 +177,37 @@ class Process:
     def timed(self, fill: Callable[[], None]) -> float:
         """Return the seconds from when the data can be seen until what was prepared is done: the clock is the judge's.
 
-        Where the system has SIGSTOP, none of the worker's threads runs while its memory is filled.
+        Where the system has SIGSTOP, none of the worker's threads runs while its memory is filled, nor afterwards,
+        until it is asked again.
         """
-        stops = hasattr(signal, "SIGSTOP")
-        if stops:
-            os.kill(self._child.pid, signal.SIGSTOP)
-            os.waitid(os.P_PID, self._child.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)  # it may have ended meanwhile
+        self._stop()
+        if self._pipe.poll(0):
+            raise WorkerLost("it answers before it has been asked", [])
         fill()
         began = time.perf_counter()
         self._send(b"go")
-        if stops:
-            os.kill(self._child.pid, signal.SIGCONT)
         message = self._bytes()
         took = time.perf_counter() - began
+        self._stop()
         if message != b"done":
-            raise WorkerLost(f"it fails where it is timed: {message[:200].decode(errors='replace')}", [])
+            text = printable(message[:200].decode(errors="replace"))
+            raise WorkerLost(f"it fails where it is timed: {text}", [])
         return took
+
+    def _stop(self) -> None:
+        if hasattr(signal, "SIGSTOP") and not self._stopped:
+            os.kill(self._child.pid, signal.SIGSTOP)
+            os.waitid(os.P_PID, self._child.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)  # it may have ended meanwhile
+            self._stopped = True
 
     def _send(self, message: bytes) -> None:
         try:
             self._pipe.send_bytes(message)
         except OSError:
             raise self._lost() from None
-
-    def _receive(self) -> dict[str, Any]:
-        try:
-            answer = json.loads(self._bytes())
-        except ValueError:
-            answer = None
-        if not isinstance(answer, dict):
-            raise WorkerLost("it disturbs the worker's answers", [])
-        return answer
+        if self._stopped:
+            os.kill(self._child.pid, signal.SIGCONT)
+            self._stopped = False
 
     def _bytes(self) -> bytes:
         try:
@@ -227,6 +239,20 @@ class Process:
         if self._child.stdout and not self._shown.is_alive():
             self._child.stdout.close()
         self._folder.cleanup()
+
+
+@contextlib.contextmanager
+def doubting() -> Iterator[None]:
+    """Take an answer that is none for the end of a worker: whoever runs there may send anything."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, MemoryError) as error:
+        raise WorkerLost("it disturbs the worker's answers", []) from error
+
+
+def printable(text: object, also: str = "") -> str:
+    """Return a text of somebody else's as it may be shown: without control characters."""
+    return "".join(c if c.isprintable() or c in also else "?" for c in str(text))
 
 
 def _nothing() -> None:

@@ -14,12 +14,14 @@ from fastae.backends.contract import KERNELS
 from fastae.backends.emulator import KernelFault, compiler
 from fastae.check import learner, policy
 from fastae.check.failure import Failure, KernelFailed
-from fastae.check.process import LINE, PATIENCE, Process, Refused, Timed, WorkerLost
+from fastae.check.process import LINE, PATIENCE, Process, Refused, Timed, WorkerLost, doubting, printable
 from fastae.check.python_file import Returned
 from fastae.check.reading import read_source
 from fastae.check.source import environment as environment_for
 from fastae.check.source import is_parallel
 from fastae.errors import InputError
+
+MOST_TEXT = 500  # characters of what a worker says
 
 
 class Remote(Timed):
@@ -68,7 +70,9 @@ class Remote(Timed):
                 compiled = [learner.options_of(kind) for kind in ("f4", "f8")] if self.name == "emulator" else []
                 for options in compiled:
                     self._compiled(options)
-                self.kernels = tuple(self._process(True)[1]["kernels"])
+                loaded = self._process(True)[1]
+                with doubting():
+                    self.kernels = tuple(name for name in KERNELS if name in loaded["kernels"])
             else:
                 self._bare(backend)
         except BaseException:
@@ -83,15 +87,15 @@ class Remote(Timed):
 
     def _bare(self, backend: str) -> None:
         loaded = self._process(False)[1]
-        functions = loaded["functions"]
+        with doubting():
+            functions = {name: loaded["functions"][name] for name in KERNELS if name in loaded["functions"]}
         learner.require(functions, self.path)
         for name, parameters in functions.items():
             learner.check_signature(self.path, name, parameters)
-        self.language = "numba" if loaded["compiled"] else "python"
-        self.name = "numba" if loaded["compiled"] else "numpy"
+        self.language, self.name = ("numba", "numba") if loaded.get("compiled") else ("python", "numpy")
         if backend not in ("auto", self.name):
             raise InputError(f"the kernels in {self.path} belong to the backend {self.name!r}, not {backend!r}")
-        self.kernels = tuple(name for name in KERNELS if name in functions)
+        self.kernels = tuple(functions)
 
     def _process(self, whole: bool) -> tuple[Process, dict[str, Any]]:
         """Return a worker that has read the file, and what it said of it; if there is none, start one."""
@@ -125,15 +129,24 @@ class Remote(Timed):
             if isinstance(error, Refused):
                 error.kernels = policy.kernels_in(self.path, self.source)
             raise
+        with doubting():
+            if "failed" in answer:
+                kind, message, line, place = answer["failed"]
+                failure = Failure(
+                    printable(kind), printable(message)[:MOST_TEXT], int(line), printable(place)[:MOST_TEXT]
+                )
+            if "astray" in answer:
+                fault = KernelFault.told(
+                    printable(answer["astray"])[:MOST_TEXT], printable(answer["fault"])[:MOST_TEXT]
+                )
         if "failed" in answer:
-            kind, message, line, place = answer["failed"]
-            raise KernelFailed(str(request.get("name")), Failure(str(kind), str(message), int(line), str(place)))
+            raise KernelFailed(str(request.get("name")), failure)
         if "astray" in answer:
-            raise KernelFault.told(str(answer["astray"]), str(answer["fault"]))
+            raise fault
         if "error" in answer:
-            raise InputError(str(answer["error"]))
+            raise InputError(printable(answer["error"])[:MOST_TEXT])
         if "lost" in answer:
-            raise RuntimeError(str(answer["lost"]))
+            raise RuntimeError(printable(answer["lost"])[:MOST_TEXT])
         return answer
 
     def run(
@@ -174,10 +187,12 @@ class Remote(Timed):
         )  # fmt: skip
         for key, host in hosts.items():
             host[...] = self._view(layouts[key])
-        if not answer["returned"]:
-            return None
-        kind, is_out = answer["returned"]
-        return Returned(str(kind), bool(is_out), self._view(beyond).copy() if answer.get("like") else None)
+        with doubting():
+            if not answer["returned"]:
+                return None
+            kind, is_out = answer["returned"]
+            like = self._view(beyond).copy() if answer.get("like") else None
+            return Returned(printable(kind)[:MOST_TEXT], bool(is_out), like)
 
     def _placed(self, hosts: dict[str, np.ndarray]) -> dict[str, list[Any]]:
         """Copy arrays into the memory, and say where each is."""
@@ -198,4 +213,6 @@ class Remote(Timed):
 
     def count(self, kernel: str, lengths: dict[str, int]) -> dict[str, Any]:
         """Count what a launch asks of memory, as `fastae.ladder.counts.count` does."""
-        return dict(self._ask(True, do="count", kernel=kernel, lengths=lengths)["counts"])
+        with doubting():
+            counts = dict(self._ask(True, do="count", kernel=kernel, lengths=lengths)["counts"])
+            return {str(key): x if key in ("kernel", "shape") else x + 0 for key, x in counts.items()}
