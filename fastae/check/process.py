@@ -165,9 +165,8 @@ class Process:
                 answer = dict(json.loads(self._bytes()))
                 if "forbidden" in answer:
                     forbidden.append(printable(answer["forbidden"]))
-                elif "line_of" in answer:
-                    line = _line_of(Path(answer["line_of"]), int(answer["offset"]))
-                    self._send(json.dumps({"line": line}).encode())
+                elif "line_of" in answer or "compile" in answer:
+                    self._send(json.dumps(_done(answer)).encode())
                 else:
                     break
         if forbidden:
@@ -259,8 +258,22 @@ def _nothing() -> None:
     pass
 
 
-def _line_of(path: Path, offset: int) -> str:
-    return compiler.line_of(path, offset) if path.parent == compiler.folder() else "an unknown line"
+OPTION = re.compile(r"-D\w+(=\w*)?")  # of the compiler; others load code into it
+
+
+def _done(question: dict[str, Any]) -> dict[str, str]:
+    """Start a program for a worker: the C++ compiler, or who finds lines."""
+    if "line_of" in question:
+        path = Path(question["line_of"])
+        known = path.parent == compiler.folder()
+        return {"done": compiler.line_of(path, int(question["offset"])) if known else "an unknown line"}
+    options = tuple(map(str, question["options"]))
+    if not all(map(OPTION.fullmatch, options)):
+        return {"error": f"the options {' '.join(options)} are not allowed"}
+    try:
+        return {"done": str(compiler.compiled(question["compile"], question["file"], options, question["checks"]))}
+    except compiler.CompileError as error:
+        return {"error": str(error)}
 
 
 class Timed:

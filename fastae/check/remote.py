@@ -113,11 +113,10 @@ class Remote(Timed):
         path = str(self.path.resolve())
         if whole:
             request: dict[str, Any] = {"do": "load_whole", "path": path, "backend": self.name}
-            request["libraries"] = str(compiler.folder())
         else:
             request = {"do": "load", "path": path, "names": list(KERNELS), "numba": "numba" in self.source}
             request |= {"parallel": is_parallel(self.source), "given": list(policy.given(self.source))}
-        return process, self._ask(whole, **request)
+        return process, self._ask(whole, text=self.source, **request)
 
     def _ask(self, whole: bool, **request: Any) -> dict[str, Any]:
         """Ask a worker; raise what it raised."""

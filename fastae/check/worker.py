@@ -113,12 +113,15 @@ class Worker:
 
     # A Python file, in a bare worker.
 
-    def _load(self, path: str, names: list[str], numba: bool, parallel: bool, given: list[str]) -> dict[str, Any]:
+    def _load(
+        self, path: str, text: str, names: list[str], numba: bool, parallel: bool, given: list[str]
+    ) -> dict[str, Any]:
         import numpy as np  # before anything is forbidden
 
         from fastae.check import python_file
 
         np.empty(LARGE, np.uint8)  # having freed so much, the C library keeps the memory of temporary arrays
+        _be_quiet()
         if numba:
             from fastae.backends.numba_backend import internals
 
@@ -129,7 +132,7 @@ class Worker:
         self._path = Path(path)
         kept = () if given else confine.KEPT  # what is compiled is read first
         confine.forbid(self._scratch, self._tell, self._path, [*confine.OPEN, *given], kept)
-        self._plain = python_file.load(self._path, names)
+        self._plain = python_file.load(self._path, text, names)
         compiled = python_file.are_compiled(self._plain)
         self._functions = {
             name: python_file.seldom_compiled(function) if compiled else function
@@ -148,23 +151,33 @@ class Worker:
 
     # A .cu file, or any file for the steps of a model, in a whole worker.
 
-    def _load_whole(self, path: str, backend: str, libraries: str) -> dict[str, Any]:
+    def _load_whole(self, path: str, text: str, backend: str) -> dict[str, Any]:
         from fastae.backends.emulator import compiler, device
         from fastae.check import learner
 
-        device.line_of = self._line_of
-        kept: Any = lambda: Path(libraries)  # noqa: E731
-        compiler.folder = kept  # the judge's, which cannot be written from here
+        _be_quiet()
+        device.line_of, compiler.compiled = self._line_of, self._compiled  # programs, which the judge may start
         if backend not in ("emulator", "cupy"):
             confine.forbid(self._scratch, self._tell, Path(path))
-        self._backend = learner.load(path, backend)
+        self._backend = learner.load(path, backend, text)
         device.settings.checks = True
         return {"backend": self._backend.name, "kernels": list(self._backend.kernels)}
 
     def _line_of(self, path: Path, offset: int) -> str:
-        """Let the judge look, who may start a program."""
-        self._pipe.send_bytes(json.dumps({"line_of": str(path), "offset": offset}).encode())
-        return str(json.loads(self._pipe.recv_bytes())["line"])
+        return str(self._asked({"line_of": str(path), "offset": offset}))
+
+    def _compiled(self, code: str, file: str, options: tuple[str, ...], checks: bool) -> Path:
+        return Path(self._asked({"compile": code, "file": file, "options": options, "checks": checks}))
+
+    def _asked(self, question: dict[str, Any]) -> Any:
+        """Let the judge do what a worker may not."""
+        from fastae.backends.emulator.compiler import CompileError
+
+        self._pipe.send_bytes(json.dumps(question).encode())
+        answer = json.loads(self._pipe.recv_bytes())
+        if "error" in answer:
+            raise CompileError(answer["error"])
+        return answer["done"]
 
     def _steps(self, arrays: dict[str, Any], **given: Any) -> None:
         from fastae.check.model import trained
@@ -243,6 +256,16 @@ class Worker:
 
         offset, dtype, shape = layout[:3]
         return np.ndarray(tuple(shape), np.dtype(dtype), self._memory, offset)
+
+
+def _be_quiet() -> None:
+    """Let neither NumPy nor Numba warn of what a learner's kernel does: the verdict will tell."""
+    import warnings
+
+    import numpy as np
+
+    np.seterr(all="ignore")
+    warnings.simplefilter("ignore")
 
 
 def _parameters(function: Any) -> list[str] | None:
