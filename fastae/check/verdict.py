@@ -90,7 +90,7 @@ def examine(k: Backend, name: str, seed: int) -> Verdict:
         problem = _outside(k, name, seed)
         if problem is None:
             calls = _called(k, name, seed, verdict, facts)
-            problem = _diagnosed(k, calls, facts) if any(c.is_wrong for c in calls) else None
+            problem = _diagnosed(k, calls, facts) if any(c.is_wrong for c in calls) else habits.certain(facts)
         if problem is not None:
             verdict.problems.append(problem)
             return verdict
