@@ -163,7 +163,8 @@ def _diagnosed(k: Backend, calls: list[Call], facts: Facts) -> Problem:
         causes = []  # what is written then has no meaning
     if unwritten:
         left = [cause for cause in causes if not cause.startswith((patterns.MAYBE, patterns.WHERE))]
-        causes = ["nothing is written"] if shown.wrong.all() else left or patterns.told(compared, unwritten=True)
+        nothing = all(c.wrong.all() for c in compared)
+        causes = ["nothing is written"] if nothing else left or patterns.told(compared, unwritten=True)
     own = list(faulty.fault_causes) if faulty else []
     when, _ = patterns.when(calls)
     habitual = habits.of_calls(facts, wrong, shown, unwritten, found)

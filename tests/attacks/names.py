@@ -38,6 +38,7 @@ SEED = 3
 OUTSIDE = "out of bounds|outside of a"
 OFF = "off by one|one (row|column|element|pixel) too|reverse|previous|image (before|behind)"
 RULES = [
+    (r"out\[:\] = 0 -> pass$", "adds to the old out"),
     (r"-> pass$", "nothing is written|unwritten"),
     (r"^(?!.*(s|total|p) \+=).*-> out\[.*\] \+= ", "adds to the old out|the old out is (read|added)"),
     (r"astype\(np|np\.float(16|32)\(", "precision|float16|float32"),
