@@ -109,6 +109,7 @@ def _line(text: str, file: str) -> int:
 
 def _place(frame: FrameType, line: int, file: str) -> str:
     """Return which of a line's subscripts leads outside of its array, and with which indices."""
+    linecache.checkcache(file)
     try:
         tree = ast.parse("".join(linecache.getlines(file)))
     except SyntaxError:  # the file has changed meanwhile

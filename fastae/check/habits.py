@@ -69,11 +69,23 @@ def of_calls(facts: Facts, wrong: Sequence[Call], shown: Call, unwritten: bool, 
     if unwritten or (shown.returned and not shown.returned.is_out and shown.fault_kind != "returned"):
         found += _returned(facts, shown) or _renamed(facts)
     if facts.option("parallel") or RACE in probed:
-        found += [_at(place, f"a race: {place.text}") for place in facts.races[:1] if facts.option("parallel")]
+        found += [_race(place) for place in facts.races[:1] if facts.option("parallel")]
     if facts.frozen and facts.decorators:
         place = facts.frozen[0]
         found.append(_at(place, FROZEN.format(place.text)))
     return found
+
+
+def certain(facts: Facts) -> Problem | None:
+    """Return what is wrong whatever the calls have shown: a race that was not lost in any of them."""
+    if not facts.option("parallel") or not facts.lost_updates:
+        return None
+    place = facts.lost_updates[0]
+    return Problem("threads race, though none of these calls has shown it", "parallel=True", [_race(place)])
+
+
+def _race(place: Place) -> str:
+    return _at(place, f"a race: {place.text}")
 
 
 def _at(place: Place, text: str) -> str:
@@ -159,7 +171,7 @@ def of_check(facts: Facts, problem: Problem, failure: Failure | None = None) -> 
     if problem.what.endswith("is lost"):
         causes = _hiding(facts) + causes if facts.option("fastmath") is None else causes + _hiding(facts)
     if facts.option("parallel") and (RACE in causes or not causes):
-        causes = [_at(place, f"a race: {place.text}") for place in facts.races[:1]] + causes
+        causes = [_race(place) for place in facts.races[:1]] + causes
     return replace(problem, causes=causes)
 
 
