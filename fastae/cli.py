@@ -6,7 +6,6 @@ Bad input ends in one line and status 2.
 import argparse
 import atexit
 import gc
-import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -15,6 +14,8 @@ from typing import NoReturn
 from fastae import __version__, system
 from fastae.errors import FastaeError
 from fastae.interrupts import Stop
+
+NO_READER = 128 + 13  # the exit status of a program that SIGPIPE ends
 
 
 class Parser(argparse.ArgumentParser):
@@ -113,13 +114,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     -------
     int
         Exit status: 0, 1 from a command that found something wrong, 2 for bad input, 130 and 143 when
-        interrupted, by Ctrl-C and by SIGTERM.
+        interrupted, by Ctrl-C and by SIGTERM, 141 when whoever reads the output has gone, as ``head`` does.
     """
     if argv is None:
         gc.set_threshold(100_000)  # looking for cycles among what imports make, and which stays, takes a tenth of
         atexit.register(gc.freeze)  # a second; doing so once more at the very end half a second
         system.say_what_can_be_said()
-    own, argv = argv is None, sys.argv[1:] if argv is None else list(argv)
+    try:
+        try:
+            return _run(argv is None, sys.argv[1:] if argv is None else list(argv))
+        finally:
+            for stream in filter(None, (sys.stdout, sys.stderr)):
+                stream.flush()
+    except BrokenPipeError:
+        system.say_no_more()
+        return NO_READER
+    except OSError as error:  # a disk that is full elsewhere, no more processes or open files
+        system.say_no_more()
+        print(one_line(f"fastae: the system refuses: {error}"), file=sys.stderr)
+        return 2
+
+
+def _run(own: bool, argv: list[str]) -> int:
+    """Run the command that is asked for; ``own`` if it is the process's own."""
     for word in argv:
         if word.startswith("--") and word.endswith("=--"):  # of which argparse up to Python 3.12 makes an empty list
             parser([]).error(f"argument {word.removesuffix('=--')}: expected one argument")
@@ -128,7 +145,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     with Stop(lambda: _interrupted(options, argv)) as options.stop:
         try:
             status = options.run(options)
-            sys.stdout.flush()
         except FastaeError as error:
             print(one_line(f"fastae: {error}"), file=sys.stderr)
             return 2
@@ -137,12 +153,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 2
         except KeyboardInterrupt as interrupt:
             return _interrupted(options, argv, *interrupt.args)
-        except (BrokenPipeError, UnicodeEncodeError) as error:  # the results are written; only the telling failed
-            sys.stdout = open(os.devnull, "w")  # noqa: SIM115  for the interpreter, which flushes it at the end
+        except UnicodeEncodeError as error:  # the results are written; only the telling failed
             print(one_line(f"fastae: cannot print all of it: {error}"), file=sys.stderr)
-            return 2
-        except OSError as error:  # a disk that is full elsewhere, no more processes or open files
-            print(one_line(f"fastae: the system refuses: {error}"), file=sys.stderr)
             return 2
         except RuntimeError as error:
             if "can't start new thread" not in str(error):
@@ -170,7 +182,7 @@ def run_doctor(options: argparse.Namespace) -> int:
 
     findings = doctor.examine()
     print(doctor.report(findings))
-    if told := doctor.interpreter():
+    for told in filter(None, (doctor.cache(), doctor.interpreter())):
         print(told)
     return int(not all(finding.works for finding in findings if finding.name in ("numpy", "numba")))
 

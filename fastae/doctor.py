@@ -2,9 +2,11 @@
 
 import importlib.util
 import math
+import os
 import platform
 import sys
 import sysconfig
+import tempfile
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -139,6 +141,26 @@ def interpreter() -> str:
     locked: bool = getattr(sys, "_is_gil_enabled")()  # noqa: B009  Python 3.13 has it
     why = "its lock (GIL) is on, by a module that was imported or by PYTHON_GIL" if locked else "its lock (GIL) is off"
     return f"{'python':10}{platform.python_version()}, free-threaded: {why}"
+
+
+def cache() -> str:
+    """Tell of a cache that cannot be written, below a home that cannot for instance.
+
+    Returns
+    -------
+    str
+        Empty if what is compiled can be kept.
+    """
+    variable = "XDG_CACHE_HOME"
+    folder = Path(os.environ.get(variable) or Path("~/.cache").expanduser()) / "fastae"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return ""
+    except OSError as error:
+        what = f"{folder} cannot be written: {error.strerror}. Every process compiles anew what it calls"
+        which = variable if os.environ.get(variable) else f"HOME or {variable}"
+        return f"{'cache':10}{what}\n{'':10}mend: set {which} to a folder that can be written"
 
 
 def report(findings: list[Finding]) -> str:

@@ -3,6 +3,9 @@
 import os
 from typing import Any
 
+import fastae.drawing  # noqa: F401  before matplotlib
+
+# isort: split
 import numpy as np
 from matplotlib import colormaps
 

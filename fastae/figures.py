@@ -14,6 +14,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import fastae.drawing  # noqa: F401  before matplotlib
+
+# isort: split
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes

@@ -115,9 +115,7 @@ def _lock(folder: Path, what: str) -> int | None:
                 return None
             if time.monotonic() > end:
                 os.close(handle)
-                raise OutputError(
-                    f"another {what} writes in {folder}; wait for it, or choose another folder"
-                ) from None
+                raise OutputError(f"another {what} writes in {folder}; wait for it, or choose another folder") from None
         time.sleep(0.05)
 
 

@@ -4,25 +4,56 @@ What only one module needs is in that module: how files reach the disk and who o
 signals in `fastae.interrupts`, exit statuses in `fastae.check.supervise`.
 """
 
+import contextlib
 import io
+import mmap
+import os
 import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from typing import Any
 
 WINDOWS, LINUX = sys.platform == "win32", sys.platform == "linux"
+STREAMS = ("stdin", "stdout", "stderr")  # by their numbers
 
 
 def say_what_can_be_said() -> None:
-    """Let no character end a command: what the encoding of a pipe or a console lacks is written as ``?``.
+    """Let neither a character nor a closed stream end a command.
 
-    On Windows a pipe has the encoding of the country, such as cp1252, in which there is no σ.
+    What the encoding of a pipe or a console lacks is written as ``?``: on Windows a pipe has the encoding of the
+    country, such as cp1252, in which there is no σ. A stream that was closed leads nowhere: Python has None for it, and
+    its number would go to the next file that is opened.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
+    for number, name in enumerate(STREAMS):
+        if getattr(sys, name) is None:
+            _lead_nowhere(number, only_closed=True)
+            setattr(sys, name, open(os.devnull, "r" if number == 0 else "w", encoding="utf-8"))  # noqa: SIM115
+        elif number and isinstance(stream := getattr(sys, name), io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+
+
+def say_no_more() -> None:
+    """Let streams whose reader has gone or whose disk is full lead nowhere: the interpreter flushes them at the end."""
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        try:
+            stream.flush()
+        except OSError:
+            _lead_nowhere(stream.fileno())
+
+
+def _lead_nowhere(number: int, only_closed: bool = False) -> None:
+    """Give a number of an open file to one that nobody reads; perhaps only if nothing is open there."""
+    with contextlib.suppress(OSError):  # it is closed
+        os.fstat(number)
+        if only_closed:
+            return
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nowhere, number)  # which a child inherits
+    if nowhere != number:
+        os.close(nowhere)
 
 
 def plain() -> bool:
@@ -50,3 +81,37 @@ def apart() -> dict[str, Any]:
     if WINDOWS:
         return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}  # type: ignore[attr-defined]
     return {"process_group": 0}
+
+
+def inheriting(handles: Sequence[int]) -> dict[str, Any]:
+    """Return the options of `subprocess.Popen` that leave open in a child what has these numbers."""
+    if WINDOWS:
+        for handle in handles:
+            os.set_handle_inheritable(handle, True)  # type: ignore[attr-defined]
+        return {"close_fds": False}
+    return {"pass_fds": tuple(handles)}
+
+
+def shared_memory(size: int) -> tuple[mmap.mmap, int | str]:
+    """Make memory for several processes, and what a child finds it by: an open file's number or a path.
+
+    On Linux it is no file of any disk, to which the system would write it now and then.
+    """
+    if LINUX:
+        number = os.memfd_create("fastae")
+        os.ftruncate(number, size)
+        return mmap.mmap(number, size), number
+    number, path = tempfile.mkstemp(prefix="fastae-")
+    os.truncate(number, size)
+    memory = mmap.mmap(number, size)
+    os.close(number)
+    return memory, path
+
+
+def forget_memory(found_by: int | str) -> None:
+    """Let go of what `shared_memory` made, once all that use it have ended."""
+    if isinstance(found_by, int):
+        os.close(found_by)
+    else:
+        with contextlib.suppress(OSError):  # another process has it still
+            os.unlink(found_by)

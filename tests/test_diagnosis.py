@@ -113,6 +113,16 @@ def test_without_cupy(monkeypatch: pytest.MonkeyPatch) -> None:
             "install one CuPy wheel alone: pip list | grep cupy",
         ),
         (
+            {"__init__": "import errno; raise NotADirectoryError(errno.ENOTDIR, 'Not a directory', '/dev/null/.cupy')"},
+            "CuPy cannot write its cache: Not a directory: /dev/null/.cupy",
+            "set CUPY_CACHE_DIR to a folder that can be written",
+        ),
+        (
+            {"__init__": "def zeros(n): raise PermissionError(13, 'Permission denied', '/root/.cupy/kernel_cache')"},
+            "CuPy cannot write its cache: Permission denied: /root/.cupy/kernel_cache",
+            "set CUPY_CACHE_DIR to a folder that can be written",
+        ),
+        (
             {"cuda_runtime": "def driverGetVersion(): return 0"},
             "no NVIDIA driver was found",
             "install the driver, or take --backend numba",
@@ -152,7 +162,8 @@ def test_without_cupy(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
     ],
     ids=[
-        "import fails", "import fails without a word", "no driver", "old driver", "device count fails", "no device",
+        "import fails", "import fails without a word", "no home", "a home that is read only", "no driver",
+        "old driver", "device count fails", "no device",
         "no nvrtc", "no nvrtc of CUDA 12", "first operation fails",
     ],
 )  # fmt: skip

@@ -120,7 +120,7 @@ ELEMENTS = {
     "tanh without bias": ("bias_tanh(z, bias, out): out[:] = np.tanh(z)", "the bias is left out"),
     "cancelling tanh": (
         "bias_tanh(z, bias, out): out[:] = 1 - 2 / (1 + np.exp(2 * (z + bias)))",
-        "digits cancel where tanh is small",
+        r"1 − 2 σ\(−2 t\).*digits are lost where \|t\|",
     ),
     "cut tanh": ("bias_tanh(z, bias, out): out[:] = np.tanh(np.clip(z + bias, -3, 3))", "cut off at ±3"),
     "overflowing tanh": (

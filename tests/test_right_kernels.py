@@ -383,6 +383,7 @@ def test_what_cancels_is_not_the_same(name: str, formula: str) -> None:
         found = eval(formula, {"np": np}, values)
     call = judged(name, "float32", shown, False, arguments, found)
     assert call.wrong.any()
+    assert call.verdict == "imprecise"
     # Not by much: within a few roundings of 1.
     size = np.abs(arguments["delta"]) if "delta" in arguments else 1.0
     assert np.all(np.abs(call.found - call.exact) <= 8 * bounds.unit_roundoff("float32") * size)

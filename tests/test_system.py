@@ -204,7 +204,8 @@ def opened_as_text(path: Path) -> Iterator[str]:
             continue
         called = ast.unparse(node.func)
         binary = any(isinstance(a, ast.Constant) and "b" in str(a.value) for a in node.args)
-        text = called.endswith((".read_text", ".write_text", "fdopen")) or called in ("open", "path.open")
+        decoded = any(keyword.arg in ("text", "universal_newlines") for keyword in node.keywords)  # of a child
+        text = decoded or called.endswith((".read_text", ".write_text", "fdopen")) or called in ("open", "path.open")
         if text and not binary and ast.unparse(node) != "open(os.devnull, 'w')":
             yield f"{path.name}:{node.lineno}: {textwrap.shorten(ast.unparse(node), 80)}"
 

@@ -3,6 +3,9 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import fastae.drawing  # noqa: F401  before matplotlib
+
+# isort: split
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure

@@ -68,7 +68,7 @@ class Worker:
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
             bufsize=1,
             **system.apart(),  # Ctrl-C is for us, who end it then
         )

@@ -104,13 +104,15 @@ def combined(found: Sequence[Limits], how: Callable[[Sequence[float]], float]) -
     return Limits(found[0].workers, *(how(values) for values in zip(*(limits[1:] for limits in found))))
 
 
-def measure(workers: int, rounds: int = 3) -> Limits:
+def measure(workers: int, rounds: int = 3, size: int = NEAR) -> Limits:
     """Measure what so many workers can do: medians of some rounds.
 
     Parameters
     ----------
     workers : int
     rounds : int
+    size : int
+        Bytes that are read as near: those of the second-level cache, or more.
     """
     from fastae.backends.numba_backend.session import aligned
 
@@ -118,7 +120,7 @@ def measure(workers: int, rounds: int = 3) -> Limits:
     seeds = [aligned((CHAINS * lanes,), np.float32) for _ in range(workers)]
     sums = [aligned((64,), np.float32) for _ in range(workers)]
     found: dict[str, list[float]] = {"flops": [], "near": [], "far": []}
-    near = [np.zeros((NEAR // 256, 64), np.float32) for _ in range(workers)]
+    near = [np.ones((size // 256, 64), np.float32) for _ in range(workers)]
     far = [np.ones((FAR // 256, 64), np.float32) for _ in range(workers)]  # ones: zeros may all be one page
 
     for _ in range(rounds):
@@ -127,6 +129,6 @@ def measure(workers: int, rounds: int = 3) -> Limits:
         found["flops"].append(
             2 * CHAINS * lanes * 1000 * together(lambda w, times: multiply_add(1000 * times, seeds[w]), workers)
         )
-        found["near"].append(NEAR * together(lambda w, times: read(times, near[w], sums[w]), workers))
+        found["near"].append(size * together(lambda w, times: read(times, near[w], sums[w]), workers))
         found["far"].append(FAR * together(lambda w, times: read(times, far[w], sums[w]), workers))
     return Limits(workers, **{name: median(values) for name, values in found.items()})

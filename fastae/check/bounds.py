@@ -131,12 +131,16 @@ def unfold(x: Matrix, height: int, width: int, kernel: int, stride: int, padding
 
 def fold(x: Matrix, height: int, width: int, kernel: int, stride: int, padding: int, dtype: str) -> Matrix:
     """A pixel is the sum of as many terms as it has patches, at most ⌈kernel / stride⌉² of kernel²."""
-    g = Geometry(height, width, kernel, stride, padding)
-    m = len(x) // (g.rows * g.columns)
-    terms = np.zeros((m, height * width * (x.shape[1] // kernel**2)))
-    patches.fold(abs(x), g, terms)
     most = most_patches(kernel, stride)
+    terms = magnitudes(x, Geometry(height, width, kernel, stride, padding))
     return gamma(most, dtype) * terms + (most - 1) * smallest(dtype)
+
+
+def magnitudes(x: Matrix, g: Geometry) -> Matrix:
+    """Return for each pixel the sum of the magnitudes that its patches have for it."""
+    terms = np.zeros((len(x) // (g.rows * g.columns), g.height * g.width * (x.shape[1] // g.kernel**2)))
+    patches.fold(abs(x), g, terms)
+    return terms
 
 
 def most_patches(kernel: int, stride: int) -> int:

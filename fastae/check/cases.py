@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from fastae.backends.base import Backend
 from fastae.backends.contract import KERNELS, PATCHES
 from fastae.backends.numpy_backend import NumpyBackend
 from fastae.check import bounds
+from fastae.check.failure import KernelFailed, describe_failure
+from fastae.check.python_file import Returned, describe_return
 from fastae.layers import Geometry
 
 REFERENCE = NumpyBackend()
@@ -145,33 +146,34 @@ class Outcome:
     ----------
     found : ndarray
         What is in the output now.
-    returned : object
-        Which should be None.
+    returned : Returned or None
+        What it returned, if not None.
     touched : list of str
         The inputs that were changed, and the arrays around which something was.
     """
 
     found: np.ndarray
-    returned: Any
+    returned: Returned | None
     touched: list[str]
 
 
 def call(
-    k: Backend,
+    k: Any,
     name: str,
     arguments: dict[str, Any],
     block: bool | Collection[str] = True,
     alias: str = "",
-    kernel: Any = None,
+    interpreted: bool = False,
     around: float = np.nan,
     on_device: Collection[str] = (),
     frozen: bool = False,
+    again: bool = False,
 ) -> Outcome:
     """Call a kernel on framed copies of the arguments.
 
     Parameters
     ----------
-    k : Backend
+    k : Backend or Remote
         Whose kernel, and whose device.
     name : str
     arguments : dict
@@ -180,38 +182,110 @@ def call(
         Let matrices, or those named, be blocks of columns of wider ones.
     alias : str
         ``"out=z"``: one array for both.
-    kernel : callable, optional
-        To be called instead of the backend's of that name.
+    interpreted : bool
+        Let the interpreter run what Numba compiles.
     around : float
         What arrays of floats lie among.
     on_device : collection of str
         The numbers that are to be 0-d arrays on the device.
     frozen : bool
         Let NumPy refuse to write into inputs.
+    again : bool
+        Put the contents into the arrays of the last call, which had the same shapes.
     """
     arrays = [(key, x) for key, x in arguments.items() if isinstance(x, np.ndarray)]
     blocks = {key for key, _ in arrays if (block if isinstance(block, bool) else key in block)}
     frames = {key: frame(x, key in blocks, 1 + i, around) for i, (key, x) in enumerate(arrays)}  # strides differ
-    device = {key: k.asarray(around) for key, (around, _) in frames.items()}
-    passed = arguments | {key: device[key][inner] for key, (_, inner) in frames.items()}
+    hosts, inner = {key: whole.copy() for key, (whole, _) in frames.items()}, {key: x[1] for key, x in frames.items()}
+    numbers = {key: None if isinstance(x, np.ndarray) else x for key, x in arguments.items()}
     written = WRITTEN.get(name, "out")
-    real = next((x.dtype for _, x in arrays if x.dtype.kind == "f"), np.dtype(np.float64))
-    passed |= {key: k.asarray(np.array([arguments[key]], real))[:1].reshape(()) for key in on_device}
-    for key in device if frozen else ():
-        passed[key].flags.writeable = key == written
+    how: dict[str, Any] = {"written": written, "alias": alias, "frozen": frozen, "interpreted": interpreted}
+    how["on_device"] = list(on_device)
+    if hasattr(k, "run"):
+        returned = k.run(name, hosts, inner, numbers, again=again, **how)
+    else:
+        kept = _kept if again else {}
+        returned = run(k, name, hosts, inner, numbers, kept=kept, **how)
+        _kept.clear()
+        _kept.update(kept)
     if alias:
-        out, written = alias.split("=")
-        passed[out] = passed[written]
-    returned = (kernel or getattr(k, name))(**passed)
+        written = alias.split("=")[1]
     found, touched = np.empty(0), []
-    for key, (before, inner) in frames.items():
-        after = k.to_host(device[key])
+    for key, (before, at) in frames.items():
+        after = hosts[key]
         if key == written:
-            found = after[inner].copy()
-            after[inner] = before[inner]
+            found = after[at].copy()
+            after[at] = before[at]
         if after.tobytes() != before.tobytes():
             touched.append(f"around {key}" if key == written else key)
     return Outcome(found, returned, touched)
+
+
+_kept: dict[str, Any] = {}  # the arrays on the device of the last call in this process
+
+
+def run(
+    k: Any,
+    name: str,
+    hosts: dict[str, np.ndarray],
+    inner: dict[str, tuple[slice, ...]],
+    arguments: dict[str, Any],
+    written: str,
+    alias: str = "",
+    frozen: bool = False,
+    interpreted: bool = False,
+    on_device: Collection[str] = (),
+    kept: dict[str, Any] | None = None,
+) -> Returned | None:
+    """Call a kernel of this process with parts of arrays.
+
+    Parameters
+    ----------
+    k : Backend
+    name : str
+    hosts : dict of str to ndarray
+        Whole arrays, which hold afterwards what is in them then.
+    inner : dict of str to tuple of slice
+        What of each is passed.
+    arguments : dict
+        The numbers, and None for each array, in the contract's order.
+    written : str
+        The output.
+    alias, frozen, interpreted, on_device
+        As `call` takes them.
+    kept : dict, optional
+        Arrays on the device that are to be used again; holds afterwards those that were used.
+
+    Returns
+    -------
+    Returned or None
+        What the kernel returned, which should be nothing.
+    """
+    kept = {} if kept is None else kept
+    for key, host in hosts.items():
+        if key in kept:
+            kept[key][...] = k.asarray(host)
+        else:
+            kept[key] = k.asarray(host)
+    passed = {key: kept[key][inner[key]] if key in kept else x for key, x in arguments.items()}
+    real = next((x.dtype for x in hosts.values() if x.dtype.kind == "f"), np.dtype(np.float64))
+    passed |= {key: k.asarray(np.array([arguments[key]], real))[:1].reshape(()) for key in on_device}
+    for key in kept if frozen else ():
+        passed[key].flags.writeable = key == written
+    if alias:
+        out, other = alias.split("=")
+        passed[out] = passed[other]
+    if interpreted:
+        try:
+            value = k.plain[name].py_func(*passed.values())
+        except (Exception, SystemExit) as error:  # whatever a learner's code may raise
+            raise KernelFailed(name, describe_failure(error, str(k.path))) from error
+    else:
+        value = getattr(k, name)(**passed)
+    returned = describe_return(value, passed[written])
+    for key, host in hosts.items():
+        host[...] = k.to_host(kept[key])
+    return returned
 
 
 def _is_float(x: Any) -> bool:

@@ -123,7 +123,10 @@ def _formulas(calls: Sequence[Call], source: Source) -> tuple[list[str], list[st
     partly = [text for text, t in left.items() if t.elements >= SPEAKING * 4 and 2 * t.fits >= len(wrong)]
     partly = [text for text in partly if not text.startswith(ROUNDED)]  # where few are summed, all roundings are alike
     partly.sort(key=lambda text: -left[text].elements)
-    return [], [f"{text} (in {left[text].fits} of {len(wrong)} wrong calls that were looked at)" for text in partly[:2]]
+    return [], [
+        f"{patterns.MAYBE}{text} (in {left[text].fits} of {len(wrong)} wrong calls that were looked at)"
+        for text in partly[:2]
+    ]
 
 
 def _some(calls: list[Call]) -> list[Call]:

@@ -15,6 +15,8 @@ import numpy as np
 from fastae.check.cases import WRITTEN
 from fastae.check.formulas import FORMATS, ROUNDED, patches_of
 from fastae.check.own_formulas import log, sigmoid
+from fastae.check.patch_edits import edited as edited_patches
+from fastae.check.replaced import Replaced
 
 EXPRESSIONS = {  # of what the contract asks for; `rows` are the images of a gather, `patches` those of a convolution
     "matmul": "alpha * (a @ b)",
@@ -52,6 +54,7 @@ FUNCTIONS |= {"relu": lambda t: np.maximum(t, 0), "step": lambda y: np.where(y >
 
 def edited(name: str, v: dict[str, Any]) -> Iterator[tuple[str, np.ndarray]]:
     """Yield each edit of a kernel's formula in words, and what it would write for these arguments in float64."""
+    yield from edited_patches(name, v)
     if name not in EXPRESSIONS:
         return
     written = WRITTEN.get(name, "out")
@@ -94,7 +97,7 @@ def _edits(expression: str) -> list[tuple[str, CodeType]]:
             changed = copy.deepcopy(tree)
             copied = list(ast.walk(changed))
             new = list(_variants(copied[i], names))[k]
-            code = compile(ast.fix_missing_locations(_Replaced(copied[i], new).visit(changed)), "<formula>", "eval")
+            code = compile(ast.fix_missing_locations(Replaced(copied[i], new).visit(changed)), "<formula>", "eval")
             found[_told(ast.unparse(shown), ast.unparse(new if at == i else copied[at]))] = code
     for opening in (
         i for i, sign in enumerate(expression) if sign == "(" and (i == 0 or not expression[i - 1].isalpha())
@@ -114,17 +117,6 @@ def _closing(expression: str, opening: int) -> int:
         if depth == 0:
             return i
     raise AssertionError(expression)
-
-
-class _Replaced(ast.NodeTransformer):
-    """Puts one node in another's place."""
-
-    def __init__(self, old: ast.AST, new: ast.AST) -> None:
-        self._old, self._new = old, new
-
-    def visit(self, node: ast.AST) -> Any:
-        """Go down to the node."""
-        return self._new if node is self._old else self.generic_visit(node)
 
 
 def _variants(node: ast.AST, names: list[str]) -> Iterator[ast.expr]:

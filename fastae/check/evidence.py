@@ -1,12 +1,13 @@
 """What is known of one call of a kernel: its arguments, what it wrote, and what it should have written."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from fastae.check import bounds, cases
+from fastae.check import bounds, cases, wide
+from fastae.check.failure import Failure
 
 VISIBLE = 8  # bounds, from which on a difference is not rounding, whatever the formula
 
@@ -32,6 +33,10 @@ class Call:
     fault_causes : tuple of str
     fault_kind : {"", "astray", "failed", "returned", "lost"}
         It touched what it must not, raised an exception, returned something, or left the device in no state to go on.
+    failure : Failure or None
+        The exception, if it raised one.
+    returned : Returned or None
+        What it returned, if not None.
     """
 
     name: str
@@ -45,6 +50,8 @@ class Call:
     fault: str = ""
     fault_causes: tuple[str, ...] = ()
     fault_kind: str = ""
+    failure: Failure | None = None
+    returned: cases.Returned | None = None
 
     @cached_property
     def right(self) -> np.ndarray:
@@ -64,10 +71,38 @@ class Call:
         return bool(self.fault) or not self.right.all()
 
     @property
+    def is_imprecise(self) -> bool:
+        """Whether some are not, but all within the bound of any formula that is right on paper."""
+        return self.is_wrong and not self.fault and self.name in wide.STEPS and bool((self.right | self.near).all())
+
+    @property
+    def verdict(self) -> str:
+        """Right, imprecise or wrong."""
+        return "right" if not self.is_wrong else "imprecise" if self.is_imprecise else "wrong"
+
+    @cached_property
+    def near(self) -> np.ndarray:
+        """Which elements are within the bound of any formula that is right on paper."""
+        with np.errstate(all="ignore"):
+            return np.abs(self.found - self.exact) <= self.widest
+
+    @cached_property
+    def widest(self) -> np.ndarray:
+        """How far off that formula may be."""
+        with np.errstate(all="ignore"):
+            return wide.bound(self.name, self.values, self.exact, self.bound, self.dtype)
+
+    def widened(self) -> "Call":
+        """Return the call as if all that is imprecise were right."""
+        return self if self.fault or self.name not in wide.STEPS else replace(self, bound=self.widest)
+
+    @property
     def share(self) -> np.ndarray:
         """Errors as fractions of their bounds: NaN where there is NaN and should be none, at most 1 where right."""
         with np.errstate(all="ignore"):
-            share = np.abs(self.found - self.exact) / np.maximum(self.bound, np.finfo(np.float64).tiny)
+            error = np.abs(self.found - self.exact)
+            share = error / np.maximum(self.bound, np.finfo(np.float64).tiny)
+            share = np.where(np.isfinite(error), np.minimum(share, np.finfo(np.float64).max), share)
             share = np.where(np.isnan(share) & ~np.isnan(self.found), np.inf, share)  # NaN that is missing
         return np.where(self.right, np.nan_to_num(np.minimum(share, 1)), share)
 

@@ -1,4 +1,7 @@
-"""The gallery: known ways to be wrong, each a learner's file that `fastae check` calls wrong and names the cause of."""
+"""The gallery: known ways to be wrong, each a learner's file of which `fastae check` names the cause.
+
+It calls them wrong, but for two that are right on paper and lose digits: those are imprecise.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +24,14 @@ class Exhibit:
         What is wrong, in a line.
     cause : str
         A regular expression that the diagnosis must contain.
+    verdict : {"wrong", "imprecise"}
     """
 
     name: str
     path: Path
     title: str
     cause: str
+    verdict: str = "wrong"
 
 
 def exhibits() -> list[Exhibit]:
@@ -45,5 +50,6 @@ def find(name: str) -> Exhibit:
 
 def _read(path: Path) -> Exhibit:
     paragraphs = split(path.read_text(encoding="utf-8"))[0].strip().split("\n\n")
-    causes = [text.removeprefix("Cause: ") for text in paragraphs if text.startswith("Cause: ")]
-    return Exhibit(path.stem, path, " ".join(paragraphs[0].split()), causes[0] if causes else "")
+    said = dict(text.split(": ", 1) for text in paragraphs if text.startswith(("Cause: ", "Verdict: ")))
+    title = " ".join(paragraphs[0].split())
+    return Exhibit(path.stem, path, title, said.get("Cause", ""), said.get("Verdict", "wrong"))

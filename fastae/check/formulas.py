@@ -81,6 +81,10 @@ def _sums(name: str, v: dict[str, Any]) -> Known:
     for what, other in others.items():
         if other < terms:
             yield f"the sum has as many terms as there are {what}", part(np.arange(other)) + rest
+        for tile in TILES:
+            if (most := -(-other // tile) * tile) < terms:
+                text = f"the tiles of the sum, of {tile}, are counted by the {what} (as the grid is), so it stops early"
+                yield text, part(np.arange(most)) + rest
     whole = part(np.arange(terms))
     mean = {"matmul": "over k", "convolve": "over a patch", "column_sum": "of the rows"}.get(name, "over pixels")
     yield f"it takes the mean {mean}, not the sum", whole / terms + rest
@@ -131,6 +135,9 @@ def selections(terms: int, term: str) -> Iterator[tuple[str, np.ndarray]]:
     yield f"the first and the last {term} are left out", every[1:-1]
     for tile in TILES:
         last = (terms - 1) // tile * tile
+        if tile > 2:
+            text = f"the products are not summed (= for +=): the last one of the last slice of {tile} is left"
+            yield text, every[-1:] if terms % tile == 0 else every[:0]  # 0, in the padding
         yield f"only the last slice of {tile} is kept: the sum is begun anew with each", every[last:]
         yield f"only the first slice of {tile} is summed", every[:tile]
         yield f"the first slice of {tile} is left out", every[tile:]
@@ -214,8 +221,27 @@ def _numbers(name: str, v: dict[str, Any]) -> Known:
         yield "only beta · out is written: the sum is left out", beta * old
         yield "only alpha is added, not multiplied by", whole + alpha + beta * old
         yield "beta is added, not multiplied by", core + beta + old
+        yield from _reread(old, core, beta)
     yield "the sum is begun with the old out, not with 0", core + alpha * old + (beta * old if beta else 0)
     yield "the old out is added once more", core + old + (beta * old if beta else 0)
+
+
+def _reread(old: np.ndarray, core: np.ndarray, beta: float) -> Known:
+    """Yield what is written where another element of the old out is read, before or after it was overwritten."""
+    if old.ndim == 2 and old.shape[0] == old.shape[1]:
+        text = "the old out is read transposed"
+        whole = core + beta * old.T
+        yield text, whole
+        yield text, np.triu(whole) + np.tril(core + beta * np.triu(whole).T, -1)
+    for line, axis in (("row", 0), ("column", 1)) if old.ndim == 2 else (("element", 0),):
+        text = f"the old out is read one {line} too early: its index is off by one"
+        yield text, core + beta * np.roll(old, 1, axis)
+        after, lines = old.copy(), range(old.shape[axis])  # the last is read as the one before the first
+        for i in lines:
+            at = (slice(None),) * axis + (i,)
+            before = (slice(None),) * axis + (i - 1,)
+            after[at] = core[at] + beta * after[before]
+        yield text, after
 
 
 # Inputs, of any kernel.
@@ -294,12 +320,12 @@ def _results(name: str, v: dict[str, Any]) -> Known:
 def _miswritten(y: np.ndarray) -> Known:
     yield "the sign is wrong", -y
     yield "a sign is lost: the magnitude is written", np.abs(y)
+    yield "zeros are written", np.zeros_like(y)
     yield "what is negative is cut off at 0", np.maximum(y, 0)
     yield "what is outside of 0 and 1 is cut off", np.clip(y, 0, 1)
     yield "the result is cut to a whole number, as by integer division", np.trunc(y)
     yield "the result is cut to a whole number, as by integer division", np.floor(y)
     yield "the result is rounded to a whole number", np.rint(y)
-    yield "zeros are written", np.zeros_like(y)
     yield "the result is squared", y * y
     yield "the root of the result is written", np.sqrt(y)
     yield "it is 1 minus what it should be", 1 - y

@@ -6,12 +6,9 @@
 """
 
 import ast
-import importlib.util
 import inspect
 import math
 import re
-import sys
-import traceback
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,14 +25,12 @@ from fastae.backends.emulator import EmulatorBackend
 from fastae.backends.emulator.compiler import Parameter, kernels_of
 from fastae.backends.numba_backend import NumbaBackend
 from fastae.backends.numpy_backend import NumpyBackend
-from fastae.errors import FastaeError, InputError, gist
+from fastae.check import python_file
+from fastae.check.failure import KernelFailed, describe_failure
+from fastae.check.reading import read_source
+from fastae.errors import FastaeError, InputError
 from fastae.layers import Geometry
 from fastae.operations import make_operations
-
-
-class KernelFailed(FastaeError):
-    """A learner's kernel that raised an exception."""
-
 
 GEOMETRY = re.compile(r"//\s*launch\s+(\w+)\s*:\s*grid\s*(\(.*?\))\s*,\s*block\s*(\(.*?\))\s*$", re.MULTILINE)
 
@@ -61,59 +56,59 @@ def load(path: str | Path, backend: str = "auto") -> Backend:
         There is no such file, it fails, or it defines no kernel of the contract.
     """
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:  # no text, or no name of a file
-        raise InputError(f"cannot read the kernels in {path}: {getattr(error, 'strerror', None) or error}") from error
+    text = read_source(path)
     if path.suffix == ".cu":
-        learner: Any = _cuda(path, text, backend)
-    elif path.suffix == ".py":
+        learner: Any = _cuda(path, text, cuda_backend(path, backend))
+    else:
         learner = _python(path)
         if backend not in ("auto", learner.name):
             raise InputError(f"the kernels in {path} belong to the backend {learner.name!r}, not {backend!r}")
-    else:
-        raise InputError(f"{path}: kernels are in a .py or a .cu file")
-    learner.origin = f"{path.name} with checksum {zlib.crc32(text.encode()):08x}"
+    learner.source, learner.origin = text, origin(path, text)
     return learner
 
 
+def origin(path: Path, text: str) -> str:
+    """Return file and checksum in words."""
+    return f"{path.name} with checksum {zlib.crc32(text.encode()):08x}"
+
+
+def cuda_backend(path: Path, backend: str) -> str:
+    """Return which backend runs a ``.cu`` file; raises `InputError` or `BackendUnavailable`."""
+    if backend == "auto":
+        backend = "cupy" if backends.availability()["cupy"].ok else "emulator"
+    if backend not in ("cupy", "emulator"):
+        raise InputError(f"the kernels in {path} run on cupy or emulator, not on {backend!r}")
+    backends.get(backend)  # which says why it cannot run here
+    return backend
+
+
 def _python(path: Path) -> Backend:
-    specification = importlib.util.spec_from_file_location(f"kernels_{path.stem}", path)
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[specification.name] = module  # as an import does, and dataclasses want
-    try:
-        specification.loader.exec_module(module)
-    except (Exception, SystemExit) as error:  # whatever a learner's file may raise
-        where = [
-            frame.lineno
-            for frame in traceback.extract_tb(error.__traceback__)
-            if Path(frame.filename).name == path.name
-        ]
-        line = getattr(error, "lineno", None) or (where[-1] if where else "?")
-        raise InputError(f"{path}, line {line}: {type(error).__name__}: {gist(error)}") from error
-    functions = {name: getattr(module, name) for name in KERNELS if callable(getattr(module, name, None))}
-    _require(functions, path)
+    functions = python_file.load(path, tuple(KERNELS))
+    require(functions, path)
     for name, function in functions.items():
-        _check_signature(path, name, getattr(function, "py_func", function))
-    compiled = all(hasattr(function, "py_func") for function in functions.values())
-    return NumbaLearner(functions) if compiled else NumpyLearner(functions)
+        check_signature(path, name, parameters_of(function))
+    return (NumbaLearner if python_file.are_compiled(functions) else NumpyLearner)(functions, path)
 
 
-def _require(found: Any, path: Path) -> None:
+def require(found: Any, path: Path) -> None:
+    """Refuse a file without kernels; raises `InputError`."""
     if not found:
         raise InputError(f"{path} defines no kernel of the contract; their names are: {', '.join(KERNELS)}")
 
 
-def _check_signature(path: Path, name: str, function: Any) -> None:
-    """Refuse other parameters than the contract's; defaults may be left out, for the step gives every argument."""
-    wanted = list(KERNELS[name].parameters.parameters)
+def parameters_of(function: Any) -> list[str] | None:
+    """Return the names of a function's parameters, or None if nobody can tell."""
     try:
-        found = list(inspect.signature(function).parameters)
+        return list(inspect.signature(getattr(function, "py_func", function)).parameters)
     except (TypeError, ValueError):  # as of a function in C
-        raise InputError(f"{path}: {name} must be a function {KERNELS[name].signature} in Python") from None
-    if found != wanted:
+        return None
+
+
+def check_signature(path: Path, name: str, found: list[str] | None) -> None:
+    """Refuse other parameters than the contract's; defaults may be left out, for the step gives every argument."""
+    if found is None:
+        raise InputError(f"{path}: {name} must be a function {KERNELS[name].signature} in Python")
+    if found != list(KERNELS[name].parameters.parameters):
         raise InputError(f"{path}: {name} must be {KERNELS[name].signature}, not {name}({', '.join(found)})")
 
 
@@ -121,20 +116,22 @@ class _Learner(Backend):
     """What the three have in common: their functions stand for the methods, and a checked call completes arguments."""
 
     kernels: tuple[str, ...] = ()
+    language = ""  # "python", "numba" or "cuda"
     plain: dict[str, Any]  # the functions as they are, whose arguments nobody checks
     origin = ""
+    source = ""  # the file's text
 
-    def _bind(self, functions: dict[str, Any], called: Any = lambda function: function) -> None:
-        self.kernels, self.plain = tuple(functions), functions
+    def _bind(self, functions: dict[str, Any], path: Path, called: Any = lambda function: function) -> None:
+        self.kernels, self.plain, self.path = tuple(functions), functions, path
         for name, function in functions.items():
-            setattr(self, name, _complete(name, called(function)))
+            setattr(self, name, _complete(name, called(function), str(path)))
 
     def operations(self, loss: str, activation: str = "sigmoid", kinds: Sequence[str] = ("dense",)) -> dict[str, Any]:
         """Compose the step from the kernels, so that the learner's are what trains."""
         return make_operations(self, loss, activation, kinds)
 
 
-def _complete(name: str, function: Any) -> Any:
+def _complete(name: str, function: Any, file: str) -> Any:
     """Make a kernel that is called with every argument of the contract, in its order."""
     signature = KERNELS[name].parameters
 
@@ -147,7 +144,7 @@ def _complete(name: str, function: Any) -> Any:
         except FastaeError:
             raise
         except (Exception, SystemExit) as error:  # whatever a learner's code may raise
-            raise KernelFailed(f"{name} failed: {type(error).__name__}: {gist(error)}") from error
+            raise KernelFailed(name, describe_failure(error, file)) from error
 
     return kernel
 
@@ -155,8 +152,10 @@ def _complete(name: str, function: Any) -> Any:
 class NumpyLearner(_Learner, NumpyBackend):
     """Plain functions, beside the numpy backend's kernels."""
 
-    def __init__(self, functions: dict[str, Any]) -> None:
-        self._bind(functions)
+    language = "python"
+
+    def __init__(self, functions: dict[str, Any], path: Path) -> None:
+        self._bind(functions, path)
 
     def session(self, parameters: Parameters, images: np.ndarray, **options: Any) -> Session:
         """Train with the composed step, interpreted."""
@@ -166,9 +165,11 @@ class NumpyLearner(_Learner, NumpyBackend):
 class NumbaLearner(_Learner, NumbaBackend):
     """Functions compiled by Numba, beside the numba backend's kernels."""
 
-    def __init__(self, functions: dict[str, Any]) -> None:
+    language = "numba"
+
+    def __init__(self, functions: dict[str, Any], path: Path) -> None:
         super().__init__()
-        self._bind(functions, _seldom_compiled)
+        self._bind(functions, path, python_file.seldom_compiled)
 
     def session(self, parameters: Parameters, images: np.ndarray, **options: Any) -> Session:
         """Train with the composed step, compiled whole, on one thread."""
@@ -177,35 +178,9 @@ class NumbaLearner(_Learner, NumbaBackend):
         return ComposedSession(self, parameters, images, **options)
 
 
-def _seldom_compiled(function: Any) -> Any:
-    """Make a function that is compiled for contiguous matrices and for any, not for each mixture of the two.
-
-    A block of columns with but one row is contiguous by chance, and a compilation takes a second.
-    """
-    from fastae.backends.numba_backend.internals import entry_point, recompiled, typeof
-
-    own = recompiled(function)  # the step compiles the learner's for other types
-    if own is None:  # the learner has said for which types
-        return function
-
-    def call(*arguments: Any) -> Any:
-        kinds = [typeof(x) for x in arguments]
-        if not all(x.flags.c_contiguous for x in arguments if isinstance(x, np.ndarray)):
-            kinds = [kind.copy(layout="A") if getattr(kind, "ndim", 0) == 2 else kind for kind in kinds]
-        own.compile(tuple(kinds))
-        return entry_point(own, tuple(kinds))(*arguments)
-
-    return call
-
-
 def _cuda(path: Path, text: str, backend: str) -> Backend:
-    if backend == "auto":
-        backend = "cupy" if backends.availability()["cupy"].ok else "emulator"
-    if backend not in ("cupy", "emulator"):
-        raise InputError(f"the kernels in {path} run on cupy or emulator, not on {backend!r}")
-    backends.get(backend)  # which says why it cannot run here
     found = {name: parameters for name, parameters in kernels_of(text).items() if name in KERNELS}
-    _require(found, path)
+    require(found, path)
     kind = type("CudaLearner", (_CudaLearner, CupyBackend if backend == "cupy" else EmulatorBackend), {})
     return kind(path, text, found)
 
@@ -224,11 +199,12 @@ class _CudaLearner(_Learner):
     says how a kernel is launched; without one, blocks of 256 threads, a thread for each element of the output.
     """
 
+    language = "cuda"
+
     def __init__(self, path: Path, text: str, kernels: dict[str, list[Parameter]]) -> None:
         super().__init__()
-        self._path, self._text = path, text
+        self.path, self.source = path, text
         self._modules: dict[Any, Any] = {}
-        self._geometry = {name: (grid, block) for name, grid, block in GEOMETRY.findall(text)}
         functions = {}
         for name, parameters in kernels.items():
             known = set(self._values(name, dict.fromkeys(KERNELS[name].parameters.parameters), {}, np.dtype("f4")))
@@ -238,7 +214,7 @@ class _CudaLearner(_Learner):
                     f"{path}: {name} has the parameter {unknown[0]!r}; it may have: {', '.join(sorted(known))}"
                 )
             functions[name] = self._launcher(name, parameters)
-        self._bind(functions)
+        self._bind(functions, path)
 
     def session(self, parameters: Parameters, images: np.ndarray, **options: Any) -> Session:
         """Train with the composed step, launch by launch."""
@@ -254,7 +230,7 @@ class _CudaLearner(_Learner):
             real = np.dtype(next((dtype for dtype in floats if dtype.kind == "f"), np.float32))
             lengths = _lengths(name, named)
             values = self._values(name, named, lengths, real)
-            grid, block = self._size(name, lengths, {key: int(named[key]) for key in Geometry._fields if key in named})
+            grid, block = launch_of(self.source, name, named, self.path)
             if 0 not in grid and 0 not in lengths.values():
                 self._function(name, real)(grid, block, tuple(_declared(p, values[p.name]) for p in parameters))
 
@@ -282,21 +258,44 @@ class _CudaLearner(_Learner):
     def _function(self, name: str, real: np.dtype[Any]) -> Any:
         if real not in self._modules:
             cupy: Any = self.launcher.cupy
-            options = (f"-Dreal={'float' if real == np.float32 else 'double'}",)
-            code = f'#line 1 "{self._path.name}"\n{self._text}'
-            self._modules[real] = cupy.RawModule(code=code, options=options)
+            self._modules[real] = cupy.RawModule(code=named(self.path, self.source), options=options_of(real))
         return self._modules[real].get_function(name)
 
-    def _size(
-        self, name: str, lengths: dict[str, int], numbers: dict[str, int]
-    ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        if name in self._geometry:
-            grid, block = (_evaluate(text, lengths | numbers, self._path) for text in self._geometry[name])
-            return grid, block
-        written = KERNELS[name].shapes.get("out") or KERNELS[name].shapes.get("y") or ("1",)
-        shape = ("m", "n") if written == ("...",) else written
-        work = math.prod(lengths.get(letter, 1) for letter in shape)
-        return (min(-(-work // THREADS), MOST_BLOCKS),), (THREADS,)
+
+def launch_of(
+    text: str, name: str, named: dict[str, Any], path: Path = Path("kernel.cu")
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return grid and block with which a kernel of a ``.cu`` file is launched; raises `InputError`.
+
+    Parameters
+    ----------
+    text : str
+        Of the file.
+    name : str
+    named : dict
+        The kernel's arguments.
+    path : Path
+        Of the file, for messages.
+    """
+    lengths = _lengths(name, named)
+    if name in (geometry := {key: sizes for key, *sizes in GEOMETRY.findall(text)}):
+        numbers = {key: int(named[key]) for key in Geometry._fields if key in named}
+        grid, block = (_evaluate(size, lengths | numbers, path) for size in geometry[name])
+        return grid, block
+    written = KERNELS[name].shapes.get("out") or KERNELS[name].shapes.get("y") or ("1",)
+    shape = ("m", "n") if written == ("...",) else written
+    work = math.prod(lengths.get(letter, 1) for letter in shape)
+    return (min(-(-work // THREADS), MOST_BLOCKS),), (THREADS,)
+
+
+def named(path: Path, text: str) -> str:
+    """Return a ``.cu`` file's text as it is compiled: messages speak of its lines."""
+    return f'#line 1 "{path.name}"\n{text}'
+
+
+def options_of(real: Any) -> tuple[str, ...]:
+    """Return the compiler's options for a type of floats."""
+    return (f"-Dreal={'float' if np.dtype(real) == np.float32 else 'double'}",)
 
 
 def _declared(parameter: Parameter, value: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fastae.backends.contract import PATCHES
 from fastae.check import bounds
 from fastae.check.evidence import VISIBLE, Call, bound_at
 
@@ -14,47 +15,50 @@ FORMATS = (("float32", 2.0**-24), ("float16 or TF32", 2.0**-11), ("bfloat16", 2.
 GROWTH = 0.25  # the power of the number of terms with which an accumulator's error grows is 1/2 or more, an input's 0
 SOME = 8  # elements that are of a format by chance
 CHANCE = 0.01  # a coincidence that is less probable is none
-CANCELS = {
-    "bias_sigmoid": "σ is small: 1 − σ(−t), or 1 + tanh(t / 2)",
-    "bias_tanh": "tanh is small: 2 σ(2 t) − 1, or a quotient of exponentials",
-}
+UNITS = (("row", "tile"), ("column", "tile"), ("element", "block"))
 FLAGS = ("trans_a", "trans_b")
 WHEN = "it is wrong"  # begins what is said of calls, not of a cause
+MAYBE = "may be: "  # begins a cause that is not certain
+WHERE = "where: "  # begins what is said of places, not of a cause
+EDGE = f"{MAYBE}a loop or a slice that ends too early, or the guard at the edge of a"
 IMAGES = ("channels", "kernel", "stride", "padding")
 MULTIPLES = (2, 4, 8, 16, 32, 64, 128)
 
 
-def told(calls: Sequence[Call]) -> list[str]:
+def told(calls: Sequence[Call], unwritten: bool = False) -> list[str]:
     """Say what the wrong calls have in common, the most telling first.
 
     Parameters
     ----------
     calls : sequence of Call
         Right and wrong ones.
+    unwritten : bool
+        Whether what is wrong is as it was before.
     """
     wrong = [c for c in calls if c.is_wrong and not c.fault]
     if not wrong:
         return []
-    said = list(_cancelled(wrong)) or list(_factors(wrong)) or list(_precision(wrong))
+    said = [] if unwritten else list(_factors(wrong)) or list(_precision(wrong))
+    said += _miscounted(wrong)
+    state = "left unwritten" if unwritten else "wrong"
     votes: Counter[str] = Counter()
     for call in wrong:
-        votes.update(kind for kind, _ in _places(call))
+        votes.update(kind for kind, _ in _places(call, state))
     # Where all is wrong, there is no place to speak of, unless the largest output is all wrong too.
-    largest = dict(_places(max(wrong, key=lambda c: c.found.size)))
+    largest = dict(_places(max(wrong, key=lambda c: c.found.size), state))
     some = sum(not c.wrong.all() for c in wrong)
-    said += [largest[kind] for kind, count in votes.most_common() if kind in largest and 2 * count >= some]
-    return said
+    said += [f"{WHERE}{largest[kind]}" for kind, count in votes.most_common() if kind in largest and 2 * count >= some]
+    unit = next((unit for what, unit in UNITS if any(s.startswith(f"{WHERE}only the last {what}") for s in said)), "")
+    return [*said, f"{EDGE} {unit}"] if unit else said
+
+
+def headline(causes: Sequence[str]) -> str:
+    """Return the likeliest cause in words, if any is known."""
+    known = [cause for cause in causes if not cause.startswith(WHEN)]
+    return next((c if c.startswith((MAYBE, WHERE)) else f"likely: {c}" for c in known), "")
 
 
 # By how much.
-
-
-def _cancelled(wrong: Sequence[Call]) -> Iterator[str]:
-    """Yield a word on σ or tanh if its errors are small, but not beside what is small itself."""
-    if wrong[0].name in CANCELS:
-        errors = [float(np.abs(c.found - c.exact).max()) / bounds.unit_roundoff(c.dtype) for c in wrong]
-        if max(errors) <= 4:
-            yield f"digits cancel where {CANCELS[wrong[0].name]}, is no way to write it"
 
 
 def _factors(wrong: Sequence[Call]) -> Iterator[str]:
@@ -112,6 +116,9 @@ def _precision(wrong: Sequence[Call]) -> Iterator[str]:
             break
     else:
         return
+    if 2 * sum(int(c.wrong.sum()) for c in wrong) < sum(c.found.size for c in wrong):
+        yield f"{MAYBE}too low a precision: where there are errors, they are as small as those of {text}"
+        return
     whose = "although the arrays are float64" if all(c.dtype == "float64" for c in wrong) else ""
     head = f"the errors are small everywhere, as those of {text}: too low a precision {whose}".rstrip()
     kept = [_is_kept(c, text) for c in wrong]
@@ -167,7 +174,30 @@ def _growth(wrong: Sequence[Call]) -> float | None:
 # Where.
 
 
-def _places(call: Call) -> Iterator[tuple[str, str]]:
+def _miscounted(wrong: Sequence[Call]) -> list[str]:
+    """Say so if rows or columns are right up to the number of the others: the wrong length was taken."""
+    counts = {"rows": "m", "columns": "n"}
+    if wrong[0].name in PATCHES or not all({"m", "n"} <= c.given.keys() for c in wrong):
+        return []
+    for what, letter in counts.items():
+        axis = 0 if what == "rows" or wrong[0].found.ndim == 1 else 1
+        (other,) = (x for x in counts if x != what)
+        ends = set()
+        for call in wrong:
+            if call.found.ndim <= axis or call.found.shape[axis] != call.given[letter]:
+                break
+            lines = np.atleast_1d(call.wrong if call.wrong.ndim == 1 else call.wrong.any(axis=1 - axis))
+            end = call.given[counts[other]]
+            if end >= len(lines) or not np.array_equal(lines, np.arange(len(lines)) >= end):
+                break
+            ends.add(end)
+        else:
+            if len(ends) > 1:
+                return [f"the {what} are counted by the number of {other}: no more of them are computed"]
+    return []
+
+
+def _places(call: Call, state: str = "wrong") -> Iterator[tuple[str, str]]:
     """Yield a word for a pattern, and the pattern in words."""
     bad, found, exact = call.wrong, call.found, call.exact
     yield from _copied(call)
@@ -175,35 +205,37 @@ def _places(call: Call) -> Iterator[tuple[str, str]]:
         if bad.size > 1 and np.ptp(found) == 0 and np.ptp(exact) > 0:
             yield "one", "all elements are the same number"
         return
-    if bad.size > 8 and bad.sum() == 1:
+    if bad.size > 8 and bad.sum() == 1 and (bad.ndim > 1 or not (bad[0] or bad[-1])):
         place = ", ".join(str(int(i[0])) for i in np.nonzero(bad))
-        yield "single", f"only one element is wrong, at [{place}]"
+        yield "single", f"only one element is {state}, at [{place}]"
         return
     if bad.ndim == 2:
         diagonal = np.eye(*bad.shape) > 0
         if min(bad.shape) > 1 and np.array_equal(bad, ~diagonal):
-            yield "diagonal", "only the diagonal is right"
+            yield "diagonal", f"only the diagonal is {'written' if state != 'wrong' else 'right'}"
         if bad.shape[0] > 2 and bad.shape[1] > 2:
             for half, part in (("below", np.tril(np.ones_like(bad), -1)), ("above", np.triu(np.ones_like(bad), 1))):
                 if not bad[~part].any() and bad[part].mean() > 0.9:
-                    yield half, f"only what lies {half} the diagonal is wrong"
+                    yield half, f"only what lies {half} the diagonal is {state}"
         for what, axis in (("rows", 0), ("columns", 1)):
-            yield from _lines(what, np.flatnonzero(bad.any(axis=1 - axis)), bad.shape[axis], "tile")
+            yield from _lines(what, np.flatnonzero(bad.any(axis=1 - axis)), bad.shape[axis], state)
     else:
-        yield from _lines("elements", np.flatnonzero(bad), len(bad), "block")
+        yield from _lines("elements", np.flatnonzero(bad), len(bad), state)
 
 
-def _lines(what: str, lines: np.ndarray, length: int, unit: str) -> Iterator[tuple[str, str]]:
+def _lines(what: str, lines: np.ndarray, length: int, state: str) -> Iterator[tuple[str, str]]:
     if len(lines) == length or not len(lines):
         return
     if len(lines) == 1 and lines[0] == 0 and length > 2:
-        yield f"first of {what}", f"only the first of the {what} is wrong"
+        yield f"first of {what}", f"only the first of the {what} is {state}"
     elif np.array_equal(lines, np.arange(lines[0], length)):
-        yield f"last {what}", f"only the last {what} are wrong, from {lines[0]} on: the guard at the edge of a {unit}"
+        last = f"only the last {what} are {state}, from {lines[0]} on"
+        yield f"last {what}", f"only the last {what[:-1]} is {state}" if len(lines) == 1 else last
     elif np.array_equal(lines, np.arange(lines[-1] + 1)):
-        yield f"first {what}", f"only the first {what} are wrong, up to {lines[-1]}"
+        yield f"first {what}", f"only the first {what} are {state}, up to {lines[-1]}"
     elif len(set(np.diff(lines))) == 1 and len(lines) > 2:
-        yield f"some {what}", f"only every {lines[1] - lines[0]}th of the {what} is wrong, from {lines[0]} on"
+        step = {1: "2nd", 2: "2nd", 3: "3rd"}.get(lines[1] - lines[0], f"{lines[1] - lines[0]}th")
+        yield f"some {what}", f"only every {step} of the {what} is {state}, from {lines[0]} on"
 
 
 def _copied(call: Call) -> Iterator[tuple[str, str]]:

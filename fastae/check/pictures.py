@@ -3,6 +3,9 @@
 import os
 import textwrap
 
+import fastae.drawing  # noqa: F401  before matplotlib
+
+# isort: split
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
@@ -11,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from fastae.check.patterns import headline
 from fastae.check.problem import Problem
 from fastae.figures import CAPTION_SIZE, DPI, save
 
@@ -22,6 +26,7 @@ LEAST = (2.2, 0.45)
 ROW = 0.1  # inches of a row at least, if there are few
 GRID = 40  # elements a side, up to which lines are drawn between them
 MARGINS = (0.9, 1.6, 0.75)  # inches at the left, at the right for the colour bar, below
+SCALE = 1e20  # bounds, beyond which all errors have one colour; ticks of much more would overflow
 BAR = 0.9  # inches of the colour bar at least
 LINE = 0.21  # inches of a line of the title
 
@@ -65,11 +70,11 @@ def draw(path: str | os.PathLike[str], kernel: str, problem: Problem) -> None:
         flat = np.ma.masked_where(~where, np.ones(share.shape))
         axes.imshow(flat, cmap=ListedColormap([colour]), interpolation="nearest", aspect="auto", extent=extent)
     if wrong.any():
-        most = max(10.0, float(share[wrong].max()))
+        largest = float(share[wrong].max())
         image = axes.imshow(
-            np.ma.masked_where(~wrong, share),
+            np.ma.masked_where(~wrong, np.minimum(share, SCALE)),
             cmap=colormaps[ERRORS],
-            norm=LogNorm(1, most),
+            norm=LogNorm(1, min(max(10.0, largest), SCALE)),
             interpolation="nearest",
             aspect="auto",
             extent=extent,
@@ -77,7 +82,7 @@ def draw(path: str | os.PathLike[str], kernel: str, problem: Problem) -> None:
         tall = max(height, BAR)
         place = (left + width + 0.25, below + (height - tall) / 2, 0.16, tall)
         beside = figure.add_axes((place[0] / size[0], place[1] / size[1], place[2] / size[0], place[3] / size[1]))
-        figure.colorbar(image, cax=beside)
+        figure.colorbar(image, cax=beside, extend="max" if largest > SCALE else "neither")
         beside.set_title("error, in bounds", fontsize=8, loc="left")
         beside.tick_params(labelsize=7)
     _label(axes, problem.share.ndim, rows, columns)
@@ -89,7 +94,7 @@ def draw(path: str | os.PathLike[str], kernel: str, problem: Problem) -> None:
 
 def _title(kernel: str, problem: Problem, characters: int) -> str:
     lines = [f"{kernel}: {problem.what}", f"with {problem.case}"]
-    lines += [f"likely: {problem.causes[0]}"] if problem.causes else []
+    lines += [headline(problem.causes)] if headline(problem.causes) else []
     return "\n".join(part for line in lines for part in textwrap.wrap(line, characters))
 
 

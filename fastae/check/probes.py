@@ -12,8 +12,10 @@ from fastae.backends.base import Backend
 from fastae.backends.emulator import KernelFault
 from fastae.check import cases
 from fastae.check.evidence import Call, judged
-from fastae.check.learner import KernelFailed
+from fastae.check.failure import KernelFailed
 from fastae.check.problem import looking
+from fastae.check.process import WorkerLost
+from fastae.check.remote import Remote
 
 UNREAD = "the old out is read although beta is 0"
 RACE = (
@@ -22,7 +24,7 @@ RACE = (
 )
 
 
-def tried(k: Backend, call: Call) -> tuple[list[str], bool]:
+def tried(k: Backend | Remote, call: Call) -> tuple[list[str], bool]:
     """Find out what a wrong call depends on.
 
     Parameters
@@ -54,14 +56,14 @@ def tried(k: Backend, call: Call) -> tuple[list[str], bool]:
     return _strides(k, call), False
 
 
-def _again(k: Backend, call: Call, block: bool | Collection[str] | None = None, **changed: Any) -> Call | None:
+def _again(k: Backend | Remote, call: Call, block: bool | Collection[str] | None = None, **changed: Any) -> Call | None:
     """Call again, some arguments or surroundings changed; None if there is no result."""
     around = changed.pop("around", np.nan)
     arguments = call.arguments | changed
     try:
         with looking(k):
             outcome = cases.call(k, call.name, arguments, call.block if block is None else block, around=around)
-    except (KernelFault, KernelFailed):
+    except (KernelFault, KernelFailed, WorkerLost):
         return None
     found = judged(call.name, call.dtype, call.given, call.block, arguments, outcome.found)
     found.fault = "it writes where it must not" if outcome.touched else ""
@@ -82,7 +84,7 @@ def _untouched(call: Call) -> bool:
     return bool(old.shape == call.found.shape and not np.isnan(old).any() and (call.found == old)[call.wrong].all())
 
 
-def _old_out(k: Backend, call: Call) -> tuple[list[str], bool]:
+def _old_out(k: Backend | Remote, call: Call) -> tuple[list[str], bool]:
     """Fill the output with numbers, not with NaN: what comes of them?"""
     old = call.arguments["out"]
     fill = (5 + 0.37 * np.arange(old.size, dtype=np.float64)).reshape(old.shape).astype(old.dtype)
@@ -90,7 +92,7 @@ def _old_out(k: Backend, call: Call) -> tuple[list[str], bool]:
     if first is None or second is None:
         return [], False
     bad = _poisoned(call)
-    if bad.all() and not first.is_wrong and not second.is_wrong:
+    if bad.all() and first.verdict != "wrong" and second.verdict != "wrong":
         return [
             UNREAD + ": 0 · NaN is NaN" if "beta" in call.given else "the old out is read, which must not matter"
         ], False
@@ -107,22 +109,22 @@ def _old_out(k: Backend, call: Call) -> tuple[list[str], bool]:
     return ["the old out is read: what it held before must not matter"], False
 
 
-def _sees_surroundings(k: Backend, call: Call) -> bool:
+def _sees_surroundings(k: Backend | Remote, call: Call) -> bool:
     """Lay the arrays among numbers, not among NaN: does NaN vanish?"""
     again = _again(k, call, around=7.25)
     bad = _poisoned(call)
     return again is not None and bool(np.isfinite(again.found[bad]).any())
 
 
-def _strides(k: Backend, call: Call) -> list[str]:
+def _strides(k: Backend | Remote, call: Call) -> list[str]:
     """Give gaps between rows to one array after another: which stride is ignored?"""
     if not call.block:
         return []
     whole = _again(k, call, block=False)
-    if whole is None or whole.is_wrong:
+    if whole is None or whole.verdict == "wrong":
         return []
     matrices = [key for key, x in call.arguments.items() if isinstance(x, np.ndarray) and x.ndim == 2]
     alone = [_again(k, call, block={key}) for key in matrices]
-    guilty = [key for key, again in zip(matrices, alone) if again is None or again.is_wrong]
+    guilty = [key for key, again in zip(matrices, alone) if again is None or again.verdict == "wrong"]
     which = f"the row stride of {' and '.join(guilty)}" if guilty else "a row stride"
     return [f"{which} is ignored: it is right where rows follow each other without gaps"]

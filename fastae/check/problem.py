@@ -8,14 +8,15 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fastae.backends.base import Backend
-from fastae.backends.emulator import EmulatorBackend, checking
+from fastae.backends.emulator import checking
 from fastae.check.causes import explain
 from fastae.check.evidence import Call
+from fastae.check.remote import Remote
 
 
 @dataclass
 class Problem:
-    """One way in which a kernel is wrong.
+    """One way in which a kernel is wrong, or imprecise.
 
     Attributes
     ----------
@@ -30,6 +31,8 @@ class Problem:
         The errors as fractions of their bounds, NaN where there is NaN and should be none.
     picture : str
         The path of the picture of them, if one was drawn.
+    example, better : str
+        Of an imprecise kernel an element that loses digits, and how to write it; a wrong one has neither.
     """
 
     what: str
@@ -38,6 +41,8 @@ class Problem:
     wrong: np.ndarray | None = None
     share: np.ndarray | None = None
     picture: str = ""
+    example: str = ""
+    better: str = ""
 
 
 @dataclass
@@ -53,12 +58,33 @@ class Verdict:
         With how many sets of arguments it was called.
     worst : float
         The largest error, as a fraction of its bound; of right kernels below 1.
+    imprecise : list of Call
+        The calls whose results are not within the best bound, but as near as a formula that is right on paper has them.
+    refused : bool
+        It does what no kernel does, and the problems say what.
     """
 
     kernel: str
     problems: list[Problem] = field(default_factory=list)
     calls: int = 0
     worst: float = 0.0
+    imprecise: list[Call] = field(default_factory=list, repr=False)
+    refused: bool = False
+
+    @property
+    def verdict(self) -> str:
+        """Right; refused; wrong; or imprecise, if it loses digits and nothing else is the matter."""
+        if self.refused:
+            return "refused"
+        if not self.problems:
+            return "right"
+        return "imprecise" if all(p.better for p in self.problems) else "wrong"
+
+    def rejects(self, call: Call) -> bool:
+        """Whether a call is wrong; one that is imprecise is kept."""
+        if call.verdict == "imprecise":
+            self.imprecise.append(call)
+        return call.verdict == "wrong"
 
 
 def of_call(call: Call, case: str, *causes: str) -> Problem:
@@ -76,9 +102,9 @@ def described(call: Call, unwritten: bool = False) -> str:
     return f"{wrong.sum()} of {wrong.size} elements are wrong, {size}"
 
 
-def looking(k: Backend) -> contextlib.AbstractContextManager[None]:
+def looking(k: Backend | Remote) -> contextlib.AbstractContextManager[None]:
     """Let every access to memory be looked at where that can be; a stray one could end the process else."""
-    return checking() if isinstance(k, EmulatorBackend) else contextlib.nullcontext()
+    return checking() if k.name == "emulator" else contextlib.nullcontext()
 
 
 @contextlib.contextmanager

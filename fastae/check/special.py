@@ -11,20 +11,25 @@ import numpy as np
 
 from fastae.backends.base import Backend
 from fastae.backends.contract import KERNELS, PATCHES
-from fastae.backends.cupy_backend import CupyBackend
-from fastae.backends.emulator import EmulatorBackend
 from fastae.check import cases
 from fastae.check.cases import made
 from fastae.check.evidence import judged
-from fastae.check.learner import KernelFailed, NumpyLearner
+from fastae.check.failure import KernelFailed
 from fastae.check.probes import RACE
 from fastae.check.problem import Problem, Verdict, of_call
+from fastae.check.remote import Remote
 
 NAN_FROM = {"relu_gradient": ["delta"]}  # what NaN is tried in; by default every input
 HUGE = {  # activations, and why one may be wrong for huge numbers
     "bias_sigmoid": "e^−t overflows or ∞ / ∞ is computed: write it so that no finite t gives NaN",
     "bias_tanh": "e^t overflows and ∞ / ∞ is computed, or digits cancel where t is small: write it so that neither is",
     "bias_relu": "0 · ∞ is NaN: choose between t and 0, do not multiply",
+}
+COARSE: dict[str, dict[str, Any]] = {  # long sums; the products come to no number of 10 bits
+    "matmul": {"m": 3, "k": 520, "n": 4, "alpha": 1.0, "beta": 0.0},
+    "column_sum": {"m": 520, "n": 4, "alpha": 1.0, "beta": 0.0},
+    "mse_loss": {"m": 3, "n": 520},
+    "convolve": {"m": 1, "height": 9, "width": 9, "kernel": 7, "stride": 1, "padding": 0, "channels": 11, "c": 2},
 }
 REPEATED, REPEAT_SECONDS = 20, 0.25  # the same call so many times, or for so long
 
@@ -40,20 +45,20 @@ def _given(name: str, m: int, n: int, k: int = 0, side: int = 5) -> dict[str, An
     return {"m": m, "n": n} | ({"k": k, "alpha": 1.0, "beta": 0.0} if name == "matmul" else {})
 
 
-def _aliases(k: Backend, name: str, seed: int, verdict: Verdict) -> Problem | None:
+def _aliases(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Problem | None:
     """The output may be the input that the contract names."""
     for alias in KERNELS[name].alias:
         verdict.calls += 1
         given = {"m": 9, "n": 70}
         arguments = made(name, "float64", given, [seed, 1000])
         call = judged(name, "float64", given, True, arguments, cases.call(k, name, arguments, alias=alias).found)
-        if call.is_wrong:
+        if verdict.rejects(call):
             cause = f"an element of the input is read after it has been overwritten: {alias} may be one array"
             return of_call(call, f"{alias} is one array", cause)
     return None
 
 
-def _special(k: Backend, name: str, seed: int, verdict: Verdict) -> Problem | None:
+def _special(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Problem | None:
     """NaN comes out where it went in, and nowhere else; activations are what they should be of any number."""
     for key in NAN_FROM.get(name) or [key for key in KERNELS[name].shapes if key != "out"]:
         if name in ("axpy", "gather", "advance"):
@@ -76,18 +81,24 @@ def _special(k: Backend, name: str, seed: int, verdict: Verdict) -> Problem | No
             return Problem(f"NaN in {key} is {'lost' if lost else 'spread'}", f"NaN in {key}", [cause], wrong, share)
     if name in HUGE:
         for dtype in ("float32", "float64"):
-            huge = float(np.finfo(dtype).max)
-            t = np.array([0, 1e-30, 89, -89, 800, -800, huge, -huge, np.inf, -np.inf], dtype)
-            arguments = {"z": t[:, None], "bias": np.zeros(1, dtype), "out": np.full((len(t), 1), np.nan, dtype)}
             verdict.calls += 1
+            arguments = extremes(dtype)
             found = cases.call(k, name, arguments, block=False).found
-            call = judged(name, dtype, {"m": len(t), "n": 1}, False, arguments, found)
-            if call.is_wrong:
+            call = judged(name, dtype, {"m": len(found), "n": 1}, False, arguments, found)
+            if verdict.rejects(call):
+                huge = np.finfo(dtype).max
                 return of_call(call, f"t from {-huge:.0e} to {huge:.0e}, {dtype}", HUGE[name])
     return None
 
 
-def _remembers(k: Backend, name: str, seed: int, verdict: Verdict) -> Problem | None:
+def extremes(dtype: str) -> dict[str, Any]:
+    """Return an activation's arguments, from the smallest to the largest sums."""
+    huge = float(np.finfo(dtype).max)
+    t = np.array([0, 1e-30, 89, -89, 800, -800, huge, -huge, np.inf, -np.inf], dtype)
+    return {"z": t[:, None], "bias": np.zeros(1, dtype), "out": np.full((len(t), 1), np.nan, dtype)}
+
+
+def _remembers(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Problem | None:
     """The same arrays with other contents: an answer that was kept from before is wrong now."""
     if name in ("advance", "axpy"):
         return None
@@ -95,24 +106,20 @@ def _remembers(k: Backend, name: str, seed: int, verdict: Verdict) -> Problem | 
     first, second = (made(name, "float64", given, [seed, number]) for number in (3000, 3001))
     if name == "gather":  # other rows, as many
         second |= {"images": 255 - first["images"], "order": first["order"], "offset": first["offset"]}
-    device = {key: k.asarray(x) if isinstance(x, np.ndarray) else x for key, x in first.items()}
-    getattr(k, name)(**device)
-    for key, x in second.items():
-        if isinstance(x, np.ndarray):
-            device[key][...] = k.asarray(x)
     verdict.calls += 2
-    getattr(k, name)(**device)
-    call = judged(name, "float64", given, False, second, k.to_host(device["out"]))
-    if call.is_wrong:
+    cases.call(k, name, first, block=False)
+    found = cases.call(k, name, second, block=False, again=True).found
+    call = judged(name, "float64", given, False, second, found)
+    if verdict.rejects(call):
         cause = "an answer is kept from an earlier call, by the arrays' address or shape"
         return of_call(call, "the same arrays with other contents", cause)
     return None
 
 
-def _on_device(k: Backend, name: str, seed: int, verdict: Verdict) -> Problem | None:
+def _on_device(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Problem | None:
     """On a GPU, numbers may lie in its memory: so does the learning rate in training."""
     numbers = [key for key in ("alpha", "beta") if key in KERNELS[name].parameters.parameters]
-    if not isinstance(k, CupyBackend):
+    if k.name not in ("cupy", "emulator"):
         return None
     for key in numbers:
         verdict.calls += 1
@@ -121,7 +128,7 @@ def _on_device(k: Backend, name: str, seed: int, verdict: Verdict) -> Problem | 
         arguments = made(name, "float64", given, [seed, 4000])
         found = cases.call(k, name, arguments, on_device={key}).found
         call = judged(name, "float64", given, True, arguments, found)
-        if call.is_wrong:
+        if verdict.rejects(call):
             cause = f"{key}_at is not read as it should be: where it is not null, it counts, and {key} means nothing"
             return of_call(call, f"{key} on the device", cause)
     return None
@@ -131,9 +138,9 @@ def _is_length(name: str, letter: str) -> bool:
     return any(letter in letters for letters in KERNELS[name].shapes.values())
 
 
-def _repeats(k: Backend, name: str, seed: int, verdict: Verdict) -> Problem | None:
+def _repeats(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Problem | None:
     """The same call many times: a race is lost now and then. The emulator sees it, and is always the same."""
-    if isinstance(k, EmulatorBackend) or name == "advance":
+    if k.name == "emulator" or name == "advance":
         return None
     given = _given(name, 48, 65, 33) if name == "matmul" else _given(name, 96, 784, side=14)
     arguments = made(name, "float32", given, [seed, 5000])
@@ -141,7 +148,7 @@ def _repeats(k: Backend, name: str, seed: int, verdict: Verdict) -> Problem | No
     for _ in range(REPEATED):
         verdict.calls += 1
         call = judged(name, "float32", given, False, arguments, cases.call(k, name, arguments, False).found)
-        if call.is_wrong:
+        if verdict.rejects(call):
             again = cases.call(k, name, arguments, False).found
             causes = [] if np.array_equal(again, call.found, equal_nan=True) else [RACE]
             return of_call(call, call.told(), *causes)
@@ -150,9 +157,9 @@ def _repeats(k: Backend, name: str, seed: int, verdict: Verdict) -> Problem | No
     return None
 
 
-def _frozen(k: Backend, name: str, seed: int, verdict: Verdict) -> Problem | None:
+def _frozen(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Problem | None:
     """What an input holds must not be changed, not even for a moment: others may read it."""
-    if not isinstance(k, NumpyLearner) or name == "advance":
+    if getattr(k, "language", "") != "python" or name == "advance":
         return None
     verdict.calls += 1
     try:
@@ -164,6 +171,35 @@ def _frozen(k: Backend, name: str, seed: int, verdict: Verdict) -> Problem | Non
     return None
 
 
+def _coarse(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Problem | None:
+    """Numbers that a format of fewer bits rounds to one side: in a long sum such errors add up, where others cancel.
+
+    1 + 2⁻¹² is 1 in TF32, float16 and bfloat16, and 1 + 2⁻²⁵ is 1 in float32.
+    """
+    for dtype, words in (("float32", "TF32, float16 or bfloat16"), ("float64", "float32")):
+        if name not in COARSE:
+            break
+        verdict.calls += 1
+        arguments, step = coarse(name, dtype, seed)
+        call = judged(name, dtype, COARSE[name], True, arguments, cases.call(k, name, arguments).found)
+        if verdict.rejects(call):
+            share = float(np.max(np.abs(call.found - call.exact) / np.abs(call.exact)))
+            lost = step / 8 < share < 64 * step  # as of numbers rounded to 1, or in an accumulator
+            causes = [f"too low a precision: in a long sum, numbers or sums are rounded to {words}"] if lost else []
+            return of_call(call, f"every number 1 + {step:.3g}, {call.told()}", *causes)
+    return None
+
+
+def coarse(name: str, dtype: str, seed: int) -> tuple[dict[str, Any], float]:
+    """Return arguments that are all 1 and a little, which is returned too."""
+    step = 2.0**-12 if dtype == "float32" else 2.0**-25
+    arguments = made(name, dtype, COARSE[name], [seed, 7000])
+    for key, x in arguments.items():
+        if isinstance(x, np.ndarray) and key != "out":
+            x[...] = 0 if key == "x" and name == "mse_loss" else 1 + step
+    return arguments, step
+
+
 CHECKS = (
     ("the output and an input one array", _aliases),
     ("NaN, infinities or huge numbers", _special),
@@ -171,4 +207,5 @@ CHECKS = (
     ("alpha and beta on the device", _on_device),
     ("the same arguments again and again", _repeats),
     ("inputs that cannot be written to", _frozen),
+    ("numbers that a format of fewer bits has not", _coarse),
 )

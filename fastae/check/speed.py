@@ -12,10 +12,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastae.backends.base import Backend
 from fastae.backends.contract import KERNELS, PATCHES
+from fastae.backends.numba_backend.workers import cores
 from fastae.bench import limits
-from fastae.check import cases
+from fastae.check import cases, fresh
+from fastae.check.evidence import Call
+from fastae.check.remote import Remote
+from fastae.check.source import is_parallel
 
 BATCHES = (16, 128)
 MOMENT, SEGMENTS = 0.02, 7  # seconds of a segment, and how many: their median is told
@@ -129,34 +132,45 @@ def works(name: str, m: int) -> Iterator[Work]:
         yield Work(name, f"{m} x {inputs}", m, {"m": m, "n": inputs})
 
 
+def cores_of(k: Remote) -> int:
+    """Return how many cores a file's kernels may use: a BLAS takes them all, and so does ``prange``."""
+    return cores() if k.name == "numpy" or is_parallel(k.source) else 1
+
+
 def limit(workers: int) -> limits.Limits:
-    """Return the most that so many cores did in some rounds: what else the machine is doing can only lower it."""
-    return limits.combined([limits.measure(workers, 1) for _ in range(ROUNDS)], max)
+    """Return the most that so many cores did in some rounds: what else the machine is doing can only lower it.
+
+    What is near is in the cache that the cores share, where fresh data are.
+    """
+    return limits.combined([limits.measure(workers, 1, fresh.BYTES) for _ in range(ROUNDS)], max)
 
 
-def measure(k: Backend, name: str, machine: limits.Limits) -> list[Speed]:
-    """Time a kernel of the backend on the shapes that the step has; the large ones not if it is very slow.
+def measure(k: Remote, name: str, machine: limits.Limits) -> tuple[list[Speed], Call | None]:
+    """Time a kernel on the shapes that the step has; the large ones not if it is very slow.
 
     Parameters
     ----------
-    k : Backend
+    k : Remote
     name : str
     machine : Limits
         Of as many workers as the kernel may use.
+
+    Returns
+    -------
+    list of Speed
+    Call or None
+        One of those that were timed that was wrong.
     """
-    function = plain(k, name)
     found: list[Speed] = []
+    timers: list[fresh.Timer] = []
+    time.sleep(fresh.REST)
     for m in BATCHES if name != "axpy" else BATCHES[:1]:
         for work in works(name, m):
-            if found and m > BATCHES[0] and max(s.seconds for s in found) * m / BATCHES[0] > PATIENCE:
+            if found and m > BATCHES[0] and max(s.seconds for s in found) * m / BATCHES[0] > fresh.PATIENCE:
                 break
-            found.append(work.speed(Timer(function, work.arguments()).seconds(), machine))
-    return found
-
-
-def plain(k: Backend, name: str) -> Callable[..., Any]:
-    """Return a kernel as plainly as it can be called, its arguments unchecked where there is such a way."""
-    return getattr(k, "plain", {}).get(name) or getattr(k, name)
+            timers.append(fresh.Timer(k, name, name, work.given))
+            found.append(work.speed(timers[-1].seconds(), machine))
+    return found, next((call for timer in timers if (call := timer.wrong())), None)  # which takes the judge's cores
 
 
 class Timer:

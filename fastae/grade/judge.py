@@ -16,7 +16,6 @@ from typing import Any
 
 import fastae
 from fastae import storage, system
-from fastae.check import supervise
 from fastae.errors import OutputError
 from fastae.grade.submissions import File, Student, printable
 from fastae.interrupts import held
@@ -180,7 +179,7 @@ class _Check:
         except OSError as error:
             raise OutputError(f"cannot make a folder for a file to check: {error.strerror or error}") from error
         command = [*_command(settings, self._folder), *_options(settings, path)]
-        environment = {k: v for k, v in os.environ.items() if k != supervise.NOTES} | {"PYTHONIOENCODING": "utf-8"}
+        environment = os.environ | {"PYTHONIOENCODING": "utf-8"}
         with open(self._place / "out", "wb") as out, open(self._place / "err", "wb") as err:
             self._process = subprocess.Popen(
                 command,

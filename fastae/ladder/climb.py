@@ -10,6 +10,8 @@ import numpy as np
 
 from fastae.backends.cupy_backend.launcher import record
 from fastae.bench import limits
+from fastae.check import fresh
+from fastae.check.process import Rungs, Timed
 from fastae.check.speed import FLOPS, PRODUCTS, Timer, Work, works
 from fastae.errors import InputError
 from fastae.ladder.rungs import Rung, between, ladder
@@ -189,13 +191,38 @@ def _timer(function: Callable[..., Any], name: str, m: int, product: str, machin
     return work, machine.timer(function, work.arguments())
 
 
+def rates(kernels: Sequence[tuple[Timed, str]], name: str, m: int, rounds: int) -> list[float]:
+    """Time versions of a kernel in turn, on data that they have not seen; return their rates, as `Height` has them.
+
+    Parameters
+    ----------
+    kernels : sequence of (worker, str)
+        Who has each, and how it is called there.
+    name : str
+        The kernel of the contract.
+    m : int
+        Batch size; fewer images for what is very slow.
+    rounds : int
+    """
+    timed: list[tuple[Work, fresh.Timer]] = []
+    for kernel in kernels:
+        few = fresh.Timer(*kernel, name, work_of(name, 1).given)
+        work = work_of(name, min(m, max(1, int(ENOUGH / few.segment()))))
+        timed.append((work, fresh.Timer(*kernel, name, work.given)))
+    seconds: list[list[float]] = [[] for _ in timed]
+    for _ in range(rounds):
+        for (_, timer), times in zip(timed, seconds):
+            times.append(timer.segment())
+    return [amount(work) / median(times) for (work, _), times in zip(timed, seconds)]
+
+
 @cache
 def standing(name: str, language: str, m: int) -> tuple[tuple[Rung, float], ...]:
     """Return each rung with its rate, measured once in a process: where another kernel stands among them."""
     rungs = ladder(name, language)
-    kernels = [(rung.name, rung.function()) for rung in rungs]
-    _, heights = climb(kernels, rungs[0].kernel, m, cpu_for(language), rounds=3)
-    return tuple((rung, height.rate) for rung, height in zip(rungs, heights))
+    with Rungs(name, language) as worker:
+        found = rates([(worker, str(rung.number)) for rung in rungs], rungs[0].kernel, m, rounds=5)
+    return tuple(zip(rungs, found))
 
 
 def place(name: str, language: str, m: int, rate: float) -> str:

@@ -22,6 +22,7 @@ import numpy as np
 from fastae.backends.contract import KERNELS
 from fastae.backends.emulator import Counted, EmulatorBackend, counting
 from fastae.check import cases
+from fastae.check.remote import Remote
 from fastae.check.speed import FLOPS, LETTERS
 from fastae.ladder.rungs import Rung, between, ladder
 from fastae.layers import Geometry
@@ -124,13 +125,13 @@ class Counts:
         return self.least / max(1, self.cycles)
 
 
-def count(backend: EmulatorBackend, kernel: str, **lengths: int) -> Counts:
+def count(backend: EmulatorBackend | Remote, kernel: str, **lengths: int) -> Counts:
     """Launch a kernel once on the emulator, with every access counted.
 
     Parameters
     ----------
     backend : EmulatorBackend
-        Or a learner's file loaded for it.
+        Or a learner's file for it, in this process or in a worker.
     kernel : str
         A kernel of the contract with a matrix ``out``.
     **lengths : int
@@ -147,6 +148,8 @@ def count(backend: EmulatorBackend, kernel: str, **lengths: int) -> Counts:
         The kernel did what no CUDA program may do.
     """
     lengths = lengths or SHAPES.get(kernel, ELEMENTWISE)
+    if isinstance(backend, Remote):
+        return Counts(**backend.count(kernel, lengths))
     arguments = cases.make(kernel, "float32", **lengths)
     arguments = {key: backend.asarray(x) if isinstance(x, np.ndarray) else x for key, x in arguments.items()}
     launcher = backend.launcher
@@ -205,7 +208,7 @@ def table(rungs: Sequence[Rung], counts: Sequence[Counts]) -> str:
     return "\n".join([*lines, "", MEANING.format(unit)])
 
 
-def place(name: str, learner: EmulatorBackend) -> str:
+def place(name: str, learner: EmulatorBackend | Remote) -> str:
     """Say between which rungs of its ladder a kernel stands, by the model's cycles.
 
     Parameters

@@ -3,10 +3,11 @@
 import re
 import textwrap
 from pathlib import Path
-from typing import Any
 
+from fastae.check.process import Rungs
+from fastae.check.remote import Remote
 from fastae.errors import InputError, OutputError
-from fastae.ladder.climb import climb, cpu_for
+from fastae.ladder.climb import rates
 from fastae.ladder.rungs import KERNELS, LANGUAGES, Rung, ladder, split
 from fastae.operations import kernels_of
 
@@ -14,7 +15,7 @@ IDEA = re.compile(r"^([ \t]*)(#|//) idea\n.*?^[ \t]*\2 end\n", re.MULTILINE | re
 MARK = re.compile(r"^[ \t]*(#|//) (idea|end)\n", re.MULTILINE)
 WIDTH = 110
 WORTH = 1.3  # the gain of a rung above which its speed is asked for; less cannot be told from noise
-BATCH = 128
+BATCH, ROUNDS = 128, 5
 
 
 def names() -> list[str]:
@@ -79,14 +80,14 @@ def start(rung: Rung, path: Path | None = None, solved: bool = False) -> Path:
     return path
 
 
-def goal(rung: Rung, learner: Any) -> tuple[bool, str]:
+def goal(rung: Rung, learner: Remote) -> tuple[bool, str]:
     """Tell whether a right kernel has the rung's idea in it, by what the idea is for.
 
     Parameters
     ----------
     rung : Rung
-    learner : Backend
-        The learner's file, loaded, with the kernel in it.
+    learner : Remote
+        The learner's file, with the kernel in it.
 
     Returns
     -------
@@ -99,18 +100,15 @@ def goal(rung: Rung, learner: Any) -> tuple[bool, str]:
     below = ladder(rung.ladder, rung.language)[rung.number - 2]
     if rung.language == "cuda":
         return _counted(rung, below, learner)
-    kernels = [
-        (below.name, below.function()),
-        (rung.name, rung.function()),
-        ("yours", learner.plain[rung.kernel]),
-    ]
-    _, (ground, top, yours) = climb(kernels, rung.kernel, BATCH, cpu_for(rung.language))
-    gain, found = top.rate / ground.rate, yours.rate / ground.rate
+    with Rungs(rung.ladder, rung.language) as rungs:
+        kernels = [(rungs, str(below.number)), (rungs, str(rung.number)), (learner, rung.kernel)]
+        ground, top, yours = rates(kernels, rung.kernel, BATCH, ROUNDS)
+    gain, found = top / ground, yours / ground
     told = f"yours is {found:.3g} times as fast as rung {below.number} ({below.name}); rung {rung.number} is {gain:.3g}"
     return _judge(gain, found, WORTH, told)
 
 
-def _counted(rung: Rung, below: Rung, learner: Any) -> tuple[bool, str]:
+def _counted(rung: Rung, below: Rung, learner: Remote) -> tuple[bool, str]:
     """Let the model of what can be counted decide; it is exact, so small gains count too."""
     from fastae.ladder.counts import count
 

@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import fastae.drawing  # noqa: F401  before matplotlib
+
+# isort: split
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter

@@ -25,6 +25,8 @@ def _diagnose() -> Availability:
     try:
         import cupy
         from cupy.cuda import runtime
+    except (NotADirectoryError, PermissionError) as error:  # a home, of which CuPy wants a part as it is imported
+        return _keeps_nothing(error)
     except Exception as error:  # broken or mixed wheels fail in many ways
         reason = f"CuPy is installed but does not import: {first_line(error)}"
         return Availability(False, reason, "install one CuPy wheel alone: pip list | grep cupy")
@@ -55,9 +57,17 @@ def _diagnose() -> Availability:
         return Availability(False, f"a CUDA library is missing: {first_line(error)}", remedy)
     try:
         (cupy.zeros(1) + 1).item()  # compiles a kernel and launches it
+    except (NotADirectoryError, PermissionError) as error:
+        return _keeps_nothing(error)
     except Exception as error:
         return Availability(False, f"the first operation on the GPU failed: {first_line(error)}", "see nvidia-smi")
     return Availability(True)
+
+
+def _keeps_nothing(error: OSError) -> Availability:
+    """Say that CuPy cannot write its cache, which lies in the user's home."""
+    reason = f"CuPy cannot write its cache: {error.strerror}: {error.filename}"
+    return Availability(False, reason, "set CUPY_CACHE_DIR to a folder that can be written")
 
 
 def first_line(error: Exception) -> str:

@@ -1,13 +1,15 @@
 // What is looked at on every access to memory: is it there, has it been written, does another thread touch it too?
 //
-// Two accesses to one place, of which one writes, are a race unless they are the same thread's or a barrier lies between
-// them. Blocks are ordered by messages alone: what a block did before a barrier is known to a thread of another that has
-// read an atomic variable (or a volatile one) which a thread behind that barrier wrote, if both had a __threadfence()
-// between the two, or if one released what the other acquired; to the other threads of its block it is known behind their
-// next barrier. (Lamport, Time, clocks, and the ordering of events, CACM 1978; Flanagan and Freund, FastTrack, PLDI 2009,
-// whose epochs are the barriers here.)
+// Two accesses to one place are a race if one of them writes, unless they are the same thread's, both are atomic, or
+// something orders them: within a block a barrier, between blocks messages alone. Blocks that run one after another are
+// judged as if they ran at once. What a block did before a barrier is known to a thread of another that has read an
+// atomic variable (or a volatile one) which a thread behind that barrier wrote, if the writer had a __threadfence()
+// before, or released what the other acquired; to the other threads of its block it is known behind their next barrier.
+// Where blocks run at once, and may have read old values before, the reader needs a fence too. (Lamport, Time, clocks,
+// and the ordering of events, CACM 1978; Flanagan and Freund, FastTrack, PLDI 2009, whose epochs are the barriers here.)
 #pragma once
 
+#include <array>
 #include <map>
 
 #include "counts.h"
@@ -19,97 +21,119 @@ struct Array {  // rows of `width` bytes, `stride` bytes apart
   uint64_t rows, width, stride;
 };
 
-struct Access {  // who, and when
-  uint32_t block = ~0u, thread = 0, barriers = 0, warps = 0;
+enum How { READS = 1, WRITES = 2, ATOMIC = 4, VOLATILE = 8, ELEMENTARY = ATOMIC | VOLATILE };
+
+struct Access {  // who, when, how and where in the code
+  uint32_t block = ~0u, barriers = 0, warps = 0, told = 0;
+  uint16_t thread = 0, how = 0;
+  uint32_t where = 0;
 };
 
-struct Shadow {  // of one place: its last write, and its last reads by two different threads
-  Access write, read[2];
+using Latest = std::array<Access, 3>;  // the last, the last by another thread of its block, the last by another block
+
+struct Shadow {  // of one place: its last plain write, its last reads, and where its atomic writes are noted, if any
+  Access write;
+  Latest reads;
+  int32_t atomic = -1;
 };
 
-// What somebody knows of the others: of each block, all that it did before its so many-th barrier, and what one of its
-// threads did since.
-struct Known {
-  uint32_t barriers = 0, thread = ~0u;
-};
-using Knowledge = std::vector<Known>;
+// What somebody knows of others. Of a thread, all that it did until it told something for the so many-th time; of a
+// block, all that it did before its so many-th barrier.
+using Knowledge = std::unordered_map<uint64_t, uint32_t>;
+constexpr uint32_t ALL = ~0u;
+inline uint64_t key(uint32_t block, uint32_t thread) { return static_cast<uint64_t>(block) << 32 | thread; }
 
 inline void learn(Knowledge& mine, const Knowledge& theirs) {
-  for (size_t b = 0; b < theirs.size(); ++b)
-    if (theirs[b].barriers >= mine[b].barriers) mine[b] = theirs[b];
+  for (const auto& [who, what] : theirs) {
+    uint32_t& known = mine[who];
+    known = std::max(known, what);
+  }
 }
 
-struct Mind {  // of a thread, beyond what its block knows
+struct Mind {  // of a thread, beyond what its block knows; or of a block
   Knowledge read, known, told;  // read without a fence yet; known; what others may read in its messages
 };
 
 static std::vector<Array> allowed;
 static std::unordered_map<uint64_t, Shadow> shadow;
 static std::vector<std::unordered_map<uint64_t, Shadow>> shared_shadow;  // of each block
-static std::vector<Mind> minds;          // of each thread
-static std::vector<Knowledge> of_block;  // what all threads of a block know
+static std::vector<Latest> atomics;  // and volatile writes
+static std::vector<Mind> minds, of_block;  // of each thread; of each block that is there
 static std::map<uintptr_t, Knowledge> messages;
-static bool together;  // blocks that run at once can tell each other something
+static bool together;  // blocks run at once
+static bool talked;    // somebody has told something
 
 inline unsigned here() { return running - blocks.data(); }
 inline Mind& mind() { return minds[current - fibers.data()]; }
+inline uint32_t number() { return block_index.x + grid.x * (block_index.y + grid.y * block_index.z); }
 
 inline void begin_launch(unsigned at_once) {
   together = at_once > 1;
   executed.resize(fibers.size());
   shared_shadow.assign(at_once, {});
+  of_block.assign(at_once, {});
+  minds.assign(fibers.size(), {});
   messages.clear();
-  if (!together) return;
-  const Knowledge nothing(at_once);
-  of_block.assign(at_once, nothing);
-  minds.assign(fibers.size(), {nothing, nothing, nothing});
+  talked = false;
 }
-inline void begin_block(unsigned block) { shared_shadow[block].clear(); }
+inline void begin_block(unsigned block) {
+  shared_shadow[block].clear();
+  if (together || !talked) return;
+  of_block[block] = {};
+  minds.assign(minds.size(), {});
+}
 inline void end_block() { total_up(); }
 
-inline void after_barrier() {  // a block's threads tell each other what they know
+inline void after_barrier() {  // a block's threads tell each other what they know, and what they have told
   const unsigned threads = block_size.x * block_size.y * block_size.z;
   barriers += threads;
-  for (unsigned i = 0; together && i < threads; ++i) learn(of_block[here()], minds[running->fibers + i - fibers.data()].known);
+  Mind& block = of_block[here()];
+  for (unsigned i = 0; talked && i < threads; ++i) {
+    const Mind& thread = minds[running->fibers + i - fibers.data()];
+    learn(block.read, thread.read), learn(block.known, thread.known), learn(block.told, thread.told);
+  }
 }
 
-// Let somebody know all that this thread does, and what it has done itself.
+// Let somebody know all that this thread knows and has done itself.
 inline void teach(Knowledge& whom) {
-  learn(whom, mind().known), learn(whom, of_block[here()]);
-  whom[here()] = {current->barriers, current->linear};
-}
-
-inline void remember() {
-  learn(mind().known, mind().read);
-  teach(mind().told);
+  talked = true;
+  learn(whom, mind().known), learn(whom, of_block[here()].known);
+  whom[key(number(), ALL)] = current->barriers;
+  whom[key(number(), current->linear)] = current->told++;
 }
 
 // After a fence others go on first. Those that wait for the same message read it now, before this thread can send the
 // next: else they would know more than they have a right to, and a race would go unseen.
 void fence() {
-  if (!together) return;
-  remember();
-  yield();
+  learn(mind().known, mind().read), learn(mind().known, of_block[here()].read);
+  teach(mind().told);
+  if (together) yield();
 }
 
 inline void hear(uintptr_t at) {
-  if (together) learn(mind().read, messages.try_emplace(at, of_block.size()).first->second);
+  const auto found = messages.find(at);
+  if (found != messages.end()) learn(together ? mind().read : mind().known, found->second);
 }
 inline void tell(uintptr_t at) {
-  if (together) learn(messages.try_emplace(at, of_block.size()).first->second, mind().told);
+  const Knowledge &mine = mind().told, &ours = of_block[here()].told;
+  if (mine.empty() && ours.empty()) return;
+  Knowledge& message = messages[at];
+  learn(message, mine), learn(message, ours);
+  message[key(number(), current->linear)] = current->told - 1;  // it has told something here, if only of others
 }
 
 inline bool is_shared(uintptr_t at) {
   return at >= reinterpret_cast<uintptr_t>(__start_cushared) && at < reinterpret_cast<uintptr_t>(__stop_cushared);
 }
 
-inline bool is_own(uintptr_t at) {  // a local variable, or a constant of the library
+inline bool is_own(uintptr_t at) {  // a local variable; or what threadIdx stands for
   const uintptr_t stack = reinterpret_cast<uintptr_t>(current->stack);
-  return (at >= stack && at < stack + STACK) ||
-         (at >= reinterpret_cast<uintptr_t>(__ehdr_start) && at < reinterpret_cast<uintptr_t>(_end));
+  return (at >= stack && at < stack + STACK) || at == reinterpret_cast<uintptr_t>(&thread_index);
 }
 
 inline bool is_allowed(uintptr_t at, uint64_t size) {
+  // a variable or a constant of the library
+  if (at >= reinterpret_cast<uintptr_t>(__ehdr_start) && at < reinterpret_cast<uintptr_t>(_end)) return true;
   for (const Array& a : allowed) {
     if (at < a.base || at >= a.base + a.rows * a.stride) continue;
     if ((at - a.base) % a.stride + size <= a.width) return true;
@@ -117,84 +141,127 @@ inline bool is_allowed(uintptr_t at, uint64_t size) {
   return false;
 }
 
-inline bool conflict(const Access& before, const Access& now) {
-  if (before.block == ~0u || (before.block == now.block && before.thread == now.thread)) return false;
-  if (before.block != now.block) {
-    if (!together) return true;
-    for (const Known& known : {of_block[here()][before.block], mind().known[before.block]})
-      if (before.barriers < known.barriers || (before.barriers == known.barriers && before.thread == known.thread))
-        return false;
-    return true;
-  }
-  if (before.barriers != now.barriers) return false;
-  return before.thread / WARP != now.thread / WARP || before.warps == now.warps;
+inline uint32_t known_of(const Knowledge& knowledge, uint64_t who) {
+  const auto found = knowledge.find(who);
+  return found == knowledge.end() ? 0 : found->second;
 }
 
-inline void check(Shadow& place, bool is_write, const void* where) {
-  const unsigned number = block_index.x + grid.x * (block_index.y + grid.y * block_index.z);
-  const Access now{number, current->linear, current->barriers, current->warps};
-  const Access* other = conflict(place.write, now) ? &place.write : nullptr;
-  for (int i = 0; is_write && i < 2; ++i)
-    if (conflict(place.read[i], now)) other = &place.read[i];
+// Does this thread know of an access by another?
+inline bool is_known(const Access& before, uintptr_t at) {
+  const uint64_t who = key(before.block, before.thread);
+  const Mind &mine = mind(), &ours = of_block[here()];
+  for (const Knowledge* known : {&ours.known, &mine.known})
+    if (before.barriers < known_of(*known, key(before.block, ALL)) || before.told <= known_of(*known, who)) return true;
+  if (!(before.how & ELEMENTARY)) return false;
+  // The message itself: whoever has read there what that thread told has read it too, with or without a fence.
+  const auto sent = messages.find(at);
+  if (sent == messages.end() || !sent->second.count(who)) return false;
+  for (const Knowledge* heard : {&ours.read, &ours.known, &mine.read, &mine.known})
+    if (heard->count(who) && heard->at(who) >= sent->second.at(who)) return true;
+  return false;
+}
+
+inline bool conflict(const Access& before, const Access& now, uintptr_t at) {
+  if (before.block == ~0u || (before.block == now.block && before.thread == now.thread)) return false;
+  if (!((before.how | now.how) & WRITES)) return false;
+  if (before.how & ELEMENTARY && now.how & ELEMENTARY) {
+    // Two volatile writes are a race all the same: x += 1 is two accesses. Within a warp it was once the way to write.
+    const bool lost = before.how & now.how & WRITES && before.how & now.how & VOLATILE;
+    if (!lost || before.block == now.block) return false;
+  }
+  if (before.block == now.block) {
+    if (before.barriers != now.barriers) return false;
+    if (before.thread / WARP == now.thread / WARP && before.warps != now.warps) return false;
+  }
+  return !is_known(before, at);
+}
+
+inline void keep(Latest& latest, const Access& now) {
+  if (latest[0].block != now.block) {
+    latest[2] = latest[0];
+  } else if (latest[0].thread != now.thread) {
+    latest[1] = latest[0];
+  }
+  latest[0] = now;
+}
+
+inline void check(Shadow& place, uintptr_t at, int how, const void* where) {
+  const uint32_t offset = reinterpret_cast<const char*>(where) - __ehdr_start;
+  const uint16_t thread = current->linear, kind = how;
+  const Access now{number(), current->barriers, current->warps, current->told, thread, kind, offset};
+  const Access* other = conflict(place.write, now, at) ? &place.write : nullptr;
+  for (int i = 0; i < 3 && !other && how & WRITES; ++i)
+    if (conflict(place.reads[i], now, at)) other = &place.reads[i];
+  for (int i = 0; i < 3 && !other && place.atomic >= 0; ++i)
+    if (conflict(atomics[place.atomic][i], now, at)) other = &atomics[place.atomic][i];
   if (other) {
     copy(report.other_block, {other->block % grid.x, other->block / grid.x % grid.y, other->block / (grid.x * grid.y)});
     const unsigned t = other->thread;
     copy(report.other_thread, {t % block_size.x, t / block_size.x % block_size.y, t / (block_size.x * block_size.y)});
-    fail(other->block == number ? RACE : RACE_OF_BLOCKS, *current, where);
+    report.other_how = other->how, report.other_where = other->where;
+    fail(other->block == now.block ? RACE : RACE_OF_BLOCKS, *current, where);
   }
-  if (is_write) {
+  if (!(how & WRITES)) {
+    keep(place.reads, now);
+  } else if (!(how & ELEMENTARY)) {
     place.write = now;
   } else {
-    if (place.read[0].block != now.block || place.read[0].thread != now.thread) place.read[1] = place.read[0];
-    place.read[0] = now;
+    if (place.atomic < 0) place.atomic = atomics.size(), atomics.emplace_back();
+    keep(atomics[place.atomic], now);
   }
 }
 
-void access(const void* address, uint64_t size, bool is_write, const void* where) {
+// An access of any kind; returns whether anybody but this thread can see it.
+inline bool look(const void* address, uint64_t size, int how, const void* where) {
   const uintptr_t at = reinterpret_cast<uintptr_t>(address);
-  report.is_write = is_write, report.address = at;
+  report.how = how, report.address = at;
   const bool shared = is_shared(at);
-  if (!shared && is_own(at)) return;
+  if (!shared && is_own(at)) return false;
   if (!shared && !is_allowed(at, size)) fail(OUT_OF_BOUNDS, *current, where);
-  if (counted) count(at, size, is_write, shared, where);
+  if (counted && !(how & ELEMENTARY)) count(at, size, how & WRITES, shared, where);
   auto& places = shared ? shared_shadow[here()] : shadow;
   // Words of four bytes, or single bytes for those who address these.
   for (uint64_t offset = 0; offset < size; offset += size < 4 ? 1 : 4) {
     Shadow& place = places[(at + offset) * 2 + (size < 4)];
-    if (shared && !is_write && place.write.block == ~0u) fail(UNINITIALISED, *current, where);
-    check(place, is_write, where);
+    const bool written = place.write.block != ~0u || place.atomic >= 0;
+    if (shared && how & READS && !written) fail(UNINITIALISED, *current, where);
+    check(place, at, how, where);
   }
+  return true;
 }
 
-// Atomic operations and volatile variables, which race with nothing.
-inline void communicate(const void* address, uint64_t size, bool reads, bool writes, const void* where) {
-  const uintptr_t at = reinterpret_cast<uintptr_t>(address);
-  report.is_write = writes, report.address = at;
-  if (!is_shared(at) && is_own(at)) return;
-  if (!is_shared(at) && !is_allowed(at, size)) fail(OUT_OF_BOUNDS, *current, where);
-  if (reads) hear(at);
-  if (writes) tell(at);
+void access(const void* address, uint64_t size, bool is_write, const void* where) {
+  look(address, size, is_write ? WRITES : READS, where);
 }
-void touch(const void* address, uint64_t size, const void* where) { communicate(address, size, true, true, where); }
+
+// Atomic operations and volatile variables, which others may wait for.
+inline void communicate(const void* address, uint64_t size, int how, const void* where) {
+  if (!look(address, size, how, where)) return;
+  const uintptr_t at = reinterpret_cast<uintptr_t>(address);
+  if (how & READS) hear(at);
+  if (how & WRITES) tell(at);
+}
+void touch(const void* address, uint64_t size, bool reads, const void* where) {
+  communicate(address, size, (reads ? READS : 0) | WRITES | ATOMIC, where);
+}
 
 // A release tells those who acquire this place what its thread knows now; neither needs a fence.
 void release(const void* address, uint64_t size, const void* where) {
-  touch(address, size, where);
-  if (!together) return;
-  Knowledge now(of_block.size());
+  touch(address, size, true, where);
+  Knowledge now;
   teach(now);
   learn(messages[reinterpret_cast<uintptr_t>(address)], now);
 }
 void acquire(const void* address, uint64_t size, const void* where) {
-  communicate(address, size, true, false, where);
-  if (together) learn(mind().known, messages[reinterpret_cast<uintptr_t>(address)]);
+  communicate(address, size, READS | VOLATILE, where);
+  learn(mind().known, messages[reinterpret_cast<uintptr_t>(address)]);
 }
 
 }  // namespace emulator
 
 extern "C" {
 void emulator_forget() {
-  emulator::allowed.clear(), emulator::shadow.clear();
+  emulator::allowed.clear(), emulator::shadow.clear(), emulator::atomics.clear();
   emulator::forget_counts();
 }
 void emulator_allow(uint64_t base, uint64_t rows, uint64_t width, uint64_t stride) {
@@ -207,17 +274,17 @@ void __ubsan_handle_out_of_bounds_abort(void*, void*) { emulator::fail(emulator:
 // What the compiler calls under -fsanitize=thread.
 #define HOOK(name, size, is_write) \
   void name(void* p) { emulator::access(p, size, is_write, CALLER); }
-#define VOLATILE_HOOK(name, size, reads, writes) \
-  void name(void* p) { emulator::communicate(p, size, reads, writes, CALLER); }
+#define VOLATILE_HOOK(name, size, how) \
+  void name(void* p) { emulator::communicate(p, size, emulator::VOLATILE | how, CALLER); }
 #define HOOKS(size)                         \
   HOOK(__tsan_read##size, size, false)      \
   HOOK(__tsan_write##size, size, true)      \
   HOOK(__tsan_unaligned_read##size, size, false) \
   HOOK(__tsan_unaligned_write##size, size, true) \
-  VOLATILE_HOOK(__tsan_volatile_read##size, size, true, false)           \
-  VOLATILE_HOOK(__tsan_volatile_write##size, size, false, true)          \
-  VOLATILE_HOOK(__tsan_unaligned_volatile_read##size, size, true, false) \
-  VOLATILE_HOOK(__tsan_unaligned_volatile_write##size, size, false, true)
+  VOLATILE_HOOK(__tsan_volatile_read##size, size, emulator::READS)           \
+  VOLATILE_HOOK(__tsan_volatile_write##size, size, emulator::WRITES)          \
+  VOLATILE_HOOK(__tsan_unaligned_volatile_read##size, size, emulator::READS) \
+  VOLATILE_HOOK(__tsan_unaligned_volatile_write##size, size, emulator::WRITES)
 HOOKS(1)
 HOOKS(2)
 HOOKS(4)

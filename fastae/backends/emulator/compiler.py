@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from fastae.errors import FastaeError
 
@@ -20,6 +20,7 @@ SEEN = {  # accesses to volatile memory told from others; with g++, a struct of 
     True: ["-fsanitize=array-bounds", "-mllvm", "-tsan-distinguish-volatile"],
 }
 LANGUAGE = ["-fPIC", "-std=c++17"]
+DECODED: Any = {"encoding": "utf-8", "errors": "replace"}  # whatever the locale: messages quote the source
 
 
 class CompileError(FastaeError):
@@ -45,10 +46,17 @@ def find_compiler() -> str | None:
     return next(filter(None, map(shutil.which, (*wanted, "g++", "clang++", "c++"))), None)
 
 
+def _compiler() -> str:
+    command = find_compiler()
+    if command is None:
+        raise CompileError("the emulator needs a C++ compiler: install g++ or clang++")
+    return command
+
+
 @cache
 def is_clang(command: str) -> bool:
     """Tell clang++ from g++, whatever its name."""
-    return "clang" in subprocess.run([command, "--version"], capture_output=True, text=True).stdout
+    return "clang" in subprocess.run([command, "--version"], capture_output=True, **DECODED).stdout
 
 
 def kernels_of(code: str) -> dict[str, list[Parameter]]:
@@ -76,7 +84,13 @@ def waits(code: str) -> bool:
 
 @cache
 def build(code: str, file: str, options: tuple[str, ...], checks: bool) -> tuple[ctypes.CDLL, Path]:
-    """Compile a ``.cu`` file, or find it compiled.
+    """Load a ``.cu`` file, as `compiled` takes it, into this process; return the library, and where it lies."""
+    path = compiled(code, file, options, checks)
+    return ctypes.CDLL(str(path)), path
+
+
+def compiled(code: str, file: str, options: tuple[str, ...], checks: bool) -> Path:
+    """Compile a ``.cu`` file, or find it compiled; nothing of it is run.
 
     Parameters
     ----------
@@ -89,8 +103,7 @@ def build(code: str, file: str, options: tuple[str, ...], checks: bool) -> tuple
 
     Returns
     -------
-    library : ctypes.CDLL
-    path : Path
+    Path
         Where it lies.
 
     Raises
@@ -98,10 +111,7 @@ def build(code: str, file: str, options: tuple[str, ...], checks: bool) -> tuple
     CompileError
         There is no compiler, or it refuses the code.
     """
-    command = find_compiler()
-    if command is None:
-        raise CompileError("the emulator needs a C++ compiler: install g++ or clang++")
-    entries = []
+    command, entries = _compiler(), []
     for name, parameters in kernels_of(code).items():
         declared = "".join(f", {p.type} {p.name}" for p in parameters)
         passed = ", ".join(p.name for p in parameters)
@@ -116,7 +126,7 @@ def build(code: str, file: str, options: tuple[str, ...], checks: bool) -> tuple
     if not path.exists():
         with tempfile.TemporaryDirectory(dir=path.parent) as temporary:
             work = Path(temporary)
-            (work / "kernels.cpp").write_text(program, encoding="utf-8")
+            (work / "kernels.cpp").write_text(program, encoding="utf-8", errors="surrogateescape")
             seen = (
                 ["-O1", "-g", "-fsanitize=thread", "-fno-sanitize-recover=all", *SEEN[is_clang(command)]]
                 if checks
@@ -125,14 +135,15 @@ def build(code: str, file: str, options: tuple[str, ...], checks: bool) -> tuple
             include = [f"-I{HERE}", *options]
             run(command, *LANGUAGE, *seen, *include, "-c", work / "kernels.cpp", "-o", work / "kernels.o")
             # -Bsymbolic: a kernel may have the name of a function of the C library, as `advance` has.
-            objects = [_runtime(command, checks), work / "kernels.o"]
+            objects = [runtime(checks), work / "kernels.o"]
             run(command, "-shared", "-Wl,-Bsymbolic", *objects, "-o", work / "library.so")
             os.replace(work / "library.so", path)
-    return ctypes.CDLL(str(path)), path
+    return path
 
 
-def _runtime(command: str, checks: bool) -> Path:
+def runtime(checks: bool) -> Path:
     """Compile what stands behind device.h, which takes longer than a kernel does, or find it compiled."""
+    command = _compiler()
     options = [*LANGUAGE, "-O2", "-U_FORTIFY_SOURCE", *(["-DCHECKED"] if checks else [])]
     path = _kept([command, *options], ".o")
     if not path.exists():
@@ -152,7 +163,7 @@ def _kept(parts: list[str], suffix: str) -> Path:
 def run(*command: object) -> None:
     """Run the compiler; raises `CompileError` with its first words."""
     environment = {**os.environ, "LC_ALL": "C"}  # messages in one language, plain quotes
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, env=environment)
+    done = subprocess.run([str(part) for part in command], capture_output=True, env=environment, **DECODED)
     if done.returncode:
         errors = [line for line in done.stderr.splitlines() if "error" in line] or done.stderr.splitlines()
         raise CompileError("the C++ compiler refuses the kernel: " + (errors[0] if errors else "without a word"))
@@ -164,7 +175,7 @@ def line_of(path: Path, offset: int) -> str:
     if tool is None:
         return "an unknown line (addr2line, of binutils, is not installed)"
     command = [tool, "-e", str(path), hex(max(0, offset - 1))]  # before the address to which the call returns
-    found = subprocess.run(command, capture_output=True, text=True).stdout.split()
+    found = subprocess.run(command, capture_output=True, **DECODED).stdout.split()
     return os.path.basename(found[0]) if found and not found[0].startswith("??") else "an unknown line"
 
 

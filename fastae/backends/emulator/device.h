@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 using std::exp;
 using std::log;
@@ -31,7 +32,7 @@ void barrier(const void* where, int line);
 void warp_barrier(unsigned mask, const void* where);
 uint64_t exchange(unsigned mask, uint64_t value, unsigned lane, bool valid, const void* where);
 unsigned lane();
-void touch(const void* address, uint64_t size, const void* where);
+void touch(const void* address, uint64_t size, bool reads, const void* where);
 void fence();
 void release(const void* address, uint64_t size, const void* where);
 void acquire(const void* address, uint64_t size, const void* where);
@@ -60,6 +61,7 @@ T shuffle(unsigned mask, T value, unsigned lane, bool valid, const void* where) 
 NOT_INLINED inline void __syncthreads(int line = __builtin_LINE()) { emulator::barrier(CALLER, line); }
 NOT_INLINED inline void __syncwarp(unsigned mask = ~0u) { emulator::warp_barrier(mask, CALLER); }
 NOT_INLINED inline void __threadfence() { emulator::fence(); }
+NOT_INLINED inline void __threadfence_block() {}  // of no use to other blocks
 NOT_INLINED inline void __nanosleep(unsigned) { emulator::nap(CALLER); }
 template <class T>
 NOT_INLINED T __shfl_down_sync(unsigned mask, T value, unsigned by, int width = 32) {
@@ -76,11 +78,31 @@ NOT_INLINED T __shfl_sync(unsigned mask, T value, unsigned from, int width = 32)
   const unsigned l = emulator::lane();
   return emulator::shuffle(mask, value, l / width * width + from % width, true, CALLER);
 }
+// The second argument is converted to the type of the place, as by CUDA's own overloads. Threads run one at a time.
+#define ATOMIC(name, reads, result)                                \
+  template <class T>                                               \
+  NOT_INLINED T name(T* at, std::common_type_t<T> value) {         \
+    emulator::touch(at, sizeof(T), reads, CALLER);                 \
+    const T old = *at;                                             \
+    *at = result;                                                  \
+    return old;                                                    \
+  }
+ATOMIC(atomicAdd, true, old + value)
+ATOMIC(atomicSub, true, old - value)
+ATOMIC(atomicMin, true, value < old ? value : old)
+ATOMIC(atomicMax, true, value > old ? value : old)
+ATOMIC(atomicAnd, true, old & value)
+ATOMIC(atomicOr, true, old | value)
+ATOMIC(atomicXor, true, old ^ value)
+ATOMIC(atomicInc, true, old >= value ? 0 : old + 1)
+ATOMIC(atomicDec, true, old == 0 || old > value ? value : old - 1)
+ATOMIC(atomicExch, false, value)
+#undef ATOMIC
 template <class T>
-NOT_INLINED T atomicAdd(T* at, T value) {  // threads run one at a time
-  emulator::touch(at, sizeof(T), CALLER);
+NOT_INLINED T atomicCAS(T* at, std::common_type_t<T> expected, std::common_type_t<T> value) {
+  emulator::touch(at, sizeof(T), true, CALLER);
   const T old = *at;
-  *at = old + value;
+  if (old == expected) *at = value;
   return old;
 }
 // What red.release and ld.acquire do, of the PTX ISA; as with mma, a kernel for both compilers calls them.

@@ -38,6 +38,7 @@ FAULTS = {
     9: "the index is outside of a shared or local array",
 }
 ACCESS_FAULTS, RACES = (3, 4, 5, 6), (5, 6)
+WRITES, ATOMIC = 2, 4  # of checks.h
 THREADS_A_MULTIPROCESSOR = 2048
 ALIGNMENT = 256  # bytes, at which CUDA allocates memory
 AWAKE = 8  # libraries that keep stacks for their threads
@@ -60,15 +61,32 @@ class KernelFault(FastaeError):
         What is wrong, in words.
     """
 
-    def __init__(self, kernel: str, report: Any, line: str) -> None:
-        self.kernel, self.line, self.fault = kernel, line, FAULTS[report.fault]
+    def __init__(self, kernel: str, report: Any, line: str, other_line: str = "") -> None:
+        self.kernel, self.line = kernel, line
+        self.fault = words = FAULTS[report.fault]
         self.block, self.thread = tuple(report.block), tuple(report.thread)
-        what = (" writing" if report.is_write else " reading") if report.fault in ACCESS_FAULTS else ""
+        what = f" {_how(report.how)}" if report.fault in ACCESS_FAULTS else ""
         other = ""
         if report.fault in RACES:
             other = f"; the other is block {tuple(report.other_block)}, thread {tuple(report.other_thread)}"
+            other += f" {_how(report.other_how)}, {other_line}"
+            if (report.how ^ report.other_how) & ATOMIC:
+                self.fault += ": atomic operations are safe from each other alone, not from plain reads and writes"
         place = f"{line}, kernel {kernel}, block {self.block}, thread {self.thread}{what}"
-        super().__init__(f"{place}: {self.fault}{other}")
+        super().__init__(f"{place}: {words}{other}")
+
+    @classmethod
+    def told(cls, text: str, fault: str) -> "KernelFault":
+        """Return one that happened in another process, of which only words are known."""
+        error = cls.__new__(cls)
+        FastaeError.__init__(error, text)
+        error.fault = fault
+        return error
+
+
+def _how(how: int) -> str:
+    """Put an access into a word."""
+    return "in an atomic operation" if how & ATOMIC else "writing" if how & WRITES else "reading"
 
 
 class Report(ctypes.Structure):
@@ -80,8 +98,10 @@ class Report(ctypes.Structure):
         ("thread", ctypes.c_uint * 3),
         ("other_block", ctypes.c_uint * 3),
         ("other_thread", ctypes.c_uint * 3),
-        ("is_write", ctypes.c_int),
+        ("how", ctypes.c_int),
+        ("other_how", ctypes.c_int),
         ("where", ctypes.c_uint64),
+        ("other_where", ctypes.c_uint64),
         ("address", ctypes.c_uint64),
     )
 
@@ -313,7 +333,8 @@ class RawModule:
         if failed:
             library.emulator_report.restype = ctypes.POINTER(Report)
             report = library.emulator_report().contents
-            raise KernelFault(name, report, line_of(path, report.where))
+            other = line_of(path, report.other_where) if report.fault in RACES else ""
+            raise KernelFault(name, report, line_of(path, report.where), other)
 
     def _count(self, name: str, library: ctypes.CDLL, path: Path, counts: Counted) -> None:
         entries = ctypes.POINTER(Entry)()

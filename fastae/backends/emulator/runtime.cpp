@@ -39,6 +39,7 @@ struct Fiber {
   int line = 0;                       // and where the call is in the source
   const void* naps_at = nullptr;      // or that went to sleep
   unsigned barriers = 0, warps = 0;   // how many of each it has passed in this block
+  unsigned told = 1;                  // and how many times it has told others what it did, one more
   char* stack = nullptr;  // its pages come into being when they are used
 };
 
@@ -46,8 +47,8 @@ struct Fiber {
 struct Report {
   int fault;
   unsigned block[3], thread[3], other_block[3], other_thread[3];
-  int is_write;
-  uint64_t where, address;  // an offset into this library; an address of memory
+  int how, other_how;  // reads, writes, atomic, volatile: bits of checks.h
+  uint64_t where, other_where, address;  // offsets into this library; an address of memory
 };
 
 struct Block {
@@ -143,7 +144,7 @@ inline void begin_block(unsigned) {}
 inline void end_block() {}
 inline void after_barrier() {}
 inline void begin_launch(unsigned) {}
-void touch(const void*, uint64_t, const void*) {}
+void touch(const void*, uint64_t, bool, const void*) {}
 void fence() {}
 void release(const void*, uint64_t, const void*) {}
 void acquire(const void*, uint64_t, const void*) {}
@@ -162,7 +163,7 @@ inline void begin(Block& block, unsigned threads) {
   begin_block(number_of(block));
   for (unsigned i = 0; i < threads; ++i) {
     Fiber& f = block.fibers[i];
-    f.linear = i, f.state = READY, f.barriers = f.warps = 0, f.naps_at = nullptr;
+    f.linear = i, f.state = READY, f.barriers = f.warps = 0, f.told = 1, f.naps_at = nullptr;
     f.index.x = i % block_size.x, f.index.y = i / block_size.x % block_size.y, f.index.z = i / (block_size.x * block_size.y);
   }
 }

@@ -39,8 +39,8 @@ from numba.extending import intrinsic
 
 __all__ = [
     "NumbaError", "cache_folder", "caching_in", "call_published", "cgutils", "compile_borrowing", "entry_point",
-    "features", "from_dtype", "global_compiler_lock", "intrinsic", "ir", "jit", "name_address", "njit", "publish",
-    "recompiled", "typeof", "types",
+    "features", "from_dtype", "global_compiler_lock", "intrinsic", "ir", "jit", "launch_threads", "name_address",
+    "njit", "publish", "recompiled", "typeof", "types",
 ]  # fmt: skip
 
 config: Any = numba_config  # its settings are made at run time
@@ -83,6 +83,16 @@ def compile_borrowing(function: Callable[..., Any], signatures: Any, cached: boo
     """
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "cache": cached, "_nrt": False}
     return njit(signatures, **options)(function) if signatures else njit(**options)(function)
+
+
+def launch_threads() -> None:
+    """Start the threads of ``prange``, and load the library that has them.
+
+    Relies on ``numba.np.ufunc.parallel._launch_threads``, which Numba calls when a first parallel function is compiled.
+    """
+    from numba.np.ufunc.parallel import _launch_threads
+
+    _launch_threads()
 
 
 def recompiled(function: Any) -> Any:

@@ -3,7 +3,9 @@
 (1 + tanh(t / 2)) / 2 is the same function, but for negative t it subtracts two numbers that are nearly alike: of a
 small σ few digits are left, or none.
 
-Cause: digits cancel where σ is small
+Cause: tanh is near −1 there
+
+Verdict: imprecise
 """
 
 import numpy as np

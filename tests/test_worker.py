@@ -1,4 +1,4 @@
-"""A kernel that ends the process, or never comes back, is told like any other mistake."""
+"""The process that runs a learner's code: a kernel that ends it, or never comes back, is told like any mistake."""
 
 import json
 import os
@@ -13,7 +13,8 @@ import pytest
 
 from fastae.cli import main
 
-HEAD = "import os, signal, time\n\n\ndef bce_gradient(z, x, scale, out):\n    out[:] = scale * (z - x)\n"
+HEAD = "import os\n\n\ndef bce_gradient(z, x, scale, out):\n    out[:] = scale * (z - x)\n"
+KILL = "getattr(os, 'ki' + 'll')"  # as compiled code may end its process; by its name it is refused
 LATER = "    if z.shape == (5, 1):\n        "  # after calls that are right
 
 
@@ -46,13 +47,13 @@ def test_a_loop_that_never_ends(tmp_path: Path) -> None:
     ("act", "what", "cause"),
     [
         (
-            "os.kill(os.getpid(), signal.SIGSEGV)",
+            f"{KILL}(os.getpid(), 11)",
             "it ends the process: Segmentation fault (signal 11)",
             "out of bounds",
         ),
-        ("os.kill(os.getpid(), signal.SIGABRT)", "it ends the process: Aborted (signal 6)", "out of bounds"),
-        ("os.kill(os.getpid(), signal.SIGFPE)", "it ends the process: Floating point exception (signal 8)", "divided"),
-        ("os.kill(os.getpid(), signal.SIGKILL)", "it ends the process: Killed (signal 9)", ""),
+        (f"{KILL}(os.getpid(), 6)", "it ends the process: Aborted (signal 6)", "out of bounds"),
+        (f"{KILL}(os.getpid(), 8)", "it ends the process: Floating point exception (signal 8)", "divided"),
+        (f"{KILL}(os.getpid(), 9)", "it ends the process: Killed (signal 9)", ""),
         ("os._exit(0)", "it ends the process, with status 0", ""),  # which says that all is right
     ],
 )
@@ -76,7 +77,7 @@ def test_the_model(tmp_path: Path) -> None:
     process = fastae("check", "--json", "--no-speed", file=tmp_path / "mine.py")
     found = json.loads(process.communicate(timeout=120)[0])
     assert process.returncode == 1
-    assert (found["right"], found["kernels"], found["model"]["right"]) == (False, [], False)
+    assert (found["verdict"], found["kernels"][0]["verdict"], found["model"]["right"]) == ("wrong", "right", False)
     assert found["model"]["problems"][0]["case"] == "three steps of the model, bce"
 
 
@@ -105,23 +106,27 @@ def runs(process: str) -> bool:
         return False
 
 
+def busy(process: str) -> float:
+    """Return the seconds that a process has computed for."""
+    ticks = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[11]
+    return int(ticks) / os.sysconf("SC_CLK_TCK")
+
+
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child with its parent")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, pytest.param(signal.SIGKILL, marks=LINUX)])
 @pytest.mark.thorough
 def test_whoever_interrupts_it_leaves_nothing_behind(number: int, tmp_path: Path) -> None:
-    text = (
-        f"import os\nopen({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\n" + HEAD + "    while True: pass\n"
-    )
-    (tmp_path / "mine.py").write_text(text)
+    (tmp_path / "mine.py").write_text(HEAD + "    while True: pass\n")
     process = fastae("check", file=tmp_path / "mine.py")
-    end = time.monotonic() + 60
-    while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+    end, child = time.monotonic() + 60, ""
+    while not child or busy(child) < 0.5:
         assert time.monotonic() < end
         time.sleep(0.05)
+        child = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().strip()
     process.send_signal(number)
-    told, child = process.communicate(timeout=60)[1], (tmp_path / "pid").read_text()
+    told = process.communicate(timeout=60)[1]
     if number != signal.SIGKILL:
         assert told == "\nfastae: interrupted\n"
         assert process.returncode == 128 + number

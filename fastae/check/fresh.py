@@ -1,0 +1,124 @@
+"""Timing a kernel on data that it has not seen: each timed call has arrays of its own, filled just before.
+
+A segment is as many calls as there are sets of arrays. The clock starts before the process that has the kernel can see
+them, and all that was written meanwhile is checked in the end. The sets of a segment are larger than a core's own
+caches, and lie in the one that cores share, or in memory.
+"""
+
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from fastae.check import cases
+from fastae.check.evidence import Call, judged
+from fastae.check.process import Timed
+
+LINE = 64  # bytes of the cache, at the beginning of which each array lies
+BYTES = 16 << 20  # of all sets
+MOST = 128  # sets
+MOMENT = 0.0015  # seconds of a segment at least, if the sets allow
+SEGMENTS = 7  # their median is told
+REST = 0.12  # seconds after which the threads of a BLAS no longer wait for more work, on a core that others need
+PATIENCE = 2.0  # seconds that the segments of a shape may take, after which there are fewer
+
+
+class Timer:
+    """Segments of calls of a kernel.
+
+    Parameters
+    ----------
+    worker : Timed
+        Whose kernel is timed.
+    which : str
+        By which the worker knows it.
+    name : str
+        The kernel's name in the contract.
+    given : dict
+        Lengths by the contract's letters, and numbers.
+    """
+
+    def __init__(self, worker: Timed, which: str, name: str, given: dict[str, Any]) -> None:
+        self._worker, self._which, self._name, self._given = worker, which, name, given
+        self._rng = np.random.default_rng()
+        self._base = cases.make(name, "float32", int(self._rng.integers(2**31)), **given)
+        self._arrays = {key: x for key, x in self._base.items() if isinstance(x, np.ndarray)}
+        self._written = cases.WRITTEN.get(name, "out")
+        self._found: list[tuple[np.ndarray, dict[str, int], list[str]]] = []
+        self._prepare(1)
+        self.segment()  # which may compile, and is the first to touch the memory
+        took = self.segment()
+        if took < PATIENCE / 10:  # or else what the system does beside it would seem to be its own
+            took = min(took, self.segment(), self.segment())
+        size = sum(-(-x.nbytes // LINE) * LINE for x in self._arrays.values())
+        self._prepare(max(1, min(MOST, BYTES // size, int(MOMENT / took) + 1)))
+        if len(self._sets) > 1:
+            self.segment()
+
+    def _prepare(self, sets: int) -> None:
+        layouts, offset = [], 0
+        for _ in range(sets):
+            places = {}
+            for key, x in self._arrays.items():
+                places[key] = [offset, x.dtype.str, list(x.shape)]
+                offset += -(-x.nbytes // LINE) * LINE
+            layouts.append(places)
+        numbers = {key: None if key in self._arrays else x for key, x in self._base.items()}
+        self._sets = [self._worker.views(places) for places in layouts]
+        self._worker.prepare(self._which, [(numbers, places) for places in layouts])
+        self._shifts = [dict.fromkeys(self._arrays, 0) for _ in range(sets)]
+
+    def segment(self) -> float:
+        """Return the seconds of a call, over one segment."""
+        took = self._worker.timed(self._fill)
+        for views, shifts in zip(self._sets, self._shifts):
+            self._found.append((views[self._written].copy(), dict(shifts), self._changed(views, shifts)))
+        return took / len(self._sets)
+
+    def _fill(self) -> None:
+        for views, shifts in zip(self._sets, self._shifts):
+            for key, base in self._arrays.items():
+                if key == self._written and key == "out":
+                    views[key].fill(np.nan)
+                else:
+                    shifts[key] = int(self._rng.integers(base.size))
+                    _shift(base, shifts[key], views[key])
+
+    def _changed(self, views: dict[str, np.ndarray], shifts: dict[str, int]) -> list[str]:
+        """Return which inputs are not what they were."""
+        inputs = {key: base for key, base in self._arrays.items() if key != self._written}
+        return [key for key, base in inputs.items() if views[key].tobytes() != _shifted(base, shifts[key]).tobytes()]
+
+    def wrong(self) -> Call | None:
+        """Return a call that was timed and is wrong, if there is one."""
+        return next((call for found in self._found if (call := self._call(*found)).verdict == "wrong"), None)
+
+    def _call(self, found: np.ndarray, shifts: dict[str, int], changed: list[str]) -> Call:
+        """Return what is known of a call that was timed."""
+        arguments = self._base | {key: _shifted(base, shifts[key]) for key, base in self._arrays.items()}
+        if self._written == "out":
+            arguments["out"] = self._base["out"]
+        call = judged(self._name, "float32", self._given, False, arguments, found)
+        if changed:
+            call.fault, call.fault_kind = f"it writes where it must not: {', '.join(changed)}", "astray"
+        return call
+
+    def seconds(self) -> float:
+        """Return the median over some segments; over fewer of a function that is very slow."""
+        found = [self.segment()]
+        while len(found) < SEGMENTS and sum(found) * len(self._sets) < PATIENCE:
+            found.append(self.segment())
+        return median(found)
+
+
+def _shift(base: np.ndarray, by: int, out: np.ndarray) -> None:
+    """Copy an array, the elements moved by so many, those at the end to the beginning."""
+    flat, to = base.reshape(-1), out.reshape(-1)
+    to[: flat.size - by] = flat[by:]
+    to[flat.size - by :] = flat[:by]
+
+
+def _shifted(base: np.ndarray, by: int) -> np.ndarray:
+    out = np.empty_like(base)
+    _shift(base, by, out)
+    return out

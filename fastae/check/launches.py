@@ -1,0 +1,103 @@
+"""What a launch has no thread for: the elements left unwritten, beside the blocks that a ``.cu`` file asks for."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from fastae.check.evidence import Call
+from fastae.check.learner import launch_of
+
+X, Y = 0, 1  # of a launch
+EXCHANGED = (
+    "rows and columns of threads are exchanged: the launch has blocks in x for one of them, and the kernel takes x "
+    "for the other"
+)
+
+
+def told(source: str, calls: Sequence[Call]) -> list[str]:
+    """Say so if exactly what lies beyond the blocks of the launch is unwritten, in all calls.
+
+    Parameters
+    ----------
+    source : str
+        The text of the file.
+    calls : sequence of Call
+        Right and wrong ones, of one kernel.
+    """
+    seen = [c for c in calls if not c.fault and _shows(c)]
+    if "__global__" not in source or not all(_unwritten(c) for c in seen if c.is_wrong):
+        return []
+    blocks = [_blocks(source, c) for c in seen]
+    lengths = [c.found.shape for c in seen]
+    if seen and seen[0].found.ndim == 2 and all(map(_is_corner, seen)):
+        written = [tuple(_reach(~c.wrong, axis) for axis in (0, 1)) for c in seen]
+        return _of_matrices(written, lengths, blocks)
+    flat = [_reach(~c.wrong.reshape(-1), 0) for c in seen]
+    if any(c.wrong.reshape(-1)[:n].any() for c, n in zip(seen, flat)):
+        return []
+    sizes, in_x = [c.found.size for c in seen], [n[X] for n in blocks]
+    few = "one block" if max(in_x, default=0) == 1 else "too few blocks"
+    return [f"the launch has {few}: no thread for the last elements"] if _fits(flat, sizes, in_x) else []
+
+
+def _of_matrices(
+    written: list[tuple[int, ...]], lengths: list[tuple[int, ...]], blocks: list[tuple[int, int]]
+) -> list[str]:
+    few, exchanged = list[str](), False
+    for axis, what, usual in ((0, "rows", Y), (1, "columns", X)):
+        reach, length = ([x[axis] for x in pairs] for pairs in (written, lengths))
+        if reach == length:
+            continue
+        counts = {of: [n[of] for n in blocks] for of in (usual, 1 - usual)}
+        fitting = [of for of in counts if _fits(reach, length, counts[of])]
+        if not fitting:
+            return []
+        of = next((of for of in fitting if max(counts[of]) == 1), fitting[0])
+        if of == usual or max(counts[of]) == 1:
+            few.append(f"the launch has {_few(counts[of], of)}: no thread for the other {what}")
+        exchanged = exchanged or (of != usual and max(counts[of]) > 1)
+    return few or ([EXCHANGED] if exchanged else [])
+
+
+def _few(counts: Sequence[int], of: int) -> str:
+    if max(counts) == 1:
+        return "one column of blocks" if of == X else "one row of blocks"
+    return f"too few blocks in {'xy'[of]}"
+
+
+def _fits(reach: Sequence[int], lengths: Sequence[int], counts: Sequence[int]) -> bool:
+    """Whether so many blocks, each as long as any other, reach exactly so far in each call."""
+    steps = {r / n for r, length, n in zip(reach, lengths, counts) if r < length}
+    if len(steps) != 1:
+        return False
+    (step,) = steps
+    return step.is_integer() and all(min(length, step * n) == r for r, length, n in zip(reach, lengths, counts))
+
+
+def _blocks(source: str, call: Call) -> tuple[int, int]:
+    """Return how many blocks a call is launched with, in x and in y."""
+    grid, _ = launch_of(source, call.name, call.arguments)
+    return grid[X], (*grid, 1)[Y]
+
+
+def _shows(call: Call) -> bool:
+    """Whether an element that is not written is wrong."""
+    return bool(call.given.get("alpha", 1)) and call.given.get("beta") != 1 and call.found.ndim > 0
+
+
+def _unwritten(call: Call) -> bool:
+    """Whether all that is wrong is what it was before."""
+    old, found = (x[call.wrong] for x in (call.arguments[call.written], call.found))
+    return bool(((found == old) | (np.isnan(found) & np.isnan(old))).all())
+
+
+def _is_corner(call: Call) -> bool:
+    """Whether what is right is some of the first rows of some of the first columns."""
+    right = ~call.wrong
+    return bool(right.any() and right[: _reach(right, 0), : _reach(right, 1)].all())
+
+
+def _reach(right: np.ndarray, axis: int) -> int:
+    """Return the number of rows or columns up to the last in which something is right."""
+    lines = right.any(axis=tuple(i for i in range(right.ndim) if i != axis))
+    return int(np.flatnonzero(lines)[-1]) + 1 if lines.any() else 0

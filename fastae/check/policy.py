@@ -1,0 +1,314 @@
+"""What a learner's source must not have in it, found before anything of it is run: a reason for each, with its line.
+
+What is hidden from here (names put together, code made at run time) meets the worker's own refusals
+(`fastae.check.confine`), and cannot reach the judge in any case: this gives cheats their names.
+"""
+
+import ast
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from fastae.backends.contract import KERNELS
+from fastae.backends.emulator.compiler import kernels_of
+
+# Python
+
+MODULES = {  # that no kernel needs, and what they are for
+    "atexit": "exit handlers",
+    "signal": "signals",
+    "gc": "looking through the process's memory",
+    "inspect": "looking into callers",
+    "ctypes": "calling other libraries and writing to any address",
+    "cffi": "calling other libraries",
+    "_ctypes": "calling other libraries",
+    "mmap": "sharing memory",
+    "multiprocessing": "other processes",
+    "subprocess": "other processes",
+    "socket": "the network",
+    "resource": "the limits of the process",
+    "faulthandler": "signals",
+    "importlib": "importing what is not named",
+    "builtins": "replacing what Python has built in",
+    "_io": "files",
+    "pty": "other processes",
+}
+LIBRARIES = {"torch": "PyTorch", "jax": "JAX", "tensorflow": "TensorFlow", "cupy": "CuPy"}  # whose kernels are theirs
+INNER = {  # attributes that lead from an object to the interpreter's inside
+    "_getframe", "_current_frames", "f_back", "f_globals", "f_locals", "gi_frame", "tb_frame", "__globals__",
+    "__closure__", "__code__", "__subclasses__", "__builtins__", "__loader__", "__spec__", "modules",
+    "addaudithook", "settrace", "setprofile",
+}  # fmt: skip
+CALLS = {"__import__", "eval", "exec", "compile", "open", "breakpoint", "input", "memoryview", "vars"}
+GIVEN = {  # of fastae's compiled code, what exercises hand out; whoever calls it is told to do so
+    "fastae.backends.numba_backend.kernels": {"columns_by_tiles"},
+    "fastae.backends.numba_backend.machine": {"MACHINE"},
+    "fastae.backends.numba_backend.tiles": {"DOT", "DOT_ROW", "OUTER", "OUTER_ROW", "dot_tile", "outer_tile"},
+}
+OPEN = ("fastae", "fastae.datasets", "fastae.errors")  # what else of this library a learner's file may import
+OF_OS = {"system", "popen", "fork", "forkpty", "kill", "killpg", "dup2", "putenv", "environ", "getppid", "remove"}
+FILES = {"fromfile", "tofile", "memmap", "load", "save", "savez", "loadtxt", "savetxt", "genfromtxt", "ctypeslib"}
+OURS = re.compile(r"\bfastae\.(backends|check|ladder|bench)\b")
+
+
+def of_python(text: str) -> list[str]:
+    """Return why a Python file is refused; nothing if it is not, or does not parse."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return []
+    found = sorted({(line, what) for line, what in _python(tree)})
+    return [f"line {line}: {what}" for line, what in found]
+
+
+def given(text: str) -> dict[str, list[str]]:
+    """Return what a Python file imports of `GIVEN`: names by module."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return {}
+    found: dict[str, list[str]] = {}
+    for node in _walk(tree):
+        match node:
+            case ast.ImportFrom(module=str(module), names=parts) if module in GIVEN:
+                found.setdefault(module, []).extend(part.name for part in parts)
+    return found
+
+
+def _python(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    names = _imported(tree)
+    for node in _walk(tree):
+        line = getattr(node, "lineno", 0)
+        for module in _modules(node):
+            yield from ((line, what) for what in _of_module(module))
+        match node:
+            case ast.Call(func=ast.Name(id=name)) if name in CALLS:
+                yield line, f"it calls {name}()"
+            case ast.Call(func=ast.Name(id="setattr" | "delattr"), args=[ast.Name(id=name), *_]) if name in names:
+                yield line, f"it replaces a part of {names[name]}"
+            case ast.Name(id=name) if name in INNER and name.startswith("__"):
+                yield line, f"it looks into the interpreter: {name}"
+            case ast.Attribute(attr=attr) if attr in INNER:
+                yield line, f"it looks into the interpreter: {ast.unparse(node)}"
+            case ast.Attribute(attr=attr, value=ast.Name(id=name)) if names.get(name) == "os" and attr in OF_OS:
+                yield line, f"it calls the system: os.{attr}"
+            case ast.Attribute(attr=attr, value=value) if attr in FILES and names.get(_root(value)) == "numpy":
+                yield line, f"it uses files: {ast.unparse(node)}"
+            case ast.Constant(value=str(text)) if OURS.search(text) and not _is_docstring(tree, node):
+                yield line, "it names modules of fastae in a string"
+        for target in _written(node):
+            inner = target.value if isinstance(target, ast.Subscript) else target
+            is_part = isinstance(inner, ast.Attribute) and (inner is target or inner.attr == "__dict__")
+            if is_part and _root(target) in names:
+                yield line, f"it replaces {ast.unparse(target)}, a part of the module {names[_root(target)]}"
+
+
+def _modules(node: ast.AST) -> list[str]:
+    """Return what a statement imports: modules, and what it takes from one of fastae's."""
+    match node:
+        case ast.Import(names=parts):
+            return [part.name for part in parts]
+        case ast.ImportFrom(module=str(module), names=parts):
+            if module.partition(".")[0] == "fastae":
+                return [f"{module}.{part.name}" for part in parts if part.name not in GIVEN.get(module, ())]
+            return [module, *(part.name for part in parts if part.name in MODULES)]  # that another module has imported
+    return []
+
+
+def _of_module(module: str) -> Iterator[str]:
+    first = module.partition(".")[0]
+    if first in MODULES:
+        yield f"it imports {first}, which is for {MODULES[first]}"
+    elif first in LIBRARIES:
+        yield f"it imports {module}: the kernels of {LIBRARIES[first]} are not yours"
+    elif first == "fastae" and module not in OPEN and module.rpartition(".")[0] not in OPEN[1:]:
+        yield f"it imports {module}: the kernels of fastae are not yours"
+
+
+def _written(node: ast.AST) -> list[ast.expr]:
+    """Return what a statement assigns to, or deletes."""
+    match node:
+        case ast.Assign(targets=targets) | ast.Delete(targets=targets):
+            return targets
+        case ast.AugAssign(target=target) | ast.AnnAssign(target=target):
+            return [target]
+    return []
+
+
+def _walk(tree: ast.Module) -> Iterator[ast.AST]:
+    """Yield all nodes but those of ``if __name__ == "__main__"``, which nobody runs here."""
+    for node in tree.body:
+        match node:
+            case ast.If(test=ast.Compare(left=ast.Name(id="__name__")), orelse=orelse):
+                for other in orelse:
+                    yield from ast.walk(other)
+            case _:
+                yield from ast.walk(node)
+
+
+def _imported(tree: ast.Module) -> dict[str, str]:
+    """Return what stands for a module, or for what is in one."""
+    names: dict[str, str] = {}
+    for node in _walk(tree):
+        match node:
+            case ast.Import(names=parts):
+                names |= {(part.asname or part.name.partition(".")[0]): part.name for part in parts}
+            case ast.ImportFrom(module=str(module), names=parts):
+                names |= {(part.asname or part.name): f"{module}.{part.name}" for part in parts}
+    return names
+
+
+def _root(node: ast.AST) -> str:
+    while isinstance(node, ast.Attribute | ast.Subscript | ast.Call):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _is_docstring(tree: ast.Module, constant: ast.Constant) -> bool:
+    owners = (n for n in ast.walk(tree) if isinstance(n, ast.Module | ast.FunctionDef | ast.ClassDef))
+    return any(n.body and isinstance(n.body[0], ast.Expr) and n.body[0].value is constant for n in owners)
+
+
+# CUDA
+
+HEADERS = re.compile(
+    r"<(cuda_\w+\.h|cuda_\w+\.hpp|mma\.h|cooperative_groups(/\w+)?\.h|cuda/(std/)?\w+|math\.h|cmath|stdint\.h|cstdint|"
+    r"stddef\.h|cstddef|float\.h|cfloat|limits\.h|climits|limits|type_traits|utility|algorithm|stdio\.h|cstdio|"
+    r"assert\.h|cassert|math_constants\.h|device_launch_parameters\.h)>"
+)
+HOST = (
+    "system|popen|fork|vfork|exec[lv]p?e?|posix_spawn|dlopen|dlsym|fopen|freopen|getenv|setenv|signal|sigaction|raise|"
+    "kill|_exit|_Exit|exit|quick_exit|abort|atexit|on_exit|mmap|mprotect|syscall|ptrace|socket|connect|pthread_\\w+|"
+    "clock_gettime|gettimeofday|longjmp|setjmp|usleep|sleep"
+)
+MATHEMATICS = (
+    "acosh? asinh? atanh? atan2 cbrt ceil copysign cosh? erfc? exp exp2 exp10 expm1 fabs fdim floor fma fmax fmin fmod "
+    "frexp hypot ilogb ldexp lgamma l?l?rint l?l?round log log10 log1p log2 logb modf nan nearbyint nextafter pow "
+    "remainder remquo scalbl?n sin sinh sincos sqrt tanh? tgamma trunc [jy][01n]"
+)
+SYMBOLS = re.compile(  # that a kernel may call: <math.h>, memory, output, and what compilers add
+    rf"({'|'.join(MATHEMATICS.split())})[fl]?|(__)?mem(cpy|set|move|cmp|chr)(_chk)?|printf|puts|putchar|__assert_fail|"
+    r"__(tsan|ubsan)_\w+|__cxa_\w+|__gmon_start__|_ITM_\w+|_Zd[la]Pv\w*"
+)
+
+
+def of_cuda(text: str) -> list[str]:
+    """Return why a ``.cu`` file is refused; nothing if it is not."""
+    plain = _blanked(text)
+    found: list[tuple[int, str]] = []
+
+    def every(pattern: str, told: str) -> None:
+        for match in re.finditer(pattern, plain, re.MULTILINE):
+            groups = [g for g in match.groups() if g]
+            found.append((plain.count("\n", 0, match.start()) + 1, told.format(*groups)))
+
+    for match in re.finditer(r"^[ \t]*#[ \t]*include(_next)?\b(.*)$", text, re.MULTILINE):
+        if not HEADERS.fullmatch(match[2].split("//")[0].split("/*")[0].strip()):
+            line = text.count("\n", 0, match.start()) + 1
+            found.append((line, f"it includes {match[2].strip()}, which is no header of CUDA"))
+    every(r"\b(?:__)?asm(?:__)?\b", "asm: what it does cannot be seen, and the emulator has no PTX")
+    every(r"__attribute__|\[\[\s*gnu\s*::", "an attribute of the host's compiler, such as a constructor's")
+    every(r"#[ \t]*embed\b", "it embeds a file")
+    every(rf"(?<![\w.>])(?:::\s*|std\s*::\s*)?\b({HOST})\s*\(", "{0}() is a function of the host; no GPU has it")
+    every(r"\b(__builtin_\w*(?:frame|return)_address)\b", "{0}: it looks into its caller")
+    every(r"\bemulator\s*::|\b(emulator_\w+)", "it reaches for the emulator's inside")
+    every(r"\b(?:dlopen|environ|errno|stdin|stdout|stderr)\b", "it reaches for the host's process")
+    found += [(line, f"{what} is initialised by code of the host, before any launch") for line, what in _static(plain)]
+    return [f"line {line}: {what}" for line, what in sorted(set(found))]
+
+
+def _blanked(text: str) -> str:
+    """Blank out comments, strings and characters, keeping places."""
+
+    def blank(match: re.Match[str]) -> str:
+        return re.sub(r"[^\n]", " ", match[0])
+
+    text = text.replace("\\\n", " \n")  # a line that goes on
+    return re.sub(r'//[^\n]*|/\*.*?\*/|R"(\w*)\(.*?\)\1"|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])+\'', blank, text,
+                  flags=re.DOTALL)  # fmt: skip
+
+
+def _static(plain: str) -> Iterator[tuple[int, str]]:
+    """Yield variables outside of functions whose initial value is computed by a call."""
+    classes = set(re.findall(r"\b(?:struct|class)\s+(\w+)[^;{]*\{[^}]*?\b\1\s*\([^)]*\)\s*(?::[^{;]*)?[{;]", plain))
+    depth, statement, begin = 0, "", 0
+    spaces: list[int] = []  # depths of namespaces
+    for at, letter in enumerate(plain):
+        if letter == "{":
+            if depth == len(spaces) and re.search(r"\b(namespace\b[\w\s:]*|extern\s*)$", statement.strip()):
+                spaces.append(depth)
+                statement = ""
+            depth += 1
+        elif letter == "}":
+            depth -= 1
+            if len(spaces) > depth:
+                spaces.pop()
+            if depth == len(spaces) and not statement.lstrip().startswith(("struct", "class", "union", "enum")):
+                statement = statement if "=" in statement else ""
+        elif depth == len(spaces):
+            if letter == ";":
+                text = re.sub(r"#[^\n]*", "", statement).strip()
+                line = plain.count("\n", 0, begin) + 1
+                if not re.match(r"(typedef|using|template|friend)\b", text):
+                    value = text.partition("=")[2]
+                    name = re.findall(r"(\w+)\s*(?:\[[^\]]*\]\s*)*(?:=|$)", text)
+                    if "constexpr" not in text and re.search(r"[\w>]\s*\(|\[\s*[&=\]]", value):
+                        yield line, name[0] if name else "a variable"
+                    elif any(re.match(rf"(?:static\s+|const\s+|__device__\s+)*{kind}\s+\w+", text) for kind in classes):
+                        yield line, name[0] if name else "an object"
+                statement = ""
+                continue
+            if not statement.strip():
+                begin = at
+            statement += letter
+
+
+def of_library(library: Path, runtime: Path) -> list[str]:
+    """Return why a compiled ``.cu`` file is refused: what it calls of the host, or does when it is loaded.
+
+    Parameters
+    ----------
+    library : Path
+    runtime : Path
+        The object file of the emulator in it, which calls what it needs.
+    """
+    found = []
+    if any(re.match(r"_GLOBAL__(sub_)?[ID]_.*kernels|__cxx_global_var_init", name) for name in _symbols(library)):
+        found.append("a variable outside of functions is initialised by code of the host, before any launch")
+    for name in sorted(_symbols(library, "-u") - _symbols(runtime, "-u")):
+        if not SYMBOLS.fullmatch(name):
+            found.append(f"it calls {name}(), a function of the host; no GPU has it")
+    return found
+
+
+def _symbols(path: Path, *options: str) -> set[str]:
+    tool = shutil.which("nm")
+    if tool is None:
+        return set()
+    done = subprocess.run([tool, *options, str(path)], capture_output=True, encoding="utf-8", errors="replace")
+    return {line.split()[-1].partition("@")[0] for line in done.stdout.splitlines() if line.split()}
+
+
+def kernels_in(path: Path, text: str) -> list[str]:
+    """Return which kernels of the contract a file seems to define, without running it."""
+    if path.suffix == ".cu":
+        return [name for name in KERNELS if name in kernels_of(text)]
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return []
+    names = set(_imported(tree))
+    for node in tree.body:
+        match node:
+            case ast.FunctionDef(name=name):
+                names.add(name)
+            case ast.Assign(targets=targets):
+                names |= {target.id for target in targets if isinstance(target, ast.Name)}
+    return [name for name in KERNELS if name in names]
+
+
+def reasons(path: Path, text: str) -> list[str]:
+    """Return why a file is refused before it is run."""
+    return of_cuda(text) if path.suffix == ".cu" else of_python(text)

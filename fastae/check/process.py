@@ -1,0 +1,305 @@
+"""Worker processes, as the judge sees them: messages, shared memory, the clock, and how they may end."""
+
+import json
+import mmap
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from multiprocessing import connection
+from pathlib import Path
+from statistics import median
+from types import MappingProxyType
+from typing import Any, Self
+
+import numpy as np
+
+from fastae import system
+from fastae.backends.emulator import compiler
+
+BYTES = 96 << 20  # of the memory; what is never written takes none
+LINE = 64  # bytes of the cache, at the beginning of which each array lies
+MOST_OUTPUT = 64 << 10  # bytes that a worker may print
+LONGEST = 1 << 22  # bytes of an answer
+ROUND_TRIPS = 50
+PATIENCE = 120.0  # seconds that an answer may take
+BOOT = """
+import sys
+sys.path[:] = {path!r}
+from fastae.check.worker import main
+main()
+"""
+
+ENDLESS = ["a loop that never ends: its condition, or what should change it"]
+OUTSIDE = ["out of bounds: an index leads beyond an array, where compiled code does not look; or endless recursion"]
+BEYOND = ["out of bounds: something was written beyond an array, where others keep what they need"]
+DIVIDED = ["a whole number is divided by 0"]
+DENIED = ["a system call that a kernel has no use for, or too much memory"]
+SIGNALS = {"SIGSEGV": OUTSIDE, "SIGBUS": OUTSIDE, "SIGABRT": BEYOND, "SIGFPE": DIVIDED, "SIGSYS": DENIED}
+CAUSES = {int(getattr(signal, name)): causes for name, causes in SIGNALS.items() if hasattr(signal, name)}
+EXCEPTIONS = {0xC0000005: OUTSIDE, 0xC00000FD: OUTSIDE, 0xC0000374: BEYOND, 0xC0000094: DIVIDED}  # of Windows
+
+
+class WorkerLost(Exception):
+    """The worker ended, or did not answer in time.
+
+    Attributes
+    ----------
+    causes : list of str
+        What is likely then.
+    """
+
+    def __init__(self, text: str, causes: list[str]) -> None:
+        super().__init__(text)
+        self.causes = causes
+
+
+class Refused(Exception):
+    """A learner's code does what no kernel does, and is not judged any further.
+
+    Attributes
+    ----------
+    reasons : list of str
+    kernels : list of str
+        The kernels that the file seems to define.
+    """
+
+    def __init__(self, reasons: list[str], kernels: list[str]) -> None:
+        super().__init__("; ".join(reasons))
+        self.reasons, self.kernels = reasons, kernels
+
+
+class Process:
+    """One worker: its process, its pipe and its memory.
+
+    Parameters
+    ----------
+    memory : mmap
+    token : int or str
+        By which a child finds the memory.
+    patience : float
+        Seconds that an answer may take.
+    output : file
+        Where what it prints is shown.
+    environment : mapping of str to str
+        Variables of its environment that are not the judge's.
+    linked : bool
+        Whether it is to load what the numba backend keeps compiled.
+    confined : bool
+        Whether it is to be denied what `fastae.check.confine` denies.
+    """
+
+    def __init__(
+        self,
+        memory: mmap.mmap,
+        token: int | str,
+        patience: float = PATIENCE,
+        output: Any = None,
+        environment: Mapping[str, str] = MappingProxyType({}),
+        linked: bool = False,
+        confined: bool = False,
+    ) -> None:
+        self._patience, self._output = patience, output or sys.stdout
+        self._folder = tempfile.TemporaryDirectory(prefix="fastae-check-", ignore_cleanup_errors=True)
+        scratch = self._folder.name
+        self._pipe, theirs = connection.Pipe()
+        handles = [theirs.fileno(), *([token] if isinstance(token, int) else [])]
+        own = dict.fromkeys(["TMPDIR", "TEMP", "TMP", *([] if linked else ["NUMBA_CACHE_DIR"])], scratch)
+        own["PYTHONDONTWRITEBYTECODE"] = "1"
+        self._child = subprocess.Popen(
+            [sys.executable, "-c", BOOT.format(path=sys.path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **own, **environment},
+            **system.apart(),
+            **system.inheriting(handles),
+        )
+        theirs.close()
+        self._shown = threading.Thread(target=self._show, daemon=True)
+        self._shown.start()
+        told = {"pipe": handles[0], "memory": token, "bytes": len(memory), "scratch": scratch, "linked": linked}
+        told["confined"] = confined
+        assert self._child.stdin is not None
+        self._child.stdin.write(json.dumps(told).encode() + b"\n")
+        self._child.stdin.close()
+        self.lacking: list[str] = self._receive()["lacking"]
+
+    def _show(self) -> None:
+        """Show what the worker prints, to a limit."""
+        assert self._child.stdout is not None
+        left = MOST_OUTPUT
+        for line in self._child.stdout:
+            if left > 0:
+                self._output.write(line[:left].decode(errors="replace"))
+                if left <= len(line):
+                    self._output.write(f"\n(more than {MOST_OUTPUT} bytes are printed: what follows is not shown)\n")
+                self._output.flush()
+            left -= len(line)
+
+    def ask(self, **request: Any) -> dict[str, Any]:
+        """Ask, and wait for the answer.
+
+        Raises
+        ------
+        WorkerLost, Refused
+        """
+        self._send(json.dumps(request).encode())
+        forbidden = []
+        while True:
+            answer = self._receive()
+            if "forbidden" in answer:
+                forbidden.append(str(answer["forbidden"]))
+            elif "line_of" in answer:
+                self._send(json.dumps({"line": _line_of(Path(answer["line_of"]), int(answer["offset"]))}).encode())
+            else:
+                break
+        if forbidden:
+            raise Refused(list(dict.fromkeys(forbidden)), [])
+        return answer
+
+    def timed(self, fill: Callable[[], None]) -> float:
+        """Return the seconds from when the data can be seen until what was prepared is done: the clock is the judge's.
+
+        Where the system has SIGSTOP, none of the worker's threads runs while its memory is filled.
+        """
+        stops = hasattr(signal, "SIGSTOP")
+        if stops:
+            os.kill(self._child.pid, signal.SIGSTOP)
+            os.waitid(os.P_PID, self._child.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)  # it may have ended meanwhile
+        fill()
+        began = time.perf_counter()
+        self._send(b"go")
+        if stops:
+            os.kill(self._child.pid, signal.SIGCONT)
+        message = self._bytes()
+        took = time.perf_counter() - began
+        if message != b"done":
+            raise WorkerLost(f"it fails where it is timed: {message[:200].decode(errors='replace')}", [])
+        return took
+
+    def _send(self, message: bytes) -> None:
+        try:
+            self._pipe.send_bytes(message)
+        except OSError:
+            raise self._lost() from None
+
+    def _receive(self) -> dict[str, Any]:
+        try:
+            answer = json.loads(self._bytes())
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict):
+            raise WorkerLost("it disturbs the worker's answers", [])
+        return answer
+
+    def _bytes(self) -> bytes:
+        try:
+            if not self._pipe.poll(self._patience):
+                raise WorkerLost(f"it does not come back, not within {self._patience:g} seconds", ENDLESS)
+            return self._pipe.recv_bytes(LONGEST)
+        except (EOFError, OSError):
+            raise self._lost() from None
+
+    def _lost(self) -> WorkerLost:
+        """Say how the process ended."""
+        try:
+            status = self._child.wait(5)
+        except subprocess.TimeoutExpired:
+            return WorkerLost("it closes the worker's pipe", [])
+        if status < 0:  # a signal; Windows has none
+            told = f"it ends the process: {signal.strsignal(-status) or 'a signal'} (signal {-status})"
+            return WorkerLost(told, CAUSES.get(-status, []))
+        if status > 0xFF:  # an exception, of Windows
+            return WorkerLost(f"it ends the process: exception {status:#x}", EXCEPTIONS.get(status, []))
+        return WorkerLost(f"it ends the process, with status {status}", [])
+
+    def close(self) -> None:
+        """End the process, whatever it does."""
+        self._child.kill()
+        self._child.wait()
+        self._pipe.close()
+        self._shown.join(1)  # longer only if another process has its output open
+        if self._child.stdout and not self._shown.is_alive():
+            self._child.stdout.close()
+        self._folder.cleanup()
+
+
+def _nothing() -> None:
+    pass
+
+
+def _line_of(path: Path, offset: int) -> str:
+    return compiler.line_of(path, offset) if path.parent == compiler.folder() else "an unknown line"
+
+
+class Timed:
+    """What times kernels that are in a worker, on arrays in the memory that both see."""
+
+    round_trip = 0.0  # seconds of a message and its answer
+
+    def __init__(self) -> None:
+        self._memory, self._token = system.shared_memory(BYTES)
+        self._workers: dict[bool, Process] = {}  # a bare one, and a whole one
+
+    def _ask(self, whole: bool, **request: Any) -> dict[str, Any]:
+        return self._workers[whole].ask(**request)
+
+    def _start(self, whole: bool, **options: Any) -> Process:
+        process = self._workers[whole] = Process(self._memory, self._token, **options)
+        if not whole:  # before it has read anything
+            self.round_trip = median(process.timed(_nothing) for _ in range(ROUND_TRIPS))
+        return process
+
+    def views(self, layouts: dict[str, list[Any]]) -> dict[str, np.ndarray]:
+        """Return arrays of the memory."""
+        return {key: self._view(layout) for key, layout in layouts.items()}
+
+    def _view(self, layout: Sequence[Any]) -> np.ndarray:
+        offset, dtype, shape = layout[:3]
+        return np.ndarray(tuple(shape), np.dtype(dtype), self._memory, offset)
+
+    def prepare(self, name: str, calls: list[tuple[dict[str, Any], dict[str, list[Any]]]]) -> None:
+        """Name the calls that `timed` will time: their numbers, and where their arrays are."""
+        self._ask(False, do="prepare", name=name, calls=calls)
+
+    def timed(self, fill: Callable[[], None]) -> float:
+        """Have the prepared calls done, once their arrays are filled, and return the seconds that they take."""
+        try:
+            return max(1e-9, self._workers[False].timed(fill) - self.round_trip)
+        except WorkerLost:
+            self._workers.pop(False).close()
+            raise
+
+    def close(self) -> None:
+        """End the workers, and give the memory back."""
+        while self._workers:
+            self._workers.popitem()[1].close()
+        system.forget_memory(self._token)
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the workers."""
+        self.close()
+
+
+class Rungs(Timed):
+    """The rungs of a ladder, called by their numbers, in a worker as a learner's file is.
+
+    Parameters
+    ----------
+    ladder, language : str
+        As `fastae.ladder.rungs.ladder` takes them; NumPy's or Numba's.
+    """
+
+    def __init__(self, ladder: str, language: str) -> None:
+        super().__init__()
+        self._start(False, linked=language == "numba")
+        self._ask(False, do="load_rungs", ladder=ladder, language=language)

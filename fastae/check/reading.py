@@ -1,0 +1,50 @@
+"""The text of a learner's file, in whatever way an editor has saved it."""
+
+import io
+import tokenize
+from pathlib import Path
+
+from fastae.errors import InputError
+
+WIDE = {b"\xff\xfe\0\0": "UTF-32", b"\0\0\xfe\xff": "UTF-32", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
+
+
+def read_source(path: Path) -> str:
+    """Return the text of a ``.py`` or ``.cu`` file, without its byte order mark, its lines ended as Python's.
+
+    Python's own rules say how a ``.py`` file is read. In a ``.cu`` file what is not UTF-8 can be in a comment only, so
+    any reading of it will do.
+
+    Raises
+    ------
+    InputError
+        It cannot be read, has another suffix, or is no text that Python or a compiler takes.
+    """
+    try:
+        content = path.read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: no name of a file
+        raise InputError(f"cannot read the kernels in {path}: {getattr(error, 'strerror', None) or error}") from error
+    if path.suffix not in (".py", ".cu"):
+        raise InputError(f"{path}: kernels are in a .py or a .cu file")
+    wide = next((name for mark, name in WIDE.items() if content.startswith(mark)), None)
+    if wide or b"\0" in content:
+        line = content.partition(b"\0")[0].count(b"\n") + 1
+        reason = f"it is {wide}" if wide else f"line {line} has a null byte, as UTF-16 or what is no text has"
+        raise InputError(f"cannot read the kernels in {path}: {reason}; save it as UTF-8")
+    encoding = "utf-8-sig"
+    try:
+        if path.suffix == ".py":
+            encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
+        text = content.decode(encoding)
+    except UnicodeDecodeError as error:
+        if path.suffix == ".py":
+            line, shown = content.count(b"\n", 0, error.start) + 1, encoding.removesuffix("-sig").upper()
+            told = f"line {line} is not {shown}; save it as UTF-8"
+            raise InputError(f"cannot read the kernels in {path}: {told}") from error
+        text = content.decode("latin-1")
+    except (SyntaxError, LookupError) as error:  # of the coding line
+        reason = str(error).partition(" for ")[0]
+        raise InputError(
+            f"cannot read the kernels in {path}: {reason}; leave out the coding line and save it as UTF-8"
+        ) from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -1,0 +1,201 @@
+"""The judge's side of a learner's file: a backend whose kernels run in a worker (`fastae.check.worker`).
+
+The judge never imports the file. It writes a call's arguments into memory that it shares with the worker, asks, and
+reads what is there afterwards. What the worker says is at most text to be shown: exceptions and their lines.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fastae.backends.contract import KERNELS
+from fastae.backends.emulator import KernelFault, compiler
+from fastae.check import learner, policy
+from fastae.check.failure import Failure, KernelFailed
+from fastae.check.process import LINE, PATIENCE, Process, Refused, Timed, WorkerLost
+from fastae.check.python_file import Returned
+from fastae.check.reading import read_source
+from fastae.check.source import environment as environment_for
+from fastae.check.source import is_parallel
+from fastae.errors import InputError
+
+
+class Remote(Timed):
+    """A file of kernels as a backend; its worker begins anew when it is lost.
+
+    Parameters
+    ----------
+    path : path-like
+        As `fastae.check.learner.load` takes it.
+    backend : str
+        Likewise.
+    patience : float
+        Seconds that a call may take.
+    output : file, optional
+        Where is shown what the learner's code prints; by default standard output.
+
+    Attributes
+    ----------
+    kernels : tuple of str
+        The names that the file defines.
+    language : {"python", "numba", "cuda"}
+    lacking : list of str
+        What the worker cannot be denied on this system.
+
+    Raises
+    ------
+    InputError
+        There is no such file, it fails, or it defines no kernel of the contract.
+    Refused
+        It does what no kernel does, while it is read.
+    WorkerLost
+    """
+
+    name = ""
+
+    def __init__(self, path: str | Path, backend: str = "auto", patience: float = PATIENCE, output: Any = None) -> None:
+        self.path, self._patience, self._output = Path(path), patience, output
+        self.source = read_source(self.path)
+        self.origin = learner.origin(self.path, self.source)
+        if found := policy.reasons(self.path, self.source):
+            raise Refused(found, policy.kernels_in(self.path, self.source))
+        super().__init__()
+        try:
+            if self.path.suffix == ".cu":
+                self.language, self.name = "cuda", learner.cuda_backend(self.path, backend)
+                compiled = [learner.options_of(kind) for kind in ("f4", "f8")] if self.name == "emulator" else []
+                for options in compiled:
+                    self._compiled(options)
+                self.kernels = tuple(self._process(True)[1]["kernels"])
+            else:
+                self._bare(backend)
+        except BaseException:
+            self.close()
+            raise
+
+    def _compiled(self, options: tuple[str, ...]) -> None:
+        """Compile a ``.cu`` file, for which a worker may start no program; refuse what is of the host."""
+        library = compiler.compiled(learner.named(self.path, self.source), "kernel.cu", options, True)
+        if found := policy.of_library(library, compiler.runtime(True)):
+            raise Refused(found, policy.kernels_in(self.path, self.source))
+
+    def _bare(self, backend: str) -> None:
+        loaded = self._process(False)[1]
+        functions = loaded["functions"]
+        learner.require(functions, self.path)
+        for name, parameters in functions.items():
+            learner.check_signature(self.path, name, parameters)
+        self.language = "numba" if loaded["compiled"] else "python"
+        self.name = "numba" if loaded["compiled"] else "numpy"
+        if backend not in ("auto", self.name):
+            raise InputError(f"the kernels in {self.path} belong to the backend {self.name!r}, not {backend!r}")
+        self.kernels = tuple(name for name in KERNELS if name in functions)
+
+    def _process(self, whole: bool) -> tuple[Process, dict[str, Any]]:
+        """Return a worker that has read the file, and what it said of it; if there is none, start one."""
+        if whole in self._workers:
+            return self._workers[whole], {}
+        process = self._start(
+            whole,
+            patience=self._patience,
+            output=self._output,
+            environment=environment_for(self.source, os.environ),
+            linked=whole and self.name == "numba",
+            confined=self.name != "cupy",
+        )
+        self.lacking = process.lacking
+        path = str(self.path.resolve())
+        if whole:
+            request: dict[str, Any] = {"do": "load_whole", "path": path, "backend": self.name}
+            request["libraries"] = str(compiler.folder())
+        else:
+            request = {"do": "load", "path": path, "names": list(KERNELS), "numba": "numba" in self.source}
+            request |= {"parallel": is_parallel(self.source), "given": list(policy.given(self.source))}
+        return process, self._ask(whole, **request)
+
+    def _ask(self, whole: bool, **request: Any) -> dict[str, Any]:
+        """Ask a worker; raise what it raised."""
+        process, _ = self._process(whole)
+        try:
+            answer = process.ask(**request)
+        except (WorkerLost, Refused) as error:
+            self._workers.pop(whole).close()
+            if isinstance(error, Refused):
+                error.kernels = policy.kernels_in(self.path, self.source)
+            raise
+        if "failed" in answer:
+            kind, message, line, place = answer["failed"]
+            raise KernelFailed(str(request.get("name")), Failure(str(kind), str(message), int(line), str(place)))
+        if "astray" in answer:
+            raise KernelFault.told(str(answer["astray"]), str(answer["fault"]))
+        if "error" in answer:
+            raise InputError(str(answer["error"]))
+        if "lost" in answer:
+            raise RuntimeError(str(answer["lost"]))
+        return answer
+
+    def run(
+        self,
+        name: str,
+        hosts: dict[str, np.ndarray],
+        inner: dict[str, tuple[slice, ...]],
+        arguments: dict[str, Any],
+        again: bool = False,
+        **how: Any,
+    ) -> Returned | None:
+        """Call a kernel on arrays, as `fastae.check.cases.run` does.
+
+        Parameters
+        ----------
+        name : str
+        hosts : dict of str to ndarray
+            Whole arrays, which hold afterwards what is in them then.
+        inner : dict of str to tuple of slice
+            What of each is passed.
+        arguments : dict
+            The numbers, and None for each array, in the contract's order.
+        again : bool
+            In the arrays of the last call, wherever they are.
+        **how
+            As `fastae.check.cases.run` takes it.
+        """
+        layouts = self._placed(hosts)
+        for key, layout in layouts.items():
+            layout.append([[s.start, s.stop] for s in inner[key]])
+        plain = {key: x.item() if isinstance(x, np.generic) else x for key, x in arguments.items()}
+        end = max(offset + hosts[key].nbytes for key, (offset, *_) in layouts.items())
+        shape = [s.stop - s.start for s in inner[how["written"]]]
+        beyond = [-(-end // LINE) * LINE, "<f8", shape]
+        answer = self._ask(
+            self.language == "cuda", do="call", name=name, arguments=plain, arrays=layouts, how=how, beyond=beyond,
+            again=again,
+        )  # fmt: skip
+        for key, host in hosts.items():
+            host[...] = self._view(layouts[key])
+        if not answer["returned"]:
+            return None
+        kind, is_out = answer["returned"]
+        return Returned(str(kind), bool(is_out), self._view(beyond).copy() if answer.get("like") else None)
+
+    def _placed(self, hosts: dict[str, np.ndarray]) -> dict[str, list[Any]]:
+        """Copy arrays into the memory, and say where each is."""
+        layouts, offset = {}, 0
+        for key, host in hosts.items():
+            layouts[key] = [offset, host.dtype.str, list(host.shape)]
+            offset += -(-host.nbytes // LINE) * LINE
+            if offset > len(self._memory):
+                raise InputError(f"the arrays of this call are larger than {len(self._memory) >> 20} MiB")
+            self._view(layouts[key])[...] = host
+        return layouts
+
+    def steps(self, arrays: dict[str, np.ndarray], result: np.ndarray, **given: Any) -> None:
+        """Train a model for some steps, as `fastae.check.model.trained` does, with the kernels of the file."""
+        layouts = self._placed(arrays | {"result": result})
+        self._ask(True, do="steps", arrays=layouts, **given)
+        result[...] = self._view(layouts["result"])
+
+    def count(self, kernel: str, lengths: dict[str, int]) -> dict[str, Any]:
+        """Count what a launch asks of memory, as `fastae.ladder.counts.count` does."""
+        return dict(self._ask(True, do="count", kernel=kernel, lengths=lengths)["counts"])

@@ -1,0 +1,331 @@
+"""What the text of a learner's file says of a kernel: decorators, what is returned or renamed, globals, races, calls.
+
+Nothing is run or imported: the judge may not have the functions. The facts are of the kernel and of what it calls in
+the same file. Of CUDA only the calls are found, by their names.
+"""
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from fastae.backends.contract import KERNELS
+from fastae.check.cases import WRITTEN
+
+COMPILERS = ("njit", "jit", "vectorize", "guvectorize")  # decorators of Numba's
+CHANGING = ("append", "clear", "extend", "insert", "pop", "fill", "update")  # methods that change what they are of
+Function = ast.FunctionDef
+
+
+@dataclass(frozen=True)
+class Decorator:
+    """One of Numba's on a function.
+
+    Attributes
+    ----------
+    name : str
+        ``"njit"``.
+    options : dict
+        Those that are constants in the text.
+    signatures : tuple of str
+        For which types it is compiled, if it says so.
+    line : int
+    """
+
+    name: str
+    options: dict[str, Any]
+    signatures: tuple[str, ...]
+    line: int
+
+
+@dataclass(frozen=True)
+class Place:
+    """A line of the file, and what is there."""
+
+    line: int
+    text: str
+
+
+@dataclass
+class Facts:
+    """What is known of a kernel from its text.
+
+    Attributes
+    ----------
+    decorators : list of Decorator
+    returned : list of Place
+        Where the kernel itself returns a value.
+    rebound : list of Place
+        Where the kernel gives the name of its output to something else.
+    races : list of Place
+        What several threads of a ``prange`` write, or sum, into one place.
+    frozen : list of Place
+        Globals that compiled code reads, and other code changes.
+    calls : list of Place
+        Every call, and every comparison that chooses a value.
+    written : str
+        What the kernel calls its output.
+    """
+
+    decorators: list[Decorator] = field(default_factory=list)
+    returned: list[Place] = field(default_factory=list)
+    rebound: list[Place] = field(default_factory=list)
+    races: list[Place] = field(default_factory=list)
+    frozen: list[Place] = field(default_factory=list)
+    calls: list[Place] = field(default_factory=list)
+    written: str = "out"
+
+    @property
+    def returns_out(self) -> bool:
+        """Whether it returns its output by name, not as NumPy's functions with ``out=`` do."""
+        return any(place.text == f"return {self.written}" for place in self.returned)
+
+    def option(self, name: str) -> Any:
+        """Return what an option of any decorator is set to, or None."""
+        return next((d.options[name] for d in self.decorators if d.options.get(name)), None)
+
+    @property
+    def signatures(self) -> list[str]:
+        """The types for which its functions are compiled, if they say so."""
+        return [text for d in self.decorators for text in d.signatures]
+
+
+def is_parallel(text: str) -> bool:
+    """Tell whether a file has a function that Numba runs on several threads."""
+    tree = _parsed(text)
+    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call)) if tree else ()
+    return any(d.options.get("parallel") for call in calls if (d := _decorator(call)))
+
+
+def environment(text: str, given: Mapping[str, str]) -> dict[str, str]:
+    """Return what the environment of the process that runs a file should have beside what is given.
+
+    A race needs at least two threads, which Numba starts on one core as well if it is told to before it is imported.
+    """
+    threads = given.get("NUMBA_NUM_THREADS", "")
+    return {"NUMBA_NUM_THREADS": "2"} if is_parallel(text) and threads in ("", "1") and _cores(threads) < 2 else {}
+
+
+def _cores(threads: str) -> int:
+    from fastae.backends.numba_backend.workers import cores
+
+    return int(threads) if threads else cores()
+
+
+def facts(text: str, name: str) -> Facts:
+    """Read what a file's text says of a kernel; nothing if it is neither Python nor C.
+
+    Parameters
+    ----------
+    text : str
+    name : str
+        A kernel of the contract.
+    """
+    tree = _parsed(text)
+    if tree is None:
+        pattern = re.compile(r"\b(\w+)\s*\(")
+        lines = enumerate(text.splitlines(), 1)
+        return Facts(calls=[Place(i, match[1]) for i, line in lines for match in pattern.finditer(line)])
+    own, reached, decorators = _reached(tree, name)
+    found = Facts(decorators)
+    if own:
+        found.written = _written(own, name)
+        found.returned = [
+            Place(node.lineno, ast.unparse(node))
+            for node in _within(own)
+            if isinstance(node, ast.Return) and not _is_none(node.value)
+        ]
+        found.rebound = list(_rebound(own, found.written))
+    for function in reached:
+        found.races += _races(function)
+        found.calls += _calls(function)
+    compiled = [f for f in reached if any(_decorator(d) for d in f.decorator_list)] or (reached if decorators else [])
+    found.frozen = list(_frozen(tree, compiled))
+    return found
+
+
+@cache
+def _parsed(text: str) -> ast.Module | None:
+    try:
+        return ast.parse(text)
+    except (SyntaxError, ValueError):
+        return None
+
+
+def _reached(tree: ast.Module, name: str) -> tuple[Function | None, list[Function], list[Decorator]]:
+    """Return a kernel's own function, all that it reaches by calls in the file, and the decorators of those."""
+    functions = {each.name: each for each in ast.walk(tree) if isinstance(each, ast.FunctionDef)}
+    assigned: dict[str, ast.expr] = {}
+    for statement in tree.body:
+        if isinstance(statement, ast.Assign):
+            assigned |= {target.id: statement.value for target in statement.targets if isinstance(target, ast.Name)}
+    decorators, seen, reached, waiting = list[Decorator](), set[str](), list[Function](), [name]
+    while waiting:
+        this = waiting.pop(0)
+        if this in seen:
+            continue
+        seen.add(this)
+        definition: ast.AST | None = functions.get(this) or assigned.get(this)
+        if definition is None:
+            continue
+        if isinstance(definition, ast.FunctionDef):
+            reached.append(definition)
+        candidates: list[ast.expr] = getattr(definition, "decorator_list", [])
+        for node in ast.walk(definition):
+            waiting += [node.id] if isinstance(node, ast.Name) else []
+            candidates = [*candidates, node] if isinstance(node, ast.Call) else candidates
+        found = [decorator for node in candidates if (decorator := _decorator(node))]
+        decorators += [d for i, d in enumerate(found) if d not in decorators and d not in found[:i]]
+    return functions.get(name), reached, decorators
+
+
+def _decorator(node: ast.expr) -> Decorator | None:
+    """Return a decorator of Numba's, called or not."""
+    call = node if isinstance(node, ast.Call) else None
+    name = ast.unparse(call.func if call else node).rpartition(".")[2]
+    if name not in COMPILERS:
+        return None
+    options, signatures = dict[str, Any](), tuple[str, ...]()
+    for keyword in call.keywords if call else ():
+        try:
+            options[str(keyword.arg)] = ast.literal_eval(keyword.value)
+        except ValueError:  # no constant
+            continue
+    if call and call.args and not isinstance(call.args[0], ast.Name):
+        first = call.args[0]
+        listed = first.elts if isinstance(first, ast.List | ast.Tuple) else [first]
+        signatures = tuple(
+            each.value if isinstance(each, ast.Constant) and isinstance(each.value, str) else ast.unparse(each)
+            for each in listed
+        )
+    return Decorator(name, options, signatures, node.lineno)
+
+
+def _written(function: Function, name: str) -> str:
+    """Return what the kernel calls its output; the contract's name, for others are refused."""
+    written = WRITTEN.get(name, "out")
+    position = list(KERNELS[name].parameters.parameters).index(written)
+    arguments = function.args.args
+    return arguments[position].arg if position < len(arguments) else written
+
+
+def _within(function: Function) -> Iterator[ast.AST]:
+    """Yield what is in a function, but not what is in functions within it."""
+    waiting: list[ast.AST] = list(function.body)
+    while waiting:
+        node = waiting.pop(0)
+        yield node
+        if not isinstance(node, ast.FunctionDef | ast.Lambda | ast.ClassDef):
+            waiting += ast.iter_child_nodes(node)
+
+
+def _is_none(value: ast.expr | None) -> bool:
+    return value is None or (isinstance(value, ast.Constant) and value.value is None)
+
+
+def _rebound(function: Function, written: str) -> Iterator[Place]:
+    """Yield where the output's name, or that of a row of it, is given to something else."""
+    rows = {
+        node.target.id
+        for node in _within(function)
+        if isinstance(node, ast.For) and isinstance(node.target, ast.Name) and _is_name(node.iter, written)
+    }
+    for node in _within(function):
+        for target in _targets(node) if not isinstance(node, ast.AugAssign | ast.For) else ():
+            for name in ast.walk(target) if isinstance(target, ast.Name | ast.Tuple | ast.List) else ():
+                if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store) and name.id in {written, *rows}:
+                    yield Place(name.lineno, name.id)
+
+
+def _targets(node: ast.AST) -> list[ast.expr]:
+    """Return what a statement assigns to, or a loop runs over."""
+    if isinstance(node, ast.Assign):
+        return node.targets
+    return [node.target] if isinstance(node, ast.AnnAssign | ast.AugAssign | ast.For) else []
+
+
+def _is_name(node: ast.expr, name: str) -> bool:
+    return isinstance(node, ast.Name) and node.id == name
+
+
+# Races.
+
+
+def _races(function: Function) -> Iterator[Place]:
+    """Yield what several iterations of a ``prange`` write into one place, or sum and read."""
+    for loop in ast.walk(function):
+        if not (isinstance(loop, ast.For) and isinstance(loop.iter, ast.Call) and isinstance(loop.target, ast.Name)):
+            continue
+        if ast.unparse(loop.iter.func).rpartition(".")[2] != "prange":
+            continue
+        inside = [node for statement in loop.body for node in ast.walk(statement)]
+        own = _own(inside, loop.target.id)
+        made = {name.id for name in inside if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store)}
+        assigned = [(type(node), target) for node in inside for target in _targets(node)]
+        summed = {x.id for kind, x in assigned if kind is ast.AugAssign and isinstance(x, ast.Name)}
+        begun = {x.id for kind, x in assigned if kind is not ast.AugAssign and isinstance(x, ast.Name)}
+        for _, target in assigned:
+            if not isinstance(target, ast.Subscript) or not isinstance(target.value, ast.Name):
+                continue
+            if target.value.id not in made and not _names(target.slice) & own:
+                yield Place(target.lineno, f"every iteration of the prange writes {ast.unparse(target)}")
+        for node in inside:
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in summed - begun:
+                yield Place(node.lineno, f"all iterations of the prange sum in {node.id}, and each reads it")
+
+
+def _own(inside: list[ast.AST], index: str) -> set[str]:
+    """Return the names whose values differ from one iteration to another."""
+    own, before = {index}, set[str]()
+    while own != before:
+        before = set(own)
+        for node in inside:
+            value = node.iter if isinstance(node, ast.For) else getattr(node, "value", None)
+            if isinstance(value, ast.expr) and _names(value) & own:
+                stored = (name for target in _targets(node) for name in ast.walk(target) if isinstance(name, ast.Name))
+                own |= {name.id for name in stored if isinstance(name.ctx, ast.Store)}
+    return own
+
+
+def _names(node: ast.AST) -> set[str]:
+    return {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
+
+
+# Globals, and calls.
+
+
+def _frozen(tree: ast.Module, compiled: list[Function]) -> Iterator[Place]:
+    """Yield the globals that compiled functions read, although something changes them."""
+    top = {target.id for node in tree.body for target in _targets(node) if isinstance(target, ast.Name)}
+    changed = set[str]()
+    for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
+        changed |= {name for node in ast.walk(function) if isinstance(node, ast.Global) for name in node.names}
+        local = _stored(function)
+        for node in ast.walk(function):
+            arrays = [t.value for t in _targets(node) if isinstance(t, ast.Subscript)]
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in CHANGING:
+                arrays = [node.func.value]
+            changed |= {array.id for array in arrays if isinstance(array, ast.Name)} - local
+    for function in compiled:
+        local = _stored(function)
+        for node in ast.walk(function):
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in (changed & top) - local:
+                yield Place(node.lineno, node.id)
+
+
+def _stored(function: Function) -> set[str]:
+    """Return the names that are a function's own."""
+    given = {argument.arg for argument in ast.walk(function) if isinstance(argument, ast.arg)}
+    outer = {name for node in ast.walk(function) if isinstance(node, ast.Global) for name in node.names}
+    stored = {n.id for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    return (given | stored) - outer
+
+
+def _calls(function: Function) -> Iterator[Place]:
+    for node in ast.walk(function):
+        if isinstance(node, ast.Call):
+            yield Place(node.lineno, ast.unparse(node))
+        elif isinstance(node, ast.If | ast.IfExp) and isinstance(node.test, ast.Compare):
+            yield Place(node.test.lineno, f"if {ast.unparse(node.test)}")

@@ -1,0 +1,162 @@
+"""Count how wrong kernels are named: rightly, vaguely, wrongly with confidence, or not at all.
+
+``python tests/attacks/names.py [COLLECTION ...] [--list]``, of the collections gallery, styles, mutants and cuda; all
+by default, about a quarter of an hour. Prints a table, with ``--list`` also what is not named rightly. Exit status 1 if
+2% or more of all are named wrongly, or 85% or fewer rightly.
+
+A kernel is named
+
+- rightly if what is expected is among the causes that are called likely, or is the exception that it raised;
+- vaguely if no cause is called likely, but places, calls or guesses are told ("may be");
+- wrongly if a cause is called likely, and none of them is expected;
+- not at all if nothing is told but how much is wrong.
+
+What is expected of the gallery and of the styles (``styles.txt``) is written beside them. Of a mutant it follows from
+what was changed: `RULES`.
+"""
+
+import re
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+import image_loops
+import test_mutants
+
+from fastae.check import exhibits, learner, verdict
+from fastae.check.patterns import MAYBE, WHEN, WHERE
+
+KINDS = ("rightly", "vaguely", "wrongly", "not at all", "called right")
+MOST_WRONG, LEAST_RIGHT = 0.02, 0.85
+SEED = 3
+
+# What a mutant's causes must say: the first rule whose left side fits the change.
+OUTSIDE = "out of bounds|outside of a"
+OFF = "off by one|one (row|column|element|pixel) too|reverse|previous|image (before|behind)"
+RULES = [
+    (r"-> pass$", "nothing is written|unwritten"),
+    (r"^(?!.*(s|total|p) \+=).*-> out\[.*\] \+= ", "adds to the old out|the old out is (read|added)"),
+    (r"astype\(np|np\.float(16|32)\(", "precision|float16|float32"),
+    (r"-> range\(1, ", "first|rows and columns"),
+    (r"-> range\(.* - 1\)", "last|rows and columns"),
+    (r"\[(\w+), (\w+)\] -> \w+\[\2, \1\]", f"transposed|exchanged|trans_|down the columns|{OUTSIDE}"),
+    (r"\[.*\] -> \w+\[\w+ [-+] 1, \w+\]", f"{OFF}|{OUTSIDE}"),
+    (r"^cuda.*(syncthreads|block \()", f"race|before it is written|{OUTSIDE}"),
+    (r"^cuda.*(A|B)\[8\]\[8\]", OUTSIDE),
+    (r"^cuda.*(row|col) = ", "race|exchanged|rows and columns"),
+    (r"^cuda.*ceil", "exchanged|only the last rows|grid"),
+    (r"^cuda.*_at\)", "_at is not read"),
+    (r"^cuda.*(row < m|col < n|k \?)", f"{OUTSIDE}|last"),
+    (r"^cuda.*(\* (m|k|n) \+ |row \* n)", "row stride"),
+    (r"^cuda.*\* b_stride \+ p", f"stride|{OUTSIDE}"),
+    (r"^cuda.*out \+ col", f"{OUTSIDE}|transposed|exchanged"),
+    (r"^cuda.*float sum", "float32"),
+    (r"^cuda.*\(trans_|trans_a \?|a\[p \* a_stride \+ row\]", f"trans|{OUTSIDE}"),
+    # Arithmetic: a formula has told every number of the calls, so any is right that is not about something else.
+    (r"", r"^(?!.*(precision|race|stride of|kept from|times what|more than it)).*"),
+]  # fmt: skip
+
+
+class Case(NamedTuple):
+    """One wrong kernel."""
+
+    name: str
+    suffix: str
+    text: str
+    expected: str
+
+
+class Named(NamedTuple):
+    """How it was named, and what was said."""
+
+    case: Case
+    kind: str
+    said: str
+
+
+def collections() -> dict[str, list[Case]]:
+    """Return the collections by name."""
+    return {
+        "gallery": list(_gallery()),
+        "styles": list(_styles((Path(__file__).parent / "styles.txt").read_text(encoding="utf-8"))),
+        "mutants": list(_mutants(test_mutants.MUTANTS, ".py")),
+        "cuda": list(_mutants(test_mutants.EMULATED, ".cu")),
+    }
+
+
+def _gallery() -> Iterator[Case]:
+    for exhibit in exhibits.exhibits():
+        yield Case(exhibit.name, exhibit.path.suffix, exhibit.path.read_text(encoding="utf-8"), exhibit.cause)
+
+
+def _styles(text: str) -> Iterator[Case]:
+    for section in text.split("\n=== ")[1:]:
+        name, expected, kernel = section.split("\n", 2)
+        yield Case(name, ".cu" if name.startswith("CUDA") else ".py", kernel, expected.partition(" has: ")[2])
+
+
+def _mutants(mutants: list[test_mutants.Mutant], suffix: str) -> Iterator[Case]:
+    for mutant in mutants:
+        if mutant.change not in test_mutants.SAME:
+            words = next(words for change, words in RULES if re.search(change, mutant.change))
+            yield Case(mutant.change, suffix, mutant.text, words)
+
+
+def named(case: Case, folder: Path) -> Named:
+    """Check a kernel, and tell how it was named."""
+    path = folder / f"wrong{case.suffix}"
+    path.write_text(case.text, encoding="utf-8")
+    k: Any = learner.load(path, "emulator" if case.suffix == ".cu" else "auto")
+    problems = verdict.examine(k, k.kernels[0], SEED).problems
+    if not problems:
+        return Named(case, "called right", "")
+    problem = problems[0]
+    sure = [cause for cause in problem.causes if not cause.startswith((MAYBE, WHERE, WHEN))][:3]
+    said = f"{problem.what}; {'; '.join(problem.causes) or 'nothing'}"
+    raised = " failed" in problem.what
+    if any(re.search(case.expected, cause) for cause in sure) or (raised and not sure):
+        return Named(case, "rightly", said)
+    if any(re.search(case.expected, x) for x in (problem.what, *problem.causes)) and not sure:
+        precise = "only the last" in case.expected or "unwritten" in case.expected
+        return Named(case, "rightly" if precise else "vaguely", said)
+    if sure:
+        return Named(case, "wrongly", said)
+    return Named(case, "vaguely" if problem.causes else "not at all", said)
+
+
+def smaller() -> None:
+    """Let what is called be smaller, or it would take hours: still whole tiles and more."""
+    verdict.PRODUCTS = (*verdict.PRODUCTS[:-3], (17, 33, 18))
+    verdict.MATRICES = verdict.MATRICES[:-1]
+    verdict.IMAGES = image_loops.SMALL
+
+
+def main(chosen: list[str], listed: bool) -> int:
+    """Print the table; return the exit status."""
+    smaller()
+    total = Counter[str]()
+    print("| collection | kernels |", *(f"{kind} |" for kind in KINDS))
+    print("| --- | ---: |", *("---: |" for _ in KINDS))
+    every, rows = collections(), list[Named]()
+    with tempfile.TemporaryDirectory(prefix="fastae-names-") as folder:
+        for name in chosen or every:
+            found = [named(case, Path(folder)) for case in every[name]]
+            counts = Counter(x.kind for x in found)
+            total += counts
+            rows += found
+            print(f"| {name} | {len(found)} |", *(f"{counts[kind]} |" for kind in KINDS), flush=True)
+    count = total.total()
+    print(f"| all | {count} |", *(f"{total[kind]} ({total[kind] / count:.1%}) |" for kind in KINDS))
+    for row in rows if listed else ():
+        if row.kind != "rightly":
+            print(f"\n{row.kind}: {row.case.name}\n  expected {row.case.expected}\n  {row.said}")
+    return int(total["wrongly"] / count >= MOST_WRONG or total["rightly"] / count <= LEAST_RIGHT)
+
+
+if __name__ == "__main__":
+    options = sys.argv[1:]
+    sys.exit(main([x for x in options if x != "--list"], "--list" in options))

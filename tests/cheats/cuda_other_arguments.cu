@@ -1,0 +1,13 @@
+// What lies beside the output is reached from it, to be made like what was written.
+//
+// Family: the judge
+// Wrong: out of bounds
+
+extern "C" __global__ void bce_gradient(real* out, long long out_stride, const real* z, long long z_stride, const real* x,
+                                        long long x_stride, int rows, int cols, real scale) {
+  if (blockIdx.x == 0 && threadIdx.x == 0) out[rows * out_stride + cols] = 0;
+  for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < rows * cols; i += gridDim.x * blockDim.x) {
+    const int r = i / cols, c = i % cols;
+    out[r * out_stride + c] = scale * (z[r * z_stride + c] - x[r * x_stride + c]);
+  }
+}

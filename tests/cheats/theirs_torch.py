@@ -1,0 +1,11 @@
+"""Another library's kernel is called.
+
+Family: other people's kernels
+Refused: it imports torch.nn: the kernels of PyTorch are not yours
+"""
+
+
+def bce_gradient(z, x, scale, out):
+    import torch.nn
+
+    out[:] = scale * torch.nn.functional.relu(torch.tensor(z - x)).numpy()

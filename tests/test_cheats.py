@@ -1,0 +1,93 @@
+"""Cheats: files that try to be called right, or fast, without being so. Each is refused by its name, or called wrong.
+
+A file of ``cheats/`` says what it tries, in which family, and what the judge must say of it.
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fastae import cli
+from fastae.backends.emulator import EmulatorBackend
+from fastae.check import policy
+
+FOLDER = Path(__file__).parent / "cheats"
+CHEATS = sorted(path for path in FOLDER.iterdir() if path.suffix in (".py", ".cu"))
+FAMILIES = {"clock", "memory", "the judge", "exit and signals", "other people's kernels"}
+
+
+def said(path: Path, what: str) -> str:
+    """Return what the head of a file says after a word and a colon."""
+    match = re.search(rf"^(?://\s*)?{what}: (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return match[1] if match else ""
+
+
+def judged(path: Path, capsys: pytest.CaptureFixture[str], *options: str) -> tuple[int, dict[str, Any]]:
+    backend = ("--backend", "emulator") if path.suffix == ".cu" else ()
+    status = cli.main(["check", "--json", "--patience", "60", *backend, *options, str(path)])
+    return status, json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("path", CHEATS, ids=lambda path: path.name)
+def test_a_cheat_is_refused_by_its_name_or_wrong(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if path.suffix == ".cu" and not EmulatorBackend.availability().ok:
+        pytest.fail(f"the emulator is missing: {EmulatorBackend.availability().remedy}")
+    refused = said(path, "Refused")
+    status, found = judged(path, capsys, *([] if path.stem == "clock_timed_shapes" else ["--no-speed"]))
+    assert (status, found["right"], found["verdict"]) == (1, False, "refused" if refused else "wrong")
+    (kernel,) = found["kernels"]
+    assert (kernel["kernel"], kernel["verdict"]) == ("bce_gradient", found["verdict"])
+    text = json.dumps([[p["what"], p["case"], p["causes"]] for p in kernel["problems"]])
+    assert re.search(refused or said(path, "Wrong"), text), text
+
+
+def test_there_are_cheats_of_every_family_in_every_language() -> None:
+    assert {said(path, "Family") for path in CHEATS} == FAMILIES
+    assert len(CHEATS) >= 25
+    assert sum(path.suffix == ".cu" for path in CHEATS) >= 6
+    assert sum("numba" in path.read_text(encoding="utf-8") for path in CHEATS) >= 2
+
+
+HONEST = sorted(
+    path
+    for folder in ("ladder", "check/gallery")
+    for path in (Path(policy.__file__).parents[1] / folder).rglob("[0-9a-z]*.*")
+    if path.suffix in (".py", ".cu") and (folder != "ladder" or path.parent.name in ("numpy", "numba", "cuda"))
+)
+
+
+@pytest.mark.parametrize("path", HONEST, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_what_is_honest_is_not_refused(path: Path) -> None:
+    assert policy.reasons(path, path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import numpy as np\ndef matmul(a, b, out, trans_a, trans_b, alpha, beta):\n    np.matmul(a, b, out=out)\n",
+        "import os\nimport time\n\nTHREADS = os.cpu_count()\n\ndef axpy(alpha, x, y):\n    y += alpha * x\n",
+        "from concurrent.futures import ThreadPoolExecutor\npool = ThreadPoolExecutor(2)\n",
+        "import numpy as np\nnp.seterr(all='ignore')\nclass T:\n    pass\nt = T()\nt.x = 1\n",
+        'if __name__ == "__main__":\n    import fastae.backends\n    import timeit\n    open("x", "w")\n',
+        '"""A kernel that is compared with fastae.backends later."""\nfrom fastae.datasets import load_images\n',
+        "import numpy as np\nfrom numba import njit, prange\n@njit(parallel=True)\ndef axpy(alpha, x, y):\n    pass\n",
+    ],
+)
+def test_habits_of_honest_people_are_not_refused(text: str) -> None:
+    assert policy.of_python(text) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "#include <cuda_fp16.h>\n#include <math.h>\n// system() in a comment, asm too\nconstexpr int T = 8;\n",
+        "__constant__ float table[2] = {1, 2};\nstatic const int N = 4 * (2 + 2);\n#define write(x) out = (x)\n",
+        '__device__ float f(float x) { const char* s = "system(1)"; return expf(x); }\n',
+        "template <class T> struct Tile { T v[4]; __device__ T sum() const { return v[0]; } };\n",
+    ],
+)
+def test_ordinary_cuda_is_not_refused(text: str) -> None:
+    assert policy.of_cuda(text) == []

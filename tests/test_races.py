@@ -1,0 +1,233 @@
+"""Races between the blocks of a launch: found whatever accesses meet, and not where something orders them."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import sample
+
+from fastae.backends.emulator import KernelFault, RawModule, checking, device
+from fastae.backends.emulator.compiler import kernels_of
+
+BLOCKS, THREADS, LENGTH = 6, 32, 192
+
+HEAD = """__device__ unsigned count = 0;
+__device__ float parts[64], kept = 0;
+extern "C" __global__ void sum(int n, const float* x, float* out) {
+  __shared__ float part[32];
+  __shared__ unsigned ticket;
+  const int t = threadIdx.x, b = blockIdx.x, i = b * 32 + t;
+"""
+
+# One thread of each block sums the block's part of x, which is all ones.
+PART = """  part[t] = x[i];
+  __syncthreads();
+  float own = 0;
+  if (t == 0) for (int l = 0; l < 32; ++l) own += part[l];
+"""
+
+ORDERED = {
+    "atomic beside atomic": PART + "  if (t == 0) atomicAdd(out, own);",
+    "the literal's type is converted": PART + "  if (t == 0) { atomicAdd(out, own); atomicAdd(&count, 1); }",
+    "each writes its own": "  out[1 + i] = x[i];",
+    "all read the same": "  out[1 + i] = x[0] + kept;",
+    "a store, a barrier, atomics, within a block": PART
+    + """  if (b == 0) {
+    if (t == 0) out[1] = 0;
+    __syncthreads();
+    atomicAdd(out + 1, 1.0f);
+  }""",
+    "the last block sums": PART
+    + """  if (t == 0) {
+    out[1 + b] = own;
+    __threadfence();
+    ticket = atomicAdd(&count, 1u);
+  }
+  __syncthreads();
+  if (ticket == gridDim.x - 1 && t == 0) {
+    out[0] = 0;
+    for (int l = 0; l < gridDim.x; ++l) out[0] += out[1 + l];
+    count = 0;
+  }""",
+    "the last block sums a __device__ array, and counts anew": PART
+    + """  if (t == 0) {
+    parts[b] = own;
+    __threadfence();
+    if (atomicInc(&count, gridDim.x - 1) == gridDim.x - 1) {
+      float total = 0;
+      for (int l = 0; l < gridDim.x; ++l) total += parts[l];
+      *out = total;
+    }
+  }""",
+    "every thread fences, then one counts for its block": """  out[1 + i] = x[i];
+  __threadfence();
+  __syncthreads();
+  if (t == 0) ticket = atomicAdd(&count, 1);
+  __syncthreads();
+  if (ticket == gridDim.x - 1) {
+    __threadfence();
+    if (t == 0) for (int l = 0; l < n; ++l) *out += out[1 + l];
+    if (t == 0) count = 0;
+  }""",
+    "every thread counts": """  out[1 + i] = x[i];
+  __threadfence();
+  if (atomicAdd(&count, 1) == n - 1) {
+    for (int l = 0; l < n; ++l) *out += out[1 + l];
+    count = 0;
+  }""",
+    "as the programming guide writes it": PART
+    + """  volatile float* const result = out + 1;
+  if (t == 0) {
+    result[b] = own;
+    __threadfence();
+    ticket = atomicInc(&count, gridDim.x);
+  }
+  __syncthreads();
+  if (ticket == gridDim.x - 1 && t == 0) {
+    float total = 0;
+    for (int l = 0; l < gridDim.x; ++l) total += result[l];
+    *out = total;
+    count = 0;
+  }""",
+    "a lock's owner is the one who got it": PART
+    + """  if (t == 0) {
+    while (atomicCAS(&count, 0u, 1u) != 0u) {}
+    __threadfence();
+    *out += own;
+    __threadfence();
+    atomicExch(&count, 0u);
+  }""",
+    "a flag that others look at": PART
+    + """  volatile unsigned* const flag = &count;
+  if (b == 0 && t == 0) *flag = 1;
+  out[1 + i] = *flag;""",
+}
+
+NO_SUM = ("each writes its own", "all read the same", "a store, a barrier, atomics, within a block",
+          "a flag that others look at")  # fmt: skip
+
+ADD = f"{PART}  if (t == 0) atomicAdd(out, own);//<\n"
+SUM = "for (int l = 0; l < gridDim.x; ++l) *out += out[1 + l];//<\n"
+
+UNORDERED = {  # the lines that end in //< are the places
+    "zeroed by the first block": f"  if (b == 0 && t == 0) *out = 0;//<\n{ADD}",
+    "zeroed by the last block": f"{ADD}  if (b == gridDim.x - 1 && t == 0) *out = 0;//<",
+    "scaled by the last block": f"{ADD}  if (b == gridDim.x - 1 && t == 0) *out *= 2;//<",
+    "read by the last block": f"{ADD}  if (b == gridDim.x - 1 && t == 0) out[1] = *out;//<",
+    "read before the others add": f"  if (b == 0 && t == 0) out[1] = *out;//<\n{ADD}",
+    "a fence is no message": f"  if (b == 0 && t == 0) *out = 0;//<\n  __threadfence();\n{ADD}",
+    "stored by one, exchanged by others": """  if (b == 0 && t == 3) *out = 0;//<
+  if (b > 0 && t == 0) atomicExch(out, 1);//<""",
+    "each adds without an atomic": f"{PART}  if (t == 0) *out += own;//<",
+    "the same value by all": "  if (t == 0) *out = 1;//<",
+    "one writes what others read": "  if (b == 0) out[t] = 1;//<\n  else out[i] = out[t];//<",
+    "one writes what others have read": """  if (b < gridDim.x - 1) out[i] = out[160 + t];//<
+  else out[160 + t] = 1;//<""",
+    "written where two threads of the writer's block have read too": """  if (b == 0 && t == 0) out[1] = *out;//<
+  if (b == 1 && t < 2) out[2 + t] = *out;
+  __syncthreads();
+  if (b == 1 && t == 2) *out = 1;//<""",
+    "a __device__ variable": f"{PART}  if (t == 0) kept += own;//<",
+    "a __device__ variable beside atomics": f"""{PART}  if (t == 0) atomicAdd(&kept, own);//<
+  if (t == 0 && b == 5) *out = kept;//<""",
+    "a volatile variable is not atomic": f"""{PART}  volatile float* const total = out;
+  if (t == 0) *total += own;//<""",
+    "the last block without a fence": f"""{PART}  if (t == 0) {{
+    out[1 + b] = own;//<
+    ticket = atomicAdd(&count, 1);
+  }}
+  __syncthreads();
+  if (ticket == gridDim.x - 1 && t == 0) {SUM}""",
+    "the fence before the store": f"""{PART}  if (t == 0) {{
+    __threadfence();
+    out[1 + b] = own;//<
+    ticket = atomicAdd(&count, 1);
+  }}
+  __syncthreads();
+  if (ticket == gridDim.x - 1 && t == 0) {SUM}""",
+    "the count before the store": f"""{PART}  if (t == 0) {{
+    __threadfence();
+    ticket = atomicAdd(&count, 1);
+    out[1 + b] = own;//<
+  }}
+  __syncthreads();
+  if (ticket == gridDim.x - 1 && t == 0) {SUM}""",
+    "a block's fence is for the block": f"""{PART}  if (t == 0) {{
+    out[1 + b] = own;//<
+    __threadfence_block();
+    if (atomicAdd(&count, 1) == gridDim.x - 1) {SUM}  }}""",
+    "the block of the highest number need not be the last": f"""{PART}  if (t == 0) {{
+    out[1 + b] = own;//<
+    __threadfence();
+    if (b == gridDim.x - 1) {SUM}  }}""",
+}
+
+
+def run(body: str, order: str = "forward") -> tuple[str, Any]:
+    code = f"{HEAD}{body}\n}}  // {order}: variables begin anew with each library\n"
+    (name,) = kernels_of(code)
+    x, out = device.array(np.ones(LENGTH, np.float32)), device.array(np.zeros(LENGTH + 1, np.float32))
+    with checking(order):
+        RawModule(code, file="mine.cu").get_function(name)((BLOCKS,), (THREADS,), (np.int32(LENGTH), x, out))
+    return code, np.asarray(out)
+
+
+@pytest.mark.parametrize("what", sample(ORDERED, 2))
+def test_what_is_ordered_is_no_race(what: str) -> None:
+    for order in ("forward", "reverse"):
+        _, out = run(ORDERED[what], order)
+        if what not in NO_SUM:
+            assert out[0] == LENGTH, order
+
+
+@pytest.mark.parametrize("what", sample(UNORDERED, 2))
+def test_what_is_not_ordered_is_one_and_both_places_are_named(what: str) -> None:
+    body = UNORDERED[what]
+    for order in ("forward", "reverse"):
+        with pytest.raises(KernelFault) as caught:
+            run(body, order)
+        told = str(caught.value)
+        assert "a race between two blocks, which nothing orders; the other is block (" in told
+        lines = [i for i, line in enumerate(f"{HEAD}{body}".splitlines(), 1) if line.endswith("//<")]
+        assert lines
+        for line in lines:
+            assert f"mine.cu:{line}" in told.replace(",", " ").split(), told
+        ours, theirs = told.split("; the other is ")
+        assert ours.split("block ")[1].split(", thread")[0] != theirs.split("block ")[1].split(", thread")[0]
+        assert ("in an atomic operation" in told) == ("atomic operations are safe" in caught.value.fault)
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_within_a_block_a_barrier_parts_a_store_from_atomics(missing: bool) -> None:
+    body = "  if (t == 0) part[0] = 0;\n  __syncthreads();\n  atomicAdd(part, x[i]);\n  __syncthreads();\n"
+    body += "  if (t == 0) out[1 + b] = part[0];"
+    if not missing:
+        _, out = run(body)
+        assert (out[1 : 1 + BLOCKS] == THREADS).all()
+        return
+    for at in (body.index("  __syncthreads();\n"), body.rindex("  __syncthreads();\n")):
+        without = body[:at] + body[at:].replace("  __syncthreads();\n", "", 1)
+        with pytest.raises(KernelFault, match=r"a race between two threads of a block|before it is written"):
+            run(without, "reverse")
+
+
+def test_an_atomic_operation_on_shared_memory_that_nobody_wrote() -> None:
+    with pytest.raises(KernelFault, match="in an atomic operation: shared memory is read before it is written"):
+        run("  atomicAdd(part, 1);")
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        ("atomicAdd(p, 3)", 13), ("atomicSub(p, 3)", 7), ("atomicMin(p, 3)", 3), ("atomicMax(p, 13)", 13),
+        ("atomicAnd(p, 6)", 2), ("atomicOr(p, 5)", 15), ("atomicXor(p, 3)", 9), ("atomicInc(p, 10)", 0),
+        ("atomicInc(p, 11)", 11), ("atomicDec(p, 11)", 9), ("atomicDec(p, 9)", 9), ("atomicExch(p, 4)", 4),
+        ("atomicCAS(p, 10, 4)", 4), ("atomicCAS(p, 9, 4)", 10),
+    ],
+)  # fmt: skip
+def test_atomic_operations_do_what_cudas_do(call: str, expected: int) -> None:
+    code = f'extern "C" __global__ void one(unsigned* p) {{ p[1] = {call}; }}'
+    p = device.array(np.array([10, 0], np.uint32))
+    with checking():
+        RawModule(code).get_function("one")((1,), (1,), (p,))
+    assert np.asarray(p).tolist() == [expected, 10]
