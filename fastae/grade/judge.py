@@ -186,7 +186,7 @@ class _Check:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
-                cwd=self._place,
+                cwd=None if settings.command else self._place,
                 env=environment,
                 **system.apart(),
             )
@@ -233,7 +233,7 @@ class _Check:
             except (ValueError, LookupError, TypeError, RecursionError):
                 pass
         last = printable((err.strip().splitlines() or ["nothing on standard error"])[-1], 200)
-        return Outcome(None, f"the check failed: exit status {status}, no verdict; {last}", lost=True)
+        return Outcome(None, f"exit status {status} without a verdict: {last}", lost=True)
 
 
 def _command(settings: Settings, folder: Path) -> list[str]:

@@ -72,8 +72,8 @@ class Grade:
     student : Student
     marks : list of Mark
         In the rubric's order.
-    notes : list of str
-        Of files, not of kernels.
+    notes, details : list of str
+        Of files, not of kernels: what a student may be shown, and what only a teacher can do something about.
     judged : bool
         Whether all that was handed in could be.
     """
@@ -81,6 +81,7 @@ class Grade:
     student: Student
     marks: list[Mark]
     notes: list[str]
+    details: list[str]
     judged: bool
 
     @property
@@ -122,13 +123,15 @@ def grade(
     Grade
     """
     notes = [f"{reason}; it was not judged" for reason in student.refused]
+    details = []
     judged = not student.refused
     if not student.files and not student.refused:
         notes.append("no .py or .cu file was handed in")
     for file, outcome in outcomes:
         if outcome.report is None:
             judged = False
-            notes.append(f"{file.name} was not judged: {outcome.why_not}")
+            notes.append(f"{file.name} was not judged: {'the check failed' if outcome.lost else outcome.why_not}")
+            details += [f"{file.name}: {outcome.why_not}"] * outcome.lost
     marks = []
     for name, wanted in rubric.kernels.items():
         found = [mark for file, outcome in outcomes if (mark := _of_file(file, outcome, name, wanted, defined, speed))]
@@ -144,7 +147,7 @@ def grade(
         _deduct(mark, copies.get((student.name, name)), rubric)
         judged = judged and mark.verdict != "not judged"
         marks.append(mark)
-    return Grade(student, marks, notes, judged)
+    return Grade(student, marks, notes, details, judged)
 
 
 def _of_file(

@@ -49,7 +49,7 @@ def _padded(text: str, width: int) -> str:
 
 def notes(grade: Grade) -> list[str]:
     """Return what a teacher should know in short: who copied what, what was refused, what could not be judged."""
-    found = list(grade.notes)
+    found = [*grade.notes, *grade.details]
     for mark in grade.marks:
         if mark.verdict == "refused" and mark.problems:
             found.append(f"{mark.kernel}: {mark.problems[0].what}")
@@ -82,6 +82,7 @@ def _student(grade: Grade) -> dict[str, Any]:
         "judged": grade.judged,
         "files": files,
         "notes": grade.notes,
+        "details": grade.details,
         "kernels": [_kernel(mark) for mark in grade.marks],
         "page": f"{grade.student.stem}.md",
     }
