@@ -22,7 +22,8 @@ from fastae.errors import InputError
 SIGMOID = "const real t = z[row * z_stride + col] + bias[col]; out[row * out_stride + col] = 1 / (1 + exp(-t));"
 SCALED = "real alpha, const real* alpha_at, real beta, const real* beta_at"
 HEADS = {
-    "bias_sigmoid": "int m, int n, const real* z, long long z_stride, const real* bias, real* out, long long out_stride",
+    "bias_sigmoid": "int m, int n, const real* z, long long z_stride, const real* bias, real* out, "
+    "long long out_stride",
     "column_sum": f"int m, int n, const real* delta, long long delta_stride, real* out, {SCALED}",
     "matmul": "int m, int n, int k, const real* a, long long a_stride, const real* b, long long b_stride, real* out, "
     f"long long out_stride, int trans_a, int trans_b, {SCALED}",
