@@ -38,12 +38,8 @@ def told(calls: Sequence[Call], unwritten: bool = False) -> list[str]:
     wrong = [c for c in calls if c.is_wrong and not c.fault]
     if not wrong:
         return []
-<<<<<<< HEAD
     said = [] if unwritten else list(_factors(wrong)) or list(_precision(wrong))
-=======
-    said = [] if unwritten else list(_cancelled(wrong)) or list(_factors(wrong)) or list(_precision(wrong))
     said += _skipped(wrong) if unwritten else []
->>>>>>> causes
     said += _miscounted(wrong)
     state = "left unwritten" if unwritten else "wrong"
     votes: Counter[str] = Counter()

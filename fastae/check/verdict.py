@@ -90,11 +90,8 @@ def examine(k: Backend | Remote, name: str, seed: int) -> Verdict:
         problem = _outside(k, name, seed)
         if problem is None:
             calls = _called(k, name, seed, verdict, facts)
-<<<<<<< HEAD
-            problem = _diagnosed(k, calls, facts) if any([verdict.rejects(c) for c in calls]) else None
-=======
-            problem = _diagnosed(k, calls, facts) if any(c.is_wrong for c in calls) else habits.certain(facts)
->>>>>>> causes
+            rejected = any([verdict.rejects(c) for c in calls])
+            problem = _diagnosed(k, calls, facts) if rejected else habits.certain(facts)
         if problem is not None:
             verdict.problems.append(problem)
             return verdict
@@ -171,13 +168,9 @@ def _diagnosed(k: Backend | Remote, calls: list[Call], facts: Facts) -> Problem:
         causes = []  # what is written then has no meaning
     if unwritten:
         left = [cause for cause in causes if not cause.startswith((patterns.MAYBE, patterns.WHERE))]
-<<<<<<< HEAD
         left = left or launches.told(getattr(k, "source", ""), calls)
-        causes = ["nothing is written"] if shown.wrong.all() else left or patterns.told(compared, unwritten=True)
-=======
         nothing = all(c.wrong.all() for c in compared)
         causes = ["nothing is written"] if nothing else left or patterns.told(compared, unwritten=True)
->>>>>>> causes
     own = list(faulty.fault_causes) if faulty else []
     when, _ = patterns.when(calls)
     habitual = habits.of_calls(facts, wrong, shown, unwritten, found)
