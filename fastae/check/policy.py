@@ -221,6 +221,48 @@ def of_cuda(text: str) -> list[str]:
     return [f"line {line}: {what}" for line, what in sorted(set(found))]
 
 
+ATTRIBUTES = re.compile(r"__attribute__\s*\(\((section\(\"cushared\"\)|aligned\(\s*\w+\s*\))\)\)")  # the emulator's own
+PLACES = re.compile(r"emulator::value_of\(\*?emulator::(thread_index|block_index|block_size|grid)\)")
+STANDARD = re.compile(r"\[\[\s*(nodiscard|maybe_unused|likely|unlikely|fallthrough|noreturn)(\(.*?\))?\s*\]\]")
+BUILTINS = r"(?!(inf|nan|huge_val)[fl]?\b|assume|expect\b|unreachable\b)"
+PRAGMAS = re.compile(r"#pragma\s+(unroll|nv_|once)")
+HIDDEN = {  # once all macros are replaced
+    r"\b__attribute(__)?\b": "an attribute of the host's compiler",
+    r"\[\[": "an attribute of the host's compiler",
+    r"\b(__)?asm(__)?\b": "asm",
+    rf"\b__builtin_{BUILTINS}\w+": "a function that is built into the host's compiler",
+    r"\b__(sync|atomic)_\w+": "a function that is built into the host's compiler",
+    r"\b__[tau]b?san_\w+": "it reaches for what looks at its accesses",
+    r"\bemulator\w*": "it reaches for the emulator's inside",
+    r"\b(import|module)\s*[<\"\w]": "it imports a module",
+    r"\bthread_local\b": "thread_local, which is a thread's of the host",
+}
+
+
+def of_preprocessed(text: str) -> list[str]:
+    """Return why a ``.cu`` file is refused whose macros are replaced, as `compiler.preprocessed` does it."""
+    found, line = dict[str, None](), 0
+    for row in text.splitlines():
+        line += 1
+        plain = re.sub(r'"(\\.|[^"\\])*"', '""', ATTRIBUTES.sub("", row))
+        if match := re.match(r'# (\d+) "kernel\.cu"$', row):
+            line = int(match[1]) - 1
+        elif re.match(r"\s*#", row) and not PRAGMAS.match(row.strip()):
+            what = "it includes a file" if re.match(r"# \d", row) else f"the directive {row.strip()}"
+            found[f"line {line}: {what}, hidden by a macro"] = None
+        else:
+            plain = STANDARD.sub("", PLACES.sub("", plain))
+            for pattern, what in HIDDEN.items():
+                if match := re.search(pattern, plain):
+                    found[f"line {line}: {what}: {match[0]}"] = None
+    return list(found)
+
+
+def without_headers(text: str) -> str:
+    """Blank out the includes of CUDA's headers, which the emulator brings."""
+    return re.sub(rf"^[ \t]*#[ \t]*include[ \t]*{HEADERS.pattern}", "", text, flags=re.MULTILINE)
+
+
 def _blanked(text: str) -> str:
     """Blank out comments, strings and characters, keeping places."""
 

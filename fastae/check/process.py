@@ -21,7 +21,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from fastae import system
+from fastae import storage, system
 from fastae.backends.emulator import compiler
 
 BYTES = 96 << 20  # of the memory; what is never written takes none
@@ -29,6 +29,7 @@ LINE = 64  # bytes of the cache, at the beginning of which each array lies
 MOST_OUTPUT = 64 << 10  # bytes that a worker may print
 LONGEST = 1 << 22  # bytes of an answer
 ROUND_TRIPS = 50
+MOST_TEXT = 500  # characters of what a worker says
 PATIENCE = 120.0  # seconds that an answer may take
 PASSED = re.compile(  # variables that a worker has too; what else is there may be secret
     r"(PATH|HOME|LANG|LC_\w+|TZ|CXX|LD_LIBRARY_PATH|DYLD_\w+|XDG_CACHE_HOME|SYSTEMROOT|USERPROFILE|(LOCAL)?APPDATA|"
@@ -119,7 +120,7 @@ class Process:
         own = dict.fromkeys(["TMPDIR", "TEMP", "TMP", *([] if linked else ["NUMBA_CACHE_DIR"])], scratch)
         own["PYTHONDONTWRITEBYTECODE"] = "1"
         self._child = subprocess.Popen(
-            [sys.executable, "-c", BOOT.format(path=sys.path)],
+            [sys.executable, "-c", BOOT.format(path=[*sys.path, str(Path(__file__).parents[2])])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -159,19 +160,19 @@ class Process:
         WorkerLost, Refused
         """
         self._send(json.dumps(request).encode())
-        forbidden = []
+        end = time.monotonic() + self._patience
         while True:
             with doubting():
-                answer = dict(json.loads(self._bytes()))
+                answer = dict(json.loads(self._bytes(end - time.monotonic())))
                 if "forbidden" in answer:
-                    forbidden.append(printable(answer["forbidden"]))
-                elif "line_of" in answer or "compile" in answer:
-                    self._send(json.dumps(_done(answer)).encode())
+                    raise Refused([printable(answer["forbidden"])[:MOST_TEXT]], [])
+                if "line_of" in answer or "compile" in answer:
+                    began = time.monotonic()
+                    done = json.dumps(_done(answer)).encode()
+                    end += time.monotonic() - began  # which is not the learner's
+                    self._send(done)
                 else:
-                    break
-        if forbidden:
-            raise Refused(list(dict.fromkeys(forbidden)), [])
-        return answer
+                    return answer
 
     def timed(self, fill: Callable[[], None]) -> float:
         """Return the seconds from when the data can be seen until what was prepared is done: the clock is the judge's.
@@ -179,7 +180,7 @@ class Process:
         Where the system has SIGSTOP, none of the worker's threads runs while its memory is filled, nor afterwards,
         until it is asked again.
         """
-        self._stop()
+        self.stop()
         if self._pipe.poll(0):
             raise WorkerLost("it answers before it has been asked", [])
         fill()
@@ -187,13 +188,14 @@ class Process:
         self._send(b"go")
         message = self._bytes()
         took = time.perf_counter() - began
-        self._stop()
+        self.stop()
         if message != b"done":
             text = printable(message[:200].decode(errors="replace"))
             raise WorkerLost(f"it fails where it is timed: {text}", [])
         return took
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """Keep the process from running until it is asked again, where the system has SIGSTOP."""
         if hasattr(signal, "SIGSTOP") and not self._stopped:
             os.kill(self._child.pid, signal.SIGSTOP)
             os.waitid(os.P_PID, self._child.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)  # it may have ended meanwhile
@@ -208,9 +210,9 @@ class Process:
             os.kill(self._child.pid, signal.SIGCONT)
             self._stopped = False
 
-    def _bytes(self) -> bytes:
+    def _bytes(self, seconds: float | None = None) -> bytes:
         try:
-            if not self._pipe.poll(self._patience):
+            if not self._pipe.poll(self._patience if seconds is None else max(0, seconds)):
                 raise WorkerLost(f"it does not come back, not within {self._patience:g} seconds", ENDLESS)
             return self._pipe.recv_bytes(LONGEST)
         except (EOFError, OSError):
@@ -237,6 +239,7 @@ class Process:
         self._shown.join(1)  # longer only if another process has its output open
         if self._child.stdout and not self._shown.is_alive():
             self._child.stdout.close()
+        storage.clear(Path(self._folder.name))
         self._folder.cleanup()
 
 
@@ -313,6 +316,11 @@ class Timed:
         except WorkerLost:
             self._workers.pop(False).close()
             raise
+
+    def rest(self) -> None:
+        """Keep the workers from running until they are asked again: what else is measured is none of theirs."""
+        for process in self._workers.values():
+            process.stop()
 
     def close(self) -> None:
         """End the workers, and give the memory back."""

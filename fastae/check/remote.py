@@ -14,14 +14,11 @@ from fastae.backends.contract import KERNELS
 from fastae.backends.emulator import KernelFault, compiler
 from fastae.check import learner, policy
 from fastae.check.failure import Failure, KernelFailed
-from fastae.check.process import LINE, PATIENCE, Process, Refused, Timed, WorkerLost, doubting, printable
+from fastae.check.process import LINE, MOST_TEXT, PATIENCE, Process, Refused, Timed, WorkerLost, doubting, printable
 from fastae.check.python_file import Returned
 from fastae.check.reading import read_source
 from fastae.check.source import environment as environment_for
-from fastae.check.source import is_parallel
 from fastae.errors import InputError
-
-MOST_TEXT = 500  # characters of what a worker says
 
 
 class Remote(Timed):
@@ -81,8 +78,11 @@ class Remote(Timed):
 
     def _compiled(self, options: tuple[str, ...]) -> None:
         """Compile a ``.cu`` file, for which a worker may start no program; refuse what is of the host."""
-        library = compiler.compiled(learner.named(self.path, self.source), "kernel.cu", options, True)
-        if found := policy.of_library(library, compiler.runtime(True)):
+        code = learner.named(self.path, self.source)
+        found = policy.of_preprocessed(compiler.preprocessed(policy.without_headers(self.source), options))
+        if found := found or policy.of_library(
+            compiler.compiled(code, "kernel.cu", options, True), compiler.runtime(True)
+        ):
             raise Refused(found, policy.kernels_in(self.path, self.source))
 
     def _bare(self, backend: str) -> None:
@@ -115,7 +115,7 @@ class Remote(Timed):
             request: dict[str, Any] = {"do": "load_whole", "path": path, "backend": self.name}
         else:
             request = {"do": "load", "path": path, "names": list(KERNELS), "numba": "numba" in self.source}
-            request |= {"parallel": is_parallel(self.source), "given": list(policy.given(self.source))}
+            request |= {"parallel": "parallel" in self.source, "given": list(policy.given(self.source))}
         return process, self._ask(whole, text=self.source, **request)
 
     def _ask(self, whole: bool, **request: Any) -> dict[str, Any]:
@@ -145,7 +145,8 @@ class Remote(Timed):
         if "error" in answer:
             raise InputError(printable(answer["error"])[:MOST_TEXT])
         if "lost" in answer:
-            raise RuntimeError(printable(answer["lost"])[:MOST_TEXT])
+            lost = printable(answer["lost"])[:MOST_TEXT]
+            raise RuntimeError(lost) if request["do"] == "call" else WorkerLost(lost, [])
         return answer
 
     def run(

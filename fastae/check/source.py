@@ -108,7 +108,7 @@ def environment(text: str, given: Mapping[str, str]) -> dict[str, str]:
     A race needs at least two threads, which Numba starts on one core as well if it is told to before it is imported.
     """
     threads = given.get("NUMBA_NUM_THREADS", "")
-    return {"NUMBA_NUM_THREADS": "2"} if is_parallel(text) and threads in ("", "1") and _cores(threads) < 2 else {}
+    return {"NUMBA_NUM_THREADS": "2"} if "parallel" in text and threads in ("", "1") and _cores(threads) < 2 else {}
 
 
 def _cores(threads: str) -> int:
