@@ -146,7 +146,7 @@ def _diagnosed(k: Backend, calls: list[Call], facts: Facts) -> Problem:
     wrong = [c for c in calls if c.is_wrong]
     compared = [c for c in wrong if not c.fault]
     causes = explain(calls)
-    faulty = next((c for c in wrong if c.fault), None)
+    faulty = next((c for c in wrong if c.fault and (c.fault_kind != "returned" or not compared)), None)
     shown = faulty or _shown(compared, causes)
     probed = shown  # rather a large one: in a small one, a stride and a transposition are alike
     if faulty:
@@ -167,8 +167,9 @@ def _diagnosed(k: Backend, calls: list[Call], facts: Facts) -> Problem:
         causes = ["nothing is written"] if nothing else left or patterns.told(compared, unwritten=True)
     own = list(faulty.fault_causes) if faulty else []
     when, _ = patterns.when(calls)
-    habitual = habits.of_calls(facts, wrong, shown, unwritten, found)
-    if habitual:
+    explained = any(not cause.startswith((patterns.MAYBE, patterns.WHERE)) for cause in causes) and not unwritten
+    habitual = habits.of_calls(facts, wrong, shown, unwritten, found, explained)
+    if habitual and not habitual[0].startswith(patterns.MAYBE):
         found = []
         causes = [cause for cause in causes if cause != "nothing is written"]
     ordered = [
@@ -344,7 +345,7 @@ def _model_gradient(k: Backend, seed: int, activation: str, convolutions: bool) 
                     session.finish()
                 results.append(np.concatenate([p.ravel() for group in session.read() for p in group]))
             except FastaeError as error:
-                return Problem(str(error), case)
+                return Problem(str(error), case, habits.of_model(getattr(k, "source", ""), getattr(k, "kernels", ())))
         apart = float(np.max(np.abs(results[0] - results[1])))
         if not apart <= 1e-9:
             return Problem(
