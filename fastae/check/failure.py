@@ -41,9 +41,8 @@ class Failure(NamedTuple):
     place: str = ""
 
     def told(self, kernel: str) -> str:
-        """Put it in words."""
-        where = f" in line {self.line}" if self.line else ""
-        return f"{kernel} failed{where}: {self.type_name}: {self.message}"
+        """Put it in words, with the line."""
+        return f"{kernel} failed: {self.type_name}: {self.message}{f' (line {self.line})' * bool(self.line)}"
 
 
 class KernelFailed(FastaeError):
@@ -55,7 +54,7 @@ class KernelFailed(FastaeError):
     """
 
     def __init__(self, kernel: str, failure: Failure) -> None:
-        super().__init__(failure.told(kernel))
+        super().__init__(failure._replace(line=0).told(kernel))
         self.failure = failure
 
 

@@ -101,7 +101,8 @@ def examine(k: Backend, name: str, seed: int) -> Verdict:
                 with looking(k):
                     problem = check(k, name, seed, verdict)
             except (KernelFault, KernelFailed) as error:
-                problem, failure = Problem(str(error), case), getattr(error, "failure", None)
+                failure = getattr(error, "failure", None)
+                problem = Problem(failure.told(name) if failure else str(error), case)
             except FastaeError:
                 raise
             except Exception as error:  # of the device
@@ -246,7 +247,7 @@ def _try(k: Backend, name: str, dtype: str, given: dict[str, Any], block: bool, 
         call.fault, call.fault_causes, call.fault_kind = str(fault), (fault.fault,), "astray"
     except KernelFailed as error:
         habits.require(error.failure)
-        call.fault, call.failure, call.fault_kind = str(error), error.failure, "failed"
+        call.fault, call.failure, call.fault_kind = error.failure.told(name), error.failure, "failed"
         if error.failure.type_name == "IndexError" and "out of bounds" in error.failure.message:
             call.fault_causes = (f"out of bounds: {error.failure.place or 'an index leads beyond an array'}",)
     except FastaeError:
