@@ -96,8 +96,8 @@ class Process:
         Where what it prints is shown.
     environment : mapping of str to str
         Variables of its environment that are not the judge's.
-    linked : bool
-        Whether it is to load what the numba backend keeps compiled.
+    preload : {"", "numba", "linked"}
+        What it is to load before it is confined: Numba, and what the numba backend keeps compiled.
     confined : bool
         Whether it is to be denied what `fastae.check.confine` denies.
     """
@@ -109,7 +109,7 @@ class Process:
         patience: float = PATIENCE,
         output: Any = None,
         environment: Mapping[str, str] = MappingProxyType({}),
-        linked: bool = False,
+        preload: str = "",
         confined: bool = False,
     ) -> None:
         self._patience, self._output = patience, output or sys.stdout
@@ -117,7 +117,7 @@ class Process:
         scratch = self._folder.name
         self._pipe, theirs = connection.Pipe()
         handles = [theirs.fileno(), *([token] if isinstance(token, int) else [])]
-        own = dict.fromkeys(["TMPDIR", "TEMP", "TMP", *([] if linked else ["NUMBA_CACHE_DIR"])], scratch)
+        own = dict.fromkeys(["TMPDIR", "TEMP", "TMP", *([] if preload else ["NUMBA_CACHE_DIR"])], scratch)
         own["PYTHONDONTWRITEBYTECODE"] = "1"
         self._child = subprocess.Popen(
             [sys.executable, "-c", BOOT.format(path=[*sys.path, str(Path(__file__).parents[2])])],
@@ -133,7 +133,7 @@ class Process:
         self._stopped = False
         self._shown = threading.Thread(target=self._show, daemon=True)
         self._shown.start()
-        told = {"pipe": handles[0], "memory": token, "bytes": len(memory), "scratch": scratch, "linked": linked}
+        told = {"pipe": handles[0], "memory": token, "bytes": len(memory), "scratch": scratch, "preload": preload}
         told["confined"] = confined
         assert self._child.stdin is not None
         self._child.stdin.write(json.dumps(told).encode() + b"\n")
@@ -141,16 +141,20 @@ class Process:
         self.lacking: list[str] = json.loads(self._bytes())["lacking"]
 
     def _show(self) -> None:
-        """Show what the worker prints, to a limit; what no terminal should be told is replaced."""
+        """Show what the worker prints, to a limit: as lines that are not the judge's, without control characters."""
         assert self._child.stdout is not None
-        left, decode = MOST_OUTPUT, codecs.getincrementaldecoder("utf-8")("replace").decode
+        left, decode, line = MOST_OUTPUT, codecs.getincrementaldecoder("utf-8")("replace").decode, ""
         while part := os.read(self._child.stdout.fileno(), 1 << 16):
             if left > 0:
-                self._output.write(printable(decode(part[:left]), "\n\t"))
+                *lines, line = (line + decode(part[:left])).split("\n")
+                for text in lines:
+                    self._output.write(f"| {printable(text)}\n")
                 if left <= len(part):
-                    self._output.write(f"\n(more than {MOST_OUTPUT} bytes are printed: what follows is not shown)\n")
+                    line += f" (more than {MOST_OUTPUT} bytes are printed: what follows is not shown)"
                 self._output.flush()
             left -= len(part)
+        if line:
+            self._output.write(f"| {printable(line)}\n")
 
     def ask(self, **request: Any) -> dict[str, Any]:
         """Ask, and wait for the answer.
@@ -348,5 +352,5 @@ class Rungs(Timed):
 
     def __init__(self, ladder: str, language: str) -> None:
         super().__init__()
-        self._start(False, linked=language == "numba")
+        self._start(False, preload="linked" if language == "numba" else "")
         self._ask(False, do="load_rungs", ladder=ladder, language=language)

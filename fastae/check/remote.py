@@ -101,12 +101,13 @@ class Remote(Timed):
         """Return a worker that has read the file, and what it said of it; if there is none, start one."""
         if whole in self._workers:
             return self._workers[whole], {}
+        preload = "" if not whole else "linked" if self.name == "numba" else "numba" * ("numba" in self.source)
         process = self._start(
             whole,
             patience=self._patience,
             output=self._output,
             environment=environment_for(self.source, os.environ),
-            linked=whole and self.name == "numba",
+            preload=preload,
             confined=self.name != "cupy",
         )
         self.lacking = process.lacking

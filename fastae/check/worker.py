@@ -17,9 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from fastae.check import confine
+from fastae.errors import gist
 
 Layout = Sequence[Any]  # offset in bytes, dtype, shape, and of each axis the begin and end of what is passed
 GO, DONE = b"go", b"done"
+MOST_TEXT = 500  # characters of a message
+_kept: list[Any] = []
 LARGE = 31 << 20  # bytes; what is larger always goes back to the system
 
 
@@ -30,8 +33,8 @@ def main() -> None:
     pipe = kind(told["pipe"])
     memory = _mapped(told["memory"], told["bytes"])
     scratch = Path(told["scratch"])
-    if told["linked"]:
-        _link(scratch)
+    if told["preload"]:
+        _preload(scratch, told["preload"] == "linked")
     lacking = confine.confine(scratch) if told["confined"] else list(confine.ENFORCED)
     os.chdir(scratch)
     pipe.send_bytes(json.dumps({"lacking": lacking}).encode())
@@ -45,22 +48,26 @@ def main() -> None:
             try:
                 for function, arguments in worker.prepared:
                     function(*arguments)
-            except (Exception, SystemExit) as error:  # whatever a learner's code may raise
-                pipe.send_bytes(f"{type(error).__name__}: {error}".encode())
+            except BaseException as error:  # whatever a learner's code may raise
+                pipe.send_bytes(f"{type(error).__name__}: {gist(error)}"[:MOST_TEXT].encode())
             else:
                 pipe.send_bytes(DONE)
         else:
             pipe.send_bytes(json.dumps(worker.answer(json.loads(message))).encode())
 
 
-def _link(scratch: Path) -> None:
-    """Load what the numba backend keeps compiled, while the place where it does can be written."""
-    import fastae.backends.numba_backend.composed  # noqa: F401
-    from fastae.backends.numba_backend.internals import caching_in, types
-    from fastae.backends.numba_backend.link import known
+def _preload(scratch: Path, linked: bool) -> None:
+    """Load Numba, and what the numba backend keeps compiled, while the place where it does can be written."""
+    from fastae.backends.numba_backend.internals import caching_in, launch_threads, types
 
-    known(types.float64)
-    caching_in(str(scratch)).__enter__()
+    launch_threads()
+    if linked:
+        import fastae.backends.numba_backend.composed  # noqa: F401
+        from fastae.backends.numba_backend.link import known
+
+        known(types.float64)
+    _kept.append(caching_in(str(scratch)))  # or else it would end here
+    _kept[0].__enter__()
 
 
 def _mapped(memory: int | str, size: int) -> mmap.mmap:
@@ -100,13 +107,13 @@ class Worker:
         try:
             return getattr(self, f"_{request.pop('do')}")(**request) or {}
         except KernelFailed as error:
-            return {"failed": error.failure}
+            return {"failed": [x[:MOST_TEXT] if isinstance(x, str) else x for x in error.failure]}
         except FastaeError as error:
             if hasattr(error, "fault"):
                 return {"astray": str(error), "fault": error.fault}
-            return {"error": str(error)}
+            return {"error": str(error)[:MOST_TEXT]}
         except Exception as error:  # of the device, which is in no state to go on
-            return {"lost": f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"}
+            return {"lost": f"{type(error).__name__}: {gist(error)}"[:MOST_TEXT]}
 
     def _tell(self, what: str) -> None:
         self._pipe.send_bytes(json.dumps({"forbidden": what}).encode())
@@ -234,7 +241,7 @@ class Worker:
         function = self._plain[name].py_func if interpreted else self._functions[name]
         try:
             value = function(*passed)
-        except (Exception, SystemExit) as error:  # whatever a learner's code may raise
+        except BaseException as error:  # whatever a learner's code may raise
             raise KernelFailed(name, describe_failure(error, str(self._path))) from error
         returned = describe_return(value, views[written])
         if returned is None:
