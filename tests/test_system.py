@@ -24,11 +24,11 @@ PACKAGE = Path(fastae.__file__).parent
 
 # A process that has of POSIX no more than Windows has, and a pipe in the encoding of Western Europe.
 WINDOWS = """
-import os, signal, sys
+import os, signal, subprocess, sys
 import matplotlib.figure, numba, numpy
 for name in ("sched_getaffinity", "fchmod", "fork", "geteuid", "getuid", "killpg", "setsid", "getloadavg"):
     delattr(os, name)
-for name in ("SIGHUP", "SIGKILL", "SIGALRM", "SIGBUS", "SIGQUIT", "SIGUSR1", "SIGPIPE"):
+for name in ("SIGHUP", "SIGKILL", "SIGALRM", "SIGBUS", "SIGQUIT", "SIGUSR1", "SIGPIPE", "SIGSTOP", "SIGCONT"):
     delattr(signal, name)
 for name in ("fcntl", "resource", "termios", "grp"):
     sys.modules[name] = None
@@ -45,7 +45,8 @@ os.chmod, os.open = chmod_by_name, open_no_folder
 from fastae import cli, system
 system.WINDOWS, system.LINUX = True, False
 sys.argv = ["fastae", *sys.argv[1:]]
-if sys.argv[1] == "check":  # in this process: another would be a Linux again
+subprocess.CREATE_NEW_PROCESS_GROUP, os.set_handle_inheritable = 0, os.set_inheritable  # of the worker, a Linux again
+if sys.argv[1] == "check":
     system.say_what_can_be_said()
     sys.exit(cli.main(sys.argv[1:]))
 sys.exit(cli.main())
