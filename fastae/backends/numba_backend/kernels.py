@@ -27,7 +27,7 @@ def columns_by_tiles(shape: Shape, trans_a: bool, listed: bool = False):
     rows, most = shape
     middle = (most + 1) // 2
     two_middle = 2 * middle if 2 * middle > most else 0  # 4 vectors by tiles of 3 and 2 are two of 2, not 3 and 1
-    unroll = UNROLL if rows > 1 else 1
+    unroll = UNROLL if rows > 1 or listed else 1
     wide, half, narrow = (
         outer_tile(rows, c, trans_a, listed, unroll=u) for c, u in ((most, unroll), (middle, unroll), (1, 1))
     )

@@ -14,7 +14,7 @@ are the two ways to lay vectors on a product:
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from fastae.backends.numba_backend.internals import intrinsic, types
+from fastae.backends.numba_backend.internals import intrinsic, ir, types
 from fastae.backends.numba_backend.machine import MACHINE
 from fastae.backends.numba_backend.simd import Array, Vector, index, loop
 
@@ -91,7 +91,8 @@ def outer_tile(
                 return new
 
             def from_list(entry, sums):
-                k = builder.load(builder.bitcast(KS.at(index(0), entry), i.type.as_pointer()))
+                k = builder.load(builder.bitcast(KS.at(index(0), entry), ir.IntType(ks.dtype.bitwidth).as_pointer()))
+                k = k if k.type == i.type else builder.sext(k, i.type)
                 return add_products(k, builder.gep(first_row_of_b, [builder.mul(k, B.strides[0])]), sums)
 
             def in_turn(k, values):
@@ -183,5 +184,7 @@ OUTER, OUTER_ROW, DOT, DOT_ROW = {
     "NEON": (Shape(4, 4), Shape(1, 4), Shape(4, 4), Shape(1, 8)),
     "SSE2": (Shape(4, 2), Shape(1, 4), Shape(2, 4), Shape(1, 4)),
 }[MACHINE.name]
+LISTED = Shape(2, 8 if MACHINE.registers == 32 else 4)  # off a list: the fewer rows, the more is zero in all of them
+LISTED_ROW = Shape(1, 8)
 WINDOW = 4 if MACHINE.registers == 32 else 2  # vectors of a convolution's tile: channels are powers of two
 UNROLL = 4  # multiply-adds of a sum in one pass of the loop, of the tiles that nearly all of a product is made of
