@@ -100,7 +100,8 @@ def outer_tile(
 
             def in_turn(times):
                 """Go on by so many at once, whose addresses are a register and another each, and need no addition."""
-                far_a, far_b = ([opaque(builder, builder.mul(s, index(u))) for u in range(1, times + 1)] for s in strides)
+                many = range(1, times + 1)
+                far_a, far_b = ([opaque(builder, builder.mul(s, index(u))) for u in many] for s in strides)
 
                 def passes(k, values):
                     row_of_b, *sums = values[1:] if trans_a else values
