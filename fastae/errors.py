@@ -5,7 +5,10 @@ import re
 
 def gist(error: BaseException) -> str:
     """Return the line of a message that says something; Numba's begin with where it was, not with what is wrong."""
-    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))  # Numba's are coloured where colorama is installed
+    try:
+        text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))  # Numba's are coloured where colorama is installed
+    except Exception:  # somebody else's, whose own method fails
+        text = ""
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("Failed in")]
     return lines[0] if lines else type(error).__name__
 

@@ -228,3 +228,19 @@ def _digest(content: dict[str, np.ndarray]) -> bytes:
         sha.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
         sha.update(array.data)
     return sha.digest()
+
+
+def clear(folder: Path) -> None:
+    """Empty a folder, however deep its folders are: what is inside one is moved up before it is removed."""
+    number = 0
+    with suppress(OSError):
+        while entries := list(os.scandir(folder)):
+            for entry in entries:
+                if not entry.is_dir(follow_symlinks=False):
+                    os.unlink(entry.path)
+                    continue
+                os.chmod(entry.path, 0o700)
+                for inner in list(os.scandir(entry.path)):
+                    number += 1
+                    os.replace(inner.path, folder / f".{number}-{os.urandom(8).hex()}")
+                os.rmdir(entry.path)

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import sample
 
 from fastae import cli
 from fastae.backends.emulator import EmulatorBackend
-from fastae.check import policy
+from fastae.check import exhibits, policy
+from fastae.ladder.rungs import KERNELS, Rung, ladder
 
 FOLDER = Path(__file__).parent / "cheats"
 CHEATS = sorted(path for path in FOLDER.iterdir() if path.suffix in (".py", ".cu"))
@@ -25,7 +27,8 @@ def said(path: Path, what: str) -> str:
     return match[1] if match else ""
 
 
-def judged(path: Path, capsys: pytest.CaptureFixture[str], *options: str) -> tuple[int, dict[str, Any]]:
+def judged(path: Path | None, capsys: pytest.CaptureFixture[str], *options: str) -> tuple[int, dict[str, Any]]:
+    assert path is not None
     backend = ("--backend", "emulator") if path.suffix == ".cu" else ()
     status = cli.main(["check", "--json", "--patience", "60", *backend, *options, str(path)])
     return status, json.loads(capsys.readouterr().out)
@@ -69,6 +72,8 @@ def test_what_is_honest_is_not_refused(path: Path) -> None:
     [
         "import numpy as np\ndef matmul(a, b, out, trans_a, trans_b, alpha, beta):\n    np.matmul(a, b, out=out)\n",
         "import os\nimport time\n\nTHREADS = os.cpu_count()\n\ndef axpy(alpha, x, y):\n    y += alpha * x\n",
+        "from scipy import signal\nimport scipy.signal\nfrom scipy.signal import convolve2d\n",
+        "import os\nos.environ['OMP_NUM_THREADS'] = '1'\nimport numba\nnumba.config.THREADING_LAYER = 'omp'\n",
         "from concurrent.futures import ThreadPoolExecutor\npool = ThreadPoolExecutor(2)\n",
         "import numpy as np\nnp.seterr(all='ignore')\nclass T:\n    pass\nt = T()\nt.x = 1\n",
         'if __name__ == "__main__":\n    import fastae.backends\n    import timeit\n    open("x", "w")\n',
@@ -91,3 +96,25 @@ def test_habits_of_honest_people_are_not_refused(text: str) -> None:
 )
 def test_ordinary_cuda_is_not_refused(text: str) -> None:
     assert policy.of_cuda(text) == []
+
+
+GALLERY = exhibits.exhibits()
+RUNGS = [rung for key in KERNELS for language in ("numpy", "numba", "cuda") for rung in ladder(key, language)[:-1]]
+
+
+@pytest.mark.parametrize("exhibit", sample(GALLERY, 12, lambda exhibit: exhibit.name))
+def test_two_processes_judge_the_gallery_as_one_does(
+    exhibit: exhibits.Exhibit, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = cli.main(["check", "--gallery", exhibit.name, "--json", "--no-speed", "--seed", "7"])
+    found = json.loads(capsys.readouterr().out)
+    assert (status, found["kernels"][0]["verdict"]) == (int(exhibit.verdict == "wrong"), exhibit.verdict)
+    problem = found["kernels"][0]["problems"][0]
+    assert re.search(exhibit.cause, " ".join([problem["what"], *problem["causes"][:1]])), problem
+
+
+@pytest.mark.parametrize("rung", sample(RUNGS[::-1], 12, lambda rung: rung.exercise))
+def test_two_processes_judge_the_rungs_as_one_does(rung: Rung, capsys: pytest.CaptureFixture[str]) -> None:
+    status, found = judged(rung.path, capsys, "--no-speed", "--seed", "7")
+    assert (status, found["verdict"], found["kernels"][0]["kernel"]) == (0, "right", rung.kernel)
+    assert found["uses"] == policy.given(rung.source)

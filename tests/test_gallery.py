@@ -154,7 +154,7 @@ def test_nothing_is_printed_but_the_verdict(tmp_path: Path, capfd: pytest.Captur
     assert cli.main(["check", str(path), "--no-speed", "--json"]) == 0
     captured = capfd.readouterr()
     assert json.loads(captured.out)["right"]
-    assert set(captured.err.split()) == {"hello"}
+    assert set(captured.err.split()) == {"|", "hello"}
     assert cli.main(["check", "--gallery", "bias_sigmoid_overflows"]) == 1
     assert capfd.readouterr().err == ""
 

@@ -9,8 +9,6 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +16,7 @@ from conftest import forget_backends
 
 import fastae
 from fastae import backends, cli, doctor, storage, system
-from fastae.check import supervise
+from fastae.check import process
 from fastae.errors import BackendUnavailable
 from fastae.interrupts import Stop
 
@@ -158,17 +156,14 @@ def test_what_cannot_be_said_is_a_question_mark(encoding: str, monkeypatch: pyte
         (0xC0000374, "it ends the process: exception 0xc0000374", "beyond an array"),
         (0xE06D7363, "it ends the process: exception 0xe06d7363", ""),
         (3, "it ends the process, with status 3", ""),
-        (2, "", ""),
     ],
 )
 def test_how_a_process_ends_on_windows(status: int, lost: str, cause: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def started(command: Any, env: dict[str, str], **options: Any) -> Any:
-        Path(env[supervise.NOTES]).write_text('{"kernel": "axpy"}')
-        return SimpleNamespace(wait=lambda *patience: status, kill=lambda: None)
-
-    monkeypatch.setattr(supervise.subprocess, "Popen", started)
-    ending = supervise.run(["check", "mine.py"], 1.0)
-    assert (ending.status, ending.lost, ending.noted) == (status, lost, {"kernel": "axpy"})
+    with process.Rungs("sigmoid", "numpy") as rungs:
+        monkeypatch.setattr(rungs._workers[False]._child, "wait", lambda *patience: status)
+        ending = rungs._workers[False]._lost()
+        monkeypatch.undo()
+    assert str(ending) == lost
     assert cause in " ".join(ending.causes)
     assert bool(cause) == bool(ending.causes)
 

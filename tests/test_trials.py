@@ -44,7 +44,8 @@ def elementwise(launch: str, row: str, col: str) -> str:
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Try every shape, on a machine that is busy too."""
-    monkeypatch.setattr(verdict, "SECONDS", 1e9)
+    for name in ("SECONDS", "MORE_SECONDS"):
+        monkeypatch.setattr(verdict, name, 1e9)
 
 
 def first_problem(path: Path, text: str, seed: int = 1) -> Problem:

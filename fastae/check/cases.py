@@ -65,6 +65,23 @@ def make(name: str, dtype: str, seed: Any = 0, **given: Any) -> dict[str, Any]:
     return arguments
 
 
+def redrawn(name: str, key: str, array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Draw an argument anew, quickly: of the shape, the type and roughly the numbers of one that `make` made."""
+    if array.dtype.kind != "f":
+        if key == "cursor":
+            return array
+        return rng.integers(0, int(array.max()) + 1, array.shape, array.dtype)
+    kind: Any = array.dtype.type
+    if (name, key) not in OUTPUTS and (name.endswith("loss") or (key in "xyz" and name.endswith("gradient"))):
+        return rng.random(array.shape, kind)
+    if name == "tanh_gradient" and key == "y":
+        return 2 * rng.random(array.shape, kind) - 1
+    values = rng.standard_normal(array.shape, kind)
+    if name == "relu_gradient" and key == "y":
+        return np.maximum(values, 0)
+    return values * SPREAD.get(name, 8) if key == "z" else values
+
+
 def lengths(name: str, given: dict[str, Any]) -> dict[str, Any]:
     """Return the lengths by letter; of kernels for images, from the number of images, their geometry and channels."""
     if name not in PATCHES:

@@ -163,6 +163,7 @@ def _examined(options: argparse.Namespace, k: Remote, name: str, seed: int) -> t
     verdict, speeds, where = verdicts.examine(k, name, seed), list[Speed](), ""
     if not options.no_speed and verdict.verdict != "wrong" and k.name in TIMED:
         try:
+            k.rest()
             speeds, wrong = speed.measure(k, name, _limit(speed.cores_of(k)))
             what = speed.too_fast(name, speeds)
             if wrong is not None:
@@ -174,6 +175,7 @@ def _examined(options: argparse.Namespace, k: Remote, name: str, seed: int) -> t
     if options.out:
         _draw(options.out, verdict)
     if name in LADDERS and verdict.verdict != "wrong" and not options.no_speed and k.name in (*TIMED, "emulator"):
+        k.rest()
         where = place(name, k, speeds)
     return verdict, speeds, where
 

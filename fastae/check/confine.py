@@ -110,6 +110,39 @@ NUMBERS = {  # x86-64, AArch64; None where there is no such call
     "mount": (165, 40),
     "unshare": (272, 97),
     "setns": (308, 268),
+    # What outlives a process, and how much of the machine others get.
+    "shmget": (29, 194),
+    "msgget": (68, 186),
+    "semget": (64, 190),
+    "mq_open": (240, 180),
+    "add_key": (248, 217),
+    "request_key": (249, 218),
+    "keyctl": (250, 219),
+    "setpriority": (141, 140),
+    "ioprio_set": (251, 30),
+    "sched_setparam": (142, 118),
+    "sched_setscheduler": (144, 119),
+    "sched_setattr": (314, 274),
+    "sched_setaffinity": (203, 122),
+    # What Landlock does not know: modes, owners, times and attributes of files, wherever they are.
+    "chmod": (90, None),
+    "fchmod": (91, 52),
+    "fchmodat": (268, 53),
+    "fchmodat2": (452, 452),
+    "chown": (92, None),
+    "fchown": (93, 55),
+    "lchown": (94, None),
+    "fchownat": (260, 54),
+    "utime": (132, None),
+    "utimes": (235, None),
+    "futimesat": (261, None),
+    "utimensat": (280, 88),
+    "setxattr": (188, 5),
+    "lsetxattr": (189, 6),
+    "fsetxattr": (190, 7),
+    "removexattr": (197, 14),
+    "lremovexattr": (198, 15),
+    "fremovexattr": (199, 16),
 }
 OF_ITSELF = {"kill": (62, 129), "tgkill": (234, 131)}  # allowed with its own number
 PRLIMIT, CLONE, CLONE3 = (302, 261), (56, 220), (435, 435)
@@ -151,7 +184,8 @@ def _seccomp(libc: Any) -> bool:
 PROCESSES = ("os.system", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "subprocess.Popen")
 SEARCHES = ("gc.get_objects", "gc.get_referrers", "sys._current_frames", "sys._current_exceptions")
 HOOKS = ("sys.settrace", "sys.setprofile", "sys.addaudithook")
-CHANGING = ("os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.chmod", "os.chown", "os.link", "os.symlink")
+CHANGING = ("os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.chmod", "os.chown", "os.link", "os.symlink",
+            "os.utime", "os.setxattr", "os.removexattr")  # fmt: skip
 OPEN = ("fastae", "fastae.datasets", "fastae.errors")  # of this library, what a learner's file may import
 KEPT = ("backends", "ladder", "bench")  # its folders of kernels, which are not to be read
 
@@ -197,11 +231,12 @@ def forbid(
             writes = bool(set("wax+") & set(mode)) if isinstance(mode, str) else bool(flags & 3)
             if writes and outside(path):
                 return f"it writes the file {os.path.basename(os.fsdecode(path))}"
-            real = os.path.realpath(path) if isinstance(path, str) else ""
+            named = isinstance(path, str | bytes)
+            real = os.path.realpath(os.fsdecode(path)) if named else ""
             if real.startswith(closed) and os.path.basename(real).partition(".")[0] != learners.stem:
                 return f"it reads fastae's own file {os.path.relpath(real, home)}"
-            if isinstance(path, str) and path.startswith("/proc/") and path.endswith(("/mem", "/environ")):
-                return f"it reads {path}"
+            if named and os.fsdecode(path).startswith("/proc/") and os.fsdecode(path).endswith(("/mem", "/environ")):
+                return f"it reads {os.fsdecode(path)}"
         elif event in PROCESSES:
             return "it starts a process"
         elif event in ("os.kill", "os.killpg") and arguments[0] != own:

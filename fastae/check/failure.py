@@ -41,9 +41,8 @@ class Failure(NamedTuple):
     place: str = ""
 
     def told(self, kernel: str) -> str:
-        """Put it in words."""
-        where = f" in line {self.line}" if self.line else ""
-        return f"{kernel} failed{where}: {self.type_name}: {self.message}"
+        """Put it in words, with the line."""
+        return f"{kernel} failed: {self.type_name}: {self.message}{f' (line {self.line})' * bool(self.line)}"
 
 
 class KernelFailed(FastaeError):
@@ -55,7 +54,7 @@ class KernelFailed(FastaeError):
     """
 
     def __init__(self, kernel: str, failure: Failure) -> None:
-        super().__init__(failure.told(kernel))
+        super().__init__(failure._replace(line=0).told(kernel))
         self.failure = failure
 
 
@@ -68,7 +67,10 @@ def describe_failure(error: BaseException, file: str = "") -> Failure:
     file : str
         The path of the learner's file; that of its functions' code.
     """
-    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    try:
+        text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    except Exception:  # its own method fails
+        text = ""
     frames = [(frame, line) for frame, line in traceback.walk_tb(error.__traceback__) if file and _is_in(frame, file)]
     line = frames[-1][1] if frames else _line(text, file)
     place = _place(*frames[-1], file) if frames and isinstance(error, IndexError) else ""
@@ -109,6 +111,7 @@ def _line(text: str, file: str) -> int:
 
 def _place(frame: FrameType, line: int, file: str) -> str:
     """Return which of a line's subscripts leads outside of its array, and with which indices."""
+    linecache.checkcache(file)
     try:
         tree = ast.parse("".join(linecache.getlines(file)))
     except SyntaxError:  # the file has changed meanwhile

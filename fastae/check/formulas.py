@@ -81,7 +81,7 @@ def _sums(name: str, v: dict[str, Any]) -> Known:
     for what, other in others.items():
         if other < terms:
             yield f"the sum has as many terms as there are {what}", part(np.arange(other)) + rest
-        for tile in TILES:
+        for tile in TILES if name != "convolve" else ():  # which has few channels: any tile would be one slice
             if (most := -(-other // tile) * tile) < terms:
                 text = f"the tiles of the sum, of {tile}, are counted by the {what} (as the grid is), so it stops early"
                 yield text, part(np.arange(most)) + rest
@@ -174,6 +174,12 @@ def _products(v: dict[str, Any]) -> Known:
             continue
         text = f"trans_{key} is ignored" if flag else f"{key} is transposed although trans_{key} is not set"
         yield text, product(other, B) if key == "a" else product(A, other)
+        if x.shape[0] == x.shape[1]:
+            text = f"trans_{key} is not looked at where {key} is square: its shape is, which tells nothing then"
+            yield text, product(other, B) if key == "a" else product(A, other)
+        for text, misread in _misread(key, X) if flag else ():
+            if not np.isnan(misread).any():  # of the transposed factor; of the array itself, see `_inputs`
+                yield text, product(misread, B) if key == "a" else product(A, misread)
     if a.shape[0] == a.shape[1] and b.shape[0] == b.shape[1]:
         if v["trans_a"] and v["trans_b"]:
             yield "trans_a and trans_b are ignored", product(a, b)

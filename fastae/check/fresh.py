@@ -44,7 +44,7 @@ class Timer:
         self._base = cases.make(name, "float32", int(self._rng.integers(2**31)), **given)
         self._arrays = {key: x for key, x in self._base.items() if isinstance(x, np.ndarray)}
         self._written = cases.WRITTEN.get(name, "out")
-        self._found: list[tuple[np.ndarray, dict[str, int], list[str]]] = []
+        self._found: list[tuple[np.ndarray, int, list[str]]] = []
         self._prepare(1)
         self.segment()  # which may compile, and is the first to touch the memory
         took = self.segment()
@@ -66,39 +66,41 @@ class Timer:
         numbers = {key: None if key in self._arrays else x for key, x in self._base.items()}
         self._sets = [self._worker.views(places) for places in layouts]
         self._worker.prepare(self._which, [(numbers, places) for places in layouts])
-        self._shifts = [dict.fromkeys(self._arrays, 0) for _ in range(sets)]
+        self._seeds = [0] * sets
 
     def segment(self) -> float:
         """Return the seconds of a call, over one segment."""
         took = self._worker.timed(self._fill)
-        for views, shifts in zip(self._sets, self._shifts):
-            self._found.append((views[self._written].copy(), dict(shifts), self._changed(views, shifts)))
+        for views, seed in zip(self._sets, self._seeds):
+            drawn = self._drawn(seed)
+            inputs = [key for key in drawn if key != self._written]
+            changed = [key for key in inputs if views[key].tobytes() != drawn[key].tobytes()]
+            self._found.append((views[self._written].copy(), seed, changed))
         return took / len(self._sets)
 
     def _fill(self) -> None:
-        for views, shifts in zip(self._sets, self._shifts):
-            for key, base in self._arrays.items():
-                if key == self._written and key == "out":
-                    views[key].fill(np.nan)
-                else:
-                    shifts[key] = int(self._rng.integers(base.size))
-                    _shift(base, shifts[key], views[key])
+        self._seeds = [int(seed) for seed in self._rng.integers(2**62, size=len(self._sets))]
+        for views, seed in zip(self._sets, self._seeds):
+            for key, values in self._drawn(seed).items():
+                views[key][...] = values
 
-    def _changed(self, views: dict[str, np.ndarray], shifts: dict[str, int]) -> list[str]:
-        """Return which inputs are not what they were."""
-        inputs = {key: base for key, base in self._arrays.items() if key != self._written}
-        return [key for key, base in inputs.items() if views[key].tobytes() != _shifted(base, shifts[key]).tobytes()]
+    def _drawn(self, seed: int) -> dict[str, np.ndarray]:
+        """Draw the arrays of a call: they follow from its seed, which nobody else knows."""
+        rng = np.random.Generator(np.random.SFC64(seed))
+        return {
+            key: np.full_like(base, np.nan)
+            if key == self._written == "out"
+            else cases.redrawn(self._name, key, base, rng)
+            for key, base in self._arrays.items()
+        }
 
     def wrong(self) -> Call | None:
         """Return a call that was timed and is wrong, if there is one."""
         return next((call for found in self._found if (call := self._call(*found)).verdict == "wrong"), None)
 
-    def _call(self, found: np.ndarray, shifts: dict[str, int], changed: list[str]) -> Call:
+    def _call(self, found: np.ndarray, seed: int, changed: list[str]) -> Call:
         """Return what is known of a call that was timed."""
-        arguments = self._base | {key: _shifted(base, shifts[key]) for key, base in self._arrays.items()}
-        if self._written == "out":
-            arguments["out"] = self._base["out"]
-        call = judged(self._name, "float32", self._given, False, arguments, found)
+        call = judged(self._name, "float32", self._given, False, self._base | self._drawn(seed), found)
         if changed:
             call.fault, call.fault_kind = f"it writes where it must not: {', '.join(changed)}", "astray"
         return call
@@ -109,16 +111,3 @@ class Timer:
         while len(found) < SEGMENTS and sum(found) * len(self._sets) < PATIENCE:
             found.append(self.segment())
         return median(found)
-
-
-def _shift(base: np.ndarray, by: int, out: np.ndarray) -> None:
-    """Copy an array, the elements moved by so many, those at the end to the beginning."""
-    flat, to = base.reshape(-1), out.reshape(-1)
-    to[: flat.size - by] = flat[by:]
-    to[flat.size - by :] = flat[:by]
-
-
-def _shifted(base: np.ndarray, by: int) -> np.ndarray:
-    out = np.empty_like(base)
-    _shift(base, by, out)
-    return out

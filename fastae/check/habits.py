@@ -12,7 +12,7 @@ from fastae.check.failure import Failure
 from fastae.check.patterns import MAYBE
 from fastae.check.probes import RACE
 from fastae.check.problem import Problem
-from fastae.check.source import Facts, Place
+from fastae.check.source import Facts, Place, facts
 from fastae.errors import InputError
 
 ALIASES = {"float32": "float32|f4", "float64": "float64|f8|double"}  # what Numba calls them in a signature
@@ -27,6 +27,7 @@ FROZEN = (
 )
 RENAMED = "{0} = ... only gives the name {0} to something else: nothing is written; write {0}[...] = ..."
 OVERFLOW = "math.exp raises an exception where np.exp gives ∞: take an exponent that is never large"
+NUMBERS = re.compile(r"\b(alpha|beta|trans_[ab]|shape|len|range)\b")  # no comparison of those hides NaN
 HIDES = (  # what turns NaN into a number, as a call begins, and why
     ("nan_to_num", "nan_to_num replaces it"),
     ("fmax", "fmax returns the other number"),
@@ -50,7 +51,9 @@ def require(failure: Failure) -> None:
         raise InputError("Numba's np.dot and @ need SciPy, which is not installed here: pip install scipy")
 
 
-def of_calls(facts: Facts, wrong: Sequence[Call], shown: Call, unwritten: bool, probed: Sequence[str]) -> list[str]:
+def of_calls(
+    facts: Facts, wrong: Sequence[Call], shown: Call, unwritten: bool, probed: Sequence[str], explained: bool = False
+) -> list[str]:
     """Name the habits that explain what is wrong in ordinary calls, the likeliest first.
 
     Parameters
@@ -64,16 +67,45 @@ def of_calls(facts: Facts, wrong: Sequence[Call], shown: Call, unwritten: bool, 
         Whether its wrong elements are as they were before.
     probed : sequence of str
         What experiments with it have told.
+    explained : bool
+        Whether a formula tells what is wrong as well.
     """
     found = _failed(facts, wrong)
-    if unwritten or (shown.returned and not shown.returned.is_out and shown.fault_kind != "returned"):
+    if unwritten:
         found += _returned(facts, shown) or _renamed(facts)
     if facts.option("parallel") or RACE in probed:
-        found += [_at(place, f"a race: {place.text}") for place in facts.races[:1] if facts.option("parallel")]
+        found += [_race(place) for place in facts.races[:1] if facts.option("parallel")]
     if facts.frozen and facts.decorators:
         place = facts.frozen[0]
-        found.append(_at(place, FROZEN.format(place.text)))
+        found.append(MAYBE * explained + _at(place, FROZEN.format(place.text)))
     return found
+
+
+def certain(facts: Facts) -> Problem | None:
+    """Return what is wrong whatever the calls have shown: a race that was not lost in any of them."""
+    if not facts.option("parallel") or not facts.lost_updates:
+        return None
+    place = facts.lost_updates[0]
+    return Problem("threads race, though none of these calls has shown it", "parallel=True", [_race(place)])
+
+
+def _race(place: Place) -> str:
+    return _at(place, f"a race: {place.text}")
+
+
+def of_model(text: str, kernels: Sequence[str]) -> list[str]:
+    """Name why kernels that are right alone may not be compiled into the step.
+
+    Parameters
+    ----------
+    text : str
+        Of the file.
+    kernels : sequence of str
+        Of those that it defines.
+    """
+    if any(facts(text, name).signatures for name in kernels):
+        return [f"{MAYBE}an explicit signature lacks the step's own types, whose inputs are read-only: leave it out"]
+    return []
 
 
 def _at(place: Place, text: str) -> str:
@@ -159,17 +191,17 @@ def of_check(facts: Facts, problem: Problem, failure: Failure | None = None) -> 
     if problem.what.endswith("is lost"):
         causes = _hiding(facts) + causes if facts.option("fastmath") is None else causes + _hiding(facts)
     if facts.option("parallel") and (RACE in causes or not causes):
-        causes = [_at(place, f"a race: {place.text}") for place in facts.races[:1]] + causes
+        causes = [_race(place) for place in facts.races[:1]] + causes
     return replace(problem, causes=causes)
 
 
 def _hiding(facts: Facts) -> list[str]:
     """Name what may turn NaN into a number: for certain if there is but one that could."""
     for begins, why in HIDES:
-        places = [p for p in facts.calls if _calls(p.text, begins)]
+        places = [p for p in facts.calls if _calls(p.text, begins) and not NUMBERS.search(p.text)]
         if places:
             text = _at(places[0], f"NaN is hidden: {why}")
-            return [text] if begins != "clip" else [MAYBE + text]
+            return [MAYBE + text] if begins in ("clip", "if ") else [text]
     return []
 
 

@@ -37,7 +37,7 @@ def told(source: str, calls: Sequence[Call]) -> list[str]:
         return []
     sizes, in_x = [c.found.size for c in seen], [n[X] for n in blocks]
     few = "one block" if max(in_x, default=0) == 1 else "too few blocks"
-    return [f"the launch has {few}: no thread for the last elements"] if _fits(flat, sizes, in_x) else []
+    return [f"the launch has {few}: no thread for the last elements"] if _step(flat, sizes, in_x) else []
 
 
 def _of_matrices(
@@ -49,29 +49,24 @@ def _of_matrices(
         if reach == length:
             continue
         counts = {of: [n[of] for n in blocks] for of in (usual, 1 - usual)}
-        fitting = [of for of in counts if _fits(reach, length, counts[of])]
-        if not fitting:
+        steps = {of: step for of in counts if (step := _step(reach, length, counts[of]))}
+        if not steps:
             return []
-        of = next((of for of in fitting if max(counts[of]) == 1), fitting[0])
-        if of == usual or max(counts[of]) == 1:
-            few.append(f"the launch has {_few(counts[of], of)}: no thread for the other {what}")
-        exchanged = exchanged or (of != usual and max(counts[of]) > 1)
+        of = next((of for of in steps if max(counts[of]) == 1), next(iter(steps)))
+        if max(counts[of]) == 1:
+            few.append(f"the launch has one {'column' if of == X else 'row'} of blocks: no thread for the other {what}")
+        elif of != usual or all(n * steps[of] >= most for n, most in zip(counts[1 - of], length)):
+            exchanged = True  # in the kernel; or in the launch, whose other number would do
+        else:
+            few.append(f"the launch has too few blocks in {'xy'[of]}: no thread for the other {what}")
     return few or ([EXCHANGED] if exchanged else [])
 
 
-def _few(counts: Sequence[int], of: int) -> str:
-    if max(counts) == 1:
-        return "one column of blocks" if of == X else "one row of blocks"
-    return f"too few blocks in {'xy'[of]}"
-
-
-def _fits(reach: Sequence[int], lengths: Sequence[int], counts: Sequence[int]) -> bool:
-    """Whether so many blocks, each as long as any other, reach exactly so far in each call."""
+def _step(reach: Sequence[int], lengths: Sequence[int], counts: Sequence[int]) -> int:
+    """Return how far a block reaches, if so many reach exactly so far in each call; else 0."""
     steps = {r / n for r, length, n in zip(reach, lengths, counts) if r < length}
-    if len(steps) != 1:
-        return False
-    (step,) = steps
-    return step.is_integer() and all(min(length, step * n) == r for r, length, n in zip(reach, lengths, counts))
+    step = int(steps.pop()) if len(steps) == 1 else 0
+    return step if all(min(length, step * n) == r for r, length, n in zip(reach, lengths, counts)) else 0
 
 
 def _blocks(source: str, call: Call) -> tuple[int, int]:

@@ -35,7 +35,7 @@ from fastae.operations import make_operations
 GEOMETRY = re.compile(r"//\s*launch\s+(\w+)\s*:\s*grid\s*(\(.*?\))\s*,\s*block\s*(\(.*?\))\s*$", re.MULTILINE)
 
 
-def load(path: str | Path, backend: str = "auto") -> Backend:
+def load(path: str | Path, backend: str = "auto", text: str | None = None) -> Backend:
     """Read a file of kernels.
 
     Parameters
@@ -44,6 +44,8 @@ def load(path: str | Path, backend: str = "auto") -> Backend:
         ``.py`` or ``.cu``.
     backend : str
         For a ``.cu`` file, ``"emulator"`` or ``"cupy"``; ``"auto"`` is cupy where a GPU works.
+    text : str, optional
+        Of the file, if it has been read.
 
     Returns
     -------
@@ -56,11 +58,11 @@ def load(path: str | Path, backend: str = "auto") -> Backend:
         There is no such file, it fails, or it defines no kernel of the contract.
     """
     path = Path(path)
-    text = read_source(path)
+    text = read_source(path) if text is None else text
     if path.suffix == ".cu":
         learner: Any = _cuda(path, text, cuda_backend(path, backend))
     else:
-        learner = _python(path)
+        learner = _python(path, text)
         if backend not in ("auto", learner.name):
             raise InputError(f"the kernels in {path} belong to the backend {learner.name!r}, not {backend!r}")
     learner.source, learner.origin = text, origin(path, text)
@@ -82,8 +84,8 @@ def cuda_backend(path: Path, backend: str) -> str:
     return backend
 
 
-def _python(path: Path) -> Backend:
-    functions = python_file.load(path, tuple(KERNELS))
+def _python(path: Path, text: str) -> Backend:
+    functions = python_file.load(path, text, tuple(KERNELS))
     require(functions, path)
     for name, function in functions.items():
         check_signature(path, name, parameters_of(function))

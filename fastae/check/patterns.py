@@ -39,6 +39,7 @@ def told(calls: Sequence[Call], unwritten: bool = False) -> list[str]:
     if not wrong:
         return []
     said = [] if unwritten else list(_factors(wrong)) or list(_precision(wrong))
+    said += _skipped(wrong) if unwritten else []
     said += _miscounted(wrong)
     state = "left unwritten" if unwritten else "wrong"
     votes: Counter[str] = Counter()
@@ -49,7 +50,7 @@ def told(calls: Sequence[Call], unwritten: bool = False) -> list[str]:
     some = sum(not c.wrong.all() for c in wrong)
     said += [f"{WHERE}{largest[kind]}" for kind, count in votes.most_common() if kind in largest and 2 * count >= some]
     unit = next((unit for what, unit in UNITS if any(s.startswith(f"{WHERE}only the last {what}") for s in said)), "")
-    return [*said, f"{EDGE} {unit}"] if unit else said
+    return [*said, f"{EDGE} {unit}"] if unit and not any("never written" in text for text in said) else said
 
 
 def headline(causes: Sequence[str]) -> str:
@@ -74,7 +75,12 @@ def _factors(wrong: Sequence[Call]) -> Iterator[str]:
             continue
         x = values[0]
         if np.ptp(values) <= 1e-3 * abs(x):
-            yield f"every wrong element is {x:.5g} {text}"
+            if compare is np.divide and x == 0:
+                yield f"{WHERE}all that is wrong is 0"
+            elif compare is np.subtract and not all(c.wrong.all() for c in wrong):
+                yield f"{WHERE}every wrong element is {x:.5g} more than it should be"
+            else:
+                yield f"every wrong element is {x:.5g} {text}"
         elif compare is np.divide:
             for letter in "mnk":
                 lengths = np.array([c.given.get(letter, 0) for c in wrong], float)
@@ -172,6 +178,19 @@ def _growth(wrong: Sequence[Call]) -> float | None:
 
 
 # Where.
+
+
+def _skipped(wrong: Sequence[Call]) -> list[str]:
+    """Say so if in every call the first or the last row, column or element is left unwritten, and no other."""
+    if any(c.wrong.ndim != wrong[0].wrong.ndim for c in wrong) or wrong[0].name in PATCHES:
+        return []
+    for axis, what in enumerate(("row", "column") if wrong[0].wrong.ndim == 2 else ("element",)):
+        lines = [np.moveaxis(c.wrong, axis, 0).reshape(c.wrong.shape[axis], -1) for c in wrong]
+        if all(len(x) and x[-1].all() and not x[:-1].any() for x in lines):
+            return [f"the last {what} is never written: a loop, a slice or a guard ends one too early"]
+        if all(len(x) and x[0].all() and not x[1:].any() for x in lines):
+            return [f"the first {what} is never written: a loop or a slice begins at 1"]
+    return []
 
 
 def _miscounted(wrong: Sequence[Call]) -> list[str]:

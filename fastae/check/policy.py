@@ -8,6 +8,7 @@ import ast
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,7 +49,7 @@ GIVEN = {  # of fastae's compiled code, what exercises hand out; whoever calls i
     "fastae.backends.numba_backend.tiles": {"DOT", "DOT_ROW", "OUTER", "OUTER_ROW", "dot_tile", "outer_tile"},
 }
 OPEN = ("fastae", "fastae.datasets", "fastae.errors")  # what else of this library a learner's file may import
-OF_OS = {"system", "popen", "fork", "forkpty", "kill", "killpg", "dup2", "putenv", "environ", "getppid", "remove"}
+OF_OS = {"system", "popen", "fork", "forkpty", "kill", "killpg", "dup2", "getppid", "remove"}
 FILES = {"fromfile", "tofile", "memmap", "load", "save", "savez", "loadtxt", "savetxt", "genfromtxt", "ctypeslib"}
 OURS = re.compile(r"\bfastae\.(backends|check|ladder|bench)\b")
 
@@ -101,7 +102,7 @@ def _python(tree: ast.Module) -> Iterator[tuple[int, str]]:
         for target in _written(node):
             inner = target.value if isinstance(target, ast.Subscript) else target
             is_part = isinstance(inner, ast.Attribute) and (inner is target or inner.attr == "__dict__")
-            if is_part and _root(target) in names:
+            if is_part and _root(target) in names and "config" not in ast.unparse(target):  # as of numba
                 yield line, f"it replaces {ast.unparse(target)}, a part of the module {names[_root(target)]}"
 
 
@@ -113,7 +114,8 @@ def _modules(node: ast.AST) -> list[str]:
         case ast.ImportFrom(module=str(module), names=parts):
             if module.partition(".")[0] == "fastae":
                 return [f"{module}.{part.name}" for part in parts if part.name not in GIVEN.get(module, ())]
-            return [module, *(part.name for part in parts if part.name in MODULES)]  # that another module has imported
+            borrowed = [part.name for part in parts if part.name in MODULES]  # that another module has imported
+            return [module, *(borrowed if module.partition(".")[0] in sys.stdlib_module_names else [])]
     return []
 
 
@@ -217,6 +219,48 @@ def of_cuda(text: str) -> list[str]:
     every(r"\b(?:dlopen|environ|errno|stdin|stdout|stderr)\b", "it reaches for the host's process")
     found += [(line, f"{what} is initialised by code of the host, before any launch") for line, what in _static(plain)]
     return [f"line {line}: {what}" for line, what in sorted(set(found))]
+
+
+ATTRIBUTES = re.compile(r"__attribute__\s*\(\((section\(\"cushared\"\)|aligned\(\s*\w+\s*\))\)\)")  # the emulator's own
+PLACES = re.compile(r"emulator::value_of\(\*?emulator::(thread_index|block_index|block_size|grid)\)")
+STANDARD = re.compile(r"\[\[\s*(nodiscard|maybe_unused|likely|unlikely|fallthrough|noreturn)(\(.*?\))?\s*\]\]")
+BUILTINS = r"(?!(inf|nan|huge_val)[fl]?\b|assume|expect\b|unreachable\b)"
+PRAGMAS = re.compile(r"#pragma\s+(unroll|nv_|once)")
+HIDDEN = {  # once all macros are replaced
+    r"\b__attribute(__)?\b": "an attribute of the host's compiler",
+    r"\[\[": "an attribute of the host's compiler",
+    r"\b(__)?asm(__)?\b": "asm",
+    rf"\b__builtin_{BUILTINS}\w+": "a function that is built into the host's compiler",
+    r"\b__(sync|atomic)_\w+": "a function that is built into the host's compiler",
+    r"\b__[tau]b?san_\w+": "it reaches for what looks at its accesses",
+    r"\bemulator\w*": "it reaches for the emulator's inside",
+    r"\b(import|module)\s*[<\"\w]": "it imports a module",
+    r"\bthread_local\b": "thread_local, which is a thread's of the host",
+}
+
+
+def of_preprocessed(text: str) -> list[str]:
+    """Return why a ``.cu`` file is refused whose macros are replaced, as `compiler.preprocessed` does it."""
+    found, line = dict[str, None](), 0
+    for row in text.splitlines():
+        line += 1
+        plain = re.sub(r'"(\\.|[^"\\])*"', '""', ATTRIBUTES.sub("", row))
+        if match := re.match(r'# (\d+) "kernel\.cu"$', row):
+            line = int(match[1]) - 1
+        elif re.match(r"\s*#", row) and not PRAGMAS.match(row.strip()):
+            what = "it includes a file" if re.match(r"# \d", row) else f"the directive {row.strip()}"
+            found[f"line {line}: {what}, hidden by a macro"] = None
+        else:
+            plain = STANDARD.sub("", PLACES.sub("", plain))
+            for pattern, what in HIDDEN.items():
+                if match := re.search(pattern, plain):
+                    found[f"line {line}: {what}: {match[0]}"] = None
+    return list(found)
+
+
+def without_headers(text: str) -> str:
+    """Blank out the includes of CUDA's headers, which the emulator brings."""
+    return re.sub(rf"^[ \t]*#[ \t]*include[ \t]*{HEADERS.pattern}", "", text, flags=re.MULTILINE)
 
 
 def _blanked(text: str) -> str:

@@ -1,15 +1,18 @@
 """Worker processes, as the judge sees them: messages, shared memory, the clock, and how they may end."""
 
+import codecs
+import contextlib
 import json
 import mmap
 import os
+import re
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing import connection
 from pathlib import Path
 from statistics import median
@@ -18,7 +21,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from fastae import system
+from fastae import storage, system
 from fastae.backends.emulator import compiler
 
 BYTES = 96 << 20  # of the memory; what is never written takes none
@@ -26,7 +29,13 @@ LINE = 64  # bytes of the cache, at the beginning of which each array lies
 MOST_OUTPUT = 64 << 10  # bytes that a worker may print
 LONGEST = 1 << 22  # bytes of an answer
 ROUND_TRIPS = 50
+MOST_TEXT = 500  # characters of what a worker says
 PATIENCE = 120.0  # seconds that an answer may take
+PASSED = re.compile(  # variables that a worker has too; what else is there may be secret
+    r"(PATH|HOME|LANG|LC_\w+|TZ|CXX|LD_LIBRARY_PATH|DYLD_\w+|XDG_CACHE_HOME|SYSTEMROOT|USERPROFILE|(LOCAL)?APPDATA|"
+    r"(PYTHON|NUMBA_|OMP_|GOMP_|KMP_|OPENBLAS_|MKL_|BLIS_|VECLIB_|CUDA_|CUPY_|NVIDIA_|FASTAE_)\w*)$",
+    re.IGNORECASE,
+)
 BOOT = """
 import sys
 sys.path[:] = {path!r}
@@ -87,8 +96,8 @@ class Process:
         Where what it prints is shown.
     environment : mapping of str to str
         Variables of its environment that are not the judge's.
-    linked : bool
-        Whether it is to load what the numba backend keeps compiled.
+    preload : {"", "numba", "linked"}
+        What it is to load before it is confined: Numba, and what the numba backend keeps compiled.
     confined : bool
         Whether it is to be denied what `fastae.check.confine` denies.
     """
@@ -100,7 +109,7 @@ class Process:
         patience: float = PATIENCE,
         output: Any = None,
         environment: Mapping[str, str] = MappingProxyType({}),
-        linked: bool = False,
+        preload: str = "",
         confined: bool = False,
     ) -> None:
         self._patience, self._output = patience, output or sys.stdout
@@ -108,38 +117,44 @@ class Process:
         scratch = self._folder.name
         self._pipe, theirs = connection.Pipe()
         handles = [theirs.fileno(), *([token] if isinstance(token, int) else [])]
-        own = dict.fromkeys(["TMPDIR", "TEMP", "TMP", *([] if linked else ["NUMBA_CACHE_DIR"])], scratch)
+        own = dict.fromkeys(["TMPDIR", "TEMP", "TMP", *([] if preload else ["NUMBA_CACHE_DIR"])], scratch)
         own["PYTHONDONTWRITEBYTECODE"] = "1"
         self._child = subprocess.Popen(
-            [sys.executable, "-c", BOOT.format(path=sys.path)],
+            [sys.executable, "-c", BOOT.format(path=[*sys.path, str(Path(__file__).parents[2])])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **own, **environment},
+            env={key: x for key, x in os.environ.items() if PASSED.match(key)} | own | dict(environment),
             **system.apart(),
             **system.inheriting(handles),
         )
         theirs.close()
+        system.let_time_out(self._pipe.fileno(), patience + 1)  # who begins a message may not end it
+        self._stopped = False
         self._shown = threading.Thread(target=self._show, daemon=True)
         self._shown.start()
-        told = {"pipe": handles[0], "memory": token, "bytes": len(memory), "scratch": scratch, "linked": linked}
+        told = {"pipe": handles[0], "memory": token, "bytes": len(memory), "scratch": scratch, "preload": preload}
         told["confined"] = confined
         assert self._child.stdin is not None
         self._child.stdin.write(json.dumps(told).encode() + b"\n")
         self._child.stdin.close()
-        self.lacking: list[str] = self._receive()["lacking"]
+        self.lacking: list[str] = json.loads(self._bytes())["lacking"]
 
     def _show(self) -> None:
-        """Show what the worker prints, to a limit."""
+        """Show what the worker prints, to a limit: as lines that are not the judge's, without control characters."""
         assert self._child.stdout is not None
-        left = MOST_OUTPUT
-        for line in self._child.stdout:
+        left, decode, line = MOST_OUTPUT, codecs.getincrementaldecoder("utf-8")("replace").decode, ""
+        while part := os.read(self._child.stdout.fileno(), 1 << 16):
             if left > 0:
-                self._output.write(line[:left].decode(errors="replace"))
-                if left <= len(line):
-                    self._output.write(f"\n(more than {MOST_OUTPUT} bytes are printed: what follows is not shown)\n")
+                *lines, line = (line + decode(part[:left])).split("\n")
+                for text in lines:
+                    self._output.write(f"| {printable(text)}\n")
+                if left <= len(part):
+                    line += f" (more than {MOST_OUTPUT} bytes are printed: what follows is not shown)"
                 self._output.flush()
-            left -= len(line)
+            left -= len(part)
+        if line:
+            self._output.write(f"| {printable(line)}\n")
 
     def ask(self, **request: Any) -> dict[str, Any]:
         """Ask, and wait for the answer.
@@ -149,57 +164,59 @@ class Process:
         WorkerLost, Refused
         """
         self._send(json.dumps(request).encode())
-        forbidden = []
+        end = time.monotonic() + self._patience
         while True:
-            answer = self._receive()
-            if "forbidden" in answer:
-                forbidden.append(str(answer["forbidden"]))
-            elif "line_of" in answer:
-                self._send(json.dumps({"line": _line_of(Path(answer["line_of"]), int(answer["offset"]))}).encode())
-            else:
-                break
-        if forbidden:
-            raise Refused(list(dict.fromkeys(forbidden)), [])
-        return answer
+            with doubting():
+                answer = dict(json.loads(self._bytes(end - time.monotonic())))
+                if "forbidden" in answer:
+                    raise Refused([printable(answer["forbidden"])[:MOST_TEXT]], [])
+                if "line_of" in answer or "compile" in answer:
+                    began = time.monotonic()
+                    done = json.dumps(_done(answer)).encode()
+                    end += time.monotonic() - began  # which is not the learner's
+                    self._send(done)
+                else:
+                    return answer
 
     def timed(self, fill: Callable[[], None]) -> float:
         """Return the seconds from when the data can be seen until what was prepared is done: the clock is the judge's.
 
-        Where the system has SIGSTOP, none of the worker's threads runs while its memory is filled.
+        Where the system has SIGSTOP, none of the worker's threads runs while its memory is filled, nor afterwards,
+        until it is asked again.
         """
-        stops = hasattr(signal, "SIGSTOP")
-        if stops:
-            os.kill(self._child.pid, signal.SIGSTOP)
-            os.waitid(os.P_PID, self._child.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)  # it may have ended meanwhile
+        self.stop()
+        if self._pipe.poll(0):
+            raise WorkerLost("it answers before it has been asked", [])
         fill()
         began = time.perf_counter()
         self._send(b"go")
-        if stops:
-            os.kill(self._child.pid, signal.SIGCONT)
         message = self._bytes()
         took = time.perf_counter() - began
+        self.stop()
         if message != b"done":
-            raise WorkerLost(f"it fails where it is timed: {message[:200].decode(errors='replace')}", [])
+            text = printable(message[:200].decode(errors="replace"))
+            raise WorkerLost(f"it fails where it is timed: {text}", [])
         return took
+
+    def stop(self) -> None:
+        """Keep the process from running until it is asked again, where the system has SIGSTOP."""
+        if hasattr(signal, "SIGSTOP") and not self._stopped:
+            os.kill(self._child.pid, signal.SIGSTOP)
+            os.waitid(os.P_PID, self._child.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)  # it may have ended meanwhile
+            self._stopped = True
 
     def _send(self, message: bytes) -> None:
         try:
             self._pipe.send_bytes(message)
         except OSError:
             raise self._lost() from None
+        if self._stopped:
+            os.kill(self._child.pid, signal.SIGCONT)
+            self._stopped = False
 
-    def _receive(self) -> dict[str, Any]:
+    def _bytes(self, seconds: float | None = None) -> bytes:
         try:
-            answer = json.loads(self._bytes())
-        except ValueError:
-            answer = None
-        if not isinstance(answer, dict):
-            raise WorkerLost("it disturbs the worker's answers", [])
-        return answer
-
-    def _bytes(self) -> bytes:
-        try:
-            if not self._pipe.poll(self._patience):
+            if not self._pipe.poll(self._patience if seconds is None else max(0, seconds)):
                 raise WorkerLost(f"it does not come back, not within {self._patience:g} seconds", ENDLESS)
             return self._pipe.recv_bytes(LONGEST)
         except (EOFError, OSError):
@@ -226,15 +243,44 @@ class Process:
         self._shown.join(1)  # longer only if another process has its output open
         if self._child.stdout and not self._shown.is_alive():
             self._child.stdout.close()
+        storage.clear(Path(self._folder.name))
         self._folder.cleanup()
+
+
+@contextlib.contextmanager
+def doubting() -> Iterator[None]:
+    """Take an answer that is none for the end of a worker: whoever runs there may send anything."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, MemoryError) as error:
+        raise WorkerLost("it disturbs the worker's answers", []) from error
+
+
+def printable(text: object, also: str = "") -> str:
+    """Return a text of somebody else's as it may be shown: without control characters."""
+    return "".join(c if c.isprintable() or c in also else "?" for c in str(text))
 
 
 def _nothing() -> None:
     pass
 
 
-def _line_of(path: Path, offset: int) -> str:
-    return compiler.line_of(path, offset) if path.parent == compiler.folder() else "an unknown line"
+OPTION = re.compile(r"-D\w+(=\w*)?")  # of the compiler; others load code into it
+
+
+def _done(question: dict[str, Any]) -> dict[str, str]:
+    """Start a program for a worker: the C++ compiler, or who finds lines."""
+    if "line_of" in question:
+        path = Path(question["line_of"])
+        known = path.parent == compiler.folder()
+        return {"done": compiler.line_of(path, int(question["offset"])) if known else "an unknown line"}
+    options = tuple(map(str, question["options"]))
+    if not all(map(OPTION.fullmatch, options)):
+        return {"error": f"the options {' '.join(options)} are not allowed"}
+    try:
+        return {"done": str(compiler.compiled(question["compile"], question["file"], options, question["checks"]))}
+    except compiler.CompileError as error:
+        return {"error": str(error)}
 
 
 class Timed:
@@ -275,6 +321,11 @@ class Timed:
             self._workers.pop(False).close()
             raise
 
+    def rest(self) -> None:
+        """Keep the workers from running until they are asked again: what else is measured is none of theirs."""
+        for process in self._workers.values():
+            process.stop()
+
     def close(self) -> None:
         """End the workers, and give the memory back."""
         while self._workers:
@@ -301,5 +352,5 @@ class Rungs(Timed):
 
     def __init__(self, ladder: str, language: str) -> None:
         super().__init__()
-        self._start(False, linked=language == "numba")
+        self._start(False, preload="linked" if language == "numba" else "")
         self._ask(False, do="load_rungs", ladder=ladder, language=language)

@@ -1,10 +1,11 @@
 """A learner's Python file: imported, and its functions called. It needs none of fastae's kernels."""
 
-import importlib.util
+import linecache
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -50,21 +51,22 @@ def describe_return(value: Any, out: Any) -> Returned | None:
     return Returned(type(value).__name__, is_out, value.copy() if like else None)
 
 
-def load(path: Path, names: Sequence[str]) -> dict[str, Any]:
-    """Import a file, and return those of its functions that have one of the names.
+def load(path: Path, text: str, names: Sequence[str]) -> dict[str, Any]:
+    """Run the text of a file as a module, and return those of its functions that have one of the names.
+
+    What is run is that text, which was judged, not what a loader finds beside the path or there a moment later.
 
     Raises
     ------
     InputError
         The file fails.
     """
-    specification = importlib.util.spec_from_file_location(f"kernels_{path.stem}", path)
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[specification.name] = module  # as an import does, and dataclasses want
+    module = ModuleType(f"kernels_{path.stem}")
+    module.__file__ = str(path)
+    sys.modules[module.__name__] = module  # as an import does, and dataclasses want
+    linecache.cache[str(path)] = (len(text), None, text.splitlines(keepends=True), str(path))
     try:
-        specification.loader.exec_module(module)
+        exec(compile(text, str(path), "exec"), module.__dict__)
     except (Exception, SystemExit) as error:  # whatever a learner's file may raise
         failure = describe_failure(error, str(path))
         line = getattr(error, "lineno", None) or failure.line or "?"

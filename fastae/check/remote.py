@@ -14,11 +14,10 @@ from fastae.backends.contract import KERNELS
 from fastae.backends.emulator import KernelFault, compiler
 from fastae.check import learner, policy
 from fastae.check.failure import Failure, KernelFailed
-from fastae.check.process import LINE, PATIENCE, Process, Refused, Timed, WorkerLost
+from fastae.check.process import LINE, MOST_TEXT, PATIENCE, Process, Refused, Timed, WorkerLost, doubting, printable
 from fastae.check.python_file import Returned
 from fastae.check.reading import read_source
 from fastae.check.source import environment as environment_for
-from fastae.check.source import is_parallel
 from fastae.errors import InputError
 
 
@@ -68,7 +67,9 @@ class Remote(Timed):
                 compiled = [learner.options_of(kind) for kind in ("f4", "f8")] if self.name == "emulator" else []
                 for options in compiled:
                     self._compiled(options)
-                self.kernels = tuple(self._process(True)[1]["kernels"])
+                loaded = self._process(True)[1]
+                with doubting():
+                    self.kernels = tuple(name for name in KERNELS if name in loaded["kernels"])
             else:
                 self._bare(backend)
         except BaseException:
@@ -77,43 +78,46 @@ class Remote(Timed):
 
     def _compiled(self, options: tuple[str, ...]) -> None:
         """Compile a ``.cu`` file, for which a worker may start no program; refuse what is of the host."""
-        library = compiler.compiled(learner.named(self.path, self.source), "kernel.cu", options, True)
-        if found := policy.of_library(library, compiler.runtime(True)):
+        code = learner.named(self.path, self.source)
+        found = policy.of_preprocessed(compiler.preprocessed(policy.without_headers(self.source), options))
+        if found := found or policy.of_library(
+            compiler.compiled(code, "kernel.cu", options, True), compiler.runtime(True)
+        ):
             raise Refused(found, policy.kernels_in(self.path, self.source))
 
     def _bare(self, backend: str) -> None:
         loaded = self._process(False)[1]
-        functions = loaded["functions"]
+        with doubting():
+            functions = {name: loaded["functions"][name] for name in KERNELS if name in loaded["functions"]}
         learner.require(functions, self.path)
         for name, parameters in functions.items():
             learner.check_signature(self.path, name, parameters)
-        self.language = "numba" if loaded["compiled"] else "python"
-        self.name = "numba" if loaded["compiled"] else "numpy"
+        self.language, self.name = ("numba", "numba") if loaded.get("compiled") else ("python", "numpy")
         if backend not in ("auto", self.name):
             raise InputError(f"the kernels in {self.path} belong to the backend {self.name!r}, not {backend!r}")
-        self.kernels = tuple(name for name in KERNELS if name in functions)
+        self.kernels = tuple(functions)
 
     def _process(self, whole: bool) -> tuple[Process, dict[str, Any]]:
         """Return a worker that has read the file, and what it said of it; if there is none, start one."""
         if whole in self._workers:
             return self._workers[whole], {}
+        preload = "" if not whole else "linked" if self.name == "numba" else "numba" * ("numba" in self.source)
         process = self._start(
             whole,
             patience=self._patience,
             output=self._output,
             environment=environment_for(self.source, os.environ),
-            linked=whole and self.name == "numba",
+            preload=preload,
             confined=self.name != "cupy",
         )
         self.lacking = process.lacking
         path = str(self.path.resolve())
         if whole:
             request: dict[str, Any] = {"do": "load_whole", "path": path, "backend": self.name}
-            request["libraries"] = str(compiler.folder())
         else:
             request = {"do": "load", "path": path, "names": list(KERNELS), "numba": "numba" in self.source}
-            request |= {"parallel": is_parallel(self.source), "given": list(policy.given(self.source))}
-        return process, self._ask(whole, **request)
+            request |= {"parallel": "parallel" in self.source, "given": list(policy.given(self.source))}
+        return process, self._ask(whole, text=self.source, **request)
 
     def _ask(self, whole: bool, **request: Any) -> dict[str, Any]:
         """Ask a worker; raise what it raised."""
@@ -125,15 +129,25 @@ class Remote(Timed):
             if isinstance(error, Refused):
                 error.kernels = policy.kernels_in(self.path, self.source)
             raise
+        with doubting():
+            if "failed" in answer:
+                kind, message, line, place = answer["failed"]
+                failure = Failure(
+                    printable(kind), printable(message)[:MOST_TEXT], int(line), printable(place)[:MOST_TEXT]
+                )
+            if "astray" in answer:
+                fault = KernelFault.told(
+                    printable(answer["astray"])[:MOST_TEXT], printable(answer["fault"])[:MOST_TEXT]
+                )
         if "failed" in answer:
-            kind, message, line, place = answer["failed"]
-            raise KernelFailed(str(request.get("name")), Failure(str(kind), str(message), int(line), str(place)))
+            raise KernelFailed(str(request.get("name")), failure)
         if "astray" in answer:
-            raise KernelFault.told(str(answer["astray"]), str(answer["fault"]))
+            raise fault
         if "error" in answer:
-            raise InputError(str(answer["error"]))
+            raise InputError(printable(answer["error"])[:MOST_TEXT])
         if "lost" in answer:
-            raise RuntimeError(str(answer["lost"]))
+            lost = printable(answer["lost"])[:MOST_TEXT]
+            raise RuntimeError(lost) if request["do"] == "call" else WorkerLost(lost, [])
         return answer
 
     def run(
@@ -174,10 +188,12 @@ class Remote(Timed):
         )  # fmt: skip
         for key, host in hosts.items():
             host[...] = self._view(layouts[key])
-        if not answer["returned"]:
-            return None
-        kind, is_out = answer["returned"]
-        return Returned(str(kind), bool(is_out), self._view(beyond).copy() if answer.get("like") else None)
+        with doubting():
+            if not answer["returned"]:
+                return None
+            kind, is_out = answer["returned"]
+            like = self._view(beyond).copy() if answer.get("like") else None
+            return Returned(printable(kind)[:MOST_TEXT], bool(is_out), like)
 
     def _placed(self, hosts: dict[str, np.ndarray]) -> dict[str, list[Any]]:
         """Copy arrays into the memory, and say where each is."""
@@ -198,4 +214,6 @@ class Remote(Timed):
 
     def count(self, kernel: str, lengths: dict[str, int]) -> dict[str, Any]:
         """Count what a launch asks of memory, as `fastae.ladder.counts.count` does."""
-        return dict(self._ask(True, do="count", kernel=kernel, lengths=lengths)["counts"])
+        with doubting():
+            counts = dict(self._ask(True, do="count", kernel=kernel, lengths=lengths)["counts"])
+            return {str(key): x if key in ("kernel", "shape") else x + 0 for key, x in counts.items()}

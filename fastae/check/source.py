@@ -61,6 +61,8 @@ class Facts:
         Where the kernel gives the name of its output to something else.
     races : list of Place
         What several threads of a ``prange`` write, or sum, into one place.
+    lost_updates : list of Place
+        Those of them that are a race for certain: what one thread adds, another may overwrite.
     frozen : list of Place
         Globals that compiled code reads, and other code changes.
     calls : list of Place
@@ -73,6 +75,7 @@ class Facts:
     returned: list[Place] = field(default_factory=list)
     rebound: list[Place] = field(default_factory=list)
     races: list[Place] = field(default_factory=list)
+    lost_updates: list[Place] = field(default_factory=list)
     frozen: list[Place] = field(default_factory=list)
     calls: list[Place] = field(default_factory=list)
     written: str = "out"
@@ -105,7 +108,7 @@ def environment(text: str, given: Mapping[str, str]) -> dict[str, str]:
     A race needs at least two threads, which Numba starts on one core as well if it is told to before it is imported.
     """
     threads = given.get("NUMBA_NUM_THREADS", "")
-    return {"NUMBA_NUM_THREADS": "2"} if is_parallel(text) and threads in ("", "1") and _cores(threads) < 2 else {}
+    return {"NUMBA_NUM_THREADS": "2"} if "parallel" in text and threads in ("", "1") and _cores(threads) < 2 else {}
 
 
 def _cores(threads: str) -> int:
@@ -139,7 +142,9 @@ def facts(text: str, name: str) -> Facts:
         ]
         found.rebound = list(_rebound(own, found.written))
     for function in reached:
-        found.races += _races(function)
+        for place, certain in _races(function):
+            found.races.append(place)
+            found.lost_updates += [place] if certain else []
         found.calls += _calls(function)
     compiled = [f for f in reached if any(_decorator(d) for d in f.decorator_list)] or (reached if decorators else [])
     found.frozen = list(_frozen(tree, compiled))
@@ -253,8 +258,8 @@ def _is_name(node: ast.expr, name: str) -> bool:
 # Races.
 
 
-def _races(function: Function) -> Iterator[Place]:
-    """Yield what several iterations of a ``prange`` write into one place, or sum and read."""
+def _races(function: Function) -> Iterator[tuple[Place, bool]]:
+    """Yield what several iterations of a ``prange`` write into one place, or sum and read; and if they add to it."""
     for loop in ast.walk(function):
         if not (isinstance(loop, ast.For) and isinstance(loop.iter, ast.Call) and isinstance(loop.target, ast.Name)):
             continue
@@ -266,14 +271,15 @@ def _races(function: Function) -> Iterator[Place]:
         assigned = [(type(node), target) for node in inside for target in _targets(node)]
         summed = {x.id for kind, x in assigned if kind is ast.AugAssign and isinstance(x, ast.Name)}
         begun = {x.id for kind, x in assigned if kind is not ast.AugAssign and isinstance(x, ast.Name)}
-        for _, target in assigned:
+        for kind, target in assigned:
             if not isinstance(target, ast.Subscript) or not isinstance(target.value, ast.Name):
                 continue
             if target.value.id not in made and not _names(target.slice) & own:
-                yield Place(target.lineno, f"every iteration of the prange writes {ast.unparse(target)}")
+                text = f"every iteration of the prange writes {ast.unparse(target)}"
+                yield Place(target.lineno, text), kind is ast.AugAssign
         for node in inside:
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in summed - begun:
-                yield Place(node.lineno, f"all iterations of the prange sum in {node.id}, and each reads it")
+                yield Place(node.lineno, f"all iterations of the prange sum in {node.id}, and each reads it"), False
 
 
 def _own(inside: list[ast.AST], index: str) -> set[str]:

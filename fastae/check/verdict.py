@@ -90,7 +90,8 @@ def examine(k: Backend | Remote, name: str, seed: int) -> Verdict:
         problem = _outside(k, name, seed)
         if problem is None:
             calls = _called(k, name, seed, verdict, facts)
-            problem = _diagnosed(k, calls, facts) if any([verdict.rejects(c) for c in calls]) else None
+            rejected = any([verdict.rejects(c) for c in calls])
+            problem = _diagnosed(k, calls, facts) if rejected else habits.certain(facts)
         if problem is not None:
             verdict.problems.append(problem)
             return verdict
@@ -100,7 +101,8 @@ def examine(k: Backend | Remote, name: str, seed: int) -> Verdict:
                 with looking(k):
                     problem = check(k, name, seed, verdict)
             except (KernelFault, KernelFailed) as error:
-                problem, failure = Problem(str(error), case), getattr(error, "failure", None)
+                failure = getattr(error, "failure", None)
+                problem = Problem(failure.told(name) if failure else str(error), case)
             except WorkerLost as lost:
                 problem = Problem(str(lost), case, lost.causes)
             except (FastaeError, Refused):
@@ -150,7 +152,7 @@ def _diagnosed(k: Backend | Remote, calls: list[Call], facts: Facts) -> Problem:
     wrong = [c for c in calls if c.verdict == "wrong"]
     compared = [c for c in wrong if not c.fault]
     causes = explain(calls)
-    faulty = next((c for c in wrong if c.fault), None)
+    faulty = next((c for c in wrong if c.fault and (c.fault_kind != "returned" or not compared)), None)
     shown = faulty or _shown(compared, causes)
     probed = shown  # rather a large one: in a small one, a stride and a transposition are alike
     if faulty:
@@ -168,11 +170,13 @@ def _diagnosed(k: Backend | Remote, calls: list[Call], facts: Facts) -> Problem:
     if unwritten:
         left = [cause for cause in causes if not cause.startswith((patterns.MAYBE, patterns.WHERE))]
         left = left or launches.told(getattr(k, "source", ""), calls)
-        causes = ["nothing is written"] if shown.wrong.all() else left or patterns.told(compared, unwritten=True)
+        nothing = all(c.wrong.all() for c in compared)
+        causes = ["nothing is written"] if nothing else left or patterns.told(compared, unwritten=True)
     own = list(faulty.fault_causes) if faulty else []
     when, _ = patterns.when(calls)
-    habitual = habits.of_calls(facts, wrong, shown, unwritten, found)
-    if habitual:
+    explained = any(not cause.startswith((patterns.MAYBE, patterns.WHERE)) for cause in causes) and not unwritten
+    habitual = habits.of_calls(facts, wrong, shown, unwritten, found, explained)
+    if habitual and not habitual[0].startswith(patterns.MAYBE):
         found = []
         causes = [cause for cause in causes if cause != "nothing is written"]
     ordered = [
@@ -250,7 +254,7 @@ def _try(
         call.fault, call.fault_causes, call.fault_kind = str(fault), (fault.fault,), "astray"
     except KernelFailed as error:
         habits.require(error.failure)
-        call.fault, call.failure, call.fault_kind = str(error), error.failure, "failed"
+        call.fault, call.failure, call.fault_kind = error.failure.told(name), error.failure, "failed"
         if error.failure.type_name == "IndexError" and "out of bounds" in error.failure.message:
             call.fault_causes = (f"out of bounds: {error.failure.place or 'an index leads beyond an array'}",)
     except WorkerLost as lost:
@@ -339,7 +343,7 @@ def _model_gradient(k: Backend | Remote, seed: int, activation: str, convolution
         except WorkerLost as lost:
             return Problem(str(lost), case, lost.causes)
         except FastaeError as error:
-            return Problem(str(error), case)
+            return Problem(str(error), case, habits.of_model(getattr(k, "source", ""), getattr(k, "kernels", ())))
         apart = float(np.max(np.abs(found - wanted)))
         if not apart <= ALLOWED:
             return Problem(

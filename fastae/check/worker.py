@@ -17,9 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from fastae.check import confine
+from fastae.errors import gist
 
 Layout = Sequence[Any]  # offset in bytes, dtype, shape, and of each axis the begin and end of what is passed
 GO, DONE = b"go", b"done"
+MOST_TEXT = 500  # characters of a message
+_kept: list[Any] = []
 LARGE = 31 << 20  # bytes; what is larger always goes back to the system
 
 
@@ -30,8 +33,8 @@ def main() -> None:
     pipe = kind(told["pipe"])
     memory = _mapped(told["memory"], told["bytes"])
     scratch = Path(told["scratch"])
-    if told["linked"]:
-        _link(scratch)
+    if told["preload"]:
+        _preload(scratch, told["preload"] == "linked")
     lacking = confine.confine(scratch) if told["confined"] else list(confine.ENFORCED)
     os.chdir(scratch)
     pipe.send_bytes(json.dumps({"lacking": lacking}).encode())
@@ -45,22 +48,26 @@ def main() -> None:
             try:
                 for function, arguments in worker.prepared:
                     function(*arguments)
-            except (Exception, SystemExit) as error:  # whatever a learner's code may raise
-                pipe.send_bytes(f"{type(error).__name__}: {error}".encode())
+            except BaseException as error:  # whatever a learner's code may raise
+                pipe.send_bytes(f"{type(error).__name__}: {gist(error)}"[:MOST_TEXT].encode())
             else:
                 pipe.send_bytes(DONE)
         else:
             pipe.send_bytes(json.dumps(worker.answer(json.loads(message))).encode())
 
 
-def _link(scratch: Path) -> None:
-    """Load what the numba backend keeps compiled, while the place where it does can be written."""
-    import fastae.backends.numba_backend.composed  # noqa: F401
-    from fastae.backends.numba_backend.internals import caching_in, types
-    from fastae.backends.numba_backend.link import known
+def _preload(scratch: Path, linked: bool) -> None:
+    """Load Numba, and what the numba backend keeps compiled, while the place where it does can be written."""
+    from fastae.backends.numba_backend.internals import caching_in, launch_threads, types
 
-    known(types.float64)
-    caching_in(str(scratch)).__enter__()
+    launch_threads()
+    if linked:
+        import fastae.backends.numba_backend.composed  # noqa: F401
+        from fastae.backends.numba_backend.link import known
+
+        known(types.float64)
+    _kept.append(caching_in(str(scratch)))  # or else it would end here
+    _kept[0].__enter__()
 
 
 def _mapped(memory: int | str, size: int) -> mmap.mmap:
@@ -100,25 +107,28 @@ class Worker:
         try:
             return getattr(self, f"_{request.pop('do')}")(**request) or {}
         except KernelFailed as error:
-            return {"failed": error.failure}
+            return {"failed": [x[:MOST_TEXT] if isinstance(x, str) else x for x in error.failure]}
         except FastaeError as error:
             if hasattr(error, "fault"):
                 return {"astray": str(error), "fault": error.fault}
-            return {"error": str(error)}
+            return {"error": str(error)[:MOST_TEXT]}
         except Exception as error:  # of the device, which is in no state to go on
-            return {"lost": f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"}
+            return {"lost": f"{type(error).__name__}: {gist(error)}"[:MOST_TEXT]}
 
     def _tell(self, what: str) -> None:
         self._pipe.send_bytes(json.dumps({"forbidden": what}).encode())
 
     # A Python file, in a bare worker.
 
-    def _load(self, path: str, names: list[str], numba: bool, parallel: bool, given: list[str]) -> dict[str, Any]:
+    def _load(
+        self, path: str, text: str, names: list[str], numba: bool, parallel: bool, given: list[str]
+    ) -> dict[str, Any]:
         import numpy as np  # before anything is forbidden
 
         from fastae.check import python_file
 
         np.empty(LARGE, np.uint8)  # having freed so much, the C library keeps the memory of temporary arrays
+        _be_quiet()
         if numba:
             from fastae.backends.numba_backend import internals
 
@@ -129,7 +139,7 @@ class Worker:
         self._path = Path(path)
         kept = () if given else confine.KEPT  # what is compiled is read first
         confine.forbid(self._scratch, self._tell, self._path, [*confine.OPEN, *given], kept)
-        self._plain = python_file.load(self._path, names)
+        self._plain = python_file.load(self._path, text, names)
         compiled = python_file.are_compiled(self._plain)
         self._functions = {
             name: python_file.seldom_compiled(function) if compiled else function
@@ -148,23 +158,33 @@ class Worker:
 
     # A .cu file, or any file for the steps of a model, in a whole worker.
 
-    def _load_whole(self, path: str, backend: str, libraries: str) -> dict[str, Any]:
+    def _load_whole(self, path: str, text: str, backend: str) -> dict[str, Any]:
         from fastae.backends.emulator import compiler, device
         from fastae.check import learner
 
-        device.line_of = self._line_of
-        kept: Any = lambda: Path(libraries)  # noqa: E731
-        compiler.folder = kept  # the judge's, which cannot be written from here
+        _be_quiet()
+        device.line_of, compiler.compiled = self._line_of, self._compiled  # programs, which the judge may start
         if backend not in ("emulator", "cupy"):
             confine.forbid(self._scratch, self._tell, Path(path))
-        self._backend = learner.load(path, backend)
+        self._backend = learner.load(path, backend, text)
         device.settings.checks = True
         return {"backend": self._backend.name, "kernels": list(self._backend.kernels)}
 
     def _line_of(self, path: Path, offset: int) -> str:
-        """Let the judge look, who may start a program."""
-        self._pipe.send_bytes(json.dumps({"line_of": str(path), "offset": offset}).encode())
-        return str(json.loads(self._pipe.recv_bytes())["line"])
+        return str(self._asked({"line_of": str(path), "offset": offset}))
+
+    def _compiled(self, code: str, file: str, options: tuple[str, ...], checks: bool) -> Path:
+        return Path(self._asked({"compile": code, "file": file, "options": options, "checks": checks}))
+
+    def _asked(self, question: dict[str, Any]) -> Any:
+        """Let the judge do what a worker may not."""
+        from fastae.backends.emulator.compiler import CompileError
+
+        self._pipe.send_bytes(json.dumps(question).encode())
+        answer = json.loads(self._pipe.recv_bytes())
+        if "error" in answer:
+            raise CompileError(answer["error"])
+        return answer["done"]
 
     def _steps(self, arrays: dict[str, Any], **given: Any) -> None:
         from fastae.check.model import trained
@@ -221,7 +241,7 @@ class Worker:
         function = self._plain[name].py_func if interpreted else self._functions[name]
         try:
             value = function(*passed)
-        except (Exception, SystemExit) as error:  # whatever a learner's code may raise
+        except BaseException as error:  # whatever a learner's code may raise
             raise KernelFailed(name, describe_failure(error, str(self._path))) from error
         returned = describe_return(value, views[written])
         if returned is None:
@@ -243,6 +263,16 @@ class Worker:
 
         offset, dtype, shape = layout[:3]
         return np.ndarray(tuple(shape), np.dtype(dtype), self._memory, offset)
+
+
+def _be_quiet() -> None:
+    """Let neither NumPy nor Numba warn of what a learner's kernel does: the verdict will tell."""
+    import warnings
+
+    import numpy as np
+
+    np.seterr(all="ignore")
+    warnings.simplefilter("ignore")
 
 
 def _parameters(function: Any) -> list[str] | None:

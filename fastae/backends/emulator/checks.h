@@ -37,6 +37,33 @@ struct Shadow {  // of one place: its last plain write, its last reads, and wher
   int32_t atomic = -1;
 };
 
+class Places {  // found by number, in pages of which those used last are at hand
+ public:
+  Shadow& operator[](uint64_t number) {
+    const uint64_t page = number / LENGTH;
+    Recent& recent = recent_[page % AT_HAND];
+    if (!recent.places || recent.page != page) {
+      auto& places = pages_[page];
+      if (places.empty()) places.resize(LENGTH);
+      recent = {page, places.data()};
+    }
+    return recent.places[number % LENGTH];
+  }
+
+ private:
+  static constexpr uint64_t LENGTH = 32, AT_HAND = 64;
+  struct Recent {
+    uint64_t page = 0;
+    Shadow* places = nullptr;
+  };
+  std::unordered_map<uint64_t, std::vector<Shadow>> pages_;
+  Recent recent_[AT_HAND];
+};
+
+struct Memory {  // words of four bytes; and single bytes, for those who address these
+  Places words, bytes;
+};
+
 // What somebody knows of others. Of a thread, all that it did until it told something for the so many-th time; of a
 // block, all that it did before its so many-th barrier.
 using Knowledge = std::unordered_map<uint64_t, uint32_t>;
@@ -55,8 +82,8 @@ struct Mind {  // of a thread, beyond what its block knows; or of a block
 };
 
 static std::vector<Array> allowed;
-static std::unordered_map<uint64_t, Shadow> shadow;
-static std::vector<std::unordered_map<uint64_t, Shadow>> shared_shadow;  // of each block
+static Memory shadow;
+static std::vector<Memory> shared_shadow;  // of each block
 static std::vector<Latest> atomics;  // and volatile writes
 static std::vector<Mind> minds, of_block;  // of each thread; of each block that is there
 static std::map<uintptr_t, Knowledge> messages;
@@ -70,14 +97,14 @@ inline uint32_t number() { return block_index.x + grid.x * (block_index.y + grid
 inline void begin_launch(unsigned at_once) {
   together = at_once > 1;
   executed.resize(fibers.size());
-  shared_shadow.assign(at_once, {});
+  shared_shadow.resize(at_once);
   of_block.assign(at_once, {});
   minds.assign(fibers.size(), {});
   messages.clear();
   talked = false;
 }
 inline void begin_block(unsigned block) {
-  shared_shadow[block].clear();
+  shared_shadow[block] = {};
   if (together || !talked) return;
   of_block[block] = {};
   minds.assign(minds.size(), {});
@@ -219,10 +246,9 @@ inline bool look(const void* address, uint64_t size, int how, const void* where)
   if (!shared && is_own(at)) return false;
   if (!shared && !is_allowed(at, size)) fail(OUT_OF_BOUNDS, *current, where);
   if (counted && !(how & ELEMENTARY)) count(at, size, how & WRITES, shared, where);
-  auto& places = shared ? shared_shadow[here()] : shadow;
-  // Words of four bytes, or single bytes for those who address these.
+  Memory& memory = shared ? shared_shadow[here()] : shadow;
   for (uint64_t offset = 0; offset < size; offset += size < 4 ? 1 : 4) {
-    Shadow& place = places[(at + offset) * 2 + (size < 4)];
+    Shadow& place = size < 4 ? memory.bytes[at + offset] : memory.words[(at + offset) / 4];
     const bool written = place.write.block != ~0u || place.atomic >= 0;
     if (shared && how & READS && !written) fail(UNINITIALISED, *current, where);
     check(place, at, how, where);
@@ -261,7 +287,7 @@ void acquire(const void* address, uint64_t size, const void* where) {
 
 extern "C" {
 void emulator_forget() {
-  emulator::allowed.clear(), emulator::shadow.clear(), emulator::atomics.clear();
+  emulator::allowed.clear(), emulator::shadow = {}, emulator::atomics.clear();
   emulator::forget_counts();
 }
 void emulator_allow(uint64_t base, uint64_t rows, uint64_t width, uint64_t stride) {

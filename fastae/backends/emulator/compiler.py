@@ -5,6 +5,7 @@ import hashlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 from functools import cache
@@ -19,6 +20,7 @@ SEEN = {  # accesses to volatile memory told from others; with g++, a struct of 
     False: ["-fsanitize=bounds", "--param=tsan-distinguish-volatile=1", "-fno-tree-sra"],
     True: ["-fsanitize=array-bounds", "-mllvm", "-tsan-distinguish-volatile"],
 }
+SECONDS = 120  # that the compiler may take
 LANGUAGE = ["-fPIC", "-std=c++17"]
 DECODED: Any = {"encoding": "utf-8", "errors": "replace"}  # whatever the locale: messages quote the source
 
@@ -127,18 +129,34 @@ def compiled(code: str, file: str, options: tuple[str, ...], checks: bool) -> Pa
         with tempfile.TemporaryDirectory(dir=path.parent) as temporary:
             work = Path(temporary)
             (work / "kernels.cpp").write_text(program, encoding="utf-8", errors="surrogateescape")
-            seen = (
-                ["-O1", "-g", "-fsanitize=thread", "-fno-sanitize-recover=all", *SEEN[is_clang(command)]]
-                if checks
-                else ["-O2", "-g1"]
-            )
-            include = [f"-I{HERE}", *options]
-            run(command, *LANGUAGE, *seen, *include, "-c", work / "kernels.cpp", "-o", work / "kernels.o")
+            run(command, *_flags(command, options, checks), "-c", work / "kernels.cpp", "-o", work / "kernels.o")
             # -Bsymbolic: a kernel may have the name of a function of the C library, as `advance` has.
             objects = [runtime(checks), work / "kernels.o"]
             run(command, "-shared", "-Wl,-Bsymbolic", *objects, "-o", work / "library.so")
             os.replace(work / "library.so", path)
     return path
+
+
+def _flags(command: str, options: tuple[str, ...], checks: bool) -> list[str]:
+    seen = ["-O1", "-g", "-fsanitize=thread", "-fno-sanitize-recover=all", *SEEN[is_clang(command)]]
+    return [*LANGUAGE, *(seen if checks else ["-O2", "-g1"]), f"-I{HERE}", *options]
+
+
+def preprocessed(code: str, options: tuple[str, ...]) -> str:
+    """Return a ``.cu`` file as the compiler sees it: its macros replaced, with markers of files and lines.
+
+    Raises
+    ------
+    CompileError
+        The preprocessor refuses it.
+    """
+    command, begin, end = _compiler(), f"begin-{os.urandom(8).hex()}", f"end-{os.urandom(8).hex()}"
+    program = f'#include "device.h"\n#line 1 "{begin}"\n{code}\n#line 1 "{end}"\n'
+    with tempfile.TemporaryDirectory(prefix="fastae-") as temporary:
+        (Path(temporary) / "kernels.cpp").write_text(program, encoding="utf-8")
+        text = run(command, *_flags(command, options, True), "-E", Path(temporary) / "kernels.cpp")
+    inside = text.partition(f'# 1 "{begin}"\n')[2].partition(f'# 1 "{end}"')[0]
+    return inside.replace(begin, "kernel.cu")
 
 
 def runtime(checks: bool) -> Path:
@@ -160,13 +178,30 @@ def _kept(parts: list[str], suffix: str) -> Path:
     return folder() / f"{hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}{suffix}"
 
 
-def run(*command: object) -> None:
-    """Run the compiler; raises `CompileError` with its first words."""
+def run(*command: object) -> str:
+    """Run the compiler, and return what it prints; raises `CompileError` with its first words, or if it never ends."""
     environment = {**os.environ, "LC_ALL": "C"}  # messages in one language, plain quotes
-    done = subprocess.run([str(part) for part in command], capture_output=True, env=environment, **DECODED)
-    if done.returncode:
-        errors = [line for line in done.stderr.splitlines() if "error" in line] or done.stderr.splitlines()
-        raise CompileError("the C++ compiler refuses the kernel: " + (errors[0] if errors else "without a word"))
+    process = subprocess.Popen(
+        [str(part) for part in command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
+        env=environment,
+        process_group=0,
+    )
+    try:
+        out, errors = process.communicate(timeout=SECONDS)
+    except subprocess.TimeoutExpired:
+        raise CompileError(f"the C++ compiler does not come to an end within {SECONDS} seconds") from None
+    finally:
+        if process.returncode is None:  # nor do the programs that it has started
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+    if process.returncode:
+        lines = [line for line in errors.splitlines() if "error" in line] or errors.splitlines()
+        raise CompileError("the C++ compiler refuses the kernel: " + (lines[0] if lines else "without a word"))
+    return out
 
 
 def line_of(path: Path, offset: int) -> str:
