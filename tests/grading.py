@@ -36,6 +36,8 @@ if word not in ("right", "wrong", "model", "old"):
     entry["verdict"] = word
 if word == "refused":
     problem["what"] = "the clock is patched: time.perf_counter"
+if word == "imprecise":
+    problem |= {"example": "y = 0.5: 1 is written, 2 is right", "better": "z * (1 - z)"}
 if word in ("wrong", "refused", "imprecise"):
     entry["problems"] = [problem]
 if "--no-speed" not in sys.argv and entry["right"]:
@@ -46,7 +48,8 @@ found = [entry]
 if word == "model":
     model, found = {"right": False, "problems": [problem]}, []
 print(json.dumps({"file": path, "backend": backend, "seed": int(seed), "right": entry["right"], "kernels": found,
-                  "model": model}))
+                  "model": model, "uses": {"fastae.lanes": ["lanes"]} if "lanes" in words else {},
+                  "not_denied": ["network"]}))
 sys.exit(int(not model["right"]))
 """
 

@@ -53,6 +53,48 @@ def test_what_a_student_is_shown(group: Class) -> None:
     )
 
 
+def test_a_student_is_shown_how_to_write_what_is_imprecise(group: Class) -> None:
+    group.hand_in("ada.py", "imprecise bce_gradient")
+    group.grade()
+    section = group.page("ada").split("## ")[1].splitlines()
+    assert section[2:8] == [
+        "- it is imprecise, and keeps 50% of its points",
+        "- 5 of 20 elements are wrong",
+        "  - with m=5 in ada.py",
+        "  - for example y = 0.5: 1 is written, 2 is right",
+        "  - likely: scale is left out",
+        "  - write z \\* (1 - z)",
+    ]
+
+
+def test_a_file_that_is_refused_as_a_whole(group: Class, capsys: pytest.CaptureFixture[str]) -> None:
+    """Before its kernels are known, or with a source in which none can be seen."""
+    group.rubric.write_text(RUBRIC + "[kernels.matmul]\npoints = 3\n")
+    group.hand_in("ada.py", "refused ada.py")
+    group.hand_in("bert.py", "refused bert.py", "globals()['bce_gradient'] = print\n")
+    assert group.grade() == 0
+    assert [group.mark(*x)[0] for x in (("ada",), ("bert",), ("ada", "matmul"), ("bert", "matmul"))] == [
+        "refused",
+        "refused",
+        "missing",
+        "refused",
+    ]
+    rows = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line}
+    assert rows["bert"].endswith("  bce_gradient, matmul: the clock is patched: time.perf_counter")
+
+
+def test_a_teacher_is_told_what_was_used_and_what_was_not_denied(
+    group: Class, capsys: pytest.CaptureFixture[str]
+) -> None:
+    group.hand_in("ada.py", "right bce_gradient lanes")
+    group.grade()
+    out = capsys.readouterr().out
+    assert "ada.py uses what fastae hands out for exercises: lanes" in out
+    assert "not denied to the submissions on this system: network" in out
+    assert group.student("ada")["not_denied"] == ["network"]
+    assert "lanes" not in group.page("ada")
+
+
 def test_the_table_as_csv_is_nobodys_formula(group: Class) -> None:
     group.hand_in("=cmd('x').py", "right bce_gradient")
     group.hand_in("ada, b.py", "wrong bce_gradient")
@@ -144,9 +186,12 @@ def test_a_model_that_ends_the_check_counts_against_the_kernels_of_the_file(grou
     assert "5 of 20 elements are wrong" in group.page("ada")
 
 
-def test_a_kernel_that_the_check_did_not_come_to_is_not_judged(group: Class) -> None:
+def test_a_kernel_that_the_check_did_not_come_to_is_not_judged(
+    group: Class, capsys: pytest.CaptureFixture[str]
+) -> None:
     group.hand_in("ada.py", "wrong matmul", BODY)
     assert group.grade() == 1
+    assert "not judged: 1; to try again, for instance" in capsys.readouterr().out
     assert group.mark("ada") == ("not judged", 0)
     assert "the check ended before it came to this kernel: see matmul" in group.page("ada")
 

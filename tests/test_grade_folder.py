@@ -50,7 +50,7 @@ def test_odd_names(name: str, group: Class, capsys: pytest.CaptureFixture[str]) 
     group.hand_in("z.py", "right bce_gradient")
     assert group.grade() == 0
     out = capsys.readouterr().out
-    assert len(out.splitlines()) == 6
+    assert len(out.splitlines()) == 7
     assert not set(out) & {"\x1b", "\u202e"}
     assert group.mark(name) == ("wrong", 0)
     page = group.student(name)["page"]

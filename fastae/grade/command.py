@@ -19,6 +19,7 @@ from fastae.grade.fingerprint import Print, kernels
 FOLDER = Path("runs/grade")
 KEPT = "judged"  # the folder of what came of each file
 STATE = "run.json"
+NAMED = 8  # students, in a line
 LEFTOVER = re.compile(r"\..+\.[a-z0-9_]{8}")  # of a write that was killed
 
 
@@ -89,6 +90,15 @@ def run(options: argparse.Namespace) -> int:
     short = sum(bool(mark.copy and mark.copy.short) for grade in grades for mark in grade.marks)
     if short:
         print(f"kernels with the same source as another but too short to tell: {short}; see same_as in grades.json")
+    unjudged = [grade.student.name for grade in grades if not grade.judged and grade.student.files]
+    if unjudged:
+        whom = system.command_line(unjudged) if len(unjudged) <= NAMED else "STUDENT ..."
+        told = f"not judged: {len(unjudged)}; to try again, for instance when the machine is less busy: --again {whom}"
+        print(submissions.printable(told))
+    if lacking := sorted({str(what) for grade in grades for what in grade.not_denied}):
+        print(
+            f"not denied to the submissions on this system: {', '.join(lacking)}; see the teachers' page on containers"
+        )
     if wanted.timed and not speed:
         print("speed was not measured: the rubric's points for it are left out")
     print(f"seed {seed}; see {out / 'grades.json'}, grades.csv, and a page for each student, such as "

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from fastae.backends.contract import KERNELS
 from fastae.grade.copies import Copy
 from fastae.grade.judge import Outcome
 from fastae.grade.rubric import Rubric, Threshold, Wanted
@@ -21,11 +22,13 @@ COPIED = {
 
 @dataclass
 class Problem:
-    """One way in which a kernel is wrong, in words."""
+    """One way in which a kernel is wrong, in words; if it is imprecise with an example, and how to write it better."""
 
     what: str
     case: str
     causes: list[str]
+    example: str = ""
+    better: str = ""
 
 
 @dataclass
@@ -76,6 +79,8 @@ class Grade:
         Of files, not of kernels: what a student may be shown, and what only a teacher can do something about.
     judged : bool
         Whether all that was handed in could be.
+    not_denied : list of str
+        What the system could not deny to the student's files, in a word each.
     """
 
     student: Student
@@ -83,6 +88,7 @@ class Grade:
     notes: list[str]
     details: list[str]
     judged: bool
+    not_denied: list[str] = field(default_factory=list)
 
     @property
     def points(self) -> float:
@@ -132,6 +138,8 @@ def grade(
             judged = False
             notes.append(f"{file.name} was not judged: {'the check failed' if outcome.lost else outcome.why_not}")
             details += [f"{file.name}: {outcome.why_not}"] * outcome.lost
+        elif used := _used(outcome.report):
+            details.append(f"{file.name} uses what fastae hands out for exercises: {used}")
     marks = []
     for name, wanted in rubric.kernels.items():
         found = [mark for file, outcome in outcomes if (mark := _of_file(file, outcome, name, wanted, defined, speed))]
@@ -147,7 +155,9 @@ def grade(
         _deduct(mark, copies.get((student.name, name)), rubric)
         judged = judged and mark.verdict != "not judged"
         marks.append(mark)
-    return Grade(student, marks, notes, details, judged)
+    reports = [outcome.report for _, outcome in outcomes if outcome.report]
+    not_denied = list(dict.fromkeys(str(what) for report in reports for what in report.get("not_denied") or []))
+    return Grade(student, marks, notes, details, judged, not_denied)
 
 
 def _of_file(
@@ -158,13 +168,17 @@ def _of_file(
     if report is None:
         return Mark(name, "not judged", 0.0, 0.0, file.name) if name in defined[file.name] else None
     model = _dict(report.get("model"))
-    entry = next((_dict(e) for e in report["kernels"] if _dict(e).get("kernel") == name), None)
+    entries = [_dict(e) for e in report["kernels"]]
+    entry = next((e for e in entries if e.get("kernel") == name), None)
+    if entry is None and (name in defined[file.name] or not defined[file.name]):
+        # A file that is refused before its kernels are known has one entry, which is not a kernel's.
+        entry = next((e for e in entries if e.get("verdict") == "refused" and e.get("kernel") not in KERNELS), None)
     if entry is None:
         if name not in defined[file.name]:
             return None
         if model.get("problems"):  # which ended the check, before there was a word on the kernels
             return Mark(name, "wrong", 0.0, 0.0, file.name, _problems(model))
-        others = ", ".join(str(_dict(e).get("kernel")) for e in report["kernels"])
+        others = ", ".join(str(e.get("kernel")) for e in entries)
         note = f"the check ended before it came to this kernel: see {others}" if others else "the check did not see it"
         return Mark(name, "not judged", 0.0, 0.0, file.name, notes=[printable(note)])
     verdict = str(entry.get("verdict") or ("right" if entry.get("right") else "wrong"))
@@ -204,7 +218,7 @@ def _reached(threshold: Threshold, mark: Mark) -> tuple[str, bool]:
 def _deduct(mark: Mark, copy: Copy | None, rubric: Rubric) -> None:
     """Take the points that the rubric takes of a copy, and say so; of what costs nothing a student is not told."""
     mark.copy = copy
-    if copy is None or copy.short or rubric.copies[copy.kind] == 1:
+    if copy is None or copy.short or rubric.copies[copy.kind] == 1 or not mark.points:
         return
     part = rubric.copies[copy.kind]
     mark.points *= part
@@ -218,9 +232,17 @@ def _problems(entry: dict[str, Any]) -> list[Problem]:
             printable(str(problem.get("what", "")), 500),
             printable(str(problem.get("case") or ""), 300),
             [printable(str(cause), 500) for cause in problem.get("causes") or []][:4],
+            printable(str(problem.get("example") or ""), 500),
+            printable(str(problem.get("better") or ""), 500),
         )
         for problem in map(_dict, found if isinstance(found, list) else [])
     ][:MOST_PROBLEMS]
+
+
+def _used(report: dict[str, Any]) -> str:
+    """Name the compiled functions of fastae's that a file imports."""
+    names = [name for several in _dict(report.get("uses")).values() if isinstance(several, list) for name in several]
+    return printable(", ".join(map(str, names)), 200)
 
 
 def _dict(x: Any) -> dict[str, Any]:

@@ -50,9 +50,12 @@ def _padded(text: str, width: int) -> str:
 def notes(grade: Grade) -> list[str]:
     """Return what a teacher should know in short: who copied what, what was refused, what could not be judged."""
     found = [*grade.notes, *grade.details]
+    refused: dict[str, list[str]] = {}
     for mark in grade.marks:
         if mark.verdict == "refused" and mark.problems:
-            found.append(f"{mark.kernel}: {mark.problems[0].what}")
+            refused.setdefault(mark.problems[0].what, []).append(mark.kernel)
+    found += [f"{', '.join(names)}: {what}" for what, names in refused.items()]
+    for mark in grade.marks:
         found += [f"{mark.kernel}: {note}" for note in mark.notes if mark.verdict == "not judged"]
         if mark.copy and not mark.copy.short:
             found.append(f"{mark.kernel} is the same as {_of(mark.copy)}")
@@ -83,6 +86,7 @@ def _student(grade: Grade) -> dict[str, Any]:
         "files": files,
         "notes": grade.notes,
         "details": grade.details,
+        "not_denied": grade.not_denied,
         "kernels": [_kernel(mark) for mark in grade.marks],
         "page": f"{grade.student.stem}.md",
     }
@@ -144,7 +148,9 @@ def _section(mark: Mark, seed: int) -> Iterable[str]:
     for problem in mark.problems:
         told.append(f"- {_text(problem.what)}")
         told += [f"  - with {_text(problem.case)}"] * bool(problem.case)
+        told += [f"  - for example {_text(problem.example)}"] * bool(problem.example)
         told += [f"  - {'likely' if i == 0 else 'or'}: {_text(cause)}" for i, cause in enumerate(problem.causes)]
+        told += [f"  - write {_text(problem.better)}"] * bool(problem.better)
     for threshold, found, is_reached in mark.reached:
         asked = f"{threshold.told()} for {_counted(threshold.points)}"
         told.append(f"- {_text(asked)}: {'reached' if is_reached else 'not reached'}; found: {_text(found)}")
