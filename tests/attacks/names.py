@@ -2,7 +2,7 @@
 
 ``python tests/attacks/names.py [COLLECTION ...] [--every N] [--list]``, of the collections gallery, styles, mutants and
 cuda; all by default, about a quarter of an hour on a core of one's own, or one of every N kernels. Prints a table, with
-``--list`` also what is not named rightly. Exit status 1 if 2% or more of all are named wrongly, or 85% or fewer rightly.
+``--list`` also what is not named rightly. Exit status 1 if 2% or more are named wrongly, or 85% or fewer rightly.
 
 A kernel is named
 
