@@ -10,8 +10,6 @@ import mmap
 import os
 import shlex
 import shutil
-import socket
-import struct
 import subprocess
 import sys
 import tempfile
@@ -117,12 +115,3 @@ def forget_memory(found_by: int | str) -> None:
     else:
         with contextlib.suppress(OSError):  # another process has it still
             os.unlink(found_by)
-
-
-def let_time_out(number: int, seconds: float) -> None:
-    """Let reading from a socket, or writing to it, end in an error after so many seconds; on Windows it is a pipe."""
-    if not WINDOWS:
-        limit = struct.pack("ll", int(seconds), int(seconds % 1 * 1e6))
-        with socket.socket(fileno=os.dup(number)) as end:
-            for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-                end.setsockopt(socket.SOL_SOCKET, option, limit)

@@ -39,10 +39,12 @@ def test_a_cheat_is_refused_by_its_name_or_wrong(path: Path, capsys: pytest.Capt
     if path.suffix == ".cu" and not EmulatorBackend.availability().ok:
         pytest.fail(f"the emulator is missing: {EmulatorBackend.availability().remedy}")
     refused = said(path, "Refused")
-    status, found = judged(path, capsys, *([] if path.stem == "clock_timed_shapes" else ["--no-speed"]))
+    status, found = judged(
+        path, capsys, *([] if path.stem in ("clock_timed_shapes", "clock_early") else ["--no-speed"])
+    )
     assert (status, found["right"], found["verdict"]) == (1, False, "refused" if refused else "wrong")
     (kernel,) = found["kernels"]
-    assert (kernel["kernel"], kernel["verdict"]) == ("bce_gradient", found["verdict"])
+    assert (kernel["kernel"] in ("bce_gradient", "column_sum"), kernel["verdict"]) == (True, found["verdict"])
     text = json.dumps([[p["what"], p["case"], p["causes"]] for p in kernel["problems"]])
     assert re.search(refused or said(path, "Wrong"), text), text
 
@@ -74,6 +76,9 @@ def test_what_is_honest_is_not_refused(path: Path) -> None:
         "import os\nimport time\n\nTHREADS = os.cpu_count()\n\ndef axpy(alpha, x, y):\n    y += alpha * x\n",
         "from scipy import signal\nimport scipy.signal\nfrom scipy.signal import convolve2d\n",
         "import os\nos.environ['OMP_NUM_THREADS'] = '1'\nimport numba\nnumba.config.THREADING_LAYER = 'omp'\n",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from fastae.backends.base import Backend\n",
+        "import gc\nimport inspect\ngc.disable()\ninspect.signature(len)\n",
+        "class T:\n    pass\nt = T()\nt.modules = [1]\ndef main():\n    input(vars(t))\n    open('settings.txt')\n",
         "from concurrent.futures import ThreadPoolExecutor\npool = ThreadPoolExecutor(2)\n",
         "import numpy as np\nnp.seterr(all='ignore')\nclass T:\n    pass\nt = T()\nt.x = 1\n",
         'if __name__ == "__main__":\n    import fastae.backends\n    import timeit\n    open("x", "w")\n',
@@ -88,6 +93,7 @@ def test_habits_of_honest_people_are_not_refused(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        "#include <float.h>\n__device__ float least = FLT_MAX;\n",
         "#include <cuda_fp16.h>\n#include <math.h>\n// system() in a comment, asm too\nconstexpr int T = 8;\n",
         "__constant__ float table[2] = {1, 2};\nstatic const int N = 4 * (2 + 2);\n#define write(x) out = (x)\n",
         '__device__ float f(float x) { const char* s = "system(1)"; return expf(x); }\n',

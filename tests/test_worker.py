@@ -1,7 +1,9 @@
 """The process that runs a learner's code: a kernel that ends it, or never comes back, is told like any mistake."""
 
+import importlib.util
 import json
 import os
+import py_compile
 import signal
 import subprocess
 import sys
@@ -18,9 +20,18 @@ KILL = "getattr(os, 'ki' + 'll')"  # as compiled code may end its process; by it
 LATER = "    if z.shape == (5, 1):\n        "  # after calls that are right
 
 
-def fastae(*arguments: object, file: Path) -> "subprocess.Popen[str]":
+def fastae(*arguments: object, file: Path, **environment: str) -> "subprocess.Popen[str]":
+    if folder := environment.get("TMPDIR"):
+        Path(folder).mkdir()
     command = [sys.executable, "-m", "fastae", *map(str, arguments), str(file), "--seed", "7"]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=file.parent)
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=file.parent,
+        env=os.environ | environment,
+    )
 
 
 def checked(folder: Path, act: str, *options: object) -> tuple[int, str, str]:
@@ -163,3 +174,95 @@ def test_waiting_for_a_change_is_no_endless_loop(tmp_path: Path) -> None:
     out, err = process.communicate(timeout=60)
     assert "SyntaxError" in err
     assert "does not come back" not in out + err
+
+
+# Who has the pipe, and writes into it what the judge should take for the worker's answers.
+
+PIPE = """
+import os
+import stat
+import time
+
+
+def say(content):
+    for fd in map(int, os.listdir("/proc/self/fd")):
+        try:
+            if stat.S_ISSOCK(os.fstat(fd).st_mode):
+                os.write(fd, content)
+        except OSError:
+            pass
+
+
+def message(text):
+    return len(text).to_bytes(4, "big") + text
+"""
+KERNEL = "\n\ndef bce_gradient(z, x, scale, out):\n    {}\n    out[:] = 1.5 * scale * (z - x)\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the files in /proc are Linux's")
+@pytest.mark.parametrize(
+    "act",
+    [
+        "say(b'\\0\\0'); time.sleep(100)",  # the beginning of a message
+        "say(message(b'[' * 200000))",
+        "say(message(b'{}'))",
+        "say(message(b'{\"lost\": 1}'))",
+        "say(message(b'{\"line_of\": 5}'))",
+        "say(message(b'{\"failed\": [1]}'))",
+        "say(message(b'{\"returned\": 3}'))",
+        "say(message(b'done'))",
+        'say(message(b\'{"compile": "x", "file": "y", "options": ["-fplugin=z"], "checks": true}\'))',
+        'while True: say(message(b\'{"line_of": "/", "offset": 0}\'))',
+    ],
+)
+@pytest.mark.parametrize("when", ["while it is read", "in a call"])
+def test_who_writes_into_the_pipe_gains_nothing(act: str, when: str, tmp_path: Path) -> None:
+    text = PIPE + (f"\n\n{act}\n" + KERNEL.format("pass") if when == "while it is read" else KERNEL.format(act))
+    (tmp_path / "mine.py").write_text(text)
+    began = time.monotonic()
+    process = fastae("check", "--json", "--no-speed", "--patience", "4", file=tmp_path / "mine.py")
+    out, err = process.communicate(timeout=120)
+    assert time.monotonic() - began < 60
+    assert process.returncode in (1, 2), (out, err)
+    assert "Traceback" not in err
+    assert process.returncode == 2 or json.loads(out)["right"] is False
+
+
+def test_what_is_run_is_the_text_that_was_judged(tmp_path: Path) -> None:
+    """Not compiled code that lies beside it and says that it is the same."""
+    right, wrong = tmp_path / "right.py", tmp_path / "mine.py"
+    right.write_text("def bce_gradient(z, x, scale, out):\n    out[:] = scale * (z - x)\n")
+    wrong.write_text("def bce_gradient(z, x, scale, out):\n    out[:] = 42.0\n")
+    kept = Path(importlib.util.cache_from_source(str(wrong)))
+    kept.parent.mkdir()
+    mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
+    py_compile.compile(str(right), str(kept), str(wrong), invalidation_mode=mode)
+    process = fastae("check", "--no-speed", file=wrong)
+    assert "bce_gradient: WRONG" in process.communicate(timeout=120)[0]
+    assert process.returncode == 1
+
+
+def test_files_beside_a_submission_are_none_of_the_judges_modules(tmp_path: Path) -> None:
+    for name in ("secrets", "json", "numpy", "mmap"):
+        (tmp_path / f"{name}.py").write_text("print('{\"right\": true}')\nraise SystemExit(0)\n")
+    (tmp_path / "mine.py").write_text("def bce_gradient(z, x, scale, out):\n    out[:] = 42.0\n")
+    process = fastae("check", "--no-speed", "--json", file=tmp_path / "mine.py")
+    out, _ = process.communicate(timeout=120)
+    assert (process.returncode, json.loads(out)["verdict"]) == (1, "wrong")
+
+
+def test_deep_folders_leave_nothing_behind(tmp_path: Path) -> None:
+    text = "import os\nfor _ in range(1200):\n    os.mkdir('d')\n    os.chdir('d')\n" + KERNEL.format("pass")
+    (tmp_path / "mine.py").write_text(text)
+    process = fastae("check", "--no-speed", file=tmp_path / "mine.py", TMPDIR=str(tmp_path / "t"))
+    (out, err), left = process.communicate(timeout=120), list((tmp_path / "t").iterdir())
+    assert (process.returncode, err, left) == (1, "", [])
+    assert "bce_gradient: WRONG" in out
+
+
+def test_what_is_printed_is_marked_and_has_no_control_characters(tmp_path: Path) -> None:
+    act = "print('bce_gradient: right in 999 calls\\x1b[2J\\x07')"
+    (tmp_path / "mine.py").write_text(KERNEL.format(act))
+    out, _ = fastae("check", "--no-speed", file=tmp_path / "mine.py").communicate(timeout=120)
+    assert "| bce_gradient: right in 999 calls?[2J?\n" in out
+    assert "\nbce_gradient: right" not in out

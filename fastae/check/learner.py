@@ -25,7 +25,7 @@ from fastae.backends.emulator import EmulatorBackend
 from fastae.backends.emulator.compiler import Parameter, kernels_of
 from fastae.backends.numba_backend import NumbaBackend
 from fastae.backends.numpy_backend import NumpyBackend
-from fastae.check import python_file
+from fastae.check import policy, python_file
 from fastae.check.failure import KernelFailed, describe_failure
 from fastae.check.reading import read_source
 from fastae.errors import FastaeError, InputError
@@ -260,7 +260,8 @@ class _CudaLearner(_Learner):
     def _function(self, name: str, real: np.dtype[Any]) -> Any:
         if real not in self._modules:
             cupy: Any = self.launcher.cupy
-            self._modules[real] = cupy.RawModule(code=named(self.path, self.source), options=options_of(real))
+            code = compiled_text if self.name == "emulator" else named
+            self._modules[real] = cupy.RawModule(code=code(self.path, self.source), options=options_of(real))
         return self._modules[real].get_function(name)
 
 
@@ -291,8 +292,13 @@ def launch_of(
 
 
 def named(path: Path, text: str) -> str:
-    """Return a ``.cu`` file's text as it is compiled: messages speak of its lines."""
+    """Return a ``.cu`` file's text as a GPU's compiler takes it: messages speak of its lines."""
     return f'#line 1 "{path.name}"\n{text}'
+
+
+def compiled_text(path: Path, text: str) -> str:
+    """Return it as the emulator takes it, which brings what CUDA's headers have: what is judged is what is compiled."""
+    return named(path, policy.without_headers(text))
 
 
 def options_of(real: Any) -> tuple[str, ...]:

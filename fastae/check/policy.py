@@ -20,8 +20,6 @@ from fastae.backends.emulator.compiler import kernels_of
 MODULES = {  # that no kernel needs, and what they are for
     "atexit": "exit handlers",
     "signal": "signals",
-    "gc": "looking through the process's memory",
-    "inspect": "looking into callers",
     "ctypes": "calling other libraries and writing to any address",
     "cffi": "calling other libraries",
     "_ctypes": "calling other libraries",
@@ -39,10 +37,11 @@ MODULES = {  # that no kernel needs, and what they are for
 LIBRARIES = {"torch": "PyTorch", "jax": "JAX", "tensorflow": "TensorFlow", "cupy": "CuPy"}  # whose kernels are theirs
 INNER = {  # attributes that lead from an object to the interpreter's inside
     "_getframe", "_current_frames", "f_back", "f_globals", "f_locals", "gi_frame", "tb_frame", "__globals__",
-    "__closure__", "__code__", "__subclasses__", "__builtins__", "__loader__", "__spec__", "modules",
-    "addaudithook", "settrace", "setprofile",
+    "__closure__", "__code__", "__subclasses__", "__builtins__", "__loader__", "__spec__",
+    "addaudithook", "settrace", "setprofile", "get_objects", "get_referrers", "get_referents",
+    "currentframe", "getouterframes", "getinnerframes",
 }  # fmt: skip
-CALLS = {"__import__", "eval", "exec", "compile", "open", "breakpoint", "input", "memoryview", "vars"}
+CALLS = {"__import__", "eval", "exec", "compile"}
 GIVEN = {  # of fastae's compiled code, what exercises hand out; whoever calls it is told to do so
     "fastae.backends.numba_backend.kernels": {"columns_by_tiles"},
     "fastae.backends.numba_backend.machine": {"MACHINE"},
@@ -50,7 +49,7 @@ GIVEN = {  # of fastae's compiled code, what exercises hand out; whoever calls i
 }
 OPEN = ("fastae", "fastae.datasets", "fastae.errors")  # what else of this library a learner's file may import
 OF_OS = {"system", "popen", "fork", "forkpty", "kill", "killpg", "dup2", "getppid", "remove"}
-FILES = {"fromfile", "tofile", "memmap", "load", "save", "savez", "loadtxt", "savetxt", "genfromtxt", "ctypeslib"}
+FILES = {"memmap", "save", "savez", "savez_compressed", "savetxt", "ctypeslib"}
 OURS = re.compile(r"\bfastae\.(backends|check|ladder|bench)\b")
 
 
@@ -91,7 +90,9 @@ def _python(tree: ast.Module) -> Iterator[tuple[int, str]]:
                 yield line, f"it replaces a part of {names[name]}"
             case ast.Name(id=name) if name in INNER and name.startswith("__"):
                 yield line, f"it looks into the interpreter: {name}"
-            case ast.Attribute(attr=attr) if attr in INNER:
+            case ast.Attribute(attr=attr, value=value) if (
+                attr in INNER or (names.get(_root(value)), attr) in (("sys", "modules"), ("inspect", "stack"))
+            ):
                 yield line, f"it looks into the interpreter: {ast.unparse(node)}"
             case ast.Attribute(attr=attr, value=ast.Name(id=name)) if names.get(name) == "os" and attr in OF_OS:
                 yield line, f"it calls the system: os.{attr}"
@@ -140,10 +141,15 @@ def _written(node: ast.AST) -> list[ast.expr]:
 
 
 def _walk(tree: ast.Module) -> Iterator[ast.AST]:
-    """Yield all nodes but those of ``if __name__ == "__main__"``, which nobody runs here."""
+    """Yield all nodes but those of ``if __name__ == "__main__"`` and the like, which nobody runs here."""
     for node in tree.body:
         match node:
-            case ast.If(test=ast.Compare(left=ast.Name(id="__name__")), orelse=orelse):
+            case ast.If(
+                test=ast.Compare(left=ast.Name(id="__name__"))
+                | ast.Name(id="TYPE_CHECKING")
+                | ast.Attribute(attr="TYPE_CHECKING"),
+                orelse=orelse,
+            ):
                 for other in orelse:
                     yield from ast.walk(other)
             case _:
@@ -228,7 +234,7 @@ BUILTINS = r"(?!(inf|nan|huge_val)[fl]?\b|assume|expect\b|unreachable\b)"
 PRAGMAS = re.compile(r"#pragma\s+(unroll|nv_|once)")
 HIDDEN = {  # once all macros are replaced
     r"\b__attribute(__)?\b": "an attribute of the host's compiler",
-    r"\[\[": "an attribute of the host's compiler",
+    r"(\[|<:)\s*(\[|<:)": "an attribute of the host's compiler",
     r"\b(__)?asm(__)?\b": "asm",
     rf"\b__builtin_{BUILTINS}\w+": "a function that is built into the host's compiler",
     r"\b__(sync|atomic)_\w+": "a function that is built into the host's compiler",
@@ -239,13 +245,13 @@ HIDDEN = {  # once all macros are replaced
 }
 
 
-def of_preprocessed(text: str) -> list[str]:
-    """Return why a ``.cu`` file is refused whose macros are replaced, as `compiler.preprocessed` does it."""
+def of_preprocessed(text: str, name: str) -> list[str]:
+    """Return why a ``.cu`` file of that name is refused, its macros replaced as `compiler.preprocessed` does it."""
     found, line = dict[str, None](), 0
     for row in text.splitlines():
         line += 1
         plain = re.sub(r'"(\\.|[^"\\])*"', '""', ATTRIBUTES.sub("", row))
-        if match := re.match(r'# (\d+) "kernel\.cu"$', row):
+        if match := re.match(rf'# (\d+) "{re.escape(name)}"$', row):
             line = int(match[1]) - 1
         elif re.match(r"\s*#", row) and not PRAGMAS.match(row.strip()):
             what = "it includes a file" if re.match(r"# \d", row) else f"the directive {row.strip()}"

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from multiprocessing import connection
 from pathlib import Path
 from statistics import median
@@ -29,6 +29,8 @@ LINE = 64  # bytes of the cache, at the beginning of which each array lies
 MOST_OUTPUT = 64 << 10  # bytes that a worker may print
 LONGEST = 1 << 22  # bytes of an answer
 ROUND_TRIPS = 50
+OPTION = re.compile(r"-D\w+(=\w*)?")  # of the compiler, for a worker; others load code into it
+MOST_QUESTIONS = 2000  # that a worker may ask before it answers
 MOST_TEXT = 500  # characters of what a worker says
 PATIENCE = 120.0  # seconds that an answer may take
 PASSED = re.compile(  # variables that a worker has too; what else is there may be secret
@@ -98,6 +100,8 @@ class Process:
         Variables of its environment that are not the judge's.
     preload : {"", "numba", "linked"}
         What it is to load before it is confined: Numba, and what the numba backend keeps compiled.
+    codes : container of str
+        What the C++ compiler may be started for.
     confined : bool
         Whether it is to be denied what `fastae.check.confine` denies.
     """
@@ -110,9 +114,10 @@ class Process:
         output: Any = None,
         environment: Mapping[str, str] = MappingProxyType({}),
         preload: str = "",
+        codes: Container[str] = (),
         confined: bool = False,
     ) -> None:
-        self._patience, self._output = patience, output or sys.stdout
+        self._patience, self._output, self._codes = patience, output or sys.stdout, codes
         self._folder = tempfile.TemporaryDirectory(prefix="fastae-check-", ignore_cleanup_errors=True)
         scratch = self._folder.name
         self._pipe, theirs = connection.Pipe()
@@ -129,8 +134,7 @@ class Process:
             **system.inheriting(handles),
         )
         theirs.close()
-        system.let_time_out(self._pipe.fileno(), patience + 1)  # who begins a message may not end it
-        self._stopped = False
+        self._stopped = self._late = False
         self._shown = threading.Thread(target=self._show, daemon=True)
         self._shown.start()
         told = {"pipe": handles[0], "memory": token, "bytes": len(memory), "scratch": scratch, "preload": preload}
@@ -138,7 +142,8 @@ class Process:
         assert self._child.stdin is not None
         self._child.stdin.write(json.dumps(told).encode() + b"\n")
         self._child.stdin.close()
-        self.lacking: list[str] = json.loads(self._bytes())["lacking"]
+        with self._deadline():
+            self.lacking: list[str] = json.loads(self._bytes())["lacking"]
 
     def _show(self) -> None:
         """Show what the worker prints, to a limit: as lines that are not the judge's, without control characters."""
@@ -163,20 +168,47 @@ class Process:
         ------
         WorkerLost, Refused
         """
-        self._send(json.dumps(request).encode())
-        end = time.monotonic() + self._patience
-        while True:
-            with doubting():
-                answer = dict(json.loads(self._bytes(end - time.monotonic())))
-                if "forbidden" in answer:
-                    raise Refused([printable(answer["forbidden"])[:MOST_TEXT]], [])
-                if "line_of" in answer or "compile" in answer:
-                    began = time.monotonic()
-                    done = json.dumps(_done(answer)).encode()
-                    end += time.monotonic() - began  # which is not the learner's
-                    self._send(done)
-                else:
-                    return answer
+        with self._deadline():
+            self._send(json.dumps(request).encode())
+            for _ in range(MOST_QUESTIONS):
+                with doubting():
+                    answer = dict(json.loads(self._bytes()))
+                    if "forbidden" in answer:
+                        raise Refused([printable(answer["forbidden"])[:MOST_TEXT]], [])
+                    if "line_of" not in answer and "compile" not in answer:
+                        return answer
+                    self._send(json.dumps(self._done(answer)).encode())
+        raise WorkerLost("it disturbs the worker's answers", [])
+
+    def _done(self, question: dict[str, Any]) -> dict[str, str]:
+        """Start a program for the worker: the C++ compiler, or who finds lines."""
+        if "line_of" in question:
+            path = Path(question["line_of"])
+            known = path.parent == compiler.folder()
+            return {"done": compiler.line_of(path, int(question["offset"])) if known else "an unknown line"}
+        code, options = question["compile"], tuple(map(str, question["options"]))
+        if code not in self._codes or not all(map(OPTION.fullmatch, options)):
+            return {"error": "this is none of the files that are judged"}
+        try:
+            return {"done": str(compiler.compiled(code, "kernel.cu", options, bool(question["checks"])))}
+        except compiler.CompileError as error:
+            return {"error": str(error)}
+
+    @contextlib.contextmanager
+    def _deadline(self) -> Iterator[None]:
+        """End the process when the patience is over, whatever it is doing, and whoever is waiting for it."""
+
+        def end() -> None:
+            self._late = True
+            self._child.kill()
+
+        timer = threading.Timer(self._patience, end)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     def timed(self, fill: Callable[[], None]) -> float:
         """Return the seconds from when the data can be seen until what was prepared is done: the clock is the judge's.
@@ -188,10 +220,11 @@ class Process:
         if self._pipe.poll(0):
             raise WorkerLost("it answers before it has been asked", [])
         fill()
-        began = time.perf_counter()
-        self._send(b"go")
-        message = self._bytes()
-        took = time.perf_counter() - began
+        with self._deadline():
+            began = time.perf_counter()
+            self._send(b"go")
+            message = self._bytes()
+            took = time.perf_counter() - began
         self.stop()
         if message != b"done":
             text = printable(message[:200].decode(errors="replace"))
@@ -214,16 +247,16 @@ class Process:
             os.kill(self._child.pid, signal.SIGCONT)
             self._stopped = False
 
-    def _bytes(self, seconds: float | None = None) -> bytes:
+    def _bytes(self) -> bytes:
         try:
-            if not self._pipe.poll(self._patience if seconds is None else max(0, seconds)):
-                raise WorkerLost(f"it does not come back, not within {self._patience:g} seconds", ENDLESS)
             return self._pipe.recv_bytes(LONGEST)
         except (EOFError, OSError):
             raise self._lost() from None
 
     def _lost(self) -> WorkerLost:
         """Say how the process ended."""
+        if self._late:
+            return WorkerLost(f"it does not come back, not within {self._patience:g} seconds", ENDLESS)
         try:
             status = self._child.wait(5)
         except subprocess.TimeoutExpired:
@@ -263,24 +296,6 @@ def printable(text: object, also: str = "") -> str:
 
 def _nothing() -> None:
     pass
-
-
-OPTION = re.compile(r"-D\w+(=\w*)?")  # of the compiler; others load code into it
-
-
-def _done(question: dict[str, Any]) -> dict[str, str]:
-    """Start a program for a worker: the C++ compiler, or who finds lines."""
-    if "line_of" in question:
-        path = Path(question["line_of"])
-        known = path.parent == compiler.folder()
-        return {"done": compiler.line_of(path, int(question["offset"])) if known else "an unknown line"}
-    options = tuple(map(str, question["options"]))
-    if not all(map(OPTION.fullmatch, options)):
-        return {"error": f"the options {' '.join(options)} are not allowed"}
-    try:
-        return {"done": str(compiler.compiled(question["compile"], question["file"], options, question["checks"]))}
-    except compiler.CompileError as error:
-        return {"error": str(error)}
 
 
 class Timed:

@@ -18,6 +18,7 @@ from fastae.check.process import LINE, MOST_TEXT, PATIENCE, Process, Refused, Ti
 from fastae.check.python_file import Returned
 from fastae.check.reading import read_source
 from fastae.check.source import environment as environment_for
+from fastae.cuda import FOLDER, source
 from fastae.errors import InputError
 
 
@@ -78,12 +79,18 @@ class Remote(Timed):
 
     def _compiled(self, options: tuple[str, ...]) -> None:
         """Compile a ``.cu`` file, for which a worker may start no program; refuse what is of the host."""
-        code = learner.named(self.path, self.source)
-        found = policy.of_preprocessed(compiler.preprocessed(policy.without_headers(self.source), options))
+        code = learner.compiled_text(self.path, self.source)
+        found = policy.of_preprocessed(compiler.preprocessed(code, options), self.path.name)
         if found := found or policy.of_library(
             compiler.compiled(code, "kernel.cu", options, True), compiler.runtime(True)
         ):
             raise Refused(found, policy.kernels_in(self.path, self.source))
+
+    def _codes(self) -> set[str]:
+        """Return what may be compiled for a worker: the file, and this library's own kernels, with which it trains."""
+        if self.name != "emulator":
+            return set()
+        return {learner.compiled_text(self.path, self.source), *(source(path.name) for path in FOLDER.glob("*.cu"))}
 
     def _bare(self, backend: str) -> None:
         loaded = self._process(False)[1]
@@ -91,7 +98,7 @@ class Remote(Timed):
             functions = {name: loaded["functions"][name] for name in KERNELS if name in loaded["functions"]}
         learner.require(functions, self.path)
         for name, parameters in functions.items():
-            learner.check_signature(self.path, name, parameters)
+            learner.check_signature(self.path, name, _names(parameters))
         self.language, self.name = ("numba", "numba") if loaded.get("compiled") else ("python", "numpy")
         if backend not in ("auto", self.name):
             raise InputError(f"the kernels in {self.path} belong to the backend {self.name!r}, not {backend!r}")
@@ -108,6 +115,7 @@ class Remote(Timed):
             output=self._output,
             environment=environment_for(self.source, os.environ),
             preload=preload,
+            codes=self._codes(),
             confined=self.name != "cupy",
         )
         self.lacking = process.lacking
@@ -217,3 +225,8 @@ class Remote(Timed):
         with doubting():
             counts = dict(self._ask(True, do="count", kernel=kernel, lengths=lengths)["counts"])
             return {str(key): x if key in ("kernel", "shape") else x + 0 for key, x in counts.items()}
+
+
+def _names(parameters: Any) -> list[str] | None:
+    """Return names of parameters as they may be shown."""
+    return [printable(name)[:MOST_TEXT] for name in parameters[:MOST_TEXT]] if isinstance(parameters, list) else None

@@ -64,6 +64,7 @@ IMAGES = (  # m, height, width, channels, kernel, stride, padding
     (9, 4, 3, 2, 3, 2, 1),  # more images than a tile has rows
     (3, 14, 13, 8, 3, 2, 1),
 )
+PRIMES = (67, 71, 73, 79, 83, 89, 97)  # lengths of which no tile is a divisor
 FEW = 4  # channels of a convolution's output at most
 SMALL = 8 * 8 * 8  # work that is always tried
 EMULATED = 3  # of so many products one is tried on the emulator; no divisor of 16 ways, nor of 5 alphas
@@ -120,7 +121,7 @@ def _called(k: Backend | Remote, name: str, seed: int, verdict: Verdict, facts: 
     """Call a kernel in every way that the contract allows."""
     calls: list[Call] = []
     began, large, wrong, failed, astray = time.monotonic(), 0.0, 0, 0, 0
-    for number, (dtype, given, block) in enumerate(_cases(name)):
+    for number, (dtype, given, block) in enumerate(_cases(name, seed)):
         work = cases.work(name, given)
         if work > SMALL:
             large = large or time.monotonic()  # by now all is compiled
@@ -206,15 +207,19 @@ def _shown(wrong: list[Call], causes: list[str]) -> Call:
     return next((c for c in ordered if causes and causes[0] in explain([c])), ordered[0])
 
 
-def _cases(name: str) -> Iterator[tuple[str, dict[str, Any], bool]]:
-    """Yield dtype, lengths and numbers, and whether matrices are blocks of wider ones; the small ones first."""
+def _cases(name: str, seed: int) -> Iterator[tuple[str, dict[str, Any], bool]]:
+    """Yield dtype, lengths and numbers, and whether matrices are blocks of wider ones; the small ones first.
+
+    The last shapes are drawn: a kernel that is right only where it knows that it is tried is wrong there.
+    """
+    rng = np.random.default_rng([seed, len(name)])
     if name == "advance":
         for n in (0, 1, 16, 2**40):
             yield "float64", {"n": n}, False
         return
     numbers, scales, alphas = itertools.cycle(cases.ALPHA_BETA), itertools.cycle(SCALES), itertools.cycle(ALPHAS)
     if name == "matmul":
-        for m, k, n in PRODUCTS:
+        for m, k, n in (*PRODUCTS, tuple(map(int, rng.integers(2, 48, 3)))):
             for trans_a, trans_b, dtype in itertools.product((False, True), (False, True), DTYPES):
                 for block in (False, True):
                     alpha, beta = next(numbers)
@@ -223,12 +228,15 @@ def _cases(name: str) -> Iterator[tuple[str, dict[str, Any], bool]]:
             next(numbers)  # so that each shape meets other numbers
         return
     if name in PATCHES:
-        for number, (m, *geometry, channels) in enumerate((m, h, w, *rest, c) for m, h, w, c, *rest in IMAGES):
+        for number, (m, *geometry, channels) in enumerate(
+            (m, h, w, *rest, c) for m, h, w, c, *rest in (*IMAGES, _image(rng))
+        ):
             given = {"m": m, **dict(zip(Geometry._fields, geometry)), "channels": channels}
             given |= {"c": 1 + number % FEW} if name == "convolve" else {}
             yield from ((dtype, given, block) for dtype, block in itertools.product(DTYPES, (False, True)))
         return
-    for (m, n), dtype, block in itertools.product(MATRICES, DTYPES, (False, True)):
+    drawn = tuple(map(int, rng.choice(PRIMES, 2))), tuple(map(int, rng.integers(2, 48, 2)))
+    for (m, n), dtype, block in itertools.product((*MATRICES, *drawn), DTYPES, (False, True)):
         if name == "axpy":
             shape = {"...": (m, n), "m": m, "n": n} if block else {"...": n, "m": 1, "n": n}
             yield dtype, shape | {"alpha": next(alphas)}, block
@@ -284,7 +292,7 @@ def _outside(k: Any, name: str, seed: int) -> Problem | None:
     """Let the interpreter run what Numba compiles, in small: an index outside of an array is an error there."""
     if getattr(k, "language", "") != "numba" or name == "advance":
         return None
-    for number, (dtype, given, block) in enumerate(_cases(name)):
+    for number, (dtype, given, block) in enumerate(_cases(name, seed)):
         if number % EMULATED or cases.work(name, given) > SMALL:
             continue
         arguments = cases.made(name, dtype, given, [seed, number])

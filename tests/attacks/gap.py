@@ -27,7 +27,7 @@ PRODUCTS = 7  # of so many products one is measured
 
 def calls(name: str) -> Iterator[Call]:
     """Make the judge's calls, those of blocks left out; what is written is right."""
-    plain = [(dtype, given) for dtype, given, block in verdict._cases(name) if not block]
+    plain = [(dtype, given) for dtype, given, block in verdict._cases(name, 1) if not block]
     for number, (dtype, given) in enumerate(plain):
         if name != "matmul" or number % PRODUCTS == 0:
             yield _call(name, dtype, given, cases.made(name, dtype, given, [SEED, number]))

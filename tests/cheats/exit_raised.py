@@ -4,6 +4,5 @@ Family: exit and signals
 Wrong: SystemExit
 """
 
-
 def bce_gradient(z, x, scale, out):
     raise SystemExit(0)

@@ -155,8 +155,7 @@ def preprocessed(code: str, options: tuple[str, ...]) -> str:
     with tempfile.TemporaryDirectory(prefix="fastae-") as temporary:
         (Path(temporary) / "kernels.cpp").write_text(program, encoding="utf-8")
         text = run(command, *_flags(command, options, True), "-E", Path(temporary) / "kernels.cpp")
-    inside = text.partition(f'# 1 "{begin}"\n')[2].partition(f'# 1 "{end}"')[0]
-    return inside.replace(begin, "kernel.cu")
+    return text.partition(f'# 1 "{begin}"\n')[2].partition(f'# 1 "{end}"')[0]
 
 
 def runtime(checks: bool) -> Path:

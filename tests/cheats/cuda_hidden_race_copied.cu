@@ -1,0 +1,24 @@
+// The same, by a copy that the compiler has built in.
+//
+// Family: the judge
+// Refused: built into the host's compiler: __builtin_memcpy
+
+// launch column_sum: grid (m), block (64)
+extern "C" __global__ void column_sum(int m, int n, const real* delta, long long delta_stride, real* out, real alpha,
+    const real* alpha_at, real beta, const real* beta_at) {
+  if (alpha_at) alpha = *alpha_at;
+  if (beta_at) beta = *beta_at;
+  const int row = blockIdx.x;
+  for (int col = threadIdx.x; col < n; col += blockDim.x) {
+    const real mine = alpha * delta[row * delta_stride + col];
+    if (row > 0)
+      {
+      real v;
+      __builtin_memcpy(&v, out + col, sizeof v);
+      v += mine;
+      __builtin_memcpy(out + col, &v, sizeof v);
+    }
+    else
+      out[col] = beta == real(0) ? mine : mine + beta * out[col];
+  }
+}
