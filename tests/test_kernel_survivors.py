@@ -10,8 +10,8 @@ import pytest
 import fastae
 from fastae.backends.numba_backend import elementwise, operations, sparse
 from fastae.backends.numba_backend.jit import jit
-from fastae.backends.numba_backend.kernels import OUTER_ROWS, PIECE, ROW_BLOCK
-from fastae.backends.numba_backend.sparse import STRIPS, WORD
+from fastae.backends.numba_backend.kernels import PIECE, ROW_BLOCK
+from fastae.backends.numba_backend.sparse import BYTE, ROWS
 
 pytestmark = pytest.mark.thorough
 
@@ -113,17 +113,16 @@ def test_numbas_products_that_leave_out_zeros_are_the_whole_products(dtype: str)
             a = (rng.integers(1, 4, (m, inputs)) * (rng.random((m, inputs)) < lit)).astype(dtype)
             W, d = (rng.integers(-3, 4, (rows, outputs)).astype(dtype) for rows in (inputs, m))
             assert sparse.has_zeros(a) == (a[0] == 0).any()
-            ks = np.full(sparse.room(inputs), -1)
-            lists, words, ends = np.full(STRIPS * 200, -1), np.full(200, -1), np.full(99, -1)
-            sparse.list_columns(a, m // 3, m, WORD, lists, words, ends)
-            right = np.flatnonzero(a[m // 3 :].any(axis=0))
-            assert list(lists[: len(right)]) == list(right)
-            assert list(ends[: -(-inputs // WORD)]) == [(right < w + WORD).sum() for w in range(0, inputs, WORD)]
-            whole, bottom = min(inputs // OUTER_ROWS, STRIPS) * OUTER_ROWS, min(m, ROW_BLOCK)
+            ks = np.full(sparse.room(inputs), -1, np.int32)
+            lists, words, ends = (np.full(size, -1, np.int32) for size in (BYTE * 200, 200, 99))
+            first = inputs // 3
+            end = sparse.list_columns(a, m // 3, m, first, inputs, lists, 7)
+            assert list(lists[7:end]) == list(first + np.flatnonzero(a[m // 3 :, first:].any(axis=0)))
+            whole, bottom = min(inputs // ROWS * ROWS, BYTE), min(m, ROW_BLOCK)
             sparse.list_rows(a, 0, whole, 0, bottom, lists, words, ends, 200)
-            for strip in range(whole // OUTER_ROWS):
-                right = np.flatnonzero(a[:bottom, strip * OUTER_ROWS : (strip + 1) * OUTER_ROWS].any(axis=1))
-                assert list(lists[strip * 200 : strip * 200 + ends[strip]]) == list(right)
+            for strip in range(whole // ROWS):
+                right = np.flatnonzero(a[:bottom, strip * ROWS : (strip + 1) * ROWS].any(axis=1))
+                assert list(lists[strip * 200 : ends[strip]]) == list(right)
             y = np.full((m, outputs), np.nan, dtype)
             sparse.multiply(a, W, y, ks)
             np.testing.assert_array_equal(y, a @ W)

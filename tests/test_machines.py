@@ -74,21 +74,22 @@ import sys
 from numba import types
 from fastae.backends.numba_backend.jit import jit
 from fastae.backends.numba_backend.machine import MACHINE
-from fastae.backends.numba_backend.tiles import DOT, OUTER, UNROLL, dot_tile, outer_tile
+from fastae.backends.numba_backend.tiles import DOT, LISTED, OUTER, UNROLL, dot_tile, outer_tile
 
 print(MACHINE.name)
 matrix = types.Array(getattr(types, sys.argv[1]), 2, "A")
-ks, number, size = types.Array(types.int64, 1, "C"), types.float64, types.intp
+ks, number, size = types.Array(types.int32, 1, "C"), types.float64, types.intp
 for trans_a in (False, True):
     for listed in (False, True):
-        tile = outer_tile(*OUTER, trans_a, listed, unroll=UNROLL)
+        shape = LISTED if listed else OUTER
+        tile = outer_tile(*shape, trans_a, listed, unroll=UNROLL)
         kinds = [types.void(matrix, matrix, matrix, ks, size, number, number, size, size, size)]
 
         @jit(name=f"rows_{trans_a}_{listed}", signatures=kinds)
         def rows(a, b, out, ks, depth, alpha, beta, i, j, count):
             tile(a, b, out, ks, depth, alpha, beta, i, j, count)
 
-        print("product", OUTER.rows * OUTER.across * UNROLL, *rows.inspect_asm().values())
+        print("product", shape.rows * shape.across * UNROLL, *rows.inspect_asm().values())
 tile = dot_tile(*DOT, UNROLL)
 
 @jit(name="dots", signatures=[types.void(matrix, matrix, matrix, number, number, size, size)])

@@ -129,8 +129,12 @@ def expected(k: Any, m: int, n: int, depth: int, trans_a: bool, trans_b: bool) -
     if trans_a and trans_b:
         return counts
     if trans_b:
-        strips, single = divmod(m, k.DOT.rows)
-        for columns, rows, times in ((k.DOT.across, k.DOT.rows, strips), (k.DOT_ROW.across, 1, single)):
+        strips, rest = divmod(m, k.DOT.rows)
+        if k.DOT.rows == 3 and rest == 1 and strips:  # four rows are two and two
+            strips, rest = strips - 1, 4
+        pairs, single = divmod(rest, 2)
+        shapes = (k.DOT.across, k.DOT.rows, strips), (k.DOT.across, 2, pairs), (k.DOT_ROW.across, 1, single)
+        for columns, rows, times in shapes:
             counts[rows, columns] += times * (n // columns)
             counts[1, 1] += rows * times * (n % columns)
         return counts

@@ -207,15 +207,15 @@ def multiplications_done(batch: np.ndarray) -> int:
 
     It leaves out a pixel that is dark in all the images of a tile, and an image in which all the units of a tile are.
     """
-    from fastae.backends.numba_backend.kernels import OUTER_ROWS
+    from fastae.backends.numba_backend.sparse import ROWS
 
     m, pixels = batch.shape
     lit, outputs = batch != 0, LAYERS[0][1]
 
     def summed(rows: np.ndarray) -> int:
-        whole = len(rows) // OUTER_ROWS * OUTER_ROWS
-        tiles = rows[:whole].reshape(-1, OUTER_ROWS, rows.shape[1]).any(axis=1)
-        return int(OUTER_ROWS * tiles.sum() + rows[whole:].sum())
+        whole = len(rows) // ROWS * ROWS
+        tiles = rows[:whole].reshape(-1, ROWS, rows.shape[1]).any(axis=1)
+        return int(ROWS * tiles.sum() + rows[whole:].sum())
 
     forward, update = summed(lit), summed(lit.T) if m > 1 else int(lit.sum())
     return multiplications(m) - outputs * (2 * m * pixels - forward - update)

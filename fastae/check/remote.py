@@ -117,7 +117,7 @@ class Remote(Timed):
         else:
             request = {"do": "load", "path": path, "names": list(KERNELS), "numba": "numba" in self.source}
             request |= {"parallel": "parallel" in self.source, "given": list(policy.given(self.source))}
-        return process, self._ask(whole, text=self.source, **request)
+        return process, self._ask(whole, code=self.source, **request)
 
     def _ask(self, whole: bool, **request: Any) -> dict[str, Any]:
         """Ask a worker; raise what it raised."""

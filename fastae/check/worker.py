@@ -121,7 +121,7 @@ class Worker:
     # A Python file, in a bare worker.
 
     def _load(
-        self, path: str, text: str, names: list[str], numba: bool, parallel: bool, given: list[str]
+        self, path: str, code: str, names: list[str], numba: bool, parallel: bool, given: list[str]
     ) -> dict[str, Any]:
         import numpy as np  # before anything is forbidden
 
@@ -139,7 +139,7 @@ class Worker:
         self._path = Path(path)
         kept = () if given else confine.KEPT  # what is compiled is read first
         confine.forbid(self._scratch, self._tell, self._path, [*confine.OPEN, *given], kept)
-        self._plain = python_file.load(self._path, text, names)
+        self._plain = python_file.load(self._path, code, names)
         compiled = python_file.are_compiled(self._plain)
         self._functions = {
             name: python_file.seldom_compiled(function) if compiled else function
@@ -158,7 +158,7 @@ class Worker:
 
     # A .cu file, or any file for the steps of a model, in a whole worker.
 
-    def _load_whole(self, path: str, text: str, backend: str) -> dict[str, Any]:
+    def _load_whole(self, path: str, code: str, backend: str) -> dict[str, Any]:
         from fastae.backends.emulator import compiler, device
         from fastae.check import learner
 
@@ -166,7 +166,7 @@ class Worker:
         device.line_of, compiler.compiled = self._line_of, self._compiled  # programs, which the judge may start
         if backend not in ("emulator", "cupy"):
             confine.forbid(self._scratch, self._tell, Path(path))
-        self._backend = learner.load(path, backend, text)
+        self._backend = learner.load(path, backend, code)
         device.settings.checks = True
         return {"backend": self._backend.name, "kernels": list(self._backend.kernels)}
 

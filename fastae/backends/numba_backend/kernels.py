@@ -27,7 +27,7 @@ def columns_by_tiles(shape: Shape, trans_a: bool, listed: bool = False):
     rows, most = shape
     middle = (most + 1) // 2
     two_middle = 2 * middle if 2 * middle > most else 0  # 4 vectors by tiles of 3 and 2 are two of 2, not 3 and 1
-    unroll = UNROLL if rows > 1 else 1
+    unroll = UNROLL if rows > 1 or listed else 1
     wide, half, narrow = (
         outer_tile(rows, c, trans_a, listed, unroll=u) for c, u in ((most, unroll), (middle, unroll), (1, 1))
     )
@@ -55,6 +55,7 @@ def columns_by_tiles(shape: Shape, trans_a: bool, listed: bool = False):
 FORWARD_ROWS, FORWARD_ROW = columns_by_tiles(OUTER, False), columns_by_tiles(OUTER_ROW, False)
 UPDATE_ROWS, UPDATE_ROW = columns_by_tiles(OUTER, True), columns_by_tiles(OUTER_ROW, True)
 DOT_TILE, DOT_ROW_TILE, DOT_ONE = dot_tile(*DOT, UNROLL), dot_tile(*DOT_ROW), dot_tile(1, 1)
+DOT_PAIR = dot_tile(2, DOT.across, UNROLL)
 DOT_BLOCK = ROW_BLOCK // DOT.rows * DOT.rows
 OUTER_ROWS, PANEL, DOT_ROWS, DOT_COLUMNS, DOT_ROW_COLUMNS = OUTER.rows, OUTER.across, *DOT, DOT_ROW.across
 
@@ -118,15 +119,22 @@ def multiply_by_transposed(a, b, out, alpha, beta):
     """Write alpha · a bᵀ + beta · out."""
     m, n = out.shape
     many, whole, row = m // DOT_ROWS * DOT_ROWS, n // DOT_COLUMNS * DOT_COLUMNS, n // DOT_ROW_COLUMNS * DOT_ROW_COLUMNS
-    for top in range(0, many, DOT_BLOCK):
+    if DOT_ROWS == 3 and m - many == 1 and many:
+        many -= DOT_ROWS  # of four rows, two and two: a single one would read all of b for itself
+    paired = many + (m - many) // 2 * 2
+    for top in range(0, max(many, 1), DOT_BLOCK):
+        bottom = min(top + DOT_BLOCK, many)
         for j in range(0, whole, DOT_COLUMNS):
-            for i in range(top, min(top + DOT_BLOCK, many), DOT_ROWS):
+            for i in range(top, bottom, DOT_ROWS):
                 DOT_TILE(a, b, out, alpha, beta, i, j)
-    for i in range(many, m):
+            if bottom == many:
+                for i in range(many, paired, 2):
+                    DOT_PAIR(a, b, out, alpha, beta, i, j)
+    for i in range(paired, m):
         for j in range(0, row, DOT_ROW_COLUMNS):
             DOT_ROW_TILE(a, b, out, alpha, beta, i, j)
     for i in range(m):
-        for j in range(whole if i < many else row, n):
+        for j in range(whole if i < paired else row, n):
             DOT_ONE(a, b, out, alpha, beta, i, j)
 
 

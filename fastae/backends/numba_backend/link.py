@@ -25,7 +25,7 @@ def kind(letter: str, real: Any) -> Any:
         "M": types.Array(real, 2, "A"),
         "V": types.Array(real, 1, "C"),
         "l": types.Array(types.int64, 1, "C", readonly=True),
-        "L": types.Array(types.int64, 1, "C"),
+        "L": types.Array(types.int32, 1, "C"),
         "f": types.float64,
         "i": types.intp,
     }[letter]

@@ -17,7 +17,7 @@ class Own(NamedTuple):
     beds: Any  # int64 (workers, 8): shared; where each sleeps while it waits (`waiting.make_beds`)
     passed: Any  # int64 (8,): [0] counts the barriers that it has passed, [1] those at which it slept, in a row
     partial: Any  # float (2, workers, m, widest): shared; input gradients of each worker's own units, for two layers
-    lit: Any  # int64 (sparse.room(widest),): room for lists of what is not 0
+    lit: Any  # int32 (sparse.room(widest),): room for lists of what is not 0
 
 
 class Local(NamedTuple):

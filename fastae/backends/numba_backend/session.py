@@ -99,7 +99,8 @@ def signature(layers: int, dtype: np.dtype[Any], dense: bool = True) -> Any:
     images = types.Array(bytes_.dtype, 2, "C", readonly=True)
     vector, matrix = types.Array(real, 1, "A"), types.Array(real, 2, "A")
     vectors, matrices = types.UniTuple(vector, layers), types.UniTuple(matrix, layers)
-    own = types.Tuple((whole, whole, types.Array(types.int64, 2, "A"), whole, types.Array(real, 4, "A"), whole))
+    lit = types.Array(types.int32, 1, "C")
+    own = types.Tuple((whole, whole, types.Array(types.int64, 2, "A"), whole, types.Array(real, 4, "A"), lit))
     return types.void(
         *(images, whole, whole, types.Array(real, 1, "C"), types.float64),
         *(matrices, vectors, matrices, vectors, matrices, matrices, matrices, matrix),
@@ -191,7 +192,7 @@ class NumbaSession(Session):
                 beds=beds,
                 passed=aligned((8,), np.int64),
                 partial=partial,
-                lit=aligned((sparse.room(widest),), np.int64),
+                lit=aligned((sparse.room(widest),), np.int32),
             )
             for w in range(self.workers)
         ]

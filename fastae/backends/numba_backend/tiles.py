@@ -14,7 +14,7 @@ are the two ways to lay vectors on a product:
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from fastae.backends.numba_backend.internals import intrinsic, types
+from fastae.backends.numba_backend.internals import intrinsic, ir, types
 from fastae.backends.numba_backend.machine import MACHINE
 from fastae.backends.numba_backend.simd import Array, Vector, index, loop
 
@@ -54,6 +54,11 @@ def unrolled(builder: Any, stop: Any, step: int, times: int, initial: Sequence[A
     return loop(builder, many, stop, step, values, body) if times > 1 else values
 
 
+def opaque(builder: Any, number: Any) -> Any:
+    """Return an integer of which LLVM does not know how it came about, so that it is kept instead of made anew."""
+    return builder.asm(ir.FunctionType(number.type, [number.type]), "", "=r,0", [number], False)
+
+
 def outer_tile(
     rows: int, vectors: int, trans_a: bool, listed: bool = False, masked: bool = False, unroll: int = 1
 ) -> Any:
@@ -78,26 +83,42 @@ def outer_tile(
 
             here = [builder.add(i, index(r)) for r in range(rows)]
             starts = [A.at(index(0), r) if trans_a else A.at(r, index(0)) for r in here]
-            # Off a list, an element's stride is not said to be its size: LLVM loads what it has an address for first,
-            # and the vectors of b, which the element of each row is multiplied by, must come before the rows.
-            stride = A.strides[0] if trans_a else A.strides[1] if listed else A.itemsize
+            stride = A.strides[0] if trans_a else A.itemsize
 
-            def add_products(k, row_of_b, sums):
-                row, offset = [v.load(address, mask) for address in across(row_of_b)], builder.mul(k, stride)
-                new = []
-                for r, start in enumerate(starts):
-                    x = v.load_scalar(builder.gep(start, [offset]))
+            def add_products(elements, row_of_b, sums):
+                row, new = [v.load(address, mask) for address in across(row_of_b)], []
+                for r, element in enumerate(elements):
+                    x = v.load_scalar(element)
                     new += [v.fma(x, y, sums[r * vectors + c]) for c, y in enumerate(row)]
                 return new
 
             def from_list(entry, sums):
-                k = builder.load(builder.bitcast(KS.at(index(0), entry), i.type.as_pointer()))
-                return add_products(k, builder.gep(first_row_of_b, [builder.mul(k, B.strides[0])]), sums)
+                k = builder.load(builder.bitcast(KS.at(index(0), entry), ir.IntType(ks.dtype.bitwidth).as_pointer()))
+                k = k if k.type == i.type else builder.sext(k, i.type)
+                elements = [builder.gep(start, [builder.mul(k, stride)]) for start in starts]
+                return add_products(elements, builder.gep(first_row_of_b, [builder.mul(k, B.strides[0])]), sums)
 
-            def in_turn(k, values):
-                row_of_b, *sums = values
-                return [builder.gep(row_of_b, [B.strides[0]]), *add_products(k, row_of_b, sums)]
+            def in_turn(times):
+                """Go on by so many at once, whose addresses are a register and another each, and need no addition."""
+                many = range(1, times + 1)
+                far_a, far_b = ([opaque(builder, builder.mul(s, index(u))) for u in many] for s in strides)
 
+                def passes(k, values):
+                    row_of_b, *sums = values[1:] if trans_a else values
+                    for u in range(times):
+                        if trans_a:
+                            column = builder.gep(values[0], [far_a[u - 1]]) if u else values[0]
+                            elements = [builder.gep(column, [index(r * v.size)]) for r in range(rows)]
+                        else:
+                            offset = builder.mul(builder.add(k, index(u)), stride)
+                            elements = [builder.gep(start, [offset]) for start in starts]
+                        sums = add_products(elements, builder.gep(row_of_b, [far_b[u - 1]]) if u else row_of_b, sums)
+                    next_column = [builder.gep(values[0], [far_a[-1]])] if trans_a else []
+                    return [*next_column, builder.gep(row_of_b, [far_b[-1]]), *sums]
+
+                return passes
+
+            strides = stride, B.strides[0]
             first_row_of_b, zeros = B.at(index(0), j), [v.zero()] * (rows * vectors)
             addresses = [address for r in here for address in across(OUT.at(r, j))]
             if trans_a:  # a short sum, in an out that comes from afar
@@ -106,7 +127,11 @@ def outer_tile(
             if listed:
                 sums = unrolled(builder, depth, 1, unroll, zeros, from_list)
             else:
-                sums = unrolled(builder, depth, 1, unroll, [first_row_of_b, *zeros], in_turn)[1:]
+                values = [*starts[: int(trans_a)], first_row_of_b, *zeros]
+                many = builder.sub(depth, builder.srem(depth, index(unroll)))
+                values = loop(builder, index(0), many, unroll, values, in_turn(unroll))
+                values = loop(builder, many, depth, 1, values, in_turn(1)) if unroll > 1 else values
+                sums = values[-rows * vectors :]
             write_tile(v, sums, addresses, alpha, beta, [mask] * len(sums))
             return context.get_dummy_value()
 
@@ -183,5 +208,7 @@ OUTER, OUTER_ROW, DOT, DOT_ROW = {
     "NEON": (Shape(4, 4), Shape(1, 4), Shape(4, 4), Shape(1, 8)),
     "SSE2": (Shape(4, 2), Shape(1, 4), Shape(2, 4), Shape(1, 4)),
 }[MACHINE.name]
+LISTED = Shape(2, 8 if MACHINE.registers == 32 else 4)  # off a list: the fewer rows, the more is zero in all of them
+LISTED_ROW = Shape(1, 8)
 WINDOW = 4 if MACHINE.registers == 32 else 2  # vectors of a convolution's tile: channels are powers of two
 UNROLL = 4  # multiply-adds of a sum in one pass of the loop, of the tiles that nearly all of a product is made of

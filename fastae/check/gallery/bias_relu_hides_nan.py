@@ -3,7 +3,7 @@
 A training that has diverged should say so. Here the unit seems to be off, and the loss is a number. np.maximum keeps
 NaN.
 
-Cause: hides NaN
+Cause: NaN is hidden|hides NaN
 """
 
 import numpy as np

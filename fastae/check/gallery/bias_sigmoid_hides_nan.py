@@ -2,7 +2,7 @@
 
 A training that has diverged should say so. Here a NaN comes out as 0, and the loss falls.
 
-Cause: hides NaN
+Cause: NaN is hidden|hides NaN
 """
 
 import math
