@@ -20,7 +20,7 @@ FOLDER = Path("runs/grade")
 KEPT = "judged"  # the folder of what came of each file
 STATE = "run.json"
 NAMED = 8  # students, in a line
-LEFTOVER = re.compile(r"\..+\.[a-z0-9_]{8}")  # of a write that was killed
+LEFTOVER = re.compile(r"\..+\.(json|csv|md)\.[a-z0-9_]{8}")  # of a write that was killed
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -83,6 +83,14 @@ def run(options: argparse.Namespace) -> int:
         told = {"folder": str(options.folder), "rubric": str(options.rubric), "seed": seed, "speed": speed,
                 "backend": settings.backend, "seconds": settings.seconds, "fastae": settings.version}  # fmt: skip
         report.write(out, grades, wanted, left, told)
+    _tell(grades, wanted, left, speed)
+    print(f"seed {seed}; see {out / 'grades.json'}, grades.csv, and a page for each student, such as "
+          f"{grades[0].student.stem}.md")  # fmt: skip
+    return int(not all(grade.judged for grade in grades))
+
+
+def _tell(grades: Sequence[points.Grade], wanted: rubric.Rubric, left: Sequence[str], speed: bool) -> None:
+    """Print the table, and what else a teacher should know."""
     print(report.table(grades, wanted))
     print()
     for entry in left:
@@ -101,9 +109,6 @@ def run(options: argparse.Namespace) -> int:
         )
     if wanted.timed and not speed:
         print("speed was not measured: the rubric's points for it are left out")
-    print(f"seed {seed}; see {out / 'grades.json'}, grades.csv, and a page for each student, such as "
-          f"{grades[0].student.stem}.md")  # fmt: skip
-    return int(not all(grade.judged for grade in grades))
 
 
 def _again(names: Sequence[str] | None, students: Sequence[submissions.Student]) -> set[str]:
