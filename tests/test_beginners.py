@@ -288,6 +288,8 @@ def test_facts_are_of_the_kernel_and_of_what_it_calls() -> None:
                 for j in range(table[0]):
                     y[i] += max(row, 0)
                     y[j] = 1
+                    if i == 0:
+                        y[j] += row
                 total += row
             y[0] = total
 
@@ -304,7 +306,9 @@ def test_facts_are_of_the_kernel_and_of_what_it_calls() -> None:
     assert facts.signatures == ["void(f8[:], f8[:])"]
     assert facts.option("fastmath") == {"nnan"}
     assert facts.returns_out
-    assert [place.line for place in facts.races] == [12]
+    assert [place.line for place in facts.races] == [12, 14]
+    assert facts.lost_updates == []  # all write the same, or but one does
+    assert [p.line for p in source.facts(text.replace("if i == 0", "with x"), "axpy").lost_updates] == [14]
     assert {(place.line, place.text) for place in facts.frozen} == {(10, "table")}
     assert any(place.text == "max(row, 0)" and place.line == 11 for place in facts.calls)
     assert source.is_parallel(text)
