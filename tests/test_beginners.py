@@ -53,11 +53,11 @@ NUMPY = {
         r"np.dot\(out=\) wants an array without gaps.*\(line 6\)",
     ),
     "nan_to_num": ("def mse_gradient(z, x, scale, out):\n    out[:] = np.nan_to_num(2 * scale * (z - x) * z * (1 - z))",
-                   r"NaN is hidden: nan_to_num.*\(line 5\)"),
-    "nansum": ("def mse_loss(z, x, out): out[:] = np.nansum((z - x) ** 2, axis=1)", "NaN is hidden: nansum"),
+                   r"it hides NaN: nan_to_num.*\(line 5\)"),
+    "nansum": ("def mse_loss(z, x, out): out[:] = np.nansum((z - x) ** 2, axis=1)", "it hides NaN: nansum"),
     "where": ("def bias_relu(z, bias, out):\n    t = z + bias\n    out[:] = np.where(t > 0, t, 0)",
-              r"NaN is hidden: a comparison .*\(line 6\)"),
-    "fmax": ("def bias_relu(z, bias, out): np.fmax(z + bias, 0, out=out)", "NaN is hidden: fmax"),
+              r"it hides NaN: a comparison .*\(line 6\)"),
+    "fmax": ("def bias_relu(z, bias, out): np.fmax(z + bias, 0, out=out)", "it hides NaN: fmax"),
     "σ' of the pre-activation": (
         "def sigmoid_gradient(delta, y, out):\n    s = np.exp(-y)\n    out[:] = delta * s / (1 + s) ** 2",
         "σ is applied to y, which is a σ already",
@@ -133,7 +133,7 @@ COMPILED = {
     ),
     "max hides NaN": (
         f"@njit\ndef bias_relu(z, bias, out):\n{LOOPS}out[i, j] = max(0.0, z[i, j] + bias[j])",
-        "NaN is hidden: max compares|hides NaN",
+        "it hides NaN: max compares|hides NaN",
     ),
 }  # fmt: skip
 
