@@ -200,7 +200,7 @@ def _hiding(facts: Facts) -> list[str]:
     for begins, why in HIDES:
         places = [p for p in facts.calls if _calls(p.text, begins) and not NUMBERS.search(p.text)]
         if places:
-            text = _at(places[0], f"NaN is hidden: {why}")
+            text = _at(places[0], f"it hides NaN: {why}")
             return [MAYBE + text] if begins in ("clip", "if ") else [text]
     return []
 

@@ -214,6 +214,7 @@ def _added(x: np.ndarray, at: Table, shape: tuple[int, ...]) -> Known:
             out[:, of[i]] = numbers[:, i]
         yield text, out[:, :-1]
     sums, counts = folded(x, at, shape), folded(np.ones_like(x), at, shape)
+    yield "the sum begins with 1, not with 0", sums + 1
     yield "the mean of the patches is taken, not their sum", sums / np.maximum(counts, 1)
     if (counts == 0).any():
         yield (

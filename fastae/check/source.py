@@ -62,7 +62,7 @@ class Facts:
     races : list of Place
         What several threads of a ``prange`` write, or sum, into one place.
     lost_updates : list of Place
-        Those of them that are a race for certain: what one thread adds, another may overwrite.
+        Those of them that are a race for certain: what one thread writes, another overwrites with something else.
     frozen : list of Place
         Globals that compiled code reads, and other code changes.
     calls : list of Place
@@ -259,7 +259,7 @@ def _is_name(node: ast.expr, name: str) -> bool:
 
 
 def _races(function: Function) -> Iterator[tuple[Place, bool]]:
-    """Yield what several iterations of a ``prange`` write into one place, or sum and read; and if they add to it."""
+    """Yield what several iterations of a ``prange`` write into one place, or sum and read; and if it is certain."""
     for loop in ast.walk(function):
         if not (isinstance(loop, ast.For) and isinstance(loop.iter, ast.Call) and isinstance(loop.target, ast.Name)):
             continue
@@ -268,15 +268,18 @@ def _races(function: Function) -> Iterator[tuple[Place, bool]]:
         inside = [node for statement in loop.body for node in ast.walk(statement)]
         own = _own(inside, loop.target.id)
         made = {name.id for name in inside if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store)}
-        assigned = [(type(node), target) for node in inside for target in _targets(node)]
-        summed = {x.id for kind, x in assigned if kind is ast.AugAssign and isinstance(x, ast.Name)}
-        begun = {x.id for kind, x in assigned if kind is not ast.AugAssign and isinstance(x, ast.Name)}
-        for kind, target in assigned:
+        chosen = {id(inner) for node in inside if isinstance(node, ast.If) for inner in ast.walk(node)}
+        assigned = [(node, target) for node in inside for target in _targets(node)]
+        summed = {x.id for node, x in assigned if isinstance(node, ast.AugAssign) and isinstance(x, ast.Name)}
+        begun = {x.id for node, x in assigned if not isinstance(node, ast.AugAssign) and isinstance(x, ast.Name)}
+        for statement, target in assigned:
             if not isinstance(target, ast.Subscript) or not isinstance(target.value, ast.Name):
                 continue
             if target.value.id not in made and not _names(target.slice) & own:
                 text = f"every iteration of the prange writes {ast.unparse(target)}"
-                yield Place(target.lineno, text), kind is ast.AugAssign
+                value = getattr(statement, "value", None)
+                differs = isinstance(statement, ast.AugAssign) or (value is not None and _names(value) & own)
+                yield Place(target.lineno, text), bool(differs) and id(statement) not in chosen
         for node in inside:
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in summed - begun:
                 yield Place(node.lineno, f"all iterations of the prange sum in {node.id}, and each reads it"), False
