@@ -118,8 +118,8 @@ def test_without_cupy(monkeypatch: pytest.MonkeyPatch) -> None:
             "set CUPY_CACHE_DIR to a folder that can be written",
         ),
         (
-            {"__init__": "def zeros(n): raise PermissionError(13, 'Permission denied', '/root/.cupy/kernel_cache')"},
-            "CuPy cannot write its cache: Permission denied: /root/.cupy/kernel_cache",
+            {"__init__": "def zeros(n): raise PermissionError(13, 'Permission denied', '/nowhere/.cupy/kernel_cache')"},
+            "CuPy cannot write its cache: Permission denied: /nowhere/.cupy/kernel_cache",
             "set CUPY_CACHE_DIR to a folder that can be written",
         ),
         (

@@ -90,8 +90,9 @@ def _python(tree: ast.Module) -> Iterator[tuple[int, str]]:
                 yield line, f"it replaces a part of {names[name]}"
             case ast.Name(id=name) if name in INNER and name.startswith("__"):
                 yield line, f"it looks into the interpreter: {name}"
-            case ast.Attribute(attr=attr, value=value) if (
-                attr in INNER or (names.get(_root(value)), attr) in (("sys", "modules"), ("inspect", "stack"))
+            case ast.Attribute(attr=attr, value=value) if attr in INNER or (names.get(_root(value)), attr) in (
+                ("sys", "modules"),
+                ("inspect", "stack"),
             ):
                 yield line, f"it looks into the interpreter: {ast.unparse(node)}"
             case ast.Attribute(attr=attr, value=ast.Name(id=name)) if names.get(name) == "os" and attr in OF_OS:

@@ -66,7 +66,7 @@ class Report:
     def refuse(self, refused: Refused) -> int:
         """Tell that the file is refused, each kernel of which nothing was told yet; return the exit status."""
         judged = {verdict.kernel for verdict in self.found}
-        problems = [Problem(reason, "what no kernel does") for reason in refused.reasons]
+        problems = [Problem(reason, "") for reason in refused.reasons]
         for name in [name for name in refused.kernels if name not in judged] or [self._shown]:
             verdict = Verdict(name, problems, refused=True)
             self.found.append(verdict)

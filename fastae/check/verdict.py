@@ -248,6 +248,14 @@ def _cases(name: str, seed: int) -> Iterator[tuple[str, dict[str, Any], bool]]:
             yield dtype, {"m": m, "n": n, **scale}, block
 
 
+def _image(rng: np.random.Generator) -> tuple[int, ...]:
+    """Draw a geometry, as `IMAGES` has them."""
+    kernel = int(rng.integers(1, 5))
+    m, channels, stride = map(int, rng.integers(1, 4, 3))
+    height, width = map(int, rng.integers(kernel, 9, 2))
+    return m, height, width, channels, kernel, stride, int(rng.integers(kernel))
+
+
 def _try(
     k: Backend | Remote, name: str, dtype: str, given: dict[str, Any], block: bool, seed: list[int], facts: Facts
 ) -> Call:

@@ -4,5 +4,6 @@ Family: exit and signals
 Wrong: SystemExit
 """
 
+
 def bce_gradient(z, x, scale, out):
     raise SystemExit(0)

@@ -1,7 +1,7 @@
 """The callers' variables are read.
 
 Family: the judge
-Refused: it imports inspect
+Refused: it looks into the interpreter: inspect.stack
 """
 
 import inspect

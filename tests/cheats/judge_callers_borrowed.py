@@ -1,7 +1,7 @@
 """The same, by a module that another one has imported.
 
 Family: the judge
-Refused: it imports inspect
+Refused: it looks into the interpreter: inspect.currentframe
 """
 
 from dataclasses import inspect

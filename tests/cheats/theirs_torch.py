@@ -4,6 +4,7 @@ Family: other people's kernels
 Refused: it imports torch.nn: the kernels of PyTorch are not yours
 """
 
+
 def bce_gradient(z, x, scale, out):
     import torch.nn
 
