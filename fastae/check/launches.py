@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fastae.check.evidence import Call
-from fastae.check.learner import launch_of
+from fastae.check.learner import divided, launch_of
 
 X, Y = 0, 1  # of a launch
 EXCHANGED = (
@@ -28,6 +28,8 @@ def told(source: str, calls: Sequence[Call]) -> list[str]:
     if "__global__" not in source or not all(_unwritten(c) for c in seen if c.is_wrong):
         return []
     blocks = [_blocks(source, c) for c in seen]
+    if missed := _divided(source, seen):
+        return missed
     lengths = [c.found.shape for c in seen]
     if seen and seen[0].found.ndim == 2 and all(map(_is_corner, seen)):
         written = [tuple(_reach(~c.wrong, axis) for axis in (0, 1)) for c in seen]
@@ -38,6 +40,19 @@ def told(source: str, calls: Sequence[Call]) -> list[str]:
     sizes, in_x = [c.found.size for c in seen], [n[X] for n in blocks]
     few = "one block" if max(in_x, default=0) == 1 else "too few blocks"
     return [f"the launch has {few}: no thread for the last elements"] if _step(flat, sizes, in_x) else []
+
+
+def _divided(source: str, seen: Sequence[Call]) -> list[str]:
+    """Say which quotients of a launch have dropped a rest in every wrong call, and in no right one."""
+    found = [set(divided(source, c.name, c.arguments)) for c in seen]
+    rests = [rest for rest, c in zip(found, seen) if c.is_wrong]
+    if not rests or not all(rests) or any(rest for rest, c in zip(found, seen) if not c.is_wrong):
+        return []
+    return [
+        f"the launch's {quotient} is whole-number division, which misses the last block: it starts no block where "
+        f"{length} is below {divisor}; write ceil({quotient})"
+        for quotient, length, divisor in sorted(set().union(*rests))
+    ]
 
 
 def _of_matrices(

@@ -8,9 +8,11 @@
 import ast
 import inspect
 import math
+import operator
 import re
 import zlib
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ from fastae.backends.contract import KERNELS, check_arguments
 from fastae.backends.cupy_backend import CupyBackend
 from fastae.backends.cupy_backend.launcher import MOST_BLOCKS, NUMBERS, THREADS
 from fastae.backends.emulator import EmulatorBackend
-from fastae.backends.emulator.compiler import Parameter, kernels_of
+from fastae.backends.emulator.source import CompileError, Parameter, kernels_of, lacking_headers
 from fastae.backends.numba_backend import NumbaBackend
 from fastae.backends.numpy_backend import NumpyBackend
 from fastae.check import policy, python_file
@@ -198,7 +200,8 @@ class _CudaLearner(_Learner):
 
         // launch matmul: grid (ceil(n / 32), ceil(m / 32)), block (16, 16)
 
-    says how a kernel is launched; without one, blocks of 256 threads, a thread for each element of the output.
+    says how a kernel is launched; ``/`` between whole numbers is as in C++, but within ``ceil``. Without such a line,
+    blocks of 256 threads are, a thread for each element of the output.
     """
 
     language = "cuda"
@@ -298,6 +301,8 @@ def named(path: Path, text: str) -> str:
 
 def compiled_text(path: Path, text: str) -> str:
     """Return it as the emulator takes it, which brings what CUDA's headers have: what is judged is what is compiled."""
+    if lacking := lacking_headers(text):
+        raise CompileError(f"{path.name}, {lacking}")
     return named(path, policy.without_headers(text))
 
 
@@ -320,27 +325,59 @@ def _lengths(name: str, named: dict[str, Any]) -> dict[str, int]:
     return {"m": 1, **lengths} if name == "axpy" else lengths
 
 
-def _evaluate(text: str, lengths: dict[str, int], path: Path) -> tuple[int, ...]:
-    """Return the numbers of a launch's tuple: whole numbers, lengths, + - * / and ceil."""
+OPERATORS: dict[type[ast.operator], Any] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.floordiv,  # as C++ divides whole numbers
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+}
+FUNCTIONS: dict[str, Any] = {"ceil": math.ceil, "floor": math.floor, "min": min, "max": max}
+ROUNDING = ("ceil", "floor")  # within which a quotient keeps its fraction
 
-    def value(node: ast.expr) -> float:
+
+def divided(text: str, name: str, named: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Return which divisions of lengths in a kernel's grid drop a rest: the quotient, the length and the divisor."""
+    dropped = list[tuple[str, str, str]]()
+    for key, grid, _ in GEOMETRY.findall(text):
+        if key == name:
+            numbers = {key: int(named[key]) for key in Geometry._fields if key in named}
+            _evaluate(grid, _lengths(name, named) | numbers, Path("kernel.cu"), dropped)
+    return dropped
+
+
+def _evaluate(
+    text: str, lengths: dict[str, int], path: Path, dropped: list[tuple[str, str, str]] | None = None
+) -> tuple[int, ...]:
+    """Return the numbers of a launch's tuple: whole numbers, lengths, + - * / %, ceil, floor, min and max."""
+
+    def value(node: ast.expr, exact: bool = False) -> int | Fraction:
         match node:
             case ast.Constant(value=int(number)):
                 return number
             case ast.Name(id=name) if name in lengths:
                 return lengths[name]
-            case ast.BinOp(left=left, op=ast.Add() | ast.Sub() | ast.Mult() | ast.Div() as op, right=right):
-                x, y = value(left), value(right)
-                kind = type(op)
-                return x + y if kind is ast.Add else x - y if kind is ast.Sub else x * y if kind is ast.Mult else x / y
-            case ast.Call(func=ast.Name(id="ceil"), args=[argument], keywords=[]):
-                return math.ceil(value(argument))
-        raise ValueError(f"{ast.unparse(node)} is none of {', '.join(sorted(lengths))}, a number, + - * / or ceil()")
+            case ast.BinOp(left=left, op=op, right=right) if type(op) in OPERATORS:
+                x, y = value(left, exact), value(right, exact)
+                if isinstance(op, ast.Div) and exact:
+                    return Fraction(x) / y
+                if isinstance(op, ast.Div) and isinstance(left, ast.Name) and x % y and dropped is not None:
+                    dropped.append((ast.unparse(node), left.id, ast.unparse(right)))
+                return OPERATORS[type(op)](x, y)
+            case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if name in FUNCTIONS:
+                if len(arguments) == 1 if name in ROUNDING else len(arguments) > 1:
+                    values = [value(argument, exact or name in ROUNDING) for argument in arguments]
+                    return FUNCTIONS[name](*values)
+        names = ", ".join(sorted(lengths))
+        raise ValueError(
+            f"{ast.unparse(node)} is none of {names}, a number, + - * / %, ceil(), floor(), min() or max()"
+        )
 
     try:
         body = ast.parse(text, mode="eval").body
         numbers = [value(node) for node in (body.elts if isinstance(body, ast.Tuple) else [body])]
-        if not all(float(number).is_integer() and number >= 0 for number in numbers) or not 1 <= len(numbers) <= 3:
+        if not all(number >= 0 for number in numbers) or not 1 <= len(numbers) <= 3:
             raise ValueError(f"gives {numbers}, not one to three whole numbers")
     except (ValueError, SyntaxError, ZeroDivisionError) as error:
         raise InputError(f"{path}: the launch's {text}: {error}") from error

@@ -183,9 +183,11 @@ def _is_docstring(tree: ast.Module, constant: ast.Constant) -> bool:
 # CUDA
 
 HEADERS = re.compile(
+    r"""[<"](cuda\.h|cuda_runtime(_api)?\.h|device_launch_parameters\.h|math_(constants|functions)\.h|"""
+    r"""(vector|device)_(types|functions)\.h)[">]|"""  # in quotes too, as templates of projects have them
     r"<(cuda_\w+\.h|cuda_\w+\.hpp|mma\.h|cooperative_groups(/\w+)?\.h|cuda/(std/)?\w+|math\.h|cmath|stdint\.h|cstdint|"
     r"stddef\.h|cstddef|float\.h|cfloat|limits\.h|climits|limits|type_traits|utility|algorithm|stdio\.h|cstdio|"
-    r"assert\.h|cassert|math_constants\.h|device_launch_parameters\.h)>"
+    r"assert\.h|cassert)>"
 )
 HOST = (
     "system|popen|fork|vfork|exec[lv]p?e?|posix_spawn|dlopen|dlsym|fopen|freopen|getenv|setenv|signal|sigaction|raise|"
@@ -197,8 +199,8 @@ MATHEMATICS = (
     "frexp hypot ilogb ldexp lgamma l?l?rint l?l?round log log10 log1p log2 logb modf nan nearbyint nextafter pow "
     "remainder remquo scalbl?n sin sinh sincos sqrt tanh? tgamma trunc [jy][01n]"
 )
-SYMBOLS = re.compile(  # that a kernel may call: <math.h>, memory, output, and what compilers add
-    rf"({'|'.join(MATHEMATICS.split())})[fl]?|(__)?mem(cpy|set|move|cmp|chr)(_chk)?|printf|puts|putchar|__assert_fail|"
+SYMBOLS = re.compile(  # that a kernel may call: <math.h>, memory, and what compilers add
+    rf"({'|'.join(MATHEMATICS.split())})[fl]?|(__)?mem(cpy|set|move|cmp|chr)(_chk)?|"
     r"__(tsan|ubsan)_\w+|__cxa_\w+|__gmon_start__|_ITM_\w+|_Zd[la]Pv\w*"
 )
 
@@ -267,7 +269,7 @@ def of_preprocessed(text: str, name: str) -> list[str]:
 
 def without_headers(text: str) -> str:
     """Blank out the includes of CUDA's headers, which the emulator brings."""
-    return re.sub(rf"^[ \t]*#[ \t]*include[ \t]*{HEADERS.pattern}", "", text, flags=re.MULTILINE)
+    return re.sub(rf"^[ \t]*#[ \t]*include[ \t]*({HEADERS.pattern})", "", text, flags=re.MULTILINE)
 
 
 def _blanked(text: str) -> str:

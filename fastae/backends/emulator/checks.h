@@ -260,6 +260,16 @@ void access(const void* address, uint64_t size, bool is_write, const void* where
   look(address, size, is_write ? WRITES : READS, where);
 }
 
+// An access that a GPU makes as one, so that its address must be a multiple of its size.
+void access_whole(const void* address, uint64_t size, uint64_t alignment, bool is_write, const void* where) {
+  const uintptr_t at = reinterpret_cast<uintptr_t>(address);
+  if (at % alignment) {
+    report.how = is_write ? WRITES : READS, report.address = at;
+    fail(MISALIGNED, *current, where);
+  }
+  access(address, size, is_write, where);
+}
+
 // Atomic operations and volatile variables, which others may wait for.
 inline void communicate(const void* address, uint64_t size, int how, const void* where) {
   if (!look(address, size, how, where)) return;
@@ -299,14 +309,16 @@ void __ubsan_handle_out_of_bounds_abort(void*, void*) { emulator::fail(emulator:
 
 // What the compiler calls under -fsanitize=thread.
 #define HOOK(name, size, is_write) \
+  void name(void* p) { emulator::access_whole(p, size, size, is_write, CALLER); }
+#define ANYWHERE(name, size, is_write) \
   void name(void* p) { emulator::access(p, size, is_write, CALLER); }
 #define VOLATILE_HOOK(name, size, how) \
   void name(void* p) { emulator::communicate(p, size, emulator::VOLATILE | how, CALLER); }
 #define HOOKS(size)                         \
   HOOK(__tsan_read##size, size, false)      \
   HOOK(__tsan_write##size, size, true)      \
-  HOOK(__tsan_unaligned_read##size, size, false) \
-  HOOK(__tsan_unaligned_write##size, size, true) \
+  ANYWHERE(__tsan_unaligned_read##size, size, false) \
+  ANYWHERE(__tsan_unaligned_write##size, size, true) \
   VOLATILE_HOOK(__tsan_volatile_read##size, size, emulator::READS)           \
   VOLATILE_HOOK(__tsan_volatile_write##size, size, emulator::WRITES)          \
   VOLATILE_HOOK(__tsan_unaligned_volatile_read##size, size, emulator::READS) \

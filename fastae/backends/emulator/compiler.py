@@ -10,36 +10,25 @@ import subprocess
 import tempfile
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from fastae.errors import FastaeError
+from fastae.backends.emulator.source import (
+    INCLUDE,
+    CompileError,
+    kernels_of,
+    not_emulated,
+    without_comments,
+)
 
 HERE = Path(__file__).parent
-RUNTIME = ("device.h", "runtime.cpp", "checks.h", "counts.h")
+RUNTIME = sorted([*HERE.glob("*.h"), *HERE.glob("*.cpp"), *INCLUDE.rglob("*.h")])
 SEEN = {  # accesses to volatile memory told from others; with g++, a struct of 16 bytes copied as one
     False: ["-fsanitize=bounds", "--param=tsan-distinguish-volatile=1", "-fno-tree-sra"],
     True: ["-fsanitize=array-bounds", "-mllvm", "-tsan-distinguish-volatile"],
 }
 SECONDS = 120  # that the compiler may take
-LANGUAGE = ["-fPIC", "-std=c++17"]
+LANGUAGE = ["-fPIC", "-std=c++17", "-fno-builtin-printf"]  # printf is the emulator's
 DECODED: Any = {"encoding": "utf-8", "errors": "replace"}  # whatever the locale: messages quote the source
-
-
-class CompileError(FastaeError):
-    """A ``.cu`` file that the compiler refuses."""
-
-
-class Parameter(NamedTuple):
-    """A parameter of a kernel.
-
-    Attributes
-    ----------
-    name, type : str
-        The type without const, spaces and the name: ``"real*"``.
-    """
-
-    name: str
-    type: str
 
 
 def find_compiler() -> str | None:
@@ -61,37 +50,19 @@ def is_clang(command: str) -> bool:
     return "clang" in subprocess.run([command, "--version"], capture_output=True, **DECODED).stdout
 
 
-def kernels_of(code: str) -> dict[str, list[Parameter]]:
-    """Find the kernels of a ``.cu`` file and their parameters."""
-    plain = without_comments(code)
-    found = {}
-    for name, text in re.findall(r"__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s+)?(\w+)\s*\(([^)]*)\)", plain):
-        parameters = []
-        for parameter in filter(None, map(str.strip, text.split(","))):
-            words = re.sub(r"\b(const|__restrict__|restrict)\b", " ", parameter.replace("*", " * ")).split()
-            parameters.append(Parameter(words[-1], " ".join(words[:-1]).replace(" *", "*")))
-        found[name] = parameters
-    return found
-
-
-def without_comments(code: str) -> str:
-    """Blank out comments, keeping the lines."""
-    return re.sub(r"//[^\n]*|/\*.*?\*/", lambda match: "\n" * match[0].count("\n"), code, flags=re.DOTALL)
-
-
 def waits(code: str) -> bool:
     """Tell whether anything in a ``.cu`` file waits for other threads, so that its threads must be fibers."""
     return re.search(r"__sync|__shfl|__nanosleep|mma_|_acquire", without_comments(code)) is not None
 
 
 @cache
-def build(code: str, file: str, options: tuple[str, ...], checks: bool) -> tuple[ctypes.CDLL, Path]:
+def build(code: str, file: str, options: tuple[str, ...], checks: bool, *names: str) -> tuple[ctypes.CDLL, Path]:
     """Load a ``.cu`` file, as `compiled` takes it, into this process; return the library, and where it lies."""
-    path = compiled(code, file, options, checks)
+    path = compiled(code, file, options, checks, *names)
     return ctypes.CDLL(str(path)), path
 
 
-def compiled(code: str, file: str, options: tuple[str, ...], checks: bool) -> Path:
+def compiled(code: str, file: str, options: tuple[str, ...], checks: bool, *names: str) -> Path:
     """Compile a ``.cu`` file, or find it compiled; nothing of it is run.
 
     Parameters
@@ -102,11 +73,13 @@ def compiled(code: str, file: str, options: tuple[str, ...], checks: bool) -> Pa
         As NVRTC takes them, such as ``-Dreal=float``.
     checks : bool
         Let every access to memory be seen.
+    *names : str
+        Of kernels that are templates, as C++ calls them: ``"scale<float>"``.
 
     Returns
     -------
     Path
-        Where it lies.
+        Where it lies: with ``run_0`` and ``types_0`` for the first of `kernels_of` and of these names, and so on.
 
     Raises
     ------
@@ -114,14 +87,12 @@ def compiled(code: str, file: str, options: tuple[str, ...], checks: bool) -> Pa
         There is no compiler, or it refuses the code.
     """
     command, entries = _compiler(), []
-    for name, parameters in kernels_of(code).items():
-        declared = "".join(f", {p.type} {p.name}" for p in parameters)
-        passed = ", ".join(p.name for p in parameters)
-        body = f"auto call = [&]() UNSEEN {{ {name}({passed}); }};"
+    for i, name in enumerate([*_as_functions(code), *names]):
+        entry = f"emulator::Entry<{name}>"
         entries.append(
-            f'extern "C" UNSEEN int run_{name}(const unsigned* size, int cooperative{declared}) {{ {body}\n'
-            f"  return emulator::launch(size, {str(waits(code)).lower()}, cooperative, "
-            "[](void* f) UNSEEN { (*static_cast<decltype(call)*>(f))(); }, &call); }\n"
+            f'extern "C" UNSEEN int run_{i}(const unsigned* size, int cooperative, void** arguments) {{\n'
+            f"  return {entry}::run(size, {str(waits(code)).lower()}, cooperative, arguments); }}\n"
+            f'extern "C" const emulator::Type* types_{i}() {{ return {entry}::types; }}\n'
         )
     program = f'#include "device.h"\n#line 1 "{file}"\n{code}\n#line 1 "launchers"\n' + "".join(entries)
     path = _kept([command, *options, str(checks), program], ".so")
@@ -129,7 +100,12 @@ def compiled(code: str, file: str, options: tuple[str, ...], checks: bool) -> Pa
         with tempfile.TemporaryDirectory(dir=path.parent) as temporary:
             work = Path(temporary)
             (work / "kernels.cpp").write_text(program, encoding="utf-8", errors="surrogateescape")
-            run(command, *_flags(command, options, checks), "-c", work / "kernels.cpp", "-o", work / "kernels.o")
+            try:
+                run(command, *_flags(command, options, checks), "-c", work / "kernels.cpp", "-o", work / "kernels.o")
+            except CompileError as error:
+                if lacking := _not_emulated(code, options):
+                    raise CompileError(f"{file}, {lacking}") from error
+                raise
             # -Bsymbolic: a kernel may have the name of a function of the C library, as `advance` has.
             objects = [runtime(checks), work / "kernels.o"]
             run(command, "-shared", "-Wl,-Bsymbolic", *objects, "-o", work / "library.so")
@@ -137,9 +113,28 @@ def compiled(code: str, file: str, options: tuple[str, ...], checks: bool) -> Pa
     return path
 
 
+def _as_functions(code: str) -> list[str]:
+    """Return kernels as C++ tells them from functions of the same name."""
+    names = []
+    for name, parameters in kernels_of(code).items():
+        types = ", ".join(p.written for p in parameters)
+        names.append(name if "::" in name else f"static_cast<void (*)({types})>({name})")
+    return names
+
+
+def _not_emulated(code: str, options: tuple[str, ...]) -> str:
+    """Return what of a ``.cu`` file that does not compile the emulator does not have."""
+    try:
+        return not_emulated(preprocessed(code, options))
+    except CompileError:  # as of a header that is not there
+        return not_emulated(code)
+
+
 def _flags(command: str, options: tuple[str, ...], checks: bool) -> list[str]:
     seen = ["-O1", "-g", "-fsanitize=thread", "-fno-sanitize-recover=all", *SEEN[is_clang(command)]]
-    return [*LANGUAGE, *(seen if checks else ["-O2", "-g1"]), f"-I{HERE}", *options]
+    # What templates keep, such as shared memory, is each library's own.
+    own = [] if is_clang(command) else ["-fno-gnu-unique"]
+    return [*LANGUAGE, *own, *(seen if checks else ["-O2", "-g1"]), f"-I{HERE}", f"-I{INCLUDE}", *options]
 
 
 def preprocessed(code: str, options: tuple[str, ...]) -> str:
@@ -173,7 +168,7 @@ def runtime(checks: bool) -> Path:
 
 def _kept(parts: list[str], suffix: str) -> Path:
     """Return where what is compiled of that, and of the emulator as it is, is kept."""
-    parts = [*parts, *((HERE / name).read_text(encoding="utf-8") for name in RUNTIME)]
+    parts = [*parts, *(path.read_text(encoding="utf-8") for path in RUNTIME)]
     return folder() / f"{hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}{suffix}"
 
 

@@ -1,9 +1,12 @@
 // CUDA C++ as the C++ compiler of the CPU takes it: put before a .cu file. What stands behind it is in runtime.cpp.
 #pragma once
+#include <math.h>
+#include <stdio.h>
+
 #include <algorithm>
+#include <cassert>
 #include <cfloat>
 #include <climits>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -11,24 +14,34 @@
 #include <type_traits>
 #include <utility>
 
-using std::exp;
-using std::log;
-using std::max;
-using std::min;
-using std::tanh;
-
 #define __global__
 #define __device__
+#define __host__
+#define __noinline__  // the C++ library's headers have it as an attribute
 #define __forceinline__ inline
+#define __grid_constant__
+#define __maxnreg__(...)
 #define __launch_bounds__(...)
 #define __align__(n) __attribute__((aligned(n)))
 #define __shared__ static __attribute__((section("cushared")))
 #define UNSEEN __attribute__((no_sanitize("thread")))  // not the learner's code: its accesses are nobody's business
+#define NOT_INLINED UNSEEN __attribute__((noinline))
 #define CALLER __builtin_return_address(0)
+#if defined(__SANITIZE_THREAD__)
+#define SEEING 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define SEEING 1
+#endif
+#endif
 
-struct dim3 {
-  unsigned x = 1, y = 1, z = 1;
-};
+#include "vectors.h"
+
+#include "intrinsics.h"
+
+#include "mathematics.h"
+
+constexpr int warpSize = 32;
 
 namespace emulator {
 extern dim3 grid, block_size, block_index, *thread_index;
@@ -38,12 +51,60 @@ void warp_barrier(unsigned mask, const void* where);
 uint64_t exchange(unsigned mask, uint64_t value, unsigned lane, bool valid, const void* where);
 unsigned lane();
 void touch(const void* address, uint64_t size, bool reads, const void* where);
+void access_whole(const void* address, uint64_t size, uint64_t alignment, bool is_write, const void* where);
+[[noreturn]] void fail_assertion(const char* words, const void* where);
 void fence();
 void release(const void* address, uint64_t size, const void* where);
 void acquire(const void* address, uint64_t size, const void* where);
 void nap(const void* where);
 void mma_tf32(float* sums, const float* a, const float* b, const void* where);
 int launch(const unsigned* size, bool waits, bool cooperative, void (*kernel)(void*), void* with);
+
+// What Python asks of a parameter: is it a pointer, and of what it points to or is, kind and bytes. The kind of numbers,
+// of which a vector has several, is NumPy's letter; 'c' is char, 'v' void, and 0 another thing.
+struct Type {
+  bool pointer;
+  char kind;
+  unsigned short element;
+  unsigned size;
+};
+template <class T>
+constexpr char kind_of() {
+  if (std::is_same_v<T, bool>) return 'b';
+  if (std::is_same_v<T, char>) return 'c';
+  if (std::is_floating_point_v<T>) return 'f';
+  if (std::is_integral_v<T> || std::is_enum_v<T>) return std::is_signed_v<T> ? 'i' : 'u';
+  return 0;
+}
+template <class T>
+constexpr Type type_of() {
+  using P = std::remove_cv_t<std::remove_pointer_t<T>>;
+  constexpr bool pointer = std::is_pointer_v<T>;
+  if constexpr (std::is_void_v<P>) {
+    return {pointer, 'v', 1, 1};
+  } else if constexpr (is_vector<P>) {
+    return {pointer, kind_of<decltype(P::x)>(), sizeof(P::x), sizeof(P)};
+  } else {
+    return {pointer, kind_of<P>(), static_cast<unsigned short>(kind_of<P>() ? sizeof(P) : 0), sizeof(P)};
+  }
+}
+
+// What Python calls: a kernel with arguments, each given by its address.
+template <auto kernel>
+struct Entry;
+template <class... P, void (*kernel)(P...)>
+struct Entry<kernel> {
+  template <size_t... I>
+  UNSEEN static void call(void** arguments, std::index_sequence<I...>) {
+    kernel(*static_cast<std::remove_cv_t<P>*>(arguments[I])...);
+  }
+  UNSEEN static int run(const unsigned* size, bool waits, bool cooperative, void** arguments) {
+    return launch(
+        size, waits, cooperative,
+        [](void* with) UNSEEN { call(static_cast<void**>(with), std::index_sequence_for<P...>()); }, arguments);
+  }
+  static constexpr Type types[] = {type_of<P>()..., Type{}};
+};
 
 template <class T>
 T shuffle(unsigned mask, T value, unsigned lane, bool valid, const void* where) {
@@ -61,7 +122,6 @@ T shuffle(unsigned mask, T value, unsigned lane, bool valid, const void* where) 
 #define blockDim (emulator::value_of(emulator::block_size))
 #define gridDim (emulator::value_of(emulator::grid))
 
-#define NOT_INLINED UNSEEN __attribute__((noinline))
 // By its line two threads know that they wait at the same one: the compiler may make two calls of it.
 NOT_INLINED inline void __syncthreads(int line = __builtin_LINE()) { emulator::barrier(CALLER, line); }
 NOT_INLINED inline void __syncwarp(unsigned mask = ~0u) { emulator::warp_barrier(mask, CALLER); }
@@ -123,12 +183,43 @@ NOT_INLINED T emulated_load_acquire(const T* at) {
   emulator::nap(CALLER);  // whoever waits in a loop lets the others go on
   return value;
 }
-inline int __ffs(int bits) { return __builtin_ffs(bits); }
 // What mma.sync.m16n8k8 does with TF32; a kernel for both compilers calls it where __CUDA_ARCH__ is not defined.
 NOT_INLINED inline void emulated_mma_tf32(float* sums, const float (&a)[4], const float (&b)[2]) {
   emulator::mma_tf32(sums, a, b, CALLER);
 }
-template <class T>
-T __ldg(const T* at) {
-  return *at;
-}
+// Loads and stores that say how long a cache should keep what they move.
+#ifdef SEEING
+#define HINTED NOT_INLINED
+#define SEE(is_write) emulator::access_whole(at, sizeof(T), alignof(T), is_write, CALLER)
+#else
+#define HINTED inline
+#define SEE(is_write)
+#endif
+#define LOAD(name)           \
+  template <class T>         \
+  HINTED T name(const T* at) { \
+    SEE(false);              \
+    return *at;              \
+  }
+#define STORE(name)                                \
+  template <class T>                               \
+  HINTED void name(T* at, std::common_type_t<T> value) { \
+    SEE(true);                                     \
+    *at = value;                                   \
+  }
+LOAD(__ldg)
+LOAD(__ldca)
+LOAD(__ldcg)
+LOAD(__ldcs)
+LOAD(__ldlu)
+LOAD(__ldcv)
+STORE(__stwb)
+STORE(__stcg)
+STORE(__stcs)
+STORE(__stwt)
+#undef STORE
+#undef LOAD
+#undef SEE
+#undef HINTED
+
+[[noreturn]] NOT_INLINED inline void __trap() { emulator::fail_assertion("__trap()", CALLER); }

@@ -2,10 +2,12 @@
 
 import contextlib
 import ctypes
+import itertools
 import math
+import sys
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,18 +16,9 @@ from typing import Any
 import numpy as np
 
 from fastae.backends.emulator import streams as cuda  # as cupy.cuda
-from fastae.backends.emulator.compiler import Parameter, build, kernels_of, line_of
+from fastae.backends.emulator.compiler import build, kernels_of, line_of
 from fastae.errors import FastaeError
 
-C_TYPES: dict[str, Any] = {
-    "int": np.int32,
-    "unsigned": np.uint32,
-    "unsigned int": np.uint32,
-    "long long": np.int64,
-    "float": np.float32,
-    "double": np.float64,
-    "unsigned char": np.uint8,
-}
 FAULTS = {
     1: "not every thread of the block comes to this __syncthreads()",
     2: "a warp operation waits for lanes that never come",
@@ -36,8 +29,10 @@ FAULTS = {
     7: "there is no memory for so many threads: take smaller blocks",
     8: "it waits for ever for what no other thread will do",
     9: "the index is outside of a shared or local array",
+    20: "a misaligned address: it must be a multiple of the size of what is read or written there at once",
+    21: "an assertion does not hold: {words}",
 }
-ACCESS_FAULTS, RACES = (3, 4, 5, 6), (5, 6)
+ACCESS_FAULTS, RACES = (3, 4, 5, 6, 20), (5, 6)
 WRITES, ATOMIC = 2, 4  # of checks.h
 THREADS_A_MULTIPROCESSOR = 2048
 ALIGNMENT = 256  # bytes, at which CUDA allocates memory
@@ -63,7 +58,8 @@ class KernelFault(FastaeError):
 
     def __init__(self, kernel: str, report: Any, line: str, other_line: str = "") -> None:
         self.kernel, self.line = kernel, line
-        self.fault = words = FAULTS[report.fault]
+        said = (report.words or b"").decode(errors="replace")
+        self.fault = words = FAULTS[report.fault].replace("{words}", said)
         self.block, self.thread = tuple(report.block), tuple(report.thread)
         what = f" {_how(report.how)}" if report.fault in ACCESS_FAULTS else ""
         other = ""
@@ -103,7 +99,30 @@ class Report(ctypes.Structure):
         ("where", ctypes.c_uint64),
         ("other_where", ctypes.c_uint64),
         ("address", ctypes.c_uint64),
+        ("words", ctypes.c_char_p),
     )
+
+
+class Type(ctypes.Structure):
+    """What device.h tells of a parameter: a pointer or a value; and of what it points to or is, kind and bytes.
+
+    The kind of numbers is NumPy's letter, and ``element`` the bytes of one, of which a vector has several; ``c`` is
+    char, ``v`` void, and 0 anything else.
+    """
+
+    _fields_ = (
+        ("pointer", ctypes.c_bool),
+        ("kind", ctypes.c_char),
+        ("element", ctypes.c_uint16),
+        ("size", ctypes.c_uint32),
+    )
+
+    @property
+    def dtypes(self) -> list[np.dtype[Any]]:
+        """What an argument may be of, the first being meant; empty if anything of its size."""
+        if self.kind == b"c":
+            return [np.dtype("i1"), np.dtype("u1")]
+        return [np.dtype(f"{self.kind.decode()}{self.element}")] if self.kind in b"iufb" and self.element else []
 
 
 class Entry(ctypes.Structure):
@@ -261,6 +280,8 @@ class RawModule:
         As NVRTC takes them.
     enable_cooperative_groups : bool
         Let all blocks of a launch be on the device at once, so that they may wait for each other.
+    name_expressions : sequence of str
+        Kernels that are templates, as C++ calls them: ``"scale<float, 4>"``.
     file : str
         The name under which messages speak of it.
     """
@@ -271,23 +292,28 @@ class RawModule:
         options: tuple[str, ...] = (),
         *,
         enable_cooperative_groups: bool = False,
+        name_expressions: Sequence[str] = (),
         file: str = "kernel.cu",
     ) -> None:
         self._code, self._options, self._file = code, tuple(options), file
         self._cooperative = enable_cooperative_groups
-        self._kernels = kernels_of(code)
-        self._defines = dict(
-            option[2:].split("=", 1) for option in options if option.startswith("-D") and "=" in option
-        )
+        kernels = kernels_of(code)
+        self._expressions = tuple(name for name in name_expressions if name not in kernels)
+        self._names = [*kernels, *self._expressions]
+        self._parameters = {name: [p.name for p in parameters] for name, parameters in kernels.items()}
+        self._types: dict[str, list[Type]] = {}
 
     def get_function(self, name: str) -> Any:
         """Return a kernel as a function (grid, block, arguments) -> None; raises `KeyError`."""
-        parameters = self._kernels[name]
+        if name not in self._names:
+            raise KeyError(f"{self._file} has no kernel {name}; it has: {', '.join(self._names)}")
 
         def launch(grid: tuple[int, ...], block: tuple[int, ...], arguments: tuple[Any, ...]) -> None:
-            if len(arguments) != len(parameters):
-                raise TypeError(f"{name} takes {len(parameters)} arguments, not {len(arguments)}")
-            converted = [self._convert(name, p, x) for p, x in zip(parameters, arguments)]
+            types = self._types_of(name)
+            if len(arguments) != len(types):
+                raise TypeError(f"{name} takes {len(types)} arguments, not {len(arguments)}")
+            words = self._parameters.get(name) or [f"argument {i}" for i in range(1, len(types) + 1)]
+            converted = [_convert(f"{name}: {word}", *pair) for word, *pair in zip(words, types, arguments)]
             size = (ctypes.c_uint * 6)(*(*grid, 1, 1)[:3], *(*block, 1, 1)[:3])
             threads = size[3] * size[4] * size[5]
             if not 0 < threads <= 1024:
@@ -299,9 +325,9 @@ class RawModule:
             spans = [_span(x) for x in arrays if x.size]  # kept, where the arrays are not
 
             def run() -> None:
-                library, path = build(self._code, self._file, self._options, settings.checks)
+                library, path = self._built()
                 reachable = list(spans)
-                if any(self._is_table(p) for p in parameters):  # of pointers, which may lead anywhere
+                if any(t.kind == b"\0" for t in types):  # with pointers in it, which may lead anywhere
                     reachable += [_span(x.view(ndarray)) for x in list(_memory.values()) if x.size]
                 with _one_at_a_time:
                     self._run(name, library, path, size, converted, reachable)
@@ -310,9 +336,16 @@ class RawModule:
 
         return launch
 
-    def _is_table(self, parameter: Parameter) -> bool:
-        base = parameter.type.rstrip("*").strip()
-        return parameter.type.endswith("*") and self._defines.get(base, base) not in C_TYPES
+    def _built(self) -> tuple[ctypes.CDLL, Path]:
+        return build(self._code, self._file, self._options, settings.checks, *self._expressions)
+
+    def _types_of(self, name: str) -> list[Type]:
+        if name not in self._types:
+            function = getattr(self._built()[0], f"types_{self._names.index(name)}")
+            function.restype = ctypes.POINTER(Type)
+            listed = function()
+            self._types[name] = list(itertools.takewhile(lambda t: t.size, (listed[i] for i in itertools.count())))
+        return self._types[name]
 
     def _run(self, name: str, library: ctypes.CDLL, path: Path, size: Any, converted: list[Any], spans: Any) -> None:
         _awake.pop(path, None)
@@ -326,7 +359,9 @@ class RawModule:
             library.emulator_allow(*map(ctypes.c_uint64, span))
         if settings.checks:
             library.emulator_count(settings.counts is not None)
-        failed = getattr(library, f"run_{name}")(size, self._cooperative, *converted)
+        addresses = (ctypes.c_void_p * len(converted))(*map(ctypes.addressof, converted))
+        failed = getattr(library, f"run_{self._names.index(name)}")(size, self._cooperative, addresses)
+        _show_output(library)
         if settings.counts is not None and not failed:
             settings.counts.threads += math.prod(size)
             self._count(name, library, path, settings.counts)
@@ -355,21 +390,39 @@ class RawModule:
                 )
             )
 
-    def _convert(self, name: str, parameter: Parameter, x: Any) -> Any:
-        """Turn an argument into C's, refusing one of another type or size than the parameter."""
-        base = parameter.type.rstrip("*").strip()
-        kind = np.uint8 if self._is_table(parameter) else C_TYPES[self._defines.get(base, base)]
-        if parameter.type.endswith("*"):
-            if isinstance(x, np.uint64) and x == 0:
-                return ctypes.c_void_p(None)
-            if not isinstance(x, ndarray):
-                raise TypeError(f"{name}: {parameter.name} must be an array on the device, not {type(x).__name__}")
-            if x.dtype != kind:
-                raise TypeError(f"{name}: {parameter.name} must be of {np.dtype(kind)}, not {x.dtype}")
-            return ctypes.c_void_p(x.ctypes.data)
-        if type(x) is not kind:
-            raise TypeError(f"{name}: {parameter.name} must be numpy.{np.dtype(kind)}, not {type(x).__name__}")
-        return np.ctypeslib.as_ctypes_type(kind)(x)
+
+def _convert(what: str, kind: Type, x: Any) -> Any:
+    """Turn an argument into C's, refusing one of another type or size than the parameter."""
+    dtypes = kind.dtypes
+    if kind.pointer:
+        if isinstance(x, np.uint64) and x == 0:
+            return ctypes.c_void_p(None)
+        if not isinstance(x, ndarray):
+            raise TypeError(f"{what} must be an array on the device, not {type(x).__name__}")
+        is_whole = x.itemsize == kind.size and not (dtypes and x.dtype.kind in "iufb")  # a record, a complex number
+        if kind.kind != b"v" and x.dtype not in (dtypes or [np.dtype("u1")]) and not is_whole:
+            wanted = dtypes[0] if dtypes else f"uint8, or of a type of {kind.size} bytes"
+            raise TypeError(f"{what} must be of {wanted}, not {x.dtype}")
+        return ctypes.c_void_p(x.ctypes.data)
+    if dtypes and kind.size == dtypes[0].itemsize:
+        if not isinstance(x, np.generic | bool) or np.asarray(x).dtype not in dtypes:
+            raise TypeError(f"{what} must be numpy.{dtypes[0]}, not {type(x).__name__}")
+        return np.ctypeslib.as_ctypes_type(np.asarray(x).dtype)(x)
+    if not isinstance(x, np.void | np.ndarray) or isinstance(x, ndarray) or x.nbytes != kind.size:
+        raise TypeError(f"{what} must be a NumPy record or array of {kind.size} bytes, not {type(x).__name__}")
+    return (ctypes.c_char * kind.size).from_buffer_copy(x.tobytes())
+
+
+def _show_output(library: ctypes.CDLL) -> None:
+    """Print what the kernel that ran last in a library has printed."""
+    text, more = ctypes.c_void_p(), ctypes.c_int()
+    library.emulator_output.restype = ctypes.c_uint64
+    length = library.emulator_output(ctypes.byref(text), ctypes.byref(more))
+    if length:
+        sys.stdout.write(ctypes.string_at(text.value or 0, length).decode(errors="replace"))
+        if more.value:
+            sys.stdout.write("\n(the kernel printed more than 1 MiB: some of it is not shown)\n")
+        sys.stdout.flush()
 
 
 def _span(x: ndarray) -> tuple[int, int, int, int]:

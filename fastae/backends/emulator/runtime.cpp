@@ -21,7 +21,8 @@
 namespace emulator {
 
 enum State { READY, AT_BARRIER, AT_WARP, NAPPING, DONE };
-enum Fault { NONE, DIVERGED, DEADLOCK, OUT_OF_BOUNDS, UNINITIALISED, RACE, RACE_OF_BLOCKS, NO_MEMORY, FOR_EVER, BEYOND_ARRAY };
+enum Fault { NONE, DIVERGED, DEADLOCK, OUT_OF_BOUNDS, UNINITIALISED, RACE, RACE_OF_BLOCKS, NO_MEMORY, FOR_EVER, BEYOND_ARRAY,
+             MISALIGNED = 20, ASSERTED };
 constexpr unsigned WARP = 32, MOST_NAPS = 1000;  // in a row, while nobody does anything else
 constexpr size_t STACK = 768 << 10, GUARD = 64 << 10;  // a thread may have 512 KB of local memory; what grows beyond faults
 
@@ -49,6 +50,7 @@ struct Report {
   unsigned block[3], thread[3], other_block[3], other_thread[3];
   int how, other_how;  // reads, writes, atomic, volatile: bits of checks.h
   uint64_t where, other_where, address;  // offsets into this library; an address of memory
+  const char* words;  // of an assertion
 };
 
 struct Block {
@@ -133,6 +135,8 @@ inline void resume(Fiber& fiber) {
 }
 
 }  // namespace emulator
+
+#include "host.h"
 
 #ifdef CHECKED
 #include "checks.h"
@@ -277,7 +281,7 @@ class Flushed {
 // Run a grid; the threads of a kernel that never waits need no fibers.
 int launch(const unsigned* size, bool waits, bool cooperative, void (*kernel)(void*), void* with) {
   grid = {size[0], size[1], size[2]}, block_size = {size[3], size[4], size[5]};
-  body = kernel, arguments = with, report = Report();
+  body = kernel, arguments = with, report = Report(), output.clear(), lost = false;
   const unsigned threads = size[3] * size[4] * size[5], count = size[0] * size[1] * size[2];
   const Flushed flushed(flushes);
   if (_setjmp(ended)) {

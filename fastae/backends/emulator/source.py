@@ -1,0 +1,175 @@
+"""What is read in a ``.cu`` file before it is compiled: its kernels, and what the emulator does not have."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from fastae.errors import FastaeError
+
+INCLUDE = Path(__file__).parent / "include"  # CUDA's headers
+
+
+class CompileError(FastaeError):
+    """A ``.cu`` file that the compiler refuses."""
+
+
+NOT_EMULATED = {  # of what CUDA has: a pattern, and what to say
+    r"\b(?:__)?asm(?:__)?\b": "PTX assembly is",
+    r"<<<": "launches by <<< >>> are",
+    r"\bsurf(?:1D|2D|3D|Cubemap)\w*|\bsurface\s*<|\bcudaSurfaceObject_t\b": "surfaces are",
+    r"\btex(?:1D|2D|3D|Cubemap)\w*\s*[<(]|\btexture\s*<|\bcudaTextureObject_t\b": "textures are",
+    r"\bcuda(?:Malloc|Memcpy|Memset|Free|Launch|DeviceSync|Stream|Event|Get)\w*(?=\s*\()": "{0}(), of the host, is",
+    r"\bcurand\w*": "cuRAND is",
+    r"\bcu(?:blas|fft|sparse|solver|dnn)\w+": "{0}, of CUDA's libraries, is",
+    r"\b(?:thrust|cub)\s*::": "thrust and cub are",
+    r"\bnvcuda\s*::|\bwmma\s*::": "fragments of mma.h are",
+    r"\b(?:__half2?|half2?|__nv_bfloat162?)\b": "half precision is",
+    r"\bcooperative_groups\b|\bcg\s*::": "cooperative groups are",
+    r"\bcuda\s*::(?!\s*std\b)|\b__pipeline_\w+": "barriers, pipelines and atomic types of CUDA's library are",
+}
+HEADERS = {  # and which headers have it
+    r"cooperative_groups(/\w+)?\.h": "cooperative groups are",
+    r"cuda_(fp16|bf16|fp8|fp6|fp4)\.(h|hpp)": "half precision is",
+    r"mma\.h": "fragments of mma.h are",
+    r"cuda/.*|cuda_pipeline\w*\.h": "barriers, pipelines and atomic types of CUDA's library are",
+    r"curand\w*\.h": "cuRAND is",
+    r"cu(blas|fft|sparse|solver|dnn)\w*\.h": "CUDA's libraries are",
+    r"(thrust|cub)/.*": "thrust and cub are",
+    r"(texture|surface)\w*\.h": "textures and surfaces are",
+}
+
+
+class Parameter(NamedTuple):
+    """A parameter of a kernel.
+
+    Attributes
+    ----------
+    name, type : str
+        The type without const, spaces and the name: ``"real*"``.
+    written : str
+        The type as it is written.
+    """
+
+    name: str
+    type: str
+    written: str = ""
+
+
+def without_comments(code: str) -> str:
+    """Blank out comments, keeping the lines."""
+    return re.sub(r"//[^\n]*|/\*.*?\*/", lambda match: "\n" * match[0].count("\n"), code, flags=re.DOTALL)
+
+
+def _plain(code: str) -> str:
+    """Blank out comments, strings and directives, keeping the lines."""
+
+    def blank(match: re.Match[str]) -> str:
+        inner = re.sub(r"[^\n]", " ", match[0])
+        return f'"{inner[2:]}"' if match[0].startswith('"') else inner
+
+    code = re.sub(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|(?<!\w)\'(?:\\.|[^\'\\\n])+\'', blank, code, flags=re.DOTALL)
+    return re.sub(r"^[ \t]*#(?:[^\n\\]|\\.)*", blank, code, flags=re.MULTILINE | re.DOTALL)
+
+
+HEAD = re.compile(  # between __global__ and the parameters
+    r'(?:\s+|\b(?:static|inline|void|extern|__forceinline__|__noinline__|__host__|__device__)\b|"\s*"|'
+    r"\b__(?:launch_bounds|maxnreg|cluster_dims)__\s*\((?:[^()]|\([^()]*\))*\))*(\w+)\s*\("
+)
+
+
+def kernels_of(code: str) -> dict[str, list[Parameter]]:
+    """Find the kernels of a ``.cu`` file and their parameters, but for templates; in a namespace, ``outer::name``."""
+    plain, found, within = _plain(code), dict[str, list[Parameter]](), list[str]()
+    begin = 0  # of the declaration
+    for token in re.finditer(r"\bnamespace\s+([\w:]*)\s*\{|[{};]|\b__global__\b", plain):
+        if token[0] == "__global__":
+            if re.search(r"\btemplate\b", plain[begin : token.start()]):
+                continue
+            if head := HEAD.match(plain, token.end()):
+                end = _closing(plain, head.end())
+                name = "::".join([*filter(None, within), head[1]])
+                if name not in found or not re.match(r"\s*;", plain[end + 1 :]):
+                    found[name] = [_parameter(text, i) for i, text in enumerate(_split(plain[head.end() : end]))]
+            continue
+        begin = token.end()
+        if token[0] == "}":
+            del within[-1:]
+        elif token[0] != ";":
+            within.append(token[1] or "")
+    return found
+
+
+def _closing(text: str, at: int) -> int:
+    """Return where the parenthesis ends in which a place is."""
+    depth = 1
+    for match in re.finditer(r"[()]", text[at:]):
+        depth += 1 if match[0] == "(" else -1
+        if depth == 0:
+            return at + match.start()
+    return len(text)
+
+
+def _split(text: str) -> Iterator[str]:
+    """Yield the parts between commas that are in no brackets."""
+    depth, begin = 0, 0
+    for i, letter in enumerate(text):
+        depth += (letter in "(<[{") - (letter in ")>]}")
+        if letter == "," and depth == 0:
+            yield text[begin:i]
+            begin = i + 1
+    if text[begin:].strip() not in ("", "void"):
+        yield text[begin:]
+
+
+def _parameter(text: str, number: int) -> Parameter:
+    text = re.sub(r"(\w+)\s*\[[^\]]*\]", r"* \1", text.partition("=")[0]).strip()  # an array is a pointer
+    match = re.fullmatch(r"(.*[\s*&>])(\w+)", text, re.DOTALL)
+    written, name = match.groups() if match else (text, f"argument {number}")
+    words = re.sub(r"\b(const|volatile|struct|__restrict__|__restrict|__grid_constant__)\b", " ", written)
+    kind = " ".join(words.replace("*", " * ").split()).replace(" *", "*")
+    return Parameter(name, kind, " ".join(written.split()))
+
+
+def not_emulated(code: str) -> str:
+    """Return the first thing in a ``.cu`` file that the emulator does not have, with its line; or nothing.
+
+    Parameters
+    ----------
+    code : str
+        As it is written, or as the preprocessor leaves it, with its markers of lines.
+    """
+    found, line, ours = list[tuple[int, str]](), 1, True
+    for marker, part in re.findall(
+        r'(^#(?:line)? \d+ "[^"\n]*"[^\n]*\n)?(.*?)(?=^#(?:line)? \d+ "|\Z)', code, re.M | re.S
+    ):
+        if marker:
+            number, name = re.findall(r'\d+|"[^"]*"', marker)[:2]
+            line, ours = int(number), not name.startswith(('"/', '"<'))
+        if ours:
+            found += [(line + part.count("\n", 0, at), what) for at, what in _lacking(part)]
+        line += part.count("\n")
+    return "line {}: {} not emulated".format(*min(found)) if found else ""
+
+
+def lacking_headers(code: str) -> str:
+    """Return the first header that a ``.cu`` file includes of what the emulator does not have, with its line."""
+    found = sorted(_headers(code))
+    return "line {}: {} not emulated".format(code.count("\n", 0, found[0][0]) + 1, found[0][1]) if found else ""
+
+
+def _headers(code: str) -> Iterator[tuple[int, str]]:
+    """Yield places and what is lacking there."""
+    commented = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
+    visible = commented.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), code)
+    for match in re.finditer(r'^[ \t]*#[ \t]*include[ \t]*[<"]([^>"\n]+)[>"]', visible, re.MULTILINE):
+        for header, what in HEADERS.items():
+            if re.fullmatch(header, match[1]) and not (INCLUDE / match[1]).exists():
+                yield match.start(1), what
+
+
+def _lacking(code: str) -> Iterator[tuple[int, str]]:
+    yield from _headers(code)
+    plain = _plain(code)
+    for pattern, what in NOT_EMULATED.items():
+        yield from ((match.start(), what.format(match[0])) for match in re.finditer(pattern, plain))
