@@ -79,7 +79,7 @@ def _of_matrices(
 
 def _step(reach: Sequence[int], lengths: Sequence[int], counts: Sequence[int]) -> int:
     """Return how far a block reaches, if so many reach exactly so far in each call; else 0."""
-    steps = {r / n for r, length, n in zip(reach, lengths, counts) if r < length}
+    steps = {r / n if n else r for r, length, n in zip(reach, lengths, counts) if r < length and (n or r)}
     step = int(steps.pop()) if len(steps) == 1 else 0
     return step if all(min(length, step * n) == r for r, length, n in zip(reach, lengths, counts)) else 0
 

@@ -254,7 +254,8 @@ def of_preprocessed(text: str, name: str) -> list[str]:
     for row in text.splitlines():
         line += 1
         plain = re.sub(r'"(\\.|[^"\\])*"', '""', ATTRIBUTES.sub("", row))
-        if match := re.match(rf'# (\d+) "{re.escape(name)}"$', row):
+        # With numbers: what follows is from a macro of the C library, such as assert or FLT_MAX.
+        if match := re.match(rf'# (\d+) "{re.escape(name)}"( 3( 4)?)?$', row):
             line = int(match[1]) - 1
         elif re.match(r"\s*#", row) and not PRAGMAS.match(row.strip()):
             what = "it includes a file" if re.match(r"# \d", row) else f"the directive {row.strip()}"

@@ -131,10 +131,10 @@ def _not_emulated(code: str, options: tuple[str, ...]) -> str:
 
 
 def _flags(command: str, options: tuple[str, ...], checks: bool) -> list[str]:
-    seen = ["-O1", "-g", "-fsanitize=thread", "-fno-sanitize-recover=all", *SEEN[is_clang(command)]]
+    seen = ["-O1", "-g", "-gdwarf-4", "-fsanitize=thread", "-fno-sanitize-recover=all", *SEEN[is_clang(command)]]
     # What templates keep, such as shared memory, is each library's own.
     own = [] if is_clang(command) else ["-fno-gnu-unique"]
-    return [*LANGUAGE, *own, *(seen if checks else ["-O2", "-g1"]), f"-I{HERE}", f"-I{INCLUDE}", *options]
+    return [*LANGUAGE, *own, *(seen if checks else ["-O2", "-g1", "-gdwarf-4"]), f"-I{HERE}", f"-I{INCLUDE}", *options]
 
 
 def preprocessed(code: str, options: tuple[str, ...]) -> str:
