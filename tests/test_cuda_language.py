@@ -1,6 +1,7 @@
 """The language of CUDA on the emulator: what people write is right there, and faults are told with their lines."""
 
 import contextlib
+import io
 import math
 import re
 import shutil
@@ -646,17 +647,20 @@ __global__ void axpy(int m, int n, real alpha, const real* alpha_at, const real*
 """
 
 
-def test_a_learners_kernel_prints_and_asserts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from fastae import cli
+def test_a_learners_kernel_prints_and_asserts(tmp_path: Path) -> None:
+    from fastae.check import verdict
+    from fastae.check.remote import Remote
 
     path = tmp_path / "mine.cu"
-    path.write_text(LEARNERS, encoding="utf-8")
-    assert cli.main(["check", str(path), "--backend", "emulator"]) == 0
-    assert re.search(r"^\| \d+ by \d+$", capsys.readouterr().out, re.MULTILINE)
-    path.write_text(LEARNERS.replace("row < m &&", "col < n &&"), encoding="utf-8")
-    assert cli.main(["check", str(path), "--backend", "emulator"]) == 1
-    assert "mine.cu:9, kernel axpy" in (out := capsys.readouterr().out)
-    assert "an assertion does not hold: col < n &&" in out
+    for condition, faults in (("row < m", 0), ("col < n", 1)):
+        path.write_text(LEARNERS.replace("row < m", condition), encoding="utf-8")
+        shown = io.StringIO()
+        with contextlib.closing(Remote(path, "emulator", output=shown)) as k:
+            found = verdict.examine(k, "axpy", 1).problems
+        assert re.search(r"^\| \d+ by \d+$", shown.getvalue(), re.MULTILINE)
+        assert bool(found) == bool(faults), found
+    assert "mine.cu:9, kernel axpy" in str(found[0])
+    assert "an assertion does not hold: col < n &&" in str(found[0])
 
 
 def test_a_learner_is_told_what_is_not_emulated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
