@@ -193,10 +193,10 @@ def test_any_type_is_misaligned_off_its_multiples(kind: str, by: int) -> None:
 
 
 def test_a_vector_beyond_the_end_is_out_of_bounds_though_other_arrays_are_there() -> None:
-    code = "__global__ void f(const float4* x, float4* out) {\n  out[0] = x[threadIdx.x];\n}"
+    code = "__global__ void f(const float4* x, float4* out) {\n  out[threadIdx.x] = x[threadIdx.x];\n}"
     others = [zeros(64) for _ in range(8)]
     with checking():
-        told = fault(code, "f", zeros(8), zeros(4), block=3)
+        told = fault(code, "f", zeros(8), zeros(16), block=3)
     assert "thread (2, 0, 0) reading: out of bounds" in told
     assert len(others) == 8
 
@@ -397,22 +397,22 @@ def test_kernels_print_in_the_order_of_their_threads(
 __global__ void f(int* out) {
   if (threadIdx.x == 0) printf("block %d\\n", blockIdx.x);
   __syncthreads();
-  out[0] = printf("%d: %.2f %s 100%%%c", threadIdx.x, threadIdx.x / 4.0, "words", '\\n');
+  out[blockIdx.x * 2 + threadIdx.x] = printf("%d: %.2f %s 100%%%c", threadIdx.x, threadIdx.x / 4.0, "words", '\\n');
 }"""
-    out = zeros(1, "i4")
+    out = zeros(4, "i4")
     print("before")
     launch(code, "f", out, grid=2, block=2)
     print("after")
     block = "block {}\n0: 0.00 words 100%\n1: 0.25 words 100%\n"
     assert capsys.readouterr().out == f"before\n{block.format(0)}{block.format(1)}after\n"
-    assert out[0] == 4
+    assert out.tolist() == [4] * 4
 
 
 def test_what_a_kernel_prints_has_a_limit(capsys: pytest.CaptureFixture[str]) -> None:
     code = """__global__ void f() { for (int i = 0; i < 40000; ++i) printf("%0100d", i); }"""
     launch(code, "f")
     out = capsys.readouterr().out
-    assert 1 << 20 < len(out) < (1 << 20) + 200
+    assert (1 << 20) - 100 < len(out) < (1 << 20) + 100
     assert out.endswith("\n(the kernel printed more than 1 MiB: some of it is not shown)\n")
     launch('__global__ void f() { printf("%0*d", 5000, 7); }', "f")
     assert capsys.readouterr().out == "7".zfill(5000)
