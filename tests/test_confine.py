@@ -38,6 +38,13 @@ DENIED = {  # what is tried, through the C library, which asks no audit hook; an
     "memory of others": ("assert errno(libc.process_vm_readv(os.getppid(), 0, 0, 0, 0, 0)) == 0", "processes"),
     "limits of others": ("import resource; resource.prlimit(os.getppid(), resource.RLIMIT_CORE)", "processes"),
     "much memory": ("b = bytearray(5 << 30)", "memory"),
+    "much shared memory": ("import mmap; m = mmap.mmap(-1, 17 << 30)", "memory"),
+    "modes of files": ("os.chmod({scratch!r}, 0o777)", "processes"),
+    "times of files": ("os.utime({scratch!r})", "processes"),
+    "memory that stays": ("assert errno(libc.shmget(0, 4096, 0o1600)) == 0", "processes"),
+    "priorities of others": ("os.setpriority(os.PRIO_PROCESS, os.getppid(), 19)", "processes"),
+    "processors of others": ("os.sched_setaffinity(os.getppid(), {{0}})", "processes"),
+    "input for a terminal": ("import fcntl; fcntl.ioctl(0, 0x5412, b'x')", "processes"),
 }
 LINUX = pytest.mark.skipif(not system.LINUX, reason="only Linux can deny this to a process without a container")
 

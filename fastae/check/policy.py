@@ -14,6 +14,7 @@ from pathlib import Path
 
 from fastae.backends.contract import KERNELS
 from fastae.backends.emulator.compiler import kernels_of
+from fastae.check.confine import LIBRARIES, OPEN
 
 # Python
 
@@ -34,7 +35,6 @@ MODULES = {  # that no kernel needs, and what they are for
     "_io": "files",
     "pty": "other processes",
 }
-LIBRARIES = {"torch": "PyTorch", "jax": "JAX", "tensorflow": "TensorFlow", "cupy": "CuPy"}  # whose kernels are theirs
 INNER = {  # attributes that lead from an object to the interpreter's inside
     "_getframe", "_current_frames", "f_back", "f_globals", "f_locals", "gi_frame", "tb_frame", "__globals__",
     "__closure__", "__code__", "__subclasses__", "__builtins__", "__loader__", "__spec__",
@@ -47,7 +47,6 @@ GIVEN = {  # of fastae's compiled code, what exercises hand out; whoever calls i
     "fastae.backends.numba_backend.machine": {"MACHINE"},
     "fastae.backends.numba_backend.tiles": {"DOT", "DOT_ROW", "OUTER", "OUTER_ROW", "dot_tile", "outer_tile"},
 }
-OPEN = ("fastae", "fastae.datasets", "fastae.errors")  # what else of this library a learner's file may import
 OF_OS = {"system", "popen", "fork", "forkpty", "kill", "killpg", "dup2", "getppid", "remove"}
 FILES = {"memmap", "save", "savez", "savez_compressed", "savetxt", "ctypeslib"}
 OURS = re.compile(r"\bfastae\.(backends|check|ladder|bench)\b")

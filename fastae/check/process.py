@@ -130,7 +130,7 @@ class Process:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env={key: x for key, x in os.environ.items() if PASSED.match(key)} | own | dict(environment),
-            **system.apart(),
+            **system.without_terminal(),
             **system.inheriting(handles),
         )
         theirs.close()
@@ -277,7 +277,8 @@ class Process:
         if self._child.stdout and not self._shown.is_alive():
             self._child.stdout.close()
         storage.clear(Path(self._folder.name))
-        self._folder.cleanup()
+        with contextlib.suppress(OSError):  # what root may have made so that it cannot be removed
+            self._folder.cleanup()
 
 
 @contextlib.contextmanager

@@ -80,7 +80,7 @@ class Remote(Timed):
     def _compiled(self, options: tuple[str, ...]) -> None:
         """Compile a ``.cu`` file, for which a worker may start no program; refuse what is of the host."""
         code = learner.compiled_text(self.path, self.source)
-        found = policy.of_preprocessed(compiler.preprocessed(code, options), self.path.name)
+        found = policy.of_preprocessed(compiler.preprocessed(code, options), learner.shown_name(self.path))
         if found := found or policy.of_library(
             compiler.compiled(code, "kernel.cu", options, True), compiler.runtime(True)
         ):
