@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from fastae.backends.contract import KERNELS
@@ -325,20 +326,27 @@ def of_library(library: Path, runtime: Path) -> list[str]:
         The object file of the emulator in it, which calls what it needs.
     """
     found = []
-    if any(re.match(r"_GLOBAL__(sub_)?[ID]_.*kernels|__cxx_global_var_init", name) for name in _symbols(library)):
+    (defined, called), (_, known) = _symbols(library), _symbols(runtime)
+    if any(re.match(r"_GLOBAL__(sub_)?[ID]_.*kernels|__cxx_global_var_init", name) for name in defined):
         found.append("a variable outside of functions is initialised by code of the host, before any launch")
-    for name in sorted(_symbols(library, "-u") - _symbols(runtime, "-u")):
+    for name in sorted(called - known):
         if not SYMBOLS.fullmatch(name):
             found.append(f"it calls {name}(), a function of the host; no GPU has it")
     return found
 
 
-def _symbols(path: Path, *options: str) -> set[str]:
+@cache
+def _symbols(path: Path) -> tuple[set[str], set[str]]:
+    """Return what a compiled file defines, and what it calls of others."""
     tool = shutil.which("nm")
     if tool is None:
-        return set()
-    done = subprocess.run([tool, *options, str(path)], capture_output=True, encoding="utf-8", errors="replace")
-    return {line.split()[-1].partition("@")[0] for line in done.stdout.splitlines() if line.split()}
+        return set(), set()
+    done = subprocess.run([tool, "-P", str(path)], capture_output=True, encoding="utf-8", errors="replace")
+    symbols = [line.split() for line in done.stdout.splitlines()]
+    defined, called = (
+        {s[0].partition("@")[0] for s in symbols if (s[1] in "Uvw") is undefined} for undefined in (False, True)
+    )
+    return defined, called
 
 
 def kernels_in(path: Path, text: str) -> list[str]:
