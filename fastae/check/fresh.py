@@ -66,11 +66,12 @@ class Timer:
             layouts.append(places)
         numbers = {key: None if key in self._arrays else x for key, x in self._base.items()}
         self._sets = [self._worker.views(places) for places in layouts]
-        self._worker.prepare(self._which, [(numbers, places) for places in layouts])
+        self._calls = [(numbers, places) for places in layouts]
         self._seeds = [0] * sets
 
     def segment(self) -> float:
         """Return the seconds of a call, over one segment."""
+        self._worker.prepare(self._which, self._calls)  # again, if others were timed meanwhile
         took = self._worker.timed(self._fill)
         for views, seed in zip(self._sets, self._seeds):
             drawn = self._drawn(seed)
