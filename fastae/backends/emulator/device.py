@@ -36,10 +36,15 @@ FAULTS = {
     7: "there is no memory for so many threads: take smaller blocks",
     8: "it waits for ever for what no other thread will do",
     9: "the index is outside of a shared or local array",
+    20: "a lane of a warp names a mask in which it is not itself",
+    21: "beyond the dynamic shared memory of the launch, {shared} bytes: it asks for too little, by shared_mem= or by "
+    "shared (...) in the launch comment",
+    22: "this_grid().sync() needs a launch that is cooperative: RawModule(..., enable_cooperative_groups=True)",
 }
-ACCESS_FAULTS, RACES = (3, 4, 5, 6), (5, 6)
+ACCESS_FAULTS, RACES, APART = (3, 4, 5, 6, 21), (5, 6), (1, 2)
 WRITES, ATOMIC = 2, 4  # of checks.h
 THREADS_A_MULTIPROCESSOR = 2048
+SHARED, MOST_SHARED = 48 << 10, 227 << 10  # bytes of a block, by default and at most
 ALIGNMENT = 256  # bytes, at which CUDA allocates memory
 AWAKE = 8  # libraries that keep stacks for their threads
 _one_at_a_time = threading.Lock()  # the emulator has one GPU
@@ -61,9 +66,9 @@ class KernelFault(FastaeError):
         What is wrong, in words.
     """
 
-    def __init__(self, kernel: str, report: Any, line: str, other_line: str = "") -> None:
+    def __init__(self, kernel: str, report: Any, line: str, other_line: str = "", shared: int = 0) -> None:
         self.kernel, self.line = kernel, line
-        self.fault = words = FAULTS[report.fault]
+        self.fault = words = FAULTS[report.fault].format(shared=shared)
         self.block, self.thread = tuple(report.block), tuple(report.thread)
         what = f" {_how(report.how)}" if report.fault in ACCESS_FAULTS else ""
         other = ""
@@ -72,6 +77,9 @@ class KernelFault(FastaeError):
             other += f" {_how(report.other_how)}, {other_line}"
             if (report.how ^ report.other_how) & ATOMIC:
                 self.fault += ": atomic operations are safe from each other alone, not from plain reads and writes"
+        if report.fault in APART:
+            where = f"waits at {other_line}" if report.other_where else "has returned"
+            other = f"; thread {tuple(report.other_thread)} {where}"
         place = f"{line}, kernel {kernel}, block {self.block}, thread {self.thread}{what}"
         super().__init__(f"{place}: {words}{other}")
 
@@ -281,14 +289,26 @@ class RawModule:
         )
 
     def get_function(self, name: str) -> Any:
-        """Return a kernel as a function (grid, block, arguments) -> None; raises `KeyError`."""
+        """Return a kernel as a function (grid, block, arguments, *, shared_mem=0) -> None; raises `KeyError`.
+
+        ``shared_mem`` is how many bytes of dynamic shared memory a block has. More than 48 KB are to be allowed first,
+        by the function's attribute ``max_dynamic_shared_size_bytes``, as in CuPy.
+        """
         parameters = self._kernels[name]
 
-        def launch(grid: tuple[int, ...], block: tuple[int, ...], arguments: tuple[Any, ...]) -> None:
+        def launch(
+            grid: tuple[int, ...], block: tuple[int, ...], arguments: tuple[Any, ...], *, shared_mem: int = 0
+        ) -> None:
             if len(arguments) != len(parameters):
                 raise TypeError(f"{name} takes {len(parameters)} arguments, not {len(arguments)}")
             converted = [self._convert(name, p, x) for p, x in zip(parameters, arguments)]
-            size = (ctypes.c_uint * 6)(*(*grid, 1, 1)[:3], *(*block, 1, 1)[:3])
+            most = min(function.max_dynamic_shared_size_bytes, MOST_SHARED)
+            if not 0 <= shared_mem <= most:
+                raise ValueError(
+                    f"{name}: a block may have {most} bytes of dynamic shared memory, not {shared_mem}; "
+                    f"max_dynamic_shared_size_bytes may allow it up to {MOST_SHARED}"
+                )
+            size = (ctypes.c_uint * 7)(*(*grid, 1, 1)[:3], *(*block, 1, 1)[:3], shared_mem)
             threads = size[3] * size[4] * size[5]
             if not 0 < threads <= 1024:
                 raise ValueError(f"{name}: a block has 1 to 1024 threads, not {threads}")
@@ -308,7 +328,9 @@ class RawModule:
 
             cuda.submit(name, run, arrays)
 
-        return launch
+        function: Any = launch
+        function.max_dynamic_shared_size_bytes = SHARED
+        return function
 
     def _is_table(self, parameter: Parameter) -> bool:
         base = parameter.type.rstrip("*").strip()
@@ -328,13 +350,13 @@ class RawModule:
             library.emulator_count(settings.counts is not None)
         failed = getattr(library, f"run_{name}")(size, self._cooperative, *converted)
         if settings.counts is not None and not failed:
-            settings.counts.threads += math.prod(size)
+            settings.counts.threads += math.prod(size[:6])
             self._count(name, library, path, settings.counts)
         if failed:
             library.emulator_report.restype = ctypes.POINTER(Report)
             report = library.emulator_report().contents
-            other = line_of(path, report.other_where) if report.fault in RACES else ""
-            raise KernelFault(name, report, line_of(path, report.where), other)
+            other = line_of(path, report.other_where) if report.fault in RACES + APART else ""
+            raise KernelFault(name, report, line_of(path, report.where), other, size[6])
 
     def _count(self, name: str, library: ctypes.CDLL, path: Path, counts: Counted) -> None:
         entries = ctypes.POINTER(Entry)()

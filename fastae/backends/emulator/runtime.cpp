@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <ucontext.h>
 
+#include <chrono>
 #include <csetjmp>
 #include <memory>
 #include <unordered_map>
@@ -20,9 +21,13 @@
 
 namespace emulator {
 
-enum State { READY, AT_BARRIER, AT_WARP, NAPPING, DONE };
-enum Fault { NONE, DIVERGED, DEADLOCK, OUT_OF_BOUNDS, UNINITIALISED, RACE, RACE_OF_BLOCKS, NO_MEMORY, FOR_EVER, BEYOND_ARRAY };
-constexpr unsigned WARP = 32, MOST_NAPS = 1000;  // in a row, while nobody does anything else
+enum State { READY, AT_BARRIER, AT_WARP, AT_GRID, NAPPING, DONE };
+enum Fault {
+  NONE, DIVERGED, DEADLOCK, OUT_OF_BOUNDS, UNINITIALISED, RACE, RACE_OF_BLOCKS, NO_MEMORY, FOR_EVER, BEYOND_ARRAY,
+  NOT_IN_MASK = 20, BEYOND_SHARED, NOT_COOPERATIVE
+};
+constexpr unsigned AT_ONCE = 4;  // blocks that take turns at their atomic operations, in a random order
+constexpr unsigned MOST_NAPS = 1000;  // in a row, while nobody does anything else
 constexpr size_t STACK = 768 << 10, GUARD = 64 << 10;  // a thread may have 512 KB of local memory; what grows beyond faults
 
 struct Fiber {
@@ -32,13 +37,14 @@ struct Fiber {
   State state = DONE;
   dim3 index;
   unsigned linear = 0;
-  uint64_t published = 0;             // what other lanes of the warp may read
-  float fragment[6] = {};             // and what the tensor cores do: elements of a and b
-  unsigned mask = 0;                  // the lanes that a warp operation waits for
+  uint64_t offered = 0, shown = 0;    // a value for other lanes of the warp: what they have met for is shown
+  float fragment[6] = {};             // and what the tensor cores read: elements of a and b
+  Operation operation = SYNC;         // of the warp, at which it waits
+  unsigned mask = 0;                  // for these lanes
   const void* waits_at = nullptr;     // the code that called the barrier
   int line = 0;                       // and where the call is in the source
   const void* naps_at = nullptr;      // or that went to sleep
-  unsigned barriers = 0, warps = 0;   // how many of each it has passed in this block
+  unsigned barriers = 0;              // how many it has passed in this block
   unsigned told = 1;                  // and how many times it has told others what it did, one more
   char* stack = nullptr;  // its pages come into being when they are used
 };
@@ -54,8 +60,9 @@ struct Report {
 struct Block {
   dim3 index;
   Fiber* fibers;  // of its threads
-  bool begun = false, done = false;
-  std::vector<char> shared;  // its shared memory, while another block runs
+  bool begun = false, done = false, at_grid = false;
+  int votes = 0;              // of its threads at the last barrier
+  std::vector<char> shared;   // its shared memory, while another block runs: static, then dynamic
 };
 
 static std::vector<Fiber> fibers;
@@ -69,7 +76,10 @@ dim3 grid, block_size, block_index, *thread_index;
 static void (*body)(void*);
 static void* arguments;
 static Report report;
+Room room;
+static size_t dynamic_bytes;  // of it that the launch asked for
 static bool flushes;        // a kernel of float
+static bool cooperates;     // all blocks of the launch are there at once
 static int order;           // in which threads that can go on do: 0 as numbered, 1 reversed, 2 shuffled
 static uint64_t random_state = 1;
 
@@ -80,12 +90,21 @@ extern "C" const char _end[] __attribute__((weak, visibility("hidden")));
 
 inline void copy(unsigned (&to)[3], const dim3& from) { to[0] = from.x, to[1] = from.y, to[2] = from.z; }
 
+inline uint64_t offset_of(const void* code) { return reinterpret_cast<const char*>(code) - __ehdr_start; }
+
 [[noreturn]] inline void fail(Fault fault, const Fiber& fiber, const void* where) {
   report.fault = fault;
   copy(report.block, block_index);
   copy(report.thread, fiber.index);
-  report.where = reinterpret_cast<const char*>(where) - __ehdr_start;
+  report.where = offset_of(where);
   _longjmp(ended, 1);
+}
+
+// A thread waits for another, which has returned or waits elsewhere.
+[[noreturn]] inline void fail_for(Fault fault, const Fiber& fiber, const Fiber& other) {
+  copy(report.other_thread, other.index);
+  report.other_where = other.state == DONE ? 0 : offset_of(other.waits_at);
+  fail(fault, fiber, fiber.waits_at);
 }
 
 inline void wait(State state, const void* where) {
@@ -132,6 +151,11 @@ inline void resume(Fiber& fiber) {
   setcontext(&fiber.first);
 }
 
+inline unsigned random_below(unsigned end) {
+  random_state = random_state * 6364136223846793005u + 1442695040888963407u;
+  return (random_state >> 33) % end;
+}
+
 }  // namespace emulator
 
 #ifdef CHECKED
@@ -143,8 +167,10 @@ namespace emulator {
 inline void begin_block(unsigned) {}
 inline void end_block() {}
 inline void after_barrier() {}
-inline void begin_launch(unsigned) {}
-void touch(const void*, uint64_t, bool, const void*) {}
+inline void after_warp(const Fiber*, unsigned) {}
+inline void after_grid() {}
+inline void begin_launch(unsigned, bool) {}
+void touch(const void*, uint64_t, bool, int, const void*) {}
 void fence() {}
 void release(const void*, uint64_t, const void*) {}
 void acquire(const void*, uint64_t, const void*) {}
@@ -160,82 +186,144 @@ inline unsigned number_of(const Block& block) { return &block - blocks.data(); }
 inline void begin(Block& block, unsigned threads) {
   block.begun = true;
   if (__start_cushared) std::memset(__start_cushared, 0xFF, __stop_cushared - __start_cushared);  // NaN
+  std::memset(room.shared, 0xFF, dynamic_bytes);
   begin_block(number_of(block));
   for (unsigned i = 0; i < threads; ++i) {
     Fiber& f = block.fibers[i];
-    f.linear = i, f.state = READY, f.barriers = f.warps = 0, f.told = 1, f.naps_at = nullptr;
+    f.linear = i, f.state = READY, f.barriers = 0, f.told = 1, f.naps_at = nullptr;
     f.index.x = i % block_size.x, f.index.y = i / block_size.x % block_size.y, f.index.z = i / (block_size.x * block_size.y);
   }
 }
 
-// Let every thread of a block run to its end, or until those that are left sleep or wait for those that do.
+// Let a warp go on where all lanes are there that their mask names, and tell whether it does. Those that ask who is
+// active are, if they come to the same line before any other lane can go on.
+inline bool let_go(Fiber* warp, unsigned lanes) {
+  unsigned waiting = 0, left = 0, progress = 0;
+  for (unsigned l = 0; l < lanes; ++l)
+    if (warp[l].state == AT_WARP) waiting |= 1u << l;
+  if (!waiting) return false;
+  const auto meet_in = [&](unsigned first, bool asking) {
+    unsigned group = 0;
+    const Fiber& one = warp[first];
+    for (unsigned l = first; l < lanes; ++l)
+      if (left >> l & 1 && warp[l].operation == one.operation && (asking ? warp[l].line == one.line : warp[l].mask == one.mask))
+        group |= 1u << l;
+    return group;
+  };
+  for (bool asking : {false, true}) {
+    left = 0;
+    for (unsigned l = 0; l < lanes; ++l)
+      if (waiting >> l & 1 && (warp[l].operation == ACTIVE) == asking) left |= 1u << l;
+    for (unsigned first = 0; left; ++first) {
+      if (!(left >> first & 1)) continue;
+      const unsigned group = meet_in(first, asking), all = lanes < WARP ? (1u << lanes) - 1 : ~0u;
+      left &= ~group;
+      if (!asking && group != (warp[first].mask & all)) continue;
+      progress |= group;
+      if (warp[first].operation == SYNC) after_warp(warp, group);
+      for (unsigned l = first; l < lanes; ++l)
+        if (group >> l & 1) warp[l].state = READY, warp[l].shown = asking ? group : warp[l].offered;
+    }
+    if (progress) return true;
+  }
+  return false;
+}
+
+// The first lane that another waits for in vain.
+inline const Fiber& missing(const Fiber* warp, unsigned lanes, const Fiber& waiting) {
+  for (unsigned l = 0; l < lanes; ++l) {
+    const Fiber& other = warp[l];
+    const bool here = other.state == AT_WARP && other.operation == waiting.operation && other.mask == waiting.mask;
+    if (waiting.mask >> l & 1 && !here) return other;
+  }
+  return waiting;
+}
+
+// Let every thread of a block run to its end, or until those that are left sleep, or wait for those that do.
 inline void run_block(Block& block, unsigned threads) {
   Fiber* const team = block.fibers;
   std::vector<unsigned> turn(threads);
   for (unsigned i = 0; i < threads; ++i) turn[i] = order == 1 ? threads - 1 - i : i;
   for (;;) {
-    for (unsigned i = threads; order == 2 && i > 1; --i) {
-      random_state = random_state * 6364136223846793005u + 1442695040888963407u;
-      std::swap(turn[i - 1], turn[(random_state >> 33) % i]);
-    }
+    for (unsigned i = threads; order == 2 && i > 1; --i) std::swap(turn[i - 1], turn[random_below(i)]);
     for (unsigned i : turn)
       if (team[i].state == READY) {
         resume(team[i]);
         worked = worked || team[i].state != NAPPING;
       }
     bool progress = false;
-    for (unsigned first = 0; first < threads; first += WARP) {  // a warp goes on when all lanes that it names are there
-      unsigned here = 0, needed = 0, lanes = threads - first < WARP ? threads - first : WARP;
-      for (unsigned l = 0; l < lanes; ++l)
-        if (team[first + l].state == AT_WARP) here |= 1u << l, needed |= team[first + l].mask;
-      if (lanes < WARP) needed &= (1u << lanes) - 1;
-      if (here && here == needed) {
-        progress = true;
-        for (unsigned l = 0; l < lanes; ++l)
-          if (here >> l & 1) team[first + l].state = READY, ++team[first + l].warps;
-      }
-    }
+    for (unsigned first = 0; first < threads; first += WARP)
+      if (let_go(team + first, std::min(WARP, threads - first))) progress = true;
     if (progress) continue;
-    unsigned done = 0, waiting = 0;
+    unsigned done = 0, waiting = 0, at_grid = 0;
     Fiber *one = nullptr, *at_warp = nullptr;
-    bool apart = false, asleep = false;
+    bool asleep = false;
     for (unsigned i = 0; i < threads; ++i) {
       Fiber& f = team[i];
       if (f.state == DONE) ++done;
       if (f.state == AT_WARP) at_warp = &f;
       if (f.state == NAPPING) asleep = true, f.state = READY;
-      if (f.state != AT_BARRIER) continue;
-      apart = apart || (one && one->line != f.line);
-      one = &f, ++waiting;
+      if (f.state == AT_GRID) ++at_grid;
+      if (f.state != AT_BARRIER && f.state != AT_GRID) continue;
+      one = &f;
+      if (f.state == AT_BARRIER) ++waiting;
     }
     if (asleep) return;
-    if (done == threads) {
-      block.done = true;
+    if (done == threads || at_grid == threads) {
+      (done ? block.done : block.at_grid) = true;
       return;
     }
-    if (at_warp) fail(DEADLOCK, *at_warp, at_warp->waits_at);
-    if (waiting < threads || apart) fail(DIVERGED, *one, one->waits_at);
+    if (at_warp) {
+      Fiber* const warp = team + at_warp->linear / WARP * WARP;
+      fail_for(DEADLOCK, *at_warp, missing(warp, std::min<unsigned>(WARP, threads - warp->linear), *at_warp));
+    }
+    for (unsigned i = 0; i < threads; ++i)
+      if (team[i].state != one->state || team[i].line != one->line) fail_for(DIVERGED, *one, team[i]);
+    block.votes = 0;
+    for (unsigned i = 0; i < threads; ++i) block.votes += team[i].offered;
     after_barrier();
     for (unsigned i = 0; i < threads; ++i) team[i].state = READY, ++team[i].barriers;
   }
 }
 
+// All threads of all blocks have come to the barrier of the grid: let them go on.
+inline void pass_grid(unsigned threads) {
+  after_grid();
+  for (Block& block : blocks) {
+    running = &block, block_index = block.index, block.at_grid = false;
+    after_barrier();
+    for (unsigned i = 0; i < threads; ++i) block.fibers[i].state = READY, ++block.fibers[i].barriers;
+  }
+}
+
 // Let blocks that are on the device at once take turns until all are done.
 inline void run_blocks(unsigned threads) {
-  const size_t room = __start_cushared ? __stop_cushared - __start_cushared : 0;
+  const size_t room_of_static = __start_cushared ? __stop_cushared - __start_cushared : 0;
   for (unsigned naps = 0, left = blocks.size(); left > 0; naps = worked ? 0 : naps + 1) {
     worked = false;
+    unsigned at_grid = 0;
     for (Block& block : blocks) {
-      if (block.done) continue;
+      if (block.at_grid) ++at_grid;
+      if (block.done || block.at_grid) continue;
       running = &block, block_index = block.index;
       if (!block.begun) {
         begin(block, threads);
       } else if (blocks.size() > 1) {
-        std::copy(block.shared.begin(), block.shared.end(), __start_cushared);
+        std::memcpy(__start_cushared, block.shared.data(), room_of_static);
+        std::memcpy(room.shared, block.shared.data() + room_of_static, dynamic_bytes);
       }
       run_block(block, threads);
       if (block.done) --left;
-      if (blocks.size() > 1) block.shared.assign(__start_cushared, __start_cushared + room);
+      if (block.at_grid) ++at_grid;
+      if (blocks.size() == 1) continue;
+      block.shared.assign(__start_cushared, __start_cushared + room_of_static);
+      block.shared.insert(block.shared.end(), room.shared, room.shared + dynamic_bytes);
+    }
+    if (at_grid == blocks.size()) {
+      pass_grid(threads), worked = true;
+    } else if (at_grid && at_grid == left) {  // the others are done
+      for (Block& block : blocks)
+        if (block.at_grid) block_index = block.index, fail(FOR_EVER, *block.fibers, block.fibers->waits_at);
     }
     for (unsigned i = 0; naps == MOST_NAPS && i < blocks.size() * threads; ++i)
       if (fibers[i].naps_at) {
@@ -274,26 +362,38 @@ class Flushed {
   const uint64_t before_;
 };
 
-// Run a grid; the threads of a kernel that never waits need no fibers.
+// In which order blocks run.
+inline std::vector<unsigned> order_of(unsigned count) {
+  std::vector<unsigned> turn(count);
+  for (unsigned i = 0; i < count; ++i) turn[i] = i;
+  for (unsigned i = count; order == 2 && i > 1; --i) std::swap(turn[i - 1], turn[random_below(i)]);
+  return turn;
+}
+
+// Run a grid of blocks with so many bytes of dynamic shared memory; the threads of a kernel that never waits need no
+// fibers.
 int launch(const unsigned* size, bool waits, bool cooperative, void (*kernel)(void*), void* with) {
   grid = {size[0], size[1], size[2]}, block_size = {size[3], size[4], size[5]};
-  body = kernel, arguments = with, report = Report();
+  body = kernel, arguments = with, report = Report(), dynamic_bytes = size[6];
   const unsigned threads = size[3] * size[4] * size[5], count = size[0] * size[1] * size[2];
   const Flushed flushed(flushes);
   if (_setjmp(ended)) {
     for (Fiber& f : fibers) f.started = false;  // whatever they were in the middle of
     return report.fault;
   }
-  const unsigned at_once = cooperative ? count : 1;
+  const bool mixed = CHECKS && order == 2 && !cooperative;
+  const unsigned at_once = cooperative ? count : mixed ? std::min(count, AT_ONCE) : 1;
   if (fibers.size() < at_once * threads) {
     for (Fiber& f : fibers) f.started = false;  // they move
     fibers.resize(at_once * threads);
   }
-  begin_launch(at_once);
-  blocks.resize(at_once);
+  begin_launch(at_once, cooperative);
+  cooperates = cooperative;
+  const std::vector<unsigned> turn = order_of(count);
   for (unsigned first = 0; first < count; first += at_once) {
-    for (unsigned b = 0; b < at_once; ++b) {
-      const unsigned i = first + b;
+    blocks.resize(std::min(at_once, count - first));
+    for (unsigned b = 0; b < blocks.size(); ++b) {
+      const unsigned i = turn[first + b];
       blocks[b] = Block();
       blocks[b].index = {i % size[0], i / size[0] % size[1], i / (size[0] * size[1])};
       blocks[b].fibers = fibers.data() + b * threads;
@@ -314,12 +414,26 @@ int launch(const unsigned* size, bool waits, bool cooperative, void (*kernel)(vo
   return NONE;
 }
 
-unsigned lane();
+unsigned lane() { return current->linear % WARP; }
 
-void barrier(const void* where, int line) {
-  current->line = line;
-  wait(AT_BARRIER, where);
+unsigned lanes_of(unsigned mask) {
+  const unsigned threads = block_size.x * block_size.y * block_size.z, first = current->linear / WARP * WARP;
+  return threads - first < WARP ? mask & ((1u << (threads - first)) - 1) : mask;
 }
+
+int barrier(bool value, const void* where, int line) {
+  current->offered = value, current->line = line;
+  wait(AT_BARRIER, where);
+  return running->votes;
+}
+
+void grid_barrier(const void* where) {
+  if (!cooperates) fail(NOT_COOPERATIVE, *current, where);
+  current->line = 0;
+  wait(AT_GRID, where);
+}
+
+bool is_cooperative() { return cooperates; }
 
 void nap(const void* where) {
   current->naps_at = where;
@@ -327,19 +441,21 @@ void nap(const void* where) {
   current->naps_at = nullptr;
 }
 
-void warp_barrier(unsigned mask, const void* where) {
-  current->mask = mask;
+void meet(Operation operation, unsigned mask, uint64_t value, const void* where, int line) {
+  if (operation != ACTIVE && !(mask >> lane() & 1)) fail(NOT_IN_MASK, *current, where);
+  current->operation = operation, current->mask = mask, current->offered = value, current->line = line;
   wait(AT_WARP, where);
 }
 
-// Every lane shows a value, then reads another's.
-uint64_t exchange(unsigned mask, uint64_t value, unsigned lane, bool valid, const void* where) {
-  current->published = value;
-  warp_barrier(mask, where);
-  const unsigned source = current->linear / WARP * WARP + lane;
-  if (valid && lane < WARP && source < block_size.x * block_size.y * block_size.z) value = running->fibers[source].published;
-  warp_barrier(mask, where);
-  return value;
+unsigned active() { return current->shown; }
+
+uint64_t seen(unsigned lane) {
+  const bool came = lane < WARP && lanes_of(current->mask) >> lane & 1;
+  return came ? running->fibers[current->linear / WARP * WARP + lane].shown : ~uint64_t{0};
+}
+
+uint64_t nanoseconds() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
 // Round to 10 bits of mantissa, halves away from zero; infinities and NaN stay what they are.
@@ -354,17 +470,15 @@ inline float tf32(float x) {
 // sums += a b, by a whole warp; which lane has which element is told in the PTX ISA under mma.m16n8k8.
 void mma_tf32(float* sums, const float* a, const float* b, const void* where) {
   for (int i = 0; i < 6; ++i) current->fragment[i] = tf32(i < 4 ? a[i] : b[i - 4]);
-  warp_barrier(~0u, where);
+  meet(MMA, ~0u, 0, where);
   const Fiber* lanes = running->fibers + current->linear / WARP * WARP;
   for (int i = 0; i < 4; ++i) {
     const int row = lane() / 4 + 8 * (i / 2), col = 2 * (lane() % 4) + i % 2;
     for (int k = 0; k < 8; ++k)
       sums[i] += lanes[row % 8 * 4 + k % 4].fragment[row / 8 + 2 * (k / 4)] * lanes[col * 4 + k % 4].fragment[4 + k / 4];
   }
-  warp_barrier(~0u, where);
+  meet(MMA, ~0u, 0, where);
 }
-
-unsigned lane() { return current->linear % WARP; }
 
 }  // namespace emulator
 
