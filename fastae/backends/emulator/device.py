@@ -79,7 +79,7 @@ class KernelFault(FastaeError):
                 self.fault += ": atomic operations are safe from each other alone, not from plain reads and writes"
         if report.fault in APART:
             where = f"waits at {other_line}" if report.other_where else "has returned"
-            other = f"; thread {tuple(report.other_thread)} {where}"
+            other = f"; thread {tuple(report.other_thread)} {where}{' with another mask' * report.other_how}"
         place = f"{line}, kernel {kernel}, block {self.block}, thread {self.thread}{what}"
         super().__init__(f"{place}: {words}{other}")
 
@@ -141,6 +141,15 @@ class ndarray(np.ndarray):  # noqa: N801  it stands for cupy.ndarray
     def data(self) -> Any:
         """The address, as ``data.ptr``."""
         return SimpleNamespace(ptr=self.ctypes.data)
+
+
+class MemoryPointer(ndarray):
+    """The memory of a variable, which ``ndarray(shape, dtype, pointer)`` makes an array of, as CuPy's does."""
+
+    @property
+    def ptr(self) -> int:
+        """The address."""
+        return self.ctypes.data
 
 
 def array(host: Any, order: str = "K") -> ndarray:
@@ -284,6 +293,7 @@ class RawModule:
         self._code, self._options, self._file = code, tuple(options), file
         self._cooperative = enable_cooperative_groups
         self._kernels = kernels_of(code)
+        self._variables: dict[str, MemoryPointer] = {}  # those that the host has asked for
         self._defines = dict(
             option[2:].split("=", 1) for option in options if option.startswith("-D") and "=" in option
         )
@@ -332,6 +342,18 @@ class RawModule:
         function.max_dynamic_shared_size_bytes = SHARED
         return function
 
+    def get_global(self, name: str) -> MemoryPointer:
+        """Return the memory of a ``__device__`` or ``__constant__`` variable; raises `KeyError`.
+
+        ``ndarray(shape, dtype, pointer)`` is an array in it. What is written there is the variable's value in launches
+        that follow, checked or not, and what they write is seen there.
+        """
+        if name not in self._variables:
+            library, _ = build(self._code, self._file, self._options, settings.checks)
+            memory = _variable(library, name)
+            self._variables[name] = array(np.frombuffer(memory, np.uint8)).view(MemoryPointer)
+        return self._variables[name]
+
     def _is_table(self, parameter: Parameter) -> bool:
         base = parameter.type.rstrip("*").strip()
         return parameter.type.endswith("*") and self._defines.get(base, base) not in C_TYPES
@@ -348,7 +370,11 @@ class RawModule:
             library.emulator_allow(*map(ctypes.c_uint64, span))
         if settings.checks:
             library.emulator_count(settings.counts is not None)
+        for variable, kept in self._variables.items():
+            np.frombuffer(_variable(library, variable), np.uint8)[:] = kept
         failed = getattr(library, f"run_{name}")(size, self._cooperative, *converted)
+        for variable, kept in self._variables.items():
+            kept[:] = np.frombuffer(_variable(library, variable), np.uint8)
         if settings.counts is not None and not failed:
             settings.counts.threads += math.prod(size[:6])
             self._count(name, library, path, settings.counts)
@@ -392,6 +418,19 @@ class RawModule:
         if type(x) is not kind:
             raise TypeError(f"{name}: {parameter.name} must be numpy.{np.dtype(kind)}, not {type(x).__name__}")
         return np.ctypeslib.as_ctypes_type(kind)(x)
+
+
+def _variable(library: ctypes.CDLL, name: str) -> "ctypes.Array[ctypes.c_ubyte]":
+    """Return the memory of a variable of a library; raises `KeyError`."""
+    try:
+        address = ctypes.addressof(ctypes.c_ubyte.in_dll(library, name))
+    except ValueError:
+        raise KeyError(name) from None
+    library.emulator_size_of.restype = ctypes.c_uint64
+    size = library.emulator_size_of(ctypes.c_void_p(address))
+    if not size:
+        raise KeyError(name)
+    return (ctypes.c_ubyte * size).from_address(address)
 
 
 def _span(x: ndarray) -> tuple[int, int, int, int]:

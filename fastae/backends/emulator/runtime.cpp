@@ -3,6 +3,8 @@
 // sleep, each with its own shared memory. With -DCHECKED, and the kernels compiled by -fsanitize=thread, the compiler
 // calls us at every access to memory (no part of the sanitizer itself is linked), and what no CUDA program may do ends
 // the launch with a report.
+#include <dlfcn.h>
+#include <link.h>
 #include <sys/mman.h>
 #include <ucontext.h>
 
@@ -104,6 +106,7 @@ inline uint64_t offset_of(const void* code) { return reinterpret_cast<const char
 [[noreturn]] inline void fail_for(Fault fault, const Fiber& fiber, const Fiber& other) {
   copy(report.other_thread, other.index);
   report.other_where = other.state == DONE ? 0 : offset_of(other.waits_at);
+  report.other_how = fault == DEADLOCK && other.state == AT_WARP && other.operation == fiber.operation;  // of another mask
   fail(fault, fiber, fiber.waits_at);
 }
 
@@ -261,7 +264,7 @@ inline void run_block(Block& block, unsigned threads) {
     for (unsigned i = 0; i < threads; ++i) {
       Fiber& f = team[i];
       if (f.state == DONE) ++done;
-      if (f.state == AT_WARP) at_warp = &f;
+      if (f.state == AT_WARP && !at_warp) at_warp = &f;
       if (f.state == NAPPING) asleep = true, f.state = READY;
       if (f.state == AT_GRID) ++at_grid;
       if (f.state != AT_BARRIER && f.state != AT_GRID) continue;
@@ -491,6 +494,14 @@ void emulator_rest() {
     if (f.stack) munmap(f.stack - emulator::GUARD, emulator::GUARD + emulator::STACK);
     f.stack = nullptr, f.started = false;
   }
+}
+// How many bytes a variable of this library has; 0 if there is none at that place.
+uint64_t emulator_size_of(const void* at) {
+  Dl_info info;
+  void* found = nullptr;
+  if (!dladdr1(at, &info, &found, RTLD_DL_SYMENT) || !found || info.dli_fbase != emulator::__ehdr_start) return 0;
+  const auto* symbol = static_cast<const ElfW(Sym)*>(found);
+  return info.dli_saddr == at && ELF64_ST_TYPE(symbol->st_info) == STT_OBJECT ? symbol->st_size : 0;
 }
 void emulator_flush(bool flushes) { emulator::flushes = flushes; }
 void emulator_order(int order, uint64_t seed) { emulator::order = order, emulator::random_state = seed | 1; }
