@@ -416,7 +416,7 @@ def test_votes_matches_reductions_and_who_is_active() -> None:
         for t, mine in enumerate(out.reshape(32, 16).tolist()):
             assert mine[:4] == [bits(x > 4), 1, 1, 1 + 4]
             assert mine[4:9] == [0, bits(x == x[t]), 0, 0xFFFF << 16 * (t // 16), 2]
-            assert mine[9:12] == [x.sum(), (x.min() - 5) % 2**32, ((x.astype("i8") - 5) % 2**32).max()]
+            assert mine[9:12] == [x.sum(), (int(x.min()) - 5) % 2**32, max((v - 5) % 2**32 for v in x.tolist())]
             assert mine[12:15] == [f.reduce(x | y) for f, y in
                                    ((np.bitwise_and, 32), (np.bitwise_or, 0), (np.bitwise_xor, 0))]  # fmt: skip
             assert mine[15] == (bits(odd) if t % 2 else 0)
@@ -606,3 +606,198 @@ def test_halves_of_a_warp_go_their_own_ways() -> None:
     for _, out in in_every_order(code, 1, 32, x, np.zeros(32, "i4")):
         assert set(out[:16]) == {x[:16].sum()}
         assert set(out[16:]) == {2 * x[16:].max()}
+
+
+# Cooperative groups.
+
+SOFTMAX = """#include <cooperative_groups.h>
+#include <cooperative_groups/reduce.h>
+namespace cg = cooperative_groups;
+
+// A warp for each row, as in llm.c.
+extern "C" __global__ void softmax(int rows, int cols, const float* x, float* out) {
+  cg::thread_block block = cg::this_thread_block();
+  cg::thread_block_tile<32> warp = cg::tiled_partition<32>(block);
+  const int row = blockIdx.x * warp.meta_group_size() + warp.meta_group_rank();
+  if (row >= rows) return;
+  const float* const mine = x + row * cols;
+  float largest = -3.4e38f, sum = 0;
+  for (int i = warp.thread_rank(); i < cols; i += warp.size()) largest = fmaxf(largest, mine[i]);
+  largest = cg::reduce(warp, largest, cg::greater<float>{});
+  for (int i = warp.thread_rank(); i < cols; i += warp.size()) sum += expf(mine[i] - largest);
+  sum = cg::reduce(warp, sum, cg::plus<float>{});
+  for (int i = warp.thread_rank(); i < cols; i += warp.size()) out[row * cols + i] = expf(mine[i] - largest) / sum;
+}"""
+
+
+def test_a_softmax_with_a_warp_for_each_row() -> None:
+    x = RANDOM.standard_normal((7, 45)).astype("f4")
+    exact = np.exp(x.astype("f8") - x.max(1, keepdims=True))
+    for _, out in in_every_order(SOFTMAX, 2, 128, np.int32(7), np.int32(45), x, np.zeros_like(x)):
+        np.testing.assert_allclose(out, exact / exact.sum(1, keepdims=True), rtol=1e-5)
+
+
+LAYERNORM = """#include <cooperative_groups.h>
+#include <cooperative_groups/reduce.h>
+using namespace cooperative_groups;
+extern "C" __global__ void layernorm(int cols, const float* x, float* out) {
+  __shared__ float sums[32], squares[32];
+  auto block = this_thread_block();
+  auto warp = tiled_partition<32>(block);
+  const float* const row = x + blockIdx.x * cols;
+  float sum = 0, square = 0;
+  for (int i = block.thread_rank(); i < cols; i += block.size()) sum += row[i], square += row[i] * row[i];
+  sum = reduce(warp, sum, plus<float>());
+  square = reduce(warp, square, plus<float>());
+  if (warp.thread_rank() == 0) sums[warp.meta_group_rank()] = sum, squares[warp.meta_group_rank()] = square;//<
+  block.sync();  // of all warps
+  const bool there = warp.thread_rank() < warp.meta_group_size();
+  sum = reduce(warp, there ? sums[warp.thread_rank()] : 0.0f, [](float a, float b) { return a + b; });//<
+  square = reduce(warp, there ? squares[warp.thread_rank()] : 0.0f, plus<float>());
+  const float mean = sum / cols, scale = 1 / sqrtf(square / cols - mean * mean + 1e-5f);
+  for (int i = block.thread_rank(); i < cols; i += block.size()) out[blockIdx.x * cols + i] = (row[i] - mean) * scale;
+}"""
+
+
+def test_a_layernorm_with_a_block_for_each_row() -> None:
+    x = RANDOM.standard_normal((3, 100)).astype("f4")
+    exact = (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + 1e-5)
+    for _, out in in_every_order(LAYERNORM, 3, 96, np.int32(100), x, np.zeros_like(x)):
+        np.testing.assert_allclose(out, exact, rtol=1e-3, atol=1e-5)
+    code = without(LAYERNORM, "  block.sync();  // of all warps\n")
+    assert is_at(fault_of(code, 3, 96, np.int32(100), x, np.zeros_like(x)), code)
+
+
+GROUPS = """#include <cooperative_groups.h>
+#include <cooperative_groups/reduce.h>
+namespace cg = cooperative_groups;
+struct Pair { double first; int second; };
+extern "C" __global__ void groups(const int* x, int* out, int* kept) {
+  auto block = cg::this_thread_block();
+  auto tile = cg::tiled_partition<8>(block);
+  auto half = cg::tiled_partition<4>(tile);
+  const int t = block.thread_rank(), v = x[t];
+  int* const mine = out + 16 * t;
+  mine[0] = block.group_index().x + 100 * block.thread_index().y + 1000 * block.size();
+  mine[1] = tile.thread_rank() + 100 * tile.meta_group_rank() + 10000 * tile.meta_group_size();
+  mine[2] = half.thread_rank() + 10 * half.meta_group_rank() + 100 * half.meta_group_size() + 1000 * half.size();
+  mine[3] = tile.shfl(v, 3);
+  mine[4] = tile.shfl_up(v, 2);
+  mine[5] = tile.shfl_down(v, 2);
+  mine[6] = half.shfl_xor(v, 3);
+  mine[7] = tile.ballot(v % 2);
+  mine[8] = tile.any(v > 90) + 2 * tile.all(v >= 0);
+  mine[9] = cg::reduce(tile, v, cg::less<int>());
+  mine[10] = cg::reduce(half, v, cg::bit_xor<int>());
+  const Pair pair = tile.shfl(Pair{0.5 * v, t}, 1);
+  mine[11] = int(2 * pair.first) + 1000 * pair.second;
+  mine[12] = -1;
+  if (v % 3 == 0) {
+    auto together = cg::coalesced_threads();  // one lane makes room for all
+    int first = 0;
+    if (together.thread_rank() == 0) first = atomicAdd(kept, (int)together.size());
+    mine[12] = together.shfl(first, 0) + together.thread_rank();
+    together.sync();
+  }
+  cg::sync(block);
+  mine[13] = cg::this_grid().thread_rank();
+}"""
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_tiles_and_lanes_that_come_together(order: str | None) -> None:
+    x, kept = RANDOM.integers(0, 100, 64).astype("i4"), np.zeros(1, "i4")
+    if order is None:
+        _, out, kept = launch(GROUPS, 1, (16, 4), x, np.zeros(1024, "i4"), kept)
+    else:
+        with checking(order):
+            _, out, kept = launch(GROUPS, 1, (16, 4), x, np.zeros(1024, "i4"), kept)
+    out, t, eights, fours = out.reshape(64, 16).T, np.arange(64), x.reshape(8, 8), x.reshape(16, 4)
+    np.testing.assert_array_equal(out[0], 100 * (t // 16) + 64000)
+    np.testing.assert_array_equal(out[1], t % 8 + 100 * (t // 8) + 80000)
+    np.testing.assert_array_equal(out[2], t % 4 + 10 * (t // 4 % 2) + 200 + 4000)
+    np.testing.assert_array_equal(out[3], eights[:, 3].repeat(8))
+    np.testing.assert_array_equal(out[4].reshape(8, 8), np.c_[eights[:, :2], eights[:, :-2]])
+    np.testing.assert_array_equal(out[5].reshape(8, 8), np.c_[eights[:, 2:], eights[:, -2:]])
+    np.testing.assert_array_equal(out[6].reshape(16, 4), fours[:, ::-1])
+    np.testing.assert_array_equal(out[7], ((eights % 2) << np.arange(8)).sum(1).repeat(8))
+    np.testing.assert_array_equal(out[8], ((eights > 90).any(1) + 2).repeat(8))
+    np.testing.assert_array_equal(out[9], eights.min(1).repeat(8))
+    np.testing.assert_array_equal(out[10], np.bitwise_xor.reduce(fours, 1).repeat(4))
+    np.testing.assert_array_equal(out[11], (eights[:, 1] + 1000 * (8 * np.arange(8) + 1)).repeat(8))
+    of_three = x % 3 == 0
+    assert sorted(out[12][of_three]) == list(range(of_three.sum()))
+    assert (out[12][~of_three] == -1).all()
+    assert kept[0] == of_three.sum()
+    np.testing.assert_array_equal(out[13], t)
+
+
+GRID = """#include <cooperative_groups.h>
+namespace cg = cooperative_groups;
+extern "C" __global__ void turn(int n, const float* x, float* half, float* out) {
+  cg::grid_group grid = cg::this_grid();
+  const int i = grid.thread_rank();
+  half[i] = x[i] / 2;//<
+  grid.sync();
+  out[i] = half[n - 1 - i];//<
+}"""
+
+
+def test_a_barrier_of_the_grid() -> None:
+    x = RANDOM.standard_normal(160).astype("f4")
+    zeros = np.zeros_like(x)
+    for *_, out in in_every_order(GRID, 5, 32, np.int32(160), x, zeros, zeros, cooperative=True):
+        np.testing.assert_array_equal(out, x[::-1] / 2)
+    code = without(GRID, "  grid.sync();\n")
+    fault = fault_of(code, 4, 32, np.int32(128), x, zeros, zeros, cooperative=True)
+    assert is_at(fault, code)
+    assert "a race between two blocks" in str(fault)
+    with pytest.raises(KernelFault, match=r"mine.cu:7, .*needs a launch that is cooperative"):
+        launch(GRID, 5, 32, np.int32(160), x, zeros, zeros)
+
+
+def test_a_barrier_of_the_grid_that_a_block_misses() -> None:
+    code = GRID.replace("  grid.sync();", "  if (blockIdx.x == 3) return;\n  grid.sync();//<").replace("n - 1 - i", "i")
+    code = marked(code.replace(";//<\n  if", ";\n  if").replace("half[i];//<", "half[i];"))
+    x = np.zeros(160, "f4")
+    fault = fault_of(code, 5, 32, np.int32(160), x, x, x, cooperative=True)
+    assert is_at(fault, code)
+    assert "it waits for ever" in str(fault)
+
+
+# Variables of the device.
+
+CONVOLUTION = """__constant__ float weights[5];
+__device__ int calls = 7, other = 1;
+__device__ double kept[2] = {1, 2};
+extern "C" __global__ void convolve(int n, const float* x, float* out) {
+  const int i = blockIdx.x * blockDim.x + threadIdx.x;
+  if (i == 0) calls += 1, kept[1] *= 2;
+  float sum = 0;
+  for (int k = -2; k <= 2; ++k) sum += i + k >= 0 && i + k < n ? weights[k + 2] * x[i + k] : 0;
+  if (i < n) out[i] = sum;
+}"""
+
+
+def test_variables_of_the_device() -> None:
+    module, other = (RawModule(CONVOLUTION) for _ in range(2))
+    weights = device.ndarray((5,), np.float32, module.get_global("weights"))
+    weights[...] = [1, -2, 3, 4, 0.5]
+    calls = device.ndarray((1,), np.int32, module.get_global("calls"))
+    kept = device.ndarray((2,), np.float64, module.get_global("kept"))
+    assert (calls[0], *np.asarray(kept)) == (7, 1, 2)
+    x, out = device.array(RANDOM.standard_normal(50).astype("f4")), device.array(np.zeros(50, "f4"))
+    for i, order in enumerate(ORDERS, 8):
+        if order is None:
+            module.get_function("convolve")((2,), (32,), (np.int32(50), x, out))
+        else:
+            with checking(order):
+                module.get_function("convolve")((2,), (32,), (np.int32(50), x, out))
+        np.testing.assert_allclose(out, np.correlate(np.asarray(x), np.asarray(weights), "same"), rtol=1e-4, atol=1e-5)
+        assert (calls[0], *np.asarray(kept)) == (i, 1, 2.0 ** (i - 6))
+        weights *= 2
+    assert module.get_global("weights").ptr == weights.data.ptr
+    assert module.get_global("weights").nbytes == 20
+    for name in ("none", "convolve", "stdout"):
+        with pytest.raises(KeyError, match=name):
+            other.get_global(name)

@@ -117,35 +117,28 @@ class thread_block_tile : public lane_group {
   static_assert(Size > 0 && Size <= 32 && (Size & (Size - 1)) == 0, "a tile has 1, 2, 4, 8, 16 or 32 threads");
 
  public:
-  thread_block_tile() : lane_group(details::tile_mask<Size>()) {}
+  thread_block_tile(unsigned rank_in_parent, unsigned parent_size)
+      : lane_group(details::tile_mask<Size>()), rank_(rank_in_parent / Size), tiles_((parent_size + Size - 1) / Size) {}
+  template <class Other>
+  thread_block_tile(const thread_block_tile<Size, Other>& other)
+      : lane_group(other.mask()), rank_(other.meta_group_rank()), tiles_(other.meta_group_size()) {}
   static constexpr unsigned size() { return Size; }
   static constexpr unsigned num_threads() { return Size; }
-  unsigned meta_group_rank() const { return parent_rank() / Size; }
-  unsigned meta_group_size() const { return (parent_size() + Size - 1) / Size; }
+  unsigned meta_group_rank() const { return rank_; }
+  unsigned meta_group_size() const { return tiles_; }
 
  private:
-  template <class, class = void>
-  struct Of {
-    static unsigned rank() { return thread_block::thread_rank(); }
-    static unsigned size() { return thread_block::size(); }
-  };
-  template <unsigned Larger, class Grand, class Unused>
-  struct Of<thread_block_tile<Larger, Grand>, Unused> {
-    static unsigned rank() { return emulator::lane() % Larger; }
-    static unsigned size() { return Larger; }
-  };
-  static unsigned parent_rank() { return Of<Parent>::rank(); }
-  static unsigned parent_size() { return Of<Parent>::size(); }
+  unsigned rank_, tiles_;  // of its parent's tiles
 };
 
 template <unsigned Size>
 thread_block_tile<Size, thread_block> tiled_partition(const thread_block&) {
-  return {};
+  return {thread_block::thread_rank(), thread_block::size()};
 }
 template <unsigned Size, unsigned Larger, class Parent>
 thread_block_tile<Size, thread_block_tile<Larger, Parent>> tiled_partition(const thread_block_tile<Larger, Parent>&) {
   static_assert(Size <= Larger, "a tile's tiles are no larger than it is");
-  return {};
+  return {emulator::lane() % Larger, Larger};
 }
 
 template <class Group>
