@@ -1,13 +1,17 @@
-"""Threads, warps and shared memory of kernels as people write them: right ones run, and each fault is found at its line."""
+"""Threads, warps and shared memory of kernels as people write them: right ones run, each fault is found at its line."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from fastae.backends.emulator import KernelFault, RawModule, checking, device
+from fastae.backends.emulator import compiler as compilers
 from fastae.backends.emulator.compiler import CompileError, kernels_of, with_dynamic_shared
+from fastae.check import learner, policy
+from fastae.errors import InputError
 
 ORDERS = (None, "forward", "reverse", "random")
 RANDOM = np.random.default_rng(20)
@@ -297,7 +301,9 @@ def test_an_update_that_other_blocks_lose_shows_in_a_random_order() -> None:
         with checking("random", seed):
             first, again = (launch(LOST, 64, 32, x, np.zeros(1, "i4"))[1][0] for _ in range(2))
         assert first == again < 64
-    right = LOST.replace("atomicAdd(total, 0)", "atomicAdd(total, mine)").replace("    atomicExch(total, old + mine);\n", "")
+    right = LOST.replace("atomicAdd(total, 0)", "atomicAdd(total, mine)").replace(
+        "    atomicExch(total, old + mine);\n", ""
+    )
     assert [out[0] for _, out in in_every_order(right, 64, 32, x, np.zeros(1, "i4"))] == [64] * 4
 
 
@@ -322,7 +328,8 @@ extern "C" __global__ void sum(const float* x, float* total) {
 def test_barriers_that_count() -> None:
     code = """extern "C" __global__ void count(const int* x, int* out) {
   const int t = threadIdx.x;
-  const int some = __syncthreads_count(x[t] > 10), one = __syncthreads_or(x[t] == 77), all = __syncthreads_and(x[t] >= 0);
+  const int some = __syncthreads_count(x[t] > 10), one = __syncthreads_or(x[t] == 77);
+  const int all = __syncthreads_and(x[t] >= 0);
   out[t] = some + 100 * one + 1000 * all + 10000 * (__syncthreads_and(t < 95) + 2 * __syncthreads_or(t > 95));
 }"""
     x = np.arange(96, dtype="i4")
@@ -422,30 +429,30 @@ def test_votes_matches_reductions_and_who_is_active() -> None:
             assert mine[15] == (bits(odd) if t % 2 else 0)
 
 
-REDUCED = """__inline__ __device__ float warp_sum(float v) {
-  for (int by = warpSize / 2; by > 0; by /= 2) v += __shfl_down_sync(0xffffffff, v, by);
+REDUCED = """inline __device__ float warp_sum(float v) {
+  for (int by = 32 / 2; by > 0; by /= 2) v += __shfl_down_sync(0xffffffff, v, by);
   return v;
 }
 extern "C" __global__ void reduce(int n, const float* x, float* total) {
-  static __shared__ float sums[32];
+  __shared__ float sums[32];
   float v = 0;
   for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < n; i += blockDim.x * gridDim.x) v += x[i];
-  const int lane = threadIdx.x % warpSize, warp = threadIdx.x / warpSize;
+  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   v = warp_sum(v);
   if (lane == 0) sums[warp] = v;//<
   __syncthreads();  // all warps
-  v = threadIdx.x < blockDim.x / warpSize ? sums[lane] : 0;//<
+  v = threadIdx.x < blockDim.x / 32 ? sums[lane] : 0;//<
   if (warp == 0) v = warp_sum(v);
   if (threadIdx.x == 0) atomicAdd(total, v);
-}""".replace("warpSize", "32").replace("static __shared__", "__shared__").replace("__inline__ ", "inline ")
+}"""
 
 
 def test_a_sum_by_warps() -> None:
     x = RANDOM.integers(-9, 10, 3000).astype("f4")
     for _, total in in_every_order(REDUCED, 3, 128, np.int32(3000), x, np.zeros(1, "f4")):
         assert total[0] == x.sum()
-    fault = fault_of(without(REDUCED, "  __syncthreads();  // all warps\n"), 3, 128, np.int32(3000), x, np.zeros(1, "f4"))
-    assert is_at(fault, without(REDUCED, "  __syncthreads();  // all warps\n"))
+    code = without(REDUCED, "  __syncthreads();  // all warps\n")
+    assert is_at(fault_of(code, 3, 128, np.int32(3000), x, np.zeros(1, "f4")), code)
 
 
 SCAN = """extern "C" __global__ void scan(int n, const int* x, int* out) {
@@ -529,7 +536,11 @@ def test_a_shuffle_does_not_order_memory_and_a_syncwarp_orders_its_own_lanes_alo
     for by in (1, 2):
         for _, out in in_every_order(of("__syncwarp(0xfu << t / 4 * 4);", by), *arguments):
             np.testing.assert_array_equal(out, np.arange(32) ^ by)
-    for wrong in (of("__syncwarp(0xfu << t / 4 * 4);", 4), of("__shfl_sync(~0u, t, 0);", 1), of("__ballot_sync(~0u, t);", 1)):
+    for wrong in (
+        of("__syncwarp(0xfu << t / 4 * 4);", 4),
+        of("__shfl_sync(~0u, t, 0);", 1),
+        of("__ballot_sync(~0u, t);", 1),
+    ):
         assert is_at(fault_of(wrong, *arguments), wrong)
 
 
@@ -801,3 +812,61 @@ def test_variables_of_the_device() -> None:
     for name in ("none", "convolve", "stdout"):
         with pytest.raises(KeyError, match=name):
             other.get_global(name)
+
+
+# A learner's file.
+
+LEARNERS = """#include <cooperative_groups.h>
+#include <cooperative_groups/reduce.h>
+namespace cg = cooperative_groups;
+__constant__ int side = 16;
+// launch matmul: grid (ceil(n / 16), ceil(m / 16)), block (16, 16), shared (2 * 16 * 16 * 4)
+extern "C" __global__ void matmul(int m, int n, int k, const real* a, const real* b, real* out, long long a_stride,
+                                  long long b_stride, long long out_stride) {
+  extern __shared__ real tiles[];
+  auto block = cg::this_thread_block();
+  real *as = tiles, *bs = tiles + side * side;
+  const int x = threadIdx.x, y = threadIdx.y, row = blockIdx.y * side + y, col = blockIdx.x * side + x;
+  real sum = 0;
+  for (int t = 0; t < k; t += side) {
+    as[y * side + x] = row < m && t + x < k ? a[row * a_stride + t + x] : 0;
+    bs[y * side + x] = col < n && t + y < k ? b[(t + y) * b_stride + col] : 0;//<
+    block.sync();
+    for (int i = 0; i < side; ++i) sum += as[y * side + i] * bs[i * side + x];
+    block.sync();
+  }
+  if (row < m && col < n) out[row * out_stride + col] = sum;
+}"""
+
+
+def test_a_learner_says_how_much_shared_memory_a_block_has(tmp_path: Path) -> None:
+    path = tmp_path / "mine.cu"
+    a, b = (RANDOM.standard_normal(shape).astype("f4") for shape in ((20, 33), (33, 18)))
+
+    def product_of(text: str) -> np.ndarray:
+        path.write_text(text, encoding="utf-8")
+        k: Any = learner.load(path, "emulator")
+        given = [device.array(x) for x in (a, b, np.zeros((20, 18), "f4"))]
+        with checking():
+            k.matmul(*given)
+        return np.asarray(given[-1])
+
+    np.testing.assert_allclose(product_of(LEARNERS), a @ b, rtol=1e-4, atol=1e-5)
+    with pytest.raises(KernelFault, match="beyond the dynamic shared memory of the launch, 1024 bytes") as caught:
+        product_of(LEARNERS.replace("(2 * 16", "(16"))
+    assert is_at(caught.value, LEARNERS)
+    with pytest.raises(KernelFault, match="launch, 0 bytes: it asks for too little, by shared_mem= or by shared"):
+        product_of(LEARNERS.replace(", shared (2 * 16 * 16 * 4)", ""))
+    for wrong in ("(1000000)", "(1, 2)", "(-4)"):
+        with pytest.raises(InputError, match="the launch's "):
+            product_of(LEARNERS.replace("(2 * 16 * 16 * 4)", wrong))
+
+
+def test_what_a_learner_uses_of_warps_is_cuda(tmp_path: Path) -> None:
+    """The policy's three looks: at the source, at it without macros, and at what it calls."""
+    for code in (LEARNERS, SOFTMAX, GROUPS, REDUCED, VOTES, HISTOGRAM, VIEWS, COUNTERS, CONVOLUTION):
+        text = learner.compiled_text(tmp_path / "mine.cu", code)
+        options = ("-Dreal=float",)
+        assert policy.of_cuda(code) == []
+        assert policy.of_preprocessed(compilers.preprocessed(text, options), "mine.cu") == []
+        assert policy.of_library(compilers.compiled(text, "mine.cu", options, True), compilers.runtime(True)) == []

@@ -111,7 +111,9 @@ def with_dynamic_shared(code: str) -> str:
 
 def _program(code: str, file: str) -> str:
     """Return a ``.cu`` file behind what it may use of CUDA."""
-    groups = '#include "cooperative_groups.h"\n' if "cooperative_groups" in code else ""
+    groups = ""
+    if "cooperative_groups" in code and "<cooperative_groups" not in code:  # its own includes may have been taken out
+        groups = '#include "cooperative_groups/reduce.h"\n'
     return f'#include "device.h"\n{groups}#line 1 "{file}"\n{code}\n'
 
 

@@ -7,6 +7,11 @@
 namespace cooperative_groups {
 
 namespace details {
+constexpr unsigned count(unsigned lanes) {  // without the compiler's library, which no GPU has
+  lanes -= lanes >> 1 & 0x55555555;
+  lanes = (lanes & 0x33333333) + (lanes >> 2 & 0x33333333);
+  return (lanes + (lanes >> 4) & 0x0f0f0f0f) * 0x01010101 >> 24;
+}
 constexpr unsigned long long volume(dim3 size) { return 1ull * size.x * size.y * size.z; }
 UNSEEN inline unsigned linear(dim3 at, dim3 size) { return at.x + size.x * (at.y + size.y * at.z); }
 }  // namespace details
@@ -44,9 +49,9 @@ class lane_group {
  public:
   explicit lane_group(unsigned mask) : mask_(mask) {}
   NOT_INLINED void sync() const { emulator::meet(emulator::SYNC, mask_, 0, CALLER); }
-  unsigned size() const { return __builtin_popcount(mask_); }
+  unsigned size() const { return details::count(mask_); }
   unsigned num_threads() const { return size(); }
-  unsigned thread_rank() const { return __builtin_popcount(mask_ & ((1u << emulator::lane()) - 1)); }
+  unsigned thread_rank() const { return details::count(mask_ & ((1u << emulator::lane()) - 1)); }
   template <class T>
   NOT_INLINED T shfl(T value, int from) const {
     return emulator::shuffle(emulator::SHFL, mask_, value, lane_of(unsigned(from) % size()), CALLER);
