@@ -16,7 +16,7 @@ from fastae.errors import FastaeError
 
 HERE = Path(__file__).parent
 RUNTIME = (
-    *("device.h", "atomics.h", "warps.h", "runtime.cpp", "checks.h", "counts.h"),
+    *("device.h", "atomics.h", "warps.h", "runtime.cpp", "schedule.h", "checks.h", "counts.h"),
     *("cooperative_groups.h", "cooperative_groups/reduce.h"),
 )
 WAITS = re.compile(r"__sync|_sync\b|__activemask|__nanosleep|mma_|_acquire|\bcooperative_groups\b")

@@ -350,8 +350,7 @@ class RawModule:
         """
         if name not in self._variables:
             library, _ = build(self._code, self._file, self._options, settings.checks)
-            memory = _variable(library, name)
-            self._variables[name] = array(np.frombuffer(memory, np.uint8)).view(MemoryPointer)
+            self._variables[name] = array(_variable(library, name)).view(MemoryPointer)
         return self._variables[name]
 
     def _is_table(self, parameter: Parameter) -> bool:
@@ -371,10 +370,10 @@ class RawModule:
         if settings.checks:
             library.emulator_count(settings.counts is not None)
         for variable, kept in self._variables.items():
-            np.frombuffer(_variable(library, variable), np.uint8)[:] = kept
+            _variable(library, variable)[:] = kept
         failed = getattr(library, f"run_{name}")(size, self._cooperative, *converted)
         for variable, kept in self._variables.items():
-            kept[:] = np.frombuffer(_variable(library, variable), np.uint8)
+            kept.view(np.ndarray)[:] = _variable(library, variable)
         if settings.counts is not None and not failed:
             settings.counts.threads += math.prod(size[:6])
             self._count(name, library, path, settings.counts)
@@ -420,7 +419,7 @@ class RawModule:
         return np.ctypeslib.as_ctypes_type(kind)(x)
 
 
-def _variable(library: ctypes.CDLL, name: str) -> "ctypes.Array[ctypes.c_ubyte]":
+def _variable(library: ctypes.CDLL, name: str) -> np.ndarray:
     """Return the memory of a variable of a library; raises `KeyError`."""
     try:
         address = ctypes.addressof(ctypes.c_ubyte.in_dll(library, name))
@@ -430,7 +429,7 @@ def _variable(library: ctypes.CDLL, name: str) -> "ctypes.Array[ctypes.c_ubyte]"
     size = library.emulator_size_of(ctypes.c_void_p(address))
     if not size:
         raise KeyError(name)
-    return (ctypes.c_ubyte * size).from_address(address)
+    return np.ctypeslib.as_array((ctypes.c_ubyte * size).from_address(address))
 
 
 def _span(x: ndarray) -> tuple[int, int, int, int]:
