@@ -83,6 +83,11 @@ def apart() -> dict[str, Any]:
     return {"process_group": 0}
 
 
+def without_terminal() -> dict[str, Any]:
+    """Return the options of `subprocess.Popen` for a child that has no terminal, nor gets its Ctrl-C."""
+    return apart() if WINDOWS else {"start_new_session": True}
+
+
 def inheriting(handles: Sequence[int]) -> dict[str, Any]:
     """Return the options of `subprocess.Popen` that leave open in a child what has these numbers."""
     if WINDOWS:

@@ -30,7 +30,7 @@ def said(path: Path, what: str) -> str:
 def judged(path: Path | None, capsys: pytest.CaptureFixture[str], *options: str) -> tuple[int, dict[str, Any]]:
     assert path is not None
     backend = ("--backend", "emulator") if path.suffix == ".cu" else ()
-    status = cli.main(["check", "--json", "--patience", "60", *backend, *options, str(path)])
+    status = cli.main(["check", "--json", "--patience", "120", *backend, *options, str(path)])
     return status, json.loads(capsys.readouterr().out)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-MEMORY, FILE, FILES = 4 << 30, 64 << 20, 256  # bytes of data, bytes of one file, open files
+MEMORY, SPACE, FILE, FILES = 4 << 30, 16 << 30, 64 << 20, 256  # bytes of data, addresses, bytes of a file, open files
 ENFORCED = {  # by what
     "files": "writing outside of a scratch folder",
     "network": "the network",
@@ -49,7 +49,8 @@ def confine(scratch: Path) -> list[str]:
 def _limit() -> bool:
     import resource
 
-    limits = {resource.RLIMIT_DATA: MEMORY, resource.RLIMIT_FSIZE: FILE, resource.RLIMIT_NOFILE: FILES}
+    limits = {resource.RLIMIT_DATA: MEMORY, resource.RLIMIT_AS: SPACE}  # shared memory is none of the data
+    limits |= {resource.RLIMIT_FSIZE: FILE, resource.RLIMIT_NOFILE: FILES}
     limits[resource.RLIMIT_CORE] = 0
     for what, most in limits.items():
         _, hard = resource.getrlimit(what)
@@ -112,6 +113,7 @@ NUMBERS = {  # x86-64, AArch64; None where there is no such call
     "setns": (308, 268),
     # What outlives a process, and how much of the machine others get.
     "shmget": (29, 194),
+    "memfd_create": (319, 279),
     "msgget": (68, 186),
     "semget": (64, 190),
     "mq_open": (240, 180),
@@ -145,11 +147,14 @@ NUMBERS = {  # x86-64, AArch64; None where there is no such call
     "fremovexattr": (199, 16),
 }
 OF_ITSELF = {"kill": (62, 129), "tgkill": (234, 131)}  # allowed with its own number
+MMAP, SHARED = (9, 222), 0x21  # memory that is no data: shared, and of no file
+IOCTL = (16, 29)
+REQUESTS = (0x40086602, 0x401C5820, 0x5412, 0x541C)  # flags of files, and input for a terminal
 PRLIMIT, CLONE, CLONE3 = (302, 261), (56, 220), (435, 435)
 MACHINES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
-LOAD, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+LOAD, AND, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x54, 0x15, 0x35, 0x45, 0x06
 ALLOW, DENY, ABSENT = 0x7FFF0000, 0x50000 | 1, 0x50000 | 38  # EPERM, ENOSYS
-NUMBER, MACHINE, ARGUMENT = 0, 4, 16  # where a filter finds them
+NUMBER, MACHINE, ARGUMENT, SECOND, FOURTH = 0, 4, 16, 24, 40  # where a filter finds them
 CLONE_THREAD, X32 = 0x10000, 0x40000000
 
 
@@ -173,7 +178,11 @@ def _seccomp(libc: Any) -> bool:
         others = ((EQUAL, 1, 0, own), (EQUAL, 0, 1, 0)) if numbers == PRLIMIT else ((EQUAL, 0, 1, own),)
         program += [(EQUAL, 0, len(others) + 3, numbers[which]), (LOAD, 0, 0, ARGUMENT), *others]
         program += [(RETURN, 0, 0, ALLOW), (RETURN, 0, 0, DENY)]
-    program += [(RETURN, 0, 0, ALLOW)]
+    program += [(EQUAL, 0, 5, MMAP[which]), (LOAD, 0, 0, FOURTH), (AND, 0, 0, SHARED), (EQUAL, 0, 1, SHARED)]
+    program += [(RETURN, 0, 0, DENY), (RETURN, 0, 0, ALLOW)]
+    program += [(EQUAL, 0, 2 * len(REQUESTS) + 2, IOCTL[which]), (LOAD, 0, 0, SECOND)]
+    program += [x for request in REQUESTS for x in ((EQUAL, 0, 1, request), (RETURN, 0, 0, DENY))]
+    program += [(RETURN, 0, 0, ALLOW), (RETURN, 0, 0, ALLOW)]
     code = b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
     buffer = ctypes.create_string_buffer(code)
     filtered = struct.pack("HxxxxxxP", len(program), ctypes.addressof(buffer))
@@ -186,6 +195,7 @@ SEARCHES = ("gc.get_objects", "gc.get_referrers", "sys._current_frames", "sys._c
 HOOKS = ("sys.settrace", "sys.setprofile", "sys.addaudithook")
 CHANGING = ("os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.chmod", "os.chown", "os.link", "os.symlink",
             "os.utime", "os.setxattr", "os.removexattr")  # fmt: skip
+LIBRARIES = {"torch": "PyTorch", "jax": "JAX", "tensorflow": "TensorFlow", "cupy": "CuPy"}
 OPEN = ("fastae", "fastae.datasets", "fastae.errors")  # of this library, what a learner's file may import
 KEPT = ("backends", "ladder", "bench")  # its folders of kernels, which are not to be read
 
@@ -224,6 +234,8 @@ def forbid(
     def what(event: str, arguments: tuple[Any, ...]) -> str:
         if event == "import":
             name = str(arguments[0])
+            if allowed is not None and name.partition(".")[0] in LIBRARIES:
+                return f"it imports {name}: the kernels of {LIBRARIES[name.partition('.')[0]]} are not yours"
             if allowed is not None and name.partition(".")[0] == "fastae" and name not in allowed:
                 return f"it imports {name}: fastae's own kernels are not yours"
         elif event == "open":

@@ -18,7 +18,7 @@ LINE = 64  # bytes of the cache, at the beginning of which each array lies
 BYTES = 16 << 20  # of all sets
 MOST = 128  # sets
 MOMENT = 0.0015  # seconds of a segment at least, if the sets allow
-SEGMENTS = 7  # their median is told
+SEGMENTS = 5  # their median is told
 REST = 0.12  # seconds after which the threads of a BLAS no longer wait for more work, on a core that others need
 PATIENCE = 2.0  # seconds that the segments of a shape may take, after which there are fewer
 
@@ -54,6 +54,7 @@ class Timer:
         self._prepare(max(1, min(MOST, BYTES // size, int(MOMENT / took) + 1)))
         if len(self._sets) > 1:
             self.segment()
+        self._found.clear()  # so far nothing was timed
 
     def _prepare(self, sets: int) -> None:
         layouts, offset = [], 0
@@ -65,11 +66,12 @@ class Timer:
             layouts.append(places)
         numbers = {key: None if key in self._arrays else x for key, x in self._base.items()}
         self._sets = [self._worker.views(places) for places in layouts]
-        self._worker.prepare(self._which, [(numbers, places) for places in layouts])
+        self._calls = [(numbers, places) for places in layouts]
         self._seeds = [0] * sets
 
     def segment(self) -> float:
         """Return the seconds of a call, over one segment."""
+        self._worker.prepare(self._which, self._calls)  # again, if others were timed meanwhile
         took = self._worker.timed(self._fill)
         for views, seed in zip(self._sets, self._seeds):
             drawn = self._drawn(seed)

@@ -306,7 +306,12 @@ def launch_of(
 
 def named(path: Path, text: str) -> str:
     """Return a ``.cu`` file's text as a GPU's compiler takes it: messages speak of its lines."""
-    return f'#line 1 "{path.name}"\n{text}'
+    return f'#line 1 "{shown_name(path)}"\n{text}'
+
+
+def shown_name(path: Path) -> str:
+    """Return a file's name as a compiler takes it."""
+    return re.sub(r'["\\\\\n]', "_", path.name)
 
 
 def compiled_text(path: Path, text: str) -> str:

@@ -41,14 +41,16 @@ def told(calls: Sequence[Call], unwritten: bool = False) -> list[str]:
     said = [] if unwritten else list(_factors(wrong)) or list(_precision(wrong))
     said += _skipped(wrong) if unwritten else []
     said += _miscounted(wrong)
-    state = "left unwritten" if unwritten else "wrong"
+    left = ": left unwritten" * unwritten
     votes: Counter[str] = Counter()
     for call in wrong:
-        votes.update(kind for kind, _ in _places(call, state))
+        votes.update(kind for kind, _ in _places(call))
     # Where all is wrong, there is no place to speak of, unless the largest output is all wrong too.
-    largest = dict(_places(max(wrong, key=lambda c: c.found.size), state))
+    largest = dict(_places(max(wrong, key=lambda c: c.found.size)))
     some = sum(not c.wrong.all() for c in wrong)
-    said += [f"{WHERE}{largest[kind]}" for kind, count in votes.most_common() if kind in largest and 2 * count >= some]
+    said += [
+        f"{WHERE}{largest[kind]}{left}" for kind, count in votes.most_common() if kind in largest and 2 * count >= some
+    ]
     unit = next((unit for what, unit in UNITS if any(s.startswith(f"{WHERE}only the last {what}") for s in said)), "")
     return [*said, f"{EDGE} {unit}"] if unit and not any("never written" in text for text in said) else said
 
@@ -216,7 +218,7 @@ def _miscounted(wrong: Sequence[Call]) -> list[str]:
     return []
 
 
-def _places(call: Call, state: str = "wrong") -> Iterator[tuple[str, str]]:
+def _places(call: Call) -> Iterator[tuple[str, str]]:
     """Yield a word for a pattern, and the pattern in words."""
     bad, found, exact = call.wrong, call.found, call.exact
     yield from _copied(call)
@@ -226,35 +228,34 @@ def _places(call: Call, state: str = "wrong") -> Iterator[tuple[str, str]]:
         return
     if bad.size > 8 and bad.sum() == 1 and (bad.ndim > 1 or not (bad[0] or bad[-1])):
         place = ", ".join(str(int(i[0])) for i in np.nonzero(bad))
-        yield "single", f"only one element is {state}, at [{place}]"
+        yield "single", f"only one element is wrong, at [{place}]"
         return
     if bad.ndim == 2:
         diagonal = np.eye(*bad.shape) > 0
         if min(bad.shape) > 1 and np.array_equal(bad, ~diagonal):
-            yield "diagonal", f"only the diagonal is {'written' if state != 'wrong' else 'right'}"
+            yield "diagonal", "only the diagonal is right"
         if bad.shape[0] > 2 and bad.shape[1] > 2:
             for half, part in (("below", np.tril(np.ones_like(bad), -1)), ("above", np.triu(np.ones_like(bad), 1))):
                 if not bad[~part].any() and bad[part].mean() > 0.9:
-                    yield half, f"only what lies {half} the diagonal is {state}"
+                    yield half, f"only what lies {half} the diagonal is wrong"
         for what, axis in (("rows", 0), ("columns", 1)):
-            yield from _lines(what, np.flatnonzero(bad.any(axis=1 - axis)), bad.shape[axis], state)
+            yield from _lines(what, np.flatnonzero(bad.any(axis=1 - axis)), bad.shape[axis])
     else:
-        yield from _lines("elements", np.flatnonzero(bad), len(bad), state)
+        yield from _lines("elements", np.flatnonzero(bad), len(bad))
 
 
-def _lines(what: str, lines: np.ndarray, length: int, state: str) -> Iterator[tuple[str, str]]:
+def _lines(what: str, lines: np.ndarray, length: int) -> Iterator[tuple[str, str]]:
     if len(lines) == length or not len(lines):
         return
     if len(lines) == 1 and lines[0] == 0 and length > 2:
-        yield f"first of {what}", f"only the first of the {what} is {state}"
+        yield f"first of {what}", f"only the first of the {what} is wrong"
     elif np.array_equal(lines, np.arange(lines[0], length)):
-        last = f"only the last {what} are {state}, from {lines[0]} on"
-        yield f"last {what}", f"only the last {what[:-1]} is {state}" if len(lines) == 1 else last
+        yield f"last {what}", f"only the last {what} are wrong, from {lines[0]} on"
     elif np.array_equal(lines, np.arange(lines[-1] + 1)):
-        yield f"first {what}", f"only the first {what} are {state}, up to {lines[-1]}"
+        yield f"first {what}", f"only the first {what} are wrong, up to {lines[-1]}"
     elif len(set(np.diff(lines))) == 1 and len(lines) > 2:
         step = {1: "2nd", 2: "2nd", 3: "3rd"}.get(lines[1] - lines[0], f"{lines[1] - lines[0]}th")
-        yield f"some {what}", f"only every {step} of the {what} is {state}, from {lines[0]} on"
+        yield f"some {what}", f"only every {step} of the {what} is wrong, from {lines[0]} on"
 
 
 def _copied(call: Call) -> Iterator[tuple[str, str]]:

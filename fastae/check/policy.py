@@ -10,10 +10,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from fastae.backends.contract import KERNELS
 from fastae.backends.emulator.compiler import kernels_of
+from fastae.check.confine import LIBRARIES, OPEN
 
 # Python
 
@@ -34,7 +36,6 @@ MODULES = {  # that no kernel needs, and what they are for
     "_io": "files",
     "pty": "other processes",
 }
-LIBRARIES = {"torch": "PyTorch", "jax": "JAX", "tensorflow": "TensorFlow", "cupy": "CuPy"}  # whose kernels are theirs
 INNER = {  # attributes that lead from an object to the interpreter's inside
     "_getframe", "_current_frames", "f_back", "f_globals", "f_locals", "gi_frame", "tb_frame", "__globals__",
     "__closure__", "__code__", "__subclasses__", "__builtins__", "__loader__", "__spec__",
@@ -47,7 +48,6 @@ GIVEN = {  # of fastae's compiled code, what exercises hand out; whoever calls i
     "fastae.backends.numba_backend.machine": {"MACHINE"},
     "fastae.backends.numba_backend.tiles": {"DOT", "DOT_ROW", "OUTER", "OUTER_ROW", "dot_tile", "outer_tile"},
 }
-OPEN = ("fastae", "fastae.datasets", "fastae.errors")  # what else of this library a learner's file may import
 OF_OS = {"system", "popen", "fork", "forkpty", "kill", "killpg", "dup2", "getppid", "remove"}
 FILES = {"memmap", "save", "savez", "savez_compressed", "savetxt", "ctypeslib"}
 OURS = re.compile(r"\bfastae\.(backends|check|ladder|bench)\b")
@@ -326,20 +326,27 @@ def of_library(library: Path, runtime: Path) -> list[str]:
         The object file of the emulator in it, which calls what it needs.
     """
     found = []
-    if any(re.match(r"_GLOBAL__(sub_)?[ID]_.*kernels|__cxx_global_var_init", name) for name in _symbols(library)):
+    (defined, called), (_, known) = _symbols(library), _symbols(runtime)
+    if any(re.match(r"_GLOBAL__(sub_)?[ID]_.*kernels|__cxx_global_var_init", name) for name in defined):
         found.append("a variable outside of functions is initialised by code of the host, before any launch")
-    for name in sorted(_symbols(library, "-u") - _symbols(runtime, "-u")):
+    for name in sorted(called - known):
         if not SYMBOLS.fullmatch(name):
             found.append(f"it calls {name}(), a function of the host; no GPU has it")
     return found
 
 
-def _symbols(path: Path, *options: str) -> set[str]:
+@cache
+def _symbols(path: Path) -> tuple[set[str], set[str]]:
+    """Return what a compiled file defines, and what it calls of others."""
     tool = shutil.which("nm")
     if tool is None:
-        return set()
-    done = subprocess.run([tool, *options, str(path)], capture_output=True, encoding="utf-8", errors="replace")
-    return {line.split()[-1].partition("@")[0] for line in done.stdout.splitlines() if line.split()}
+        return set(), set()
+    done = subprocess.run([tool, "-P", str(path)], capture_output=True, encoding="utf-8", errors="replace")
+    symbols = [line.split() for line in done.stdout.splitlines()]
+    defined, called = (
+        {s[0].partition("@")[0] for s in symbols if (s[1] in "Uvw") is undefined} for undefined in (False, True)
+    )
+    return defined, called
 
 
 def kernels_in(path: Path, text: str) -> list[str]:

@@ -130,7 +130,7 @@ class Process:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env={key: x for key, x in os.environ.items() if PASSED.match(key)} | own | dict(environment),
-            **system.apart(),
+            **system.without_terminal(),
             **system.inheriting(handles),
         )
         theirs.close()
@@ -277,7 +277,8 @@ class Process:
         if self._child.stdout and not self._shown.is_alive():
             self._child.stdout.close()
         storage.clear(Path(self._folder.name))
-        self._folder.cleanup()
+        with contextlib.suppress(OSError):  # what root may have made so that it cannot be removed
+            self._folder.cleanup()
 
 
 @contextlib.contextmanager
@@ -306,12 +307,14 @@ class Timed:
     def __init__(self) -> None:
         self._memory, self._token = system.shared_memory(BYTES)
         self._workers: dict[bool, Process] = {}  # a bare one, and a whole one
+        self._prepared: Any = None
 
     def _ask(self, whole: bool, **request: Any) -> dict[str, Any]:
         return self._workers[whole].ask(**request)
 
     def _start(self, whole: bool, **options: Any) -> Process:
         process = self._workers[whole] = Process(self._memory, self._token, **options)
+        self._prepared = None
         if not whole:  # before it has read anything
             self.round_trip = median(process.timed(_nothing) for _ in range(ROUND_TRIPS))
         return process
@@ -326,7 +329,9 @@ class Timed:
 
     def prepare(self, name: str, calls: list[tuple[dict[str, Any], dict[str, list[Any]]]]) -> None:
         """Name the calls that `timed` will time: their numbers, and where their arrays are."""
-        self._ask(False, do="prepare", name=name, calls=calls)
+        if self._prepared is not calls:
+            self._ask(False, do="prepare", name=name, calls=calls)
+            self._prepared = calls
 
     def timed(self, fill: Callable[[], None]) -> float:
         """Have the prepared calls done, once their arrays are filled, and return the seconds that they take."""
@@ -334,6 +339,7 @@ class Timed:
             return max(1e-9, self._workers[False].timed(fill) - self.round_trip)
         except WorkerLost:
             self._workers.pop(False).close()
+            self._prepared = None
             raise
 
     def rest(self) -> None:

@@ -21,6 +21,8 @@ from fastae.check.source import environment as environment_for
 from fastae.cuda import FOLDER, source
 from fastae.errors import InputError
 
+COMPILING = 5  # times the patience, for compiling a whole step, which is no fault of the learner's
+
 
 class Remote(Timed):
     """A file of kernels as a backend; its worker begins anew when it is lost.
@@ -80,7 +82,7 @@ class Remote(Timed):
     def _compiled(self, options: tuple[str, ...]) -> None:
         """Compile a ``.cu`` file, for which a worker may start no program; refuse what is of the host."""
         code = learner.compiled_text(self.path, self.source)
-        found = policy.of_preprocessed(compiler.preprocessed(code, options), self.path.name)
+        found = policy.of_preprocessed(compiler.preprocessed(code, options), learner.shown_name(self.path))
         if found := found or policy.of_library(
             compiler.compiled(code, "kernel.cu", options, True), compiler.runtime(True)
         ):
@@ -111,7 +113,7 @@ class Remote(Timed):
         preload = "" if not whole else "linked" if self.name == "numba" else "numba" * ("numba" in self.source)
         process = self._start(
             whole,
-            patience=self._patience,
+            patience=self._patience * (COMPILING if preload == "linked" else 1),
             output=self._output,
             environment=environment_for(self.source, os.environ),
             preload=preload,

@@ -53,6 +53,9 @@ def _aliases(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Pro
         arguments = made(name, "float64", given, [seed, 1000])
         call = judged(name, "float64", given, True, arguments, cases.call(k, name, arguments, alias=alias).found)
         if verdict.rejects(call):
+            apart = judged(name, "float64", given, True, arguments, cases.call(k, name, arguments).found)
+            if apart.verdict == "wrong":
+                return of_call(apart, apart.told())
             cause = f"an element of the input is read after it has been overwritten: {alias} may be one array"
             return of_call(call, f"{alias} is one array", cause)
     return None

@@ -123,7 +123,7 @@ def named(case: Case, folder: Path) -> Named:
     if any(re.search(case.expected, cause) for cause in sure) or (raised and not sure):
         return Named(case, "rightly", said)
     if any(re.search(case.expected, x) for x in (problem.what, *problem.causes)) and not sure:
-        precise = "only the last" in case.expected or "unwritten" in case.expected
+        precise = "only the last" in case.expected or "unwritten" in case.expected  # a place is all that can be told
         return Named(case, "rightly" if precise else "vaguely", said)
     if sure:
         return Named(case, "wrongly", said)
