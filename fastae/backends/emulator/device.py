@@ -312,7 +312,7 @@ class RawModule:
             if len(arguments) != len(parameters):
                 raise TypeError(f"{name} takes {len(parameters)} arguments, not {len(arguments)}")
             converted = [self._convert(name, p, x) for p, x in zip(parameters, arguments)]
-            most = min(function.max_dynamic_shared_size_bytes, MOST_SHARED)
+            most = min(kernel.max_dynamic_shared_size_bytes, MOST_SHARED)
             if not 0 <= shared_mem <= most:
                 raise ValueError(
                     f"{name}: a block may have {most} bytes of dynamic shared memory, not {shared_mem}; "
@@ -338,9 +338,9 @@ class RawModule:
 
             cuda.submit(name, run, arrays)
 
-        function: Any = launch
-        function.max_dynamic_shared_size_bytes = SHARED
-        return function
+        kernel: Any = launch
+        kernel.max_dynamic_shared_size_bytes = SHARED
+        return kernel
 
     def get_global(self, name: str) -> MemoryPointer:
         """Return the memory of a ``__device__`` or ``__constant__`` variable; raises `KeyError`.
