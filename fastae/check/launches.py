@@ -86,7 +86,7 @@ def _step(reach: Sequence[int], lengths: Sequence[int], counts: Sequence[int]) -
 
 def _blocks(source: str, call: Call) -> tuple[int, int]:
     """Return how many blocks a call is launched with, in x and in y."""
-    grid, _ = launch_of(source, call.name, call.arguments)
+    grid, *_ = launch_of(source, call.name, call.arguments)
     return grid[X], (*grid, 1)[Y]
 
 

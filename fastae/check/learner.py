@@ -34,7 +34,11 @@ from fastae.errors import FastaeError, InputError
 from fastae.layers import Geometry
 from fastae.operations import make_operations
 
-GEOMETRY = re.compile(r"//\s*launch\s+(\w+)\s*:\s*grid\s*(\(.*?\))\s*,\s*block\s*(\(.*?\))\s*$", re.MULTILINE)
+GEOMETRY = re.compile(
+    r"//\s*launch\s+(\w+)\s*:\s*grid\s*(\(.*?\))\s*,\s*block\s*(\(.*?\))\s*(?:,\s*shared\s*(\(.*?\)|\w+)\s*)?$",
+    re.MULTILINE,
+)
+SHARED, MOST_SHARED = 48 << 10, 227 << 10  # bytes of a block's dynamic shared memory: unasked, and at most
 
 
 def load(path: str | Path, backend: str = "auto", text: str | None = None) -> Backend:
@@ -201,7 +205,8 @@ class _CudaLearner(_Learner):
         // launch matmul: grid (ceil(n / 32), ceil(m / 32)), block (16, 16)
 
     says how a kernel is launched; ``/`` between whole numbers is as in C++, but within ``ceil``. Without such a line,
-    blocks of 256 threads are, a thread for each element of the output.
+    blocks of 256 threads are, a thread for each element of the output. It may end in ``, shared (16 * k)``: each block
+    has so many bytes of dynamic shared memory, ``extern __shared__``.
     """
 
     language = "cuda"
@@ -235,9 +240,13 @@ class _CudaLearner(_Learner):
             real = np.dtype(next((dtype for dtype in floats if dtype.kind == "f"), np.float32))
             lengths = _lengths(name, named)
             values = self._values(name, named, lengths, real)
-            grid, block = launch_of(self.source, name, named, self.path)
-            if 0 not in grid and 0 not in lengths.values():
-                self._function(name, real)(grid, block, tuple(_declared(p, values[p.name]) for p in parameters))
+            grid, block, shared = launch_of(self.source, name, named, self.path)
+            if 0 in grid or 0 in lengths.values():
+                return
+            function = self._function(name, real)
+            if shared > SHARED:
+                function.max_dynamic_shared_size_bytes = shared
+            function(grid, block, tuple(_declared(p, values[p.name]) for p in parameters), shared_mem=shared)
 
         return launch
 
@@ -270,8 +279,8 @@ class _CudaLearner(_Learner):
 
 def launch_of(
     text: str, name: str, named: dict[str, Any], path: Path = Path("kernel.cu")
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return grid and block with which a kernel of a ``.cu`` file is launched; raises `InputError`.
+) -> tuple[tuple[int, ...], tuple[int, ...], int]:
+    """Return grid, block and bytes of dynamic shared memory of a ``.cu`` file's kernel; raises `InputError`.
 
     Parameters
     ----------
@@ -286,12 +295,16 @@ def launch_of(
     lengths = _lengths(name, named)
     if name in (geometry := {key: sizes for key, *sizes in GEOMETRY.findall(text)}):
         numbers = {key: int(named[key]) for key in Geometry._fields if key in named}
-        grid, block = (_evaluate(size, lengths | numbers, path) for size in geometry[name])
-        return grid, block
+        *size, bytes_of = geometry[name]
+        grid, block = (_evaluate(text, lengths | numbers, path) for text in size)
+        shared = _evaluate(bytes_of or "0", lengths | numbers, path)
+        if len(shared) != 1 or shared[0] > MOST_SHARED:
+            raise InputError(f"{path}: the launch's shared {bytes_of}: not one number of bytes, at most {MOST_SHARED}")
+        return grid, block, shared[0]
     written = KERNELS[name].shapes.get("out") or KERNELS[name].shapes.get("y") or ("1",)
     shape = ("m", "n") if written == ("...",) else written
     work = math.prod(lengths.get(letter, 1) for letter in shape)
-    return (min(-(-work // THREADS), MOST_BLOCKS),), (THREADS,)
+    return (min(-(-work // THREADS), MOST_BLOCKS),), (THREADS,), 0
 
 
 def named(path: Path, text: str) -> str:

@@ -21,10 +21,10 @@ struct Array {  // rows of `width` bytes, `stride` bytes apart
   uint64_t rows, width, stride;
 };
 
-enum How { READS = 1, WRITES = 2, ATOMIC = 4, VOLATILE = 8, ELEMENTARY = ATOMIC | VOLATILE };
+enum How { READS = 1, WRITES = 2, ATOMIC = 4, VOLATILE = 8, ELEMENTARY = ATOMIC | VOLATILE, OF_BLOCK = 16 };
 
-struct Access {  // who, when, how and where in the code
-  uint32_t block = ~0u, barriers = 0, warps = 0, told = 0;
+struct Access {  // who, when, how and where in the code; synced as in `Lanes`
+  uint32_t block = ~0u, barriers = 0, synced = 0, told = 0;
   uint16_t thread = 0, how = 0;
   uint32_t where = 0;
 };
@@ -81,25 +81,32 @@ struct Mind {  // of a thread, beyond what its block knows; or of a block
   Knowledge read, known, told;  // read without a fence yet; known; what others may read in its messages
 };
 
+// What a thread knows of the lanes of its warp, by __syncwarp: all that each did before it synchronised for the so
+// many-th time. Of itself, how many times it has.
+using Lanes = std::array<uint32_t, WARP>;
+
 static std::vector<Array> allowed;
 static Memory shadow;
 static std::vector<Memory> shared_shadow;  // of each block
 static std::vector<Latest> atomics;  // and volatile writes
 static std::vector<Mind> minds, of_block;  // of each thread; of each block that is there
+static std::vector<Lanes> synced;  // of each thread
 static std::map<uintptr_t, Knowledge> messages;
-static bool together;  // blocks run at once
+static bool together;  // blocks run at once, and may wait for each other
+static bool mixed;     // or take turns at random
 static bool talked;    // somebody has told something
 
 inline unsigned here() { return running - blocks.data(); }
 inline Mind& mind() { return minds[current - fibers.data()]; }
 inline uint32_t number() { return block_index.x + grid.x * (block_index.y + grid.y * block_index.z); }
 
-inline void begin_launch(unsigned at_once) {
-  together = at_once > 1;
+inline void begin_launch(unsigned at_once, bool cooperative) {
+  together = cooperative && at_once > 1, mixed = !cooperative && at_once > 1;
   executed.resize(fibers.size());
   shared_shadow.resize(at_once);
   of_block.assign(at_once, {});
   minds.assign(fibers.size(), {});
+  synced.assign(fibers.size(), {});
   messages.clear();
   talked = false;
 }
@@ -107,7 +114,8 @@ inline void begin_block(unsigned block) {
   shared_shadow[block] = {};
   if (together || !talked) return;
   of_block[block] = {};
-  minds.assign(minds.size(), {});
+  const unsigned threads = block_size.x * block_size.y * block_size.z;
+  std::fill_n(minds.begin() + block * threads, threads, Mind());
 }
 inline void end_block() { total_up(); }
 
@@ -120,6 +128,27 @@ inline void after_barrier() {  // a block's threads tell each other what they kn
     learn(block.read, thread.read), learn(block.known, thread.known), learn(block.told, thread.told);
   }
 }
+
+inline void after_warp(const Fiber* warp, unsigned group) {  // and so do lanes
+  const size_t first = warp - fibers.data();
+  Lanes all{};
+  Mind told;
+  for (unsigned l = 0; l < WARP; ++l) {
+    if (!(group >> l & 1)) continue;
+    ++synced[first + l][l];
+    for (unsigned i = 0; i < WARP; ++i) all[i] = std::max(all[i], synced[first + l][i]);
+    if (!talked) continue;
+    const Mind& lane = minds[first + l];
+    learn(told.read, lane.read), learn(told.known, lane.known), learn(told.told, lane.told);
+  }
+  for (unsigned l = 0; l < WARP; ++l) {
+    if (!(group >> l & 1)) continue;
+    synced[first + l] = all;
+    if (talked) minds[first + l] = told;
+  }
+}
+
+inline void after_grid() { shadow = {}; }  // what was before is known to all
 
 // Let somebody know all that this thread knows and has done itself.
 inline void teach(Knowledge& whom) {
@@ -149,7 +178,10 @@ inline void tell(uintptr_t at) {
   message[key(number(), current->linear)] = current->told - 1;  // it has told something here, if only of others
 }
 
+inline bool is_in_room(uintptr_t at) { return at - reinterpret_cast<uintptr_t>(&room) < sizeof room; }
+
 inline bool is_shared(uintptr_t at) {
+  if (is_in_room(at)) return true;
   return at >= reinterpret_cast<uintptr_t>(__start_cushared) && at < reinterpret_cast<uintptr_t>(__stop_cushared);
 }
 
@@ -194,11 +226,14 @@ inline bool conflict(const Access& before, const Access& now, uintptr_t at) {
   if (before.how & ELEMENTARY && now.how & ELEMENTARY) {
     // Two volatile writes are a race all the same: x += 1 is two accesses. Within a warp it was once the way to write.
     const bool lost = before.how & now.how & WRITES && before.how & now.how & VOLATILE;
-    if (!lost || before.block == now.block) return false;
+    if (lost && before.block != now.block) return !is_known(before, at);
+    // What is atomic within a block alone is not between blocks.
+    if (before.block == now.block || !((before.how | now.how) & OF_BLOCK)) return false;
   }
   if (before.block == now.block) {
     if (before.barriers != now.barriers) return false;
-    if (before.thread / WARP == now.thread / WARP && before.warps != now.warps) return false;
+    const Lanes& lanes = synced[current - fibers.data()];
+    if (before.thread / WARP == now.thread / WARP && before.synced < lanes[before.thread % WARP]) return false;
   }
   return !is_known(before, at);
 }
@@ -215,7 +250,8 @@ inline void keep(Latest& latest, const Access& now) {
 inline void check(Shadow& place, uintptr_t at, int how, const void* where) {
   const uint32_t offset = reinterpret_cast<const char*>(where) - __ehdr_start;
   const uint16_t thread = current->linear, kind = how;
-  const Access now{number(), current->barriers, current->warps, current->told, thread, kind, offset};
+  const uint32_t times = synced[current - fibers.data()][thread % WARP];
+  const Access now{number(), current->barriers, times, current->told, thread, kind, offset};
   const Access* other = conflict(place.write, now, at) ? &place.write : nullptr;
   for (int i = 0; i < 3 && !other && how & WRITES; ++i)
     if (conflict(place.reads[i], now, at)) other = &place.reads[i];
@@ -244,6 +280,8 @@ inline bool look(const void* address, uint64_t size, int how, const void* where)
   report.how = how, report.address = at;
   const bool shared = is_shared(at);
   if (!shared && is_own(at)) return false;
+  const uintptr_t begin = reinterpret_cast<uintptr_t>(room.shared);
+  if (is_in_room(at) && (at < begin || at + size > begin + dynamic_bytes)) fail(BEYOND_SHARED, *current, where);
   if (!shared && !is_allowed(at, size)) fail(OUT_OF_BOUNDS, *current, where);
   if (counted && !(how & ELEMENTARY)) count(at, size, how & WRITES, shared, where);
   Memory& memory = shared ? shared_shadow[here()] : shadow;
@@ -272,18 +310,19 @@ void access_whole(const void* address, uint64_t size, uint64_t alignment, bool i
 
 // Atomic operations and volatile variables, which others may wait for.
 inline void communicate(const void* address, uint64_t size, int how, const void* where) {
-  if (!look(address, size, how, where)) return;
   const uintptr_t at = reinterpret_cast<uintptr_t>(address);
+  if (mixed && !is_shared(at) && !is_own(at) && random_below(2)) yield();  // other blocks go on first
+  if (!look(address, size, how, where)) return;
   if (how & READS) hear(at);
   if (how & WRITES) tell(at);
 }
-void touch(const void* address, uint64_t size, bool reads, const void* where) {
-  communicate(address, size, (reads ? READS : 0) | WRITES | ATOMIC, where);
+void touch(const void* address, uint64_t size, bool reads, int scope, const void* where) {
+  communicate(address, size, (reads ? READS : 0) | WRITES | ATOMIC | (scope == BLOCK ? OF_BLOCK : 0), where);
 }
 
 // A release tells those who acquire this place what its thread knows now; neither needs a fence.
 void release(const void* address, uint64_t size, const void* where) {
-  touch(address, size, true, where);
+  touch(address, size, true, DEVICE, where);
   Knowledge now;
   teach(now);
   learn(messages[reinterpret_cast<uintptr_t>(address)], now);

@@ -21,7 +21,15 @@ from fastae.backends.emulator.source import (
 )
 
 HERE = Path(__file__).parent
-RUNTIME = sorted([*HERE.glob("*.h"), *HERE.glob("*.cpp"), *INCLUDE.rglob("*.h")])
+RUNTIME = sorted([*HERE.rglob("*.h"), *HERE.glob("*.cpp")])
+WAITS = re.compile(r"__sync|_sync\b|__activemask|__nanosleep|mma_|_acquire|\bcooperative_groups\b")
+DYNAMIC = re.compile(  # after what is to be left alone: comments and strings
+    r"""//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|"""
+    r"""\b(?P<kind>(?:extern\b[^;{}"\[\]]*?\b__shared__|__shared__\s+extern)\b[^;{}"\[\]]*?)"""
+    r"""\b(?P<name>\w+)\s*\[\s*\](?P<rest>(?:\s*\[[^\]]*\])*)\s*;""",
+    re.DOTALL,
+)
+ALIGNED = re.compile(r"\b(?:__align__|alignas)\s*\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)")
 SEEN = {  # accesses to volatile memory told from others; with g++, a struct of 16 bytes copied as one
     False: ["-fsanitize=bounds", "--param=tsan-distinguish-volatile=1", "-fno-tree-sra"],
     True: ["-fsanitize=array-bounds", "-mllvm", "-tsan-distinguish-volatile"],
@@ -52,7 +60,29 @@ def is_clang(command: str) -> bool:
 
 def waits(code: str) -> bool:
     """Tell whether anything in a ``.cu`` file waits for other threads, so that its threads must be fibers."""
-    return re.search(r"__sync|__shfl|__nanosleep|mma_|_acquire", without_comments(code)) is not None
+    return WAITS.search(without_comments(code)) is not None
+
+
+def with_dynamic_shared(code: str) -> str:
+    """Make pointers of ``extern __shared__ T name[]``: every one of them begins where dynamic shared memory does."""
+
+    def pointer(match: re.Match[str]) -> str:
+        if match["name"] is None:
+            return match[0]
+        kind = " ".join(ALIGNED.sub(" ", re.sub(r"\b(extern|__shared__)\b", " ", match["kind"])).split())
+        declared = f"static {kind} (* const {match['name']}){match['rest']}"
+        value = f"reinterpret_cast<{kind} (*){match['rest']}>(emulator::room.shared)"
+        return f"{declared} = {value};" + "\n" * (match[0].count("\n") - 2 * match["rest"].count("\n"))
+
+    return DYNAMIC.sub(pointer, code)
+
+
+def _program(code: str, file: str) -> str:
+    """Return a ``.cu`` file behind what it may use of CUDA."""
+    groups = ""
+    if "cooperative_groups" in code and "<cooperative_groups" not in code:  # its own includes may have been taken out
+        groups = '#include "cooperative_groups/reduce.h"\n'
+    return f'#include "device.h"\n{groups}#line 1 "{file}"\n{code}\n'
 
 
 @cache
@@ -94,7 +124,7 @@ def compiled(code: str, file: str, options: tuple[str, ...], checks: bool, *name
             f"  return {entry}::run(size, {str(waits(code)).lower()}, cooperative, arguments); }}\n"
             f'extern "C" const emulator::Type* types_{i}() {{ return {entry}::types; }}\n'
         )
-    program = f'#include "device.h"\n#line 1 "{file}"\n{code}\n#line 1 "launchers"\n' + "".join(entries)
+    program = _program(with_dynamic_shared(code), file) + '#line 1 "launchers"\n' + "".join(entries)
     path = _kept([command, *options, str(checks), program], ".so")
     if not path.exists():
         with tempfile.TemporaryDirectory(dir=path.parent) as temporary:
@@ -146,7 +176,7 @@ def preprocessed(code: str, options: tuple[str, ...]) -> str:
         The preprocessor refuses it.
     """
     command, begin, end = _compiler(), f"begin-{os.urandom(8).hex()}", f"end-{os.urandom(8).hex()}"
-    program = f'#include "device.h"\n#line 1 "{begin}"\n{code}\n#line 1 "{end}"\n'
+    program = f'{_program(code, begin)}#line 1 "{end}"\n'
     with tempfile.TemporaryDirectory(prefix="fastae-") as temporary:
         (Path(temporary) / "kernels.cpp").write_text(program, encoding="utf-8")
         text = run(command, *_flags(command, options, True), "-E", Path(temporary) / "kernels.cpp")

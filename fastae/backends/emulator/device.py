@@ -29,12 +29,17 @@ FAULTS = {
     7: "there is no memory for so many threads: take smaller blocks",
     8: "it waits for ever for what no other thread will do",
     9: "the index is outside of a shared or local array",
-    20: "a misaligned address: it must be a multiple of the size of what is read or written there at once",
-    21: "an assertion does not hold: {words}",
+    20: "a lane of a warp names a mask in which it is not itself",
+    21: "beyond the dynamic shared memory of the launch, {shared} bytes: it asks for too little, by shared_mem= or by "
+    "shared (...) in the launch comment",
+    22: "this_grid().sync() needs a launch that is cooperative: RawModule(..., enable_cooperative_groups=True)",
+    23: "a misaligned address: it must be a multiple of the size of what is read or written there at once",
+    24: "an assertion does not hold: {words}",
 }
-ACCESS_FAULTS, RACES = (3, 4, 5, 6, 20), (5, 6)
+ACCESS_FAULTS, RACES, APART = (3, 4, 5, 6, 21, 23), (5, 6), (1, 2)
 WRITES, ATOMIC = 2, 4  # of checks.h
 THREADS_A_MULTIPROCESSOR = 2048
+SHARED, MOST_SHARED = 48 << 10, 227 << 10  # bytes of a block, by default and at most
 ALIGNMENT = 256  # bytes, at which CUDA allocates memory
 AWAKE = 8  # libraries that keep stacks for their threads
 _one_at_a_time = threading.Lock()  # the emulator has one GPU
@@ -56,10 +61,10 @@ class KernelFault(FastaeError):
         What is wrong, in words.
     """
 
-    def __init__(self, kernel: str, report: Any, line: str, other_line: str = "") -> None:
+    def __init__(self, kernel: str, report: Any, line: str, other_line: str = "", shared: int = 0) -> None:
         self.kernel, self.line = kernel, line
         said = (report.words or b"").decode(errors="replace")
-        self.fault = words = FAULTS[report.fault].replace("{words}", said)
+        self.fault = words = FAULTS[report.fault].replace("{shared}", str(shared)).replace("{words}", said)
         self.block, self.thread = tuple(report.block), tuple(report.thread)
         what = f" {_how(report.how)}" if report.fault in ACCESS_FAULTS else ""
         other = ""
@@ -68,6 +73,9 @@ class KernelFault(FastaeError):
             other += f" {_how(report.other_how)}, {other_line}"
             if (report.how ^ report.other_how) & ATOMIC:
                 self.fault += ": atomic operations are safe from each other alone, not from plain reads and writes"
+        if report.fault in APART:
+            where = f"waits at {other_line}" if report.other_where else "has returned"
+            other = f"; thread {tuple(report.other_thread)} {where}{' with another mask' * report.other_how}"
         place = f"{line}, kernel {kernel}, block {self.block}, thread {self.thread}{what}"
         super().__init__(f"{place}: {words}{other}")
 
@@ -152,6 +160,15 @@ class ndarray(np.ndarray):  # noqa: N801  it stands for cupy.ndarray
     def data(self) -> Any:
         """The address, as ``data.ptr``."""
         return SimpleNamespace(ptr=self.ctypes.data)
+
+
+class MemoryPointer(ndarray):
+    """The memory of a variable, which ``ndarray(shape, dtype, pointer)`` makes an array of, as CuPy's does."""
+
+    @property
+    def ptr(self) -> int:
+        """The address."""
+        return self.ctypes.data
 
 
 def array(host: Any, order: str = "K") -> ndarray:
@@ -302,19 +319,32 @@ class RawModule:
         self._names = [*kernels, *self._expressions]
         self._parameters = {name: [p.name for p in parameters] for name, parameters in kernels.items()}
         self._types: dict[str, list[Type]] = {}
+        self._variables: dict[str, MemoryPointer] = {}  # those that the host has asked for
 
     def get_function(self, name: str) -> Any:
-        """Return a kernel as a function (grid, block, arguments) -> None; raises `KeyError`."""
+        """Return a kernel as a function (grid, block, arguments, *, shared_mem=0) -> None; raises `KeyError`.
+
+        ``shared_mem`` is how many bytes of dynamic shared memory a block has. More than 48 KB are to be allowed first,
+        by the function's attribute ``max_dynamic_shared_size_bytes``, as in CuPy.
+        """
         if name not in self._names:
             raise KeyError(f"{self._file} has no kernel {name}; it has: {', '.join(self._names)}")
 
-        def launch(grid: tuple[int, ...], block: tuple[int, ...], arguments: tuple[Any, ...]) -> None:
+        def launch(
+            grid: tuple[int, ...], block: tuple[int, ...], arguments: tuple[Any, ...], *, shared_mem: int = 0
+        ) -> None:
             types = self._types_of(name)
             if len(arguments) != len(types):
                 raise TypeError(f"{name} takes {len(types)} arguments, not {len(arguments)}")
             words = self._parameters.get(name) or [f"argument {i}" for i in range(1, len(types) + 1)]
             converted = [_convert(f"{name}: {word}", *pair) for word, *pair in zip(words, types, arguments)]
-            size = (ctypes.c_uint * 6)(*(*grid, 1, 1)[:3], *(*block, 1, 1)[:3])
+            most = min(kernel.max_dynamic_shared_size_bytes, MOST_SHARED)
+            if not 0 <= shared_mem <= most:
+                raise ValueError(
+                    f"{name}: a block may have {most} bytes of dynamic shared memory, not {shared_mem}; "
+                    f"max_dynamic_shared_size_bytes may allow it up to {MOST_SHARED}"
+                )
+            size = (ctypes.c_uint * 7)(*(*grid, 1, 1)[:3], *(*block, 1, 1)[:3], shared_mem)
             threads = size[3] * size[4] * size[5]
             if not 0 < threads <= 1024:
                 raise ValueError(f"{name}: a block has 1 to 1024 threads, not {threads}")
@@ -334,7 +364,20 @@ class RawModule:
 
             cuda.submit(name, run, arrays)
 
-        return launch
+        kernel: Any = launch
+        kernel.max_dynamic_shared_size_bytes = SHARED
+        return kernel
+
+    def get_global(self, name: str) -> MemoryPointer:
+        """Return the memory of a ``__device__`` or ``__constant__`` variable; raises `KeyError`.
+
+        ``ndarray(shape, dtype, pointer)`` is an array in it. What is written there is the variable's value in launches
+        that follow, checked or not, and what they write is seen there.
+        """
+        if name not in self._variables:
+            library, _ = self._built()
+            self._variables[name] = array(_variable(library, name)).view(MemoryPointer)
+        return self._variables[name]
 
     def _built(self) -> tuple[ctypes.CDLL, Path]:
         return build(self._code, self._file, self._options, settings.checks, *self._expressions)
@@ -359,17 +402,21 @@ class RawModule:
             library.emulator_allow(*map(ctypes.c_uint64, span))
         if settings.checks:
             library.emulator_count(settings.counts is not None)
+        for variable, kept in self._variables.items():
+            np.frombuffer(_variable(library, variable), np.uint8)[:] = kept
         addresses = (ctypes.c_void_p * len(converted))(*map(ctypes.addressof, converted))
         failed = getattr(library, f"run_{self._names.index(name)}")(size, self._cooperative, addresses)
+        for variable, kept in self._variables.items():
+            kept[:] = np.frombuffer(_variable(library, variable), np.uint8)
         _show_output(library)
         if settings.counts is not None and not failed:
-            settings.counts.threads += math.prod(size)
+            settings.counts.threads += math.prod(size[:6])
             self._count(name, library, path, settings.counts)
         if failed:
             library.emulator_report.restype = ctypes.POINTER(Report)
             report = library.emulator_report().contents
-            other = line_of(path, report.other_where) if report.fault in RACES else ""
-            raise KernelFault(name, report, line_of(path, report.where), other)
+            other = line_of(path, report.other_where) if report.fault in RACES + APART else ""
+            raise KernelFault(name, report, line_of(path, report.where), other, size[6])
 
     def _count(self, name: str, library: ctypes.CDLL, path: Path, counts: Counted) -> None:
         entries = ctypes.POINTER(Entry)()
@@ -423,6 +470,19 @@ def _show_output(library: ctypes.CDLL) -> None:
         if more.value:
             sys.stdout.write("\n(the kernel printed more than 1 MiB: some of it is not shown)\n")
         sys.stdout.flush()
+
+
+def _variable(library: ctypes.CDLL, name: str) -> np.ndarray:
+    """Return the memory of a variable of a library; raises `KeyError`."""
+    try:
+        address = ctypes.addressof(ctypes.c_ubyte.in_dll(library, name))
+    except ValueError:
+        raise KeyError(name) from None
+    library.emulator_size_of.restype = ctypes.c_uint64
+    size = library.emulator_size_of(ctypes.c_void_p(address))
+    if not size:
+        raise KeyError(name)
+    return np.ctypeslib.as_array((ctypes.c_ubyte * size).from_address(address))
 
 
 def _span(x: ndarray) -> tuple[int, int, int, int]:

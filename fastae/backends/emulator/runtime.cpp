@@ -3,9 +3,12 @@
 // sleep, each with its own shared memory. With -DCHECKED, and the kernels compiled by -fsanitize=thread, the compiler
 // calls us at every access to memory (no part of the sanitizer itself is linked), and what no CUDA program may do ends
 // the launch with a report.
+#include <dlfcn.h>
+#include <link.h>
 #include <sys/mman.h>
 #include <ucontext.h>
 
+#include <chrono>
 #include <csetjmp>
 #include <memory>
 #include <unordered_map>
@@ -20,10 +23,13 @@
 
 namespace emulator {
 
-enum State { READY, AT_BARRIER, AT_WARP, NAPPING, DONE };
-enum Fault { NONE, DIVERGED, DEADLOCK, OUT_OF_BOUNDS, UNINITIALISED, RACE, RACE_OF_BLOCKS, NO_MEMORY, FOR_EVER, BEYOND_ARRAY,
-             MISALIGNED = 20, ASSERTED };
-constexpr unsigned WARP = 32, MOST_NAPS = 1000;  // in a row, while nobody does anything else
+enum State { READY, AT_BARRIER, AT_WARP, AT_GRID, NAPPING, DONE };
+enum Fault {
+  NONE, DIVERGED, DEADLOCK, OUT_OF_BOUNDS, UNINITIALISED, RACE, RACE_OF_BLOCKS, NO_MEMORY, FOR_EVER, BEYOND_ARRAY,
+  NOT_IN_MASK = 20, BEYOND_SHARED, NOT_COOPERATIVE, MISALIGNED, ASSERTED
+};
+constexpr unsigned AT_ONCE = 4;  // blocks that take turns at their atomic operations, in a random order
+constexpr unsigned MOST_NAPS = 1000;  // in a row, while nobody does anything else
 constexpr size_t STACK = 768 << 10, GUARD = 64 << 10;  // a thread may have 512 KB of local memory; what grows beyond faults
 
 struct Fiber {
@@ -33,13 +39,14 @@ struct Fiber {
   State state = DONE;
   dim3 index;
   unsigned linear = 0;
-  uint64_t published = 0;             // what other lanes of the warp may read
-  float fragment[6] = {};             // and what the tensor cores do: elements of a and b
-  unsigned mask = 0;                  // the lanes that a warp operation waits for
+  uint64_t offered = 0, shown = 0;    // a value for other lanes of the warp: what they have met for is shown
+  float fragment[6] = {};             // and what the tensor cores read: elements of a and b
+  Operation operation = SYNC;         // of the warp, at which it waits
+  unsigned mask = 0;                  // for these lanes
   const void* waits_at = nullptr;     // the code that called the barrier
   int line = 0;                       // and where the call is in the source
   const void* naps_at = nullptr;      // or that went to sleep
-  unsigned barriers = 0, warps = 0;   // how many of each it has passed in this block
+  unsigned barriers = 0;              // how many it has passed in this block
   unsigned told = 1;                  // and how many times it has told others what it did, one more
   char* stack = nullptr;  // its pages come into being when they are used
 };
@@ -56,8 +63,9 @@ struct Report {
 struct Block {
   dim3 index;
   Fiber* fibers;  // of its threads
-  bool begun = false, done = false;
-  std::vector<char> shared;  // its shared memory, while another block runs
+  bool begun = false, done = false, at_grid = false;
+  int votes = 0;              // of its threads at the last barrier
+  std::vector<char> shared;   // its shared memory, while another block runs: static, then dynamic
 };
 
 static std::vector<Fiber> fibers;
@@ -71,7 +79,10 @@ dim3 grid, block_size, block_index, *thread_index;
 static void (*body)(void*);
 static void* arguments;
 static Report report;
+Room room;
+static size_t dynamic_bytes;  // of it that the launch asked for
 static bool flushes;        // a kernel of float
+static bool cooperates;     // all blocks of the launch are there at once
 static int order;           // in which threads that can go on do: 0 as numbered, 1 reversed, 2 shuffled
 static uint64_t random_state = 1;
 
@@ -82,12 +93,22 @@ extern "C" const char _end[] __attribute__((weak, visibility("hidden")));
 
 inline void copy(unsigned (&to)[3], const dim3& from) { to[0] = from.x, to[1] = from.y, to[2] = from.z; }
 
+inline uint64_t offset_of(const void* code) { return reinterpret_cast<const char*>(code) - __ehdr_start; }
+
 [[noreturn]] inline void fail(Fault fault, const Fiber& fiber, const void* where) {
   report.fault = fault;
   copy(report.block, block_index);
   copy(report.thread, fiber.index);
-  report.where = reinterpret_cast<const char*>(where) - __ehdr_start;
+  report.where = offset_of(where);
   _longjmp(ended, 1);
+}
+
+// A thread waits for another, which has returned or waits elsewhere.
+[[noreturn]] inline void fail_for(Fault fault, const Fiber& fiber, const Fiber& other) {
+  copy(report.other_thread, other.index);
+  report.other_where = other.state == DONE ? 0 : offset_of(other.waits_at);
+  report.other_how = fault == DEADLOCK && other.state == AT_WARP && other.operation == fiber.operation;  // of another mask
+  fail(fault, fiber, fiber.waits_at);
 }
 
 inline void wait(State state, const void* where) {
@@ -134,6 +155,11 @@ inline void resume(Fiber& fiber) {
   setcontext(&fiber.first);
 }
 
+inline unsigned random_below(unsigned end) {
+  random_state = random_state * 6364136223846793005u + 1442695040888963407u;
+  return (random_state >> 33) % end;
+}
+
 }  // namespace emulator
 
 #include "host.h"
@@ -147,8 +173,10 @@ namespace emulator {
 inline void begin_block(unsigned) {}
 inline void end_block() {}
 inline void after_barrier() {}
-inline void begin_launch(unsigned) {}
-void touch(const void*, uint64_t, bool, const void*) {}
+inline void after_warp(const Fiber*, unsigned) {}
+inline void after_grid() {}
+inline void begin_launch(unsigned, bool) {}
+void touch(const void*, uint64_t, bool, int, const void*) {}
 void fence() {}
 void release(const void*, uint64_t, const void*) {}
 void acquire(const void*, uint64_t, const void*) {}
@@ -157,97 +185,9 @@ extern "C" void emulator_forget() {}
 extern "C" void emulator_allow(uint64_t, uint64_t, uint64_t, uint64_t) {}
 #endif
 
+#include "schedule.h"
+
 namespace emulator {
-
-inline unsigned number_of(const Block& block) { return &block - blocks.data(); }
-
-inline void begin(Block& block, unsigned threads) {
-  block.begun = true;
-  if (__start_cushared) std::memset(__start_cushared, 0xFF, __stop_cushared - __start_cushared);  // NaN
-  begin_block(number_of(block));
-  for (unsigned i = 0; i < threads; ++i) {
-    Fiber& f = block.fibers[i];
-    f.linear = i, f.state = READY, f.barriers = f.warps = 0, f.told = 1, f.naps_at = nullptr;
-    f.index.x = i % block_size.x, f.index.y = i / block_size.x % block_size.y, f.index.z = i / (block_size.x * block_size.y);
-  }
-}
-
-// Let every thread of a block run to its end, or until those that are left sleep or wait for those that do.
-inline void run_block(Block& block, unsigned threads) {
-  Fiber* const team = block.fibers;
-  std::vector<unsigned> turn(threads);
-  for (unsigned i = 0; i < threads; ++i) turn[i] = order == 1 ? threads - 1 - i : i;
-  for (;;) {
-    for (unsigned i = threads; order == 2 && i > 1; --i) {
-      random_state = random_state * 6364136223846793005u + 1442695040888963407u;
-      std::swap(turn[i - 1], turn[(random_state >> 33) % i]);
-    }
-    for (unsigned i : turn)
-      if (team[i].state == READY) {
-        resume(team[i]);
-        worked = worked || team[i].state != NAPPING;
-      }
-    bool progress = false;
-    for (unsigned first = 0; first < threads; first += WARP) {  // a warp goes on when all lanes that it names are there
-      unsigned here = 0, needed = 0, lanes = threads - first < WARP ? threads - first : WARP;
-      for (unsigned l = 0; l < lanes; ++l)
-        if (team[first + l].state == AT_WARP) here |= 1u << l, needed |= team[first + l].mask;
-      if (lanes < WARP) needed &= (1u << lanes) - 1;
-      if (here && here == needed) {
-        progress = true;
-        for (unsigned l = 0; l < lanes; ++l)
-          if (here >> l & 1) team[first + l].state = READY, ++team[first + l].warps;
-      }
-    }
-    if (progress) continue;
-    unsigned done = 0, waiting = 0;
-    Fiber *one = nullptr, *at_warp = nullptr;
-    bool apart = false, asleep = false;
-    for (unsigned i = 0; i < threads; ++i) {
-      Fiber& f = team[i];
-      if (f.state == DONE) ++done;
-      if (f.state == AT_WARP) at_warp = &f;
-      if (f.state == NAPPING) asleep = true, f.state = READY;
-      if (f.state != AT_BARRIER) continue;
-      apart = apart || (one && one->line != f.line);
-      one = &f, ++waiting;
-    }
-    if (asleep) return;
-    if (done == threads) {
-      block.done = true;
-      return;
-    }
-    if (at_warp) fail(DEADLOCK, *at_warp, at_warp->waits_at);
-    if (waiting < threads || apart) fail(DIVERGED, *one, one->waits_at);
-    after_barrier();
-    for (unsigned i = 0; i < threads; ++i) team[i].state = READY, ++team[i].barriers;
-  }
-}
-
-// Let blocks that are on the device at once take turns until all are done.
-inline void run_blocks(unsigned threads) {
-  const size_t room = __start_cushared ? __stop_cushared - __start_cushared : 0;
-  for (unsigned naps = 0, left = blocks.size(); left > 0; naps = worked ? 0 : naps + 1) {
-    worked = false;
-    for (Block& block : blocks) {
-      if (block.done) continue;
-      running = &block, block_index = block.index;
-      if (!block.begun) {
-        begin(block, threads);
-      } else if (blocks.size() > 1) {
-        std::copy(block.shared.begin(), block.shared.end(), __start_cushared);
-      }
-      run_block(block, threads);
-      if (block.done) --left;
-      if (blocks.size() > 1) block.shared.assign(__start_cushared, __start_cushared + room);
-    }
-    for (unsigned i = 0; naps == MOST_NAPS && i < blocks.size() * threads; ++i)
-      if (fibers[i].naps_at) {
-        block_index = blocks[i / threads].index;
-        fail(FOR_EVER, fibers[i], fibers[i].naps_at);
-      }
-  }
-}
 
 // While there is one, numbers below the normal ones are 0, as CuPy has NVIDIA's compiler do with float (-ftz=true).
 class Flushed {
@@ -278,26 +218,30 @@ class Flushed {
   const uint64_t before_;
 };
 
-// Run a grid; the threads of a kernel that never waits need no fibers.
+// Run a grid of blocks with so many bytes of dynamic shared memory; the threads of a kernel that never waits need no
+// fibers.
 int launch(const unsigned* size, bool waits, bool cooperative, void (*kernel)(void*), void* with) {
   grid = {size[0], size[1], size[2]}, block_size = {size[3], size[4], size[5]};
-  body = kernel, arguments = with, report = Report(), output.clear(), lost = false;
+  body = kernel, arguments = with, report = Report(), output.clear(), lost = false, dynamic_bytes = size[6];
   const unsigned threads = size[3] * size[4] * size[5], count = size[0] * size[1] * size[2];
   const Flushed flushed(flushes);
   if (_setjmp(ended)) {
     for (Fiber& f : fibers) f.started = false;  // whatever they were in the middle of
     return report.fault;
   }
-  const unsigned at_once = cooperative ? count : 1;
+  const bool mixed = CHECKS && order == 2 && !cooperative;
+  const unsigned at_once = cooperative ? count : mixed ? std::min(count, AT_ONCE) : 1;
   if (fibers.size() < at_once * threads) {
     for (Fiber& f : fibers) f.started = false;  // they move
     fibers.resize(at_once * threads);
   }
-  begin_launch(at_once);
-  blocks.resize(at_once);
+  begin_launch(at_once, cooperative);
+  cooperates = cooperative;
+  const std::vector<unsigned> turn = order_of(count);
   for (unsigned first = 0; first < count; first += at_once) {
-    for (unsigned b = 0; b < at_once; ++b) {
-      const unsigned i = first + b;
+    blocks.resize(std::min(at_once, count - first));
+    for (unsigned b = 0; b < blocks.size(); ++b) {
+      const unsigned i = turn[first + b];
       blocks[b] = Block();
       blocks[b].index = {i % size[0], i / size[0] % size[1], i / (size[0] * size[1])};
       blocks[b].fibers = fibers.data() + b * threads;
@@ -318,12 +262,26 @@ int launch(const unsigned* size, bool waits, bool cooperative, void (*kernel)(vo
   return NONE;
 }
 
-unsigned lane();
+unsigned lane() { return current->linear % WARP; }
 
-void barrier(const void* where, int line) {
-  current->line = line;
-  wait(AT_BARRIER, where);
+unsigned lanes_of(unsigned mask) {
+  const unsigned threads = block_size.x * block_size.y * block_size.z, first = current->linear / WARP * WARP;
+  return threads - first < WARP ? mask & ((1u << (threads - first)) - 1) : mask;
 }
+
+int barrier(bool value, const void* where, int line) {
+  current->offered = value, current->line = line;
+  wait(AT_BARRIER, where);
+  return running->votes;
+}
+
+void grid_barrier(const void* where) {
+  if (!cooperates) fail(NOT_COOPERATIVE, *current, where);
+  current->line = 0;
+  wait(AT_GRID, where);
+}
+
+bool is_cooperative() { return cooperates; }
 
 void nap(const void* where) {
   current->naps_at = where;
@@ -331,19 +289,21 @@ void nap(const void* where) {
   current->naps_at = nullptr;
 }
 
-void warp_barrier(unsigned mask, const void* where) {
-  current->mask = mask;
+void meet(Operation operation, unsigned mask, uint64_t value, const void* where, int line) {
+  if (operation != ACTIVE && !(mask >> lane() & 1)) fail(NOT_IN_MASK, *current, where);
+  current->operation = operation, current->mask = mask, current->offered = value, current->line = line;
   wait(AT_WARP, where);
 }
 
-// Every lane shows a value, then reads another's.
-uint64_t exchange(unsigned mask, uint64_t value, unsigned lane, bool valid, const void* where) {
-  current->published = value;
-  warp_barrier(mask, where);
-  const unsigned source = current->linear / WARP * WARP + lane;
-  if (valid && lane < WARP && source < block_size.x * block_size.y * block_size.z) value = running->fibers[source].published;
-  warp_barrier(mask, where);
-  return value;
+unsigned active() { return current->shown; }
+
+uint64_t seen(unsigned lane) {
+  const bool came = lane < WARP && lanes_of(current->mask) >> lane & 1;
+  return came ? running->fibers[current->linear / WARP * WARP + lane].shown : ~uint64_t{0};
+}
+
+uint64_t nanoseconds() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
 // Round to 10 bits of mantissa, halves away from zero; infinities and NaN stay what they are.
@@ -358,17 +318,15 @@ inline float tf32(float x) {
 // sums += a b, by a whole warp; which lane has which element is told in the PTX ISA under mma.m16n8k8.
 void mma_tf32(float* sums, const float* a, const float* b, const void* where) {
   for (int i = 0; i < 6; ++i) current->fragment[i] = tf32(i < 4 ? a[i] : b[i - 4]);
-  warp_barrier(~0u, where);
+  meet(MMA, ~0u, 0, where);
   const Fiber* lanes = running->fibers + current->linear / WARP * WARP;
   for (int i = 0; i < 4; ++i) {
     const int row = lane() / 4 + 8 * (i / 2), col = 2 * (lane() % 4) + i % 2;
     for (int k = 0; k < 8; ++k)
       sums[i] += lanes[row % 8 * 4 + k % 4].fragment[row / 8 + 2 * (k / 4)] * lanes[col * 4 + k % 4].fragment[4 + k / 4];
   }
-  warp_barrier(~0u, where);
+  meet(MMA, ~0u, 0, where);
 }
-
-unsigned lane() { return current->linear % WARP; }
 
 }  // namespace emulator
 
@@ -381,6 +339,14 @@ void emulator_rest() {
     if (f.stack) munmap(f.stack - emulator::GUARD, emulator::GUARD + emulator::STACK);
     f.stack = nullptr, f.started = false;
   }
+}
+// How many bytes a variable of this library has; 0 if there is none at that place.
+uint64_t emulator_size_of(const void* at) {
+  Dl_info info;
+  void* found = nullptr;
+  if (!dladdr1(at, &info, &found, RTLD_DL_SYMENT) || !found || info.dli_fbase != emulator::__ehdr_start) return 0;
+  const auto* symbol = static_cast<const ElfW(Sym)*>(found);
+  return info.dli_saddr == at && ELF64_ST_TYPE(symbol->st_info) == STT_OBJECT ? symbol->st_size : 0;
 }
 void emulator_flush(bool flushes) { emulator::flushes = flushes; }
 void emulator_order(int order, uint64_t seed) { emulator::order = order, emulator::random_state = seed | 1; }
