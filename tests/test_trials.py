@@ -110,14 +110,10 @@ MISLAUNCHED = {
         ),
         "no thread for the last elements",
     ),
-    "whole-number division": (
-        elementwise("grid (n / 16, (m + 15) / 16), block (16, 16)", ROW, COL),
-        "the launch's n / 16 is whole-number division, which misses the last block: it starts no block where n is "
-        "below 16; write ceil(n / 16)",
-    ),
     "whole-number division in both directions": (
         elementwise("grid (n / 32, m / 4), block (32, 4)", ROW, COL),
-        "the launch's m / 4 is whole-number division",
+        "the launch's m / 4 is whole-number division, which misses the last block: it starts no block where m is below "
+        "4; write ceil(m / 4)",
     ),
     "one block for all columns of a sum": (
         kernel(

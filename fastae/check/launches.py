@@ -28,7 +28,7 @@ def told(source: str, calls: Sequence[Call]) -> list[str]:
     if "__global__" not in source or not all(_unwritten(c) for c in seen if c.is_wrong):
         return []
     blocks = [_blocks(source, c) for c in seen]
-    if missed := _divided(source, seen):
+    if missed := divided_away(source, seen):
         return missed
     lengths = [c.found.shape for c in seen]
     if seen and seen[0].found.ndim == 2 and all(map(_is_corner, seen)):
@@ -42,7 +42,7 @@ def told(source: str, calls: Sequence[Call]) -> list[str]:
     return [f"the launch has {few}: no thread for the last elements"] if _step(flat, sizes, in_x) else []
 
 
-def _divided(source: str, seen: Sequence[Call]) -> list[str]:
+def divided_away(source: str, seen: Sequence[Call]) -> list[str]:
     """Say which quotients of a launch have dropped a rest in every wrong call, and in no right one."""
     found = [set(divided(source, c.name, c.arguments)) for c in seen]
     rests = [rest for rest, c in zip(found, seen) if c.is_wrong]

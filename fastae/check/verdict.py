@@ -172,7 +172,8 @@ def _diagnosed(k: Backend | Remote, calls: list[Call], facts: Facts) -> Problem:
         left = [cause for cause in causes if not cause.startswith((patterns.MAYBE, patterns.WHERE))]
         left = left or launches.told(getattr(k, "source", ""), calls)
         nothing = all(c.wrong.all() for c in compared)
-        causes = ["nothing is written"] if nothing else left or patterns.told(compared, unwritten=True)
+        few = launches.divided_away(getattr(k, "source", ""), compared) if nothing else []
+        causes = few or ["nothing is written"] if nothing else left or patterns.told(compared, unwritten=True)
     own = list(faulty.fault_causes) if faulty else []
     when, _ = patterns.when(calls)
     explained = any(not cause.startswith((patterns.MAYBE, patterns.WHERE)) for cause in causes) and not unwritten
