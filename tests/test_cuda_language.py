@@ -619,7 +619,7 @@ def test_launches_are_reckoned_as_people_think(grid: str, expected: tuple[int, .
 
     named = {"z": np.zeros((3, 41), "f4"), "bias": np.zeros(41, "f4"), "out": np.zeros((3, 41), "f4")}
     text = f"// launch bias_sigmoid: grid {grid}, block (16, 16)"
-    assert launch_of(text, "bias_sigmoid", named) == (expected, (16, 16))
+    assert launch_of(text, "bias_sigmoid", named)[:2] == (expected, (16, 16))
 
 
 @pytest.mark.parametrize("grid", ["(n / 0)", "(n - 100)", "(ceil(n, 2))", "(min(n))", "(n ** 2)", "(abs(n))", "()"])

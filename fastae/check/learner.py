@@ -358,7 +358,7 @@ ROUNDING = ("ceil", "floor")  # within which a quotient keeps its fraction
 def divided(text: str, name: str, named: dict[str, Any]) -> list[tuple[str, str, str]]:
     """Return which divisions of lengths in a kernel's grid drop a rest: the quotient, the length and the divisor."""
     dropped = list[tuple[str, str, str]]()
-    for key, grid, _ in GEOMETRY.findall(text):
+    for key, grid, *_ in GEOMETRY.findall(text):
         if key == name:
             numbers = {key: int(named[key]) for key in Geometry._fields if key in named}
             _evaluate(grid, _lengths(name, named) | numbers, Path("kernel.cu"), dropped)

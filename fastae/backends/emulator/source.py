@@ -25,11 +25,9 @@ NOT_EMULATED = {  # of what CUDA has: a pattern, and what to say
     r"\b(?:thrust|cub)\s*::": "thrust and cub are",
     r"\bnvcuda\s*::|\bwmma\s*::": "fragments of mma.h are",
     r"\b(?:__half2?|half2?|__nv_bfloat162?)\b": "half precision is",
-    r"\bcooperative_groups\b|\bcg\s*::": "cooperative groups are",
     r"\bcuda\s*::(?!\s*std\b)|\b__pipeline_\w+": "barriers, pipelines and atomic types of CUDA's library are",
 }
 HEADERS = {  # and which headers have it
-    r"cooperative_groups(/\w+)?\.h": "cooperative groups are",
     r"cuda_(fp16|bf16|fp8|fp6|fp4)\.(h|hpp)": "half precision is",
     r"mma\.h": "fragments of mma.h are",
     r"cuda/.*|cuda_pipeline\w*\.h": "barriers, pipelines and atomic types of CUDA's library are",
