@@ -21,6 +21,7 @@ from fastae.check.source import environment as environment_for
 from fastae.cuda import FOLDER, source
 from fastae.errors import InputError
 
+PLAIN = Path("kernel.cu")  # whose name is the same in any encoding
 COMPILING = 5  # times the patience, for compiling a whole step, which is no fault of the learner's
 
 
@@ -81,8 +82,8 @@ class Remote(Timed):
 
     def _compiled(self, options: tuple[str, ...]) -> None:
         """Compile a ``.cu`` file, for which a worker may start no program; refuse what is of the host."""
-        code = learner.compiled_text(self.path, self.source)
-        found = policy.of_preprocessed(compiler.preprocessed(code, options), learner.shown_name(self.path))
+        code, plain = (learner.compiled_text(path, self.source) for path in (self.path, PLAIN))
+        found = policy.of_preprocessed(compiler.preprocessed(plain, options), PLAIN.name)
         if found := found or policy.of_library(
             compiler.compiled(code, "kernel.cu", options, True), compiler.runtime(True)
         ):

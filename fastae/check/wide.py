@@ -1,9 +1,9 @@
 """How far a kernel may be off whose formula is right on paper but not the best: what tells imprecise from wrong.
 
-A formula is a list of steps v₁, v₂, ..., each of which is rounded to vᵢ (1 + δᵢ) with |δᵢ| ≤ u. To first order its
+A formula is a list of steps v₁, v₂, ..., each of which is rounded to vᵢ (1 + δᵢ) with ``|δᵢ| ≤ u``. To first order its
 result is off by Σ δᵢ vᵢ ∂out/∂vᵢ (forward error analysis: Higham, Accuracy and Stability of Numerical Algorithms,
-2nd ed., SIAM 2002, sections 1.5 and 3.1). Call |vᵢ ∂out/∂vᵢ| what step i weighs. If none weighs more than M, a formula
-of N steps is within γ(N) M of the exact result.
+2nd ed., SIAM 2002, sections 1.5 and 3.1). Call ``|vᵢ ∂out/∂vᵢ|`` what step i weighs. If none weighs more than M, a
+formula of N steps is within γ(N) M of the exact result.
 
 The best formula of a kernel has steps that weigh no more than the result, or than the terms of its sum, which gives the
 bounds of `fastae.check.bounds`. Another formula that is right on paper may subtract numbers that are nearly alike; its
@@ -11,7 +11,7 @@ steps then weigh more than the result, but no more than the intermediates that o
 a sum. Each function here returns these two, N and M, for any formula of that kind.
 
 An input or an accumulator in a format of fewer bits is a step too, but its δ is 2¹³ times as large (float16 and TF32 in
-float32), 2¹⁶ times (bfloat16) or 2²⁹ times (float32 in float64). N is therefore small beside 2¹³: `ROUNDINGS`, plus a
+float32), 2¹⁶ times (bfloat16) or 2²⁹ times (float32 in float64). N is therefore small beside 2¹³: ``ROUNDINGS``, plus a
 sum's length.
 """
 

@@ -148,10 +148,10 @@ def count(backend: EmulatorBackend | Remote, kernel: str, **lengths: int) -> Cou
     KernelFault
         The kernel did what no CUDA program may do.
     """
-    lengths = lengths or SHAPES.get(kernel, ELEMENTWISE)
     if isinstance(backend, Remote):
         with doubting():
             return Counts(**backend.count(kernel, lengths))
+    lengths = lengths or SHAPES.get(kernel, ELEMENTWISE)
     arguments = cases.make(kernel, "float32", **lengths)
     arguments = {key: backend.asarray(x) if isinstance(x, np.ndarray) else x for key, x in arguments.items()}
     launcher = backend.launcher

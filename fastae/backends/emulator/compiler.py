@@ -178,7 +178,7 @@ def preprocessed(code: str, options: tuple[str, ...]) -> str:
     command, begin, end = _compiler(), f"begin-{os.urandom(8).hex()}", f"end-{os.urandom(8).hex()}"
     program = f'{_program(code, begin)}#line 1 "{end}"\n'
     with tempfile.TemporaryDirectory(prefix="fastae-") as temporary:
-        (Path(temporary) / "kernels.cpp").write_text(program, encoding="utf-8")
+        (Path(temporary) / "kernels.cpp").write_text(program, encoding="utf-8", errors="surrogateescape")
         text = run(command, *_flags(command, options, True), "-E", Path(temporary) / "kernels.cpp")
     return text.partition(f'# 1 "{begin}"\n')[2].partition(f'# 1 "{end}"')[0]
 
