@@ -125,7 +125,7 @@ class Process:
         own = dict.fromkeys(["TMPDIR", "TEMP", "TMP", *([] if preload else ["NUMBA_CACHE_DIR"])], scratch)
         own["PYTHONDONTWRITEBYTECODE"] = "1"
         self._child = subprocess.Popen(
-            [sys.executable, "-c", BOOT.format(path=[*sys.path, str(Path(__file__).parents[2])])],
+            [sys.executable, "-u", "-c", BOOT.format(path=[*sys.path, str(Path(__file__).parents[2])])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
