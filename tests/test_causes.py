@@ -30,17 +30,14 @@ WRONG = {
         "inputs are rounded to (TF32|float16)",
     ),
     "bfloat16": ("matmul = matmul_of(lambda A, B: rounded(A, 8) @ rounded(B, 8))", "inputs are rounded to bfloat16"),
-    "one input in bfloat16": (
-        "matmul = matmul_of(lambda A, B: A @ rounded(B, 8))",
-        "b is rounded to bfloat16|those of bfloat16",
-    ),
+    "one input in bfloat16": ("matmul = matmul_of(lambda A, B: A @ rounded(B, 8))", "b is rounded to bfloat16"),
     "float32 in float64": (
         "matmul = matmul_of(lambda A, B: A.astype('f4') @ B.astype('f4'))",
         "as those of float32: too low a precision although the arrays are float64",
     ),
     "row after": (
         "matmul = matmul_of(lambda A, B: np.roll(A @ B, 1, axis=0))",
-        "each row is as the previous should be|a is read one row too early",
+        "each row is as the previous should be",
     ),
     "rows in reverse": ("matmul = matmul_of(lambda A, B: (A @ B)[::-1])", "the rows are written in reverse"),
     "rows repeated": (
@@ -136,7 +133,7 @@ WRONG = {
         "    out[:] = -np.sum(x * np.log(z + 1e-12) + (1 - x) * np.log(1 - z + 1e-12), axis=1)\n",
         "the logarithms are floored at log 1e−12",
     ),
-    "raises": ("def axpy(alpha, x, y): y += alpha * x[1]", "out of bounds: "),
+    "raises": ("def axpy(alpha, x, y): y += alpha * x[1]", r"out of bounds: x\[1\], where x has the shape \(1,\)"),
     "another axis": (
         "def mse_loss(z, x, out): out[:] = ((z - x) ** 2).sum(axis=0)",
         "sums over images",

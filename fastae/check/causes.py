@@ -154,14 +154,17 @@ def _opinion(call: Call, predicted: np.ndarray) -> tuple[Says, int]:
     same = (wrong == exact) | (np.isnan(wrong) & np.isnan(exact))
     speaks = ~same & ~(apart <= VISIBLE * bound)
     if not speaks.any():
-        return (Says.MISSED if call.is_wrong and known.all() else Says.NOTHING), 0
+        would_be_right = known.all() and (same | (apart <= bound)).all()
+        return (Says.MISSED if call.is_wrong and would_be_right else Says.NOTHING), 0
     if not call.is_wrong:
         return Says.REFUTED, 0
     near = np.isfinite(wrong) & (np.abs(found - wrong) <= np.maximum(NEAR * apart, VISIBLE / 2 * bound))
     if not np.isfinite(wrong).any():
         speaks[:] = False  # NaN everywhere may come from anywhere
     near |= (found == wrong) | (np.isnan(found) & np.isnan(wrong))
-    return (Says.FITS, int(speaks.sum())) if near.all() else (Says.OTHER, 0)
+    if not near.all():
+        return Says.OTHER, 0
+    return Says.FITS, round(speaks.sum() * known.size / known.sum())  # where a formula is silent, it is not against it
 
 
 def _kept(calls: Sequence[Call]) -> list[str]:

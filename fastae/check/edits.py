@@ -97,6 +97,8 @@ def _edits(expression: str) -> list[tuple[str, CodeType]]:
             changed = copy.deepcopy(tree)
             copied = list(ast.walk(changed))
             new = list(_variants(copied[i], names))[k]
+            if node is tree.body and ast.unparse(new).startswith("to_float16("):
+                continue  # `patterns` knows such results by their bits, whatever the formula
             code = compile(ast.fix_missing_locations(Replaced(copied[i], new).visit(changed)), "<formula>", "eval")
             found[_told(ast.unparse(shown), ast.unparse(new if at == i else copied[at]))] = code
     for opening in (

@@ -54,8 +54,8 @@ def hypotheses(name: str, v: dict[str, Any]) -> Known:
         yield text, np.asarray(formula(*(v[key] for key in keys)), dtype=right.dtype)
     yield from _numbers(name, v)
     if name != "advance":
-        yield from _inputs(name, v)
         yield from _results(name, v)
+        yield from _inputs(name, v)
     yield "nothing is written", v[WRITTEN.get(name, "out")].copy()
 
 

@@ -170,7 +170,7 @@ def _diagnosed(k: Backend | Remote, calls: list[Call], facts: Facts) -> Problem:
         causes = []  # what is written then has no meaning
     if unwritten:
         left = [cause for cause in causes if not cause.startswith((patterns.MAYBE, patterns.WHERE))]
-        left = left or launches.told(getattr(k, "source", ""), calls)
+        left = [*launches.told(getattr(k, "source", ""), calls), *left]  # what the text says is certain
         nothing = all(c.wrong.all() for c in compared)
         few = launches.divided_away(getattr(k, "source", ""), compared) if nothing else []
         causes = few or ["nothing is written"] if nothing else left or patterns.told(compared, unwritten=True)
