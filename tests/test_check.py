@@ -17,7 +17,7 @@ from conftest import SEEDS, sample
 import fastae
 from fastae import cli
 from fastae.backends.contract import KERNELS, PATCHES
-from fastae.check import cases, causes, learner, verdict
+from fastae.check import cases, causes, learner, speed, verdict
 from fastae.errors import InputError, gist
 
 Write = Callable[..., Path]
@@ -223,7 +223,7 @@ def test_a_kernel_that_raises_for_huge_numbers_is_wrong(write: Write, capsys: py
         """)
     assert cli.main(["check", str(path)]) == 1
     out = capsys.readouterr().out
-    assert "OverflowError: math range error" in out
+    assert "bias_sigmoid failed: OverflowError: math range error" in out
     assert "with NaN, infinities or huge numbers" in out
 
 
@@ -356,6 +356,15 @@ def test_an_answer_that_is_kept_by_its_contents_gains_nothing(write: Write, caps
     assert all(0 < speed["share"] < 1.25 for speed in kernel["speed"])
 
 
+def test_what_is_faster_than_the_machine_is_told() -> None:
+    """A kernel that takes less time than its work must take keeps an answer, or does not do the work."""
+    share = {name: speed.TOO_FAST[name in speed.FLOPS] for name in ("matmul", "axpy")}
+    for name, most in share.items():
+        assert speed.too_fast(name, [speed.Speed("16 x 784", 1e-6, 1e12, 1e12, 0.99 * most)]) == ""
+        told = speed.too_fast(name, [speed.Speed("16 x 784", 1e-6, 1e12, 1e12, 1.01 * most)])
+        assert "times as fast as this machine can do that work: an answer is kept" in told
+
+
 @pytest.mark.parametrize("name", ["mine.py", "mine.cu"])
 def test_the_examples_are_right(name: str) -> None:
     path = Path(__file__).parent.parent / "examples" / "kernels" / name
@@ -470,7 +479,7 @@ def test_what_numba_cannot_compile_is_told_in_one_line(
             out[:] = missing(z)
         """)
     assert cli.main(["check", str(path)]) == 1
-    assert "TypingError: NameError: name 'missing' is not defined" in capsys.readouterr().out
+    assert "bias_sigmoid failed: TypingError: NameError: name 'missing' is not defined" in capsys.readouterr().out
     assert cli.main(["train", "--kernels", str(path), "--limit", "20", "--out", str(tmp_path), "--no-progress"]) == 2
     words = "fastae: Numba cannot compile the kernels into the step: NameError: name 'missing' is not defined\n"
     assert capsys.readouterr().err == words

@@ -53,11 +53,6 @@ class Measured:
         """Operations a second."""
         return self.flops / self.seconds
 
-    @property
-    def is_product(self) -> bool:
-        """Whether it is a layer's product, bound by arithmetic."""
-        return self.name.startswith(("forward", "update", "backward"))
-
     def as_dict(self) -> dict[str, Any]:
         """Return what goes into the raw results."""
         return {**asdict(self), "flop/s": self.rate, "flop/byte": self.intensity}

@@ -184,7 +184,7 @@ def call(
     around: float = np.nan,
     on_device: Collection[str] = (),
     frozen: bool = False,
-    again: bool = False,
+    before: dict[str, Any] | None = None,
 ) -> Outcome:
     """Call a kernel on framed copies of the arguments.
 
@@ -207,8 +207,8 @@ def call(
         The numbers that are to be 0-d arrays on the device.
     frozen : bool
         Let NumPy refuse to write into inputs.
-    again : bool
-        Put the contents into the arrays of the last call, which had the same shapes.
+    before : dict, optional
+        Arguments of the same shapes, with which the same arrays are used first.
     """
     arrays = [(key, x) for key, x in arguments.items() if isinstance(x, np.ndarray)]
     blocks = {key for key, _ in arrays if (block if isinstance(block, bool) else key in block)}
@@ -218,27 +218,23 @@ def call(
     written = WRITTEN.get(name, "out")
     how: dict[str, Any] = {"written": written, "alias": alias, "frozen": frozen, "interpreted": interpreted}
     how["on_device"] = list(on_device)
-    if hasattr(k, "run"):
-        returned = k.run(name, hosts, inner, numbers, again=again, **how)
-    else:
-        kept = _kept if again else {}
-        returned = run(k, name, hosts, inner, numbers, kept=kept, **how)
-        _kept.clear()
-        _kept.update(kept)
+    kept: dict[str, Any] = {}
+    if before is not None:
+        first = {key: frame(before[key], key in blocks, 1 + i, around)[0] for i, (key, _) in enumerate(arrays)}
+        others = {key: None if key in first else x for key, x in before.items()}
+        run(k, name, first, inner, others, kept=kept, **how)
+    returned = run(k, name, hosts, inner, numbers, kept=kept, **how)
     if alias:
         written = alias.split("=")[1]
     found, touched = np.empty(0), []
-    for key, (before, at) in frames.items():
+    for key, (whole, at) in frames.items():
         after = hosts[key]
         if key == written:
             found = after[at].copy()
-            after[at] = before[at]
-        if after.tobytes() != before.tobytes():
+            after[at] = whole[at]
+        if after.tobytes() != whole.tobytes():
             touched.append(f"around {key}" if key == written else key)
     return Outcome(found, returned, touched)
-
-
-_kept: dict[str, Any] = {}  # the arrays on the device of the last call in this process
 
 
 def run(
@@ -254,7 +250,7 @@ def run(
     on_device: Collection[str] = (),
     kept: dict[str, Any] | None = None,
 ) -> Returned | None:
-    """Call a kernel of this process with parts of arrays.
+    """Call a kernel with parts of arrays.
 
     Parameters
     ----------
@@ -279,6 +275,11 @@ def run(
         What the kernel returned, which should be nothing.
     """
     kept = {} if kept is None else kept
+    if hasattr(k, "run"):  # in another process
+        how = {"alias": alias, "frozen": frozen, "interpreted": interpreted, "on_device": list(on_device)}
+        again, kept["again"] = "again" in kept, True
+        returned: Returned | None = k.run(name, hosts, inner, arguments, again=again, written=written, **how)
+        return returned
     for key, host in hosts.items():
         if key in kept:
             kept[key][...] = k.asarray(host)

@@ -24,6 +24,7 @@ __all__ = ["explain", "hypotheses", "likely"]
 
 MOST_CALLS = 16  # wrong ones, and as many right ones, that formulas are compared with
 NEAR = 0.02  # of a formula's difference from the right result: within that, a result is the formula's
+ALIKE = 16  # steps, into which the numbers of elements that are explained are rounded
 SPEAKING = 3  # elements in all that must show it, or a coincidence of a small case could
 
 
@@ -119,7 +120,8 @@ def _formulas(calls: Sequence[Call], source: Source) -> tuple[list[str], list[st
             order = {text: i for i, text in enumerate(tallies)}
             # One that explains far fewer elements than another does so by a coincidence of small cases.
             likeliest = [text for text, t in whole.items() if 2 * t.elements >= most]
-            return sorted(likeliest, key=lambda text: (-whole[text].elements, order[text])), []
+            # Of those that explain about as many the one that is listed first is likelier than one more at its edges.
+            return sorted(likeliest, key=lambda text: (-round(ALIKE * whole[text].elements / most), order[text])), []
     partly = [text for text, t in left.items() if t.elements >= SPEAKING * 4 and 2 * t.fits >= len(wrong)]
     partly = [text for text in partly if not text.startswith(ROUNDED)]  # where few are summed, all roundings are alike
     partly.sort(key=lambda text: -left[text].elements)

@@ -6,7 +6,6 @@
 """
 
 import ast
-import inspect
 import math
 import operator
 import re
@@ -94,7 +93,7 @@ def _python(path: Path, text: str) -> Backend:
     functions = python_file.load(path, text, tuple(KERNELS))
     require(functions, path)
     for name, function in functions.items():
-        check_signature(path, name, parameters_of(function))
+        check_signature(path, name, python_file.parameters_of(function))
     return (NumbaLearner if python_file.are_compiled(functions) else NumpyLearner)(functions, path)
 
 
@@ -102,14 +101,6 @@ def require(found: Any, path: Path) -> None:
     """Refuse a file without kernels; raises `InputError`."""
     if not found:
         raise InputError(f"{path} defines no kernel of the contract; their names are: {', '.join(KERNELS)}")
-
-
-def parameters_of(function: Any) -> list[str] | None:
-    """Return the names of a function's parameters, or None if nobody can tell."""
-    try:
-        return list(inspect.signature(getattr(function, "py_func", function)).parameters)
-    except (TypeError, ValueError):  # as of a function in C
-        return None
 
 
 def check_signature(path: Path, name: str, found: list[str] | None) -> None:

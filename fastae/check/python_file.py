@@ -1,5 +1,6 @@
 """A learner's Python file: imported, and its functions called. It needs none of fastae's kernels."""
 
+import inspect
 import linecache
 import sys
 from collections.abc import Callable, Sequence
@@ -72,6 +73,14 @@ def load(path: Path, text: str, names: Sequence[str]) -> dict[str, Any]:
         line = getattr(error, "lineno", None) or failure.line or "?"
         raise InputError(f"{path}, line {line}: {failure.type_name}: {failure.message}") from error
     return {name: getattr(module, name) for name in names if callable(getattr(module, name, None))}
+
+
+def parameters_of(function: Any) -> list[str] | None:
+    """Return the names of a function's parameters, or None if nobody can tell."""
+    try:
+        return list(inspect.signature(getattr(function, "py_func", function)).parameters)
+    except (TypeError, ValueError):  # as of a function in C
+        return None
 
 
 def are_compiled(functions: dict[str, Any]) -> bool:

@@ -18,6 +18,7 @@ from fastae.check.process import LINE, MOST_TEXT, PATIENCE, Process, Refused, Ti
 from fastae.check.python_file import Returned
 from fastae.check.reading import read_source
 from fastae.check.source import environment as environment_for
+from fastae.check.source import is_parallel
 from fastae.cuda import FOLDER, source
 from fastae.errors import InputError
 
@@ -127,7 +128,7 @@ class Remote(Timed):
             request: dict[str, Any] = {"do": "load_whole", "path": path, "backend": self.name}
         else:
             request = {"do": "load", "path": path, "names": list(KERNELS), "numba": "numba" in self.source}
-            request |= {"parallel": "parallel" in self.source, "given": list(policy.given(self.source))}
+            request |= {"parallel": is_parallel(self.source), "given": list(policy.given(self.source))}
         return process, self._ask(whole, code=self.source, **request)
 
     def _ask(self, whole: bool, **request: Any) -> dict[str, Any]:

@@ -96,10 +96,8 @@ class Facts:
 
 
 def is_parallel(text: str) -> bool:
-    """Tell whether a file has a function that Numba runs on several threads."""
-    tree = _parsed(text)
-    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call)) if tree else ()
-    return any(d.options.get("parallel") for call in calls if (d := _decorator(call)))
+    """Tell whether a file may have a function that Numba runs on several threads; its options may hide in a dict."""
+    return "parallel" in text
 
 
 def environment(text: str, given: Mapping[str, str]) -> dict[str, str]:
@@ -108,7 +106,7 @@ def environment(text: str, given: Mapping[str, str]) -> dict[str, str]:
     A race needs at least two threads, which Numba starts on one core as well if it is told to before it is imported.
     """
     threads = given.get("NUMBA_NUM_THREADS", "")
-    return {"NUMBA_NUM_THREADS": "2"} if "parallel" in text and threads in ("", "1") and _cores(threads) < 2 else {}
+    return {"NUMBA_NUM_THREADS": "2"} if is_parallel(text) and threads in ("", "1") and _cores(threads) < 2 else {}
 
 
 def _cores(threads: str) -> int:

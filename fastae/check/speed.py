@@ -18,6 +18,7 @@ from fastae.bench import limits
 from fastae.check import cases, fresh
 from fastae.check.evidence import Call
 from fastae.check.remote import Remote
+from fastae.check.source import is_parallel
 
 BATCHES = (16, 128)
 MOMENT, SEGMENTS = 0.02, 7  # seconds of a segment, and how many: their median is told
@@ -133,7 +134,7 @@ def works(name: str, m: int) -> Iterator[Work]:
 
 def cores_of(k: Remote) -> int:
     """Return how many cores a file's kernels may use: a BLAS takes them all, and so does ``prange``."""
-    return cores() if k.name == "numpy" or "parallel" in k.source else 1
+    return cores() if k.name == "numpy" or is_parallel(k.source) else 1
 
 
 def limit(workers: int) -> limits.Limits:

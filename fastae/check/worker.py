@@ -6,7 +6,6 @@ fastae's kernels; a whole one has a backend too, for a ``.cu`` file or for the s
 """
 
 import importlib
-import inspect
 import json
 import mmap
 import os
@@ -145,7 +144,10 @@ class Worker:
             name: python_file.seldom_compiled(function) if compiled else function
             for name, function in self._plain.items()
         }
-        return {"functions": {name: _parameters(f) for name, f in self._plain.items()}, "compiled": compiled}
+        return {
+            "functions": {name: python_file.parameters_of(f) for name, f in self._plain.items()},
+            "compiled": compiled,
+        }
 
     def _load_rungs(self, ladder: str, language: str) -> None:
         """Load this library's own, by their numbers, to be timed as a learner's kernel is."""
@@ -274,11 +276,3 @@ def _be_quiet() -> None:
 
     np.seterr(all="ignore")
     warnings.simplefilter("ignore")
-
-
-def _parameters(function: Any) -> list[str] | None:
-    """Return the names of a function's parameters, or None if nobody can tell."""
-    try:
-        return list(inspect.signature(getattr(function, "py_func", function)).parameters)
-    except (TypeError, ValueError):  # as of a function in C
-        return None

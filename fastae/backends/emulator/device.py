@@ -322,7 +322,7 @@ class RawModule:
         self._variables: dict[str, MemoryPointer] = {}  # those that the host has asked for
 
     def get_function(self, name: str) -> Any:
-        """Return a kernel as a function (grid, block, arguments, *, shared_mem=0) -> None; raises `KeyError`.
+        """Return a kernel as ``function(grid, block, arguments, *, shared_mem=0)``; raises `KeyError`.
 
         ``shared_mem`` is how many bytes of dynamic shared memory a block has. More than 48 KB are to be allowed first,
         by the function's attribute ``max_dynamic_shared_size_bytes``, as in CuPy.

@@ -346,8 +346,8 @@ def prefetch(typing_context, array, row):
     return types.void(array, types.intp), generate
 
 
-def columns_of(combine: Callable[..., Any], together: int) -> Any:
-    """Make ``run(array, out, alpha, beta)``: out[j] = alpha · (all rows of column j, combined) + beta · out[j]."""
+def columns_of(together: int) -> Any:
+    """Make ``run(array, out, alpha, beta)``: out[j] = alpha · (the sum of column j) + beta · out[j]."""
 
     @intrinsic
     def run(typing_context, array, out, alpha, beta):
@@ -362,7 +362,7 @@ def columns_of(combine: Callable[..., Any], together: int) -> Any:
                 offsets = [builder.add(j, index(c * v.lanes)) for c in range(count)]
 
                 def row(i, sums):
-                    return [combine(v, s, v.load(ARRAY.at(i, o), mask)) for s, o in zip(sums, offsets)]
+                    return [builder.fadd(s, v.load(ARRAY.at(i, o), mask)) for s, o in zip(sums, offsets)]
 
                 sums = loop(builder, index(0), ARRAY.shape[0], 1, [v.zero()] * count, row)
                 for total, o in zip(sums, offsets):
@@ -387,11 +387,4 @@ def columns_of(combine: Callable[..., Any], together: int) -> Any:
     return run
 
 
-def bits_of_either(v, s, x):
-    """Combine bit by bit: 0 only where every x is 0."""
-    b = v.builder
-    return b.bitcast(b.or_(b.bitcast(s, v.ints), b.bitcast(x, v.ints)), v.type)
-
-
-COLUMN_SUM = columns_of(lambda v, s, x: v.builder.fadd(s, x), 4)
-COLUMN_BITS = columns_of(bits_of_either, 4)
+COLUMN_SUM = columns_of(4)

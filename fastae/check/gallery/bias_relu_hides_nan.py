@@ -3,7 +3,7 @@
 A training that has diverged should say so. Here the unit seems to be off, and the loss is a number. np.maximum keeps
 NaN.
 
-Cause: NaN is hidden|hides NaN
+Cause: hides NaN
 """
 
 import numpy as np

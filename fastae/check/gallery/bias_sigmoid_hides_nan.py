@@ -2,7 +2,7 @@
 
 A training that has diverged should say so. Here a NaN comes out as 0, and the loss falls.
 
-Cause: NaN is hidden|hides NaN
+Cause: hides NaN
 """
 
 import math
