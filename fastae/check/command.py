@@ -115,7 +115,8 @@ def _stamp(path: Path) -> list[tuple[int, int]]:
     """Return when a file, and what it includes of its folder, was written, and how long it is."""
     try:
         names = names_of(read_source(path)) if path.suffix == ".cu" else ()
-        states = [file.stat() for file in (path, *(path.parent / name for name in sorted(names))) if file.exists()]
+        files = sorted({path, *(path.parent / name for name in names)})
+        states = [file.stat() for file in files if file == path or file.exists()]
     except (OSError, InputError):  # an editor may replace it
         return []
     return [(state.st_mtime_ns, state.st_size) for state in states]
