@@ -21,7 +21,7 @@ from fastae.backends.emulator.source import (
 )
 
 HERE = Path(__file__).parent
-RUNTIME = sorted([*HERE.rglob("*.h"), *HERE.glob("*.cpp")])
+RUNTIME = sorted([*HERE.rglob("*.h"), *HERE.rglob("*.cpp")])
 WAITS = re.compile(r"__sync|_sync\b|__activemask|__nanosleep|mma_|_acquire|\bcooperative_groups\b")
 DYNAMIC = re.compile(  # after what is to be left alone: comments and strings
     r"""//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|"""
@@ -224,7 +224,9 @@ def run(*command: object) -> str:
             process.communicate()
     if process.returncode:
         lines = [line for line in errors.splitlines() if "error" in line] or errors.splitlines()
-        raise CompileError("the C++ compiler refuses the kernel: " + (lines[0] if lines else "without a word"))
+        refused = CompileError("the C++ compiler refuses the kernel: " + (lines[0] if lines else "without a word"))
+        refused.words = errors
+        raise refused
     return out
 
 

@@ -11,15 +11,19 @@ INCLUDE = Path(__file__).parent / "include"  # CUDA's headers
 
 
 class CompileError(FastaeError):
-    """A ``.cu`` file that the compiler refuses."""
+    """A ``.cu`` file that the compiler refuses; ``words`` is all that the compiler says."""
+
+    words = ""
 
 
-NOT_EMULATED = {  # of what CUDA has: a pattern, and what to say
-    r"\b(?:__)?asm(?:__)?\b": "PTX assembly is",
+NOT_IN_KERNELS = {  # of what CUDA has, but for whole programs: a pattern, and what to say
     r"<<<": "launches by <<< >>> are",
+    r"\bcuda(?:Malloc|Memcpy|Memset|Free|Launch|DeviceSync|Stream|Event|Get)\w*(?=\s*\()": "{0}(), of the host, is",
+}
+NOT_EMULATED = {  # nor in whole programs
+    r"\b(?:__)?asm(?:__)?\b": "PTX assembly is",
     r"\bsurf(?:1D|2D|3D|Cubemap)\w*|\bsurface\s*<|\bcudaSurfaceObject_t\b": "surfaces are",
     r"\btex(?:1D|2D|3D|Cubemap)\w*\s*[<(]|\btexture\s*<|\bcudaTextureObject_t\b": "textures are",
-    r"\bcuda(?:Malloc|Memcpy|Memset|Free|Launch|DeviceSync|Stream|Event|Get)\w*(?=\s*\()": "{0}(), of the host, is",
     r"\bcurand\w*": "cuRAND is",
     r"\bcu(?:blas|fft|sparse|solver|dnn)\w+": "{0}, of CUDA's libraries, is",
     r"\b(?:thrust|cub)\s*::": "thrust and cub are",
@@ -129,13 +133,15 @@ def _parameter(text: str, number: int) -> Parameter:
     return Parameter(name, kind, " ".join(written.split()))
 
 
-def not_emulated(code: str) -> str:
+def not_emulated(code: str, program: bool = False) -> str:
     """Return the first thing in a ``.cu`` file that the emulator does not have, with its line; or nothing.
 
     Parameters
     ----------
     code : str
         As it is written, or as the preprocessor leaves it, with its markers of lines.
+    program : bool
+        It is a whole program, for which functions of the host are there.
     """
     found, line, ours = list[tuple[int, str]](), 1, True
     for marker, part in re.findall(
@@ -145,7 +151,7 @@ def not_emulated(code: str) -> str:
             number, name = re.findall(r'\d+|"[^"]*"', marker)[:2]
             line, ours = int(number), not name.startswith(('"/', '"<'))
         if ours:
-            found += [(line + part.count("\n", 0, at), what) for at, what in _lacking(part)]
+            found += [(line + part.count("\n", 0, at), what) for at, what in _lacking(part, program)]
         line += part.count("\n")
     return "line {}: {} not emulated".format(*min(found)) if found else ""
 
@@ -166,8 +172,8 @@ def _headers(code: str) -> Iterator[tuple[int, str]]:
                 yield match.start(1), what
 
 
-def _lacking(code: str) -> Iterator[tuple[int, str]]:
+def _lacking(code: str, program: bool) -> Iterator[tuple[int, str]]:
     yield from _headers(code)
     plain = _plain(code)
-    for pattern, what in NOT_EMULATED.items():
+    for pattern, what in (NOT_EMULATED if program else NOT_EMULATED | NOT_IN_KERNELS).items():
         yield from ((match.start(), what.format(match[0])) for match in re.finditer(pattern, plain))
