@@ -177,6 +177,7 @@ def _why(error: CompileError, source: Source) -> str:
     if undefined and not any(words.startswith(("error", "fatal")) for *_, words in found):
         return f"{undefined[1]}, line {undefined[2]}: {undefined[3]}: a program is one file, with what it includes"
     message = next((line for line in error.words.splitlines() if "error:" in line), str(error)).partition("error: ")[2]
+    message = message.removeprefix("static assertion failed: ").removeprefix("static assertion failed due to requirement ")
     place = next((f"{name}, line {line}: " for name, line, words in found if "error:" in words), "")
     place = place or next((f"{name}, line {line}: " for name, line, _ in found), f"{source.names[0]}: ")
     return f"{place}the C++ compiler refuses the program: {message or error.words.strip().splitlines()[-1]}"

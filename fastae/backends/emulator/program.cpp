@@ -46,8 +46,8 @@ static void at_end(int status, void*) {
   const std::lock_guard<std::recursive_mutex> guard(device_lock);
   if (!unread.empty()) complain(unread + ", and the program never asks cudaGetLastError() for it");
   if (!printed.empty())
-    remark(told(printed_at) + ": what the kernel printed is not shown: the program ends without cudaDeviceSynchronize()");
-  if (status) return;
+    remark(told(printed_at) + ": what the kernel printed is lost: the program ends without cudaDeviceSynchronize()");
+  if (status || sticky != cudaSuccess || pending != cudaSuccess) return;
   std::map<std::string, std::pair<size_t, size_t>> lost;  // by place and call: how many, and bytes
   size_t count = 0, bytes = 0;
   for (const auto& [base, a] : live) {

@@ -35,7 +35,7 @@ enum State { READY, AT_BARRIER, AT_WARP, AT_GRID, NAPPING, DONE };
 enum Fault {
   NONE, DIVERGED, DEADLOCK, OUT_OF_BOUNDS, UNINITIALISED, RACE, RACE_OF_BLOCKS, NO_MEMORY, FOR_EVER, BEYOND_ARRAY,
   NOT_IN_MASK = 20, BEYOND_SHARED, NOT_COOPERATIVE, MISALIGNED, ASSERTED,
-  STACK_FULL = 40, DIVIDED_BY_ZERO
+  STACK_FULL = 80, DIVIDED_BY_ZERO
 };
 constexpr unsigned AT_ONCE = 4;  // blocks that take turns at their atomic operations, in a random order
 constexpr unsigned MOST_NAPS = 1000;  // in a row, while nobody does anything else

@@ -74,6 +74,7 @@ inline std::string described(uintptr_t at) {
   if (at < PAGE) return "; it is a null pointer";
   if (const Allocation* a = allocation_of(at, freed); a && !allocation_of(at))
     return text("; it lies in %s, freed at %s", of_allocation(*a).c_str(), told(a->freed_at).c_str());
+  if (const Allocation* a = allocation_of(at)) return "; it lies in " + of_allocation(*a);
   if (at >= arena && at < arena_end) {
     auto next = live.upper_bound(at);
     if (next != live.begin()) {
