@@ -128,13 +128,13 @@ class Running:
         self._faults += kind != "r"
         if kind == "k":
             words = self._fault(*words.split("\x1f"))
-        _say(re.sub(r"@\{([0-9a-f]+)\}", lambda match: self._line(int(match[1], 16)), words))
+        _say(re.sub(r"@\{([0-9a-f,]*)\}", lambda match: self._first_line(match[1]), words))
 
-    def _fault(self, kernel: str, launch: str, shared: str, more: str, said: str, data: str) -> str:
+    def _fault(self, kernel: str, launch: str, shared: str, more: str, crashed: str, said: str, data: str) -> str:
         report = Report.from_buffer_copy(bytes.fromhex(data))
         report.words = said.encode()
         other = self._line(report.other_where) if report.fault in RACES + APART else ""
-        text = str(KernelFault(kernel, report, self._line(report.where), other, int(shared)))
+        text = str(KernelFault(kernel, report, crashed or self._line(report.where), other, int(shared)))
         for python, cuda in TERMS.items():
             text = text.replace(python, cuda)
         return f"{text}{more} (launched at {launch})"
@@ -146,6 +146,12 @@ class Running:
             where, is_write, shared, *numbers = map(int, entry.split())
             total = self._traffic[self._line(where), kernel, bool(shared), bool(is_write)]
             total[:] = [x + y for x, y in zip(total, numbers)]
+
+    def _first_line(self, chain: str) -> str:
+        """Return the first line of a chain of calls that is the program's own."""
+        lines = [self._line(int(offset, 16)) for offset in chain.split(",") if offset]
+        own = tuple(f"{file.name}:" for file in self._files)
+        return next((line for line in lines if line.startswith(own)), lines[0] if lines else "an unknown line")
 
     def _line(self, offset: int) -> str:
         if offset not in self._lines:

@@ -16,6 +16,7 @@ from fastae.errors import InputError
 from fastae.run import rewrite
 
 LEAST_STANDARD = 17  # that the emulator's own headers are written in
+FLAGS = ["-w", "-fno-optimize-sibling-calls"]  # whoever calls is to be found in the stack
 
 
 class Flags(NamedTuple):
@@ -132,8 +133,9 @@ def built(file: Path, flags: Flags, checks: bool) -> tuple[Path, list[Path]]:
                 (work / name).write_text(text, encoding="utf-8", errors="surrogateescape")
             here = ["-iquote", work, *(f"-I{folder}" for folder in flags.folders), f"-I{HERE / 'program' / 'include'}"]
             beside = ["-iquote", file.parent]
-            seen = [*compiler._flags(command, (), checks), *options, "-w"]
+            seen = [*compiler._flags(command, (), checks), *options, *FLAGS]
             _compile(source, [command, *here, *beside, *seen, "-c", work / "program.cpp", "-o", work / "program.o"])
+            compiler.gather_shared(command, work / "program.o", *source.texts)
             objects = [runtime(checks), work / "program.o"]
             libraries = ["-pthread", "-ldl", *(["-fopenmp"] if "-fopenmp" in options else [])]
             _compile(source, [command, "-pie", *objects, *libraries, "-o", work / "program"])

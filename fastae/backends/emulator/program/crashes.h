@@ -19,16 +19,20 @@ inline Machine machine_of(const void* context) {
 #endif
 }
 
-// The place in the program's own code from which the interrupted code was called, behind the call.
-inline const void* own_code(const Machine& m) {
-  if (is_image(m.code)) return reinterpret_cast<const void*>(m.code + 1);
+// Where this is, for a message: the interrupted code and what has called it, of which Python takes the first line that is
+// the program's own.
+inline std::string lines_at(const Machine& m) {
+  std::string chain;
+  const auto add = [&](uintptr_t at) {
+    if (is_image(at)) chain += (chain.empty() ? "" : ",") + text("%llx", (unsigned long long)offset_of((const void*)at));
+  };
   void* frames[64];
   const int n = backtrace(frames, 64);
   int i = 0;
   while (i < n && reinterpret_cast<uintptr_t>(frames[i]) != m.code) ++i;  // those before are the handler's
-  for (++i; i < n; ++i)
-    if (is_image(reinterpret_cast<uintptr_t>(frames[i]))) return frames[i];
-  return reinterpret_cast<const void*>(m.code);
+  add(m.code + 1);
+  for (++i; i < n; ++i) add(reinterpret_cast<uintptr_t>(frames[i]));
+  return "@{" + chain + "}";
 }
 
 inline bool is_stack_full(uintptr_t at, uintptr_t stack) { return at + (64 << 10) > stack && at < stack + (64 << 10); }
@@ -37,14 +41,15 @@ inline void on_crash(int signal, siginfo_t* info, void* context) {
   const Machine m = machine_of(context);
   const uintptr_t at = reinterpret_cast<uintptr_t>(info->si_addr);
   const bool is_memory = signal == SIGSEGV || signal == SIGBUS;
-  const void* const where = own_code(m);
   if (on_device()) {
+    const void* const where = reinterpret_cast<const void*>(m.code + 1);
+    crashed_at = lines_at(m);
     report.how = m.is_write ? 2 : 1, report.address = at;
     if (signal == SIGFPE) fail(DIVIDED_BY_ZERO, *current, where);
     if (is_memory && !in_arena(info->si_addr) && is_stack_full(at, m.stack)) fail(STACK_FULL, *current, where);
     if (is_memory) fail(OUT_OF_BOUNDS, *current, where);
   }
-  std::string words = line_at(where) + ": the host's code ";
+  std::string words = lines_at(m) + ": the host's code ";
   if (is_memory && in_arena(info->si_addr)) {
     words += m.is_write ? "writes to" : "reads";
     complain(words + " the device's memory, which cudaMemcpy copies" + described(at));
@@ -63,8 +68,7 @@ inline void on_crash(int signal, siginfo_t* info, void* context) {
 
 // Python's patience is over, or it asks where this program is.
 inline void on_impatience(int, siginfo_t*, void* context) {
-  const void* const where = own_code(machine_of(context));
-  const std::string line = is_image(reinterpret_cast<uintptr_t>(where)) ? line_at(where) + ": " : "";
+  const std::string line = lines_at(machine_of(context)) + ": ";
   if (running_task) {
     complain(line + "kernel " + running_task->kernel + ", launched at " + told(running_task->at) + ", has not come to an end");
   } else {

@@ -30,6 +30,7 @@ static std::set<CUevent_st*> events;
 static std::map<std::string, size_t> allowed_shared;  // dynamic, by kernel
 static std::map<const void*, ByAddress> by_address;
 static const Task* running_task;
+static std::string crashed_at;  // where a signal has ended a kernel, as a message has it
 
 // The name of a kernel, which is the first of a call's arguments, without casts and template arguments.
 std::string name_in(const char* written) {
@@ -70,7 +71,7 @@ inline cudaError_t as_error(int fault) {
 inline void tell_fault(const Task& task) {
   std::string message = "k" + task.kernel + "\x1f" + told(task.at) + "\x1f" + std::to_string(task.shape.shared) + "\x1f";
   const bool outside = report.fault == OUT_OF_BOUNDS;
-  message += (outside ? described(report.address) : "") + "\x1f" + (report.words ? report.words : "") + "\x1f";
+  message += (outside ? described(report.address) : "") + "\x1f" + crashed_at + "\x1f" + (report.words ? report.words : "") + "\x1f";
   const auto* bytes = reinterpret_cast<const unsigned char*>(&report);
   for (size_t i = 0; i < sizeof report; ++i) message += text("%02x", bytes[i]);
   if (channel < 0) message = "k" + text("kernel %s, launched at %s, ends with fault %d", task.kernel.c_str(), told(task.at).c_str(), report.fault);
@@ -105,6 +106,7 @@ inline void run(const Task& task) {
 #ifdef CHECKED
   emulator_count(counts);
 #endif
+  crashed_at.clear();
   running_task = &task, running_with = reinterpret_cast<uintptr_t>(task.with.get()), running_with_size = task.size;
   int fault;
   {

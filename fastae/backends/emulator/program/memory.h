@@ -87,7 +87,7 @@ inline std::string described(uintptr_t at) {
       return text("; it lies %zu bytes before %s", size_t(next->second.base - at), of_allocation(next->second).c_str());
     return "; nothing of the device's memory is there";
   }
-  return "; it is the host's memory";
+  return is_image(at) ? "; it is a variable of the host" : "; it is the host's memory";
 }
 
 inline void protect(uintptr_t from, uintptr_t to, int how) {
