@@ -61,7 +61,7 @@ int __printf_chk(int, const char* format, ...) {
   va_end(values);
   return count;
 }
-[[noreturn]] void __assert_fail(const char* words, const char* file, unsigned line, const char* function) noexcept(false) {
+void __assert_fail(const char* words, const char* file, unsigned line, const char* function) noexcept {  // as <assert.h> declares it
   if (!on_device()) {
     fprintf(stderr, "%s:%u: %s: Assertion `%s' failed.\n", file, line, function, words);
     abort();
