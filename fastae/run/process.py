@@ -107,7 +107,9 @@ class Running:
             memory, action = "shared" if shared else "global", "write" if is_write else "read"
             rows.append((line, kernel, memory, action, f"{requests}", f"{transactions}", f"{best}"))
         widths = [max(len(row[i]) for row in rows) for i in range(7)]
-        lines = ["  ".join(f"{x:{'<' if i < 4 else '>'}{w}}" for i, (x, w) in enumerate(zip(row, widths))) for row in rows]
+        lines = [
+            "  ".join(f"{x:{'<' if i < 4 else '>'}{w}}" for i, (x, w) in enumerate(zip(row, widths))) for row in rows
+        ]
         end = (
             f"{self._threads} threads, {self._barriers} times one passed a barrier. Requests are of a warp; moved are "
             "sectors of 32 bytes of global memory, or rounds of the banks of shared memory"

@@ -16,7 +16,7 @@ from fastae.errors import InputError
 from fastae.run import rewrite
 
 LEAST_STANDARD = 17  # that the emulator's own headers are written in
-FLAGS = ["-w", "-fno-optimize-sibling-calls"]  # whoever calls is to be found in the stack
+FLAGS = ["-w", "-fno-optimize-sibling-calls", "-fno-ipa-icf"]  # so that each place in the code has its own line
 
 
 class Flags(NamedTuple):
@@ -173,13 +173,17 @@ def _why(error: CompileError, source: Source) -> str:
     places = re.compile(rf"^(?:In file included from )?({names}):(\d+)(?::\d+)?[:,] *(.*)", re.MULTILINE)
     found = [match.groups() for match in places.finditer(error.words)]
     for name, line, words in found:
-        if unknown := re.search(r"\W(cu(?:da)?[A-Z]\w+)\W.* (?:was not declared|undeclared identifier|does not name a type)", words):
+        if unknown := re.search(
+            r"\W(cu(?:da)?[A-Z]\w+)\W.* (?:was not declared|undeclared identifier|does not name a type)", words
+        ):
             return f"{name}, line {line}: {unknown[1]}, of CUDA's host functions and types, is not emulated"
     undefined = re.search(rf"({names}):(\d+): (undefined reference to .*)", error.words)
     if undefined and not any(words.startswith(("error", "fatal")) for *_, words in found):
         return f"{undefined[1]}, line {undefined[2]}: {undefined[3]}: a program is one file, with what it includes"
     message = next((line for line in error.words.splitlines() if "error:" in line), str(error)).partition("error: ")[2]
-    message = message.removeprefix("static assertion failed: ").removeprefix("static assertion failed due to requirement ")
+    message = message.removeprefix("static assertion failed: ").removeprefix(
+        "static assertion failed due to requirement "
+    )
     place = next((f"{name}, line {line}: " for name, line, words in found if "error:" in words), "")
     place = place or next((f"{name}, line {line}: " for name, line, _ in found), f"{source.names[0]}: ")
     return f"{place}the C++ compiler refuses the program: {message or error.words.strip().splitlines()[-1]}"

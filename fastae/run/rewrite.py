@@ -17,7 +17,9 @@ INCLUDE = re.compile(r'(?m)^([ \t]*#[ \t]*include[ \t]*)(?:"([^"\n]+)"|<([^>\n]+
 CAST = re.compile(  # a kernel's address that loses its type
     r"(?:\(\s*(?:const\s+)?void\s*(?:const\s*)?\*\s*\)|\b(?:reinterpret_cast|static_cast)\s*<\s*(?:const\s+)?void\s*\*\s*>)"
 )
-SIDES = re.compile(r"[{};]|\b(?P<side>__(?:device|constant|global)__)\b|^[ \t]*#(?:[^\n\\]|\\.)*", re.MULTILINE | re.DOTALL)
+SIDES = re.compile(
+    r"[{};]|\b(?P<side>__(?:device|constant|global)__)\b|^[ \t]*#(?:[^\n\\]|\\.)*", re.MULTILINE | re.DOTALL
+)
 OUTER = re.compile(r"\bnamespace\b[\s\w:]*\Z|\bextern\s*\Z")  # before a brace around declarations
 
 
@@ -240,7 +242,9 @@ def _sides(code: str) -> tuple[str, bool]:
 
 def _end_of_declarator(bare: str, at: int) -> int:
     """Return where a declaration comes to its parameters, its size, its value or its end."""
-    while match := re.compile(r"\b(?:__align__|alignas|__attribute__|__launch_bounds__|decltype)\s*\(|[(;={[<]").search(bare, at):
+    while match := re.compile(r"\b(?:__align__|alignas|__attribute__|__launch_bounds__|decltype)\s*\(|[(;={[<]").search(
+        bare, at
+    ):
         if match[0] == "<":
             closed = _closing_angle(bare, match.end())
             if closed is None:

@@ -102,7 +102,6 @@ cudaError_t allocate(void** pointer, size_t bytes, int kind, const char* by, At 
 
 cudaError_t cudaFree(const void* pointer, emulator::At at) {
   ENTER("cudaFree");
-  waited();
   return free_in(call, pointer, false);
 }
 cudaError_t cudaFreeAsync(void* pointer, cudaStream_t, emulator::At at) {
