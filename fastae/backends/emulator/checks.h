@@ -185,12 +185,18 @@ inline bool is_shared(uintptr_t at) {
   return at >= reinterpret_cast<uintptr_t>(__start_cushared) && at < reinterpret_cast<uintptr_t>(__stop_cushared);
 }
 
-inline bool is_own(uintptr_t at) {  // a local variable; or what threadIdx stands for
+inline bool is_in(const dim3& place, uintptr_t at) { return at - reinterpret_cast<uintptr_t>(&place) < sizeof(dim3); }
+
+inline bool is_own(uintptr_t at) {  // a local variable; or what threadIdx and its like stand for
   const uintptr_t stack = reinterpret_cast<uintptr_t>(current->stack);
-  return (at >= stack && at < stack + STACK) || at == reinterpret_cast<uintptr_t>(&thread_index);
+  return (at >= stack && at < stack + STACK) || is_in(thread_index, at) || is_in(block_index, at) || is_in(block_size, at) ||
+         is_in(grid, at);
 }
 
 inline bool is_allowed(uintptr_t at, uint64_t size) {
+#ifdef PROGRAM
+  return is_of_device(at, size);
+#endif
   // a variable or a constant of the library
   if (at >= reinterpret_cast<uintptr_t>(__ehdr_start) && at < reinterpret_cast<uintptr_t>(_end)) return true;
   for (const Array& a : allowed) {
@@ -295,12 +301,14 @@ inline bool look(const void* address, uint64_t size, int how, const void* where)
 }
 
 void access(const void* address, uint64_t size, bool is_write, const void* where) {
+  if (!on_device()) return host_access(address, is_write, where);
   look(address, size, is_write ? WRITES : READS, where);
 }
 
 // An access that a GPU makes as one, so that its address must be a multiple of its size.
 void access_whole(const void* address, uint64_t size, uint64_t alignment, bool is_write, const void* where) {
   const uintptr_t at = reinterpret_cast<uintptr_t>(address);
+  if (!on_device()) return host_access(address, is_write, where);
   if (at % alignment) {
     report.how = is_write ? WRITES : READS, report.address = at;
     fail(MISALIGNED, *current, where);
@@ -310,6 +318,7 @@ void access_whole(const void* address, uint64_t size, uint64_t alignment, bool i
 
 // Atomic operations and volatile variables, which others may wait for.
 inline void communicate(const void* address, uint64_t size, int how, const void* where) {
+  if (!on_device()) return host_access(address, how & WRITES, where);
   const uintptr_t at = reinterpret_cast<uintptr_t>(address);
   // Others go on first. In shared memory a volatile variable may be a warp's, whose lanes once went on together.
   if (mixed && (how & ATOMIC || !is_shared(at)) && !is_own(at) && random_below(2)) yield();
@@ -345,7 +354,10 @@ void emulator_allow(uint64_t base, uint64_t rows, uint64_t width, uint64_t strid
 }
 
 // What the compiler calls where the index of an array of known length is not below it, under -fsanitize=bounds.
-void __ubsan_handle_out_of_bounds_abort(void*, void*) { emulator::fail(emulator::BEYOND_ARRAY, *emulator::current, CALLER); }
+void __ubsan_handle_out_of_bounds_abort(void*, void*) {
+  if (!on_device()) host_beyond_array(CALLER);
+  emulator::fail(emulator::BEYOND_ARRAY, *emulator::current, CALLER);
+}
 
 // What the compiler calls under -fsanitize=thread.
 #define HOOK(name, size, is_write) \

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import tempfile
 from functools import cache
@@ -21,7 +22,7 @@ from fastae.backends.emulator.source import (
 )
 
 HERE = Path(__file__).parent
-RUNTIME = sorted([*HERE.rglob("*.h"), *HERE.glob("*.cpp")])
+RUNTIME = sorted([*HERE.rglob("*.h"), *HERE.rglob("*.cpp")])
 WAITS = re.compile(r"__sync|_sync\b|__activemask|__nanosleep|mma_|_acquire|\bcooperative_groups\b")
 DYNAMIC = re.compile(  # after what is to be left alone: comments and strings
     r"""//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|"""
@@ -30,6 +31,7 @@ DYNAMIC = re.compile(  # after what is to be left alone: comments and strings
     re.DOTALL,
 )
 ALIGNED = re.compile(r"\b(?:__align__|alignas)\s*\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)")
+SHARED = re.compile(r"\b__shared__\b([^;{}]*);")  # what is declared
 SEEN = {  # accesses to volatile memory told from others; with g++, a struct of 16 bytes copied as one
     False: ["-fsanitize=bounds", "--param=tsan-distinguish-volatile=1", "-fno-tree-sra"],
     True: ["-fsanitize=array-bounds", "-mllvm", "-tsan-distinguish-volatile"],
@@ -137,6 +139,7 @@ def compiled(code: str, file: str, options: tuple[str, ...], checks: bool, *name
                     raise CompileError(lacking) from error
                 raise
             # -Bsymbolic: a kernel may have the name of a function of the C library, as `advance` has.
+            gather_shared(command, work / "kernels.o", code)
             objects = [runtime(checks), work / "kernels.o"]
             run(command, "-shared", "-Wl,-Bsymbolic", *objects, "-o", work / "library.so")
             os.replace(work / "library.so", path)
@@ -165,6 +168,30 @@ def _flags(command: str, options: tuple[str, ...], checks: bool) -> list[str]:
     # What templates keep, such as shared memory, is each library's own.
     own = [] if is_clang(command) else ["-fno-gnu-unique"]
     return [*LANGUAGE, *own, *(seen if checks else ["-O2", "-g1", "-gdwarf-4"]), f"-I{HERE}", f"-I{INCLUDE}", *options]
+
+
+def gather_shared(command: str, path: Path, *texts: str) -> None:
+    """Put the shared memory of templates where that of other functions is: g++ does not.
+
+    GCC leaves the section of a variable of a template out of account (its bug 41091).
+    """
+    if is_clang(command):
+        return
+    declared = [d for text in texts for d in SHARED.findall(without_comments(text))]
+    names = {name for d in declared for name in re.findall(r"(\w+)\s*(?=,|\Z)", re.sub(r"\[[^\]]*\]", "", d))}
+    of_templates = {f".bss.{name}" for name in re.findall(r"\.bss\.(_ZZ\w+)", _names_of_sections(path))}
+    ours = [s for s in of_templates if (match := re.search(r"E\d+(\w+?)(?:_\d+)?$", s)) and match[1] in names]
+    if ours:
+        tool = shutil.which("objcopy") or "objcopy"
+        run(tool, *(f"--rename-section={section}=cushared" for section in sorted(ours)), path)
+
+
+def _names_of_sections(path: Path) -> str:
+    """Return the names of all sections of an object file of 64 bits."""
+    data = path.read_bytes()
+    table, size, _, names = struct.unpack_from("<Q", data, 40)[0], *struct.unpack_from("<3H", data, 58)
+    begin, length = struct.unpack_from("<2Q", data, table + names * size + 24)
+    return data[begin : begin + length].decode(errors="replace")
 
 
 def preprocessed(code: str, options: tuple[str, ...]) -> str:
@@ -223,7 +250,9 @@ def run(*command: object) -> str:
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
     if process.returncode:
-        raise CompileError(f"the C++ compiler refuses the kernel: {_decisive(errors.splitlines())}")
+        refused = CompileError(f"the C++ compiler refuses the kernel: {_decisive(errors.splitlines())}")
+        refused.words = errors
+        raise refused
     return out
 
 

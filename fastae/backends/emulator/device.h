@@ -46,7 +46,7 @@
 constexpr int warpSize = 32;
 
 namespace emulator {
-extern dim3 grid, block_size, block_index, *thread_index;
+extern dim3 grid, block_size, block_index, thread_index;
 UNSEEN inline dim3 value_of(const dim3& index) { return index; }
 int barrier(bool value, const void* where, int line);  // how many threads of the block had a true one
 void grid_barrier(const void* where);
@@ -114,7 +114,7 @@ struct Entry<kernel> {
 
 }  // namespace emulator
 
-#define threadIdx (emulator::value_of(*emulator::thread_index))
+#define threadIdx (emulator::value_of(emulator::thread_index))
 #define blockIdx (emulator::value_of(emulator::block_index))
 #define blockDim (emulator::value_of(emulator::block_size))
 #define gridDim (emulator::value_of(emulator::grid))

@@ -37,6 +37,8 @@ FAULTS = {
     22: "this_grid().sync() needs a launch that is cooperative: RawModule(..., enable_cooperative_groups=True)",
     23: "a misaligned address: it must be a multiple of the size of what is read or written there at once",
     24: "an assertion does not hold: {words}",
+    80: "the thread has used up its stack: does a function call itself without end?",
+    81: "a whole number is divided by zero",
 }
 ACCESS_FAULTS, RACES, APART = (3, 4, 5, 6, 21, 23), (5, 6), (1, 2)
 WRITES, ATOMIC = 2, 4  # of checks.h

@@ -21,12 +21,21 @@
 
 #include "device.h"
 
+#ifdef PROGRAM
+#include "program/sides.h"
+#else  // of a library all code is the device's
+constexpr bool on_device() { return true; }
+inline void host_access(const void*, bool, const void*) {}
+inline void host_beyond_array(const void*) {}
+#endif
+
 namespace emulator {
 
 enum State { READY, AT_BARRIER, AT_WARP, AT_GRID, NAPPING, DONE };
 enum Fault {
   NONE, DIVERGED, DEADLOCK, OUT_OF_BOUNDS, UNINITIALISED, RACE, RACE_OF_BLOCKS, NO_MEMORY, FOR_EVER, BEYOND_ARRAY,
-  NOT_IN_MASK = 20, BEYOND_SHARED, NOT_COOPERATIVE, MISALIGNED, ASSERTED
+  NOT_IN_MASK = 20, BEYOND_SHARED, NOT_COOPERATIVE, MISALIGNED, ASSERTED,
+  STACK_FULL = 80, DIVIDED_BY_ZERO
 };
 constexpr unsigned AT_ONCE = 4;  // blocks that take turns at their atomic operations, in a random order
 constexpr unsigned MOST_NAPS = 1000;  // in a row, while nobody does anything else
@@ -75,7 +84,7 @@ static Block* running;
 static bool worked;  // has any thread done something but sleep?
 static jmp_buf scheduler, ended;
 static ucontext_t nowhere;
-dim3 grid, block_size, block_index, *thread_index;
+dim3 grid, block_size, block_index, thread_index;
 static void (*body)(void*);
 static void* arguments;
 static Report report;
@@ -132,7 +141,7 @@ inline void fiber_main() {
 
 inline void become(Fiber& fiber) {
   current = &fiber;
-  thread_index = &fiber.index;
+  thread_index = fiber.index;
 }
 
 inline void resume(Fiber& fiber) {
@@ -255,7 +264,7 @@ int launch(const unsigned* size, bool waits, bool cooperative, void (*kernel)(vo
     become(fibers[0]);
     for (unsigned i = 0; i < threads; ++i) {
       current->linear = i;
-      current->index = {i % size[3], i / size[3] % size[4], i / (size[3] * size[4])};
+      thread_index = current->index = {i % size[3], i / size[3] % size[4], i / (size[3] * size[4])};
       kernel(with);
     }
   }
