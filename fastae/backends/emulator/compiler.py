@@ -33,6 +33,7 @@ DYNAMIC = re.compile(  # after what is to be left alone: comments and strings
     re.DOTALL,
 )
 ALIGNED = re.compile(r"\b(?:__align__|alignas)\s*\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)")
+MISPLACED = re.compile(r"\b(__shared__\s+)alignas\b")  # between static and a type, where g++ does not take it
 INCLUDED = re.compile(  # or was, before policy.py made a comment of it
     r"#[ \t]*include[ \t]*<((?:cu|cooperative_groups)[\w/]*(?:\.h)?)>"
 )
@@ -41,7 +42,8 @@ SEEN = {  # accesses to volatile memory told from others; with g++, a struct of 
     True: ["-fsanitize=array-bounds", "-mllvm", "-tsan-distinguish-volatile"],
 }
 SECONDS = 120  # that the compiler may take
-LANGUAGE = ["-fPIC", "-std=c++17", "-fno-builtin-printf"]  # printf is the emulator's
+#  printf is the emulator's; g++ would guard an array in shared memory, of which nothing is initialised
+LANGUAGE = ["-fPIC", "-std=c++17", "-fno-builtin-printf", "-fno-threadsafe-statics"]
 DECODED: Any = {"encoding": "utf-8", "errors": "replace"}  # whatever the locale: messages quote the source
 
 
@@ -70,7 +72,10 @@ def waits(code: str) -> bool:
 
 
 def with_dynamic_shared(code: str) -> str:
-    """Make pointers of ``extern __shared__ T name[]``: every one of them begins where dynamic shared memory does."""
+    """Make pointers of ``extern __shared__ T name[]``: every one of them begins where dynamic shared memory does.
+
+    And let g++ take ``__shared__ alignas(16)``.
+    """
 
     def pointer(match: re.Match[str]) -> str:
         if match["name"] is None:
@@ -80,7 +85,7 @@ def with_dynamic_shared(code: str) -> str:
         value = f"reinterpret_cast<{kind} (*){match['rest']}>(emulator::room.shared)"
         return f"{declared} = {value};" + "\n" * (match[0].count("\n") - 2 * match["rest"].count("\n"))
 
-    return DYNAMIC.sub(pointer, code)
+    return MISPLACED.sub(r"\1__align__", DYNAMIC.sub(pointer, code))
 
 
 def _program(code: str, file: str) -> str:
@@ -246,6 +251,17 @@ def line_of(path: Path, offset: int) -> str:
     command = [tool, "-e", str(path), hex(max(0, offset - 1))]  # before the address to which the call returns
     found = subprocess.run(command, capture_output=True, **DECODED).stdout.split()
     return os.path.basename(found[0]) if found and not found[0].startswith("??") else "an unknown line"
+
+
+@cache
+def places_of(path: Path, names: frozenset[str]) -> list[tuple[int, int]]:
+    """Return offset and bytes of a library's variables of these names, in whatever namespace; none without binutils."""
+    tool = shutil.which("nm")
+    if tool is None:
+        return []
+    lines = subprocess.run([tool, "-C", "-P", "-t", "x", str(path)], capture_output=True, **DECODED).stdout.splitlines()
+    found = (re.fullmatch(r"(?:.*::)?(\w+) [bBdDrRV] (\w+) (\w+)", line) for line in lines)
+    return [(int(m[2], 16), int(m[3], 16)) for m in found if m and m[1] in names]
 
 
 @cache

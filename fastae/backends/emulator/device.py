@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from fastae.backends.emulator import streams as cuda  # as cupy.cuda
-from fastae.backends.emulator.compiler import build, kernels_of, line_of
+from fastae.backends.emulator.compiler import build, kernels_of, line_of, places_of
+from fastae.backends.emulator.source import constants_of
 from fastae.errors import FastaeError
 
 FAULTS = {
@@ -43,6 +44,7 @@ FAULTS = {
     45: "the barrier is used before it was initialised: init(&bar, n) by one thread, then __syncthreads()",
 }
 ACCESS_FAULTS, RACES, APART, COPIES = (3, 4, 5, 6, 21, 23, 40, 41, 42), (5, 6), (1, 2), (40, 41, 42)
+MEMORIES = ("global", "shared", "constant")  # of counts.h
 WRITES, ATOMIC, COPIED = 2, 4, 32  # of checks.h
 THREADS_A_MULTIPROCESSOR = 2048
 SHARED, MOST_SHARED = 48 << 10, 227 << 10  # bytes of a block, by default and at most
@@ -148,7 +150,7 @@ class Entry(ctypes.Structure):
 
     _fields_ = tuple(
         (name, ctypes.c_uint64)
-        for name in ("where", "is_write", "shared", "requests", "accesses", "transactions", "best")
+        for name in ("where", "is_write", "kind", "requests", "accesses", "transactions", "best")
     )
 
 
@@ -209,7 +211,7 @@ class Traffic:
     ----------
     kernel, line : str
         File and line of the access.
-    memory : {"global", "shared"}
+    memory : {"global", "shared", "constant"}
     action : {"read", "write"}
     requests : int
         How many times a warp came to it.
@@ -217,9 +219,10 @@ class Traffic:
         How many times a thread did.
     transactions : int
         Sectors of 32 bytes of global memory that had to be moved; or rounds in which the 32 banks of shared memory
-        could answer, more than one a request where lanes want different words of one bank.
+        could answer, more than one a request where lanes want different words of one bank; or places of constant
+        memory, which answers one at a time.
     best : int
-        As many as the bytes asked for would have needed, had they lain side by side.
+        As many as the bytes asked for would have needed, had they lain side by side; one a request of constant memory.
     """
 
     kernel: str
@@ -285,7 +288,7 @@ def counting() -> Iterator[Counted]:
     Yields
     ------
     Counted
-        A list of `Traffic`, to which each launch adds its instructions that touch global or shared memory.
+        A list of `Traffic`, to which each launch adds its instructions that touch memory.
     """
     before = settings.counts
     counts = Counted()
@@ -412,6 +415,9 @@ class RawModule:
             library.emulator_allow(*map(ctypes.c_uint64, span))
         if settings.checks:
             library.emulator_count(settings.counts is not None)
+        if settings.counts is not None and (names := constants_of(self._code)):
+            for offset, size in places_of(path, names):
+                library.emulator_constant(ctypes.c_uint64(offset), ctypes.c_uint64(size))
         for variable, kept in self._variables.items():
             np.frombuffer(_variable(library, variable), np.uint8)[:] = kept
         addresses = (ctypes.c_void_p * len(converted))(*map(ctypes.addressof, converted))
@@ -438,7 +444,7 @@ class RawModule:
                 Traffic(
                     kernel=name,
                     line=line_of(path, entry.where),
-                    memory="shared" if entry.shared else "global",
+                    memory=MEMORIES[entry.kind],
                     action="write" if entry.is_write else "read",
                     requests=entry.requests,
                     accesses=entry.accesses,

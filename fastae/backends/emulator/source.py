@@ -100,6 +100,19 @@ def kernels_of(code: str) -> dict[str, list[Parameter]]:
     return found
 
 
+def constants_of(code: str) -> frozenset[str]:
+    """Return the names of what a ``.cu`` file declares as ``__constant__``."""
+    found = set[str]()
+    for match in re.finditer(r"\b__constant__\b([^;]*);", _plain(code)):
+        depth, flat = 0, ""
+        for letter in match[1]:  # without initial values and lengths
+            depth -= letter in ")}]"
+            flat += letter if depth == 0 else " "
+            depth += letter in "({["
+        found.update(re.findall(r"(\w+)\s*(?:[\[{(][\])} ]*)*\s*(?:=[^,]*)?(?:,|$)", flat))
+    return frozenset(found)
+
+
 def _closing(text: str, at: int) -> int:
     """Return where the parenthesis ends in which a place is."""
     depth = 1
