@@ -5,7 +5,8 @@
 // judged as if they ran at once. What a block did before a barrier is known to a thread of another that has read an
 // atomic variable (or a volatile one) which a thread behind that barrier wrote, if the writer had a __threadfence()
 // before, or released what the other acquired; to the other threads of its block it is known behind their next barrier.
-// Where blocks run at once, and may have read old values before, the reader needs a fence too. (Lamport, Time, clocks,
+// Where blocks run at once, and may have read old values before, the reader needs a fence too; and so do threads of one
+// block, for whom a __threadfence_block() is enough. (Lamport, Time, clocks,
 // and the ordering of events, CACM 1978; Flanagan and Freund, FastTrack, PLDI 2009, whose epochs are the barriers here.)
 #pragma once
 
@@ -202,7 +203,11 @@ void fence(bool of_device) {
 
 inline void hear(uintptr_t at) {
   const auto found = messages.find(at);
-  if (found != messages.end()) learn(together ? mind().read : mind().known, found->second);
+  if (found == messages.end()) return;
+  for (const auto& [who, what] : found->second) {
+    uint32_t& known = (together || who >> 32 == number() ? mind().read : mind().known)[who];
+    known = std::max(known, what);
+  }
 }
 inline void tell(uintptr_t at) {
   const Knowledge &mine = mind().told, &ours = of_block[here()].told;
@@ -417,6 +422,8 @@ HOOKS(8)
 HOOKS(16)
 void __tsan_read_range(void* p, unsigned long n) { emulator::access(p, n, false, CALLER); }
 void __tsan_write_range(void* p, unsigned long n) { emulator::access(p, n, true, CALLER); }
+// Of the guard that g++ gives an array in shared memory whose class has constructors, though it calls none of them.
+char __tsan_atomic8_load(const volatile char* p, int) { return *p; }
 void __tsan_init() {}
 void __tsan_func_entry(void*) {}
 void __tsan_func_exit() {}

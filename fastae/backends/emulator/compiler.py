@@ -42,8 +42,7 @@ SEEN = {  # accesses to volatile memory told from others; with g++, a struct of 
     True: ["-fsanitize=array-bounds", "-mllvm", "-tsan-distinguish-volatile"],
 }
 SECONDS = 120  # that the compiler may take
-#  printf is the emulator's; g++ would guard an array in shared memory, of which nothing is initialised
-LANGUAGE = ["-fPIC", "-std=c++17", "-fno-builtin-printf", "-fno-threadsafe-statics"]
+LANGUAGE = ["-fPIC", "-std=c++17", "-fno-builtin-printf"]  # printf is the emulator's
 DECODED: Any = {"encoding": "utf-8", "errors": "replace"}  # whatever the locale: messages quote the source
 
 
@@ -140,7 +139,7 @@ def compiled(code: str, file: str, options: tuple[str, ...], checks: bool, *name
             f'extern "C" const emulator::Type* types_{i}() {{ return {entry}::types; }}\n'
         )
     program = _program(with_dynamic_shared(code), file) + '#line 1 "launchers"\n' + "".join(entries)
-    path = _kept([command, *options, str(checks), program], ".so")
+    path = _kept([command, *LANGUAGE, *options, str(checks), program], ".so")
     if not path.exists():
         with tempfile.TemporaryDirectory(dir=path.parent) as temporary:
             work = Path(temporary)

@@ -416,8 +416,8 @@ class RawModule:
         if settings.checks:
             library.emulator_count(settings.counts is not None)
         if settings.counts is not None and (names := constants_of(self._code)):
-            for offset, size in places_of(path, names):
-                library.emulator_constant(ctypes.c_uint64(offset), ctypes.c_uint64(size))
+            for offset, length in places_of(path, names):
+                library.emulator_constant(ctypes.c_uint64(offset), ctypes.c_uint64(length))
         for variable, kept in self._variables.items():
             np.frombuffer(_variable(library, variable), np.uint8)[:] = kept
         addresses = (ctypes.c_void_p * len(converted))(*map(ctypes.addressof, converted))
