@@ -5,9 +5,10 @@
 // judged as if they ran at once. What a block did before a barrier is known to a thread of another that has read an
 // atomic variable (or a volatile one) which a thread behind that barrier wrote, if the writer had a __threadfence()
 // before, or released what the other acquired; to the other threads of its block it is known behind their next barrier.
-// Where blocks run at once, and may have read old values before, the reader needs a fence too; and so do threads of one
-// block, for whom a __threadfence_block() is enough. (Lamport, Time, clocks,
-// and the ordering of events, CACM 1978; Flanagan and Freund, FastTrack, PLDI 2009, whose epochs are the barriers here.)
+// Where blocks run at once, and may have read old values before, the reader needs a fence too, and so does whoever reads
+// one of C++'s atomic types without acquiring. Threads of a block tell each other by a __threadfence_block(). (Lamport,
+// Time, clocks, and the ordering of events, CACM 1978; Flanagan and Freund, FastTrack, PLDI 2009, whose epochs are the
+// barriers here.)
 #pragma once
 
 #include <array>
@@ -22,7 +23,7 @@ struct Array {  // rows of `width` bytes, `stride` bytes apart
   uint64_t rows, width, stride;
 };
 
-enum How { READS = 1, WRITES = 2, ATOMIC = 4, VOLATILE = 8, ELEMENTARY = ATOMIC | VOLATILE, OF_BLOCK = 16, COPIED = 32 };
+enum How { READS = 1, WRITES = 2, ATOMIC = 4, VOLATILE = 8, ELEMENTARY = ATOMIC | VOLATILE, OF_BLOCK = 16, COPIED = 32, OF_CPP = 64 };
 
 struct Access {  // who, when, how and where in the code
   uint32_t block = ~0u, barriers = 0, told = 0;
@@ -201,13 +202,9 @@ void fence(bool of_device) {
   if (together && of_device) yield();
 }
 
-inline void hear(uintptr_t at) {
+inline void hear(uintptr_t at, bool needs_fence) {
   const auto found = messages.find(at);
-  if (found == messages.end()) return;
-  for (const auto& [who, what] : found->second) {
-    uint32_t& known = (together || who >> 32 == number() ? mind().read : mind().known)[who];
-    known = std::max(known, what);
-  }
+  if (found != messages.end()) learn(needs_fence ? mind().read : mind().known, found->second);
 }
 inline void tell(uintptr_t at) {
   const Knowledge &mine = mind().told, &ours = of_block[here()].told;
@@ -355,21 +352,22 @@ inline void communicate(const void* address, uint64_t size, int how, const void*
   const uintptr_t at = reinterpret_cast<uintptr_t>(address);
   if (mixed && !is_shared(at) && !is_own(at) && random_below(2)) yield();  // other blocks go on first
   if (!look(address, size, how, where)) return;
-  if (how & READS) hear(at);
+  if (how & READS) hear(at, together || how & OF_CPP);
   if (how & WRITES) tell(at);
 }
+inline int how_of(int scope) { return ATOMIC | (scope & BLOCK ? OF_BLOCK : 0) | (scope & CPP ? OF_CPP : 0); }
 void touch(const void* address, uint64_t size, bool reads, int scope, const void* where) {
-  communicate(address, size, (reads ? READS : 0) | WRITES | ATOMIC | (scope == BLOCK ? OF_BLOCK : 0), where);
+  communicate(address, size, (reads ? READS : 0) | WRITES | how_of(scope), where);
 }
 void touch_to_read(const void* address, uint64_t size, int scope, const void* where) {
-  communicate(address, size, READS | ATOMIC | (scope == BLOCK ? OF_BLOCK : 0), where);
+  communicate(address, size, READS | how_of(scope), where);
 }
 
 // A release tells those who acquire this place what its thread knows now; neither needs a fence. Within a block only
 // those of the block have been told.
 void tell_now(const void* address, int scope) {
   Knowledge now;
-  teach(now, scope == BLOCK ? INNER : 0);
+  teach(now, scope & BLOCK ? INNER : 0);
   learn(messages[reinterpret_cast<uintptr_t>(address)], now);
 }
 void hear_now(const void* address) { learn(mind().known, messages[reinterpret_cast<uintptr_t>(address)]); }
