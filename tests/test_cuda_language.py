@@ -94,7 +94,7 @@ def test_a_learners_file_may_include_them_too() -> None:
 
     text = "\n".join([*(f"#include <{name}>" for name in HEADERS), '#include "cuda_runtime.h"'])
     assert policy.of_cuda(text) == []
-    assert policy.without_headers(text).strip() == ""
+    assert all(line.startswith("//#include") for line in policy.without_headers(text).splitlines())
     assert policy.of_cuda('#include "cuda_mine.h"\n#include <fstream>') == [
         'line 1: it includes "cuda_mine.h", which is no header of CUDA',
         "line 2: it includes <fstream>, which is no header of CUDA",
@@ -614,7 +614,11 @@ def test_a_kernel_may_have_the_name_of_a_function() -> None:
         ("thrust::device_vector<float> v;", "thrust and cub are"),
         ("__half h;", "half precision is"),
         ("nvcuda::wmma::load();", "fragments of mma.h are"),
-        ("cuda::semaphore<1> s;", "barriers, pipelines and atomic types of CUDA's library are"),
+        ("cuda::latch done(32);", "cuda::latch, of CUDA's library, is"),
+        (
+            "cuda::device::barrier_arrive_tx(b, 1, 64);",
+            "cuda::device::barrier_arrive_tx, for bulk copies and PTX, is",
+        ),
     ],
 )
 def test_what_is_not_emulated_is_refused_by_name_and_line(compiler: str, line: str, words: str) -> None:
