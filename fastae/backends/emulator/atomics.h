@@ -3,7 +3,7 @@
 
 namespace emulator {
 
-enum Scope { DEVICE, BLOCK };  // who may take part; a GPU's host does not here
+enum Scope { DEVICE, BLOCK, CPP };  // who may take part, a GPU's host not; CPP beside it: by an atomic type
 
 template <class T, class... Types>
 constexpr bool is_one_of = (std::is_same_v<T, Types> || ...);

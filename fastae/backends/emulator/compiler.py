@@ -22,8 +22,11 @@ from fastae.backends.emulator.source import (
 )
 
 HERE = Path(__file__).parent
-RUNTIME = sorted([*HERE.rglob("*.h"), *HERE.rglob("*.cpp")])
-WAITS = re.compile(r"__sync|_sync\b|__activemask|__nanosleep|mma_|_acquire|\bcooperative_groups\b")
+RUNTIME = sorted({*HERE.rglob("*.h"), *HERE.rglob("*.cpp"), *filter(Path.is_file, INCLUDE.rglob("*"))})
+WAITS = re.compile(
+    r"__sync|_sync\b|__activemask|__nanosleep|mma_|_acquire|\bcooperative_groups\b|\bcuda\s*::(?!\s*std\b)|\barrive|"
+    r"\bproducer_|\bconsumer_|\batomic(_ref)?\b"
+)
 DYNAMIC = re.compile(  # after what is to be left alone: comments and strings
     r"""//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|"""
     r"""\b(?P<kind>(?:extern\b[^;{}"\[\]]*?\b__shared__|__shared__\s+extern)\b[^;{}"\[\]]*?)"""
@@ -32,6 +35,10 @@ DYNAMIC = re.compile(  # after what is to be left alone: comments and strings
 )
 ALIGNED = re.compile(r"\b(?:__align__|alignas)\s*\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)")
 SHARED = re.compile(r"\b__shared__\b([^;{}]*);")  # what is declared
+MISPLACED = re.compile(r"\b(__shared__\s+)alignas\b")  # between static and a type, where g++ does not take it
+INCLUDED = re.compile(  # or was, before policy.py made a comment of it
+    r"#[ \t]*include[ \t]*<((?:cu|cooperative_groups)[\w/]*(?:\.h)?)>"
+)
 SEEN = {  # accesses to volatile memory told from others; with g++, a struct of 16 bytes copied as one
     False: ["-fsanitize=bounds", "--param=tsan-distinguish-volatile=1", "-fno-tree-sra"],
     True: ["-fsanitize=array-bounds", "-mllvm", "-tsan-distinguish-volatile"],
@@ -66,7 +73,10 @@ def waits(code: str) -> bool:
 
 
 def with_dynamic_shared(code: str) -> str:
-    """Make pointers of ``extern __shared__ T name[]``: every one of them begins where dynamic shared memory does."""
+    """Make pointers of ``extern __shared__ T name[]``: every one of them begins where dynamic shared memory does.
+
+    And let g++ take ``__shared__ alignas(16)``.
+    """
 
     def pointer(match: re.Match[str]) -> str:
         if match["name"] is None:
@@ -76,7 +86,7 @@ def with_dynamic_shared(code: str) -> str:
         value = f"reinterpret_cast<{kind} (*){match['rest']}>(emulator::room.shared)"
         return f"{declared} = {value};" + "\n" * (match[0].count("\n") - 2 * match["rest"].count("\n"))
 
-    return DYNAMIC.sub(pointer, code)
+    return MISPLACED.sub(r"\1__align__", DYNAMIC.sub(pointer, code))
 
 
 def _program(code: str, file: str) -> str:
@@ -84,6 +94,10 @@ def _program(code: str, file: str) -> str:
     groups = ""
     if "cooperative_groups" in code and "<cooperative_groups" not in code:  # its own includes may have been taken out
         groups = '#include "cooperative_groups/reduce.h"\n'
+    named = dict.fromkeys(INCLUDED.findall(code))
+    for name in named:
+        if (INCLUDE / name).is_file() or (HERE / name).is_file():
+            groups += f"#include <{name}>\n"
     return f'#include "device.h"\n{groups}#line 1 "{file}"\n{code}\n'
 
 
@@ -127,7 +141,7 @@ def compiled(code: str, file: str, options: tuple[str, ...], checks: bool, *name
             f'extern "C" const emulator::Type* types_{i}() {{ return {entry}::types; }}\n'
         )
     program = _program(with_dynamic_shared(code), file) + '#line 1 "launchers"\n' + "".join(entries)
-    path = _kept([command, *options, str(checks), program], ".so")
+    path = _kept([command, *LANGUAGE, *options, str(checks), program], ".so")
     if not path.exists():
         with tempfile.TemporaryDirectory(dir=path.parent) as temporary:
             work = Path(temporary)
@@ -278,6 +292,17 @@ def line_of(path: Path, offset: int) -> str:
     command = [tool, "-e", str(path), hex(max(0, offset - 1))]  # before the address to which the call returns
     found = subprocess.run(command, capture_output=True, **DECODED).stdout.split()
     return os.path.basename(found[0]) if found and not found[0].startswith("??") else "an unknown line"
+
+
+@cache
+def places_of(path: Path, names: frozenset[str]) -> list[tuple[int, int]]:
+    """Return offset and bytes of a library's variables of these names, in whatever namespace; none without binutils."""
+    tool = shutil.which("nm")
+    if tool is None:
+        return []
+    lines = subprocess.run([tool, "-C", "-P", "-t", "x", str(path)], capture_output=True, **DECODED).stdout.splitlines()
+    found = (re.fullmatch(r"(?:.*::)?(\w+) [bBdDrRV] (\w+) (\w+)", line) for line in lines)
+    return [(int(m[2], 16), int(m[3], 16)) for m in found if m and m[1] in names]
 
 
 @cache

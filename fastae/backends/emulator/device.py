@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from fastae.backends.emulator import streams as cuda  # as cupy.cuda
-from fastae.backends.emulator.compiler import build, kernels_of, line_of
+from fastae.backends.emulator.compiler import build, kernels_of, line_of, places_of
+from fastae.backends.emulator.source import constants_of
 from fastae.cuda.includes import included, shown_name
 from fastae.errors import FastaeError
 
@@ -37,11 +38,18 @@ FAULTS = {
     22: "this_grid().sync() needs a launch that is cooperative: RawModule(..., enable_cooperative_groups=True)",
     23: "a misaligned address: it must be a multiple of the size of what is read or written there at once",
     24: "an assertion does not hold: {words}",
+    40: "it is read before the asynchronous copy into it has been waited for",
+    41: "it is written before the asynchronous copy into it has been waited for",
+    42: "it is written before the asynchronous copy from it has been waited for",
+    43: "too few threads arrive at this barrier: {words} that it was told to expect",
+    44: "more arrive at this barrier than it was told to expect",
+    45: "the barrier is used before it was initialised: init(&bar, n) by one thread, then __syncthreads()",
     80: "the thread has used up its stack: does a function call itself without end?",
     81: "a whole number is divided by zero",
 }
-ACCESS_FAULTS, RACES, APART = (3, 4, 5, 6, 21, 23), (5, 6), (1, 2)
-WRITES, ATOMIC = 2, 4  # of checks.h
+ACCESS_FAULTS, RACES, APART, COPIES = (3, 4, 5, 6, 21, 23, 40, 41, 42), (5, 6), (1, 2), (40, 41, 42)
+MEMORIES = ("global", "shared", "constant")  # of counts.h
+WRITES, ATOMIC, COPIED = 2, 4, 32  # of checks.h
 THREADS_A_MULTIPROCESSOR = 2048
 SHARED, MOST_SHARED = 48 << 10, 227 << 10  # bytes of a block, by default and at most
 ALIGNMENT = 256  # bytes, at which CUDA allocates memory
@@ -74,12 +82,14 @@ class KernelFault(FastaeError):
         other = ""
         if report.fault in RACES:
             other = f"; the other is block {tuple(report.other_block)}, thread {tuple(report.other_thread)}"
-            other += f" {_how(report.other_how)}, {other_line}"
+            other = f"{'; the other is' if report.other_how & COPIED else other} {_how(report.other_how)}, {other_line}"
             if (report.how ^ report.other_how) & ATOMIC:
                 self.fault += ": atomic operations are safe from each other alone, not from plain reads and writes"
         if report.fault in APART:
             where = f"waits at {other_line}" if report.other_where else "has returned"
             other = f"; thread {tuple(report.other_thread)} {where}{' with another mask' * report.other_how}"
+        if report.fault in COPIES:
+            other = f"; thread {tuple(report.other_thread)} asked for it, {other_line}"
         place = f"{line}, kernel {kernel}, block {self.block}, thread {self.thread}{what}"
         super().__init__(f"{place}: {words}{other}")
 
@@ -94,6 +104,8 @@ class KernelFault(FastaeError):
 
 def _how(how: int) -> str:
     """Put an access into a word."""
+    if how & COPIED:
+        return f"an asynchronous copy that {'writes' if how & WRITES else 'reads'}"
     return "in an atomic operation" if how & ATOMIC else "writing" if how & WRITES else "reading"
 
 
@@ -142,7 +154,7 @@ class Entry(ctypes.Structure):
 
     _fields_ = tuple(
         (name, ctypes.c_uint64)
-        for name in ("where", "is_write", "shared", "requests", "accesses", "transactions", "best")
+        for name in ("where", "is_write", "kind", "requests", "accesses", "transactions", "best")
     )
 
 
@@ -203,7 +215,7 @@ class Traffic:
     ----------
     kernel, line : str
         File and line of the access.
-    memory : {"global", "shared"}
+    memory : {"global", "shared", "constant"}
     action : {"read", "write"}
     requests : int
         How many times a warp came to it.
@@ -211,9 +223,10 @@ class Traffic:
         How many times a thread did.
     transactions : int
         Sectors of 32 bytes of global memory that had to be moved; or rounds in which the 32 banks of shared memory
-        could answer, more than one a request where lanes want different words of one bank.
+        could answer, more than one a request where lanes want different words of one bank; or places of constant
+        memory, which answers one at a time.
     best : int
-        As many as the bytes asked for would have needed, had they lain side by side.
+        As many as the bytes asked for would have needed, had they lain side by side; one a request of constant memory.
     """
 
     kernel: str
@@ -279,7 +292,7 @@ def counting() -> Iterator[Counted]:
     Yields
     ------
     Counted
-        A list of `Traffic`, to which each launch adds its instructions that touch global or shared memory.
+        A list of `Traffic`, to which each launch adds its instructions that touch memory.
     """
     before = settings.counts
     counts = Counted()
@@ -408,6 +421,9 @@ class RawModule:
             library.emulator_allow(*map(ctypes.c_uint64, span))
         if settings.checks:
             library.emulator_count(settings.counts is not None)
+        if settings.counts is not None and (names := constants_of(self._code)):
+            for offset, length in places_of(path, names):
+                library.emulator_constant(ctypes.c_uint64(offset), ctypes.c_uint64(length))
         for variable, kept in self._variables.items():
             np.frombuffer(_variable(library, variable), np.uint8)[:] = kept
         addresses = (ctypes.c_void_p * len(converted))(*map(ctypes.addressof, converted))
@@ -421,7 +437,7 @@ class RawModule:
         if failed:
             library.emulator_report.restype = ctypes.POINTER(Report)
             report = library.emulator_report().contents
-            other = line_of(path, report.other_where) if report.fault in RACES + APART else ""
+            other = line_of(path, report.other_where) if report.fault in RACES + APART + COPIES else ""
             raise KernelFault(name, report, line_of(path, report.where), other, size[6])
 
     def _count(self, name: str, library: ctypes.CDLL, path: Path, counts: Counted) -> None:
@@ -434,7 +450,7 @@ class RawModule:
                 Traffic(
                     kernel=name,
                     line=line_of(path, entry.where),
-                    memory="shared" if entry.shared else "global",
+                    memory=MEMORIES[entry.kind],
                     action="write" if entry.is_write else "read",
                     requests=entry.requests,
                     accesses=entry.accesses,

@@ -30,12 +30,14 @@ NOT_EMULATED = {  # nor in whole programs
     r"\b(?:thrust|cub)\s*::": "thrust and cub are",
     r"\bnvcuda\s*::|\bwmma\s*::": "fragments of mma.h are",
     r"\b(?:__half2?|half2?|__nv_bfloat162?)\b": "half precision is",
-    r"\bcuda\s*::(?!\s*std\b)|\b__pipeline_\w+": "barriers, pipelines and atomic types of CUDA's library are",
+    r"\bcuda\s*::\s*(?:device|ptx)\s*::\s*\w+": "{0}, for bulk copies and PTX, is",
+    r"\bcuda\s*::\s*(?:\w*_semaphore|latch|annotated_ptr|access_property|discard_memory|mr|stream_ref)\b|"
+    r"\b(?:nvcuda::experimental::)?awbarrier\b": "{0}, of CUDA's library, is",
 }
 HEADERS = {  # and which headers have it
     r"cuda_(fp16|bf16|fp8|fp6|fp4)\.(h|hpp)": "half precision is",
     r"mma\.h": "fragments of mma.h are",
-    r"cuda/.*|cuda_pipeline\w*\.h": "barriers, pipelines and atomic types of CUDA's library are",
+    r"cuda/.*|cuda_awbarrier\w*\.h": "{0}, of CUDA's library, is",
     r"curand\w*\.h": "cuRAND is",
     r"cu(blas|fft|sparse|solver|dnn)\w*\.h": "CUDA's libraries are",
     r"(thrust|cub)/.*": "thrust and cub are",
@@ -101,6 +103,19 @@ def kernels_of(code: str) -> dict[str, list[Parameter]]:
         elif token[0] != ";":
             within.append(token[1] or "")
     return found
+
+
+def constants_of(code: str) -> frozenset[str]:
+    """Return the names of what a ``.cu`` file declares as ``__constant__``."""
+    found = set[str]()
+    for match in re.finditer(r"\b__constant__\b([^;]*);", _plain(code)):
+        depth, flat = 0, ""
+        for letter in match[1]:  # without initial values and lengths
+            depth -= letter in ")}]"
+            flat += letter if depth == 0 else " "
+            depth += letter in "({["
+        found.update(re.findall(r"(\w+)\s*(?:[\[{(][\])} ]*)*\s*(?:=[^,]*)?(?:,|$)", flat))
+    return frozenset(found)
 
 
 def _closing(text: str, at: int) -> int:
@@ -175,7 +190,7 @@ def _headers(code: str) -> Iterator[tuple[int, str]]:
     for match in re.finditer(r'^[ \t]*#[ \t]*include[ \t]*[<"]([^>"\n]+)[>"]', visible, re.MULTILINE):
         for header, what in HEADERS.items():
             if re.fullmatch(header, match[1]) and not (INCLUDE / match[1]).exists():
-                yield match.start(1), what
+                yield match.start(1), what.format(match[1])
 
 
 def _lacking(code: str, program: bool) -> Iterator[tuple[int, str]]:
