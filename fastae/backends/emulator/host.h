@@ -61,7 +61,7 @@ int __printf_chk(int, const char* format, ...) {
   va_end(values);
   return count;
 }
-[[noreturn]] void __assert_fail(const char* words, const char*, unsigned, const char*) noexcept(false) {
+void __assert_fail(const char* words, const char*, unsigned, const char*) noexcept {  // as <assert.h> declares it
   emulator::fail_assertion(words, CALLER);
 }
 
