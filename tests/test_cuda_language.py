@@ -73,6 +73,11 @@ HEADERS = [
 ]  # fmt: skip
 
 
+@pytest.mark.feature(
+    "language",
+    "headers: `cuda_runtime.h`, `device_launch_parameters.h`, `math_constants.h`, `stdio.h`, `cfloat`, "
+    "`cstdint` and others",
+)
 def test_headers_that_people_include_are_there(compiler: str, checks: bool) -> None:
     lines = "\n".join(f"#include <{name}>" for name in HEADERS)
     code = f"""{lines}
@@ -96,6 +101,10 @@ def test_a_learners_file_may_include_them_too() -> None:
     ]
 
 
+@pytest.mark.feature(
+    "language",
+    "`__host__ __device__`, `__forceinline__`, `__noinline__`, `__launch_bounds__`, `__restrict__`",
+)
 def test_qualifiers_and_hinted_accesses(compiler: str, checks: bool) -> None:
     code = """
 __host__ __device__ __forceinline__ float twice(float x) { return 2 * x; }
@@ -112,6 +121,7 @@ static __global__ void __launch_bounds__(2 * (32 + 32), 1) f(const float* __rest
     np.testing.assert_array_equal(np.asarray(out), 8 * np.arange(64) + 3)
 
 
+@pytest.mark.feature("memory", "`__ldg`, `__ldcs`, `__stcs`, `__stwt` and their kin, checked as other accesses are")
 def test_a_hinted_access_is_checked_at_its_line() -> None:
     code = "__global__ void f(const float* x, float* out) {\n  float v = 1;\n  v += __ldg(x + 4);\n  out[0] = v;\n}"
     with checking():
@@ -133,6 +143,7 @@ VECTORS = {
 }  # fmt: skip
 
 
+@pytest.mark.feature("types", "`char1` to `double4`, with CUDA's sizes and alignments")
 def test_vectors_have_cudas_sizes_and_alignments(compiler: str) -> None:
     of = [(f"{name}{n}", np.dtype(kind).itemsize, n) for name, kind in VECTORS.items() for n in (1, 2, 3, 4)]
     found = results([f"sizeof({name})" for name, _, _ in of] + [f"alignof({name})" for name, _, _ in of], "int", "i4")
@@ -141,6 +152,7 @@ def test_vectors_have_cudas_sizes_and_alignments(compiler: str) -> None:
     assert found.tolist() == expected
 
 
+@pytest.mark.feature("types", "`make_*` of every vector type")
 @pytest.mark.parametrize("name", VECTORS)
 def test_vectors_are_made_and_moved(name: str, checks: bool) -> None:
     kind = VECTORS[name]
@@ -162,12 +174,14 @@ REINTERPRET = """__global__ void f(const float* x, float* out) {
 }"""
 
 
+@pytest.mark.feature("types", "vectors through `reinterpret_cast`; a misaligned one is a fault")
 def test_four_floats_are_read_and_written_at_once(compiler: str, checks: bool) -> None:
     x, out = on_device(*range(32)), zeros(32)
     launch(REINTERPRET, "f", x, out, block=8)
     np.testing.assert_array_equal(np.asarray(out), np.arange(32) + 1)
 
 
+@pytest.mark.feature("types", "vectors through `reinterpret_cast`; a misaligned one is a fault")
 @pytest.mark.parametrize(
     ("begin", "words"), [((1, 0), "*reinterpret_cast<const float4*>"), ((0, 2), "reinterpret_cast<float4*>(out)")]
 )
@@ -180,6 +194,7 @@ def test_a_misaligned_float4_is_a_fault(compiler: str, begin: tuple[int, int], w
     assert line_with(REINTERPRET, words) in told
 
 
+@pytest.mark.feature("types", "vectors through `reinterpret_cast`; a misaligned one is a fault")
 @pytest.mark.parametrize(("kind", "by"), [("double", 4), ("float2", 4), ("int", 1), ("short", 1), ("longlong2", 8)])
 def test_any_type_is_misaligned_off_its_multiples(kind: str, by: int) -> None:
     code = f"""__global__ void f(char* x) {{
@@ -192,6 +207,7 @@ def test_any_type_is_misaligned_off_its_multiples(kind: str, by: int) -> None:
     assert "writing: a misaligned address" in told
 
 
+@pytest.mark.feature("memory", "global memory: its bounds")
 def test_a_vector_beyond_the_end_is_out_of_bounds_though_other_arrays_are_there() -> None:
     code = "__global__ void f(const float4* x, float4* out) {\n  out[threadIdx.x] = x[threadIdx.x];\n}"
     others = [zeros(64) for _ in range(8)]
@@ -221,6 +237,11 @@ INTEGERS = {
 }  # fmt: skip
 
 
+@pytest.mark.feature(
+    "mathematics",
+    "integer intrinsics: `__popc`, `__clz`, `__ffs`, `__brev`, `__byte_perm`, `__funnelshift_*`, `__mulhi`, "
+    "`__dp4a` and others",
+)
 def test_integer_intrinsics(compiler: str) -> None:
     found = results(list(INTEGERS), "long long", "i8")
     assert dict(zip(INTEGERS, found.tolist())) == INTEGERS
@@ -229,6 +250,10 @@ def test_integer_intrinsics(compiler: str) -> None:
 BIG, NOT_A_NUMBER = 2**31, math.nan
 
 
+@pytest.mark.feature(
+    "mathematics",
+    "conversions by each way of rounding: `__float2int_rn`, `__double2ll_rz` and others",
+)
 @pytest.mark.parametrize("source", ["float", "double"])
 def test_numbers_become_whole_by_each_way_of_rounding(source: str) -> None:
     values = [2.5, -2.5, 3.5, -0.5, 1e30, -1e30, math.inf, math.nan]
@@ -259,6 +284,10 @@ def nearest(value: Fraction, way: str, dtype: Any) -> float:
     return float({"rn": near, "ru": up, "rd": down, "rz": down if value > 0 else up}[way])
 
 
+@pytest.mark.feature(
+    "mathematics",
+    "arithmetic rounded as it is named: `__fadd_ru`, `__fmaf_rn`, `__fsqrt_rz`, `__dmul_rd` and others",
+)
 def test_results_are_rounded_as_they_are_named(compiler: str) -> None:
     x, y, z = (Fraction(float(np.float32(v))) for v in (1.1, -3.3, 0.7))
     of_float = {"fadd": x + y, "fsub": x - y, "fmul": x * y, "fdiv": x / y, "fmaf": x * y + z}
@@ -287,6 +316,7 @@ def test_results_are_rounded_as_they_are_named(compiler: str) -> None:
     assert dict(zip(expressions, found.tolist())) == dict(zip(expressions, expected))
 
 
+@pytest.mark.feature("types", "bits as another type: `__float_as_int`, `__hiloint2double` and others")
 def test_bits_are_taken_for_other_types() -> None:
     found = results(
         ["__float_as_int(-1.5f)", "__float_as_uint(-1.5f)", "__double_as_longlong(1.5)", "__double2hiint(1.5)",
@@ -323,6 +353,7 @@ FAST = {  # and by how many units of the last place they may be off, with the er
 VALUES = (0.03, 0.4375, 0.9, 1.75, 3.3, 8.5)
 
 
+@pytest.mark.feature("mathematics", "the functions of float and double, within 4 and 12 units of the last place")
 def test_functions_of_one_number_for_float_and_double(compiler: str) -> None:
     for kind, suffix, dtype, ulps in (("float", "f", np.float32, 4), ("double", "", np.float64, 12)):
         values = [float(dtype(v)) for v in VALUES]
@@ -335,12 +366,14 @@ def test_functions_of_one_number_for_float_and_double(compiler: str) -> None:
             assert abs(float(value) - expected) <= room, (kind, name, v)
 
 
+@pytest.mark.feature("mathematics", "overloads: a function of float gives a float")
 def test_functions_of_float_give_float() -> None:
     names = [*(name for name in FUNCTIONS), "pow(2.0f, 0.5f) + fmod", "atan2(1.0f, 2.0f) + abs"]
     calls = [f"{name}(1.5f{', 1.0f' if 'fmod' in name else ''})" for name in names]
     assert set(results([f"sizeof({call})" for call in calls], "int", "i4").tolist()) == {4}
 
 
+@pytest.mark.feature("mathematics", "`__expf`, `__logf`, `__sinf` and their like, with the error that CUDA documents")
 def test_fast_functions_are_as_near_as_cuda_says() -> None:
     values = [float(np.float32(v)) for v in (*VALUES, 30.0)]
     calls = [(name, *FAST[name], v) for name in FAST for v in values]
@@ -352,6 +385,10 @@ def test_fast_functions_are_as_near_as_cuda_says() -> None:
     assert off.tolist() == [0, 0]  # they are not the exact ones
 
 
+@pytest.mark.feature(
+    "mathematics",
+    "`norm3d`, `erfinv`, `normcdf`, `cyl_bessel_i0`, `__saturatef`, `CUDART_*` and others",
+)
 def test_other_functions() -> None:
     expected = {
         "hypot(3.0, 4.0)": 5, "rhypot(3.0, 4.0)": 0.2, "norm3d(1.0, 2.0, 2.0)": 3, "rnorm3d(1.0, 2.0, 2.0)": 1 / 3,
@@ -375,6 +412,7 @@ def test_other_functions() -> None:
         assert got == value or abs(got - value) <= 8e-15 * abs(value), (call, got, value)
 
 
+@pytest.mark.feature("mathematics", "`sincos`, `sincospi`, `__sincosf`")
 def test_sines_and_cosines_at_once() -> None:
     code = """__global__ void f(float* out, double* more) {
   sincosf(0.5f, out, out + 1), sincos(0.5f, out + 2, out + 3), __sincosf(0.5f, out + 4, out + 5);
@@ -390,6 +428,7 @@ def test_sines_and_cosines_at_once() -> None:
 # Output and assertions.
 
 
+@pytest.mark.feature("output and assertions", "`printf`, in order, up to 1 MiB a launch")
 def test_kernels_print_in_the_order_of_their_threads(
     compiler: str, checks: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -408,6 +447,7 @@ __global__ void f(int* out) {
     assert out.tolist() == [4] * 4
 
 
+@pytest.mark.feature("output and assertions", "`printf`, in order, up to 1 MiB a launch")
 def test_what_a_kernel_prints_has_a_limit(capsys: pytest.CaptureFixture[str]) -> None:
     code = """__global__ void f() { for (int i = 0; i < 40000; ++i) printf("%0100d", i); }"""
     launch(code, "f")
@@ -418,6 +458,7 @@ def test_what_a_kernel_prints_has_a_limit(capsys: pytest.CaptureFixture[str]) ->
     assert capsys.readouterr().out == "7".zfill(5000)
 
 
+@pytest.mark.feature("output and assertions", "`assert`: one that fails is a fault with its line")
 def test_a_failed_assertion_is_a_fault_with_its_line_after_the_output(
     compiler: str, checks: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -439,6 +480,7 @@ __global__ void f(int n, float* out) {
     assert capsys.readouterr().out == "0\n1\n2\n"
 
 
+@pytest.mark.feature("output and assertions", "`__trap()`")
 def test_a_trap_is_a_fault() -> None:
     code = "__global__ void f(int n) {\n  if (n > 1)\n    __trap();\n}"
     launch(code, "f", np.int32(1))
@@ -449,6 +491,10 @@ def test_a_trap_is_a_fault() -> None:
 # Parameters.
 
 
+@pytest.mark.feature(
+    "language",
+    "parameters: `bool`, numbers of every size, enums, structs, pointers to them and in them",
+)
 def test_parameters_of_every_kind(compiler: str, checks: bool) -> None:
     code = """struct Size { int rows; double by; bool flip; };
 struct Matrix { float* data; Size size; };
@@ -492,6 +538,7 @@ def test_an_argument_of_another_type_is_refused(parameter: str, argument: Any, w
         launch(f"__global__ void f({parameter}) {{}}", "f", argument)
 
 
+@pytest.mark.feature("language", "parameters as people write them")
 def test_parameters_are_read_as_people_write_them() -> None:
     code = """
 __global__ void first(const float *__restrict__ a, float const* b, unsigned   int n = 4, float c[16], struct S s);
@@ -528,6 +575,7 @@ __global__ void raise(const T* x, T* out) {
 }"""
 
 
+@pytest.mark.feature("language", "templates as kernels (`name_expressions`), namespaces, lambdas")
 def test_templates_are_kernels_by_their_expressions(compiler: str, checks: bool) -> None:
     names = ("raise<float, 3>", "raise<double, 2>", "raise<int, 2>")
     module = RawModule(TEMPLATE, name_expressions=names)
@@ -566,6 +614,7 @@ def test_a_kernel_may_have_the_name_of_a_function() -> None:
         ("thrust::device_vector<float> v;", "thrust and cub are"),
         ("__half h;", "half precision is"),
         ("nvcuda::wmma::load();", "fragments of mma.h are"),
+        ("cuda::semaphore<1> s;", "barriers, pipelines and atomic types of CUDA's library are"),
     ],
 )
 def test_what_is_not_emulated_is_refused_by_name_and_line(compiler: str, line: str, words: str) -> None:
@@ -574,12 +623,24 @@ def test_what_is_not_emulated_is_refused_by_name_and_line(compiler: str, line: s
         launch(code, "f", zeros(1))
 
 
-@pytest.mark.parametrize("header", ["curand_kernel.h", "cub/cub.cuh", "cublas_v2.h", "cuda/barrier"])
+@pytest.mark.parametrize(
+    "header",
+    [
+        "curand_kernel.h",
+        "cub/cub.cuh",
+        "cublas_v2.h",
+        "cuda_fp8.h",
+        "texture_fetch_functions.h",
+        "mma.h",
+        "cuda/semaphore",
+    ],
+)
 def test_headers_of_what_is_not_emulated_are_refused(header: str) -> None:
     with pytest.raises(CompileError, match=r"mine.cu, line 2: .* not emulated"):
         launch(f"\n  #  include <{header}>\n__global__ void f() {{}}", "f")
 
 
+@pytest.mark.feature("language", "`__CUDA_ARCH__` is not defined: what only a GPU compiles is left out")
 def test_what_only_a_gpu_compiles_is_no_matter() -> None:
     code = """__global__ void f(float* out) {
 #ifdef __CUDA_ARCH__
@@ -604,6 +665,7 @@ def test_a_change_in_a_header_of_the_emulator_is_seen() -> None:
 # Learners' files.
 
 
+@pytest.mark.feature("learners' files", "launch comments: `n / 16`, `ceil`, `floor`, `min`, `max`, `%`")
 @pytest.mark.parametrize(
     ("grid", "expected"),
     [
@@ -647,6 +709,7 @@ __global__ void axpy(int m, int n, real alpha, const real* alpha_at, const real*
 """
 
 
+@pytest.mark.feature("learners' files", "`printf` and `assert` in `fastae check`")
 def test_a_learners_kernel_prints_and_asserts(tmp_path: Path) -> None:
     from fastae.check import verdict
     from fastae.check.remote import Remote

@@ -88,12 +88,14 @@ def marked(code: str, *marks: str) -> str:
     return re.sub(r"//<(\w+)", lambda match: "//<" if match[1] in marks else "", code)
 
 
+@pytest.mark.feature("memory", "dynamic shared memory: `extern __shared__`, `shared_mem=`; a dropped barrier is a race")
 def test_a_tiled_product_in_dynamic_shared_memory() -> None:
     arguments = product()
     for *_, a, b, c in in_every_order(TILED, *arguments, shared=2048):
         np.testing.assert_allclose(c, a @ b, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.feature("memory", "dynamic shared memory: `extern __shared__`, `shared_mem=`; a dropped barrier is a race")
 @pytest.mark.parametrize("order", ORDERS[1:])
 @pytest.mark.parametrize("barrier", ["loaded", "used"])
 def test_a_tiled_product_without_a_barrier(barrier: str, order: str) -> None:
@@ -103,6 +105,7 @@ def test_a_tiled_product_without_a_barrier(barrier: str, order: str) -> None:
     assert fault.fault.startswith(("a race between two threads", "shared memory is read before it is written"))
 
 
+@pytest.mark.feature("memory", "dynamic shared memory: its bounds and its first reads")
 @pytest.mark.parametrize(("shared", "place"), [(0, "a"), (1024, "b"), (2044, "b")])
 def test_too_little_dynamic_shared_memory(shared: int, place: str) -> None:
     code = marked(TILED, place)
@@ -111,6 +114,7 @@ def test_too_little_dynamic_shared_memory(shared: int, place: str) -> None:
     assert f"writing: beyond the dynamic shared memory of the launch, {shared} bytes" in str(fault)
 
 
+@pytest.mark.feature("memory", "dynamic shared memory: its bounds and its first reads")
 def test_dynamic_shared_memory_in_front_of_its_beginning() -> None:
     code = marked(TILED, "sum").replace("bs[i *", "bs[-300 + i *")
     assert is_at(fault_of(code, *product(), shared=2048), code)
@@ -133,6 +137,7 @@ extern "C" __global__ void views(const double* x, double* out) {
 }"""
 
 
+@pytest.mark.feature("memory", "several views of dynamic shared memory, of any type")
 def test_several_views_of_dynamic_shared_memory() -> None:
     x = RANDOM.standard_normal(32)
     for _, out in in_every_order(VIEWS, 1, 32, x, np.zeros(32), shared=32 * 12):
@@ -141,6 +146,7 @@ def test_several_views_of_dynamic_shared_memory() -> None:
     assert with_dynamic_shared(VIEWS).count("\n") == VIEWS.count("\n")
 
 
+@pytest.mark.feature("memory", "dynamic shared memory: its bounds and its first reads")
 def test_dynamic_shared_memory_that_nobody_wrote() -> None:
     code = """extern "C" __global__ void first(float* out) {
   extern __shared__ float x[];
@@ -154,6 +160,7 @@ def test_dynamic_shared_memory_that_nobody_wrote() -> None:
     assert np.isnan(launch(code, 1, 32, np.zeros(32, "f4"), shared=128)[0][0])
 
 
+@pytest.mark.feature("memory", "dynamic shared memory of each block of a cooperative launch")
 def test_every_block_has_dynamic_shared_memory_of_its_own() -> None:
     code = """extern "C" __global__ void own(const float* x, float* out) {
   __shared__ float one;
@@ -169,6 +176,7 @@ def test_every_block_has_dynamic_shared_memory_of_its_own() -> None:
         np.testing.assert_array_equal(out, (x.reshape(4, 32)[:, ::-1] + x.reshape(4, 32)[:, :1]).ravel())
 
 
+@pytest.mark.feature("memory", "more than 48 KB: `max_dynamic_shared_size_bytes`")
 def test_how_much_dynamic_shared_memory_a_launch_may_ask_for() -> None:
     module = RawModule(TILED)
     function = module.get_function("tiled")
@@ -195,6 +203,11 @@ ATOMICS = [  # operation, C's type, NumPy's, what it does to all values in turn
 WIDE = {"unsigned long long": "long long"}  # as parameters
 
 
+@pytest.mark.feature(
+    "atomics",
+    "`atomicAdd`, `Sub`, `Min`, `Max`, `And`, `Or`, `Xor` on every type that CUDA has them for, with `_block` "
+    "and `_system`",
+)
 @pytest.mark.parametrize("scope", ["", "_block", "_system"])
 def test_every_atomic_operation_on_every_type_of_it(scope: str) -> None:
     lines, types, inputs, wanted = [], [], [], []
@@ -230,6 +243,7 @@ COUNTERS = """extern "C" __global__ void counters(unsigned* up, unsigned* down, 
 }"""
 
 
+@pytest.mark.feature("atomics", "`atomicInc`, `atomicDec`, `atomicExch`, `atomicCAS`")
 def test_counters_tickets_and_exchanges() -> None:
     types = ("u4", "u4", "i4", "i8", "f4", "i4")
     arguments = [np.zeros(64 if i == 2 else 1, dtype) for i, dtype in enumerate(types)]
@@ -238,6 +252,7 @@ def test_counters_tickets_and_exchanges() -> None:
         assert sorted(tickets) == list(range(1, 65))
 
 
+@pytest.mark.feature("atomics", "an atomic operation on a type that CUDA does not have it for is refused")
 @pytest.mark.parametrize(
     ("call", "told"),
     [
@@ -262,12 +277,14 @@ HISTOGRAM = """extern "C" __global__ void histogram(int n, const int* x, unsigne
 }"""
 
 
+@pytest.mark.feature("atomics", "atomics on shared memory; a dropped barrier is a race")
 def test_a_histogram_in_shared_memory() -> None:
     x = RANDOM.integers(0, 64, 5000).astype("i4")
     for _, counts in in_every_order(HISTOGRAM, 3, 96, np.int32(5000), x, np.zeros(64, "u4"), shared=256):
         np.testing.assert_array_equal(counts, np.bincount(x, minlength=64))
 
 
+@pytest.mark.feature("atomics", "atomics on shared memory; a dropped barrier is a race")
 @pytest.mark.parametrize("barrier", ["zeroed", "counted"])
 def test_a_histogram_without_a_barrier(barrier: str) -> None:
     code = without(HISTOGRAM, f"  __syncthreads();  // {barrier}\n")
@@ -276,6 +293,7 @@ def test_a_histogram_without_a_barrier(barrier: str) -> None:
     assert is_at(fault, code)
 
 
+@pytest.mark.feature("atomics", "what is atomic within a block is a race between blocks")
 def test_what_is_atomic_within_a_block_is_not_between_blocks() -> None:
     code = 'extern "C" __global__ void f(int* p) {\n  atomicAdd_block(p, 1);//<\n}'
     assert [x[0] for (x,) in in_every_order(code, 1, 64, np.zeros(1, "i4"))] == [64] * 4
@@ -294,6 +312,7 @@ LOST = """extern "C" __global__ void sum(const int* x, int* total) {
 }"""
 
 
+@pytest.mark.feature("atomics", "an update that is lost between blocks shows in a random order")
 def test_an_update_that_other_blocks_lose_shows_in_a_random_order() -> None:
     x = np.ones(64, "i4")
     assert launch(LOST, 64, 32, x, np.zeros(1, "i4"))[1][0] == 64  # one block after another
@@ -307,6 +326,7 @@ def test_an_update_that_other_blocks_lose_shows_in_a_random_order() -> None:
     assert [out[0] for _, out in in_every_order(right, 64, 32, x, np.zeros(1, "i4"))] == [64] * 4
 
 
+@pytest.mark.feature("atomics", "locks between blocks")
 def test_blocks_that_wait_for_a_lock_take_turns() -> None:
     code = """__device__ unsigned lock = 0;
 extern "C" __global__ void sum(const float* x, float* total) {
@@ -325,6 +345,7 @@ extern "C" __global__ void sum(const float* x, float* total) {
 # Barriers with a result, fences and clocks.
 
 
+@pytest.mark.feature("barriers and fences", "`__syncthreads_count`, `_and`, `_or`")
 def test_barriers_that_count() -> None:
     code = """extern "C" __global__ void count(const int* x, int* out) {
   const int t = threadIdx.x;
@@ -337,6 +358,7 @@ def test_barriers_that_count() -> None:
         assert set(out) == {85 + 100 + 1000}
 
 
+@pytest.mark.feature("barriers and fences", "a thread that returns before a barrier is a fault")
 def test_a_barrier_that_counts_is_missed_by_a_thread_that_returned() -> None:
     code = """extern "C" __global__ void count(int n, int* out) {
   const int t = threadIdx.x;
@@ -349,6 +371,7 @@ def test_a_barrier_that_counts_is_missed_by_a_thread_that_returned() -> None:
     assert "not every thread of the block comes to this __syncthreads(); thread (50, 0, 0) has returned" in str(fault)
 
 
+@pytest.mark.feature("barriers and fences", "`__threadfence`, `clock64`, `__nanosleep`")
 def test_clocks_go_on_and_fences_are_there() -> None:
     code = """extern "C" __global__ void times(long long* out) {
   const long long begin = clock64();
@@ -378,6 +401,7 @@ SHUFFLES = {  # and what lane l of 32 with the values x gets
 }
 
 
+@pytest.mark.feature("warp operations", "`__shfl_sync`, `_up`, `_down`, `_xor`, with their width, up to 64 bits")
 @pytest.mark.parametrize(("c", "dtype"), [("int", "i4"), ("float", "f4"), ("double", "f8"), ("long long", "i8")])
 def test_every_shuffle_with_its_width(c: str, dtype: str) -> None:
     body = "".join(f"  out[{32 * i} + threadIdx.x] = {call};\n" for i, call in enumerate(SHUFFLES))
@@ -411,6 +435,10 @@ VOTES = """extern "C" __global__ void votes(const int* x, unsigned* out) {
 }"""
 
 
+@pytest.mark.feature(
+    "warp operations",
+    "`__ballot_sync`, `__any_sync`, `__all_sync`, `__match_*_sync`, `__reduce_*_sync`, `__activemask`",
+)
 def test_votes_matches_reductions_and_who_is_active() -> None:
     x = RANDOM.integers(0, 10, 32).astype("i4")
     x[3] = 9
@@ -447,6 +475,7 @@ extern "C" __global__ void reduce(int n, const float* x, float* total) {
 }"""
 
 
+@pytest.mark.feature("warp operations", "sums and scans by warps")
 def test_a_sum_by_warps() -> None:
     x = RANDOM.integers(-9, 10, 3000).astype("f4")
     for _, total in in_every_order(REDUCED, 3, 128, np.int32(3000), x, np.zeros(1, "f4")):
@@ -479,6 +508,7 @@ SCAN = """extern "C" __global__ void scan(int n, const int* x, int* out) {
 }"""
 
 
+@pytest.mark.feature("warp operations", "sums and scans by warps")
 def test_a_scan_by_warps() -> None:
     x = RANDOM.integers(-99, 100, 250).astype("i4")
     for _, out in in_every_order(SCAN, 1, 256, np.int32(250), x, np.zeros(250, "i4")):
@@ -505,12 +535,14 @@ TREE = """extern "C" __global__ void tree(const float* x, float* out) {
 }"""
 
 
+@pytest.mark.feature("warp operations", "lanes are independent: a missing `__syncwarp` is a race")
 def test_the_last_warp_of_a_tree() -> None:
     x = RANDOM.integers(-9, 10, 64).astype("f4")
     for _, out in in_every_order(TREE, 1, 64, x, np.zeros(1, "f4")):
         assert out[0] == x.sum()
 
 
+@pytest.mark.feature("warp operations", "lanes are independent: a missing `__syncwarp` is a race")
 @pytest.mark.parametrize("order", ORDERS[1:])
 @pytest.mark.parametrize("missing", ["written", "read"])
 def test_a_missing_syncwarp_is_a_race(missing: str, order: str) -> None:
@@ -520,6 +552,7 @@ def test_a_missing_syncwarp_is_a_race(missing: str, order: str) -> None:
     assert "a race between two threads of a block" in str(fault)
 
 
+@pytest.mark.feature("warp operations", "lanes are independent: a missing `__syncwarp` is a race")
 def test_a_shuffle_does_not_order_memory_and_a_syncwarp_orders_its_own_lanes_alone() -> None:
     code = """extern "C" __global__ void pairs(const float* x, float* out) {
   __shared__ float all[32];
@@ -572,6 +605,7 @@ WRONG_MASKS = {
 }
 
 
+@pytest.mark.feature("warp operations", "a wrong mask is a fault, and what lies outside of it no number")
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("wrong", WRONG_MASKS)
 def test_a_wrong_mask(wrong: str, order: str | None) -> None:
@@ -593,6 +627,7 @@ def test_a_wrong_mask(wrong: str, order: str | None) -> None:
     assert told in str(fault)
 
 
+@pytest.mark.feature("warp operations", "a wrong mask is a fault, and what lies outside of it no number")
 def test_what_a_lane_reads_that_is_not_in_the_mask_is_no_number() -> None:
     code = """extern "C" __global__ void f(const float* x, float* out) {
   if (threadIdx.x < 8) out[threadIdx.x] = __shfl_down_sync(0x000000ffu, x[threadIdx.x], 4);
@@ -601,6 +636,7 @@ def test_what_a_lane_reads_that_is_not_in_the_mask_is_no_number() -> None:
         np.testing.assert_array_equal(out, [4, 5, 6, 7, np.nan, np.nan, np.nan, np.nan])
 
 
+@pytest.mark.feature("warp operations", "divergent lanes, each part with its own mask")
 def test_halves_of_a_warp_go_their_own_ways() -> None:
     code = """extern "C" __global__ void f(const int* x, int* out) {
   const int t = threadIdx.x;
@@ -641,6 +677,7 @@ extern "C" __global__ void softmax(int rows, int cols, const float* x, float* ou
 }"""
 
 
+@pytest.mark.feature("cooperative groups", "tiles of a warp: shuffles, `reduce`")
 def test_a_softmax_with_a_warp_for_each_row() -> None:
     x = RANDOM.standard_normal((7, 45)).astype("f4")
     exact = np.exp(x.astype("f8") - x.max(1, keepdims=True))
@@ -670,6 +707,7 @@ extern "C" __global__ void layernorm(int cols, const float* x, float* out) {
 }"""
 
 
+@pytest.mark.feature("cooperative groups", "`this_thread_block`, its tiles and their barriers")
 def test_a_layernorm_with_a_block_for_each_row() -> None:
     x = RANDOM.standard_normal((3, 100)).astype("f4")
     exact = (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + 1e-5)
@@ -715,6 +753,7 @@ extern "C" __global__ void groups(const int* x, int* out, int* kept) {
 }"""
 
 
+@pytest.mark.feature("cooperative groups", "`tiled_partition`, `coalesced_threads`, ranks, votes, matches")
 @pytest.mark.parametrize("order", ORDERS)
 def test_tiles_and_lanes_that_come_together(order: str | None) -> None:
     x, kept = RANDOM.integers(0, 100, 64).astype("i4"), np.zeros(1, "i4")
@@ -754,6 +793,7 @@ extern "C" __global__ void turn(int n, const float* x, float* half, float* out) 
 }"""
 
 
+@pytest.mark.feature("cooperative groups", "`this_grid().sync()`, in a cooperative launch alone")
 def test_a_barrier_of_the_grid() -> None:
     x = RANDOM.standard_normal(160).astype("f4")
     zeros = np.zeros_like(x)
@@ -767,6 +807,7 @@ def test_a_barrier_of_the_grid() -> None:
         launch(GRID, 5, 32, np.int32(160), x, zeros, zeros)
 
 
+@pytest.mark.feature("cooperative groups", "`this_grid().sync()`, in a cooperative launch alone")
 def test_a_barrier_of_the_grid_that_a_block_misses() -> None:
     code = GRID.replace("  grid.sync();", "  if (blockIdx.x == 3) return;\n  grid.sync();//<").replace("n - 1 - i", "i")
     code = marked(code.replace(";//<\n  if", ";\n  if").replace("half[i];//<", "half[i];"))
@@ -790,6 +831,7 @@ extern "C" __global__ void convolve(int n, const float* x, float* out) {
 }"""
 
 
+@pytest.mark.feature("memory", "`__device__` and `__constant__` variables, with `RawModule.get_global`")
 def test_variables_of_the_device() -> None:
     module, other = (RawModule(CONVOLUTION) for _ in range(2))
     weights = device.ndarray((5,), np.float32, module.get_global("weights"))
@@ -839,6 +881,7 @@ extern "C" __global__ void matmul(int m, int n, int k, const real* a, const real
 }"""
 
 
+@pytest.mark.feature("learners' files", "`shared (N)` in a launch comment")
 def test_a_learner_says_how_much_shared_memory_a_block_has(tmp_path: Path) -> None:
     path = tmp_path / "mine.cu"
     a, b = (RANDOM.standard_normal(shape).astype("f4") for shape in ((20, 33), (33, 18)))

@@ -134,6 +134,37 @@ def test_the_readmes_links_lead_somewhere(name: str) -> None:
             assert parts.fragment in places, target
 
 
+# What the emulator has of CUDA.
+
+
+def test_features_are_listed_with_the_tests_that_show_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    import features
+
+    table = features.table()
+    for family, rows in features.shown().items():
+        assert f"| **{family}** |" in table
+        assert all(f"| {feature} |" in table for feature in rows)
+    assert "`test_cuda_warps.py: test_a_sum_by_warps`, `test_a_scan_by_warps` |" in table
+    monkeypatch.setattr(features, "FAMILIES", features.FAMILIES[1:])
+    with pytest.raises(ValueError, match="a family is one of: types"):
+        features.table()
+
+
+def test_every_refusal_is_listed_by_an_example() -> None:
+    import features
+
+    from fastae.backends.emulator.source import HEADERS, NOT_EMULATED
+
+    told = features.refusals()
+    assert all(message.startswith("line 1: ") for _, message in told), told
+    code = [re.sub(r"#include.*", "", example) for example, _ in told]
+    for pattern in NOT_EMULATED:
+        assert any(re.search(pattern, example) for example in code), pattern
+    headers = [m[1] for example, _ in told if (m := re.match(r"#include <(.*)>", example))]
+    for pattern in HEADERS:
+        assert any(re.fullmatch(pattern, header) for header in headers), pattern
+
+
 # The checks have teeth.
 
 GOOD = '<a href="other.html#here">x</a><img src="picture.png"><a href="https://example.org">y</a>'

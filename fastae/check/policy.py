@@ -201,7 +201,11 @@ MATHEMATICS = (
 )
 SYMBOLS = re.compile(  # that a kernel may call: <math.h>, memory, and what compilers add
     rf"({'|'.join(MATHEMATICS.split())})[fl]?|(__)?mem(cpy|set|move|cmp|chr)(_chk)?|"
-    r"__(tsan|ubsan)_\w+|__cxa_\w+|__gmon_start__|_ITM_\w+|_Zd[la]Pv\w*"
+    r"__(tsan|ubsan)_\w+|__cxa_\w+|__gmon_start__|_ITM_\w+|_Zd[la]Pv\w*|"
+    # and their arithmetic where the processor has no instruction: bits, integers of 128 bits, complex and half numbers
+    r"__(popcount|parity|clz|ctz|clrsb|ffs|bswap)[sdt]i2|__u?(div|mod|divmod)[dt]i[34]|__(mul|ashl|ashr|lshr|neg)[dt]i[23]|"
+    r"__(mul|div)[hsdxt]c3|__powi[sdxt]f2|__fix(uns)?[hsdxt]f[sdt]i|__float(un)?[sdt]i[hsdxt]f|__extend[bhsdx]f[hsdxt]f2|"
+    r"__trunc[sdxt]f[bhsdx]f2"
 )
 
 
@@ -269,8 +273,8 @@ def of_preprocessed(text: str, name: str) -> list[str]:
 
 
 def without_headers(text: str) -> str:
-    """Blank out the includes of CUDA's headers, which the emulator brings."""
-    return re.sub(rf"^[ \t]*#[ \t]*include[ \t]*({HEADERS.pattern})", "", text, flags=re.MULTILINE)
+    """Make comments of the includes of CUDA's headers, by which the emulator knows what it is to bring."""
+    return re.sub(rf"^[ \t]*#[ \t]*include[ \t]*({HEADERS.pattern})", r"//\g<0>", text, flags=re.MULTILINE)
 
 
 def _blanked(text: str) -> str:

@@ -21,10 +21,10 @@ struct Array {  // rows of `width` bytes, `stride` bytes apart
   uint64_t rows, width, stride;
 };
 
-enum How { READS = 1, WRITES = 2, ATOMIC = 4, VOLATILE = 8, ELEMENTARY = ATOMIC | VOLATILE, OF_BLOCK = 16 };
+enum How { READS = 1, WRITES = 2, ATOMIC = 4, VOLATILE = 8, ELEMENTARY = ATOMIC | VOLATILE, OF_BLOCK = 16, COPIED = 32 };
 
-struct Access {  // who, when, how and where in the code; synced as in `Lanes`
-  uint32_t block = ~0u, barriers = 0, synced = 0, told = 0;
+struct Access {  // who, when, how and where in the code
+  uint32_t block = ~0u, barriers = 0, told = 0;
   uint16_t thread = 0, how = 0;
   uint32_t where = 0;
 };
@@ -36,6 +36,7 @@ struct Shadow {  // of one place: its last plain write, its last reads, and wher
   Latest reads;
   int32_t atomic = -1;
   bool split = false;  // a word of which the bytes have shadows of their own
+  int32_t copy = -1, sent = -1;  // asynchronous copies that are on their way, into it and from it
 };
 
 class Places {  // found by number, in pages of which those used last are at hand
@@ -66,9 +67,9 @@ struct Memory {  // words of four bytes; and the bytes of those that somebody ha
 };
 
 // What somebody knows of others. Of a thread, all that it did until it told something for the so many-th time; of a
-// block, all that it did before its so many-th barrier.
+// block, all that it did before its so many-th barrier. What is told by a __threadfence_block is for the block alone.
 using Knowledge = std::unordered_map<uint64_t, uint32_t>;
-constexpr uint32_t ALL = ~0u;
+constexpr uint32_t ALL = ~0u, INNER = 1u << 31;
 inline uint64_t key(uint32_t block, uint32_t thread) { return static_cast<uint64_t>(block) << 32 | thread; }
 
 inline void learn(Knowledge& mine, const Knowledge& theirs) {
@@ -82,9 +83,9 @@ struct Mind {  // of a thread, beyond what its block knows; or of a block
   Knowledge read, known, told;  // read without a fence yet; known; what others may read in its messages
 };
 
-// What a thread knows of the lanes of its warp, by __syncwarp: all that each did before it synchronised for the so
-// many-th time. Of itself, how many times it has.
+// What a thread knows of the lanes of its warp, by __syncwarp; and of all threads of its block, by CUDA's barriers.
 using Lanes = std::array<uint32_t, WARP>;
+using Peers = std::vector<uint32_t>;
 
 static std::vector<Array> allowed;
 static Memory shadow;
@@ -92,14 +93,20 @@ static std::vector<Memory> shared_shadow;  // of each block
 static std::vector<Latest> atomics;  // and volatile writes
 static std::vector<Mind> minds, of_block;  // of each thread; of each block that is there
 static std::vector<Lanes> synced;  // of each thread
+static std::vector<Peers> peers;
 static std::map<uintptr_t, Knowledge> messages;
 static bool together;  // blocks run at once, and may wait for each other
 static bool mixed;     // or threads take turns at random
 static bool talked;    // somebody has told something
 
 inline unsigned here() { return running - blocks.data(); }
-inline Mind& mind() { return minds[current - fibers.data()]; }
+inline unsigned me() { return current - fibers.data(); }
+inline Mind& mind() { return minds[me()]; }
 inline uint32_t number() { return block_index.x + grid.x * (block_index.y + grid.y * block_index.z); }
+
+void begin_copies(unsigned at_once);
+void end_copies(unsigned block);
+[[noreturn]] void stop_early(const Shadow& place, int how, const void* where);
 
 inline void begin_launch(unsigned at_once, bool cooperative) {
   together = cooperative && at_once > 1, mixed = !cooperative && order == 2;
@@ -108,14 +115,19 @@ inline void begin_launch(unsigned at_once, bool cooperative) {
   of_block.assign(at_once, {});
   minds.assign(fibers.size(), {});
   synced.assign(fibers.size(), {});
+  peers.assign(fibers.size(), {});
+  begin_copies(at_once);
   messages.clear();
   talked = false;
 }
 inline void begin_block(unsigned block) {
+  const unsigned threads = block_size.x * block_size.y * block_size.z;
   shared_shadow[block] = {};
+  std::fill_n(synced.begin() + block * threads, threads, Lanes());
+  for (unsigned i = 0; i < threads; ++i) peers[block * threads + i].clear();
+  end_copies(block);
   if (together || !talked) return;
   of_block[block] = {};
-  const unsigned threads = block_size.x * block_size.y * block_size.z;
   std::fill_n(minds.begin() + block * threads, threads, Mind());
 }
 inline void end_block() { total_up(); }
@@ -130,14 +142,21 @@ inline void after_barrier() {  // a block's threads tell each other what they kn
   }
 }
 
-inline void after_warp(const Fiber* warp, unsigned group) {  // and so do lanes
+inline void learn(Peers& mine, const Peers& theirs) {
+  if (mine.size() < theirs.size()) mine.resize(theirs.size());
+  for (size_t i = 0; i < theirs.size(); ++i) mine[i] = std::max(mine[i], theirs[i]);
+}
+
+inline void after_warp(Fiber* warp, unsigned group) {  // and so do lanes
   const size_t first = warp - fibers.data();
   Lanes all{};
+  Peers others;
   Mind told;
   for (unsigned l = 0; l < WARP; ++l) {
     if (!(group >> l & 1)) continue;
-    ++synced[first + l][l];
+    synced[first + l][l] = warp[l].told++;
     for (unsigned i = 0; i < WARP; ++i) all[i] = std::max(all[i], synced[first + l][i]);
+    learn(others, peers[first + l]);
     if (!talked) continue;
     const Mind& lane = minds[first + l];
     learn(told.read, lane.read), learn(told.known, lane.known), learn(told.told, lane.told);
@@ -145,26 +164,41 @@ inline void after_warp(const Fiber* warp, unsigned group) {  // and so do lanes
   for (unsigned l = 0; l < WARP; ++l) {
     if (!(group >> l & 1)) continue;
     synced[first + l] = all;
+    if (!others.empty()) peers[first + l] = others;
     if (talked) minds[first + l] = told;
   }
 }
 
 inline void after_grid() { shadow = {}; }  // what was before is known to all
 
-// Let somebody know all that this thread knows and has done itself.
-inline void teach(Knowledge& whom) {
+// Let somebody know all that this thread knows and has done itself; or, if they are of its block.
+inline void teach(Knowledge& whom, uint32_t inner = 0) {
   talked = true;
   learn(whom, mind().known), learn(whom, of_block[here()].known);
-  whom[key(number(), ALL)] = current->barriers;
-  whom[key(number(), current->linear)] = current->told++;
+  const auto of = [&](unsigned thread, uint32_t until) {
+    if (!until) return;
+    uint32_t& known = whom[key(number(), thread | inner)];
+    known = std::max(known, until);
+  };
+  for (unsigned l = 0; l < WARP; ++l) of(current->linear / WARP * WARP + l, synced[me()][l]);
+  for (unsigned i = 0; i < peers[me()].size(); ++i) of(i, peers[me()][i]);
+  if (!inner) whom[key(number(), ALL)] = current->barriers;
+  of(current->linear, current->told++);
 }
 
 // After a fence others go on first. Those that wait for the same message read it now, before this thread can send the
 // next: else they would know more than they have a right to, and a race would go unseen.
-void fence() {
-  learn(mind().known, mind().read), learn(mind().known, of_block[here()].read);
-  teach(mind().told);
-  if (together) yield();
+void fence(bool of_device) {
+  const auto hears = [&](const Knowledge& read) {
+    for (const auto& [who, what] : read) {
+      if (!of_device && who >> 32 != number()) continue;
+      uint32_t& known = mind().known[who];
+      known = std::max(known, what);
+    }
+  };
+  hears(mind().read), hears(of_block[here()].read);
+  teach(mind().told, of_device ? 0 : INNER);
+  if (together && of_device) yield();
 }
 
 inline void hear(uintptr_t at) {
@@ -176,7 +210,7 @@ inline void tell(uintptr_t at) {
   if (mine.empty() && ours.empty()) return;
   Knowledge& message = messages[at];
   learn(message, mine), learn(message, ours);
-  message[key(number(), current->linear)] = current->told - 1;  // it has told something here, if only of others
+  message.emplace(key(number(), current->linear), 0);  // it has told something here, if only of others
 }
 
 inline bool is_in_room(uintptr_t at) { return at - reinterpret_cast<uintptr_t>(&room) < sizeof room; }
@@ -211,7 +245,9 @@ inline bool is_known(const Access& before, uintptr_t at) {
   const uint64_t who = key(before.block, before.thread);
   const Mind &mine = mind(), &ours = of_block[here()];
   for (const Knowledge* known : {&ours.known, &mine.known})
-    if (before.barriers < known_of(*known, key(before.block, ALL)) || before.told <= known_of(*known, who)) return true;
+    if (before.barriers < known_of(*known, key(before.block, ALL)) || before.told <= known_of(*known, who) ||
+        (before.block == number() && before.told <= known_of(*known, who | INNER)))
+      return true;
   if (!(before.how & ELEMENTARY)) return false;
   // The message itself: whoever has read there what that thread told has read it too, with or without a fence.
   const auto sent = messages.find(at);
@@ -233,8 +269,9 @@ inline bool conflict(const Access& before, const Access& now, uintptr_t at) {
   }
   if (before.block == now.block) {
     if (before.barriers != now.barriers) return false;
-    const Lanes& lanes = synced[current - fibers.data()];
-    if (before.thread / WARP == now.thread / WARP && before.synced < lanes[before.thread % WARP]) return false;
+    const bool of_warp = before.thread / WARP == now.thread / WARP;
+    if (of_warp && before.told <= synced[me()][before.thread % WARP]) return false;
+    if (before.thread < peers[me()].size() && before.told <= peers[me()][before.thread]) return false;
   }
   return !is_known(before, at);
 }
@@ -251,8 +288,8 @@ inline void keep(Latest& latest, const Access& now) {
 inline void check(Shadow& place, uintptr_t at, int how, const void* where) {
   const uint32_t offset = reinterpret_cast<const char*>(where) - __ehdr_start;
   const uint16_t thread = current->linear, kind = how;
-  const uint32_t times = synced[current - fibers.data()][thread % WARP];
-  const Access now{number(), current->barriers, times, current->told, thread, kind, offset};
+  const Access now{number(), current->barriers, current->told, thread, kind, offset};
+  if (place.copy >= 0 || (how & WRITES && place.sent >= 0)) stop_early(place, how, where);
   const Access* other = conflict(place.write, now, at) ? &place.write : nullptr;
   for (int i = 0; i < 3 && !other && how & WRITES; ++i)
     if (conflict(place.reads[i], now, at)) other = &place.reads[i];
@@ -285,22 +322,9 @@ inline void split(Memory& memory, Shadow& word, uintptr_t at) {
   }
 }
 
-// An access of any kind; returns whether anybody but this thread can see it.
-inline bool look(const void* address, uint64_t size, int how, const void* where) {
-  const uintptr_t at = reinterpret_cast<uintptr_t>(address);
-  report.how = how, report.address = at;
-  const bool shared = is_shared(at);
-  if (!shared && is_own(at)) return false;
-  const uintptr_t begin = reinterpret_cast<uintptr_t>(room.shared);
-  if (is_in_room(at) && (at < begin || at + size > begin + dynamic_bytes)) fail(BEYOND_SHARED, *current, where);
-  if (!shared && !is_allowed(at, size)) fail(OUT_OF_BOUNDS, *current, where);
-  if (counted && !(how & ELEMENTARY)) count(at, size, how & WRITES, shared, where);
-  Memory& memory = shared ? shared_shadow[here()] : shadow;
-  const auto visit = [&](Shadow& place) {
-    const bool written = place.write.block != ~0u || place.atomic >= 0;
-    if (shared && how & READS && !written) fail(UNINITIALISED, *current, where);
-    check(place, at, how, where);
-  };
+// Each place of some memory: a word, or what is touched of it if somebody has touched a part before.
+template <class F>
+inline void each_place(Memory& memory, uintptr_t at, uint64_t size, F visit) {
   for (uintptr_t byte = at; byte < at + size;) {
     const uintptr_t first = byte / 4 * 4, end = std::min(at + size, first + 4);
     Shadow& word = memory.words[first / 4];
@@ -312,6 +336,24 @@ inline bool look(const void* address, uint64_t size, int how, const void* where)
     if (!word.split) split(memory, word, first);
     for (; byte < end; ++byte) visit(memory.bytes[byte]);
   }
+}
+
+// An access of any kind; returns whether anybody but this thread can see it.
+inline bool look(const void* address, uint64_t size, int how, const void* where) {
+  const uintptr_t at = reinterpret_cast<uintptr_t>(address);
+  report.how = how, report.address = at;
+  const bool shared = is_shared(at);
+  if (!shared && is_own(at)) return false;
+  const uintptr_t begin = reinterpret_cast<uintptr_t>(room.shared);
+  if (is_in_room(at) && (at < begin || at + size > begin + dynamic_bytes)) fail(BEYOND_SHARED, *current, where);
+  if (!shared && !is_allowed(at, size)) fail(OUT_OF_BOUNDS, *current, where);
+  if (counted && !(how & ELEMENTARY)) count(at, size, how & WRITES, shared, where);
+  Memory& memory = shared ? shared_shadow[here()] : shadow;
+  each_place(memory, at, size, [&](Shadow& place) {
+    const bool written = place.write.block != ~0u || place.atomic >= 0;
+    if (shared && how & READS && !written) fail(UNINITIALISED, *current, where);
+    check(place, at, how, where);
+  });
   return true;
 }
 
@@ -341,20 +383,31 @@ inline void communicate(const void* address, uint64_t size, int how, const void*
 void touch(const void* address, uint64_t size, bool reads, int scope, const void* where) {
   communicate(address, size, (reads ? READS : 0) | WRITES | ATOMIC | (scope == BLOCK ? OF_BLOCK : 0), where);
 }
+void touch_to_read(const void* address, uint64_t size, int scope, const void* where) {
+  communicate(address, size, READS | ATOMIC | (scope == BLOCK ? OF_BLOCK : 0), where);
+}
 
-// A release tells those who acquire this place what its thread knows now; neither needs a fence.
+// A release tells those who acquire this place what its thread knows now; neither needs a fence. Within a block only
+// those of the block have been told.
+void tell_now(const void* address, int scope) {
+  Knowledge now;
+  teach(now, scope == BLOCK ? INNER : 0);
+  learn(messages[reinterpret_cast<uintptr_t>(address)], now);
+}
+void hear_now(const void* address) { learn(mind().known, messages[reinterpret_cast<uintptr_t>(address)]); }
+
 void release(const void* address, uint64_t size, const void* where) {
   touch(address, size, true, DEVICE, where);
-  Knowledge now;
-  teach(now);
-  learn(messages[reinterpret_cast<uintptr_t>(address)], now);
+  tell_now(address, DEVICE);
 }
 void acquire(const void* address, uint64_t size, const void* where) {
   communicate(address, size, READS | VOLATILE, where);
-  learn(mind().known, messages[reinterpret_cast<uintptr_t>(address)]);
+  hear_now(address);
 }
 
 }  // namespace emulator
+
+#include "copies.h"
 
 extern "C" {
 void emulator_forget() {

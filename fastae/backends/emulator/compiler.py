@@ -21,8 +21,11 @@ from fastae.backends.emulator.source import (
 )
 
 HERE = Path(__file__).parent
-RUNTIME = sorted([*HERE.rglob("*.h"), *HERE.glob("*.cpp")])
-WAITS = re.compile(r"__sync|_sync\b|__activemask|__nanosleep|mma_|_acquire|\bcooperative_groups\b")
+RUNTIME = sorted({*HERE.rglob("*.h"), *HERE.glob("*.cpp"), *filter(Path.is_file, INCLUDE.rglob("*"))})
+WAITS = re.compile(
+    r"__sync|_sync\b|__activemask|__nanosleep|mma_|_acquire|\bcooperative_groups\b|\bcuda\s*::(?!\s*std\b)|\barrive|"
+    r"\bproducer_|\bconsumer_|\batomic(_ref)?\b"
+)
 DYNAMIC = re.compile(  # after what is to be left alone: comments and strings
     r"""//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|"""
     r"""\b(?P<kind>(?:extern\b[^;{}"\[\]]*?\b__shared__|__shared__\s+extern)\b[^;{}"\[\]]*?)"""
@@ -30,6 +33,9 @@ DYNAMIC = re.compile(  # after what is to be left alone: comments and strings
     re.DOTALL,
 )
 ALIGNED = re.compile(r"\b(?:__align__|alignas)\s*\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)")
+INCLUDED = re.compile(  # or was, before policy.py made a comment of it
+    r"#[ \t]*include[ \t]*<((?:cu|cooperative_groups)[\w/]*(?:\.h)?)>"
+)
 SEEN = {  # accesses to volatile memory told from others; with g++, a struct of 16 bytes copied as one
     False: ["-fsanitize=bounds", "--param=tsan-distinguish-volatile=1", "-fno-tree-sra"],
     True: ["-fsanitize=array-bounds", "-mllvm", "-tsan-distinguish-volatile"],
@@ -82,6 +88,10 @@ def _program(code: str, file: str) -> str:
     groups = ""
     if "cooperative_groups" in code and "<cooperative_groups" not in code:  # its own includes may have been taken out
         groups = '#include "cooperative_groups/reduce.h"\n'
+    named = dict.fromkeys(INCLUDED.findall(code))
+    for name in named:
+        if (INCLUDE / name).is_file() or (HERE / name).is_file():
+            groups += f"#include <{name}>\n"
     return f'#include "device.h"\n{groups}#line 1 "{file}"\n{code}\n'
 
 

@@ -146,15 +146,22 @@ thread_block_tile<Size, thread_block_tile<Larger, Parent>> tiled_partition(const
   return {emulator::lane() % Larger, Larger};
 }
 
+namespace details {
+template <class Group>
+UNSEEN void meet_all(const Group& group, const void* where, int line) {
+  if constexpr (std::is_same_v<Group, thread_block>) {
+    emulator::barrier(0, where, line);
+  } else if constexpr (std::is_same_v<Group, grid_group>) {
+    emulator::grid_barrier(where);
+  } else {
+    emulator::meet(emulator::SYNC, group.mask(), 0, where);
+  }
+}
+}  // namespace details
+
 template <class Group>
 NOT_INLINED void sync(const Group& group, int line = __builtin_LINE()) {
-  if constexpr (std::is_same_v<Group, thread_block>) {
-    emulator::barrier(0, CALLER, line);
-  } else if constexpr (std::is_same_v<Group, grid_group>) {
-    emulator::grid_barrier(CALLER);
-  } else {
-    emulator::meet(emulator::SYNC, group.mask(), 0, CALLER);
-  }
+  details::meet_all(group, CALLER, line);
 }
 template <class Group>
 auto thread_rank(const Group& group) {

@@ -52,9 +52,12 @@ int barrier(bool value, const void* where, int line);  // how many threads of th
 void grid_barrier(const void* where);
 bool is_cooperative();
 void touch(const void* address, uint64_t size, bool reads, int scope, const void* where);
+void touch_to_read(const void* address, uint64_t size, int scope, const void* where);
+void tell_now(const void* address, int scope);
+void hear_now(const void* address);
 void access_whole(const void* address, uint64_t size, uint64_t alignment, bool is_write, const void* where);
 [[noreturn]] void fail_assertion(const char* words, const void* where);
-void fence();
+void fence(bool of_device);
 void release(const void* address, uint64_t size, const void* where);
 void acquire(const void* address, uint64_t size, const void* where);
 void nap(const void* where);

@@ -35,9 +35,15 @@ FAULTS = {
     22: "this_grid().sync() needs a launch that is cooperative: RawModule(..., enable_cooperative_groups=True)",
     23: "a misaligned address: it must be a multiple of the size of what is read or written there at once",
     24: "an assertion does not hold: {words}",
+    40: "it is read before the asynchronous copy into it has been waited for",
+    41: "it is written before the asynchronous copy into it has been waited for",
+    42: "it is written before the asynchronous copy from it has been waited for",
+    43: "too few threads arrive at this barrier: {words} that it was told to expect",
+    44: "more arrive at this barrier than it was told to expect",
+    45: "the barrier is used before it was initialised: init(&bar, n) by one thread, then __syncthreads()",
 }
-ACCESS_FAULTS, RACES, APART = (3, 4, 5, 6, 21, 23), (5, 6), (1, 2)
-WRITES, ATOMIC = 2, 4  # of checks.h
+ACCESS_FAULTS, RACES, APART, COPIES = (3, 4, 5, 6, 21, 23, 40, 41, 42), (5, 6), (1, 2), (40, 41, 42)
+WRITES, ATOMIC, COPIED = 2, 4, 32  # of checks.h
 THREADS_A_MULTIPROCESSOR = 2048
 SHARED, MOST_SHARED = 48 << 10, 227 << 10  # bytes of a block, by default and at most
 ALIGNMENT = 256  # bytes, at which CUDA allocates memory
@@ -70,12 +76,14 @@ class KernelFault(FastaeError):
         other = ""
         if report.fault in RACES:
             other = f"; the other is block {tuple(report.other_block)}, thread {tuple(report.other_thread)}"
-            other += f" {_how(report.other_how)}, {other_line}"
+            other = f"{'; the other is' if report.other_how & COPIED else other} {_how(report.other_how)}, {other_line}"
             if (report.how ^ report.other_how) & ATOMIC:
                 self.fault += ": atomic operations are safe from each other alone, not from plain reads and writes"
         if report.fault in APART:
             where = f"waits at {other_line}" if report.other_where else "has returned"
             other = f"; thread {tuple(report.other_thread)} {where}{' with another mask' * report.other_how}"
+        if report.fault in COPIES:
+            other = f"; thread {tuple(report.other_thread)} asked for it, {other_line}"
         place = f"{line}, kernel {kernel}, block {self.block}, thread {self.thread}{what}"
         super().__init__(f"{place}: {words}{other}")
 
@@ -90,6 +98,8 @@ class KernelFault(FastaeError):
 
 def _how(how: int) -> str:
     """Put an access into a word."""
+    if how & COPIED:
+        return f"an asynchronous copy that {'writes' if how & WRITES else 'reads'}"
     return "in an atomic operation" if how & ATOMIC else "writing" if how & WRITES else "reading"
 
 
@@ -421,7 +431,7 @@ class RawModule:
         if failed:
             library.emulator_report.restype = ctypes.POINTER(Report)
             report = library.emulator_report().contents
-            other = line_of(path, report.other_where) if report.fault in RACES + APART else ""
+            other = line_of(path, report.other_where) if report.fault in RACES + APART + COPIES else ""
             raise KernelFault(name, report, line_of(path, report.where), other, size[6])
 
     def _count(self, name: str, library: ctypes.CDLL, path: Path, counts: Counted) -> None:

@@ -23,10 +23,11 @@
 
 namespace emulator {
 
-enum State { READY, AT_BARRIER, AT_WARP, AT_GRID, NAPPING, DONE };
+enum State { READY, AT_BARRIER, AT_WARP, AT_GRID, AT_PHASE, NAPPING, DONE };
 enum Fault {
   NONE, DIVERGED, DEADLOCK, OUT_OF_BOUNDS, UNINITIALISED, RACE, RACE_OF_BLOCKS, NO_MEMORY, FOR_EVER, BEYOND_ARRAY,
-  NOT_IN_MASK = 20, BEYOND_SHARED, NOT_COOPERATIVE, MISALIGNED, ASSERTED
+  NOT_IN_MASK = 20, BEYOND_SHARED, NOT_COOPERATIVE, MISALIGNED, ASSERTED,
+  TOO_EARLY = 40, OVERWRITTEN, SENT, TOO_FEW, TOO_MANY, UNBEGUN
 };
 constexpr unsigned AT_ONCE = 4;  // blocks that take turns at their atomic operations, in a random order
 constexpr unsigned MOST_NAPS = 1000;  // in a row, while nobody does anything else
@@ -46,6 +47,9 @@ struct Fiber {
   const void* waits_at = nullptr;     // the code that called the barrier
   int line = 0;                       // and where the call is in the source
   const void* naps_at = nullptr;      // or that went to sleep
+  const void* watched = nullptr;      // the atomic variable that it read last
+  uint64_t watched_bits = 0;
+  const void* phase = nullptr;        // the barrier of CUDA's library at which it waits
   unsigned barriers = 0;              // how many it has passed in this block
   unsigned told = 1;                  // and how many times it has told others what it did, one more
   char* stack = nullptr;  // its pages come into being when they are used
@@ -57,7 +61,7 @@ struct Report {
   unsigned block[3], thread[3], other_block[3], other_thread[3];
   int how, other_how;  // reads, writes, atomic, volatile: bits of checks.h
   uint64_t where, other_where, address;  // offsets into this library; an address of memory
-  const char* words;  // of an assertion
+  const char* words;  // of an assertion; or how many have arrived
 };
 
 struct Block {
@@ -72,6 +76,7 @@ static std::vector<Fiber> fibers;
 static std::vector<Block> blocks;
 static Fiber* current;
 static Block* running;
+static bool woken;   // has any that was at a barrier of CUDA's library been let go on?
 static bool worked;  // has any thread done something but sleep?
 static jmp_buf scheduler, ended;
 static ucontext_t nowhere;
@@ -173,18 +178,30 @@ namespace emulator {
 inline void begin_block(unsigned) {}
 inline void end_block() {}
 inline void after_barrier() {}
-inline void after_warp(const Fiber*, unsigned) {}
+inline void after_warp(Fiber*, unsigned) {}
 inline void after_grid() {}
 inline void begin_launch(unsigned, bool) {}
 void touch(const void*, uint64_t, bool, int, const void*) {}
-void fence() {}
+void touch_to_read(const void*, uint64_t, int, const void*) {}
+void tell_now(const void*, int) {}
+void hear_now(const void*) {}
+void fence(bool) {}
 void release(const void*, uint64_t, const void*) {}
 void acquire(const void*, uint64_t, const void*) {}
+void access_whole(const void*, uint64_t, uint64_t, bool, const void*) {}
+void copy_in_group(void*, const void*, uint64_t, uint64_t, uint64_t, const void*) {}
+void copy_in_phase(void*, void*, const void*, uint64_t, uint64_t, const void*) {}
+void commit_group() {}
+void wait_for_groups(unsigned) {}
+inline void after_arrival(const void*) {}
+inline void after_phase(const void*) {}
+inline void after_waiting(const void*, const Fiber&) {}
 }  // namespace emulator
 extern "C" void emulator_forget() {}
 extern "C" void emulator_allow(uint64_t, uint64_t, uint64_t, uint64_t) {}
 #endif
 
+#include "phases.h"
 #include "schedule.h"
 
 namespace emulator {
@@ -287,6 +304,12 @@ void nap(const void* where) {
   current->naps_at = where;
   wait(NAPPING, where);
   current->naps_at = nullptr;
+}
+
+// Whoever reads the same from the same place again waits for others to change it.
+void nap_if_seen(const void* address, uint64_t bits, const void* where) {
+  if (current->watched == address && current->watched_bits == bits) return nap(where);
+  current->watched = address, current->watched_bits = bits;
 }
 
 void meet(Operation operation, unsigned mask, uint64_t value, const void* where, int line) {

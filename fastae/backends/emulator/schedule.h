@@ -74,17 +74,19 @@ inline void run_block(Block& block, unsigned threads) {
         resume(team[i]);
         worked = worked || team[i].state != NAPPING;
       }
-    bool progress = false;
+    bool progress = std::exchange(woken, false);
     for (unsigned first = 0; first < threads; first += WARP)
       if (let_go(team + first, std::min(WARP, threads - first))) progress = true;
     if (progress) continue;
     unsigned done = 0, waiting = 0, at_grid = 0;
     Fiber *one = nullptr, *at_warp = nullptr;
+    const Fiber* at_phase = nullptr;
     bool asleep = false;
     for (unsigned i = 0; i < threads; ++i) {
       Fiber& f = team[i];
       if (f.state == DONE) ++done;
       if (f.state == AT_WARP && !at_warp) at_warp = &f;
+      if (f.state == AT_PHASE && !at_phase) at_phase = &f;
       if (f.state == NAPPING) asleep = true, f.state = READY;
       if (f.state == AT_GRID) ++at_grid;
       if (f.state != AT_BARRIER && f.state != AT_GRID) continue;
@@ -96,6 +98,7 @@ inline void run_block(Block& block, unsigned threads) {
       (done ? block.done : block.at_grid) = true;
       return;
     }
+    if (at_phase) fail_for_phase(*at_phase);
     if (at_warp) {
       Fiber* const warp = team + at_warp->linear / WARP * WARP;
       fail_for(DEADLOCK, *at_warp, missing(warp, std::min<unsigned>(WARP, threads - warp->linear), *at_warp));

@@ -25,12 +25,14 @@ NOT_EMULATED = {  # of what CUDA has: a pattern, and what to say
     r"\b(?:thrust|cub)\s*::": "thrust and cub are",
     r"\bnvcuda\s*::|\bwmma\s*::": "fragments of mma.h are",
     r"\b(?:__half2?|half2?|__nv_bfloat162?)\b": "half precision is",
-    r"\bcuda\s*::(?!\s*std\b)|\b__pipeline_\w+": "barriers, pipelines and atomic types of CUDA's library are",
+    r"\bcuda\s*::\s*(?:device|ptx)\s*::\s*\w+": "{0}, for bulk copies and PTX, is",
+    r"\bcuda\s*::\s*(?:\w*_semaphore|latch|annotated_ptr|access_property|discard_memory|mr|stream_ref)\b|"
+    r"\b(?:nvcuda::experimental::)?awbarrier\b": "{0}, of CUDA's library, is",
 }
 HEADERS = {  # and which headers have it
     r"cuda_(fp16|bf16|fp8|fp6|fp4)\.(h|hpp)": "half precision is",
     r"mma\.h": "fragments of mma.h are",
-    r"cuda/.*|cuda_pipeline\w*\.h": "barriers, pipelines and atomic types of CUDA's library are",
+    r"cuda/.*|cuda_awbarrier\w*\.h": "{0}, of CUDA's library, is",
     r"curand\w*\.h": "cuRAND is",
     r"cu(blas|fft|sparse|solver|dnn)\w*\.h": "CUDA's libraries are",
     r"(thrust|cub)/.*": "thrust and cub are",
@@ -163,7 +165,7 @@ def _headers(code: str) -> Iterator[tuple[int, str]]:
     for match in re.finditer(r'^[ \t]*#[ \t]*include[ \t]*[<"]([^>"\n]+)[>"]', visible, re.MULTILINE):
         for header, what in HEADERS.items():
             if re.fullmatch(header, match[1]) and not (INCLUDE / match[1]).exists():
-                yield match.start(1), what
+                yield match.start(1), what.format(match[1])
 
 
 def _lacking(code: str) -> Iterator[tuple[int, str]]:

@@ -85,9 +85,9 @@ NOT_INLINED inline int __syncthreads_and(int value, int line = __builtin_LINE())
   return emulator::barrier(value == 0, CALLER, line) == 0;
 }
 NOT_INLINED inline void __syncwarp(unsigned mask = ~0u) { emulator::meet(emulator::SYNC, mask, 0, CALLER); }
-NOT_INLINED inline void __threadfence() { emulator::fence(); }
-NOT_INLINED inline void __threadfence_system() { emulator::fence(); }
-NOT_INLINED inline void __threadfence_block() {}  // of no use to other blocks
+NOT_INLINED inline void __threadfence() { emulator::fence(true); }
+NOT_INLINED inline void __threadfence_system() { emulator::fence(true); }
+NOT_INLINED inline void __threadfence_block() { emulator::fence(false); }  // of no use to other blocks
 NOT_INLINED inline void __nanosleep(unsigned) { emulator::nap(CALLER); }
 inline long long clock64() { return emulator::nanoseconds(); }
 inline long emulated_clock() { return emulator::nanoseconds(); }

@@ -1,0 +1,3 @@
+// The same: see cuda_pipeline.h.
+#pragma once
+#include "cuda_pipeline.h"

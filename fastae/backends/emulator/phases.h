@@ -1,0 +1,70 @@
+// CUDA's barriers of a block (cuda::barrier): threads arrive, and wait until all that are expected have. A barrier is
+// eight bytes of the kernel's memory; who waits lets the other threads go on. A part of runtime.cpp.
+#pragma once
+
+namespace emulator {
+
+constexpr uint64_t MOST_ARRIVALS = (1 << 20) - 1;
+
+struct Phase {
+  uint64_t expected : 20, pending : 20, number : 24;
+};
+
+// Shared memory that nobody wrote is full of ones.
+inline Phase& begun(void* at, const void* where) {
+  Phase& phase = *static_cast<Phase*>(at);
+  if (phase.expected == MOST_ARRIVALS && phase.pending == MOST_ARRIVALS) fail(UNBEGUN, *current, where);
+  return phase;
+}
+
+void begin_phases(void* at, uint64_t expected, const void* where) {
+  if (expected == 0 || expected >= MOST_ARRIVALS) fail_assertion("a barrier expects 1 to 1048574 arrivals", where);
+  access_whole(at, sizeof(Phase), sizeof(Phase), true, where);
+  *static_cast<Phase*>(at) = {expected, expected, 0};
+}
+
+// Returns the phase in which it has arrived; its end lets those go on who wait for it.
+uint64_t arrive(void* at, uint64_t count, bool drops, const void* where) {
+  Phase& phase = begun(at, where);
+  touch(at, sizeof(Phase), true, BLOCK, where);
+  const uint64_t number = phase.number;
+  if (count > phase.pending) fail(TOO_MANY, *current, where);
+  after_arrival(at);
+  phase.pending -= count, phase.expected -= drops;
+  if (phase.pending) return number;
+  phase.pending = phase.expected, ++phase.number;
+  after_phase(at);
+  const unsigned threads = block_size.x * block_size.y * block_size.z;
+  for (unsigned i = 0; i < threads; ++i) {
+    Fiber& f = running->fibers[i];
+    if (f.state == AT_PHASE && f.phase == at) f.state = READY, woken = true, after_waiting(at, f);
+  }
+  return number;
+}
+
+bool passed(void* at, uint64_t number, const void* where) {
+  const Phase& phase = begun(at, where);
+  touch_to_read(at, sizeof(Phase), BLOCK, where);
+  if (phase.number == number) return false;
+  after_waiting(at, *current);
+  return true;
+}
+
+void wait_for_phase(void* at, uint64_t number, const void* where) {
+  if (passed(at, number, where)) return;
+  current->phase = at;
+  wait(AT_PHASE, where);
+}
+
+uint64_t phase_of(void* at, const void* where) { return begun(at, where).number; }
+
+[[noreturn]] inline void fail_for_phase(const Fiber& fiber) {
+  static char words[64];
+  const Phase& phase = *static_cast<const Phase*>(fiber.phase);
+  const unsigned expected = phase.expected, came = expected - phase.pending;
+  snprintf(words, sizeof words, "%u of %u", came, expected);
+  report.words = words;
+  fail(TOO_FEW, fiber, fiber.waits_at);
+}
+
+}  // namespace emulator
