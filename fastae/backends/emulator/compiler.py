@@ -17,6 +17,7 @@ from fastae.backends.emulator.source import (
     CompileError,
     kernels_of,
     not_emulated,
+    not_included,
     without_comments,
 )
 
@@ -34,7 +35,7 @@ DYNAMIC = re.compile(  # after what is to be left alone: comments and strings
 )
 ALIGNED = re.compile(r"\b(?:__align__|alignas)\s*\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)")
 INCLUDED = re.compile(  # or was, before policy.py made a comment of it
-    r"#[ \t]*include[ \t]*<((?:cu|cooperative_groups)[\w/]*(?:\.h)?)>"
+    r"#[ \t]*include[ \t]*[<\"]((?:cu|cooperative_groups|mma)[\w/]*(?:\.h)?)[>\"]"
 )
 SEEN = {  # accesses to volatile memory told from others; with g++, a struct of 16 bytes copied as one
     False: ["-fsanitize=bounds", "--param=tsan-distinguish-volatile=1", "-fno-tree-sra"],
@@ -143,7 +144,7 @@ def compiled(code: str, file: str, options: tuple[str, ...], checks: bool, *name
             try:
                 run(command, *_flags(command, options, checks), "-c", work / "kernels.cpp", "-o", work / "kernels.o")
             except CompileError as error:
-                if lacking := _not_emulated(code, options):
+                if lacking := _not_emulated(code, options) or not_included(code, str(error)):
                     raise CompileError(f"{file}, {lacking}") from error
                 raise
             # -Bsymbolic: a kernel may have the name of a function of the C library, as `advance` has.
