@@ -41,6 +41,8 @@ FAULTS = {
     43: "too few threads arrive at this barrier: {words} that it was told to expect",
     44: "more arrive at this barrier than it was told to expect",
     45: "the barrier is used before it was initialised: init(&bar, n) by one thread, then __syncthreads()",
+    60: "an operation of a whole warp in a warp of fewer threads: a block of it has a multiple of 32",
+    61: "the matrix of a fragment {words}",
 }
 ACCESS_FAULTS, RACES, APART, COPIES = (3, 4, 5, 6, 21, 23, 40, 41, 42), (5, 6), (1, 2), (40, 41, 42)
 WRITES, ATOMIC, COPIED = 2, 4, 32  # of checks.h
