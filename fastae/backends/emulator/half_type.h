@@ -59,7 +59,7 @@ struct TYPE {
   }
   OF_MEMORY operator float() const {
     READING(*this);
-    return static_cast<float>(emulator::FORMAT::widen(__x));
+    return emulator::FORMAT::to_float(__x);
   }
   template <class I, std::enable_if_t<std::is_integral_v<I>, int> = 0>
   OF_MEMORY operator I() const {
@@ -92,7 +92,7 @@ inline constexpr bool emulator::is_vector<PAIR> = true;
 
 UNSEEN inline TYPE NAMED(__float2, )(float x) { return x; }
 UNSEEN inline TYPE NAMED(__double2, )(double x) { return x; }
-UNSEEN inline float NAMED(__, 2float)(TYPE a) { return static_cast<float>(emulator::FORMAT::widen(a.__x)); }
+UNSEEN inline float NAMED(__, 2float)(TYPE a) { return emulator::FORMAT::to_float(a.__x); }
 UNSEEN inline unsigned short NAMED(__, _as_ushort)(TYPE a) { return a.__x; }
 UNSEEN inline short NAMED(__, _as_short)(TYPE a) { return static_cast<short>(a.__x); }
 UNSEEN inline TYPE NAMED(__ushort_as_, )(unsigned short bits) { return RAW{bits}; }

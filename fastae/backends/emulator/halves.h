@@ -24,6 +24,7 @@ struct Binary16 {
   static constexpr int DIGITS = 10, LEAST = -14, MOST = 15;  // after the point; exponents of normal numbers
   static constexpr unsigned short INFINITE = 0x7c00, NOT_A_NUMBER = 0x7fff;
   using Wide = float;
+  UNSEEN static float to_float(unsigned short bits) { return widen(bits); }
   UNSEEN static float widen(unsigned short bits) {
     const unsigned sign = (bits & 0x8000u) << 16, rest = bits & 0x7fffu;
     if (rest > INFINITE) return bits_as<float>(0x7fffffffu);
@@ -36,9 +37,10 @@ struct Bfloat16 {
   static constexpr int DIGITS = 7, LEAST = -126, MOST = 127;
   static constexpr unsigned short INFINITE = 0x7f80, NOT_A_NUMBER = 0x7fff;
   using Wide = double;
+  UNSEEN static float to_float(unsigned short bits) { return bits_as<float>(static_cast<unsigned>(bits) << 16); }
   UNSEEN static double widen(unsigned short bits) {
     const int rest = bits & 0x7fff;
-    if (rest >= 0x80) return bits_as<float>(static_cast<unsigned>(bits) << 16);
+    if (rest >= 0x80) return to_float(bits);
     return (bits & 0x8000 ? -0x1p-133 : 0x1p-133) * rest;
   }
 };
