@@ -37,6 +37,7 @@ struct Shadow {  // of one place: its last plain write, its last reads, and wher
   Access write;
   Latest reads;
   int32_t atomic = -1;
+  bool split = false;  // a word of which the bytes have shadows of their own
   int32_t copy = -1, sent = -1;  // asynchronous copies that are on their way, into it and from it
 };
 
@@ -63,7 +64,7 @@ class Places {  // found by number, in pages of which those used last are at han
   Recent recent_[AT_HAND];
 };
 
-struct Memory {  // words of four bytes; and single bytes, for those who address these
+struct Memory {  // words of four bytes; and the bytes of those that somebody has touched in part
   Places words, bytes;
 };
 
@@ -319,6 +320,32 @@ inline void check(Shadow& place, uintptr_t at, int how, const void* where) {
   }
 }
 
+// Let each byte of a word have a shadow, which begins as the word's.
+inline void split(Memory& memory, Shadow& word, uintptr_t at) {
+  word.split = true;
+  for (int i = 0; i < 4; ++i) {
+    Shadow& byte = memory.bytes[at + i];
+    byte = word;
+    if (byte.atomic >= 0) byte.atomic = atomics.size(), atomics.push_back(Latest(atomics[word.atomic]));
+  }
+}
+
+// Each place of some memory: a word, or what is touched of it if somebody has touched a part before.
+template <class F>
+inline void each_place(Memory& memory, uintptr_t at, uint64_t size, F visit) {
+  for (uintptr_t byte = at; byte < at + size;) {
+    const uintptr_t first = byte / 4 * 4, end = std::min(at + size, first + 4);
+    Shadow& word = memory.words[first / 4];
+    if (end - byte == 4 && !word.split) {
+      visit(word);
+      byte = end;
+      continue;
+    }
+    if (!word.split) split(memory, word, first);
+    for (; byte < end; ++byte) visit(memory.bytes[byte]);
+  }
+}
+
 // An access of any kind; returns whether anybody but this thread can see it.
 inline bool look(const void* address, uint64_t size, int how, const void* where) {
   const uintptr_t at = reinterpret_cast<uintptr_t>(address);
@@ -330,12 +357,11 @@ inline bool look(const void* address, uint64_t size, int how, const void* where)
   if (!shared && !is_allowed(at, size)) fail(OUT_OF_BOUNDS, *current, where);
   if (counted && !(how & ELEMENTARY)) count(at, size, how & WRITES, shared, where);
   Memory& memory = shared ? shared_shadow[here()] : shadow;
-  for (uint64_t offset = 0; offset < size; offset += size < 4 ? 1 : 4) {
-    Shadow& place = size < 4 ? memory.bytes[at + offset] : memory.words[(at + offset) / 4];
+  each_place(memory, at, size, [&](Shadow& place) {
     const bool written = place.write.block != ~0u || place.atomic >= 0;
     if (shared && how & READS && !written) fail(UNINITIALISED, *current, where);
     check(place, at, how, where);
-  }
+  });
   return true;
 }
 

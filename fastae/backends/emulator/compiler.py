@@ -18,6 +18,7 @@ from fastae.backends.emulator.source import (
     CompileError,
     kernels_of,
     not_emulated,
+    not_included,
     without_comments,
 )
 
@@ -37,7 +38,7 @@ ALIGNED = re.compile(r"\b(?:__align__|alignas)\s*\((?:[^()]|\((?:[^()]|\([^()]*\
 SHARED = re.compile(r"\b__shared__\b([^;{}]*);")  # what is declared
 MISPLACED = re.compile(r"\b(__shared__\s+)alignas\b")  # between static and a type, where g++ does not take it
 INCLUDED = re.compile(  # or was, before policy.py made a comment of it
-    r"#[ \t]*include[ \t]*<((?:cu|cooperative_groups)[\w/]*(?:\.h)?)>"
+    r"#[ \t]*include[ \t]*[<\"]((?:cu|cooperative_groups|mma)[\w/]*(?:\.h)?)[>\"]"
 )
 SEEN = {  # accesses to volatile memory told from others; with g++, a struct of 16 bytes copied as one
     False: ["-fsanitize=bounds", "--param=tsan-distinguish-volatile=1", "-fno-tree-sra"],
@@ -149,7 +150,7 @@ def compiled(code: str, file: str, options: tuple[str, ...], checks: bool, *name
             try:
                 run(command, *_flags(command, options, checks), "-c", work / "kernels.cpp", "-o", work / "kernels.o")
             except CompileError as error:
-                if lacking := _not_emulated(code, file, options):
+                if lacking := _not_emulated(code, file, options) or not_included(code, file, str(error)):
                     raise CompileError(lacking) from error
                 raise
             # -Bsymbolic: a kernel may have the name of a function of the C library, as `advance` has.

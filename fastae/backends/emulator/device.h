@@ -70,7 +70,7 @@ extern Room room __attribute__((visibility("hidden"), aligned(1024)));
 int launch(const unsigned* size, bool waits, bool cooperative, void (*kernel)(void*), void* with);
 
 // What Python asks of a parameter: is it a pointer, and of what it points to or is, kind and bytes. The kind of numbers,
-// of which a vector has several, is NumPy's letter; 'c' is char, 'v' void, and 0 another thing.
+// of which a vector has several, is NumPy's letter; 'c' is char, 'h' bfloat16, 'v' void, and 0 another thing.
 struct Type {
   bool pointer;
   char kind;
@@ -83,7 +83,7 @@ constexpr char kind_of() {
   if (std::is_same_v<T, char>) return 'c';
   if (std::is_floating_point_v<T>) return 'f';
   if (std::is_integral_v<T> || std::is_enum_v<T>) return std::is_signed_v<T> ? 'i' : 'u';
-  return 0;
+  return class_kind<T>;
 }
 template <class T>
 constexpr Type type_of() {

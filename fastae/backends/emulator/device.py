@@ -44,6 +44,8 @@ FAULTS = {
     43: "too few threads arrive at this barrier: {words} that it was told to expect",
     44: "more arrive at this barrier than it was told to expect",
     45: "the barrier is used before it was initialised: init(&bar, n) by one thread, then __syncthreads()",
+    60: "an operation of a whole warp in a warp of fewer threads: a block of it has a multiple of 32",
+    61: "the matrix of a fragment {words}",
     80: "the thread has used up its stack: does a function call itself without end?",
     81: "a whole number is divided by zero",
 }
@@ -131,7 +133,7 @@ class Type(ctypes.Structure):
     """What device.h tells of a parameter: a pointer or a value; and of what it points to or is, kind and bytes.
 
     The kind of numbers is NumPy's letter, and ``element`` the bytes of one, of which a vector has several; ``c`` is
-    char, ``v`` void, and 0 anything else.
+    char, ``h`` bfloat16, ``v`` void, and 0 anything else.
     """
 
     _fields_ = (
@@ -146,7 +148,13 @@ class Type(ctypes.Structure):
         """What an argument may be of, the first being meant; empty if anything of its size."""
         if self.kind == b"c":
             return [np.dtype("i1"), np.dtype("u1")]
+        if self.kind == b"h":  # as bits: NumPy has no such numbers
+            return [np.dtype("u2")]
         return [np.dtype(f"{self.kind.decode()}{self.element}")] if self.kind in b"iufb" and self.element else []
+
+    def is_bfloat16(self, dtype: np.dtype[Any]) -> bool:
+        """Tell whether an argument's dtype is that of bfloat16 in the package ml_dtypes, where it is meant."""
+        return bool(self.kind == b"h" and dtype.name == "bfloat16")
 
 
 class Entry(ctypes.Structure):
@@ -469,14 +477,16 @@ def _convert(what: str, kind: Type, x: Any) -> Any:
         if not isinstance(x, ndarray):
             raise TypeError(f"{what} must be an array on the device, not {type(x).__name__}")
         is_whole = x.itemsize == kind.size and not (dtypes and x.dtype.kind in "iufb")  # a record, a complex number
-        if kind.kind != b"v" and x.dtype not in (dtypes or [np.dtype("u1")]) and not is_whole:
+        is_same = is_whole or kind.is_bfloat16(x.dtype)
+        if kind.kind != b"v" and x.dtype not in (dtypes or [np.dtype("u1")]) and not is_same:
             wanted = dtypes[0] if dtypes else f"uint8, or of a type of {kind.size} bytes"
             raise TypeError(f"{what} must be of {wanted}, not {x.dtype}")
         return ctypes.c_void_p(x.ctypes.data)
     if dtypes and kind.size == dtypes[0].itemsize:
-        if not isinstance(x, np.generic | bool) or np.asarray(x).dtype not in dtypes:
+        dtype = np.asarray(x).dtype
+        if not isinstance(x, np.generic | bool) or not (dtype in dtypes or kind.is_bfloat16(dtype)):
             raise TypeError(f"{what} must be numpy.{dtypes[0]}, not {type(x).__name__}")
-        return np.ctypeslib.as_ctypes_type(np.asarray(x).dtype)(x)
+        return (ctypes.c_char * kind.size).from_buffer_copy(np.asarray(x).tobytes())
     if not isinstance(x, np.void | np.ndarray) or isinstance(x, ndarray) or x.nbytes != kind.size:
         raise TypeError(f"{what} must be a NumPy record or array of {kind.size} bytes, not {type(x).__name__}")
     return (ctypes.c_char * kind.size).from_buffer_copy(x.tobytes())

@@ -36,6 +36,7 @@ enum Fault {
   NONE, DIVERGED, DEADLOCK, OUT_OF_BOUNDS, UNINITIALISED, RACE, RACE_OF_BLOCKS, NO_MEMORY, FOR_EVER, BEYOND_ARRAY,
   NOT_IN_MASK = 20, BEYOND_SHARED, NOT_COOPERATIVE, MISALIGNED, ASSERTED,
   TOO_EARLY = 40, OVERWRITTEN, SENT, TOO_FEW, TOO_MANY, UNBEGUN,
+  NOT_WHOLE = 60, FRAGMENT,
   STACK_FULL = 80, DIVIDED_BY_ZERO
 };
 constexpr unsigned AT_ONCE = 4;  // blocks that take turns at their atomic operations, in a random order
@@ -338,18 +339,32 @@ uint64_t nanoseconds() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-// Round to 10 bits of mantissa, halves away from zero; infinities and NaN stay what they are.
-inline float tf32(float x) {
-  uint32_t bits;
-  std::memcpy(&bits, &x, sizeof bits);
-  if ((bits & 0x7f800000) != 0x7f800000) bits = (bits + 0x1000) & 0xffffe000;
-  std::memcpy(&x, &bits, sizeof bits);
-  return x;
+void require_warp(const void* where) {
+  if (lanes_of(~0u) != ~0u) fail(NOT_WHOLE, *current, where);
+}
+
+void begin_fragment(Operation operation, const void* at, unsigned size, unsigned length, unsigned ldm, const void* where) {
+  static char words[80];
+  const auto refuse = [&](const char* format, auto... numbers) {
+    std::snprintf(words, sizeof words, format, numbers...);
+    report.words = words;
+    fail(FRAGMENT, *current, where);
+  };
+  require_warp(where);
+  // CUDA wants 32 bytes; where shared memory begins is the compiler's choice, though, and enough is 16.
+  const bool chosen = at >= static_cast<const void*>(__ehdr_start) && at < static_cast<const void*>(_end);
+  const unsigned alignment = std::min(chosen ? 16 : 32u, length * size), least = 16 / size;
+  if (reinterpret_cast<uintptr_t>(at) % alignment) refuse("begins at an address that is no multiple of %u bytes", alignment);
+  if (ldm % least) refuse("has rows or columns ldm = %u apart, no multiple of %u elements", ldm, least);
+  if (ldm < length && (ldm || operation == STORE_FRAGMENT))
+    refuse("has rows or columns of %u elements, which ldm = %u lets overlap", length, ldm);
+  meet(operation, ~0u, 0, where);
 }
 
 // sums += a b, by a whole warp; which lane has which element is told in the PTX ISA under mma.m16n8k8.
 void mma_tf32(float* sums, const float* a, const float* b, const void* where) {
-  for (int i = 0; i < 6; ++i) current->fragment[i] = tf32(i < 4 ? a[i] : b[i - 4]);
+  require_warp(where);
+  for (int i = 0; i < 6; ++i) current->fragment[i] = to_tf32(i < 4 ? a[i] : b[i - 4]);
   meet(MMA, ~0u, 0, where);
   const Fiber* lanes = running->fibers + current->linear / WARP * WARP;
   for (int i = 0; i < 4; ++i) {

@@ -28,20 +28,24 @@ NOT_EMULATED = {  # nor in whole programs
     r"\bcurand\w*": "cuRAND is",
     r"\bcu(?:blas|fft|sparse|solver|dnn)\w+": "{0}, of CUDA's libraries, is",
     r"\b(?:thrust|cub)\s*::": "thrust and cub are",
-    r"\bnvcuda\s*::|\bwmma\s*::": "fragments of mma.h are",
-    r"\b(?:__half2?|half2?|__nv_bfloat162?)\b": "half precision is",
+    r"\bwmma\s*::\s*(?:experimental\b|bmma_sync\b)": "{0}, for fragments of bits, is",
+    r"\b__nv_fp[468]\w*|\b__nv_cvt_\w*fp[468]\w*": "{0}, of 8 bits and fewer, is",
     r"\bcuda\s*::\s*(?:device|ptx)\s*::\s*\w+": "{0}, for bulk copies and PTX, is",
     r"\bcuda\s*::\s*(?:\w*_semaphore|latch|annotated_ptr|access_property|discard_memory|mr|stream_ref)\b|"
     r"\b(?:nvcuda::experimental::)?awbarrier\b": "{0}, of CUDA's library, is",
 }
 HEADERS = {  # and which headers have it
-    r"cuda_(fp16|bf16|fp8|fp6|fp4)\.(h|hpp)": "half precision is",
-    r"mma\.h": "fragments of mma.h are",
+    r"cuda_(fp8|fp6|fp4)\.(h|hpp)": "floating point of 8 bits and fewer is",
     r"cuda/.*|cuda_awbarrier\w*\.h": "{0}, of CUDA's library, is",
     r"curand\w*\.h": "cuRAND is",
     r"cu(blas|fft|sparse|solver|dnn)\w*\.h": "CUDA's libraries are",
     r"(thrust|cub)/.*": "thrust and cub are",
     r"(texture|surface)\w*\.h": "textures and surfaces are",
+}
+DECLARED = {  # what is there only where its header is included
+    r"\b(?:__half2?|half2?|__float2half\w*|__half2float)\b": "cuda_fp16.h",
+    r"\b(?:__)?nv_bfloat162?\b|\b__float2bfloat16\w*": "cuda_bf16.h",
+    r"\b(?:nvcuda|wmma)\s*::": "mma.h",
 }
 
 
@@ -166,21 +170,35 @@ def not_emulated(code: str, file: str, program: bool = False) -> str:
         end = marker.start() if marker else len(code)
         found = [] if theirs else [(begin + at, what) for at, what in _lacking(code[begin:end], program)]
         if found:
-            return _told(code, *min(found), file)
+            at, what = min(found)
+            return _told(code, at, f"{what} not emulated", file)
         if marker:
             theirs, begin = marker[2].startswith(("/", "<")), marker.end()
     return ""
 
 
+def not_included(code: str, file: str, error: str) -> str:
+    """Return the first name in a ``.cu`` file that a compiler's error speaks of and whose header is not included."""
+    plain, found = _plain(code), list[tuple[int, str, str]]()
+    for pattern, header in DECLARED.items():
+        if not re.search(rf"(?:{re.escape(header)}|\bmma\.h)[>\"]", code):
+            names = ((match.start(), match[0].rstrip(": "), header) for match in re.finditer(pattern, plain))
+            found += [name for name in names if f"'{name[1]}'" in error]
+    if not found:
+        return ""
+    at, name, header = min(found)
+    return _told(code, at, f"{name} is declared in {header}: #include <{header}>", file)
+
+
 def lacking_headers(code: str, file: str) -> str:
     """Return the first header that a ``.cu`` file includes of what the emulator does not have, with file and line."""
     found = sorted(_headers(code))
-    return _told(code, *found[0], file) if found else ""
+    return _told(code, found[0][0], f"{found[0][1]} not emulated", file) if found else ""
 
 
 def _told(code: str, at: int, what: str, file: str) -> str:
     place = place_of(code, at, file)
-    return f"{file}, {place}: {what} not emulated" if place.startswith("line ") else f"{place}: {what} not emulated"
+    return f"{file}, {place}: {what}" if place.startswith("line ") else f"{place}: {what}"
 
 
 def _headers(code: str) -> Iterator[tuple[int, str]]:
