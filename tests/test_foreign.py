@@ -31,7 +31,7 @@ def run(case: Launch, code: str) -> tuple[list[Any], dict[Any, Any]]:
     module = module_of(case.file, code, case.cooperative)
     for name, value in case.variables.items():
         variable = module.get_global(name)
-        variable[:] = np.resize(np.asarray(value).view(np.uint8) if np.any(value) else np.uint8(0), variable.size)
+        variable[:] = np.frombuffer(np.resize(np.asarray(value), variable.size).tobytes(), "u1")[: variable.size]
     shape = [x if isinstance(x, tuple) else (x,) for x in (case.grid, case.block)]
     module.get_function(case.name)(*shape, tuple(converted(x) for x in given), shared_mem=case.shared)
     return given, expected

@@ -201,7 +201,7 @@ MATHEMATICS = (
 )
 SYMBOLS = re.compile(  # that a kernel may call: <math.h>, memory, and what compilers add
     rf"({'|'.join(MATHEMATICS.split())})[fl]?|(__)?mem(cpy|set|move|cmp|chr)(_chk)?|"
-    r"__(tsan|ubsan)_\w+|__cxa_\w+|__gmon_start__|_ITM_\w+|_Zd[la]Pv\w*"
+    r"__(tsan|ubsan)_\w+|__tls_get_addr|__cxa_\w+|__gmon_start__|_ITM_\w+|_Zd[la]Pv\w*"
 )
 
 
@@ -230,7 +230,7 @@ def of_cuda(text: str) -> list[str]:
     return [f"line {line}: {what}" for line, what in sorted(set(found))]
 
 
-ATTRIBUTES = re.compile(r"__attribute__\s*\(\((section\(\"cushared\"\)|aligned\(\s*\w+\s*\))\)\)")  # the emulator's own
+ATTRIBUTES = re.compile(r"__attribute__\s*\(\(aligned\(\s*\w+\s*\)\)\)(?: thread_local)?")  # the emulator's own
 PLACES = re.compile(r"emulator::value_of\(\*?emulator::(thread_index|block_index|block_size|grid)\)")
 STANDARD = re.compile(r"\[\[\s*(nodiscard|maybe_unused|likely|unlikely|fallthrough|noreturn)(\(.*?\))?\s*\]\]")
 BUILTINS = r"(?!(inf|nan|huge_val)[fl]?\b|assume|expect\b|unreachable\b)"

@@ -51,9 +51,8 @@ __global__ void Shared(float* A, float* C, float size) {
     int local_i = threadIdx.x;
     if (i < size) {
         sharedMem[local_i] = A[i];
-        __syncthreads();
-    } else
-        __syncthreads();
+    }
+    __syncthreads();
     if (i < size) C[i] = sharedMem[local_i] + 10;
 }
 

@@ -30,6 +30,7 @@ DYNAMIC = re.compile(  # after what is to be left alone: comments and strings
     re.DOTALL,
 )
 ALIGNED = re.compile(r"\b(?:__align__|alignas)\s*\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)")
+ALIGNED_LATE = re.compile(rf"(\b__shared__\s+)({ALIGNED.pattern})")  # for C++ wants it first
 SEEN = {  # accesses to volatile memory told from others; with g++, a struct of 16 bytes copied as one
     False: ["-fsanitize=bounds", "--param=tsan-distinguish-volatile=1", "-fno-tree-sra"],
     True: ["-fsanitize=array-bounds", "-mllvm", "-tsan-distinguish-volatile"],
@@ -64,7 +65,10 @@ def waits(code: str) -> bool:
 
 
 def with_dynamic_shared(code: str) -> str:
-    """Make pointers of ``extern __shared__ T name[]``: every one of them begins where dynamic shared memory does."""
+    """Make pointers of ``extern __shared__ T name[]``: every one of them begins where dynamic shared memory does.
+
+    The alignment of static shared memory is put in front of it, where C++ wants it.
+    """
 
     def pointer(match: re.Match[str]) -> str:
         if match["name"] is None:
@@ -74,7 +78,7 @@ def with_dynamic_shared(code: str) -> str:
         value = f"reinterpret_cast<{kind} (*){match['rest']}>(emulator::room.shared)"
         return f"{declared} = {value};" + "\n" * (match[0].count("\n") - 2 * match["rest"].count("\n"))
 
-    return DYNAMIC.sub(pointer, code)
+    return DYNAMIC.sub(pointer, ALIGNED_LATE.sub(r"\2 \1", code))
 
 
 def _program(code: str, file: str) -> str:

@@ -25,7 +25,10 @@
 #define __maxnreg__(...)
 #define __launch_bounds__(...)
 #define __align__(n) __attribute__((aligned(n)))
-#define __shared__ static __attribute__((section("cushared")))
+#define __builtin_align__(n) __attribute__((aligned(n)))
+// Of variables of a thread of the host the linker makes one block, whether of templates, of inline functions or of others;
+// a section of a name g++ refuses for a mixture of them. Aligned, for a GPU loads four floats from any array of them.
+#define __shared__ __attribute__((aligned(16))) thread_local
 #define UNSEEN __attribute__((no_sanitize("thread")))  // not the learner's code: its accesses are nobody's business
 #define NOT_INLINED UNSEEN __attribute__((noinline))
 #define CALLER __builtin_return_address(0)

@@ -61,7 +61,9 @@ int __printf_chk(int, const char* format, ...) {
   va_end(values);
   return count;
 }
-[[noreturn]] void __assert_fail(const char* words, const char*, unsigned, const char*) noexcept(false) {
+// By another name, for C libraries differ in what they declare of it.
+[[noreturn]] void emulated_assert_fail(const char*, const char*, unsigned, const char*) asm("__assert_fail");
+[[noreturn]] void emulated_assert_fail(const char* words, const char*, unsigned, const char*) {
   emulator::fail_assertion(words, CALLER);
 }
 

@@ -86,10 +86,28 @@ static bool cooperates;     // all blocks of the launch are there at once
 static int order;           // in which threads that can go on do: 0 as numbered, 1 reversed, 2 shuffled
 static uint64_t random_state = 1;
 
-extern "C" char __start_cushared[] __attribute__((weak, visibility("hidden")));
-extern "C" char __stop_cushared[] __attribute__((weak, visibility("hidden")));
 extern "C" const char __ehdr_start[] __attribute__((visibility("hidden")));
 extern "C" const char _end[] __attribute__((weak, visibility("hidden")));
+
+static char *__start_cushared, *__stop_cushared;  // static shared memory, and whatever else is the host's thread's own
+
+// Find it, of the thread of the host that is here.
+inline void find_shared() {
+  static thread_local char anchor;
+  static uint64_t before = 0, size = 0;
+  char* const here = &anchor;
+  *const_cast<volatile char*>(here) = 0;  // for it is made when it is first used
+  const auto look = [](dl_phdr_info* library, size_t, void* at) {
+    for (int i = 0; i < library->dlpi_phnum; ++i)
+      if (library->dlpi_phdr[i].p_type == PT_TLS && library->dlpi_tls_data) {
+        const uint64_t offset = static_cast<char*>(at) - static_cast<char*>(library->dlpi_tls_data);
+        if (offset < library->dlpi_phdr[i].p_memsz) before = offset, size = library->dlpi_phdr[i].p_memsz;
+      }
+    return int(size > 0);
+  };
+  if (!size) dl_iterate_phdr(look, here);
+  __start_cushared = here - before, __stop_cushared = __start_cushared + size;
+}
 
 inline void copy(unsigned (&to)[3], const dim3& from) { to[0] = from.x, to[1] = from.y, to[2] = from.z; }
 
@@ -225,6 +243,7 @@ int launch(const unsigned* size, bool waits, bool cooperative, void (*kernel)(vo
   body = kernel, arguments = with, report = Report(), output.clear(), lost = false, dynamic_bytes = size[6];
   const unsigned threads = size[3] * size[4] * size[5], count = size[0] * size[1] * size[2];
   const Flushed flushed(flushes);
+  find_shared();
   if (_setjmp(ended)) {
     for (Fiber& f : fibers) f.started = false;  // whatever they were in the middle of
     return report.fault;
