@@ -51,7 +51,7 @@ def reduce5(random: Any) -> Any:
     return total(random, F, 2)
 
 
-@launch("reductions", 4, 128)
+@launch("reductions", 4, 128, racy="s[t] += s[t +")
 def reduce5_classic(random: Any) -> Any:
     x = random.integers(-50, 50, 1024).astype(I)
     return (x, np.zeros(4, I)), {1: x.reshape(4, 256).sum(1)}

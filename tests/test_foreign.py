@@ -8,6 +8,8 @@ import foreign_patterns  # noqa: F401
 import foreign_programs  # noqa: F401
 import numpy as np
 import pytest
+from conftest import sample
+from foreign_faults import FAULTS, Fault
 from foreign_launches import FOLDER, LAUNCHES, F, I, Launch
 
 from fastae.backends.emulator import KernelFault, RawModule, checking, device
@@ -69,13 +71,51 @@ def judge(case: Launch, given: list[Any], expected: dict[Any, Any]) -> None:
         np.testing.assert_allclose(got, wanted, rtol=tolerance, atol=tolerance, err_msg=str(place))
 
 
-@pytest.mark.parametrize("case", LAUNCHES, ids=lambda case: case.title)
+@pytest.mark.parametrize("case", [x for x in LAUNCHES if "s[t +" not in x.racy], ids=lambda case: case.title)
 def test_it_is_right(case: Launch) -> None:
     judge(case, *run(case, text_of(case.file)))
 
 
-@pytest.mark.parametrize("order", ["forward", "reverse", "random"])
-@pytest.mark.parametrize("case", LAUNCHES, ids=lambda case: case.title)
+@pytest.mark.parametrize("order", sample(["forward", "reverse", "random"], every=3))
+@pytest.mark.parametrize("case", [x for x in LAUNCHES if not x.racy], ids=lambda case: case.title)
 def test_it_is_right_and_not_accused(case: Launch, order: str) -> None:
     with checking(order):
         judge(case, *run(case, text_of(case.file)))
+
+
+@pytest.mark.parametrize("case", [x for x in LAUNCHES if x.racy], ids=lambda case: case.title)
+def test_a_race_that_many_a_gpu_forgives_is_told(case: Launch) -> None:
+    with checking(), pytest.raises(KernelFault, match="a race between two threads") as caught:
+        run(case, text_of(case.file))
+    assert caught.value.line in lines_with(case, case.racy)
+
+
+def lines_with(case: Launch, words: str) -> list[str]:
+    found = [f"{case.file}:{i}" for i, line in enumerate(text_of(case.file).splitlines(), 1) if words in line]
+    assert found, words
+    return found
+
+
+@cache
+def spoiled(file: str) -> str:
+    """Return a file with all its faults in it."""
+    code = text_of(f"{file}.cu")
+    for fault in FAULTS:
+        if fault.file == file and fault.old:
+            assert code.count(fault.old) == 1, fault.old
+            code = code.replace(fault.old, fault.new)
+    return code
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.case)
+def test_a_planted_fault_is_found_at_its_line(fault: Fault) -> None:
+    (case,) = [x for x in LAUNCHES if x.file == f"{fault.file}.cu" and x.make.__name__ == fault.case]
+    changed = dict(fault.launch)
+    code = spoiled(fault.file)
+    with checking(changed.pop("order", "forward")), pytest.raises(KernelFault) as caught:
+        run(case._replace(**changed), code)
+    told = str(caught.value)
+    assert fault.told in told
+    file, line = caught.value.line.split(":")
+    assert file == case.file
+    assert any(words in code.splitlines()[int(line) - 1] for words in fault.at), told

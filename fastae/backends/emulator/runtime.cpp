@@ -92,7 +92,7 @@ extern "C" const char _end[] __attribute__((weak, visibility("hidden")));
 static char *__start_cushared, *__stop_cushared;  // static shared memory, and whatever else is the host's thread's own
 
 // Find it, of the thread of the host that is here.
-inline void find_shared() {
+static void find_shared() {  // not inline: what that keeps, g++ has all libraries share
   static thread_local char anchor;
   static uint64_t before = 0, size = 0;
   char* const here = &anchor;
@@ -113,11 +113,15 @@ inline void copy(unsigned (&to)[3], const dim3& from) { to[0] = from.x, to[1] = 
 
 inline uint64_t offset_of(const void* code) { return reinterpret_cast<const char*>(code) - __ehdr_start; }
 
-[[noreturn]] inline void fail(Fault fault, const Fiber& fiber, const void* where) {
+inline void fill(Fault fault, const Fiber& fiber, const void* where) {
   report.fault = fault;
   copy(report.block, block_index);
   copy(report.thread, fiber.index);
   report.where = offset_of(where);
+}
+
+[[noreturn]] inline void fail(Fault fault, const Fiber& fiber, const void* where) {
+  fill(fault, fiber, where);
   _longjmp(ended, 1);
 }
 
