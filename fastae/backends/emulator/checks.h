@@ -23,7 +23,11 @@ struct Array {  // rows of `width` bytes, `stride` bytes apart
   uint64_t rows, width, stride;
 };
 
-enum How { READS = 1, WRITES = 2, ATOMIC = 4, VOLATILE = 8, ELEMENTARY = ATOMIC | VOLATILE, OF_BLOCK = 16, COPIED = 32, OF_CPP = 64 };
+enum How {
+  READS = 1, WRITES = 2, ATOMIC = 4, VOLATILE = 8, ELEMENTARY = ATOMIC | VOLATILE, OF_BLOCK = 16, COPIED = 32, OF_CPP = 64,
+  LANES = 128,  // told of a race: both are of one warp
+  GUESS = 256   // a read whose value an atomicCAS has asked for since
+};
 
 struct Access {  // who, when, how and where in the code
   uint32_t block = ~0u, barriers = 0, told = 0;
@@ -97,6 +101,7 @@ static std::vector<Mind> minds, of_block;  // of each thread; of each block that
 static std::vector<Lanes> synced;  // of each thread
 static std::vector<Peers> peers;
 static std::map<uintptr_t, Knowledge> messages;
+static std::map<std::tuple<uint32_t, uint32_t, uintptr_t>, Report> suspicions;  // of a thread's plain read of a place
 static bool together;  // blocks run at once, and may wait for each other
 static bool mixed;     // or threads take turns at random
 static bool talked;    // somebody has told something
@@ -120,6 +125,7 @@ inline void begin_launch(unsigned at_once, bool cooperative) {
   peers.assign(fibers.size(), {});
   begin_copies(at_once);
   messages.clear();
+  suspicions.clear();
   talked = false;
 }
 inline void begin_block(unsigned block) {
@@ -132,7 +138,12 @@ inline void begin_block(unsigned block) {
   of_block[block] = {};
   std::fill_n(minds.begin() + block * threads, threads, Mind());
 }
-inline void end_block() { total_up(); }
+inline void end_block() {
+  total_up();
+  if (suspicions.empty()) return;
+  report = suspicions.begin()->second;
+  _longjmp(ended, 1);
+}
 
 inline void after_barrier() {  // a block's threads tell each other what they know, and what they have told
   const unsigned threads = block_size.x * block_size.y * block_size.z;
@@ -268,12 +279,15 @@ inline bool is_known(const Access& before, uintptr_t at) {
 inline bool conflict(const Access& before, const Access& now, uintptr_t at) {
   if (before.block == ~0u || (before.block == now.block && before.thread == now.thread)) return false;
   if (!((before.how | now.how) & WRITES)) return false;
+  if (before.how & GUESS && now.how & ATOMIC) return false;
   if (before.how & ELEMENTARY && now.how & ELEMENTARY) {
-    // Two volatile writes are a race all the same: x += 1 is two accesses. Within a warp it was once the way to write.
-    const bool lost = before.how & now.how & WRITES && before.how & now.how & VOLATILE;
-    if (lost && before.block != now.block) return !is_known(before, at);
+    // Two volatile writes are a race all the same: x += 1 is two accesses.
+    const bool volatiles = before.how & now.how & VOLATILE;
+    if (volatiles && before.how & now.how & WRITES && before.block != now.block) return !is_known(before, at);
+    // In shared memory it was once the way to write within a warp, whose lanes went in step.
+    const bool in_step = volatiles && before.thread / WARP == now.thread / WARP && is_shared(at);
     // What is atomic within a block alone is not between blocks.
-    if (before.block == now.block || !((before.how | now.how) & OF_BLOCK)) return false;
+    if (!in_step && (before.block == now.block || !((before.how | now.how) & OF_BLOCK))) return false;
   }
   if (before.block == now.block) {
     if (before.barriers != now.barriers) return false;
@@ -298,18 +312,25 @@ inline void check(Shadow& place, uintptr_t at, int how, const void* where) {
   const uint16_t thread = current->linear, kind = how;
   const Access now{number(), current->barriers, current->told, thread, kind, offset};
   if (place.copy >= 0 || (how & WRITES && place.sent >= 0)) stop_early(place, how, where);
-  const Access* other = conflict(place.write, now, at) ? &place.write : nullptr;
-  for (int i = 0; i < 3 && !other && how & WRITES; ++i)
-    if (conflict(place.reads[i], now, at)) other = &place.reads[i];
-  for (int i = 0; i < 3 && !other && place.atomic >= 0; ++i)
-    if (conflict(atomics[place.atomic][i], now, at)) other = &atomics[place.atomic][i];
-  if (other) {
-    copy(report.other_block, {other->block % grid.x, other->block / grid.x % grid.y, other->block / (grid.x * grid.y)});
-    const unsigned t = other->thread;
+  const auto judge = [&](const Access& other) {
+    if (!conflict(other, now, at)) return;
+    copy(report.other_block, {other.block % grid.x, other.block / grid.x % grid.y, other.block / (grid.x * grid.y)});
+    const unsigned t = other.thread;
     copy(report.other_thread, {t % block_size.x, t / block_size.x % block_size.y, t / (block_size.x * block_size.y)});
-    report.other_how = other->how, report.other_where = other->where;
-    fail(other->block == now.block ? RACE : RACE_OF_BLOCKS, *current, where);
-  }
+    const bool same_block = other.block == now.block;
+    const bool mixture = (how ^ other.how) & ATOMIC;  // of atomic accesses and others
+    report.other_how = other.how | (same_block && !mixture && t / WARP == thread / WARP ? LANES : 0);
+    report.other_where = other.where;
+    fill(same_block ? RACE : RACE_OF_BLOCKS, *current, where);
+    // A plain read among atomic operations may be the guess with which an atomicCAS begins: judged at the block's end.
+    const Access& read = how & ATOMIC ? other : now;
+    if (!mixture || read.how & WRITES) _longjmp(ended, 1);
+    suspicions.try_emplace({read.block, read.thread, at}, report);
+    report.fault = NONE;
+  };
+  judge(place.write);
+  for (int i = 0; i < 3 && how & WRITES; ++i) judge(place.reads[i]);
+  for (int i = 0; i < 3 && place.atomic >= 0; ++i) judge(atomics[place.atomic][i]);
   if (!(how & WRITES)) {
     keep(place.reads, now);
   } else if (!(how & ELEMENTARY)) {
@@ -392,7 +413,18 @@ inline void communicate(const void* address, uint64_t size, int how, const void*
   if (how & WRITES) tell(at);
 }
 inline int how_of(int scope) { return ATOMIC | (scope & BLOCK ? OF_BLOCK : 0) | (scope & CPP ? OF_CPP : 0); }
+// What this thread has read at a place where it now compares and swaps was a guess, and no harm if it was old.
+inline void forgive(const void* address, uint64_t size) {
+  const uintptr_t at = reinterpret_cast<uintptr_t>(address);
+  Memory& memory = is_shared(at) ? shared_shadow[here()] : shadow;
+  for (uint64_t offset = 0; offset < size; offset += size < 4 ? 1 : 4) {
+    for (Access& read : (size < 4 ? memory.bytes[at + offset] : memory.words[(at + offset) / 4]).reads)
+      if (read.block == number() && read.thread == current->linear) read.how |= GUESS;
+    suspicions.erase({number(), current->linear, at});
+  }
+}
 void touch(const void* address, uint64_t size, bool reads, int scope, const void* where) {
+  if (scope & GUESSED && on_device()) forgive(address, size);
   communicate(address, size, (reads ? READS : 0) | WRITES | how_of(scope), where);
 }
 void touch_to_read(const void* address, uint64_t size, int scope, const void* where) {

@@ -36,10 +36,10 @@ DYNAMIC = re.compile(  # after what is to be left alone: comments and strings
 )
 ALIGNED = re.compile(r"\b(?:__align__|alignas)\s*\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)")
 SHARED = re.compile(r"\b__shared__\b([^;{}]*);")  # what is declared
-MISPLACED = re.compile(r"\b(__shared__\s+)alignas\b")  # between static and a type, where g++ does not take it
 INCLUDED = re.compile(  # or was, before policy.py made a comment of it
     r"#[ \t]*include[ \t]*[<\"]((?:cu|cooperative_groups|mma)[\w/]*(?:\.h)?)[>\"]"
 )
+ALIGNED_LATE = re.compile(rf"(\b__shared__\s+)({ALIGNED.pattern})")  # for C++ wants it first
 SEEN = {  # accesses to volatile memory told from others; with g++, a struct of 16 bytes copied as one
     False: ["-fsanitize=bounds", "--param=tsan-distinguish-volatile=1", "-fno-tree-sra"],
     True: ["-fsanitize=array-bounds", "-mllvm", "-tsan-distinguish-volatile"],
@@ -76,7 +76,7 @@ def waits(code: str) -> bool:
 def with_dynamic_shared(code: str) -> str:
     """Make pointers of ``extern __shared__ T name[]``: every one of them begins where dynamic shared memory does.
 
-    And let g++ take ``__shared__ alignas(16)``.
+    The alignment of static shared memory is put in front of it, where C++ wants it.
     """
 
     def pointer(match: re.Match[str]) -> str:
@@ -87,7 +87,7 @@ def with_dynamic_shared(code: str) -> str:
         value = f"reinterpret_cast<{kind} (*){match['rest']}>(emulator::room.shared)"
         return f"{declared} = {value};" + "\n" * (match[0].count("\n") - 2 * match["rest"].count("\n"))
 
-    return MISPLACED.sub(r"\1__align__", DYNAMIC.sub(pointer, code))
+    return DYNAMIC.sub(pointer, ALIGNED_LATE.sub(r"\2 \1", code))
 
 
 def _program(code: str, file: str) -> str:
@@ -182,23 +182,23 @@ def _flags(command: str, options: tuple[str, ...], checks: bool) -> list[str]:
     seen = ["-O1", "-g", "-gdwarf-4", "-fsanitize=thread", "-fno-sanitize-recover=all", *SEEN[is_clang(command)]]
     # What templates keep, such as shared memory, is each library's own.
     own = [] if is_clang(command) else ["-fno-gnu-unique"]
-    return [*LANGUAGE, *own, *(seen if checks else ["-O2", "-g1", "-gdwarf-4"]), f"-I{HERE}", f"-I{INCLUDE}", *options]
+    return [*LANGUAGE, *own, *(seen if checks else ["-O2", "-g1", "-gdwarf-4"]), "-fdata-sections", f"-I{HERE}", f"-I{INCLUDE}", *options]
 
 
 def gather_shared(command: str, path: Path, *texts: str) -> None:
-    """Put the shared memory of templates where that of other functions is: g++ does not.
+    """Make one section of all static shared memory.
 
-    GCC leaves the section of a variable of a template out of account (its bug 41091).
+    GCC leaves the section of a variable of a template out of account (its bug 41091): these are known by their names.
     """
-    if is_clang(command):
-        return
     declared = [d for text in texts for d in SHARED.findall(without_comments(text))]
     names = {name for d in declared for name in re.findall(r"(\w+)\s*(?=,|\Z)", re.sub(r"\[[^\]]*\]", "", d))}
-    of_templates = {f".bss.{name}" for name in re.findall(r"\.bss\.(_ZZ\w+)", _names_of_sections(path))}
+    sections = _names_of_sections(path)
+    of_templates = set(re.findall(r"\.bss\._ZZ\w+", sections))
     ours = [s for s in of_templates if (match := re.search(r"E\d+(\w+?)(?:_\d+)?$", s)) and match[1] in names]
+    ours += re.findall(r"\bcushared\d+", sections)
     if ours:
         tool = shutil.which("objcopy") or "objcopy"
-        run(tool, *(f"--rename-section={section}=cushared" for section in sorted(ours)), path)
+        run(tool, *(f"--rename-section={section}=cushared" for section in sorted(set(ours))), path)
 
 
 def _names_of_sections(path: Path) -> str:

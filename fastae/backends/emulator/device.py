@@ -51,7 +51,7 @@ FAULTS = {
 }
 ACCESS_FAULTS, RACES, APART, COPIES = (3, 4, 5, 6, 21, 23, 40, 41, 42), (5, 6), (1, 2), (40, 41, 42)
 MEMORIES = ("global", "shared", "constant")  # of counts.h
-WRITES, ATOMIC, COPIED = 2, 4, 32  # of checks.h
+WRITES, ATOMIC, COPIED, LANES = 2, 4, 32, 128  # of checks.h
 THREADS_A_MULTIPROCESSOR = 2048
 SHARED, MOST_SHARED = 48 << 10, 227 << 10  # bytes of a block, by default and at most
 ALIGNMENT = 256  # bytes, at which CUDA allocates memory
@@ -85,6 +85,8 @@ class KernelFault(FastaeError):
         if report.fault in RACES:
             other = f"; the other is block {tuple(report.other_block)}, thread {tuple(report.other_thread)}"
             other = f"{'; the other is' if report.other_how & COPIED else other} {_how(report.other_how)}, {other_line}"
+            if report.other_how & LANES:
+                other += "; lanes of a warp do not go in step: __syncwarp() would order them"
             if (report.how ^ report.other_how) & ATOMIC:
                 self.fault += ": atomic operations are safe from each other alone, not from plain reads and writes"
         if report.fault in APART:

@@ -110,11 +110,15 @@ inline void copy(unsigned (&to)[3], const dim3& from) { to[0] = from.x, to[1] = 
 
 inline uint64_t offset_of(const void* code) { return reinterpret_cast<const char*>(code) - __ehdr_start; }
 
-[[noreturn]] inline void fail(Fault fault, const Fiber& fiber, const void* where) {
+inline void fill(Fault fault, const Fiber& fiber, const void* where) {
   report.fault = fault;
   copy(report.block, block_index);
   copy(report.thread, fiber.index);
   report.where = offset_of(where);
+}
+
+[[noreturn]] inline void fail(Fault fault, const Fiber& fiber, const void* where) {
+  fill(fault, fiber, where);
   _longjmp(ended, 1);
 }
 
