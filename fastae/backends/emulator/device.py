@@ -17,6 +17,7 @@ import numpy as np
 
 from fastae.backends.emulator import streams as cuda  # as cupy.cuda
 from fastae.backends.emulator.compiler import build, kernels_of, line_of
+from fastae.backends.emulator.recording import Array, Recorded, Trace, array_of, block_of
 from fastae.errors import FastaeError
 
 FAULTS = {
@@ -238,12 +239,13 @@ class Counted(list[Traffic]):
 
 
 class Settings:
-    """How kernels are run: whether accesses are checked and counted, and in which order threads take turns."""
+    """How kernels are run: whether accesses are checked, counted and written down, and in which order threads do."""
 
     checks = False
     order = 0
     seed = 1
     counts: Counted | None = None
+    trace: Trace | None = None
 
 
 settings = Settings()
@@ -285,6 +287,26 @@ def counting() -> Iterator[Counted]:
             yield counts
     finally:
         settings.counts = before
+
+
+@contextlib.contextmanager
+def tracing() -> Iterator[Trace]:
+    """Check every access and write it down, in the kernels that run in this block.
+
+    Yields
+    ------
+    Trace
+        The launches; ``save("page.html")`` makes a page of them, on which they can be followed step by step. A launch
+        that a fault has ended is among them.
+    """
+    before = settings.trace
+    trace = Trace()
+    settings.trace = trace
+    try:
+        with checking():
+            yield trace
+    finally:
+        settings.trace = before
 
 
 class RawModule:
@@ -353,6 +375,7 @@ class RawModule:
                 raise ValueError(f"{name}: a cooperative launch of more than {at_once} blocks, more than fit")
             arrays = [x for x in arguments if isinstance(x, ndarray)]
             spans = [_span(x) for x in arrays if x.size]  # kept, where the arrays are not
+            known = [array_of(word, x, _span(x)) for word, x in zip(words, arguments) if isinstance(x, ndarray) and x.size]
 
             def run() -> None:
                 library, path = self._built()
@@ -360,7 +383,7 @@ class RawModule:
                 if any(t.kind == b"\0" for t in types):  # with pointers in it, which may lead anywhere
                     reachable += [_span(x.view(ndarray)) for x in list(_memory.values()) if x.size]
                 with _one_at_a_time:
-                    self._run(name, library, path, size, converted, reachable)
+                    self._run(name, library, path, size, converted, reachable, known)
 
             cuda.submit(name, run, arrays)
 
@@ -390,7 +413,16 @@ class RawModule:
             self._types[name] = list(itertools.takewhile(lambda t: t.size, (listed[i] for i in itertools.count())))
         return self._types[name]
 
-    def _run(self, name: str, library: ctypes.CDLL, path: Path, size: Any, converted: list[Any], spans: Any) -> None:
+    def _run(
+        self,
+        name: str,
+        library: ctypes.CDLL,
+        path: Path,
+        size: Any,
+        converted: list[Any],
+        spans: Any,
+        known: list[Array],
+    ) -> None:
         _awake.pop(path, None)
         _awake[path] = library
         if len(_awake) > AWAKE:
@@ -402,6 +434,7 @@ class RawModule:
             library.emulator_allow(*map(ctypes.c_uint64, span))
         if settings.checks:
             library.emulator_count(settings.counts is not None)
+            library.emulator_record(ctypes.c_uint64(settings.trace.room if settings.trace is not None else 0))
         for variable, kept in self._variables.items():
             np.frombuffer(_variable(library, variable), np.uint8)[:] = kept
         addresses = (ctypes.c_void_p * len(converted))(*map(ctypes.addressof, converted))
@@ -412,11 +445,18 @@ class RawModule:
         if settings.counts is not None and not failed:
             settings.counts.threads += math.prod(size[:6])
             self._count(name, library, path, settings.counts)
-        if failed:
-            library.emulator_report.restype = ctypes.POINTER(Report)
-            report = library.emulator_report().contents
-            other = line_of(path, report.other_where) if report.fault in RACES + APART else ""
-            raise KernelFault(name, report, line_of(path, report.where), other, size[6])
+        fault = self._fault(name, library, path, size[6]) if failed else None
+        if settings.checks and settings.trace is not None:
+            said, block = str(fault or ""), block_of(library)
+            settings.trace.append(Recorded(name, self._file, self._code, block, path, known, said, self._options))
+        if fault is not None:
+            raise fault
+
+    def _fault(self, name: str, library: ctypes.CDLL, path: Path, shared: int) -> KernelFault:
+        library.emulator_report.restype = ctypes.POINTER(Report)
+        report = library.emulator_report().contents
+        other = line_of(path, report.other_where) if report.fault in RACES + APART else ""
+        return KernelFault(name, report, line_of(path, report.where), other, shared)
 
     def _count(self, name: str, library: ctypes.CDLL, path: Path, counts: Counted) -> None:
         entries = ctypes.POINTER(Entry)()
