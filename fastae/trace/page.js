@@ -12,7 +12,8 @@ const NO_REGION = 255;
 const $ = (id) => document.getElementById(id);
 const count = (n) => n.toLocaleString("en-US");
 const many = (n, one, more = `${one}s`) => `${count(n)} ${n === 1 ? one : more}`;
-const times = (ratio) => `${ratio >= 10 ? Math.round(ratio) : Math.round(ratio * 10) / 10}`;
+const times = (ratio) => `${ratio >= 100 ? Math.round(ratio) : Math.round(ratio * 10) / 10}`;
+const often = (ratio) => ratio === 1 ? "once" : `${times(ratio)} times`;
 
 function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
@@ -112,10 +113,12 @@ class Launch {
   }
   threadOf(row, lane) { return index(row % this.warps * WARP + lane, this.block); }
 
-  // What an address is called: tile[3][5], a[2, 7], or where it is.
-  name(address, region) {
-    const at = this.lines[Math.floor(address / 256)] + address % 256;
-    if (region === NO_REGION) return `memory at 0x${at.toString(16)}`;
+  real(address) { return this.lines[Math.floor(address / 256)] + address % 256; }
+
+  // What an access touches: tile[3][5], a[2, 7], or where it is.
+  name({address, region, stopped}) {
+    const at = this.real(address);
+    if (region === NO_REGION) return (stopped && this.beyond(at)) || `memory at 0x${at.toString(16)}`;
     const {name, begin, strides, shared, bytes, type} = this.regions[region];
     if (bytes <= strides[strides.length - 1]) return name;
     let offset = at - begin;
@@ -127,8 +130,20 @@ class Launch {
     const written = shared ? indices.map((i) => `[${i}]`).join("") : `[${indices.join(", ")}]`;
     return name + written + (offset && type ? ` + ${offset} bytes` : "");
   }
-  wordOf(address, region) {
-    return region === NO_REGION ? 0 : Math.floor((this.lines[Math.floor(address / 256)] + address % 256 - this.regions[region].begin) / WORD);
+
+  // The array that an access out of bounds is nearest to.
+  beyond(at) {
+    const away = ({begin, bytes}) => at < begin ? begin - at : at - (begin + bytes);
+    const [nearest] = this.regions.filter((r) => !r.shared && away(r) < 65536).sort((a, b) => away(a) - away(b));
+    if (!nearest) return "";
+    const item = nearest.strides[nearest.strides.length - 1];
+    if (nearest.strides.length === 1) return `${nearest.name}[${Math.floor((at - nearest.begin) / item)}], outside of it`;
+    return `what lies ${away(nearest)} bytes outside of ${nearest.name}`;
+  }
+  wordOf(address, region) { return Math.floor((this.real(address) - this.regions[region].begin) / WORD); }
+  bankOf(address) {  // counted from where the block's shared memory begins
+    const at = this.real(address), base = at >= this.room && at < this.room + this.dynamic ? this.room : this.shared;
+    return Math.floor((at - base) / WORD) % 32;
   }
 }
 
@@ -188,6 +203,11 @@ function ofRatio(memory, ratio) {  // in 24 shades
   return colour.scale[memory + shade] ??= mixed(colour[memory], colour[`${memory}-hot`], shade / 24);
 }
 
+function onColour(background) {  // black or white, whichever can be read better
+  const [r, g, b] = background.match(/\d+/g).map((x) => (x / 255) ** 2.2);
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.19 ? "#101418" : "#ffffff";
+}
+
 function ofStep(launch, step) {
   const kind = launch.kind[step];
   if (kind === WAITS) return launch.operation[step] === STOP ? colour.bad : launch.isBarrier(step) ? colour.barrier : colour.warp;
@@ -219,16 +239,19 @@ function canvas(id, height) {
 
 // ---- Picture 1: all warps along time. It is drawn once, and the cursor over it at each step.
 
-const LEFT = 64, TOP = 18;
+const TOP = 18;
 let overview = {};
 
 function drawOverview() {
-  const rows = launch.rows, each = Math.max(2, Math.min(16, Math.floor(440 / rows))), gap = each >= 6 ? 1 : 0;
+  const rows = launch.rows, each = Math.max(3, Math.min(16, Math.floor(260 / rows))), gap = each >= 6 ? 1 : 0.5;
   const between = launch.blocks.length > 1 && each >= 3 ? 4 : 0;  // blocks
-  const tall = Math.min(640, rows * each + launch.blocks.length * between);
+  const tall = Math.min(520, rows * each + launch.blocks.length * between);
   const [context, width] = canvas("overview", TOP + tall + 4);
+  const single = launch.grid.every((n) => n === 1);
+  const labels = Array.from({length: single ? rows : launch.blocks.length}, (_, i) => single ? `warp ${i}` : `block ${launch.blockOf(i * launch.warps)}`);
+  const LEFT = 10 + Math.max(...labels.map((label) => context.measureText(label).width));
   const unit = (width - LEFT) / launch.width, fit = tall / (rows * each + launch.blocks.length * between);
-  overview = {unit, width, height: TOP + tall + 4,
+  overview = {left: LEFT, unit, width, height: TOP + tall + 4,
     y: (row) => TOP + fit * (row * each + Math.floor(row / launch.warps) * between), each: each * fit};
   context.fillStyle = colour.empty;
   for (let row = 0; row < rows; ++row) context.fillRect(LEFT, overview.y(row), width - LEFT, overview.each - gap);
@@ -269,30 +292,15 @@ function drawOverview() {
       last = x + needed / 2;
     }
   });
+  let next = 0;
   context.textAlign = "right";
   context.fillStyle = colour.soft;
-  for (let b = 0, next = 0; b < launch.blocks.length; ++b) {
-    const y = overview.y(b * launch.warps);
-    if (y < next) continue;
-    context.fillText(launch.grid.every((n) => n === 1) ? "" : `block ${launch.blockOf(b * launch.warps)}`, LEFT - 6, y + 10);
-    next = y + 13;
-  }
-  for (let row = 0; row < rows && launch.grid.every((n) => n === 1); ++row)
-    if (overview.each >= 11) context.fillText(`warp ${row}`, LEFT - 6, overview.y(row) + overview.each - 2);
-  for (const [spot, sign] of [[launch.otherAt, "other"], [launch.faultAt, "fault"]]) {
-    if (!spot) continue;
-    const x = LEFT + (launch.column[spot[0]] + 0.5) * unit, y = overview.y(launch.row[spot[0]]) + overview.each / 2;
-    context.strokeStyle = colour.page, context.lineWidth = 5;
-    for (let i = 0; i < 2; ++i, context.strokeStyle = colour.bad, context.lineWidth = 2.5) {
-      context.beginPath();
-      if (sign === "fault") {
-        context.moveTo(x - 5, y - 5), context.lineTo(x + 5, y + 5), context.moveTo(x + 5, y - 5), context.lineTo(x - 5, y + 5);
-      } else {
-        context.arc(x, y, 6, 0, 2 * Math.PI);
-      }
-      context.stroke();
-    }
-  }
+  labels.forEach((label, i) => {
+    const y = overview.y(single ? i : i * launch.warps), middle = single ? (overview.each + 8) / 2 : 10;
+    if (y < next) return;
+    context.fillText(label, LEFT - 6, y + middle);
+    next = y + 12;
+  });
   overview.drawn = document.createElement("canvas");
   overview.drawn.width = $("overview").width, overview.drawn.height = $("overview").height;
   overview.drawn.getContext("2d").drawImage($("overview"), 0, 0);
@@ -305,21 +313,35 @@ function drawCursor() {
   context.clearRect(0, 0, overview.drawn.width, overview.drawn.height);
   context.drawImage(overview.drawn, 0, 0);
   context.restore();
-  const x = LEFT + launch.column[step] * overview.unit, y = overview.y(launch.row[step]);
+  const x = overview.left + launch.column[step] * overview.unit, y = overview.y(launch.row[step]);
   const wide = Math.max(4, overview.unit), left = x - (wide - overview.unit) / 2;
   context.fillStyle = colour.focus;
   context.globalAlpha = 0.22;
   context.fillRect(left, TOP - 2, wide, overview.height - TOP);
-  context.fillRect(LEFT, y, overview.width - LEFT, overview.each);
+  context.fillRect(overview.left, y, overview.width - overview.left, overview.each);
   context.globalAlpha = 1;
   context.strokeStyle = colour.ink;
   context.lineWidth = 2;
   context.strokeRect(left - 1, y - 1, wide + 2, Math.max(4, overview.each + 1));
+  for (const [spot, sign] of [[launch.otherAt, "other"], [launch.faultAt, "fault"]]) {
+    if (!spot) continue;
+    const x = overview.left + (launch.column[spot[0]] + 0.5) * overview.unit, y = overview.y(launch.row[spot[0]]) + overview.each / 2;
+    for (const [stroke, width] of [[colour.page, 6], [colour.bad, 3]]) {
+      context.strokeStyle = stroke, context.lineWidth = width;
+      context.beginPath();
+      if (sign === "fault") {
+        context.moveTo(x - 5, y - 5), context.lineTo(x + 5, y + 5), context.moveTo(x + 5, y - 5), context.lineTo(x - 5, y + 5);
+      } else {
+        context.arc(x, y, 6, 0, 2 * Math.PI);
+      }
+      context.stroke();
+    }
+  }
 }
 
 function stepAt(event) {
   const box = $("overview").getBoundingClientRect(), y = event.clientY - box.top;
-  const time = Math.floor((event.clientX - box.left - LEFT) / overview.unit);
+  const time = Math.floor((event.clientX - box.left - overview.left) / overview.unit);
   let row = 0;
   while (row + 1 < launch.rows && overview.y(row + 1) <= y) ++row;
   if (launch.begin[row] === launch.begin[row + 1]) return -1;
@@ -349,8 +371,9 @@ function drawLegend() {
 function drawStrip() {
   const row = launch.row[step], high = 7, foot = 30, left = 56;
   const [context, width] = canvas("strip", WARP * high + foot);
-  const wide = 15, shown = Math.max(1, Math.floor((width - left) / wide));
   const begin = launch.begin[row], end = launch.begin[row + 1];
+  const wide = Math.max(15, Math.min(32, Math.floor((width - left) / (end - begin))));
+  const shown = Math.max(1, Math.floor((width - left) / wide));
   const from = Math.max(begin, Math.min(step - (shown >> 1), end - shown)), to = Math.min(end, from + shown);
   context.textAlign = "right";
   context.fillStyle = colour.soft;
@@ -374,7 +397,7 @@ function drawStrip() {
     context.fillStyle = s === step ? colour.ink : colour.soft;
     context.font = `${s === step ? "bold " : ""}10px ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace`;
     const line = launch.lineOf[launch.place[s]];
-    context.fillText(launch.isBarrier(s) ? "sync" : line || "-", 3, 6);
+    context.fillText(launch.isBarrier(s) ? "sync" : line || "other", 3, 6);
     context.restore();
   }
   context.strokeStyle = colour.ink;
@@ -427,9 +450,10 @@ function drawSource() {
       if (sum) {
         const ratio = sum.cost / sum.best, span = element("span", {}, count(sum.cost));
         span.style.background = ofRatio(memory, ratio);
+        span.style.color = onColour(span.style.background);
         if (ratio > 1.005) span.append(element("small", {}, `  ${times(ratio)}×`));
         cell.dataset.tip = `${many(sum.cost, units[memory])} in ${many(sum.requests, "request")} of a warp\n` +
-          (ratio > 1.005 ? `${count(sum.best)} would be the fewest: ${times(ratio)} times as many` : "as few as possible");
+          (ratio > 1.005 ? `${times(ratio)} times the fewest possible, ${count(sum.best)}` : "as few as possible");
         Object.assign(cell.dataset, {line: i + 1, memory, cost: sum.cost, best: sum.best});
         cell.append(span);
       }
@@ -477,9 +501,9 @@ function wordsOf(accesses, size) {
 
 function told(access) {
   const kind = launch.kind[step], type = access.region === NO_REGION ? "" : launch.regions[access.region].type;
-  const name = launch.name(access.address, access.region), size = launch.size[step], words = access.values;
-  if (access.stopped && kind !== WAITS) return `${name}, where it stops`;
+  const size = launch.size[step], words = access.values, name = kind === WAITS ? "" : launch.name(access);
   if (kind === WAITS) return words.length ? `offers ${shown(words, "", 4)}` : "";
+  if (access.stopped) return `${name}: here it stops`;
   if (!(kind & ATOMIC)) return `${name} = ${shown(words, type, size)}`;
   const half = words.length / 2;
   return `${name}: ${shown(words.subarray(0, half), type, size)} becomes ${shown(words.subarray(half), type, size)}`;
@@ -502,6 +526,8 @@ function ranges(numbers) {
   return found.map(([a, b]) => a === b ? `${a}` : `${a} to ${b}`).join(", ");
 }
 
+const sideOf = (wide) => wide < 460 ? 0 : 92;  // for labels
+
 function drawMemory() {
   const accesses = launch.accesses(step), kind = launch.kind[step], box = $("memory");
   drawLanes(accesses);
@@ -513,16 +539,17 @@ function drawMemory() {
     return;
   }
   const words = wordsOf(accesses, launch.size[step]), shared = kind & SHARED;
-  const wide = Math.max(300, box.clientWidth), side = wide < 460 ? 0 : 92, cell = (wide - side) / 32;
+  const wide = Math.max(280, box.clientWidth), side = sideOf(wide), cell = (wide - side) / 32;
   const high = Math.min(cell, 18), svg = drawn("svg", {});
   const put = (word, column, y) => {
     const who = words.get(word), lane = who[0].lane, x = side + column * cell;
     const at = {x: x + 0.5, y: y + 0.5, width: cell - 1, height: high - 1, rx: 2, fill: ofLane(lane), class: "word"};
     svg.append(drawn("rect", {...at, "data-lanes": who.map((a) => a.lane).join(" ")}, undefined, tipOf(word, who)));
     if (who.some((a) => a.stopped)) svg.append(drawn("rect", {...at, fill: "none", stroke: colour.bad, "stroke-width": 3}));
+    const label = who.length > 1 ? `×${who.length}` : `${lane}`;
     if (cell >= 11)
-      svg.append(drawn("text", {x: x + cell / 2, y: y + high / 2 + 3.2, "font-size": 9, "text-anchor": "middle", fill: onLane(lane),
-        "pointer-events": "none"}, who.length > 1 ? `×${who.length}` : lane));
+      svg.append(drawn("text", {x: x + cell / 2, y: y + high / 2 + 3.2, "font-size": label.length > 2 ? 7.5 : 9, "text-anchor": "middle", fill: onLane(lane),
+        "pointer-events": "none"}, label));
   };
   const height = shared ? drawBanks(svg, words, side, cell, high, put) : drawSectors(svg, words, side, cell, high, put);
   svg.setAttribute("viewBox", `0 0 ${wide} ${height}`);
@@ -532,7 +559,7 @@ function drawMemory() {
 
 function drawBanks(svg, words, side, cell, high, put) {
   const banks = Array.from({length: 32}, () => []);
-  [...words.keys()].sort((a, b) => a - b).forEach((word) => banks[word % 32].push(word));
+  [...words.keys()].sort((a, b) => a - b).forEach((word) => banks[launch.bankOf(word * WORD)].push(word));
   const rounds = Math.max(...banks.map((bank) => bank.length));
   svg.dataset.rounds = rounds;
   for (let b = 0; b < 32; ++b)
@@ -563,9 +590,9 @@ function drawSectors(svg, words, side, cell, high, put) {
   for (const line of lines) {
     const inside = [...words.keys()].filter((word) => Math.floor(word * WORD / LINE) === line).sort((a, b) => a - b);
     const [first] = words.get(inside[0]);
-    const name = launch.name(inside[0] * WORD, first.region);
+    const name = launch.name({...first, address: inside[0] * WORD});
     const label = drawn("text", {x: side ? side - 8 : 0, y: side ? y + high / 2 + 4 : y + 10, "font-size": 11,
-      "text-anchor": side ? "end" : "start", fill: colour.soft}, name.length > 15 && side ? `${name.slice(0, 14)}…` : name, name);
+      "text-anchor": side ? "end" : "start", fill: colour.soft}, name.length > 13 && side ? `${name.slice(0, 12)}…` : name, name);
     svg.append(label);
     y += head;
     for (let s = 0; s < LINE / SECTOR; ++s) {
@@ -593,9 +620,11 @@ function drawSectors(svg, words, side, cell, high, put) {
 }
 
 function drawLanes(accesses) {
-  const active = new Map(accesses.map((a) => [a.lane, a])), cells = [];
+  const active = new Map(accesses.map((a) => [a.lane, a])), cells = [], side = sideOf($("memory").clientWidth);
+  $("lanes").previousElementSibling.style.width = `${side}px`;
+  $("lanes").previousElementSibling.hidden = !side;
   for (let lane = 0; lane < WARP; ++lane) {
-    const access = active.get(lane), cell = element("i", {}, access && $("lanes").clientWidth > 460 ? `${lane}` : "");
+    const access = active.get(lane), cell = element("i", {}, access && side ? `${lane}` : "");
     const exists = launch.row[step] % launch.warps * WARP + lane < launch.threads;
     const thread = exists ? `lane ${lane}, thread ${launch.threadOf(launch.row[step], lane)}` : `lane ${lane}: the block has no such thread`;
     cell.dataset.tip = access ? `${thread}\n${told(access)}` : exists ? `${thread}\ndoes not take part` : thread;
@@ -613,7 +642,7 @@ function laneTable(accesses) {
   const sectors = [...new Set(accesses.map((a) => Math.floor(a.address / SECTOR)))].sort((a, b) => a - b);
   const body = accesses.map((a) => element("tr", {}, ...[
     `${a.lane}`, launch.threadOf(row, a.lane),
-    ...(kind === WAITS ? [] : [kind & SHARED ? `${Math.floor(a.address / WORD) % 32}` : `${sectors.indexOf(Math.floor(a.address / SECTOR)) + 1}`]),
+    ...(kind === WAITS ? [] : [kind & SHARED ? `${launch.bankOf(a.address)}` : `${sectors.indexOf(Math.floor(a.address / SECTOR)) + 1}`]),
     told(a)].map((text) => element("td", {}, text))));
   return element("table", {}, element("thead", {}, element("tr", {}, ...head.map((text) => element("th", {scope: "col"}, text)))),
     element("tbody", {}, ...body));
@@ -634,7 +663,7 @@ function sayTotals() {
     const bar = element("div", {className: "bar"});
     bar.append(element("i", {style: `width: 100%; background: ${cost ? colour[`${memory}-hot`] : colour.empty}`}),
       element("i", {style: `width: ${cost ? 100 * best / cost : 0}%; background: ${colour[memory]}`}));
-    const said = !cost ? "not used" : cost === best ? "as few as possible for each step" : `${count(best)} would be the fewest: ${times(ratio)} times as many`;
+    const said = !cost ? "not used" : cost === best ? "as few as possible for each step" : `${times(ratio)} times the fewest possible, ${count(best)}`;
     const card = element("div", {className: "total", id: `total-${memory}`}, element("span", {className: "of"}, title), element("div", {},
       element("b", {}, count(cost)), ` ${unit}`), bar, element("p", {}, said));
     Object.assign(card.dataset, {cost, best});
@@ -657,7 +686,7 @@ function sayArrays() {
   const rows = launch.regions.map((region, i) => [region, ...launch.memory[i]]).filter(([, reads, writes]) => reads + writes > 0);
   const body = rows.map(([region, reads, writes, readWords, writtenWords, cost, best]) => {
     const name = element("td", {}, element("code", {}, region.name), region.shared ? " shared" : "");
-    const each = (number, words) => words ? `${times(number / words)} times` : "";
+    const each = (number, words) => words ? often(number / words) : "";
     const cells = [count(reads), each(reads, readWords), count(writes), each(writes, writtenWords), count(cost), count(best)];
     return element("tr", {}, name, ...cells.map((text) => element("td", {}, text)));
   });
@@ -670,7 +699,7 @@ function sayLaunch() {
   const plain = (text) => text.replace(/( × 1)+$/, "");
   const blocks = launch.grid.reduce((a, b) => a * b);
   $("kernel").textContent = launch.kernel;
-  $("launched").textContent = `${launch.file} · ${many(blocks, "block")}${blocks > 1 ? ` (${plain(grid)})` : ""} of ${plain(block)} threads, ` +
+  $("launched").textContent = `${launch.file} · ${many(blocks, "block")}${launch.grid[1] * launch.grid[2] > 1 ? ` (${plain(grid)})` : ""} of ${plain(block)} threads, ` +
     `in ${many(launch.warps, "warp")} each`;
   $("fault").hidden = !launch.fault;
   $("fault-text").textContent = launch.fault;
@@ -679,7 +708,7 @@ function sayLaunch() {
   $("cut").hidden = !launch.lost && !absent;
   $("cut").textContent = !launch.lost && !absent ? "" : launch.lost && !launch.fault
     ? `This is a part of the launch: ${absent ? `${many(launch.blocks.length, "block")} of ${count(blocks)}` : "its beginning"}. There were ${count(launch.lost)} accesses more than a page holds; launch less to see all.`
-    : launch.fault ? `Of ${many(blocks, "block")}, those that the emulator had begun when the launch stopped are here.`
+    : launch.fault ? `Here ${launch.blocks.length === 1 ? "is 1" : `are ${launch.blocks.length}`} of ${many(blocks, "block")}: the emulator had begun no other when the launch stopped.`
       : `The other ${many(absent, "block")} did nothing that is shown.`;
   const high = overview.each >= 7 ? " A cell is as high as the share of the 32 lanes that take part." : "";
   $("time-note").textContent = `A row is a warp, time goes to the right, a cell is a step.${high} Click one to see it.`;
@@ -703,14 +732,14 @@ function sayStep() {
     $("what").textContent = `${who} ${what}, ${where}.`;
     cost.replaceChildren(dot, operation === STOP ? launch.fault : launch.isBarrier(step) ? "What was written before is seen by all behind it." : "Values go from lane to lane, not through memory.");
   } else {
-    const first = launch.name(accesses[0].address, accesses[0].region), last = launch.name(accesses[accesses.length - 1].address, accesses[accesses.length - 1].region);
+    const first = launch.name(accesses[0]), last = launch.name(accesses[accesses.length - 1]);
     const verb = kind & ATOMIC ? "change by an atomic operation" : kind & WRITES ? (lanes === 1 ? "writes" : "write") : lanes === 1 ? "reads" : "read";
     const what = first === last ? first : `${first} … ${last}`;
     $("what").replaceChildren(`${who} ${verb} `, element("code", {}, what), ` in ${memory} memory, ${where}${launch.size[step] === 4 ? "" : `, ${launch.size[step]} bytes each`}.`);
     if (launch.isCounted(step)) {
       const paid = launch.cost[step], best = launch.best[step];
       cost.replaceChildren(dot, element("b", {id: "paid"}, many(paid, unit)),
-        paid > best ? `; the fewest would be ${best}: ${times(paid / best)} times as many.` : ", as few as possible.");
+        paid > best ? `, where ${best} would do.` : ", as few as possible.");
     } else {
       const places = new Map();
       accesses.forEach((a) => places.set(a.address, (places.get(a.address) || 0) + 1));
@@ -742,6 +771,7 @@ function go(to) {
 
 function show() {
   waiting = false;
+  if (!wide) return;
   sayStep(), drawCursor(), markSource(), drawMemory(), drawStrip();
 }
 
@@ -828,10 +858,15 @@ function showTip(event) {
   tip.style.top = `${event.clientY + 18 + height > innerHeight ? event.clientY - height - 10 : event.clientY + 18}px`;
 }
 
+let wide = 0;  // of the page when it was drawn; 0 while it is in a frame that is not shown
+
 function draw() {
+  wide = $("overview").clientWidth;
+  if (!wide || !launch) return;
   readColours();
   sayTotals(), drawOverview(), sayLaunch(), drawLegend(), drawSource(), sayArrays();
   if (launch.steps) show();
+  document.body.dataset.ready = "true";
 }
 
 function open(number) {
@@ -839,7 +874,6 @@ function open(number) {
   launch = launches[number];
   step = launch.faultAt ? launch.faultAt[0] : 0;
   draw();
-  document.body.dataset.ready = "true";
 }
 
 async function start() {
@@ -869,9 +903,8 @@ async function start() {
   document.addEventListener("pointerdown", showTip);
   document.addEventListener("pointerleave", () => { $("tip").hidden = true; });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
-  let wide = innerWidth;
-  addEventListener("resize", () => { if (innerWidth !== wide) wide = innerWidth, draw(); });
   if (launches.length) open(0);
+  new ResizeObserver(() => { if ($("overview").clientWidth !== wide) draw(); }).observe($("overview"));
 }
 
 start();

@@ -14,7 +14,7 @@ import numpy as np
 from fastae import __version__, storage
 from fastae.backends.emulator.recording import Recorded
 from fastae.trace import names
-from fastae.trace.record import READS, SHARED, WAITS, WORD, WRITES, Launch, Spot
+from fastae.trace.record import READS, WAITS, WORD, WRITES, Launch, Spot
 
 HERE = Path(__file__).parent
 NO_REGION = 255
@@ -92,6 +92,7 @@ def _told(launch: Launch, packed: Packed) -> dict[str, Any]:
         "otherAt": _spot(launch.other),
         "places": names.lines_of(recorded.library, launch.places.tolist()),
         "barriers": launch.barriers.tolist(),
+        **{name: int(launch.header[name]) for name in ("shared", "room", "dynamic")},
         "regions": [region._asdict() for region in regions],
         "traffic": [list(entry) for entry in launch.traffic()],
         "memory": _memory(launch, of_access, len(regions)),
@@ -141,13 +142,3 @@ def _memory(launch: Launch, of_access: np.ndarray, count: int) -> list[list[int]
         found.append([*times, *words, *costs])
     return found
 
-
-def totals(launch: Launch) -> dict[str, int]:
-    """Return sectors and rounds of a launch, and the fewest: as the page shows them."""
-    shared = launch.kind & SHARED > 0
-    return {
-        "sectors": int(launch.cost[~shared].sum()),
-        "fewest sectors": int(launch.best[~shared].sum()),
-        "rounds": int(launch.cost[shared].sum()),
-        "fewest rounds": int(launch.best[shared].sum()),
-    }
