@@ -13,7 +13,7 @@ const $ = (id) => document.getElementById(id);
 const count = (n) => n.toLocaleString("en-US");
 const many = (n, one, more = `${one}s`) => `${count(n)} ${n === 1 ? one : more}`;
 const times = (ratio) => `${ratio >= 100 ? Math.round(ratio) : Math.round(ratio * 10) / 10}`;
-const often = (ratio) => ratio === 1 ? "once" : `${times(ratio)} times`;
+const often = (ratio) => times(ratio) === "1" ? "once" : `${times(ratio)} times`;
 
 function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
@@ -704,6 +704,8 @@ function sayLaunch() {
   $("fault").hidden = !launch.fault;
   $("fault-text").textContent = launch.fault;
   $("to-other").hidden = !launch.otherAt;
+  if (launch.faultAt) $("to-fault").textContent = `× ${saySpot(launch.faultAt)}`;
+  if (launch.otherAt) $("to-other").textContent = `○ ${saySpot(launch.otherAt)}`;
   const absent = blocks - launch.blocks.length;
   $("cut").hidden = !launch.lost && !absent;
   $("cut").textContent = !launch.lost && !absent ? "" : launch.lost && !launch.fault
@@ -714,6 +716,16 @@ function sayLaunch() {
   $("time-note").textContent = `A row is a warp, time goes to the right, a cell is a step.${high} Click one to see it.`;
   $("overview").ariaLabel = `${many(launch.rows, "warp")} along ${count(launch.width)} steps; the arrows go through them`;
   $("slider").max = 0;
+}
+
+function saySpot([at, lane]) {  // a thread of a fault: what it does there, and its line
+  const row = launch.row[at], kind = launch.kind[at], access = launch.accesses(at).find((a) => a.lane === lane);
+  const single = launch.grid.every((n) => n === 1);
+  const who = `thread ${launch.threadOf(row, lane)}${single ? "" : ` of block ${launch.blockOf(row)}`}`;
+  const does = kind === WAITS ? launch.operation[at] === STOP ? "stops" : "waits"
+    : `${kind & ATOMIC ? "changes" : kind & WRITES ? "writes" : "reads"} ${launch.name(access)}`;
+  const line = launch.lineOf[launch.place[at]];
+  return `${who} ${does}, ${line ? `line ${line}` : launch.places[launch.place[at]]}`;
 }
 
 function sayStep() {

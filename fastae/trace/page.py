@@ -141,4 +141,3 @@ def _memory(launch: Launch, of_access: np.ndarray, count: int) -> list[list[int]
         costs = [int(x[of_step == i].sum()) for x in (launch.cost, launch.best)]
         found.append([*times, *words, *costs])
     return found
-

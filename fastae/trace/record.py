@@ -47,7 +47,7 @@ class Launch:
         or rounds of shared memory's banks, and the fewest that would do, both 0 of what `counting` leaves out. Steps
         are sorted by warp and time.
     address, values : ndarray
-        Of each access, lane by lane: where, as a place in `lines`, and the numbers of 4 bytes that were read, or written.
+        Of each access, lane by lane: where, as a place in `lines`; the numbers of 4 bytes that were read or written.
     lines : ndarray
         The pieces of 256 bytes that were touched: ``address`` a is at ``lines[a // 256] + a % 256``.
     places : ndarray
@@ -157,7 +157,7 @@ class Launch:
     def _place_addresses(self, e: Columns) -> None:
         touches = e["kind"] != WAITS
         at, last = e["address"][touches], e["address"][touches] + np.maximum(e["size"][touches], 1) - 1
-        long = [np.arange(a // LINE, b // LINE) for a, b in zip(at, last) if b - a > LINE] if np.any(last - at > LINE) else []
+        long = [np.arange(at[i] // LINE, last[i] // LINE) for i in np.flatnonzero(last - at > LINE)]
         lines = np.unique(np.concatenate([at // LINE, last // LINE, *long]))
         self.lines = lines * LINE
         self.address = np.zeros(len(e), np.uint32)
@@ -202,8 +202,8 @@ class Launch:
         for place in np.unique(self.place[counted]):
             chosen = counted[self.place[counted] == place]
             kind = int(self.kind[chosen[0]])
-            sums = (int(x[chosen].sum()) for x in (lanes, self.cost, self.best))
-            yield int(place), kind & SHARED > 0, kind & WRITES > 0, len(chosen), *sums
+            accesses, cost, best = (int(x[chosen].sum()) for x in (lanes, self.cost, self.best))
+            yield int(place), kind & SHARED > 0, kind & WRITES > 0, len(chosen), accesses, cost, best
 
 
 def words_of(kind: Columns, operation: Columns, size: Columns) -> Columns:
@@ -282,16 +282,16 @@ def _merged(lanes: list[list[int]]) -> Iterator[int]:
 
     for i in range(len(lanes)):
         arrive(i)
-    now = 0
+    together = list(range(len(lanes)))  # who was in the last step, and goes on as far as it can
     while there:
-        s = lanes[now][at[now]] if at[now] < len(lanes[now]) else -1
-        if s < 0 or len(there[s]) < size[s]:
-            # Another lane is to come first. If all wait for each other, they have taken a loop's branches in turns.
-            s = next((s for s, who in there.items() if len(who) == size[s]), next(iter(there)))
-            now = there[s][0]
+        fronts = (lanes[i][at[i]] for i in together if at[i] < len(lanes[i]))
+        ready = (s for s in (*fronts, *there) if len(there[s]) == size[s])
+        # If all wait for each other, they have taken the branches of a loop in turns.
+        s = next(ready, next(iter(there)))
         done.add(s)
         yield s
-        for i in there.pop(s):
+        together = there.pop(s)
+        for i in together:
             at[i] += 1
             arrive(i)
 

@@ -374,8 +374,9 @@ class RawModule:
             if self._cooperative and size[0] * size[1] * size[2] > at_once:
                 raise ValueError(f"{name}: a cooperative launch of more than {at_once} blocks, more than fit")
             arrays = [x for x in arguments if isinstance(x, ndarray)]
-            spans = [_span(x) for x in arrays if x.size]  # kept, where the arrays are not
-            known = [array_of(word, x, _span(x)) for word, x in zip(words, arguments) if isinstance(x, ndarray) and x.size]
+            named = [(word, x) for word, x in zip(words, arguments) if isinstance(x, ndarray) and x.size]
+            spans = [_span(x) for _, x in named]  # kept, where the arrays are not
+            known = [array_of(word, x, span) for (word, x), span in zip(named, spans)]
 
             def run() -> None:
                 library, path = self._built()
@@ -434,7 +435,8 @@ class RawModule:
             library.emulator_allow(*map(ctypes.c_uint64, span))
         if settings.checks:
             library.emulator_count(settings.counts is not None)
-            library.emulator_record(ctypes.c_uint64(settings.trace.room if settings.trace is not None else 0))
+            room = settings.trace.room if settings.trace is not None else 0
+            library.emulator_record(settings.trace is not None, ctypes.c_uint64(room))
         for variable, kept in self._variables.items():
             np.frombuffer(_variable(library, variable), np.uint8)[:] = kept
         addresses = (ctypes.c_void_p * len(converted))(*map(ctypes.addressof, converted))

@@ -1,4 +1,4 @@
-"""What is written down of launches for `fastae trace`: blocks of events as trace.h lays them out, and names for them."""
+"""What is written down of launches for `fastae trace`: blocks of events as trace.h lays them out, and their names."""
 
 import ctypes
 from dataclasses import dataclass, field
@@ -95,12 +95,20 @@ class Recorded:
 
 
 class Trace(list[Recorded]):
-    """The launches of a `tracing()` block, which `save` makes a page of."""
+    """The launches of a `tracing()` block, which `save` makes a page of.
+
+    Attributes
+    ----------
+    most : int
+        How many numbers of 4 bytes it may hold; what is beyond is left out, and the page says so.
+    """
+
+    most = MOST
 
     @property
     def room(self) -> int:
         """How many numbers more it may hold."""
-        return MOST - sum(launch.words for launch in self)
+        return max(0, self.most - sum(launch.words for launch in self))
 
     def save(self, path: str | Path) -> None:
         """Write one HTML page that shows the launches, and needs nothing else.

@@ -85,9 +85,9 @@ inline void after_turn(const Fiber& fiber) {
 }  // namespace emulator
 
 extern "C" {
-// Write down the next launch, up to so many numbers of 4 bytes; nothing if 0.
-void emulator_record(uint64_t most) {
-  emulator::recorded = most > 0, emulator::room_left = most, emulator::lost_events = 0;
+// Write down the next launch, up to so many numbers of 4 bytes, or do not.
+void emulator_record(int on, uint64_t most) {
+  emulator::recorded = on, emulator::room_left = most, emulator::lost_events = 0;
   emulator::unwritten = ~size_t{0};
   std::vector<emulator::Event>().swap(emulator::events);
 }
