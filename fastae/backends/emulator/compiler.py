@@ -223,9 +223,22 @@ def run(*command: object) -> str:
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
     if process.returncode:
-        lines = [line for line in errors.splitlines() if "error" in line] or errors.splitlines()
-        raise CompileError("the C++ compiler refuses the kernel: " + (lines[0] if lines else "without a word"))
+        raise CompileError(f"the C++ compiler refuses the kernel: {_decisive(errors.splitlines())}")
     return out
+
+
+def _decisive(lines: list[str]) -> str:
+    """Return the compiler's first error, at the kernel's line also where a header of ours refuses what it is given."""
+    for i, line in enumerate(lines):
+        if ": error: " not in line:
+            continue
+        place, _, what = line.partition(": error: ")
+        if not place.startswith(str(HERE)):
+            return line
+        calls = [*lines[:i][::-1], *lines[i + 1 :]]  # from which g++ comes to it, and then those that clang++ does
+        call = next((c for c in calls if re.search("required from here|requested here", c)), line)
+        return f"{re.split(': +(?:required|note|error)', call)[0]}: {what.removeprefix('static assertion failed: ')}"
+    return lines[0] if lines else "without a word"
 
 
 def line_of(path: Path, offset: int) -> str:
