@@ -417,9 +417,17 @@ def test_a_page_is_whole_and_safe(tmp_path: Path) -> None:
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "alert(1)" not in text
     head, _ = data_of(text)
-    assert head["sources"] == {"mine.cu": code}
+    assert head["launches"][0]["sources"] == {"mine.cu": code}
     assert text.count("<script") == 2
     assert not re.search(r"""(src|href)\s*=\s*["']""", text)
+
+
+def test_a_text_of_several_files_is_shown_as_these() -> None:
+    helper = "__device__ float twice(float x) { return x + x; }\n__device__ void put(float* at) { *at = 1; }"
+    main = BRANCHES.replace("out[2 * t] = x[t];", "put(out + 2 * t);")
+    told = shown(traced("branches", f'#line 1 "helper.cuh"\n{helper}\n#line 1 "main.cu"\n{main}'))[1]
+    assert told["sources"] == {"helper.cuh": helper, "main.cu": main}
+    assert {place.partition(":")[0] for place in told["places"]} == {"helper.cuh", "main.cu"}
 
 
 # The command.
@@ -447,7 +455,7 @@ def test_the_command_writes_a_page_of_all_kernels(tmp_path: Path, capsys: pytest
     assert "axpy: ran to its end" in capsys.readouterr().out
     head, _ = data_of(out.read_text(encoding="utf-8"))
     assert [launch["kernel"] for launch in head["launches"]] == ["bias_relu", "axpy"]
-    assert head["sources"] == {"two.cu": TWO}
+    assert [launch["sources"] for launch in head["launches"]] == [{"two.cu": TWO.rstrip("\n")}] * 2
     assert {place.partition(":")[0] for launch in head["launches"] for place in launch["places"]} == {"two.cu"}
     assert cli.main(["trace", str(file), "--out", str(out), "--kernel", "axpy", "--shape", "m=2,n=33"]) == 0
     ((launch,), _) = (head["launches"] for head in data_of(out.read_text(encoding="utf-8"))[:1]), None

@@ -12,8 +12,8 @@ from fastae.errors import InputError
 from fastae.layers import Geometry
 
 SEED = [20]
-MATRICES = {"m": 8, "n": 64}
-IMAGES = {"m": 1, "channels": 2, **Geometry(8, 8, kernel=3, stride=2, padding=1)._asdict()}
+MATRICES = {"m": 32, "n": 64}
+IMAGES = {"m": 1, "channels": 2, **Geometry(16, 16, kernel=3, stride=2, padding=1)._asdict()}
 SHAPES: dict[str, dict[str, int]] = {
     "matmul": {"m": 32, "n": 32, "k": 32},
     "convolve": {**IMAGES, "c": 8},

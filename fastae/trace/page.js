@@ -74,13 +74,22 @@ class Launch {
     }
     for (let r = 0; r < this.rows; ++r) this.begin[r + 1] += this.begin[r];
     this.width = 1 + this.column.reduce((most, c) => Math.max(most, c), 0);
-    this.lineOf = this.places.map((place) => place.startsWith(`${this.file}:`) ? Number(place.split(":").pop()) : 0);
+    this.files = Object.keys(this.sources);
+    this.fileOf = this.places.map((place) => place.slice(0, place.lastIndexOf(":")));
+    this.lineOf = this.places.map((place, i) => this.fileOf[i] in this.sources ? Number(place.split(":").pop()) : 0);
   }
 
   words(step) {  // numbers of 4 bytes of each access
     const kind = this.kind[step], words = Math.ceil(Math.min(Math.max(this.size[step], 1), 16) / WORD);
     if (kind === WAITS) return this.operation[step] < BARRIER ? 1 : 0;
     return kind & ATOMIC ? 2 * Math.min(words, 2) : words;
+  }
+
+  // Where a step is in the source: "line 5", or "tile.cuh, line 5" where there are several files.
+  where(step) {
+    const place = this.place[step];
+    if (!this.lineOf[place]) return this.places[place];
+    return `${this.files.length > 1 ? `${this.fileOf[place]}, ` : ""}line ${this.lineOf[place]}`;
   }
 
   isCounted(step) { return !(this.kind[step] & (WAITS | ATOMIC | VOLATILE)); }
@@ -225,7 +234,7 @@ const onLane = (lane) => lane < 18 ? "#ffffff" : "#1c2128";
 
 // ---- The state of the page, and canvases.
 
-let launches = [], launch, sources, step = 0, playing = 0;
+let launches = [], launch, step = 0, playing = 0;
 
 function canvas(id, height) {
   const made = $(id), width = made.clientWidth, dots = window.devicePixelRatio || 1;
@@ -415,8 +424,8 @@ function drawStrip() {
 function paidByLine() {
   const paid = {};
   launch.traffic.forEach(([place, shared, , requests, , cost, best]) => {
-    const line = launch.lineOf[place], memory = shared ? "shared" : "global";
-    const sum = ((paid[line] ??= {})[memory] ??= {cost: 0, best: 0, requests: 0});
+    const memory = shared ? "shared" : "global";
+    const sum = ((paid[launch.places[place]] ??= {})[memory] ??= {cost: 0, best: 0, requests: 0});
     sum.cost += cost, sum.best += best, sum.requests += requests;
   });
   return paid;
@@ -435,18 +444,18 @@ function coloured(text) {
   return [...parts, text.slice(from)];
 }
 
-function drawSource() {
+function drawSource(file) {
   const paid = paidByLine(), memories = ["global", "shared"].filter((m) => m === "global" || Object.values(paid).some((p) => p.shared));
-  const reached = new Set(launch.lineOf);
-  const bad = new Set([launch.faultAt, launch.otherAt].filter(Boolean).map((spot) => launch.lineOf[launch.place[spot[0]]]));
+  const reached = new Set(launch.places);
+  const bad = new Set([launch.faultAt, launch.otherAt].filter(Boolean).map((spot) => launch.places[launch.place[spot[0]]]));
   const units = {global: "sector", shared: "round"};
   const head = element("tr", {}, ...memories.map((m) => element("th", {scope: "col"}, `${units[m]}s`)),
-    element("th", {scope: "col"}, "line"), element("th", {className: "code", scope: "col"}, launch.file));
-  const lines = (sources[launch.file] || "").replace(/\r/g, "").replace(/\n$/, "").split("\n");
+    element("th", {scope: "col"}, "line"), element("th", {className: "code", scope: "col"}, file));
+  const lines = (launch.sources[file] || "").replace(/\r/g, "").replace(/\n$/, "").split("\n");
   const body = lines.map((text, i) => {
-    const row = element("tr", {id: `line-${i + 1}`, className: reached.has(i + 1) ? "can" : ""});
+    const place = `${file}:${i + 1}`, row = element("tr", {id: `line-${i + 1}`, className: reached.has(place) ? "can" : ""});
     for (const memory of memories) {
-      const sum = paid[i + 1]?.[memory], cell = element("td", {className: "paid"});
+      const sum = paid[place]?.[memory], cell = element("td", {className: "paid"});
       if (sum) {
         const ratio = sum.cost / sum.best, span = element("span", {}, count(sum.cost));
         span.style.background = ofRatio(memory, ratio);
@@ -460,16 +469,19 @@ function drawSource() {
       row.append(cell);
     }
     row.append(element("td", {className: "number"}, `${i + 1}`), element("td", {className: "code"}, ...coloured(text)));
-    if (bad.has(i + 1)) row.classList.add("bad");
-    if (reached.has(i + 1)) row.onclick = () => goToLine(i + 1);
+    if (bad.has(place)) row.classList.add("bad");
+    if (reached.has(place)) row.onclick = () => goToLine(place);
     return row;
   });
+  $("source").dataset.file = file;
   $("source").replaceChildren(element("table", {}, element("thead", {}, head), element("tbody", {}, ...body)));
 }
 
 function markSource() {
   $("source").querySelector("tr.here")?.classList.remove("here");
-  const row = $(`line-${launch.lineOf[launch.place[step]]}`);
+  const place = launch.place[step];
+  if (launch.lineOf[place] && launch.fileOf[place] !== $("source").dataset.file) drawSource(launch.fileOf[place]);
+  const row = launch.lineOf[place] && $(`line-${launch.lineOf[place]}`);
   if (!row) return;
   row.classList.add("here");
   const box = $("source"), top = row.offsetTop - box.clientHeight / 2;
@@ -724,8 +736,7 @@ function saySpot([at, lane]) {  // a thread of a fault: what it does there, and 
   const who = `thread ${launch.threadOf(row, lane)}${single ? "" : ` of block ${launch.blockOf(row)}`}`;
   const does = kind === WAITS ? launch.operation[at] === STOP ? "stops" : "waits"
     : `${kind & ATOMIC ? "changes" : kind & WRITES ? "writes" : "reads"} ${launch.name(access)}`;
-  const line = launch.lineOf[launch.place[at]];
-  return `${who} ${does}, ${line ? `line ${line}` : launch.places[launch.place[at]]}`;
+  return `${who} ${does}, ${launch.where(at)}`;
 }
 
 function sayStep() {
@@ -733,8 +744,7 @@ function sayStep() {
   const begin = launch.begin[row], number = step - begin + 1, all = launch.begin[row + 1] - begin;
   const block = launch.grid.every((n) => n === 1) ? "" : ` of block ${launch.blockOf(row)}`;
   $("now-title").textContent = `Step ${count(number)} of ${count(all)}, warp ${row % launch.warps}${block}`;
-  const place = launch.places[launch.place[step]], line = launch.lineOf[launch.place[step]];
-  const where = line ? `line ${line}` : place, who = `${lanes} of 32 lanes`;
+  const where = launch.where(step), who = `${lanes} of 32 lanes`;
   const accesses = launch.accesses(step), memory = kind & SHARED ? "shared" : "global", unit = kind & SHARED ? "round" : "sector";
   const dot = element("span", {className: "dot", style: `background: ${ofStep(launch, step)}`});
   const cost = $("cost");
@@ -802,8 +812,8 @@ function goToWarp(way) {
     if (launch.begin[row] < launch.begin[row + 1]) return go(launch.at(row, time));
 }
 
-function goToLine(line) {  // the next step there of this warp, or else of any
-  const [from, to] = ends(), is = (s) => launch.lineOf[launch.place[s]] === line;
+function goToLine(place) {  // the next step there of this warp, or else of any
+  const [from, to] = ends(), is = (s) => launch.places[launch.place[s]] === place;
   for (let s = step + 1; s <= to; ++s) if (is(s)) return go(s);
   for (let s = from; s <= step; ++s) if (is(s)) return go(s);
   for (let s = 0; s < launch.steps; ++s) if (is(s)) return go(s);
@@ -858,8 +868,8 @@ function showTip(event) {
   if (event.target === $("overview")) {
     const s = stepAt(event);
     text = s < 0 ? "" : `warp ${launch.row[s] % launch.warps} of block ${launch.blockOf(launch.row[s])}, step ${s - launch.begin[launch.row[s]] + 1}\n` +
-      (launch.isCounted(s) ? `line ${launch.lineOf[launch.place[s]] || launch.places[launch.place[s]]}: ${many(launch.cost[s], launch.kind[s] & SHARED ? "round" : "sector")}, fewest ${launch.best[s]}` :
-        launch.places[launch.place[s]]);
+      (launch.isCounted(s) ? `${launch.where(s)}: ${many(launch.cost[s], launch.kind[s] & SHARED ? "round" : "sector")}, fewest ${launch.best[s]}` :
+        launch.where(s));
   }
   const tip = $("tip");
   tip.hidden = !text;
@@ -876,7 +886,7 @@ function draw() {
   wide = $("overview").clientWidth;
   if (!wide || !launch) return;
   readColours();
-  sayTotals(), drawOverview(), sayLaunch(), drawLegend(), drawSource(), sayArrays();
+  sayTotals(), drawOverview(), sayLaunch(), drawLegend(), drawSource(launch.files[0]), sayArrays();
   if (launch.steps) show();
   document.body.dataset.ready = "true";
 }
@@ -894,7 +904,6 @@ async function start() {
     return;
   }
   const data = await unpacked();
-  sources = data.head.sources;
   launches = data.head.launches.map((told) => new Launch(told, data));
   $("made").textContent = `Made by fastae ${data.head.version}: the kernel ran on its emulator, every access was seen. The page loads nothing from elsewhere.`;
   $("choose").hidden = launches.length < 2;

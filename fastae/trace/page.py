@@ -37,8 +37,7 @@ def page(launches: Sequence[Recorded]) -> str:
     """Return a page's text."""
     packed = Packed()
     told = [_told(Launch(recorded), packed) for recorded in launches]
-    sources = {recorded.file: recorded.code for recorded in launches}
-    data = packed.with_head({"launches": told, "sources": sources, "version": __version__})
+    data = packed.with_head({"launches": told, "version": __version__})
     title = ", ".join(dict.fromkeys(recorded.kernel for recorded in launches)) or "no launch"
     parts = {
         "title": html.escape(title),
@@ -80,9 +79,12 @@ def _told(launch: Launch, packed: Packed) -> dict[str, Any]:
     recorded = launch.recorded
     regions = names.regions(recorded, launch.header, launch.lines.tolist())
     of_access = _regions_of(launch, regions)
+    places = names.lines_of(recorded.library, launch.places.tolist())
+    sources = _sources(recorded, places)
     return {
         "kernel": recorded.kernel,
-        "file": recorded.file,
+        "file": next(iter(sources)),
+        "sources": sources,
         "grid": launch.grid,
         "block": launch.block,
         "blocks": launch.blocks.tolist(),
@@ -90,7 +92,7 @@ def _told(launch: Launch, packed: Packed) -> dict[str, Any]:
         "fault": recorded.fault,
         "faultAt": _spot(launch.fault),
         "otherAt": _spot(launch.other),
-        "places": names.lines_of(recorded.library, launch.places.tolist()),
+        "places": places,
         "barriers": launch.barriers.tolist(),
         **{name: int(launch.header[name]) for name in ("shared", "room", "dynamic")},
         "regions": [region._asdict() for region in regions],
@@ -111,6 +113,25 @@ def _told(launch: Launch, packed: Packed) -> dict[str, Any]:
             "values": packed.add(launch.values, "u4"),
             "lines": packed.add(launch.lines, "f8"),
         },
+    }
+
+
+def _sources(recorded: Recorded, places: Sequence[str]) -> dict[str, str]:
+    """Return the files of a launch's source by name: those in which something happens, or the one that was given.
+
+    A text that was put together from several files says by ``#line`` where each begins.
+    """
+    file, number, lines = recorded.file, 1, dict[str, dict[int, str]]()
+    for text in recorded.code.splitlines():
+        if match := re.fullmatch(r'#line (\d+) "(.*)"', text):
+            number, file = int(match[1]), match[2]
+            continue
+        lines.setdefault(file, {})[number] = text
+        number += 1
+    used = {place.rpartition(":")[0] for place in places}
+    found = {name: lines[name] for name in lines if name in used} or dict(list(lines.items())[:1]) or {file: {}}
+    return {
+        name: "\n".join(part.get(i, "") for i in range(1, max(part, default=0) + 1)) for name, part in found.items()
     }
 
 
