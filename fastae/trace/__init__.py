@@ -2,6 +2,7 @@
 
 - ``record``: from what the emulator has written down to steps of warps
 - ``names``: the lines, arrays and variables that addresses stand for
-- ``page``: the steps as one HTML file
+- ``page``: the steps as one HTML file; ``template`` has its parts
+- ``launches``: small launches of the contract's kernels
 - ``command``: ``fastae trace``
 """

@@ -16,7 +16,7 @@ from fastae.backends.emulator.recording import Recorded
 from fastae.trace import names
 from fastae.trace.record import READS, WAITS, WORD, WRITES, Launch, Spot
 
-HERE = Path(__file__).parent
+TEMPLATE = Path(__file__).parent / "template"
 NO_REGION = 255
 
 
@@ -41,16 +41,16 @@ def page(launches: Sequence[Recorded]) -> str:
     title = ", ".join(dict.fromkeys(recorded.kernel for recorded in launches)) or "no launch"
     parts = {
         "title": html.escape(title),
-        "style": (HERE / "page.css").read_text(encoding="utf-8"),
-        "script": (HERE / "page.js").read_text(encoding="utf-8"),
+        "style": (TEMPLATE / "page.css").read_text(encoding="utf-8"),
+        "script": "\n".join(path.read_text(encoding="utf-8") for path in sorted(TEMPLATE.glob("*.js"))),
         "data": base64.b64encode(zlib.compress(data, 6)).decode(),
     }
-    template = (HERE / "page.html").read_text(encoding="utf-8")
+    template = (TEMPLATE / "page.html").read_text(encoding="utf-8")
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template)
 
 
 class Packed:
-    """Columns of numbers, one after another, as page.js reads them."""
+    """Columns of numbers, one after another, as 1_launch.js reads them."""
 
     def __init__(self) -> None:
         self._parts, self._bytes = list[bytes](), 0
