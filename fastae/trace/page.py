@@ -124,7 +124,7 @@ def _sources(recorded: Recorded, places: Sequence[str]) -> dict[str, str]:
     file, number, lines = recorded.file, 1, dict[str, dict[int, str]]()
     for text in recorded.code.splitlines():
         if match := re.fullmatch(r'#line (\d+) "(.*)"', text):
-            number, file = int(match[1]), match[2]
+            number, file = int(match[1]), match[2].rpartition("/")[2]
             continue
         lines.setdefault(file, {})[number] = text
         number += 1
