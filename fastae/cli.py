@@ -1,4 +1,4 @@
-"""The command line: ``fastae train``, ``check``, ``run``, ``grade``, ``ladder``, ``exercise``, ``bench`` and ``doctor``.
+"""The command line: ``fastae train``, ``check``, ``run``, ``trace``, ``grade``, ``ladder``, ``bench`` and others.
 
 Bad input ends in one line and status 2.
 """
@@ -75,6 +75,13 @@ def _exercise(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=command.run_exercise)
 
 
+def _trace(parser: argparse.ArgumentParser) -> None:
+    from fastae.trace import command
+
+    command.add_options(parser)
+    parser.set_defaults(run=command.run)
+
+
 def _doctor(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Train a few steps with each backend and compare. Exit status 1 if numpy or numba does not work."
@@ -87,6 +94,7 @@ COMMANDS = {
     "bench": ("measure fastae beside other libraries and this machine's limits", _bench),
     "check": ("tell whether a kernel of your own is right, and what may be wrong with it", _check),
     "run": ("compile and run a whole CUDA program without a GPU", _program),
+    "trace": ("show a CUDA kernel as it runs, step by step, on a page", _trace),
     "grade": ("judge a folder of submissions by a rubric, with a page for each student", _grade),
     "ladder": ("climb from naive loops to the kernel that a backend uses, with what each idea gains", _ladder),
     "exercise": ("take the idea out of a rung of a ladder, and put it back", _exercise),

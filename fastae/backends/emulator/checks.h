@@ -15,6 +15,7 @@
 #include <map>
 
 #include "counts.h"
+#include "trace.h"
 
 namespace emulator {
 
@@ -148,6 +149,7 @@ inline void end_block() {
 inline void after_barrier() {  // a block's threads tell each other what they know, and what they have told
   const unsigned threads = block_size.x * block_size.y * block_size.z;
   barriers += threads;
+  for (unsigned i = 0; counted && i < threads; ++i) executed[running->fibers + i - fibers.data()].clear();
   Mind& block = of_block[here()];
   for (unsigned i = 0; talked && i < threads; ++i) {
     const Mind& thread = minds[running->fibers + i - fibers.data()];
@@ -374,8 +376,10 @@ inline bool look(const void* address, uint64_t size, int how, const void* where)
   const bool shared = is_shared(at);
   if (!shared && is_own(at)) return false;
   const uintptr_t begin = reinterpret_cast<uintptr_t>(room.shared);
-  if (is_in_room(at) && (at < begin || at + size > begin + dynamic_bytes)) fail(BEYOND_SHARED, *current, where);
-  if (!shared && !is_allowed(at, size)) fail(OUT_OF_BOUNDS, *current, where);
+  const bool beyond = is_in_room(at) && (at < begin || at + size > begin + dynamic_bytes);
+  const bool there = !beyond && (shared || is_allowed(at, size));
+  if (recorded) note(at, size, how, shared, there, where);
+  if (!there) fail(beyond ? BEYOND_SHARED : OUT_OF_BOUNDS, *current, where);
   if (counted && !(how & ELEMENTARY)) count(at, size, how & WRITES, shared, where);
   Memory& memory = shared ? shared_shadow[here()] : shadow;
   each_place(memory, at, size, [&](Shadow& place) {
@@ -397,6 +401,7 @@ void access_whole(const void* address, uint64_t size, uint64_t alignment, bool i
   if (!on_device()) return host_access(address, is_write, where);
   if (at % alignment) {
     report.how = is_write ? WRITES : READS, report.address = at;
+    if (recorded) note(at, size, report.how, is_shared(at), false, where);
     fail(MISALIGNED, *current, where);
   }
   access(address, size, is_write, where);

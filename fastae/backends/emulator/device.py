@@ -18,6 +18,7 @@ import numpy as np
 
 from fastae.backends.emulator import streams as cuda  # as cupy.cuda
 from fastae.backends.emulator.compiler import build, kernels_of, line_of, places_of
+from fastae.backends.emulator.recording import Array, Recorded, Trace, array_of, block_of
 from fastae.backends.emulator.source import constants_of
 from fastae.cuda.includes import included, shown_name
 from fastae.errors import FastaeError
@@ -265,12 +266,13 @@ class Counted(list[Traffic]):
 
 
 class Settings:
-    """How kernels are run: whether accesses are checked and counted, and in which order threads take turns."""
+    """How kernels are run: whether accesses are checked, counted and written down, and in which order threads do."""
 
     checks = False
     order = 0
     seed = 1
     counts: Counted | None = None
+    trace: Trace | None = None
 
 
 settings = Settings()
@@ -312,6 +314,26 @@ def counting() -> Iterator[Counted]:
             yield counts
     finally:
         settings.counts = before
+
+
+@contextlib.contextmanager
+def tracing() -> Iterator[Trace]:
+    """Check every access and write it down, in the kernels that run in this block.
+
+    Yields
+    ------
+    Trace
+        The launches; ``save("page.html")`` makes a page of them, on which they can be followed step by step. A launch
+        that a fault has ended is among them.
+    """
+    before = settings.trace
+    trace = Trace()
+    settings.trace = trace
+    try:
+        with checking():
+            yield trace
+    finally:
+        settings.trace = before
 
 
 class RawModule:
@@ -381,7 +403,9 @@ class RawModule:
             if self._cooperative and size[0] * size[1] * size[2] > at_once:
                 raise ValueError(f"{name}: a cooperative launch of more than {at_once} blocks, more than fit")
             arrays = [x for x in arguments if isinstance(x, ndarray)]
-            spans = [_span(x) for x in arrays if x.size]  # kept, where the arrays are not
+            named = [(word, x) for word, x in zip(words, arguments) if isinstance(x, ndarray) and x.size]
+            spans = [_span(x) for _, x in named]  # kept, where the arrays are not
+            known = [array_of(word, x, span) for (word, x), span in zip(named, spans)]
 
             def run() -> None:
                 library, path = self._built()
@@ -389,7 +413,7 @@ class RawModule:
                 if any(t.kind == b"\0" for t in types):  # with pointers in it, which may lead anywhere
                     reachable += [_span(x.view(ndarray)) for x in list(_memory.values()) if x.size]
                 with _one_at_a_time:
-                    self._run(name, library, path, size, converted, reachable)
+                    self._run(name, library, path, size, converted, reachable, known)
 
             cuda.submit(name, run, arrays)
 
@@ -419,7 +443,16 @@ class RawModule:
             self._types[name] = list(itertools.takewhile(lambda t: t.size, (listed[i] for i in itertools.count())))
         return self._types[name]
 
-    def _run(self, name: str, library: ctypes.CDLL, path: Path, size: Any, converted: list[Any], spans: Any) -> None:
+    def _run(
+        self,
+        name: str,
+        library: ctypes.CDLL,
+        path: Path,
+        size: Any,
+        converted: list[Any],
+        spans: Any,
+        known: list[Array],
+    ) -> None:
         _awake.pop(path, None)
         _awake[path] = library
         if len(_awake) > AWAKE:
@@ -431,6 +464,8 @@ class RawModule:
             library.emulator_allow(*map(ctypes.c_uint64, span))
         if settings.checks:
             library.emulator_count(settings.counts is not None)
+            room = settings.trace.room if settings.trace is not None else 0
+            library.emulator_record(settings.trace is not None, ctypes.c_uint64(room))
         if settings.counts is not None and (names := constants_of(self._code)):
             for offset, length in places_of(path, names):
                 library.emulator_constant(ctypes.c_uint64(offset), ctypes.c_uint64(length))
@@ -444,11 +479,18 @@ class RawModule:
         if settings.counts is not None and not failed:
             settings.counts.threads += math.prod(size[:6])
             self._count(name, library, path, settings.counts)
-        if failed:
-            library.emulator_report.restype = ctypes.POINTER(Report)
-            report = library.emulator_report().contents
-            other = line_of(path, report.other_where) if report.fault in RACES + APART + COPIES else ""
-            raise KernelFault(name, report, line_of(path, report.where), other, size[6])
+        fault = self._fault(name, library, path, size[6]) if failed else None
+        if settings.checks and settings.trace is not None:
+            said, block = str(fault or ""), block_of(library)
+            settings.trace.append(Recorded(name, self._file, self._code, block, path, known, said, self._options))
+        if fault is not None:
+            raise fault
+
+    def _fault(self, name: str, library: ctypes.CDLL, path: Path, shared: int) -> KernelFault:
+        library.emulator_report.restype = ctypes.POINTER(Report)
+        report = library.emulator_report().contents
+        other = line_of(path, report.other_where) if report.fault in RACES + APART + COPIES else ""
+        return KernelFault(name, report, line_of(path, report.where), other, shared)
 
     def _count(self, name: str, library: ctypes.CDLL, path: Path, counts: Counted) -> None:
         entries = ctypes.POINTER(Entry)()

@@ -194,6 +194,9 @@ inline void end_block() {}
 inline void after_barrier() {}
 inline void after_warp(Fiber*, unsigned) {}
 inline void after_grid() {}
+inline void after_turn(const Fiber&) {}
+inline void note_wait(int, unsigned, uint64_t, const void*) {}
+enum Wait { BARRIER, GRID };
 inline void begin_launch(unsigned, bool) {}
 void touch(const void*, uint64_t, bool, int, const void*) {}
 void touch_to_read(const void*, uint64_t, int, const void*) {}
@@ -302,6 +305,7 @@ unsigned lanes_of(unsigned mask) {
 
 int barrier(bool value, const void* where, int line) {
   current->offered = value, current->line = line;
+  note_wait(BARRIER, 0, value, where);
   wait(AT_BARRIER, where);
   return running->votes;
 }
@@ -309,6 +313,7 @@ int barrier(bool value, const void* where, int line) {
 void grid_barrier(const void* where) {
   if (!cooperates) fail(NOT_COOPERATIVE, *current, where);
   current->line = 0;
+  note_wait(GRID, 0, 0, where);
   wait(AT_GRID, where);
 }
 
@@ -329,6 +334,7 @@ void nap_if_seen(const void* address, uint64_t bits, const void* where) {
 void meet(Operation operation, unsigned mask, uint64_t value, const void* where, int line) {
   if (operation != ACTIVE && !(mask >> lane() & 1)) fail(NOT_IN_MASK, *current, where);
   current->operation = operation, current->mask = mask, current->offered = value, current->line = line;
+  note_wait(operation, mask, value, where);
   wait(AT_WARP, where);
 }
 
