@@ -14,12 +14,12 @@ namespace emulator {
 
 constexpr uint64_t SECTOR = 32, BANKS = 32, WORD = 4;
 
-enum Kind { GLOBAL, SHARED, CONSTANT };  // of memory
+enum Space { GLOBAL, SHARED, CONSTANT };  // of memory
 
 struct Request {
   uint64_t size = 0;
   bool is_write = false;
-  Kind kind = GLOBAL;
+  Space kind = GLOBAL;
   std::vector<uintptr_t> places;
 };
 
@@ -36,7 +36,7 @@ static std::vector<Traffic> traffic_list;
 static uint64_t barriers;  // that threads passed
 static std::vector<std::pair<uintptr_t, uint64_t>> constants;  // variables in constant memory: where, and their bytes
 
-inline Kind kind_at(uintptr_t at, bool shared) {
+inline Space kind_at(uintptr_t at, bool shared) {
   for (const auto& [begin, length] : constants)
     if (at - begin < length) return CONSTANT;
   return shared ? SHARED : GLOBAL;
