@@ -230,7 +230,23 @@ def test_whole_numbers_are_converted(of: Format, kind: str) -> None:
 
 def special(of: Format, n: int) -> np.ndarray:
     """Patterns: those that are special with each other, and random ones, of near exponents too."""
-    ends = [0, 1, 2, 0x3FF, 0x400, 0x401, 0x7F, 0x80, 0x81, of.infinite - 1, of.infinite, 0x7FFF, 0x3C00, 0x3C01, 0x3F80]
+    ends = [
+        0,
+        1,
+        2,
+        0x3FF,
+        0x400,
+        0x401,
+        0x7F,
+        0x80,
+        0x81,
+        of.infinite - 1,
+        of.infinite,
+        0x7FFF,
+        0x3C00,
+        0x3C01,
+        0x3F80,
+    ]
     ends = np.array([e | s for e in ends for s in (0, 0x8000)], "u2")
     return np.concatenate([np.tile(ends, len(ends)), RANDOM.integers(0, 65536, n, dtype=np.uint16)])
 
@@ -282,7 +298,8 @@ def test_arithmetic_is_rounded_once(compiler: str, of: Format) -> None:
     )
     a, b, _ = operands(of)
     a, b = a[: len(a) // 2 * 2], b[: len(a) // 2 * 2]
-    code = f"""{of.header}__global__ void f(int n, const {of.type}* x, const {of.type}* y, {of.type}* out, {of.pair}* two) {{
+    code = f"""{of.header}__global__ void f(int n, const {of.type}* x, const {of.type}* y, {of.type}* out,
+                                {of.pair}* two) {{
   const int i0 = threadIdx.x + blockIdx.x * blockDim.x;
   if (i0 >= n) return;
   const {of.type} a = x[i0], b = y[i0];
@@ -327,7 +344,8 @@ def test_a_fused_operation_is_rounded_once(compiler: str, of: Format) -> None:
     ties += [(1 + 2 * ulp * k, 1.5, s * 2.0**-e) for k in range(1, 40) for s in (1, -1) for e in (14, 24, 60, 100)]
     extra = [np.array([rounded(t[i], of) for t in ties]) for i in range(3)]
     a, b, c = (np.concatenate([p, q]) for p, q in zip((a, b, c), extra))
-    code = f"""{of.header}__global__ void f(int n, const {of.type}* a, const {of.type}* b, const {of.type}* c, {of.type}* out) {{
+    code = f"""{of.header}__global__ void f(int n, const {of.type}* a, const {of.type}* b,
+                                const {of.type}* c, {of.type}* out) {{
   for (int i = threadIdx.x; i < n; i += blockDim.x) {{
     out[i] = __hfma(a[i], b[i], c[i]);
     out[n + i] = __hfma_sat(a[i], b[i], c[i]);
@@ -361,7 +379,8 @@ def test_comparisons(of: Format) -> None:
     a, b = a[:4000], b[:4000]
     names = [*COMPARISONS, *(f"{name}u" for name in COMPARISONS)]
     lines = "".join(
-        f"""    out[{i} * n + i0] = __h{name}(a, b) | __hb{name}2(p, q) << 1 | (__low2float(__h{name}2(p, q)) == 1.0f) << 2 |
+        f"""    out[{i} * n + i0] = __h{name}(a, b) | __hb{name}2(p, q) << 1 |
+      (__low2float(__h{name}2(p, q)) == 1.0f) << 2 |
       (__high2float(__h{name}2(p, q)) == 1.0f) << 3 | (__h{name}2_mask(p, q) & 0x10001) % 0xffff << 4;\n"""
         for i, name in enumerate(names)
     )
@@ -477,7 +496,9 @@ extern "C" __global__ void f(const half* __restrict__ x, half factor, float* sum
 }"""
 
 
-@pytest.mark.feature("half precision", "`half2`, shuffles, `__ldg`, shared memory, templates, parameters, `uint4` of eight")
+@pytest.mark.feature(
+    "half precision", "`half2`, shuffles, `__ldg`, shared memory, templates, parameters, `uint4` of eight"
+)
 def test_halves_are_used_as_people_use_them(compiler: str, checks: bool) -> None:
     x = (np.arange(32) / 4).astype("f2")
     module = RawModule(USED)
@@ -639,7 +660,10 @@ def test_races_are_found_whatever_the_sizes(compiler: str) -> None:
                 if not racing:
                     launch(code, np.zeros(32, "f4"), False, block=32, name=f"f{i}")
         if racing:
-            with checking(), pytest.raises(KernelFault, match="a race between two threads|before it is written") as caught:
+            with (
+                checking(),
+                pytest.raises(KernelFault, match=r"a race between two|before it is written") as caught,
+            ):
                 launch(code, np.zeros(32, "f4"), False, block=32, name=f"f{i}")
             assert str(caught.value).startswith((line_with(code, f"//<{i}"), line_with(code, f"//<<{i}"))), read
 
@@ -695,7 +719,7 @@ TILES = [
 
 
 def stored(x: np.ndarray, kind: str, row_major: bool) -> tuple[np.ndarray, np.uint32]:
-    """A matrix as it lies in memory, with 16 elements or more between its rows or columns, and its leading dimension."""
+    """A matrix as it lies in memory, with elements between its rows or columns, and its leading dimension."""
     lines = x if row_major else x.T
     wide = np.zeros((lines.shape[0], lines.shape[1] // 16 * 16 + 32), DTYPES.get(kind, "f4"))
     wide[:, : lines.shape[1]] = lines
@@ -705,7 +729,9 @@ def stored(x: np.ndarray, kind: str, row_major: bool) -> tuple[np.ndarray, np.ui
 @pytest.mark.parametrize(
     ("kind", "shape"), [pytest.param(*tile, marks=[pytest.mark.thorough] * (tile[1] in SHAPES[1:])) for tile in TILES]
 )
-@pytest.mark.feature("tensor cores", "`nvcuda::wmma` of half, bfloat16, TF32, bytes and double, in every shape and layout")
+@pytest.mark.feature(
+    "tensor cores", "`nvcuda::wmma` of half, bfloat16, TF32, bytes and double, in every shape and layout"
+)
 def test_a_warp_multiplies_fragments(kind: str, shape: tuple[int, int, int]) -> None:
     m, n, k = shape
     element, sums, digits = KINDS[kind]
@@ -818,8 +844,8 @@ def test_a_product_by_tensor_cores(compiler: str, checks: bool, name: str) -> No
         ("inner, TILE + 8);", "inner, TILE + 4);", "fa",
          "has rows or columns ldm = 36 apart, no multiple of 8 elements"),
         ("inner, TILE + 8);", "inner, 8);", "fa", "has rows or columns of 16 elements, which ldm = 8 lets overlap"),
-        ("+ inner, TILE", "+ inner + 1, TILE", "fa", "the matrix of a fragment begins at an address that is no multiple of 16 bytes"),
-        ("sums, n, mem_row", "sums, 8, mem_row", "store", "has rows or columns of 16 elements, which ldm = 8 lets overlap"),
+        ("+ inner, TILE", "+ inner + 1, TILE", "fa", "begins at an address that is no multiple of 16 bytes"),
+        ("sums, n, mem_row", "sums, 8, mem_row", "store", "has rows or columns of 16 elements, which ldm = 8 lets"),
         ("c + (blockIdx", "c + 4 + (blockIdx", "store", "begins at an address that is no multiple of 32 bytes"),
     ],
 )  # fmt: skip
@@ -840,7 +866,7 @@ def test_fragments_that_no_gpu_loads(compiler: str, old: str, new: str, mark: st
     [
         ("    __syncthreads();  // loaded\n", "", "fa", "a race between two threads of a block"),
         ("    __syncthreads();  // used\n", "", "a", "a race between two threads of a block"),
-        ("inner * (TILE + 8) + col, TILE", "inner * (TILE + 8) + col, 2 * TILE", "fb", "before it is written|out of bounds"),
+        ("inner * (TILE + 8) + col, TILE", "inner * (TILE + 8) + col, 2 * TILE", "fb", "before it is|out of bounds"),
         ("blockIdx.y * TILE + row) * n", "blockIdx.y * TILE + row + 16) * n", "store", "writing: out of bounds"),
         ("i < TILE * TILE;", "i < TILE * TILE - 8;", "fa", "shared memory is read before it is written"),
     ],
@@ -907,8 +933,6 @@ def test_what_fragments_move_is_counted() -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("__nv_fp8_e4m3 x;", "__nv_fp8_e4m3, of 8 bits and fewer, is not emulated"),
-        ("nvcuda::wmma::bmma_sync(d, a, b, c);", "wmma::bmma_sync, for fragments of bits, is not emulated"),
         ("__half h;", "__half is declared in cuda_fp16.h: #include <cuda_fp16.h>"),
         ("const half2* h;", "half2 is declared in cuda_fp16.h: #include <cuda_fp16.h>"),
         ("nv_bfloat16 h;", "nv_bfloat16 is declared in cuda_bf16.h: #include <cuda_bf16.h>"),
@@ -951,9 +975,9 @@ LEARNERS = """#include "cuda_fp16.h"
 #include <mma.h>
 using namespace nvcuda;
 // launch matmul: grid (ceil(n / 16), ceil(m / 16)), block (32)
-__global__ void matmul(int m, int n, int k, real alpha, const real* alpha_at, const real* a, long long a_stride, int trans_a,
-                       const real* b, long long b_stride, int trans_b, real beta, const real* beta_at, real* out,
-                       long long out_stride) {
+__global__ void matmul(int m, int n, int k, real alpha, const real* alpha_at, const real* a, long long a_stride,
+                       int trans_a, const real* b, long long b_stride, int trans_b, real beta, const real* beta_at,
+                       real* out, long long out_stride) {
   __shared__ ELEMENT as[16 * DEPTH], bs[DEPTH * 16];
   __shared__ float cs[16 * 16];
   if (alpha_at) alpha = *alpha_at;
@@ -988,7 +1012,9 @@ __global__ void matmul(int m, int n, int k, real alpha, const real* alpha_at, co
 
 
 @pytest.mark.parametrize(
-    ("kind", "element", "depth"), [("half", "half", "16"), ("wmma::precision::tf32", "float", "8")], ids=["half", "tf32"]
+    ("kind", "element", "depth"),
+    [("half", "half", "16"), ("wmma::precision::tf32", "float", "8")],
+    ids=["half", "tf32"],
 )
 @pytest.mark.feature("learners' files", "`fastae check` of products by tensor cores: wrong, for their precision")
 def test_a_learners_product_by_tensor_cores_is_wrong_for_its_precision(
@@ -1002,5 +1028,6 @@ def test_a_learners_product_by_tensor_cores_is_wrong_for_its_precision(
     path.write_text(code, encoding="utf-8")
     with contextlib.closing(Remote(path, "emulator")) as k:
         found = verdict.examine(k, "matmul", 1).problems
-    assert found
-    print(found)
+    assert {problem.causes[0].partition(":")[0] for problem in found} == {
+        "the errors are small everywhere, as those of float16 or TF32"
+    }
