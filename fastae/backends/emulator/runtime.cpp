@@ -126,7 +126,8 @@ inline void fill(Fault fault, const Fiber& fiber, const void* where) {
 [[noreturn]] inline void fail_for(Fault fault, const Fiber& fiber, const Fiber& other) {
   copy(report.other_thread, other.index);
   report.other_where = other.state == DONE ? 0 : offset_of(other.waits_at);
-  report.other_how = fault == DEADLOCK && other.state == AT_WARP && other.operation == fiber.operation;  // of another mask
+  const bool same = fault == DEADLOCK && other.state == AT_WARP && other.operation == fiber.operation;
+  report.other_how = same && other.mask != fiber.mask;
   fail(fault, fiber, fiber.waits_at);
 }
 
@@ -353,7 +354,8 @@ void require_warp(const void* where) {
   if (lanes_of(~0u) != ~0u) fail(NOT_WHOLE, *current, where);
 }
 
-void begin_fragment(Operation operation, const void* at, unsigned size, unsigned length, unsigned ldm, const void* where) {
+void begin_fragment(Operation operation, const void* at, unsigned size, unsigned length, unsigned ldm, const void* where,
+                    int line) {
   static char words[80];
   const auto refuse = [&](const char* format, auto... numbers) {
     std::snprintf(words, sizeof words, format, numbers...);
@@ -368,7 +370,7 @@ void begin_fragment(Operation operation, const void* at, unsigned size, unsigned
   if (ldm % least) refuse("has rows or columns ldm = %u apart, no multiple of %u elements", ldm, least);
   if (ldm < length && (ldm || operation == STORE_FRAGMENT))
     refuse("has rows or columns of %u elements, which ldm = %u lets overlap", length, ldm);
-  meet(operation, ~0u, 0, where);
+  meet(operation, ~0u, 0, where, line);
 }
 
 // sums += a b, by a whole warp; which lane has which element is told in the PTX ISA under mma.m16n8k8.
