@@ -185,8 +185,9 @@ def _is_docstring(tree: ast.Module, constant: ast.Constant) -> bool:
 
 HEADERS = re.compile(
     r"""[<"](cuda\.h|cuda_runtime(_api)?\.h|device_launch_parameters\.h|math_(constants|functions)\.h|"""
-    r"""(vector|device)_(types|functions)\.h)[">]|"""  # in quotes too, as templates of projects have them
-    r"<(cuda_\w+\.h|cuda_\w+\.hpp|mma\.h|cooperative_groups(/\w+)?\.h|cuda/(std/)?\w+|math\.h|cmath|stdint\.h|cstdint|"
+    r"""(vector|device)_(types|functions)\.h|"""  # in quotes too, as templates of projects have them
+    r"""cuda_(fp|bf)16\.h|mma\.h)[">]|"""
+    r"<(cuda_\w+\.h|cuda_\w+\.hpp|cooperative_groups(/\w+)?\.h|cuda/(std/)?\w+|math\.h|cmath|stdint\.h|cstdint|"
     r"stddef\.h|cstddef|float\.h|cfloat|limits\.h|climits|limits|type_traits|utility|algorithm|stdio\.h|cstdio|"
     r"assert\.h|cassert)>"
 )
@@ -235,7 +236,9 @@ def of_cuda(text: str, name: str = "") -> list[str]:
     return list(dict.fromkeys(f"{place_of(text, at, name)}: {what}" for at, what in sorted(found)))
 
 
-ATTRIBUTES = re.compile(r"__attribute__\s*\(\((section\(\"cushared\"\)|aligned\(\s*\w+\s*\))\)\)")  # the emulator's own
+ATTRIBUTES = re.compile(  # the emulator's own
+    r"__attribute__\s*\(\((section\(\"cushared\" \"\d+\"\), aligned\(16\)|aligned\(\s*\w+\s*\))\)\)"
+)
 PLACES = re.compile(r"emulator::value_of\(\*?emulator::(thread_index|block_index|block_size|grid)\)")
 STANDARD = re.compile(r"\[\[\s*(nodiscard|maybe_unused|likely|unlikely|fallthrough|noreturn)(\(.*?\))?\s*\]\]")
 BUILTINS = r"(?!(inf|nan|huge_val)[fl]?\b|assume|expect\b|unreachable\b)"

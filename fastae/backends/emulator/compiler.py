@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import tempfile
 from functools import cache
@@ -17,11 +18,12 @@ from fastae.backends.emulator.source import (
     CompileError,
     kernels_of,
     not_emulated,
+    not_included,
     without_comments,
 )
 
 HERE = Path(__file__).parent
-RUNTIME = sorted({*HERE.rglob("*.h"), *HERE.glob("*.cpp"), *filter(Path.is_file, INCLUDE.rglob("*"))})
+RUNTIME = sorted({*HERE.rglob("*.h"), *HERE.rglob("*.cpp"), *filter(Path.is_file, INCLUDE.rglob("*"))})
 WAITS = re.compile(
     r"__sync|_sync\b|__activemask|__nanosleep|mma_|_acquire|\bcooperative_groups\b|\bcuda\s*::(?!\s*std\b)|\barrive|"
     r"\bproducer_|\bconsumer_|\batomic(_ref)?\b"
@@ -33,10 +35,11 @@ DYNAMIC = re.compile(  # after what is to be left alone: comments and strings
     re.DOTALL,
 )
 ALIGNED = re.compile(r"\b(?:__align__|alignas)\s*\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)")
-MISPLACED = re.compile(r"\b(__shared__\s+)alignas\b")  # between static and a type, where g++ does not take it
+SHARED = re.compile(r"\b__shared__\b([^;{}]*);")  # what is declared
 INCLUDED = re.compile(  # or was, before policy.py made a comment of it
-    r"#[ \t]*include[ \t]*<((?:cu|cooperative_groups)[\w/]*(?:\.h)?)>"
+    r"#[ \t]*include[ \t]*[<\"]((?:cu|cooperative_groups|mma)[\w/]*(?:\.h)?)[>\"]"
 )
+ALIGNED_LATE = re.compile(rf"(\b__shared__\s+)({ALIGNED.pattern})")  # for C++ wants it first
 SEEN = {  # accesses to volatile memory told from others; with g++, a struct of 16 bytes copied as one
     False: ["-fsanitize=bounds", "--param=tsan-distinguish-volatile=1", "-fno-tree-sra"],
     True: ["-fsanitize=array-bounds", "-mllvm", "-tsan-distinguish-volatile"],
@@ -73,7 +76,7 @@ def waits(code: str) -> bool:
 def with_dynamic_shared(code: str) -> str:
     """Make pointers of ``extern __shared__ T name[]``: every one of them begins where dynamic shared memory does.
 
-    And let g++ take ``__shared__ alignas(16)``.
+    The alignment of static shared memory is put in front of it, where C++ wants it.
     """
 
     def pointer(match: re.Match[str]) -> str:
@@ -84,7 +87,7 @@ def with_dynamic_shared(code: str) -> str:
         value = f"reinterpret_cast<{kind} (*){match['rest']}>(emulator::room.shared)"
         return f"{declared} = {value};" + "\n" * (match[0].count("\n") - 2 * match["rest"].count("\n"))
 
-    return MISPLACED.sub(r"\1__align__", DYNAMIC.sub(pointer, code))
+    return DYNAMIC.sub(pointer, ALIGNED_LATE.sub(r"\2 \1", code))
 
 
 def _program(code: str, file: str) -> str:
@@ -147,10 +150,11 @@ def compiled(code: str, file: str, options: tuple[str, ...], checks: bool, *name
             try:
                 run(command, *_flags(command, options, checks), "-c", work / "kernels.cpp", "-o", work / "kernels.o")
             except CompileError as error:
-                if lacking := _not_emulated(code, file, options):
+                if lacking := _not_emulated(code, file, options) or not_included(code, file, str(error)):
                     raise CompileError(lacking) from error
                 raise
             # -Bsymbolic: a kernel may have the name of a function of the C library, as `advance` has.
+            gather_shared(command, work / "kernels.o", code)
             objects = [runtime(checks), work / "kernels.o"]
             run(command, "-shared", "-Wl,-Bsymbolic", *objects, "-o", work / "library.so")
             os.replace(work / "library.so", path)
@@ -178,7 +182,31 @@ def _flags(command: str, options: tuple[str, ...], checks: bool) -> list[str]:
     seen = ["-O1", "-g", "-gdwarf-4", "-fsanitize=thread", "-fno-sanitize-recover=all", *SEEN[is_clang(command)]]
     # What templates keep, such as shared memory, is each library's own.
     own = [] if is_clang(command) else ["-fno-gnu-unique"]
-    return [*LANGUAGE, *own, *(seen if checks else ["-O2", "-g1", "-gdwarf-4"]), f"-I{HERE}", f"-I{INCLUDE}", *options]
+    return [*LANGUAGE, *own, *(seen if checks else ["-O2", "-g1", "-gdwarf-4"]), "-fdata-sections", f"-I{HERE}", f"-I{INCLUDE}", *options]
+
+
+def gather_shared(command: str, path: Path, *texts: str) -> None:
+    """Make one section of all static shared memory.
+
+    GCC leaves the section of a variable of a template out of account (its bug 41091): these are known by their names.
+    """
+    declared = [d for text in texts for d in SHARED.findall(without_comments(text))]
+    names = {name for d in declared for name in re.findall(r"(\w+)\s*(?=,|\Z)", re.sub(r"\[[^\]]*\]", "", d))}
+    sections = _names_of_sections(path)
+    of_templates = set(re.findall(r"\.bss\._ZZ\w+", sections))
+    ours = [s for s in of_templates if (match := re.search(r"E\d+(\w+?)(?:_\d+)?$", s)) and match[1] in names]
+    ours += re.findall(r"\bcushared\d+", sections)
+    if ours:
+        tool = shutil.which("objcopy") or "objcopy"
+        run(tool, *(f"--rename-section={section}=cushared" for section in sorted(set(ours))), path)
+
+
+def _names_of_sections(path: Path) -> str:
+    """Return the names of all sections of an object file of 64 bits."""
+    data = path.read_bytes()
+    table, size, _, names = struct.unpack_from("<Q", data, 40)[0], *struct.unpack_from("<3H", data, 58)
+    begin, length = struct.unpack_from("<2Q", data, table + names * size + 24)
+    return data[begin : begin + length].decode(errors="replace")
 
 
 def preprocessed(code: str, options: tuple[str, ...]) -> str:
@@ -237,7 +265,9 @@ def run(*command: object) -> str:
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
     if process.returncode:
-        raise CompileError(f"the C++ compiler refuses the kernel: {_decisive(errors.splitlines())}")
+        refused = CompileError(f"the C++ compiler refuses the kernel: {_decisive(errors.splitlines())}")
+        refused.words = errors
+        raise refused
     return out
 
 

@@ -39,13 +39,9 @@ void begin_copies(unsigned at_once) {
   gatherings.assign(at_once, {});
 }
 
-// Each place of some memory. What has been touched in pieces smaller than words is in bytes.
 template <class F>
 inline void each_place(uintptr_t at, uint64_t size, F visit) {
-  Memory& memory = is_shared(at) ? shared_shadow[here()] : shadow;
-  const bool whole = (at | size) % 4 == 0;
-  for (uint64_t offset = 0; offset < size; offset += whole ? 4 : 1)
-    visit(whole ? memory.words[(at + offset) / 4] : memory.bytes[at + offset]);
+  each_place(is_shared(at) ? shared_shadow[here()] : shadow, at, size, visit);
 }
 
 inline void look_at(uintptr_t at, uint64_t size, int how, const void* where) {

@@ -1,9 +1,9 @@
 // What the accesses of a warp cost: how many transactions they take, and how many they would take at best.
 //
-// The n-th time that each lane comes to an instruction is one request of the warp. Global memory moves in sectors of 32
-// bytes; shared memory has 32 banks of 4 bytes, of which each gives one word at a time, to any number of lanes; constant
-// memory gives one place at a time, to any number of lanes. (CUDA C++ best practices guide, on coalesced access, on shared
-// memory banks and on constant memory.)
+// The n-th time after a barrier that each lane comes to an instruction is one request of the warp. Global memory moves in
+// sectors of 32 bytes; shared memory has 32 banks of 4 bytes, of which each gives one word at a time, to any number of
+// lanes; constant memory gives one place at a time, to any number of lanes. (CUDA C++ best practices guide, on coalesced
+// access, on shared memory banks and on constant memory.) fastae/trace counts likewise.
 #pragma once
 
 #include <algorithm>
@@ -14,12 +14,12 @@ namespace emulator {
 
 constexpr uint64_t SECTOR = 32, BANKS = 32, WORD = 4;
 
-enum Kind { GLOBAL, SHARED, CONSTANT };  // of memory
+enum Space { GLOBAL, SHARED, CONSTANT };  // of memory
 
 struct Request {
   uint64_t size = 0;
   bool is_write = false;
-  Kind kind = GLOBAL;
+  Space kind = GLOBAL;
   std::vector<uintptr_t> places;
 };
 
@@ -28,14 +28,15 @@ struct Traffic {  // of one instruction; Python reads it
 };
 
 static bool counted;
-static std::map<std::tuple<unsigned, const void*, unsigned>, Request> requests;  // of the blocks that run: warp, code, n
-static std::vector<std::unordered_map<const void*, unsigned>> executed;  // by each thread
+// Of the blocks that run: a warp, the barriers that it has passed, code, n.
+static std::map<std::tuple<const Fiber*, unsigned, const void*, unsigned>, Request> requests;
+static std::vector<std::unordered_map<const void*, unsigned>> executed;  // by each thread, since the last barrier
 static std::map<const void*, Traffic> traffic;
 static std::vector<Traffic> traffic_list;
 static uint64_t barriers;  // that threads passed
 static std::vector<std::pair<uintptr_t, uint64_t>> constants;  // variables in constant memory: where, and their bytes
 
-inline Kind kind_at(uintptr_t at, bool shared) {
+inline Space kind_at(uintptr_t at, bool shared) {
   for (const auto& [begin, length] : constants)
     if (at - begin < length) return CONSTANT;
   return shared ? SHARED : GLOBAL;
@@ -43,7 +44,7 @@ inline Kind kind_at(uintptr_t at, bool shared) {
 
 inline void count(uintptr_t at, uint64_t size, bool is_write, bool shared, const void* where) {
   const unsigned me = current - fibers.data();
-  Request& r = requests[{me / WARP, where, executed[me][where]++}];
+  Request& r = requests[{current - current->linear % WARP, current->barriers, where, executed[me][where]++}];
   r.size = size, r.is_write = is_write, r.kind = kind_at(at, shared);
   r.places.push_back(at);
 }
@@ -69,7 +70,7 @@ inline uint64_t transactions(const Request& r) {
 
 inline void total_up() {
   for (const auto& [key, r] : requests) {
-    const void* where = std::get<1>(key);
+    const void* where = std::get<2>(key);
     Traffic& t = traffic[where];
     t.where = reinterpret_cast<const char*>(where) - __ehdr_start;
     t.is_write = r.is_write, t.kind = r.kind;

@@ -21,13 +21,23 @@
 
 #include "device.h"
 
+#ifdef PROGRAM
+#include "program/sides.h"
+#else  // of a library all code is the device's
+constexpr bool on_device() { return true; }
+inline void host_access(const void*, bool, const void*) {}
+inline void host_beyond_array(const void*) {}
+#endif
+
 namespace emulator {
 
 enum State { READY, AT_BARRIER, AT_WARP, AT_GRID, AT_PHASE, NAPPING, DONE };
 enum Fault {
   NONE, DIVERGED, DEADLOCK, OUT_OF_BOUNDS, UNINITIALISED, RACE, RACE_OF_BLOCKS, NO_MEMORY, FOR_EVER, BEYOND_ARRAY,
   NOT_IN_MASK = 20, BEYOND_SHARED, NOT_COOPERATIVE, MISALIGNED, ASSERTED,
-  TOO_EARLY = 40, OVERWRITTEN, SENT, TOO_FEW, TOO_MANY, UNBEGUN
+  TOO_EARLY = 40, OVERWRITTEN, SENT, TOO_FEW, TOO_MANY, UNBEGUN,
+  NOT_WHOLE = 60, FRAGMENT,
+  STACK_FULL = 80, DIVIDED_BY_ZERO
 };
 constexpr unsigned AT_ONCE = 4;  // blocks that take turns at their atomic operations, in a random order
 constexpr unsigned MOST_NAPS = 1000;  // in a row, while nobody does anything else
@@ -80,7 +90,7 @@ static bool woken;   // has any that was at a barrier of CUDA's library been let
 static bool worked;  // has any thread done something but sleep?
 static jmp_buf scheduler, ended;
 static ucontext_t nowhere;
-dim3 grid, block_size, block_index, *thread_index;
+dim3 grid, block_size, block_index, thread_index;
 static void (*body)(void*);
 static void* arguments;
 static Report report;
@@ -100,11 +110,15 @@ inline void copy(unsigned (&to)[3], const dim3& from) { to[0] = from.x, to[1] = 
 
 inline uint64_t offset_of(const void* code) { return reinterpret_cast<const char*>(code) - __ehdr_start; }
 
-[[noreturn]] inline void fail(Fault fault, const Fiber& fiber, const void* where) {
+inline void fill(Fault fault, const Fiber& fiber, const void* where) {
   report.fault = fault;
   copy(report.block, block_index);
   copy(report.thread, fiber.index);
   report.where = offset_of(where);
+}
+
+[[noreturn]] inline void fail(Fault fault, const Fiber& fiber, const void* where) {
+  fill(fault, fiber, where);
   _longjmp(ended, 1);
 }
 
@@ -137,7 +151,7 @@ inline void fiber_main() {
 
 inline void become(Fiber& fiber) {
   current = &fiber;
-  thread_index = &fiber.index;
+  thread_index = fiber.index;
 }
 
 inline void resume(Fiber& fiber) {
@@ -180,6 +194,9 @@ inline void end_block() {}
 inline void after_barrier() {}
 inline void after_warp(Fiber*, unsigned) {}
 inline void after_grid() {}
+inline void after_turn(const Fiber&) {}
+inline void note_wait(int, unsigned, uint64_t, const void*) {}
+enum Wait { BARRIER, GRID };
 inline void begin_launch(unsigned, bool) {}
 void touch(const void*, uint64_t, bool, int, const void*) {}
 void touch_to_read(const void*, uint64_t, int, const void*) {}
@@ -272,7 +289,7 @@ int launch(const unsigned* size, bool waits, bool cooperative, void (*kernel)(vo
     become(fibers[0]);
     for (unsigned i = 0; i < threads; ++i) {
       current->linear = i;
-      current->index = {i % size[3], i / size[3] % size[4], i / (size[3] * size[4])};
+      thread_index = current->index = {i % size[3], i / size[3] % size[4], i / (size[3] * size[4])};
       kernel(with);
     }
   }
@@ -288,6 +305,7 @@ unsigned lanes_of(unsigned mask) {
 
 int barrier(bool value, const void* where, int line) {
   current->offered = value, current->line = line;
+  note_wait(BARRIER, 0, value, where);
   wait(AT_BARRIER, where);
   return running->votes;
 }
@@ -295,6 +313,7 @@ int barrier(bool value, const void* where, int line) {
 void grid_barrier(const void* where) {
   if (!cooperates) fail(NOT_COOPERATIVE, *current, where);
   current->line = 0;
+  note_wait(GRID, 0, 0, where);
   wait(AT_GRID, where);
 }
 
@@ -315,6 +334,7 @@ void nap_if_seen(const void* address, uint64_t bits, const void* where) {
 void meet(Operation operation, unsigned mask, uint64_t value, const void* where, int line) {
   if (operation != ACTIVE && !(mask >> lane() & 1)) fail(NOT_IN_MASK, *current, where);
   current->operation = operation, current->mask = mask, current->offered = value, current->line = line;
+  note_wait(operation, mask, value, where);
   wait(AT_WARP, where);
 }
 
@@ -329,18 +349,32 @@ uint64_t nanoseconds() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-// Round to 10 bits of mantissa, halves away from zero; infinities and NaN stay what they are.
-inline float tf32(float x) {
-  uint32_t bits;
-  std::memcpy(&bits, &x, sizeof bits);
-  if ((bits & 0x7f800000) != 0x7f800000) bits = (bits + 0x1000) & 0xffffe000;
-  std::memcpy(&x, &bits, sizeof bits);
-  return x;
+void require_warp(const void* where) {
+  if (lanes_of(~0u) != ~0u) fail(NOT_WHOLE, *current, where);
+}
+
+void begin_fragment(Operation operation, const void* at, unsigned size, unsigned length, unsigned ldm, const void* where) {
+  static char words[80];
+  const auto refuse = [&](const char* format, auto... numbers) {
+    std::snprintf(words, sizeof words, format, numbers...);
+    report.words = words;
+    fail(FRAGMENT, *current, where);
+  };
+  require_warp(where);
+  // CUDA wants 32 bytes; where shared memory begins is the compiler's choice, though, and enough is 16.
+  const bool chosen = at >= static_cast<const void*>(__ehdr_start) && at < static_cast<const void*>(_end);
+  const unsigned alignment = std::min(chosen ? 16 : 32u, length * size), least = 16 / size;
+  if (reinterpret_cast<uintptr_t>(at) % alignment) refuse("begins at an address that is no multiple of %u bytes", alignment);
+  if (ldm % least) refuse("has rows or columns ldm = %u apart, no multiple of %u elements", ldm, least);
+  if (ldm < length && (ldm || operation == STORE_FRAGMENT))
+    refuse("has rows or columns of %u elements, which ldm = %u lets overlap", length, ldm);
+  meet(operation, ~0u, 0, where);
 }
 
 // sums += a b, by a whole warp; which lane has which element is told in the PTX ISA under mma.m16n8k8.
 void mma_tf32(float* sums, const float* a, const float* b, const void* where) {
-  for (int i = 0; i < 6; ++i) current->fragment[i] = tf32(i < 4 ? a[i] : b[i - 4]);
+  require_warp(where);
+  for (int i = 0; i < 6; ++i) current->fragment[i] = to_tf32(i < 4 ? a[i] : b[i - 4]);
   meet(MMA, ~0u, 0, where);
   const Fiber* lanes = running->fibers + current->linear / WARP * WARP;
   for (int i = 0; i < 4; ++i) {

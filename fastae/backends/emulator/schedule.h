@@ -72,6 +72,7 @@ inline void run_block(Block& block, unsigned threads) {
     for (unsigned i : turn)
       if (team[i].state == READY) {
         resume(team[i]);
+        after_turn(team[i]);
         worked = worked || team[i].state != NAPPING;
       }
     bool progress = std::exchange(woken, false);

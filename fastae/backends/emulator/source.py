@@ -12,32 +12,40 @@ INCLUDE = Path(__file__).parent / "include"  # CUDA's headers
 
 
 class CompileError(FastaeError):
-    """A ``.cu`` file that the compiler refuses."""
+    """A ``.cu`` file that the compiler refuses; ``words`` is all that the compiler says."""
+
+    words = ""
 
 
-NOT_EMULATED = {  # of what CUDA has: a pattern, and what to say
-    r"\b(?:__)?asm(?:__)?\b": "PTX assembly is",
+NOT_IN_KERNELS = {  # of what CUDA has, but for whole programs: a pattern, and what to say
     r"<<<": "launches by <<< >>> are",
+    r"\bcuda(?:Malloc|Memcpy|Memset|Free|Launch|DeviceSync|Stream|Event|Get)\w*(?=\s*\()": "{0}(), of the host, is",
+}
+NOT_EMULATED = {  # nor in whole programs
+    r"\b(?:__)?asm(?:__)?\b": "PTX assembly is",
     r"\bsurf(?:1D|2D|3D|Cubemap)\w*|\bsurface\s*<|\bcudaSurfaceObject_t\b": "surfaces are",
     r"\btex(?:1D|2D|3D|Cubemap)\w*\s*[<(]|\btexture\s*<|\bcudaTextureObject_t\b": "textures are",
-    r"\bcuda(?:Malloc|Memcpy|Memset|Free|Launch|DeviceSync|Stream|Event|Get)\w*(?=\s*\()": "{0}(), of the host, is",
     r"\bcurand\w*": "cuRAND is",
     r"\bcu(?:blas|fft|sparse|solver|dnn)\w+": "{0}, of CUDA's libraries, is",
     r"\b(?:thrust|cub)\s*::": "thrust and cub are",
-    r"\bnvcuda\s*::|\bwmma\s*::": "fragments of mma.h are",
-    r"\b(?:__half2?|half2?|__nv_bfloat162?)\b": "half precision is",
+    r"\bwmma\s*::\s*(?:experimental\b|bmma_sync\b)": "{0}, for fragments of bits, is",
+    r"\b__nv_fp[468]\w*|\b__nv_cvt_\w*fp[468]\w*": "{0}, of 8 bits and fewer, is",
     r"\bcuda\s*::\s*(?:device|ptx)\s*::\s*\w+": "{0}, for bulk copies and PTX, is",
     r"\bcuda\s*::\s*(?:\w*_semaphore|latch|annotated_ptr|access_property|discard_memory|mr|stream_ref)\b|"
     r"\b(?:nvcuda::experimental::)?awbarrier\b": "{0}, of CUDA's library, is",
 }
 HEADERS = {  # and which headers have it
-    r"cuda_(fp16|bf16|fp8|fp6|fp4)\.(h|hpp)": "half precision is",
-    r"mma\.h": "fragments of mma.h are",
+    r"cuda_(fp8|fp6|fp4)\.(h|hpp)": "floating point of 8 bits and fewer is",
     r"cuda/.*|cuda_awbarrier\w*\.h": "{0}, of CUDA's library, is",
     r"curand\w*\.h": "cuRAND is",
     r"cu(blas|fft|sparse|solver|dnn)\w*\.h": "CUDA's libraries are",
     r"(thrust|cub)/.*": "thrust and cub are",
     r"(texture|surface)\w*\.h": "textures and surfaces are",
+}
+DECLARED = {  # what is there only where its header is included
+    r"\b(?:__half2?|half2?|__float2half\w*|__half2float)\b": "cuda_fp16.h",
+    r"\b(?:__)?nv_bfloat162?\b|\b__float2bfloat16\w*": "cuda_bf16.h",
+    r"\b(?:nvcuda|wmma)\s*::": "mma.h",
 }
 
 
@@ -145,7 +153,7 @@ def _parameter(text: str, number: int) -> Parameter:
     return Parameter(name, kind, " ".join(written.split()))
 
 
-def not_emulated(code: str, file: str) -> str:
+def not_emulated(code: str, file: str, program: bool = False) -> str:
     """Return the first thing in a ``.cu`` file that the emulator does not have, with file and line; or nothing.
 
     Parameters
@@ -154,27 +162,43 @@ def not_emulated(code: str, file: str) -> str:
         As it is written, or as the preprocessor leaves it, with its markers of files and lines.
     file : str
         Its name.
+    program : bool
+        It is a whole program, for which functions of the host are there.
     """
     theirs, begin = False, 0
     for marker in [*MARKER.finditer(code), None]:
         end = marker.start() if marker else len(code)
-        found = [] if theirs else [(begin + at, what) for at, what in _lacking(code[begin:end])]
+        found = [] if theirs else [(begin + at, what) for at, what in _lacking(code[begin:end], program)]
         if found:
-            return _told(code, *min(found), file)
+            at, what = min(found)
+            return _told(code, at, f"{what} not emulated", file)
         if marker:
             theirs, begin = marker[2].startswith(("/", "<")), marker.end()
     return ""
 
 
+def not_included(code: str, file: str, error: str) -> str:
+    """Return the first name in a ``.cu`` file that a compiler's error speaks of and whose header is not included."""
+    plain, found = _plain(code), list[tuple[int, str, str]]()
+    for pattern, header in DECLARED.items():
+        if not re.search(rf"(?:{re.escape(header)}|\bmma\.h)[>\"]", code):
+            names = ((match.start(), match[0].rstrip(": "), header) for match in re.finditer(pattern, plain))
+            found += [name for name in names if f"'{name[1]}'" in error]
+    if not found:
+        return ""
+    at, name, header = min(found)
+    return _told(code, at, f"{name} is declared in {header}: #include <{header}>", file)
+
+
 def lacking_headers(code: str, file: str) -> str:
     """Return the first header that a ``.cu`` file includes of what the emulator does not have, with file and line."""
     found = sorted(_headers(code))
-    return _told(code, *found[0], file) if found else ""
+    return _told(code, found[0][0], f"{found[0][1]} not emulated", file) if found else ""
 
 
 def _told(code: str, at: int, what: str, file: str) -> str:
     place = place_of(code, at, file)
-    return f"{file}, {place}: {what} not emulated" if place.startswith("line ") else f"{place}: {what} not emulated"
+    return f"{file}, {place}: {what}" if place.startswith("line ") else f"{place}: {what}"
 
 
 def _headers(code: str) -> Iterator[tuple[int, str]]:
@@ -187,8 +211,8 @@ def _headers(code: str) -> Iterator[tuple[int, str]]:
                 yield match.start(1), what.format(match[1])
 
 
-def _lacking(code: str) -> Iterator[tuple[int, str]]:
+def _lacking(code: str, program: bool) -> Iterator[tuple[int, str]]:
     yield from _headers(code)
     plain = _plain(code)
-    for pattern, what in NOT_EMULATED.items():
+    for pattern, what in (NOT_EMULATED if program else NOT_EMULATED | NOT_IN_KERNELS).items():
         yield from ((match.start(), what.format(match[0])) for match in re.finditer(pattern, plain))

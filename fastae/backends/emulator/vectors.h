@@ -4,6 +4,8 @@
 namespace emulator {
 template <class T>
 constexpr bool is_vector = false;
+template <class T>
+constexpr char class_kind = 0;  // of a class that is a number: what Python calls it, as in device.h
 }
 
 #define VECTORS(name, T, two, four)                                                     \
@@ -11,10 +13,10 @@ constexpr bool is_vector = false;
   struct alignas(two) name##2 { T x, y; };                                              \
   struct name##3 { T x, y, z; };                                                        \
   struct alignas(four) name##4 { T x, y, z, w; };                                       \
-  template <> constexpr bool emulator::is_vector<name##1> = true;                       \
-  template <> constexpr bool emulator::is_vector<name##2> = true;                       \
-  template <> constexpr bool emulator::is_vector<name##3> = true;                       \
-  template <> constexpr bool emulator::is_vector<name##4> = true;                       \
+  template <> inline constexpr bool emulator::is_vector<name##1> = true;                       \
+  template <> inline constexpr bool emulator::is_vector<name##2> = true;                       \
+  template <> inline constexpr bool emulator::is_vector<name##3> = true;                       \
+  template <> inline constexpr bool emulator::is_vector<name##4> = true;                       \
   inline name##1 make_##name##1(T x) { return {x}; }                                    \
   inline name##2 make_##name##2(T x, T y) { return {x, y}; }                            \
   inline name##3 make_##name##3(T x, T y, T z) { return {x, y, z}; }                    \

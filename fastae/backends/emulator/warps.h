@@ -6,13 +6,17 @@ namespace emulator {
 constexpr unsigned WARP = 32;
 
 // Lanes meet at the same operation with the same mask. A lane offers a value, and sees what the others have offered.
-enum Operation { SYNC, SHFL, SHFL_UP, SHFL_DOWN, SHFL_XOR, BALLOT, SOME, EVERY, UNI, MATCH_ANY, MATCH_ALL, REDUCE, MMA, ACTIVE };
+enum Operation { SYNC, SHFL, SHFL_UP, SHFL_DOWN, SHFL_XOR, BALLOT, SOME, EVERY, UNI, MATCH_ANY, MATCH_ALL, REDUCE, ACTIVE,
+                 MMA, LOAD_FRAGMENT, STORE_FRAGMENT };
 
 void meet(Operation operation, unsigned mask, uint64_t value, const void* where, int line = 0);
 unsigned lanes_of(unsigned mask);  // those that the block has
 uint64_t seen(unsigned lane);      // what a lane has offered; all bits are set where it has not come
 unsigned active();                 // the lanes that came to an ACTIVE together
 unsigned lane();
+void require_warp(const void* where);  // of 32 threads
+// All lanes load or store a fragment, of whose elements so many of so many bytes lie side by side, `ldm` from the next.
+void begin_fragment(Operation operation, const void* at, unsigned size, unsigned length, unsigned ldm, const void* where);
 uint64_t nanoseconds();
 
 UNSEEN inline unsigned vote(Operation operation, unsigned mask, bool value, const void* where) {
@@ -160,6 +164,15 @@ REDUCE(and, unsigned, x & y)
 REDUCE(or, unsigned, x | y)
 REDUCE(xor, unsigned, x ^ y)
 #undef REDUCE
+
+namespace emulator {
+// Round to 10 bits of mantissa, halves away from zero; infinities and NaN stay what they are.
+UNSEEN inline float to_tf32(float x) {
+  unsigned bits = bits_as<unsigned>(x);
+  if ((bits & 0x7f800000) != 0x7f800000) bits = (bits + 0x1000) & 0xffffe000;
+  return bits_as<float>(bits);
+}
+}  // namespace emulator
 
 // What mma.sync.m16n8k8 does with TF32; a kernel for both compilers calls it where __CUDA_ARCH__ is not defined.
 NOT_INLINED inline void emulated_mma_tf32(float* sums, const float (&a)[4], const float (&b)[2]) {
