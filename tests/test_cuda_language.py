@@ -612,8 +612,8 @@ def test_a_kernel_may_have_the_name_of_a_function() -> None:
         ("curandState state;", "cuRAND is"),
         ("cublasHandle_t h;", "cublasHandle_t, of CUDA's libraries, is"),
         ("thrust::device_vector<float> v;", "thrust and cub are"),
-        ("__half h;", "half precision is"),
-        ("nvcuda::wmma::load();", "fragments of mma.h are"),
+        ("nvcuda::wmma::experimental::precision::b1 x;", "wmma::experimental, for fragments of bits, is"),
+        ("__nv_fp8_e4m3 x;", "__nv_fp8_e4m3, of 8 bits and fewer, is"),
         ("cuda::latch done(32);", "cuda::latch, of CUDA's library, is"),
         (
             "cuda::device::barrier_arrive_tx(b, 1, 64);",
@@ -635,7 +635,6 @@ def test_what_is_not_emulated_is_refused_by_name_and_line(compiler: str, line: s
         "cublas_v2.h",
         "cuda_fp8.h",
         "texture_fetch_functions.h",
-        "mma.h",
         "cuda/semaphore",
     ],
 )
@@ -734,6 +733,6 @@ def test_a_learner_is_told_what_is_not_emulated(tmp_path: Path, capsys: pytest.C
     from fastae import cli
 
     path = tmp_path / "mine.cu"
-    path.write_text("#include <mma.h>\n" + LEARNERS, encoding="utf-8")
+    path.write_text("#include <cuda_fp8.h>\n" + LEARNERS, encoding="utf-8")
     assert cli.main(["check", str(path), "--backend", "emulator"]) == 2
-    assert "mine.cu, line 1: fragments of mma.h are not emulated" in capsys.readouterr().err
+    assert "mine.cu, line 1: floating point of 8 bits and fewer is not emulated" in capsys.readouterr().err
