@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import sample
 from test_cuda_warps import ORDERS, fault_of, in_every_order, is_at, launch, marked, without
 
 from fastae.backends.emulator import KernelFault, checking, counting, device
@@ -65,6 +66,7 @@ def test_a_copy_that_has_not_been_waited_for(missing: str, told: str, order: str
         assert fault.fault in (COPY, "shared memory is read before it is written") or "a race between two" in str(fault)
 
 
+@pytest.mark.thorough
 def test_one_who_has_waited_for_its_own_copy_has_not_for_others() -> None:
     code = marked(without(REVERSED, "  __syncthreads();  // met\n"), "read").replace("63 - t", "t ^ 1")
     x = quads(128)
@@ -113,6 +115,7 @@ def test_a_wait_for_too_few_groups(order: str) -> None:
     assert fault.fault == COPY
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("order", ORDERS[1:])
 def test_a_stage_that_is_filled_while_others_read_it(order: str) -> None:
     code = marked(STAGES.replace("#define STAGES 3", "#define STAGES 2").replace("__syncthreads();  // all", "// all"),
@@ -153,6 +156,7 @@ def test_a_misaligned_copy(change: str, how: str) -> None:
     assert f"{how}: a misaligned address" in str(fault)
 
 
+@pytest.mark.thorough
 def test_a_copy_of_another_size_is_refused() -> None:
     code = ZEROS.replace("&x[4 * t], 16, 16 - bytes", "&x[4 * t], 12")
     fault = fault_of(code, 1, 8, np.int32(70), np.ones(128, "f4"), np.ones(128, "f4"))
@@ -160,6 +164,7 @@ def test_a_copy_of_another_size_is_refused() -> None:
     assert "__pipeline_memcpy_async copies 4, 8 or 16 bytes at once" in str(fault)
 
 
+@pytest.mark.thorough
 def test_who_writes_into_a_copy_or_to_its_source() -> None:
     code = """#include <cuda_pipeline.h>
 __global__ void f(float* x, float* out) {
@@ -229,6 +234,7 @@ def test_copies_of_a_block(n: int) -> None:
         np.testing.assert_array_equal(out, expected)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("order", ORDERS[1:])
 def test_a_group_that_waits_for_too_few_copies(order: str) -> None:
     code = GROUPS.replace("wait_prior<1>", "wait_prior<2>")
@@ -237,6 +243,7 @@ def test_a_group_that_waits_for_too_few_copies(order: str) -> None:
     assert fault.fault == COPY
 
 
+@pytest.mark.thorough
 @pytest.mark.feature("asynchronous copies", "`cg::memcpy_async`, `cg::wait`, `cg::wait_prior`, of blocks and tiles")
 def test_copies_of_a_tile() -> None:
     code = """#include <cooperative_groups.h>
@@ -273,9 +280,10 @@ __global__ void rounds(int n, float* x) {
   if (t == 0) init(&bar, blockDim.x);
   __syncthreads();  // begun
   float mine = x[t];
+  barrier::arrival_token token;
   for (int i = 0; i < n; ++i) {
     part[t] = mine;//<write
-    auto token = bar.arrive();//<arrive
+    token = bar.arrive();//<arrive
     mine = 1;  // of one's own
     bar.wait(std::move(token));//<wait
     mine += part[(t + 1) % blockDim.x];//<read
@@ -330,8 +338,8 @@ def test_a_barrier_that_is_used_wrongly(change: tuple[str, str], place: str, tol
         (("  __syncthreads();  // begun\n", ""), ("arrive",)),
         (("    bar.wait(std::move(token));//<wait\n", ""), ("read", "write")),
         (("    bar.arrive_and_wait();  // used\n", ""), ("read", "write")),
-        (("    part[t] = mine;//<write\n    auto token = bar.arrive();//<arrive\n",
-          "    auto token = bar.arrive();//<arrive\n    part[t] = mine;//<write\n"), ("read", "write")),
+        (("    part[t] = mine;//<write\n    token = bar.arrive();//<arrive\n",
+          "    token = bar.arrive();//<arrive\n    part[t] = mine;//<write\n"), ("read", "write")),
     ],
 )  # fmt: skip
 def test_a_barrier_orders_what_was_before_the_arrival(change: tuple[str, str], places: Any, order: str) -> None:
@@ -382,10 +390,13 @@ __global__ void stream(int rows, const float* x, float* out) {
     ):
         wrong = marked(without(code, missing), "read", "write")
         fault = fault_of(wrong, 1, 64, np.int32(7), x.ravel(), np.zeros(32, "f4"))
+        if "wait_parity" in missing and "waits for ever" in fault.fault:  # for a phase that has gone by
+            continue
         assert is_at(fault, wrong), missing
         assert "race between two threads" in str(fault)
 
 
+@pytest.mark.thorough
 @pytest.mark.feature("asynchronous copies", "`cuda::barrier`: one arrival for a warp, `arrive_and_drop`, `try_wait`")
 def test_threads_that_leave_a_barrier() -> None:
     code = """#include <cuda/barrier>
@@ -450,6 +461,7 @@ def test_a_copy_of_a_barrier_that_nobody_waits_for(change: Any, places: Any, tol
     assert fault.fault in (told, UNWRITTEN) if told else "race" in fault.fault or "asynchronous copy" in fault.fault
 
 
+@pytest.mark.thorough
 def test_a_thread_that_has_not_waited_for_what_others_have() -> None:
     code = marked(BROUGHT.replace("bar.arrive_and_wait();", """{
       auto token = bar.arrive();
@@ -506,7 +518,7 @@ __global__ void sums(int rows, const float* x, float* out) {
 
 
 @pytest.mark.feature("asynchronous copies", "`cuda::pipeline` of a block: stages, roles, `make_pipeline`")
-@pytest.mark.parametrize("stages", [1, 2, 4])
+@pytest.mark.parametrize("stages", sample([2, 1, 4], 3))
 def test_a_pipeline_of_a_block(stages: int) -> None:
     x = RANDOM.integers(0, 100, (9, 64)).astype("f4")
     code = PIPELINE.replace("STAGES = 2", f"STAGES = {stages}")
@@ -532,6 +544,7 @@ def test_a_pipeline_without_one_of_its_parts(missing: str, places: Any, told: st
     assert fault.fault in (told, UNWRITTEN) if told else "race" in fault.fault or "asynchronous copy" in fault.fault
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("missing", "place"),
     [("  pipe.producer_commit();  // filled\n", "full"), ("    pipe.consumer_release();  // used\n", "free")],
@@ -720,6 +733,7 @@ def test_a_fence_of_a_block() -> None:
     assert "race between two threads" in str(fault)
 
 
+@pytest.mark.thorough
 @pytest.mark.feature("barriers and fences", "`__threadfence_block` orders within a block, and not between blocks")
 @pytest.mark.parametrize("fence", ["__threadfence", "__threadfence_block", "cuda::atomic_thread_fence"])
 def test_a_fence_of_a_block_is_not_one_of_the_device(fence: str) -> None:
@@ -749,6 +763,7 @@ __global__ void f(float* value, volatile int* ready, float* out) {
             assert out[0] == 7
 
 
+@pytest.mark.thorough
 def test_what_a_warp_knows_its_messenger_tells() -> None:
     code = """__global__ void f(float* values, volatile int* ready, float* out) {
   if (blockIdx.x == 0) {

@@ -612,8 +612,9 @@ def test_a_kernel_may_have_the_name_of_a_function() -> None:
         ("curandState state;", "cuRAND is"),
         ("cublasHandle_t h;", "cublasHandle_t, of CUDA's libraries, is"),
         ("thrust::device_vector<float> v;", "thrust and cub are"),
-        ("__nv_fp8_e4m3 x;", "__nv_fp8_e4m3, of 8 bits and fewer, is"),
         ("wmma::bmma_sync(d, a, b, c);", "wmma::bmma_sync, for fragments of bits, is"),
+        ("nvcuda::wmma::experimental::precision::b1 x;", "wmma::experimental, for fragments of bits, is"),
+        ("__nv_fp8_e4m3 x;", "__nv_fp8_e4m3, of 8 bits and fewer, is"),
         ("cuda::latch done(32);", "cuda::latch, of CUDA's library, is"),
         (
             "cuda::device::barrier_arrive_tx(b, 1, 64);",
@@ -635,7 +636,6 @@ def test_what_is_not_emulated_is_refused_by_name_and_line(compiler: str, line: s
         "cublas_v2.h",
         "cuda_fp8.h",
         "texture_fetch_functions.h",
-        "mma.h",
         "cuda/semaphore",
     ],
 )

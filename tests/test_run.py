@@ -39,6 +39,7 @@ def check(program: Path, folder: Path, *flags: str) -> str:
     return done.stderr
 
 
+@pytest.mark.feature("host programs", "`fastae run`: whole programs, as nvcc would compile and run them")
 @pytest.mark.parametrize("program", sample(PROGRAMS, 4, lambda program: program.stem))
 def test_a_program_prints_what_it_prints_on_a_gpu(program: Path, tmp_path: Path) -> None:
     said = check(program, tmp_path)
@@ -46,6 +47,7 @@ def test_a_program_prints_what_it_prints_on_a_gpu(program: Path, tmp_path: Path)
     assert (tmp_path / "written.txt").exists() == (program.stem == "host_side")
 
 
+@pytest.mark.feature("host programs", "`--check`: every access of a program's kernels looked at")
 @pytest.mark.thorough
 @pytest.mark.parametrize("compiler", COMPILERS)
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.stem)
@@ -72,6 +74,7 @@ int main(int argc, char** argv) {
 """
 
 
+@pytest.mark.feature("host programs", "options of nvcc, arguments, exit status, included files")
 def test_flags_arguments_status_and_an_included_file(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "a folder"
     (folder / "headers").mkdir(parents=True)
@@ -86,6 +89,7 @@ def test_flags_arguments_status_and_an_included_file(tmp_path: Path, capfd: pyte
     assert capfd.readouterr().out == "5 ./small\n"
 
 
+@pytest.mark.feature("host programs", "`--count`: what accesses cost, by line")
 def test_counts_are_a_table_of_lines(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     program = tmp_path / "strided.cu"
     program.write_text(

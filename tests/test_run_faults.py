@@ -223,11 +223,13 @@ def told(case: str, expected: tuple[int, list[str]], capfd: pytest.CaptureFixtur
     assert out == OUTPUT.get(case, "")
 
 
+@pytest.mark.feature("host programs", "faults of the host and of kernels, each with its line")
 @pytest.mark.parametrize("case", FAULTS)
 def test_a_fault_is_told_by_its_line(case: str, program: Path, capfd: pytest.CaptureFixture[str]) -> None:
     told(case, FAULTS[case], capfd, str(program))
 
 
+@pytest.mark.feature("host programs", "faults of the host and of kernels, each with its line")
 @pytest.mark.parametrize("case", SEEN)
 def test_a_fault_is_found_where_every_access_is_looked_at(
     case: str, program: Path, capfd: pytest.CaptureFixture[str]
@@ -235,6 +237,7 @@ def test_a_fault_is_found_where_every_access_is_looked_at(
     told(case, SEEN[case], capfd, "--check", str(program))
 
 
+@pytest.mark.feature("host programs", "a program that never ends: `--patience`")
 def test_patience(program: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["run", "--patience", "0.5", str(program), "--", "endless"]) == 1
     said = capfd.readouterr().err.splitlines()

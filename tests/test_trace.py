@@ -201,6 +201,7 @@ def data_of(text: str) -> tuple[dict[str, Any], bytes]:
     return json.loads(data[8 : 8 + length]), data[8 + length :]
 
 
+@pytest.mark.feature("tracing", "sectors and rounds of banks, as `counting()` has them")
 @pytest.mark.parametrize("name", KERNELS)
 def test_the_pages_numbers_are_those_of_counting(name: str) -> None:
     with counting() as counts, tracing() as trace:
@@ -263,6 +264,7 @@ def test_branches_stand_one_after_another() -> None:
     assert all(mask in (odd, even, even & 0xCCCCCCCC) for mask in masks[:-3])
 
 
+@pytest.mark.feature("tracing", "values that are read and written")
 def test_values_are_what_was_read_and_written() -> None:
     x = floats(512)
     with tracing() as trace:
@@ -323,6 +325,7 @@ def where(launch: Launch, told: dict[str, Any], spot: str) -> tuple[str, int, in
     return told["places"][launch.place[step]], int(launch.row[step]), lane
 
 
+@pytest.mark.feature("tracing", "a fault is where it stops, a race with both threads and lines")
 def test_a_race_has_both_threads_and_both_lines() -> None:
     apart = "{\n      float other = part[t + stride];\n      part[t] += other;\n    }"
     code = RACE.replace("part[t] += part[t + stride];", apart)
@@ -448,6 +451,7 @@ extern "C" __global__ void bias_relu(int m, int n, const real* z, const real* bi
 """
 
 
+@pytest.mark.feature("tracing", "`fastae trace`: a launch on a page, step by step")
 def test_the_command_writes_a_page_of_all_kernels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file, out = tmp_path / "two.cu", tmp_path / "two.html"
     file.write_text(TWO)

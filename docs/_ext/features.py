@@ -62,7 +62,7 @@ def refusals() -> list[tuple[str, str]]:
         if test.name in REFUSALS:
             for example in _examples(test):
                 code = f"#include <{example}>" if test.name == REFUSALS[1] else example
-                found.append((code, not_emulated(code)))
+                found.append((code, not_emulated(code, "mine.cu")))
     return found
 
 
