@@ -397,17 +397,6 @@ void* emulator_memset(void* to, int value, size_t size) {
   return std::memset(to, value, size);
 }
 
-// And where a pointer is no multiple of its type's alignment, under -fsanitize=alignment: by kind, 1 and 4 are for writing.
-struct Mismatch {
-  const char* file;
-  unsigned line, column;
-  const void* type;
-  unsigned char log_of_alignment, kind;
-};
-void __ubsan_handle_type_mismatch_v1_abort(const Mismatch* what, void* p) {
-  emulator::access_whole(p, 1, 1ull << what->log_of_alignment, what->kind == 1 || what->kind == 4, CALLER);
-}
-
 // What the compiler calls under -fsanitize=thread.
 #define HOOK(name, size, is_write) \
   void name(void* p) { emulator::access_whole(p, size, size, is_write, CALLER); }
