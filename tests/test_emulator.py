@@ -451,6 +451,11 @@ def test_what_does_not_compile_is_told_in_the_compilers_words() -> None:
         run('extern "C" __global__ void wrong(int n) { oops(n); }', 1, 1, np.int32(1))
 
 
+def test_what_a_header_refuses_is_told_at_the_kernels_line() -> None:
+    with pytest.raises(CompileError, match=r"refuses the kernel: mine.cu:2:\d+: atomicExch takes a pointer to"):
+        run('extern "C" __global__ void wrong(double* x) {\n  atomicExch(x, 1.0); }', 1, 1, sum_arguments()[1])
+
+
 def test_without_a_compiler_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CXX", raising=False)
     monkeypatch.setattr(shutil, "which", lambda name: None)

@@ -1,5 +1,6 @@
 """What a kernel is called with, and what it should have written: fresh data, poisoned outputs, guarded surroundings."""
 
+import contextlib
 import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastae.backends.contract import KERNELS, PATCHES
+from fastae.backends.emulator import checking
 from fastae.backends.numpy_backend import NumpyBackend
 from fastae.check import bounds
 from fastae.check.failure import KernelFailed, describe_failure
@@ -185,6 +187,7 @@ def call(
     on_device: Collection[str] = (),
     frozen: bool = False,
     before: dict[str, Any] | None = None,
+    turns: int = 0,
 ) -> Outcome:
     """Call a kernel on framed copies of the arguments.
 
@@ -209,6 +212,9 @@ def call(
         Let NumPy refuse to write into inputs.
     before : dict, optional
         Arguments of the same shapes, with which the same arrays are used first.
+    turns : int
+        Of an emulated launch: if not 0, the seed of the order in which threads and blocks take turns, also between two
+        atomic operations of one thread.
     """
     arrays = [(key, x) for key, x in arguments.items() if isinstance(x, np.ndarray)]
     blocks = {key for key, _ in arrays if (block if isinstance(block, bool) else key in block)}
@@ -217,7 +223,7 @@ def call(
     numbers = {key: None if isinstance(x, np.ndarray) else x for key, x in arguments.items()}
     written = WRITTEN.get(name, "out")
     how: dict[str, Any] = {"written": written, "alias": alias, "frozen": frozen, "interpreted": interpreted}
-    how["on_device"] = list(on_device)
+    how |= {"on_device": list(on_device), "turns": turns}
     kept: dict[str, Any] = {}
     if before is not None:
         first = {key: frame(before[key], key in blocks, 1 + i, around)[0] for i, (key, _) in enumerate(arrays)}
@@ -249,6 +255,7 @@ def run(
     interpreted: bool = False,
     on_device: Collection[str] = (),
     kept: dict[str, Any] | None = None,
+    turns: int = 0,
 ) -> Returned | None:
     """Call a kernel with parts of arrays.
 
@@ -264,7 +271,7 @@ def run(
         The numbers, and None for each array, in the contract's order.
     written : str
         The output.
-    alias, frozen, interpreted, on_device
+    alias, frozen, interpreted, on_device, turns
         As `call` takes them.
     kept : dict, optional
         Arrays on the device that are to be used again; holds afterwards those that were used.
@@ -276,7 +283,13 @@ def run(
     """
     kept = {} if kept is None else kept
     if hasattr(k, "run"):  # in another process
-        how = {"alias": alias, "frozen": frozen, "interpreted": interpreted, "on_device": list(on_device)}
+        how = {
+            "alias": alias,
+            "frozen": frozen,
+            "interpreted": interpreted,
+            "on_device": list(on_device),
+            "turns": turns,
+        }
         again, kept["again"] = "again" in kept, True
         returned: Returned | None = k.run(name, hosts, inner, arguments, again=again, written=written, **how)
         return returned
@@ -299,7 +312,8 @@ def run(
         except (Exception, SystemExit) as error:  # whatever a learner's code may raise
             raise KernelFailed(name, describe_failure(error, str(k.path))) from error
     else:
-        value = getattr(k, name)(**passed)
+        with checking("random", turns) if turns else contextlib.nullcontext():
+            value = getattr(k, name)(**passed)
     returned = describe_return(value, passed[written])
     for key, host in hosts.items():
         host[...] = k.to_host(kept[key])

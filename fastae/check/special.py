@@ -4,6 +4,7 @@ Their arguments are the backend, the kernel's name, the seed of the data and the
 return what is wrong, or None.
 """
 
+import re
 import time
 from typing import Any
 
@@ -32,6 +33,12 @@ COARSE: dict[str, dict[str, Any]] = {  # long sums; the products come to no numb
     "convolve": {"m": 1, "height": 9, "width": 9, "kernel": 7, "stride": 1, "padding": 0, "channels": 11, "c": 2},
 }
 REPEATED, REPEAT_SECONDS = 20, 0.25  # the same call so many times, or for so long
+
+ORDERS = 6  # in which threads and blocks take turns
+LOST = (
+    "what comes out depends on which thread comes first: between two atomic operations of one, another's may come and "
+    "be lost; make them one (atomicAdd, or a loop around atomicCAS)"
+)
 
 
 def _given(name: str, m: int, n: int, k: int = 0, side: int = 5) -> dict[str, Any]:
@@ -159,6 +166,20 @@ def _repeats(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Pro
     return None
 
 
+def _interleaved(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Problem | None:
+    """Threads and blocks take turns between atomic operations too: what one does in two of them may be lost."""
+    if k.name != "emulator" or not re.search("atomic|volatile", getattr(k, "source", "")):
+        return None
+    for turns in range(1, ORDERS + 1):
+        verdict.calls += 1
+        given = _given(name, 37, 70, 33, side=9)
+        arguments = made(name, "float64", given, [seed, 8000])
+        call = judged(name, "float64", given, False, arguments, cases.call(k, name, arguments, turns=turns).found)
+        if verdict.rejects(call):
+            return of_call(call, f"{call.told()}, blocks at once", LOST)
+    return None
+
+
 def _frozen(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Problem | None:
     """What an input holds must not be changed, not even for a moment: others may read it."""
     if getattr(k, "language", "") != "python" or name == "advance":
@@ -208,6 +229,7 @@ CHECKS = (
     ("the same arrays with other contents", _remembers),
     ("alpha and beta on the device", _on_device),
     ("the same arguments again and again", _repeats),
+    ("threads and blocks that take turns", _interleaved),
     ("inputs that cannot be written to", _frozen),
     ("numbers that a format of fewer bits has not", _coarse),
 )

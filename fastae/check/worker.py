@@ -231,6 +231,7 @@ class Worker:
         frozen: bool = False,
         interpreted: bool = False,
         on_device: Any = (),
+        turns: int = 0,
     ) -> dict[str, Any]:
         from fastae.check.failure import KernelFailed, describe_failure
         from fastae.check.python_file import describe_return

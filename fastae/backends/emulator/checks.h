@@ -98,7 +98,7 @@ static std::vector<Lanes> synced;  // of each thread
 static std::map<uintptr_t, Knowledge> messages;
 static std::map<std::tuple<uint32_t, uint32_t, uintptr_t>, Report> suspicions;  // of a thread's plain read of a place
 static bool together;  // blocks run at once, and may wait for each other
-static bool mixed;     // or take turns at random
+static bool mixed;     // or threads take turns at random
 static bool talked;    // somebody has told something
 
 inline unsigned here() { return running - blocks.data(); }
@@ -106,7 +106,7 @@ inline Mind& mind() { return minds[current - fibers.data()]; }
 inline uint32_t number() { return block_index.x + grid.x * (block_index.y + grid.y * block_index.z); }
 
 inline void begin_launch(unsigned at_once, bool cooperative) {
-  together = cooperative && at_once > 1, mixed = !cooperative && at_once > 1;
+  together = cooperative && at_once > 1, mixed = !cooperative && order == 2;
   executed.resize(fibers.size());
   shared_shadow.resize(at_once);
   of_block.assign(at_once, {});
@@ -332,7 +332,8 @@ void access_whole(const void* address, uint64_t size, uint64_t alignment, bool i
 // Atomic operations and volatile variables, which others may wait for.
 inline void communicate(const void* address, uint64_t size, int how, const void* where) {
   const uintptr_t at = reinterpret_cast<uintptr_t>(address);
-  if (mixed && !is_shared(at) && !is_own(at) && random_below(2)) yield();  // other blocks go on first
+  // Others go on first. In shared memory a volatile variable may be a warp's, whose lanes once went on together.
+  if (mixed && (how & ATOMIC || !is_shared(at)) && !is_own(at) && random_below(2)) yield();
   if (!look(address, size, how, where)) return;
   if (how & READS) hear(at);
   if (how & WRITES) tell(at);

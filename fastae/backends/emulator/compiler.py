@@ -145,8 +145,8 @@ def compiled(code: str, file: str, options: tuple[str, ...], checks: bool, *name
             try:
                 run(command, *_flags(command, options, checks), "-c", work / "kernels.cpp", "-o", work / "kernels.o")
             except CompileError as error:
-                if lacking := _not_emulated(code, options):
-                    raise CompileError(f"{file}, {lacking}") from error
+                if lacking := _not_emulated(code, file, options):
+                    raise CompileError(lacking) from error
                 raise
             if checks and (tool := shutil.which("objcopy")):  # whose accesses the compiler does not show
                 names = [f"--redefine-sym={name}=emulator_{name}" for name in ("memcpy", "memmove", "memset")]
@@ -167,12 +167,12 @@ def _as_functions(code: str) -> list[str]:
     return names
 
 
-def _not_emulated(code: str, options: tuple[str, ...]) -> str:
+def _not_emulated(code: str, file: str, options: tuple[str, ...]) -> str:
     """Return what of a ``.cu`` file that does not compile the emulator does not have."""
     try:
-        return not_emulated(preprocessed(code, options))
+        return not_emulated(preprocessed(f'#line 1 "{file}"\n{code}', options), file)
     except CompileError:  # as of a header that is not there
-        return not_emulated(code)
+        return not_emulated(code, file)
 
 
 def _flags(command: str, options: tuple[str, ...], checks: bool) -> list[str]:
@@ -238,9 +238,22 @@ def run(*command: object) -> str:
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
     if process.returncode:
-        lines = [line for line in errors.splitlines() if "error" in line] or errors.splitlines()
-        raise CompileError("the C++ compiler refuses the kernel: " + (lines[0] if lines else "without a word"))
+        raise CompileError(f"the C++ compiler refuses the kernel: {_decisive(errors.splitlines())}")
     return out
+
+
+def _decisive(lines: list[str]) -> str:
+    """Return the compiler's first error, at the kernel's line also where a header of ours refuses what it is given."""
+    for i, line in enumerate(lines):
+        if ": error: " not in line:
+            continue
+        place, _, what = line.partition(": error: ")
+        if not place.startswith(str(HERE)):
+            return line
+        calls = [*lines[:i][::-1], *lines[i + 1 :]]  # from which g++ comes to it, and then those that clang++ does
+        call = next((c for c in calls if re.search("required from here|requested here", c)), line)
+        return f"{re.split(': +(?:required|note|error)', call)[0]}: {what.removeprefix('static assertion failed: ')}"
+    return lines[0] if lines else "without a word"
 
 
 def line_of(path: Path, offset: int) -> str:

@@ -372,5 +372,5 @@ uint64_t emulator_size_of(const void* at) {
   return info.dli_saddr == at && ELF64_ST_TYPE(symbol->st_info) == STT_OBJECT ? symbol->st_size : 0;
 }
 void emulator_flush(bool flushes) { emulator::flushes = flushes; }
-void emulator_order(int order, uint64_t seed) { emulator::order = order, emulator::random_state = seed | 1; }
+void emulator_order(int order, uint64_t seed) { emulator::order = order, emulator::random_state = 2 * seed + 1; }
 }
