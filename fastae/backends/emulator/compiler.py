@@ -149,8 +149,8 @@ def compiled(code: str, file: str, options: tuple[str, ...], checks: bool, *name
                     raise CompileError(lacking) from error
                 raise
             if checks and (tool := shutil.which("objcopy")):  # whose accesses the compiler does not show
-                names = [f"--redefine-sym={name}=emulator_{name}" for name in ("memcpy", "memmove", "memset")]
-                run(tool, *names, work / "kernels.o")
+                redefined = [f"--redefine-sym={name}=emulator_{name}" for name in ("memcpy", "memmove", "memset")]
+                run(tool, *redefined, work / "kernels.o")
             # -Bsymbolic: a kernel may have the name of a function of the C library, as `advance` has.
             objects = [runtime(checks), work / "kernels.o"]
             run(command, "-shared", "-Wl,-Bsymbolic", *objects, "-o", work / "library.so")
