@@ -1,4 +1,4 @@
-"""The command line: ``fastae train``, ``check``, ``run``, ``grade``, ``ladder``, ``exercise``, ``bench`` and ``doctor``.
+"""The command line: ``fastae train``, ``check``, ``run``, ``grade``, ``ladder``, ``exercise``, ``bench``, ``doctor``.
 
 Bad input ends in one line and status 2.
 """

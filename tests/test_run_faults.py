@@ -186,7 +186,8 @@ SEEN = {  # where every access is looked at
 }
 OUTPUT = {
     "asked": "cudaErrorInvalidConfiguration\ncudaSuccess\n",
-    "beyond": "cudaSuccess\ncudaErrorIllegalAddress\ncudaErrorIllegalAddress\nan illegal memory access was encountered\n",
+    "beyond": "cudaSuccess\ncudaErrorIllegalAddress\ncudaErrorIllegalAddress\n"
+    "an illegal memory access was encountered\n",
     "too-much": "cudaErrorMemoryAllocation\n",
 }
 

@@ -165,11 +165,11 @@ def _compile(source: Source, command: list[object]) -> None:
 
 def _why(error: CompileError, source: Source) -> str:
     """Say why a program does not compile: by what the emulator lacks, if that is why; else by the compiler's words."""
-    for name in source.names:
-        text = read(name)
+    for path in source.names:
+        text = read(path)
         if lacking := lacking_headers(text) or not_emulated(text, program=True):
-            return f"{name}, {lacking}"
-    names = "|".join(re.escape(str(name)) for name in source.names)
+            return f"{path}, {lacking}"
+    names = "|".join(re.escape(str(path)) for path in source.names)
     places = re.compile(rf"^(?:In file included from )?({names}):(\d+)(?::\d+)?[:,] *(.*)", re.MULTILINE)
     found = [match.groups() for match in places.finditer(error.words)]
     for name, line, words in found:
