@@ -91,7 +91,7 @@ def test_a_learners_file_may_include_them_too() -> None:
     assert policy.of_cuda(text) == []
     assert policy.without_headers(text).strip() == ""
     assert policy.of_cuda('#include "cuda_mine.h"\n#include <fstream>') == [
-        'line 1: it includes "cuda_mine.h", which is no header of CUDA',
+        'line 1: it includes "cuda_mine.h", which is no header of CUDA, nor is it in the file\'s folder',
         "line 2: it includes <fstream>, which is no header of CUDA",
     ]
 

@@ -16,10 +16,12 @@ from fastae.check import exhibits, speed
 from fastae.check import verdict as verdicts
 from fastae.check.problem import of_call, quiet
 from fastae.check.process import Refused, WorkerLost
+from fastae.check.reading import read_source
 from fastae.check.remote import Remote
 from fastae.check.report import Report
 from fastae.check.speed import BATCHES, Speed
 from fastae.check.verdict import Problem, Verdict
+from fastae.cuda.includes import names_of
 from fastae.errors import FastaeError, InputError
 from fastae.ladder.rungs import LADDERS
 
@@ -82,7 +84,7 @@ def run(options: argparse.Namespace) -> int:
         _await_change(options.file, stamp)
 
 
-def _await_change(file: Path, stamp: tuple[int, int]) -> None:
+def _await_change(file: Path, stamp: list[tuple[int, int]]) -> None:
     print(f"\nwatching {file}; Ctrl-C ends", flush=True)
     while _stamp(file) == stamp:
         time.sleep(0.2)
@@ -109,12 +111,15 @@ def _gallery(options: argparse.Namespace) -> int:
     return 0
 
 
-def _stamp(path: Path) -> tuple[int, int]:
+def _stamp(path: Path) -> list[tuple[int, int]]:
+    """Return when a file, and what it includes of its folder, was written, and how long it is."""
     try:
-        state = path.stat()
-    except OSError:  # an editor may replace it
-        return 0, 0
-    return state.st_mtime_ns, state.st_size
+        names = names_of(read_source(path)) if path.suffix == ".cu" else ()
+        files = sorted({path, *(path.parent / name for name in names)})
+        states = [file.stat() for file in files if file == path or file.exists()]
+    except (OSError, InputError):  # an editor may replace it
+        return []
+    return [(state.st_mtime_ns, state.st_size) for state in states]
 
 
 def check(options: argparse.Namespace, k: Remote | None = None) -> int:

@@ -29,6 +29,7 @@ from fastae.backends.numpy_backend import NumpyBackend
 from fastae.check import policy, python_file
 from fastae.check.failure import KernelFailed, describe_failure
 from fastae.check.reading import read_source
+from fastae.cuda.includes import shown_name
 from fastae.errors import FastaeError, InputError
 from fastae.layers import Geometry
 from fastae.operations import make_operations
@@ -300,18 +301,13 @@ def launch_of(
 
 def named(path: Path, text: str) -> str:
     """Return a ``.cu`` file's text as a GPU's compiler takes it: messages speak of its lines."""
-    return f'#line 1 "{shown_name(path)}"\n{text}'
-
-
-def shown_name(path: Path) -> str:
-    """Return a file's name as a compiler takes it."""
-    return re.sub(r'["\\\\\n]', "_", path.name)
+    return f'#line 1 "{shown_name(path.name)}"\n{text}'
 
 
 def compiled_text(path: Path, text: str) -> str:
     """Return it as the emulator takes it, which brings what CUDA's headers have: what is judged is what is compiled."""
-    if lacking := lacking_headers(text):
-        raise CompileError(f"{path.name}, {lacking}")
+    if lacking := lacking_headers(text, path.name):
+        raise CompileError(lacking)
     return named(path, policy.without_headers(text))
 
 
@@ -320,9 +316,18 @@ def options_of(real: Any) -> tuple[str, ...]:
     return (f"-Dreal={'float' if np.dtype(real) == np.float32 else 'double'}",)
 
 
+WHOLE: dict[str, Any] = {  # numbers of C++, by how they are declared
+    **dict.fromkeys(("int", "int32_t", "signed", "signed int"), np.int32),
+    **dict.fromkeys(("unsigned", "unsigned int", "uint", "uint32_t"), np.uint32),
+    **dict.fromkeys(("long", "long int", "long long", "long long int", "int64_t", "ptrdiff_t", "ssize_t"), np.int64),
+    **dict.fromkeys(("unsigned long", "unsigned long long", "uint64_t", "size_t", "std::size_t"), np.uint64),
+    "bool": np.bool_,
+}
+
+
 def _declared(parameter: Parameter, value: Any) -> Any:
-    """Return a whole number of a geometry as the kernel declares it; anything else as it is."""
-    return np.int32(value) if parameter.name in Geometry._fields and parameter.type == "int" else value
+    """Return a whole number as the kernel declares it; anything else as it is."""
+    return WHOLE[parameter.type](value) if isinstance(value, np.integer) and parameter.type in WHOLE else value
 
 
 def _lengths(name: str, named: dict[str, Any]) -> dict[str, int]:

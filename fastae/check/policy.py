@@ -9,13 +9,14 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
 from pathlib import Path
 
 from fastae.backends.contract import KERNELS
 from fastae.backends.emulator.compiler import kernels_of
 from fastae.check.confine import LIBRARIES, OPEN
+from fastae.cuda.includes import place_of, shown_name
 
 # Python
 
@@ -205,20 +206,20 @@ SYMBOLS = re.compile(  # that a kernel may call: <math.h>, memory, and what comp
 )
 
 
-def of_cuda(text: str) -> list[str]:
-    """Return why a ``.cu`` file is refused; nothing if it is not."""
+def of_cuda(text: str, name: str = "") -> list[str]:
+    """Return why a ``.cu`` file of that name is refused, with what it includes; nothing if it is not."""
     plain = _blanked(text)
-    found: list[tuple[int, str]] = []
+    found: list[tuple[int, str]] = []  # places
 
     def every(pattern: str, told: str) -> None:
         for match in re.finditer(pattern, plain, re.MULTILINE):
             groups = [g for g in match.groups() if g]
-            found.append((plain.count("\n", 0, match.start()) + 1, told.format(*groups)))
+            found.append((match.start(), told.format(*groups)))
 
     for match in re.finditer(r"^[ \t]*#[ \t]*include(_next)?\b(.*)$", text, re.MULTILINE):
         if not HEADERS.fullmatch(match[2].split("//")[0].split("/*")[0].strip()):
-            line = text.count("\n", 0, match.start()) + 1
-            found.append((line, f"it includes {match[2].strip()}, which is no header of CUDA"))
+            where = ", nor is it in the file's folder" if match[2].strip().startswith('"') else ""
+            found.append((match.start(2), f"it includes {match[2].strip()}, which is no header of CUDA{where}"))
     every(r"\b(?:__)?asm(?:__)?\b", "asm: what it does cannot be seen, and the emulator has no PTX")
     every(r"__attribute__|\[\[\s*gnu\s*::", "an attribute of the host's compiler, such as a constructor's")
     every(r"#[ \t]*embed\b", "it embeds a file")
@@ -226,8 +227,8 @@ def of_cuda(text: str) -> list[str]:
     every(r"\b(__builtin_\w*(?:frame|return)_address)\b", "{0}: it looks into its caller")
     every(r"\bemulator\s*::|\b(emulator_\w+)", "it reaches for the emulator's inside")
     every(r"\b(?:dlopen|environ|errno|stdin|stdout|stderr)\b", "it reaches for the host's process")
-    found += [(line, f"{what} is initialised by code of the host, before any launch") for line, what in _static(plain)]
-    return [f"line {line}: {what}" for line, what in sorted(set(found))]
+    found += [(at, f"{what} is initialised by code of the host, before any launch") for at, what in _static(plain)]
+    return list(dict.fromkeys(f"{place_of(text, at, name)}: {what}" for at, what in sorted(found)))
 
 
 ATTRIBUTES = re.compile(r"__attribute__\s*\(\((section\(\"cushared\"\)|aligned\(\s*\w+\s*\))\)\)")  # the emulator's own
@@ -248,23 +249,27 @@ HIDDEN = {  # once all macros are replaced
 }
 
 
-def of_preprocessed(text: str, name: str) -> list[str]:
-    """Return why a ``.cu`` file of that name is refused, its macros replaced as `compiler.preprocessed` does it."""
-    found, line = dict[str, None](), 0
+def of_preprocessed(text: str, name: str, others: Collection[str] = ()) -> list[str]:
+    """Return why a ``.cu`` file of that name is refused, its macros replaced as `compiler.preprocessed` does it.
+
+    ``others`` are the names of files of its folder that are in it.
+    """
+    found, line, file = dict[str, None](), 0, ""
+    names = "|".join(map(re.escape, (name, *others)))
     for row in text.splitlines():
         line += 1
         plain = re.sub(r'"(\\.|[^"\\])*"', '""', ATTRIBUTES.sub("", row))
         # With numbers: what follows is from a macro of the C library, such as assert or FLT_MAX.
-        if match := re.match(rf'# (\d+) "{re.escape(name)}"( 3( 4)?)?$', row):
-            line = int(match[1]) - 1
+        if match := re.match(rf'# (\d+) "({names})"( 3( 4)?)?$', row):
+            line, file = int(match[1]) - 1, "" if match[2] == name else f"{match[2]}, "
         elif re.match(r"\s*#", row) and not PRAGMAS.match(row.strip()):
             what = "it includes a file" if re.match(r"# \d", row) else f"the directive {row.strip()}"
-            found[f"line {line}: {what}, hidden by a macro"] = None
+            found[f"{file}line {line}: {what}, hidden by a macro"] = None
         else:
             plain = STANDARD.sub("", PLACES.sub("", plain))
             for pattern, what in HIDDEN.items():
                 if match := re.search(pattern, plain):
-                    found[f"line {line}: {what}: {match[0]}"] = None
+                    found[f"{file}line {line}: {what}: {match[0]}"] = None
     return list(found)
 
 
@@ -304,14 +309,14 @@ def _static(plain: str) -> Iterator[tuple[int, str]]:
         elif depth == len(spaces):
             if letter == ";":
                 text = re.sub(r"#[^\n]*", "", statement).strip()
-                line = plain.count("\n", 0, begin) + 1
+                begin += len(re.match(r"(#[^\n]*\n\s*)*", statement.lstrip())[0])  # type: ignore[index]
                 if not re.match(r"(typedef|using|template|friend)\b", text):
                     value = text.partition("=")[2]
                     name = re.findall(r"(\w+)\s*(?:\[[^\]]*\]\s*)*(?:=|$)", text)
                     if "constexpr" not in text and re.search(r"[\w>]\s*\(|\[\s*[&=\]]", value):
-                        yield line, name[0] if name else "a variable"
+                        yield begin, name[0] if name else "a variable"
                     elif any(re.match(rf"(?:static\s+|const\s+|__device__\s+)*{kind}\s+\w+", text) for kind in classes):
-                        yield line, name[0] if name else "an object"
+                        yield begin, name[0] if name else "an object"
                 statement = ""
                 continue
             if not statement.strip():
@@ -372,4 +377,4 @@ def kernels_in(path: Path, text: str) -> list[str]:
 
 def reasons(path: Path, text: str) -> list[str]:
     """Return why a file is refused before it is run."""
-    return of_cuda(text) if path.suffix == ".cu" else of_python(text)
+    return of_cuda(text, shown_name(path.name)) if path.suffix == ".cu" else of_python(text)

@@ -4,6 +4,7 @@ import io
 import tokenize
 from pathlib import Path
 
+from fastae.cuda.includes import included, shown_name
 from fastae.errors import InputError
 
 WIDE = {b"\xff\xfe\0\0": "UTF-32", b"\0\0\xfe\xff": "UTF-32", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
@@ -13,7 +14,7 @@ def read_source(path: Path) -> str:
     """Return the text of a ``.py`` or ``.cu`` file, without its byte order mark, its lines ended as Python's.
 
     Python's own rules say how a ``.py`` file is read. In a ``.cu`` file what is not UTF-8 can be in a comment only, so
-    any reading of it will do.
+    any reading of it will do; what it includes of its own folder is in its place, as `fastae.cuda.includes` has it.
 
     Raises
     ------
@@ -47,4 +48,5 @@ def read_source(path: Path) -> str:
         raise InputError(
             f"cannot read the kernels in {path}: {reason}; leave out the coding line and save it as UTF-8"
         ) from error
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return included(text, shown_name(path.name), path.parent) if path.suffix == ".cu" else text

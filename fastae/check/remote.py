@@ -5,6 +5,7 @@ reads what is there afterwards. What the worker says is at most text to be shown
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from fastae.check.reading import read_source
 from fastae.check.source import environment as environment_for
 from fastae.check.source import is_parallel
 from fastae.cuda import FOLDER, source
+from fastae.cuda.includes import names_of, shown_name
 from fastae.errors import InputError
 
 PLAIN = Path("kernel.cu")  # whose name is the same in any encoding
@@ -83,8 +85,11 @@ class Remote(Timed):
 
     def _compiled(self, options: tuple[str, ...]) -> None:
         """Compile a ``.cu`` file, for which a worker may start no program; refuse what is of the host."""
-        code, plain = (learner.compiled_text(path, self.source) for path in (self.path, PLAIN))
-        found = policy.of_preprocessed(compiler.preprocessed(plain, options), PLAIN.name)
+        learner.require("__global__" in self.source, self.path)  # what is no CUDA at all is no compiler's puzzle
+        code, shown = learner.compiled_text(self.path, self.source), re.escape(shown_name(self.path.name))
+        plain = re.sub(rf'^(#line \d+) "{shown}"$', rf'\1 "{PLAIN.name}"', code, flags=re.MULTILINE)
+        others = names_of(plain) - {PLAIN.name}
+        found = policy.of_preprocessed(compiler.preprocessed(plain, options), PLAIN.name, others)
         if found := found or policy.of_library(
             compiler.compiled(code, "kernel.cu", options, True), compiler.runtime(True)
         ):

@@ -167,8 +167,8 @@ def _why(error: CompileError, source: Source) -> str:
     """Say why a program does not compile: by what the emulator lacks, if that is why; else by the compiler's words."""
     for path in source.names:
         text = read(path)
-        if lacking := lacking_headers(text) or not_emulated(text, program=True):
-            return f"{path}, {lacking}"
+        if lacking := lacking_headers(text, str(path)) or not_emulated(text, str(path), program=True):
+            return lacking
     names = "|".join(re.escape(str(path)) for path in source.names)
     places = re.compile(rf"^(?:In file included from )?({names}):(\d+)(?::\d+)?[:,] *(.*)", re.MULTILINE)
     found = [match.groups() for match in places.finditer(error.words)]

@@ -135,8 +135,8 @@ def compiled(code: str, file: str, options: tuple[str, ...], checks: bool, *name
             try:
                 run(command, *_flags(command, options, checks), "-c", work / "kernels.cpp", "-o", work / "kernels.o")
             except CompileError as error:
-                if lacking := _not_emulated(code, options):
-                    raise CompileError(f"{file}, {lacking}") from error
+                if lacking := _not_emulated(code, file, options):
+                    raise CompileError(lacking) from error
                 raise
             # -Bsymbolic: a kernel may have the name of a function of the C library, as `advance` has.
             gather_shared(command, work / "kernels.o", code)
@@ -155,12 +155,12 @@ def _as_functions(code: str) -> list[str]:
     return names
 
 
-def _not_emulated(code: str, options: tuple[str, ...]) -> str:
+def _not_emulated(code: str, file: str, options: tuple[str, ...]) -> str:
     """Return what of a ``.cu`` file that does not compile the emulator does not have."""
     try:
-        return not_emulated(preprocessed(code, options))
+        return not_emulated(preprocessed(f'#line 1 "{file}"\n{code}', options), file)
     except CompileError:  # as of a header that is not there
-        return not_emulated(code)
+        return not_emulated(code, file)
 
 
 def _flags(command: str, options: tuple[str, ...], checks: bool) -> list[str]:

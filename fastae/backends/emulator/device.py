@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import itertools
 import math
+import re
 import sys
 import threading
 import weakref
@@ -17,6 +18,7 @@ import numpy as np
 
 from fastae.backends.emulator import streams as cuda  # as cupy.cuda
 from fastae.backends.emulator.compiler import build, kernels_of, line_of
+from fastae.cuda.includes import included, shown_name
 from fastae.errors import FastaeError
 
 FAULTS = {
@@ -314,6 +316,8 @@ class RawModule:
         name_expressions: Sequence[str] = (),
         file: str = "kernel.cu",
     ) -> None:
+        folders = [Path(path) for path in re.findall(r"(?:^|\0)-I\0?([^\0]+)", "\0".join(options))]
+        code = included(code, shown_name(file), None, folders)
         self._code, self._options, self._file = code, tuple(options), file
         self._cooperative = enable_cooperative_groups
         kernels = kernels_of(code)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from fastae.cuda.includes import MARKER, place_of
 from fastae.errors import FastaeError
 
 INCLUDE = Path(__file__).parent / "include"  # CUDA's headers
@@ -133,33 +134,38 @@ def _parameter(text: str, number: int) -> Parameter:
     return Parameter(name, kind, " ".join(written.split()))
 
 
-def not_emulated(code: str, program: bool = False) -> str:
-    """Return the first thing in a ``.cu`` file that the emulator does not have, with its line; or nothing.
+def not_emulated(code: str, file: str, program: bool = False) -> str:
+    """Return the first thing in a ``.cu`` file that the emulator does not have, with file and line; or nothing.
 
     Parameters
     ----------
     code : str
-        As it is written, or as the preprocessor leaves it, with its markers of lines.
+        As it is written, or as the preprocessor leaves it, with its markers of files and lines.
+    file : str
+        Its name.
     program : bool
         It is a whole program, for which functions of the host are there.
     """
-    found, line, ours = list[tuple[int, str]](), 1, True
-    for marker, part in re.findall(
-        r'(^#(?:line)? \d+ "[^"\n]*"[^\n]*\n)?(.*?)(?=^#(?:line)? \d+ "|\Z)', code, re.M | re.S
-    ):
+    theirs, begin = False, 0
+    for marker in [*MARKER.finditer(code), None]:
+        end = marker.start() if marker else len(code)
+        found = [] if theirs else [(begin + at, what) for at, what in _lacking(code[begin:end], program)]
+        if found:
+            return _told(code, *min(found), file)
         if marker:
-            number, name = re.findall(r'\d+|"[^"]*"', marker)[:2]
-            line, ours = int(number), not name.startswith(('"/', '"<'))
-        if ours:
-            found += [(line + part.count("\n", 0, at), what) for at, what in _lacking(part, program)]
-        line += part.count("\n")
-    return "line {}: {} not emulated".format(*min(found)) if found else ""
+            theirs, begin = marker[2].startswith(("/", "<")), marker.end()
+    return ""
 
 
-def lacking_headers(code: str) -> str:
-    """Return the first header that a ``.cu`` file includes of what the emulator does not have, with its line."""
+def lacking_headers(code: str, file: str) -> str:
+    """Return the first header that a ``.cu`` file includes of what the emulator does not have, with file and line."""
     found = sorted(_headers(code))
-    return "line {}: {} not emulated".format(code.count("\n", 0, found[0][0]) + 1, found[0][1]) if found else ""
+    return _told(code, *found[0], file) if found else ""
+
+
+def _told(code: str, at: int, what: str, file: str) -> str:
+    place = place_of(code, at, file)
+    return f"{file}, {place}: {what} not emulated" if place.startswith("line ") else f"{place}: {what} not emulated"
 
 
 def _headers(code: str) -> Iterator[tuple[int, str]]:

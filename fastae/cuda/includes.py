@@ -1,0 +1,110 @@
+"""A ``.cu`` file as one text, with what it includes of its own folder: each line is still known by file and number."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from fastae.errors import InputError
+
+COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
+INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(?:"([^"\n]+)"|<([^>\n]+)>)[^\n]*$', re.MULTILINE)
+ONCE = re.compile(r"^[ \t]*#[ \t]*pragma[ \t]+once[ \t]*$", re.MULTILINE)
+MARKER = re.compile(r'^#(?:line)? (\d+) "([^"\n]*)"[^\n]*\n', re.MULTILINE)
+MOST = 4 << 20  # characters in all
+
+
+def included(text: str, name: str, beside: Path | None, folders: Sequence[Path] = ()) -> str:
+    """Put what a file includes into its place.
+
+    Parameters
+    ----------
+    text : str
+        Of the file.
+    name : str
+        By which a compiler's messages are to call it.
+    beside : Path or None
+        Its folder, where ``#include "..."`` looks first. What lies outside of it stays an include, as do headers that
+        are in none of the folders.
+    folders : sequence of Path
+        Where all includes look, as ``-I`` has it.
+
+    Returns
+    -------
+    str
+        With ``#line`` where another file begins or goes on.
+
+    Raises
+    ------
+    InputError
+        A file of these cannot be read, or they are too long together.
+    """
+    roots = [folder.resolve() for folder in (*([beside] if beside else []), *folders)]
+    seen: set[Path] = set()
+
+    def found(quoted: str | None, angled: str | None, at: Path | None) -> Path | None:
+        places = [*([at] if quoted and at else []), *folders]
+        for path in (place / (quoted or angled or "") for place in places):
+            whole = path.resolve()
+            if whole.is_file() and any(whole.is_relative_to(root) for root in roots):
+                return whole
+        return None
+
+    def expanded(text: str, name: str, at: Path | None, within: tuple[Path, ...]) -> str:
+        visible = COMMENT.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), text)
+        parts, end = list[str](), 0
+        for match in INCLUDE.finditer(visible):
+            path = found(match[1], match[2], at)
+            if path is None:
+                continue
+            parts.append(text[end : match.start()])
+            end = match.end()
+            if path in seen or path in within:  # in the latter case a guard in it would leave nothing
+                continue
+            inner = read(path)
+            if ONCE.search(inner):
+                seen.add(path)
+                inner = ONCE.sub("", inner)
+            inside = next(path.relative_to(root) for root in roots if path.is_relative_to(root))
+            shown = re.sub(
+                r"[^ -~]", "_", shown_name(inside.as_posix())
+            )  # compilers write other characters in ways of their own
+            line = text.count("\n", 0, end) + 2
+            whole = expanded(inner, shown, path.parent, (*within, path))
+            parts.append(f'#line 1 "{shown}"\n{whole}\n#line {line} "{name}"')
+            if sum(map(len, parts)) > MOST:
+                raise InputError(f"{name}: with what it includes it is longer than {MOST >> 20} MiB")
+        return "".join([*parts, text[end:]])
+
+    return expanded(text, name, beside, ())
+
+
+def read(path: Path) -> str:
+    """Return the text of a file, whatever its encoding and ends of lines; raises `InputError`."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:  # in a comment
+        text = content.decode("latin-1")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def place_of(text: str, at: int, name: str = "") -> str:
+    """Return the line of a place in a text that `included` made, with its file if that is not the one of this name."""
+    file, line, begin = name, 1, 0
+    for marker in MARKER.finditer(text, 0, at):
+        file, line, begin = marker[2], int(marker[1]), marker.end()
+    line += text.count("\n", begin, at)
+    return f"line {line}" if file == name else f"{file}, line {line}"
+
+
+def names_of(text: str) -> set[str]:
+    """Return the names of the files that are in a text."""
+    return {marker[2] for marker in MARKER.finditer(text)}
+
+
+def shown_name(name: str) -> str:
+    """Return a file's name as a compiler takes it."""
+    return re.sub(r'["\\\n]', "_", name)
