@@ -138,8 +138,8 @@ def compiled(code: str, file: str, options: tuple[str, ...], checks: bool, *name
                 if lacking := _not_emulated(code, file, options):
                     raise CompileError(lacking) from error
                 raise
-            # -Bsymbolic: a kernel may have the name of a function of the C library, as `advance` has.
             gather_shared(command, work / "kernels.o", code)
+            # -Bsymbolic: a kernel may have the name of a function of the C library, as `advance` has.
             objects = [runtime(checks), work / "kernels.o"]
             run(command, "-shared", "-Wl,-Bsymbolic", *objects, "-o", work / "library.so")
             os.replace(work / "library.so", path)
@@ -181,8 +181,7 @@ def gather_shared(command: str, path: Path, *texts: str) -> None:
     names = {name for d in declared for name in re.findall(r"(\w+)\s*(?=,|\Z)", re.sub(r"\[[^\]]*\]", "", d))}
     of_templates = {f".bss.{name}" for name in re.findall(r"\.bss\.(_ZZ\w+)", _names_of_sections(path))}
     ours = [s for s in of_templates if (match := re.search(r"E\d+(\w+?)(?:_\d+)?$", s)) and match[1] in names]
-    if ours:
-        tool = shutil.which("objcopy") or "objcopy"
+    if ours and (tool := shutil.which("objcopy")):
         run(tool, *(f"--rename-section={section}=cushared" for section in sorted(ours)), path)
 
 
