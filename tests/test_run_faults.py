@@ -266,6 +266,10 @@ REFUSED = {  # what is no program, or not for this emulator: the text, and what 
     "cuRAND": ("#include <curand.h>\nint main() {}", ", line 1: cuRAND is not emulated"),
     "thrust": ("#include <thrust/sort.h>\nint main() {}", ", line 1: thrust and cub are not emulated"),
     "assembly": ('__global__ void k() {\n  asm("trap;");\n}\nint main() {}', ", line 2: PTX assembly is not emulated"),
+    "a kernel that launches": (
+        "__global__ void f() {}\n__global__ void k() {\n  f<<<1, 1>>>();\n}\nint main() {}",
+        ", line 3: launches by a kernel (dynamic parallelism) are not emulated",
+    ),
     "textures": ("int main() {\n  cudaTextureObject_t t;\n}", ", line 2: textures are not emulated"),
     "another function": (
         "int main() {\n  cudaMallocArray(0);\n}",

@@ -100,7 +100,11 @@ def source_of(file: Path, folders: Sequence[Path]) -> Source:
             number = number_of(included, folder)
             return None if number is None else Path(f"{number}.h")
 
-        code, more = rewrite.rewritten(text, kernels, copy_of)
+        try:
+            code, more = rewrite.rewritten(text, kernels, copy_of)
+        except rewrite.Nested as nested:
+            told = "launches by a kernel (dynamic parallelism) are not emulated"
+            raise CompileError(f"{name}, line {nested.args[0]}: {told}") from nested
         rewritten.append(f'#line 1 "{_quoted(name)}"\n{code}\n')
         unknown = unknown or more
     return Source(names, rewritten, any(map(compiler.waits, texts)), unknown)

@@ -30,6 +30,10 @@ ON_DEVICE = {  # what is another thing in functions that are the device's alone
 OUTER = re.compile(r"\bnamespace\b[\s\w:]*\Z|\bextern\s*\Z")  # before a brace around declarations
 
 
+class Nested(Exception):
+    """A kernel that launches another, and in which line."""
+
+
 class Plain(NamedTuple):
     """A text without its comments, and the same without what stands in quotes; places are the same in both."""
 
@@ -236,6 +240,9 @@ def _sides(code: str) -> tuple[str, bool]:
                 unknown = True
             elif "EMULATED" not in head and not any(begin <= start for start, *_ in edits):
                 edits.append((token.start(), token.end(), "EMULATED_VARIABLE"))
+    for match in re.finditer("<<<", bare):
+        if any(match.start() in body for body in functions):
+            raise Nested(bare.count("\n", 0, match.start()) + 1)
     for word, by in ON_DEVICE.items():
         if word is ARCH and "asm" in bare:  # what stands there is for those who have no assembly
             continue
