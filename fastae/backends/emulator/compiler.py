@@ -164,8 +164,8 @@ def compiled(code: str, file: str, options: tuple[str, ...], checks: bool, *name
             if checks and (tool := shutil.which("objcopy")):  # whose accesses the compiler does not show
                 redefined = [f"--redefine-sym={name}=emulator_{name}" for name in ("memcpy", "memmove", "memset")]
                 run(tool, *redefined, work / "kernels.o")
-            # -Bsymbolic: a kernel may have the name of a function of the C library, as `advance` has.
             gather_shared(command, work / "kernels.o", code)
+            # -Bsymbolic: a kernel may have the name of a function of the C library, as `advance` has.
             objects = [runtime(checks), work / "kernels.o"]
             run(command, "-shared", "-Wl,-Bsymbolic", *objects, "-o", work / "library.so")
             os.replace(work / "library.so", path)
@@ -208,7 +208,9 @@ def gather_shared(command: str, path: Path, *texts: str) -> None:
     ours = [s for s in of_templates if (match := re.search(r"E\d+(\w+?)(?:_\d+)?$", s)) and match[1] in names]
     ours += re.findall(r"\bcushared\d+", sections)
     if ours:
-        tool = shutil.which("objcopy") or "objcopy"
+        tool = shutil.which("objcopy")
+        if tool is None:
+            raise CompileError("the emulator needs objcopy for shared memory: install binutils")
         run(tool, *(f"--rename-section={section}=cushared" for section in sorted(set(ours))), path)
 
 
