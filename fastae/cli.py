@@ -1,4 +1,4 @@
-"""The command line: ``fastae train``, ``check``, ``grade``, ``ladder``, ``exercise``, ``bench`` and ``doctor``.
+"""The command line: ``fastae train``, ``check``, ``run``, ``trace``, ``grade``, ``ladder``, ``bench`` and others.
 
 Bad input ends in one line and status 2.
 """
@@ -47,6 +47,13 @@ def _check(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=command.run)
 
 
+def _program(parser: argparse.ArgumentParser) -> None:
+    from fastae.run import command
+
+    command.add_options(parser)
+    parser.set_defaults(run=command.run)
+
+
 def _grade(parser: argparse.ArgumentParser) -> None:
     from fastae.grade import command
 
@@ -68,6 +75,13 @@ def _exercise(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=command.run_exercise)
 
 
+def _trace(parser: argparse.ArgumentParser) -> None:
+    from fastae.trace import command
+
+    command.add_options(parser)
+    parser.set_defaults(run=command.run)
+
+
 def _doctor(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Train a few steps with each backend and compare. Exit status 1 if numpy or numba does not work."
@@ -79,6 +93,8 @@ COMMANDS = {
     "train": ("train the autoencoder and draw what it learned", _train),
     "bench": ("measure fastae beside other libraries and this machine's limits", _bench),
     "check": ("tell whether a kernel of your own is right, and what may be wrong with it", _check),
+    "run": ("compile and run a whole CUDA program without a GPU", _program),
+    "trace": ("show a CUDA kernel as it runs, step by step, on a page", _trace),
     "grade": ("judge a folder of submissions by a rubric, with a page for each student", _grade),
     "ladder": ("climb from naive loops to the kernel that a backend uses, with what each idea gains", _ladder),
     "exercise": ("take the idea out of a rung of a ladder, and put it back", _exercise),
@@ -140,6 +156,10 @@ def _run(own: bool, argv: list[str]) -> int:
     for word in argv:
         if word.startswith("--") and word.endswith("=--"):  # of which argparse up to Python 3.12 makes an empty list
             parser([]).error(f"argument {word.removesuffix('=--')}: expected one argument")
+    if argv[:1] == ["run"]:
+        from fastae.run.command import arranged
+
+        argv = ["run", *arranged(argv[1:])]
     options = parser(argv).parse_args(argv)
     options.own = own
     with Stop(lambda: _interrupted(options, argv)) as options.stop:

@@ -94,7 +94,7 @@ def test_a_learners_file_may_include_them_too() -> None:
 
     text = "\n".join([*(f"#include <{name}>" for name in HEADERS), '#include "cuda_runtime.h"'])
     assert policy.of_cuda(text) == []
-    assert policy.without_headers(text).strip() == ""
+    assert all(line.startswith("//#include") for line in policy.without_headers(text).splitlines())
     assert policy.of_cuda('#include "cuda_mine.h"\n#include <fstream>') == [
         'line 1: it includes "cuda_mine.h", which is no header of CUDA, nor is it in the file\'s folder',
         "line 2: it includes <fstream>, which is no header of CUDA",
@@ -185,7 +185,8 @@ def test_four_floats_are_read_and_written_at_once(compiler: str, checks: bool) -
 @pytest.mark.parametrize(
     ("begin", "words"), [((1, 0), "*reinterpret_cast<const float4*>"), ((0, 2), "reinterpret_cast<float4*>(out)")]
 )
-def test_a_misaligned_float4_is_a_fault(compiler: str, begin: tuple[int, int], words: str) -> None:
+def test_a_misaligned_float4_is_a_fault(begin: tuple[int, int], words: str) -> None:
+    # Not with clang++, which splits a float4 before its accesses are seen.
     x, out = zeros(20), zeros(20)
     with checking():
         told = fault(REINTERPRET, "f", x[begin[0] : begin[0] + 16], out[begin[1] : begin[1] + 16], block=4)
@@ -612,9 +613,14 @@ def test_a_kernel_may_have_the_name_of_a_function() -> None:
         ("curandState state;", "cuRAND is"),
         ("cublasHandle_t h;", "cublasHandle_t, of CUDA's libraries, is"),
         ("thrust::device_vector<float> v;", "thrust and cub are"),
-        ("__nv_fp8_e4m3 x;", "__nv_fp8_e4m3, of 8 bits and fewer, is"),
         ("wmma::bmma_sync(d, a, b, c);", "wmma::bmma_sync, for fragments of bits, is"),
-        ("cuda::semaphore<1> s;", "barriers, pipelines and atomic types of CUDA's library are"),
+        ("nvcuda::wmma::experimental::precision::b1 x;", "wmma::experimental, for fragments of bits, is"),
+        ("__nv_fp8_e4m3 x;", "__nv_fp8_e4m3, of 8 bits and fewer, is"),
+        ("cuda::latch done(32);", "cuda::latch, of CUDA's library, is"),
+        (
+            "cuda::device::barrier_arrive_tx(b, 1, 64);",
+            "cuda::device::barrier_arrive_tx, for bulk copies and PTX, is",
+        ),
     ],
 )
 def test_what_is_not_emulated_is_refused_by_name_and_line(compiler: str, line: str, words: str) -> None:
@@ -631,7 +637,6 @@ def test_what_is_not_emulated_is_refused_by_name_and_line(compiler: str, line: s
         "cublas_v2.h",
         "cuda_fp8.h",
         "texture_fetch_functions.h",
-        "mma.h",
         "cuda/semaphore",
     ],
 )

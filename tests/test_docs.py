@@ -144,7 +144,7 @@ def test_features_are_listed_with_the_tests_that_show_them(monkeypatch: pytest.M
     for family, rows in features.shown().items():
         assert f"| **{family}** |" in table
         assert all(f"| {feature} |" in table for feature in rows)
-    assert "`test_cuda_warps.py: test_a_sum_by_warps`, `test_a_scan_by_warps` |" in table
+    assert "| `test_cuda_warps.py`: a sum by warps, a scan by warps |" in table
     monkeypatch.setattr(features, "FAMILIES", features.FAMILIES[1:])
     with pytest.raises(ValueError, match="a family is one of: types"):
         features.table()
@@ -153,12 +153,12 @@ def test_features_are_listed_with_the_tests_that_show_them(monkeypatch: pytest.M
 def test_every_refusal_is_listed_by_an_example() -> None:
     import features
 
-    from fastae.backends.emulator.source import HEADERS, NOT_EMULATED
+    from fastae.backends.emulator.source import HEADERS, NOT_EMULATED, NOT_IN_KERNELS
 
     told = features.refusals()
-    assert all(message.startswith("line 1: ") for _, message in told), told
+    assert all(message.startswith("mine.cu, line 1: ") for _, message in told), told
     code = [re.sub(r"#include.*", "", example) for example, _ in told]
-    for pattern in NOT_EMULATED:
+    for pattern in (*NOT_IN_KERNELS, *NOT_EMULATED):
         assert any(re.search(pattern, example) for example in code), pattern
     headers = [m[1] for example, _ in told if (m := re.match(r"#include <(.*)>", example))]
     for pattern in HEADERS:

@@ -39,7 +39,7 @@ def table() -> str:
     for family in FAMILIES:
         first = f"**{family}**"
         for feature, tests in found.get(family, {}).items():
-            lines.append(f"| {first} | {feature} | {', '.join(f'`{t}`' for t in _by_file(tests))} |")
+            lines.append(f"| {first} | {feature} | {_in_words(tests)} |")
             first = ""
     return "\n".join(lines)
 
@@ -62,7 +62,7 @@ def refusals() -> list[tuple[str, str]]:
         if test.name in REFUSALS:
             for example in _examples(test):
                 code = f"#include <{example}>" if test.name == REFUSALS[1] else example
-                found.append((code, not_emulated(code)))
+                found.append((code, not_emulated(code, "mine.cu")))
     return found
 
 
@@ -84,13 +84,13 @@ def _examples(test: ast.FunctionDef) -> Iterator[str]:
                     yield case if isinstance(case, str) else case[0]
 
 
-def _by_file(tests: list[str]) -> Iterator[str]:
-    """Yield the tests, the name of a file once."""
-    file = ""
+def _in_words(tests: list[str]) -> str:
+    """Put the names of tests in words, behind the file in which they are."""
+    files: dict[str, list[str]] = {}
     for test in tests:
-        where, _, name = test.partition(": ")
-        yield name if where == file else test
-        file = where
+        file, _, name = test.partition(": ")
+        files.setdefault(file, []).append(name.removeprefix("test_").replace("_", " "))
+    return "; ".join(f"`{file}`: {', '.join(names)}" for file, names in files.items())
 
 
 def _code(text: str) -> str:

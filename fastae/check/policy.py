@@ -236,7 +236,9 @@ def of_cuda(text: str, name: str = "") -> list[str]:
     return list(dict.fromkeys(f"{place_of(text, at, name)}: {what}" for at, what in sorted(found)))
 
 
-ATTRIBUTES = re.compile(r"__attribute__\s*\(\((section\(\"cushared\"\)|aligned\(\s*\w+\s*\))\)\)")  # the emulator's own
+ATTRIBUTES = re.compile(  # the emulator's own
+    r"__attribute__\s*\(\((section\(\"cushared\" \"\d+\"\), aligned\(16\)|aligned\(\s*\w+\s*\))\)\)"
+)
 PLACES = re.compile(r"emulator::value_of\(\*?emulator::(thread_index|block_index|block_size|grid)\)")
 STANDARD = re.compile(r"\[\[\s*(nodiscard|maybe_unused|likely|unlikely|fallthrough|noreturn)(\(.*?\))?\s*\]\]")
 BUILTINS = r"(?!(inf|nan|huge_val)[fl]?\b|assume|expect\b|unreachable\b)"

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from fastae.backends.contract import KERNELS
-from fastae.backends.emulator import KernelFault, compiler
+from fastae.backends.emulator import KernelFault, Recorded, compiler
+from fastae.backends.emulator.recording import Array
 from fastae.check import learner, policy
 from fastae.check.failure import Failure, KernelFailed
 from fastae.check.process import LINE, MOST_TEXT, PATIENCE, Process, Refused, Timed, WorkerLost, doubting, printable
@@ -234,6 +235,19 @@ class Remote(Timed):
         with doubting():
             counts = dict(self._ask(True, do="count", kernel=kernel, lengths=lengths)["counts"])
             return {str(key): x if key in ("kernel", "shape") else x + 0 for key, x in counts.items()}
+
+    def trace(self, kernel: str, lengths: dict[str, int], most: int) -> list[Recorded]:
+        """Write down a launch, as `fastae.trace.launches.record` does."""
+        answer = self._ask(True, do="trace", kernel=kernel, lengths=lengths, most=most)
+        options = learner.options_of("f4")
+        library = compiler.compiled(learner.compiled_text(self.path, self.source), "kernel.cu", options, True)
+        found, file = list[Recorded](), shown_name(self.path.name)
+        with doubting():
+            for name, at, size, arrays, fault in answer["launches"]:
+                known = [Array(printable(word), np.dtype(dtype).str, *map(int, span)) for word, dtype, *span in arrays]
+                block, said = bytes(self._memory[at : at + size]), printable(fault)[: 4 * MOST_TEXT]
+                found.append(Recorded(printable(name), file, self.source, block, library, known, said, options))
+        return found
 
 
 def _names(parameters: Any) -> list[str] | None:

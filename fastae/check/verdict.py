@@ -170,10 +170,12 @@ def _diagnosed(k: Backend | Remote, calls: list[Call], facts: Facts) -> Problem:
         causes = []  # what is written then has no meaning
     if unwritten:
         left = [cause for cause in causes if not cause.startswith((patterns.MAYBE, patterns.WHERE))]
-        left = [*launches.told(getattr(k, "source", ""), calls), *left]  # what the text says is certain
+        source = getattr(k, "source", "")
         nothing = all(c.wrong.all() for c in compared)
-        few = launches.divided_away(getattr(k, "source", ""), compared) if nothing else []
-        causes = few or ["nothing is written"] if nothing else left or patterns.told(compared, unwritten=True)
+        few = launches.divided_away(source, compared) if nothing else launches.told(source, calls)
+        causes = ["nothing is written"] if nothing else left or patterns.told(compared, unwritten=True)
+        if few:  # what the text says is certain, and why nothing is written in some calls
+            found, causes = ([cause for cause in of if cause != "nothing is written"] for of in (found, [*few, *left]))
     own = list(faulty.fault_causes) if faulty else []
     when, _ = patterns.when(calls)
     explained = any(not cause.startswith((patterns.MAYBE, patterns.WHERE)) for cause in causes) and not unwritten

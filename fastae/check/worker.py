@@ -201,6 +201,19 @@ class Worker:
 
         return {"counts": asdict(counts.count(self._backend, kernel, **lengths))}
 
+    def _trace(self, kernel: str, lengths: dict[str, int], most: int) -> dict[str, Any]:
+        from dataclasses import astuple
+
+        from fastae.trace.launches import record
+
+        told, at = list[Any](), 0
+        for launch in record(self._backend, kernel, lengths, most):
+            self._memory[at : at + len(launch.block)] = launch.block
+            arrays = [astuple(array) for array in launch.arrays]
+            told.append([launch.kernel, at, len(launch.block), arrays, launch.fault])
+            at += len(launch.block)
+        return {"launches": told}
+
     # Calls.
 
     def _call(self, name: str, arguments: dict[str, Any], arrays: dict[str, Layout], how: dict[str, Any],

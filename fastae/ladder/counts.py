@@ -183,7 +183,8 @@ def _totals(counted: Counted) -> dict[str, int]:
         "shared_stores": total("accesses", "shared", "write"),
         "rounds": total("transactions", "shared"),
         "fewest_rounds": total("best", "shared"),
-        "requests": total("requests"),
+        # Of constant memory each place that a warp asks for is a request of its own.
+        "requests": total("requests") + total("transactions", "constant") - total("requests", "constant"),
         "barriers": counted.barriers,
     }
 

@@ -2,6 +2,7 @@
 
 - ``device.h``, ``runtime.cpp``: a fiber for each thread of a block, with real barriers and warp operations
 - ``checks.h``, ``counts.h``: every access to memory seen: bounds, races, what was never written; and what it costs
+- ``trace.h``, ``recording``: all of it written down, for `fastae trace`
 - ``compiler``, ``device``: from a ``.cu`` file to a function, and what stands for CuPy
 """
 
@@ -11,9 +12,21 @@ from fastae.backends.cupy_backend import CupyBackend
 from fastae.backends.cupy_backend.launcher import Launcher
 from fastae.backends.emulator import device
 from fastae.backends.emulator.compiler import find_compiler
-from fastae.backends.emulator.device import Counted, KernelFault, RawModule, Traffic, checking, counting
+from fastae.backends.emulator.device import Counted, KernelFault, RawModule, Traffic, checking, counting, tracing
+from fastae.backends.emulator.recording import Recorded, Trace
 
-__all__ = ["Counted", "EmulatorBackend", "KernelFault", "RawModule", "Traffic", "checking", "counting"]
+__all__ = [
+    "Counted",
+    "EmulatorBackend",
+    "KernelFault",
+    "RawModule",
+    "Recorded",
+    "Trace",
+    "Traffic",
+    "checking",
+    "counting",
+    "tracing",
+]
 
 
 class EmulatorBackend(CupyBackend):

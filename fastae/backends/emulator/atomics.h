@@ -3,7 +3,9 @@
 
 namespace emulator {
 
-enum Scope { DEVICE, BLOCK };  // who may take part; a GPU's host does not here
+// Who may take part, a GPU's host not: all of it, or a block. And beside it: by an atomic type of C++; what was read there
+// before was a guess.
+enum Scope { DEVICE, BLOCK, CPP, GUESSED = 4 };
 
 template <class T, class... Types>
 constexpr bool is_one_of = (std::is_same_v<T, Types> || ...);
@@ -42,7 +44,7 @@ ATOMIC(atomicExch, false, value, int, unsigned, unsigned long long, float)
   NOT_INLINED T name(T* at, std::common_type_t<T> expected, std::common_type_t<T> value) {                      \
     static_assert(emulator::is_one_of<T, int, unsigned, unsigned short, unsigned long long>,                    \
                   #name " takes a pointer to one of: int, unsigned, unsigned short, unsigned long long");       \
-    emulator::touch(at, sizeof(T), true, emulator::scope, CALLER);                                              \
+    emulator::touch(at, sizeof(T), true, emulator::scope | emulator::GUESSED, CALLER);                          \
     const T old = *at;                                                                                          \
     if (old == expected) *at = value;                                                                           \
     return old;                                                                                                 \

@@ -5,14 +5,17 @@
 // judged as if they ran at once. What a block did before a barrier is known to a thread of another that has read an
 // atomic variable (or a volatile one) which a thread behind that barrier wrote, if the writer had a __threadfence()
 // before, or released what the other acquired; to the other threads of its block it is known behind their next barrier.
-// Where blocks run at once, and may have read old values before, the reader needs a fence too. (Lamport, Time, clocks,
-// and the ordering of events, CACM 1978; Flanagan and Freund, FastTrack, PLDI 2009, whose epochs are the barriers here.)
+// Where blocks run at once, and may have read old values before, the reader needs a fence too, and so does whoever reads
+// one of C++'s atomic types without acquiring. Threads of a block tell each other by a __threadfence_block(). (Lamport,
+// Time, clocks, and the ordering of events, CACM 1978; Flanagan and Freund, FastTrack, PLDI 2009, whose epochs are the
+// barriers here.)
 #pragma once
 
 #include <array>
 #include <map>
 
 #include "counts.h"
+#include "trace.h"
 
 namespace emulator {
 
@@ -21,7 +24,11 @@ struct Array {  // rows of `width` bytes, `stride` bytes apart
   uint64_t rows, width, stride;
 };
 
-enum How { READS = 1, WRITES = 2, ATOMIC = 4, VOLATILE = 8, ELEMENTARY = ATOMIC | VOLATILE, OF_BLOCK = 16, COPIED = 32 };
+enum How {
+  READS = 1, WRITES = 2, ATOMIC = 4, VOLATILE = 8, ELEMENTARY = ATOMIC | VOLATILE, OF_BLOCK = 16, COPIED = 32, OF_CPP = 64,
+  LANES = 128,  // told of a race: both are of one warp
+  GUESS = 256   // a read whose value an atomicCAS has asked for since
+};
 
 struct Access {  // who, when, how and where in the code
   uint32_t block = ~0u, barriers = 0, told = 0;
@@ -95,6 +102,7 @@ static std::vector<Mind> minds, of_block;  // of each thread; of each block that
 static std::vector<Lanes> synced;  // of each thread
 static std::vector<Peers> peers;
 static std::map<uintptr_t, Knowledge> messages;
+static std::map<std::tuple<uint32_t, uint32_t, uintptr_t>, Report> suspicions;  // of a thread's plain read of a place
 static bool together;  // blocks run at once, and may wait for each other
 static bool mixed;     // or threads take turns at random
 static bool talked;    // somebody has told something
@@ -118,6 +126,7 @@ inline void begin_launch(unsigned at_once, bool cooperative) {
   peers.assign(fibers.size(), {});
   begin_copies(at_once);
   messages.clear();
+  suspicions.clear();
   talked = false;
 }
 inline void begin_block(unsigned block) {
@@ -130,11 +139,17 @@ inline void begin_block(unsigned block) {
   of_block[block] = {};
   std::fill_n(minds.begin() + block * threads, threads, Mind());
 }
-inline void end_block() { total_up(); }
+inline void end_block() {
+  total_up();
+  if (suspicions.empty()) return;
+  report = suspicions.begin()->second;
+  _longjmp(ended, 1);
+}
 
 inline void after_barrier() {  // a block's threads tell each other what they know, and what they have told
   const unsigned threads = block_size.x * block_size.y * block_size.z;
   barriers += threads;
+  for (unsigned i = 0; counted && i < threads; ++i) executed[running->fibers + i - fibers.data()].clear();
   Mind& block = of_block[here()];
   for (unsigned i = 0; talked && i < threads; ++i) {
     const Mind& thread = minds[running->fibers + i - fibers.data()];
@@ -201,9 +216,9 @@ void fence(bool of_device) {
   if (together && of_device) yield();
 }
 
-inline void hear(uintptr_t at) {
+inline void hear(uintptr_t at, bool needs_fence) {
   const auto found = messages.find(at);
-  if (found != messages.end()) learn(together ? mind().read : mind().known, found->second);
+  if (found != messages.end()) learn(needs_fence ? mind().read : mind().known, found->second);
 }
 inline void tell(uintptr_t at) {
   const Knowledge &mine = mind().told, &ours = of_block[here()].told;
@@ -220,12 +235,18 @@ inline bool is_shared(uintptr_t at) {
   return at >= reinterpret_cast<uintptr_t>(__start_cushared) && at < reinterpret_cast<uintptr_t>(__stop_cushared);
 }
 
-inline bool is_own(uintptr_t at) {  // a local variable; or what threadIdx stands for
+inline bool is_in(const dim3& place, uintptr_t at) { return at - reinterpret_cast<uintptr_t>(&place) < sizeof(dim3); }
+
+inline bool is_own(uintptr_t at) {  // a local variable; or what threadIdx and its like stand for
   const uintptr_t stack = reinterpret_cast<uintptr_t>(current->stack);
-  return (at >= stack && at < stack + STACK) || at == reinterpret_cast<uintptr_t>(&thread_index);
+  return (at >= stack && at < stack + STACK) || is_in(thread_index, at) || is_in(block_index, at) || is_in(block_size, at) ||
+         is_in(grid, at);
 }
 
 inline bool is_allowed(uintptr_t at, uint64_t size) {
+#ifdef PROGRAM
+  return is_of_device(at, size);
+#endif
   // a variable or a constant of the library
   if (at >= reinterpret_cast<uintptr_t>(__ehdr_start) && at < reinterpret_cast<uintptr_t>(_end)) return true;
   for (const Array& a : allowed) {
@@ -260,12 +281,15 @@ inline bool is_known(const Access& before, uintptr_t at) {
 inline bool conflict(const Access& before, const Access& now, uintptr_t at) {
   if (before.block == ~0u || (before.block == now.block && before.thread == now.thread)) return false;
   if (!((before.how | now.how) & WRITES)) return false;
+  if (before.how & GUESS && now.how & ATOMIC) return false;
   if (before.how & ELEMENTARY && now.how & ELEMENTARY) {
-    // Two volatile writes are a race all the same: x += 1 is two accesses. Within a warp it was once the way to write.
-    const bool lost = before.how & now.how & WRITES && before.how & now.how & VOLATILE;
-    if (lost && before.block != now.block) return !is_known(before, at);
+    // Two volatile writes are a race all the same: x += 1 is two accesses.
+    const bool volatiles = before.how & now.how & VOLATILE;
+    if (volatiles && before.how & now.how & WRITES && before.block != now.block) return !is_known(before, at);
+    // In shared memory it was once the way to write within a warp, whose lanes went in step.
+    const bool in_step = volatiles && before.thread / WARP == now.thread / WARP && is_shared(at);
     // What is atomic within a block alone is not between blocks.
-    if (before.block == now.block || !((before.how | now.how) & OF_BLOCK)) return false;
+    if (!in_step && (before.block == now.block || !((before.how | now.how) & OF_BLOCK))) return false;
   }
   if (before.block == now.block) {
     if (before.barriers != now.barriers) return false;
@@ -290,18 +314,25 @@ inline void check(Shadow& place, uintptr_t at, int how, const void* where) {
   const uint16_t thread = current->linear, kind = how;
   const Access now{number(), current->barriers, current->told, thread, kind, offset};
   if (place.copy >= 0 || (how & WRITES && place.sent >= 0)) stop_early(place, how, where);
-  const Access* other = conflict(place.write, now, at) ? &place.write : nullptr;
-  for (int i = 0; i < 3 && !other && how & WRITES; ++i)
-    if (conflict(place.reads[i], now, at)) other = &place.reads[i];
-  for (int i = 0; i < 3 && !other && place.atomic >= 0; ++i)
-    if (conflict(atomics[place.atomic][i], now, at)) other = &atomics[place.atomic][i];
-  if (other) {
-    copy(report.other_block, {other->block % grid.x, other->block / grid.x % grid.y, other->block / (grid.x * grid.y)});
-    const unsigned t = other->thread;
+  const auto judge = [&](const Access& other) {
+    if (!conflict(other, now, at)) return;
+    copy(report.other_block, {other.block % grid.x, other.block / grid.x % grid.y, other.block / (grid.x * grid.y)});
+    const unsigned t = other.thread;
     copy(report.other_thread, {t % block_size.x, t / block_size.x % block_size.y, t / (block_size.x * block_size.y)});
-    report.other_how = other->how, report.other_where = other->where;
-    fail(other->block == now.block ? RACE : RACE_OF_BLOCKS, *current, where);
-  }
+    const bool same_block = other.block == now.block;
+    const bool mixture = (how ^ other.how) & ATOMIC;  // of atomic accesses and others
+    report.other_how = other.how | (same_block && !mixture && t / WARP == thread / WARP ? LANES : 0);
+    report.other_where = other.where;
+    fill(same_block ? RACE : RACE_OF_BLOCKS, *current, where);
+    // A plain read among atomic operations may be the guess with which an atomicCAS begins: judged at the block's end.
+    const Access& read = how & ATOMIC ? other : now;
+    if (!mixture || read.how & WRITES) _longjmp(ended, 1);
+    suspicions.try_emplace({read.block, read.thread, at}, report);
+    report.fault = NONE;
+  };
+  judge(place.write);
+  for (int i = 0; i < 3 && how & WRITES; ++i) judge(place.reads[i]);
+  for (int i = 0; i < 3 && place.atomic >= 0; ++i) judge(atomics[place.atomic][i]);
   if (!(how & WRITES)) {
     keep(place.reads, now);
   } else if (!(how & ELEMENTARY)) {
@@ -345,8 +376,10 @@ inline bool look(const void* address, uint64_t size, int how, const void* where)
   const bool shared = is_shared(at);
   if (!shared && is_own(at)) return false;
   const uintptr_t begin = reinterpret_cast<uintptr_t>(room.shared);
-  if (is_in_room(at) && (at < begin || at + size > begin + dynamic_bytes)) fail(BEYOND_SHARED, *current, where);
-  if (!shared && !is_allowed(at, size)) fail(OUT_OF_BOUNDS, *current, where);
+  const bool beyond = is_in_room(at) && (at < begin || at + size > begin + dynamic_bytes);
+  const bool there = !beyond && (shared || is_allowed(at, size));
+  if (recorded) note(at, size, how, shared, there, where);
+  if (!there) fail(beyond ? BEYOND_SHARED : OUT_OF_BOUNDS, *current, where);
   if (counted && !(how & ELEMENTARY)) count(at, size, how & WRITES, shared, where);
   Memory& memory = shared ? shared_shadow[here()] : shadow;
   each_place(memory, at, size, [&](Shadow& place) {
@@ -358,14 +391,17 @@ inline bool look(const void* address, uint64_t size, int how, const void* where)
 }
 
 void access(const void* address, uint64_t size, bool is_write, const void* where) {
+  if (!on_device()) return host_access(address, is_write, where);
   look(address, size, is_write ? WRITES : READS, where);
 }
 
 // An access that a GPU makes as one, so that its address must be a multiple of its size.
 void access_whole(const void* address, uint64_t size, uint64_t alignment, bool is_write, const void* where) {
   const uintptr_t at = reinterpret_cast<uintptr_t>(address);
+  if (!on_device()) return host_access(address, is_write, where);
   if (at % alignment) {
     report.how = is_write ? WRITES : READS, report.address = at;
+    if (recorded) note(at, size, report.how, is_shared(at), false, where);
     fail(MISALIGNED, *current, where);
   }
   access(address, size, is_write, where);
@@ -373,25 +409,38 @@ void access_whole(const void* address, uint64_t size, uint64_t alignment, bool i
 
 // Atomic operations and volatile variables, which others may wait for.
 inline void communicate(const void* address, uint64_t size, int how, const void* where) {
+  if (!on_device()) return host_access(address, how & WRITES, where);
   const uintptr_t at = reinterpret_cast<uintptr_t>(address);
   // Others go on first. In shared memory a volatile variable may be a warp's, whose lanes once went on together.
   if (mixed && (how & ATOMIC || !is_shared(at)) && !is_own(at) && random_below(2)) yield();
   if (!look(address, size, how, where)) return;
-  if (how & READS) hear(at);
+  if (how & READS) hear(at, together || how & OF_CPP);
   if (how & WRITES) tell(at);
 }
+inline int how_of(int scope) { return ATOMIC | (scope & BLOCK ? OF_BLOCK : 0) | (scope & CPP ? OF_CPP : 0); }
+// What this thread has read at a place where it now compares and swaps was a guess, and no harm if it was old.
+inline void forgive(const void* address, uint64_t size) {
+  const uintptr_t at = reinterpret_cast<uintptr_t>(address);
+  Memory& memory = is_shared(at) ? shared_shadow[here()] : shadow;
+  for (uint64_t offset = 0; offset < size; offset += size < 4 ? 1 : 4) {
+    for (Access& read : (size < 4 ? memory.bytes[at + offset] : memory.words[(at + offset) / 4]).reads)
+      if (read.block == number() && read.thread == current->linear) read.how |= GUESS;
+    suspicions.erase({number(), current->linear, at});
+  }
+}
 void touch(const void* address, uint64_t size, bool reads, int scope, const void* where) {
-  communicate(address, size, (reads ? READS : 0) | WRITES | ATOMIC | (scope == BLOCK ? OF_BLOCK : 0), where);
+  if (scope & GUESSED && on_device()) forgive(address, size);
+  communicate(address, size, (reads ? READS : 0) | WRITES | how_of(scope), where);
 }
 void touch_to_read(const void* address, uint64_t size, int scope, const void* where) {
-  communicate(address, size, READS | ATOMIC | (scope == BLOCK ? OF_BLOCK : 0), where);
+  communicate(address, size, READS | how_of(scope), where);
 }
 
 // A release tells those who acquire this place what its thread knows now; neither needs a fence. Within a block only
 // those of the block have been told.
 void tell_now(const void* address, int scope) {
   Knowledge now;
-  teach(now, scope == BLOCK ? INNER : 0);
+  teach(now, scope & BLOCK ? INNER : 0);
   learn(messages[reinterpret_cast<uintptr_t>(address)], now);
 }
 void hear_now(const void* address) { learn(mind().known, messages[reinterpret_cast<uintptr_t>(address)]); }
@@ -419,7 +468,29 @@ void emulator_allow(uint64_t base, uint64_t rows, uint64_t width, uint64_t strid
 }
 
 // What the compiler calls where the index of an array of known length is not below it, under -fsanitize=bounds.
-void __ubsan_handle_out_of_bounds_abort(void*, void*) { emulator::fail(emulator::BEYOND_ARRAY, *emulator::current, CALLER); }
+void __ubsan_handle_out_of_bounds_abort(void*, void*) {
+  if (!on_device()) host_beyond_array(CALLER);
+  emulator::fail(emulator::BEYOND_ARRAY, *emulator::current, CALLER);
+}
+
+// What kernels call in place of memcpy and its kin.
+static void access_all(const void* address, uint64_t size, bool is_write, const void* where) {
+  const char* const bytes = static_cast<const char*>(address);
+  const uint64_t step = (reinterpret_cast<uintptr_t>(address) | size) % 4 ? 1 : 4;
+  for (uint64_t i = 0; i < size; i += step) emulator::access(bytes + i, step, is_write, where);
+}
+void* emulator_memmove(void* to, const void* from, size_t size) {
+  access_all(from, size, false, CALLER), access_all(to, size, true, CALLER);
+  return std::memmove(to, from, size);
+}
+void* emulator_memcpy(void* to, const void* from, size_t size) {
+  access_all(from, size, false, CALLER), access_all(to, size, true, CALLER);
+  return std::memcpy(to, from, size);
+}
+void* emulator_memset(void* to, int value, size_t size) {
+  access_all(to, size, true, CALLER);
+  return std::memset(to, value, size);
+}
 
 // What the compiler calls under -fsanitize=thread.
 #define HOOK(name, size, is_write) \
@@ -444,7 +515,7 @@ HOOKS(8)
 HOOKS(16)
 void __tsan_read_range(void* p, unsigned long n) { emulator::access(p, n, false, CALLER); }
 void __tsan_write_range(void* p, unsigned long n) { emulator::access(p, n, true, CALLER); }
-// Has a variable of a function been initialised? g++ asks so of an array of objects too, though nothing is to be done.
+// Of the guard that g++ gives an array in shared memory whose class has constructors, though it calls none of them.
 char __tsan_atomic8_load(const volatile char* p, int) { return *p; }
 void __tsan_init() {}
 void __tsan_func_entry(void*) {}

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import tempfile
 from functools import cache
@@ -22,7 +23,7 @@ from fastae.backends.emulator.source import (
 )
 
 HERE = Path(__file__).parent
-RUNTIME = sorted({*HERE.rglob("*.h"), *HERE.glob("*.cpp"), *filter(Path.is_file, INCLUDE.rglob("*"))})
+RUNTIME = sorted({*HERE.rglob("*.h"), *HERE.rglob("*.cpp"), *filter(Path.is_file, INCLUDE.rglob("*"))})
 WAITS = re.compile(
     r"__sync|_sync\b|__activemask|__nanosleep|mma_|_acquire|\bcooperative_groups\b|\bcuda\s*::(?!\s*std\b)|\barrive|"
     r"\bproducer_|\bconsumer_|\batomic(_ref)?\b"
@@ -34,15 +35,25 @@ DYNAMIC = re.compile(  # after what is to be left alone: comments and strings
     re.DOTALL,
 )
 ALIGNED = re.compile(r"\b(?:__align__|alignas)\s*\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)")
+SHARED = re.compile(r"\b__shared__\b([^;{}]*);")  # what is declared
 INCLUDED = re.compile(  # or was, before policy.py made a comment of it
     r"#[ \t]*include[ \t]*[<\"]((?:cu|cooperative_groups|mma)[\w/]*(?:\.h)?)[>\"]"
 )
-SEEN = {  # accesses to volatile memory told from others; with g++, a struct of 16 bytes copied as one
-    False: ["-fsanitize=bounds", "--param=tsan-distinguish-volatile=1", "-fno-tree-sra"],
+ALIGNED_LATE = re.compile(rf"(\b__shared__\s+)({ALIGNED.pattern})")  # for C++ wants it first
+INLINED = [
+    "-finline-small-functions",
+    "-finline-functions",
+    "--param=max-inline-insns-auto=300",
+    "--param=inline-unit-growth=300",
+]
+# Accesses to volatile memory told from others. With g++, a struct of 16 bytes copied as one; and functions inlined, for
+# it sees no access where a struct from memory becomes an argument. clang++ splits such a struct, misaligned or not.
+SEEN = {
+    False: ["-fsanitize=bounds", "--param=tsan-distinguish-volatile=1", "-fno-tree-sra", *INLINED],
     True: ["-fsanitize=array-bounds", "-mllvm", "-tsan-distinguish-volatile"],
 }
 SECONDS = 120  # that the compiler may take
-LANGUAGE = ["-fPIC", "-std=c++17", "-fno-builtin-printf"]  # printf is the emulator's
+LANGUAGE = ["-fPIC", "-fno-semantic-interposition", "-std=c++17", "-fno-builtin-printf"]  # printf is the emulator's
 DECODED: Any = {"encoding": "utf-8", "errors": "replace"}  # whatever the locale: messages quote the source
 
 
@@ -71,7 +82,10 @@ def waits(code: str) -> bool:
 
 
 def with_dynamic_shared(code: str) -> str:
-    """Make pointers of ``extern __shared__ T name[]``: every one of them begins where dynamic shared memory does."""
+    """Make pointers of ``extern __shared__ T name[]``: every one of them begins where dynamic shared memory does.
+
+    The alignment of static shared memory is put in front of it, where C++ wants it.
+    """
 
     def pointer(match: re.Match[str]) -> str:
         if match["name"] is None:
@@ -81,7 +95,7 @@ def with_dynamic_shared(code: str) -> str:
         value = f"reinterpret_cast<{kind} (*){match['rest']}>(emulator::room.shared)"
         return f"{declared} = {value};" + "\n" * (match[0].count("\n") - 2 * match["rest"].count("\n"))
 
-    return DYNAMIC.sub(pointer, code)
+    return DYNAMIC.sub(pointer, ALIGNED_LATE.sub(r"\2 \1", code))
 
 
 def _program(code: str, file: str) -> str:
@@ -136,7 +150,7 @@ def compiled(code: str, file: str, options: tuple[str, ...], checks: bool, *name
             f'extern "C" const emulator::Type* types_{i}() {{ return {entry}::types; }}\n'
         )
     program = _program(with_dynamic_shared(code), file) + '#line 1 "launchers"\n' + "".join(entries)
-    path = _kept([command, *options, str(checks), program], ".so")
+    path = _kept([command, *options, str(checks), repr((LANGUAGE, SEEN)), program], ".so")
     if not path.exists():
         with tempfile.TemporaryDirectory(dir=path.parent) as temporary:
             work = Path(temporary)
@@ -147,6 +161,10 @@ def compiled(code: str, file: str, options: tuple[str, ...], checks: bool, *name
                 if lacking := _not_emulated(code, file, options) or not_included(code, file, str(error)):
                     raise CompileError(lacking) from error
                 raise
+            if checks and (tool := shutil.which("objcopy")):  # whose accesses the compiler does not show
+                redefined = [f"--redefine-sym={name}=emulator_{name}" for name in ("memcpy", "memmove", "memset")]
+                run(tool, *redefined, work / "kernels.o")
+            gather_shared(command, work / "kernels.o", code)
             # -Bsymbolic: a kernel may have the name of a function of the C library, as `advance` has.
             objects = [runtime(checks), work / "kernels.o"]
             run(command, "-shared", "-Wl,-Bsymbolic", *objects, "-o", work / "library.so")
@@ -175,7 +193,33 @@ def _flags(command: str, options: tuple[str, ...], checks: bool) -> list[str]:
     seen = ["-O1", "-g", "-gdwarf-4", "-fsanitize=thread", "-fno-sanitize-recover=all", *SEEN[is_clang(command)]]
     # What templates keep, such as shared memory, is each library's own.
     own = [] if is_clang(command) else ["-fno-gnu-unique"]
-    return [*LANGUAGE, *own, *(seen if checks else ["-O2", "-g1", "-gdwarf-4"]), f"-I{HERE}", f"-I{INCLUDE}", *options]
+    return [*LANGUAGE, *own, *(seen if checks else ["-O2", "-g1", "-gdwarf-4"]), "-fdata-sections", f"-I{HERE}", f"-I{INCLUDE}", *options]
+
+
+def gather_shared(command: str, path: Path, *texts: str) -> None:
+    """Make one section of all static shared memory.
+
+    GCC leaves the section of a variable of a template out of account (its bug 41091): these are known by their names.
+    """
+    declared = [d for text in texts for d in SHARED.findall(without_comments(text))]
+    names = {name for d in declared for name in re.findall(r"(\w+)\s*(?=,|\Z)", re.sub(r"\[[^\]]*\]", "", d))}
+    sections = _names_of_sections(path)
+    of_templates = set(re.findall(r"\.bss\._ZZ\w+", sections))
+    ours = [s for s in of_templates if (match := re.search(r"E\d+(\w+?)(?:_\d+)?$", s)) and match[1] in names]
+    ours += re.findall(r"\bcushared\d+", sections)
+    if ours:
+        tool = shutil.which("objcopy")
+        if tool is None:
+            raise CompileError("the emulator needs objcopy for shared memory: install binutils")
+        run(tool, *(f"--rename-section={section}=cushared" for section in sorted(set(ours))), path)
+
+
+def _names_of_sections(path: Path) -> str:
+    """Return the names of all sections of an object file of 64 bits."""
+    data = path.read_bytes()
+    table, size, _, names = struct.unpack_from("<Q", data, 40)[0], *struct.unpack_from("<3H", data, 58)
+    begin, length = struct.unpack_from("<2Q", data, table + names * size + 24)
+    return data[begin : begin + length].decode(errors="replace")
 
 
 def preprocessed(code: str, options: tuple[str, ...]) -> str:
@@ -234,7 +278,9 @@ def run(*command: object) -> str:
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
     if process.returncode:
-        raise CompileError(f"the C++ compiler refuses the kernel: {_decisive(errors.splitlines())}")
+        refused = CompileError(f"the C++ compiler refuses the kernel: {_decisive(errors.splitlines())}")
+        refused.words = errors
+        raise refused
     return out
 
 
@@ -260,6 +306,17 @@ def line_of(path: Path, offset: int) -> str:
     command = [tool, "-e", str(path), hex(max(0, offset - 1))]  # before the address to which the call returns
     found = subprocess.run(command, capture_output=True, **DECODED).stdout.split()
     return os.path.basename(found[0]) if found and not found[0].startswith("??") else "an unknown line"
+
+
+@cache
+def places_of(path: Path, names: frozenset[str]) -> list[tuple[int, int]]:
+    """Return offset and bytes of a library's variables of these names, in whatever namespace; none without binutils."""
+    tool = shutil.which("nm")
+    if tool is None:
+        return []
+    lines = subprocess.run([tool, "-C", "-P", "-t", "x", str(path)], capture_output=True, **DECODED).stdout.splitlines()
+    found = (re.fullmatch(r"(?:.*::)?(\w+) [bBdDrRV] (\w+) (\w+)", line) for line in lines)
+    return [(int(m[2], 16), int(m[3], 16)) for m in found if m and m[1] in names]
 
 
 @cache

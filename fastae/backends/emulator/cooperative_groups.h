@@ -16,7 +16,30 @@ constexpr unsigned long long volume(dim3 size) { return 1ull * size.x * size.y *
 UNSEEN inline unsigned linear(dim3 at, dim3 size) { return at.x + size.x * (at.y + size.y * at.z); }
 }  // namespace details
 
-class thread_block {
+// Any group whose kind is known when it runs only: a block, or lanes of a warp.
+class thread_group {
+ public:
+  NOT_INLINED void sync(int line = __builtin_LINE()) const { wait(CALLER, line); }
+  unsigned size() const;
+  unsigned num_threads() const { return size(); }
+  unsigned thread_rank() const;
+  UNSEEN void wait(const void* where, int line) const {
+    is_block_ ? void(emulator::barrier(0, where, line)) : emulator::meet(emulator::SYNC, mask_, 0, where);
+  }
+  bool is_block() const { return is_block_; }
+  unsigned mask() const { return mask_; }
+
+ protected:
+  thread_group() : mask_(~0u), is_block_(true) {}
+  explicit thread_group(unsigned mask) : mask_(mask), is_block_(false) {}
+  friend thread_group tiled_partition(const thread_group&, unsigned);
+
+ private:
+  unsigned mask_;
+  bool is_block_;
+};
+
+class thread_block : public thread_group {
  public:
   NOT_INLINED static void sync(int line = __builtin_LINE()) { emulator::barrier(0, CALLER, line); }
   static unsigned thread_rank() { return details::linear(threadIdx, blockDim); }
@@ -27,7 +50,7 @@ class thread_block {
   static dim3 group_dim() { return blockDim; }
   static dim3 dim_threads() { return blockDim; }
 };
-inline thread_block this_thread_block() { return {}; }
+inline thread_block this_thread_block() { return thread_block(); }
 
 class grid_group {
  public:
@@ -45,58 +68,54 @@ class grid_group {
 inline grid_group this_grid() { return {}; }
 
 // Lanes of a warp, ranked by their numbers: a tile, whose lanes lie side by side, or those that came together.
-class lane_group {
+class lane_group : public thread_group {
  public:
-  explicit lane_group(unsigned mask) : mask_(mask) {}
-  NOT_INLINED void sync() const { emulator::meet(emulator::SYNC, mask_, 0, CALLER); }
-  unsigned size() const { return details::count(mask_); }
+  explicit lane_group(unsigned mask) : thread_group(mask) {}
+  NOT_INLINED void sync() const { emulator::meet(emulator::SYNC, mask(), 0, CALLER); }
+  unsigned size() const { return details::count(mask()); }
   unsigned num_threads() const { return size(); }
-  unsigned thread_rank() const { return details::count(mask_ & ((1u << emulator::lane()) - 1)); }
+  unsigned thread_rank() const { return details::count(mask() & ((1u << emulator::lane()) - 1)); }
   template <class T>
   NOT_INLINED T shfl(T value, int from) const {
-    return emulator::shuffle(emulator::SHFL, mask_, value, lane_of(unsigned(from) % size()), CALLER);
+    return emulator::shuffle(emulator::SHFL, mask(), value, lane_of(unsigned(from) % size()), CALLER);
   }
   template <class T>
   NOT_INLINED T shfl_up(T value, unsigned by) const {
     const unsigned rank = thread_rank();
-    return emulator::shuffle(emulator::SHFL_UP, mask_, value, lane_of(by <= rank ? rank - by : rank), CALLER);
+    return emulator::shuffle(emulator::SHFL_UP, mask(), value, lane_of(by <= rank ? rank - by : rank), CALLER);
   }
   template <class T>
   NOT_INLINED T shfl_down(T value, unsigned by) const {
     const unsigned rank = thread_rank(), from = rank + by;
-    return emulator::shuffle(emulator::SHFL_DOWN, mask_, value, lane_of(from < size() ? from : rank), CALLER);
+    return emulator::shuffle(emulator::SHFL_DOWN, mask(), value, lane_of(from < size() ? from : rank), CALLER);
   }
   template <class T>
   NOT_INLINED T shfl_xor(T value, unsigned by) const {
     const unsigned rank = thread_rank(), from = rank ^ by;
-    return emulator::shuffle(emulator::SHFL_XOR, mask_, value, lane_of(from < size() ? from : rank), CALLER);
+    return emulator::shuffle(emulator::SHFL_XOR, mask(), value, lane_of(from < size() ? from : rank), CALLER);
   }
-  NOT_INLINED int any(int value) const { return emulator::vote(emulator::SOME, mask_, value, CALLER) != 0; }
+  NOT_INLINED int any(int value) const { return emulator::vote(emulator::SOME, mask(), value, CALLER) != 0; }
   NOT_INLINED int all(int value) const {
-    return emulator::vote(emulator::EVERY, mask_, value, CALLER) == emulator::lanes_of(mask_);
+    return emulator::vote(emulator::EVERY, mask(), value, CALLER) == emulator::lanes_of(mask());
   }
-  NOT_INLINED unsigned ballot(int value) const { return packed(emulator::vote(emulator::BALLOT, mask_, value, CALLER)); }
+  NOT_INLINED unsigned ballot(int value) const { return packed(emulator::vote(emulator::BALLOT, mask(), value, CALLER)); }
   template <class T>
   NOT_INLINED unsigned match_any(T value) const {
-    return packed(emulator::match(emulator::MATCH_ANY, mask_, value, CALLER));
+    return packed(emulator::match(emulator::MATCH_ANY, mask(), value, CALLER));
   }
-  unsigned mask() const { return mask_; }
 
  protected:
   unsigned lane_of(unsigned rank) const {
     for (unsigned l = 0; l < emulator::WARP; ++l)
-      if (mask_ >> l & 1 && rank-- == 0) return l;
+      if (mask() >> l & 1 && rank-- == 0) return l;
     return emulator::WARP;
   }
   unsigned packed(unsigned lanes) const {  // bits by rank, of those by lane
     unsigned bits = 0, rank = 0;
     for (unsigned l = 0; l < emulator::WARP; ++l)
-      if (mask_ >> l & 1) bits |= (lanes >> l & 1) << rank++;
+      if (mask() >> l & 1) bits |= (lanes >> l & 1) << rank++;
     return bits;
   }
-
- private:
-  unsigned mask_;
 };
 
 class coalesced_group : public lane_group {
@@ -105,6 +124,11 @@ class coalesced_group : public lane_group {
   unsigned meta_group_size() const { return 1; }
   unsigned meta_group_rank() const { return 0; }
 };
+inline unsigned thread_group::size() const { return is_block_ ? thread_block::size() : details::count(mask_); }
+inline unsigned thread_group::thread_rank() const {
+  return is_block_ ? thread_block::thread_rank() : details::count(mask_ & ((1u << emulator::lane()) - 1));
+}
+
 NOT_INLINED inline coalesced_group coalesced_threads(int line = __builtin_LINE()) {
   emulator::meet(emulator::ACTIVE, 0, 0, CALLER, line);
   return coalesced_group(emulator::active());
@@ -146,6 +170,25 @@ thread_block_tile<Size, thread_block_tile<Larger, Parent>> tiled_partition(const
   return {emulator::lane() % Larger, Larger};
 }
 
+// Tiles of a size that is known when it runs only; those of lanes are by their ranks.
+UNSEEN inline thread_group tiled_partition(const thread_group& parent, unsigned size) {
+  if (parent.is_block() && size >= parent.size()) return parent;
+  const unsigned lanes = parent.is_block() ? ~0u : parent.mask(), me = emulator::lane();
+  const unsigned mine = details::count(lanes & ((1u << me) - 1)) / size;
+  unsigned mask = 0;
+  for (unsigned l = 0, rank = 0; l < emulator::WARP; ++l)
+    if (lanes >> l & 1 && rank++ / size == mine) mask |= 1u << l;
+  return thread_group(mask);
+}
+// Lanes of a group with the same label, or the same truth.
+template <class T>
+NOT_INLINED coalesced_group labeled_partition(const lane_group& group, T label) {
+  return coalesced_group(emulator::match(emulator::MATCH_ANY, group.mask(), label, CALLER));
+}
+NOT_INLINED inline coalesced_group binary_partition(const lane_group& group, bool truth) {
+  return coalesced_group(emulator::match(emulator::MATCH_ANY, group.mask(), int(truth), CALLER));
+}
+
 namespace details {
 template <class Group>
 UNSEEN void meet_all(const Group& group, const void* where, int line) {
@@ -153,6 +196,8 @@ UNSEEN void meet_all(const Group& group, const void* where, int line) {
     emulator::barrier(0, where, line);
   } else if constexpr (std::is_same_v<Group, grid_group>) {
     emulator::grid_barrier(where);
+  } else if constexpr (std::is_same_v<Group, thread_group>) {
+    group.wait(where, line);
   } else {
     emulator::meet(emulator::SYNC, group.mask(), 0, where);
   }

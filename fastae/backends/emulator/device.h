@@ -25,7 +25,12 @@
 #define __maxnreg__(...)
 #define __launch_bounds__(...)
 #define __align__(n) __attribute__((aligned(n)))
-#define __shared__ static __attribute__((section("cushared")))
+#define __builtin_align__(n) __attribute__((aligned(n)))
+// A section for each, for g++ takes no mixture of inline functions' and others' variables in one; `gather_shared` makes one
+// of them. Aligned, for a GPU loads four floats from any array of them.
+#define __shared__ static __attribute__((section("cushared" IN_QUOTES(__COUNTER__)), aligned(16)))
+#define IN_QUOTES(x) IN_QUOTES_AS_IT_IS(x)
+#define IN_QUOTES_AS_IT_IS(x) #x
 #define UNSEEN __attribute__((no_sanitize("thread")))  // not the learner's code: its accesses are nobody's business
 #define NOT_INLINED UNSEEN __attribute__((noinline))
 #define CALLER __builtin_return_address(0)
@@ -46,7 +51,7 @@
 constexpr int warpSize = 32;
 
 namespace emulator {
-extern dim3 grid, block_size, block_index, *thread_index;
+extern dim3 grid, block_size, block_index, thread_index;
 UNSEEN inline dim3 value_of(const dim3& index) { return index; }
 int barrier(bool value, const void* where, int line);  // how many threads of the block had a true one
 void grid_barrier(const void* where);
@@ -117,7 +122,7 @@ struct Entry<kernel> {
 
 }  // namespace emulator
 
-#define threadIdx (emulator::value_of(*emulator::thread_index))
+#define threadIdx (emulator::value_of(emulator::thread_index))
 #define blockIdx (emulator::value_of(emulator::block_index))
 #define blockDim (emulator::value_of(emulator::block_size))
 #define gridDim (emulator::value_of(emulator::grid))

@@ -50,18 +50,22 @@ extern "C" {
 int printf(const char* format, ...) {
   va_list values;
   va_start(values, format);
-  const int count = emulator::print(format, values);
+  const int count = on_device() ? emulator::print(format, values) : vfprintf(stdout, format, values);
   va_end(values);
   return count;
 }
 int __printf_chk(int, const char* format, ...) {
   va_list values;
   va_start(values, format);
-  const int count = emulator::print(format, values);
+  const int count = on_device() ? emulator::print(format, values) : vfprintf(stdout, format, values);
   va_end(values);
   return count;
 }
-void __assert_fail(const char* words, const char*, unsigned, const char*) noexcept {  // as <assert.h> declares it
+void __assert_fail(const char* words, const char* file, unsigned line, const char* function) noexcept {  // as <assert.h> declares it
+  if (!on_device()) {
+    fprintf(stderr, "%s:%u: %s: Assertion `%s' failed.\n", file, line, function, words);
+    abort();
+  }
   emulator::fail_assertion(words, CALLER);
 }
 

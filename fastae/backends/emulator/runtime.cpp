@@ -21,6 +21,14 @@
 
 #include "device.h"
 
+#ifdef PROGRAM
+#include "program/sides.h"
+#else  // of a library all code is the device's
+constexpr bool on_device() { return true; }
+inline void host_access(const void*, bool, const void*) {}
+inline void host_beyond_array(const void*) {}
+#endif
+
 namespace emulator {
 
 enum State { READY, AT_BARRIER, AT_WARP, AT_GRID, AT_PHASE, NAPPING, DONE };
@@ -28,14 +36,15 @@ enum Fault {
   NONE, DIVERGED, DEADLOCK, OUT_OF_BOUNDS, UNINITIALISED, RACE, RACE_OF_BLOCKS, NO_MEMORY, FOR_EVER, BEYOND_ARRAY,
   NOT_IN_MASK = 20, BEYOND_SHARED, NOT_COOPERATIVE, MISALIGNED, ASSERTED,
   TOO_EARLY = 40, OVERWRITTEN, SENT, TOO_FEW, TOO_MANY, UNBEGUN,
-  NOT_WHOLE = 60, FRAGMENT
+  NOT_WHOLE = 60, FRAGMENT,
+  STACK_FULL = 80, DIVIDED_BY_ZERO
 };
 constexpr unsigned AT_ONCE = 4;  // blocks that take turns at their atomic operations, in a random order
 constexpr unsigned MOST_NAPS = 1000;  // in a row, while nobody does anything else
+constexpr unsigned COLOURS = 256;  // stacks begin at so many places of a page, for a cache has few lines for each
 constexpr size_t STACK = 768 << 10, GUARD = 64 << 10;  // a thread may have 512 KB of local memory; what grows beyond faults
 
 struct Fiber {
-  ucontext_t first;
   jmp_buf context;
   bool started = false;
   State state = DONE;
@@ -81,7 +90,7 @@ static bool woken;   // has any that was at a barrier of CUDA's library been let
 static bool worked;  // has any thread done something but sleep?
 static jmp_buf scheduler, ended;
 static ucontext_t nowhere;
-dim3 grid, block_size, block_index, *thread_index;
+dim3 grid, block_size, block_index, thread_index;
 static void (*body)(void*);
 static void* arguments;
 static Report report;
@@ -101,11 +110,15 @@ inline void copy(unsigned (&to)[3], const dim3& from) { to[0] = from.x, to[1] = 
 
 inline uint64_t offset_of(const void* code) { return reinterpret_cast<const char*>(code) - __ehdr_start; }
 
-[[noreturn]] inline void fail(Fault fault, const Fiber& fiber, const void* where) {
+inline void fill(Fault fault, const Fiber& fiber, const void* where) {
   report.fault = fault;
   copy(report.block, block_index);
   copy(report.thread, fiber.index);
   report.where = offset_of(where);
+}
+
+[[noreturn]] inline void fail(Fault fault, const Fiber& fiber, const void* where) {
+  fill(fault, fiber, where);
   _longjmp(ended, 1);
 }
 
@@ -139,7 +152,7 @@ inline void fiber_main() {
 
 inline void become(Fiber& fiber) {
   current = &fiber;
-  thread_index = &fiber.index;
+  thread_index = fiber.index;
 }
 
 inline void resume(Fiber& fiber) {
@@ -154,12 +167,13 @@ inline void resume(Fiber& fiber) {
     mprotect(pages, GUARD, PROT_NONE);
     fiber.stack = static_cast<char*>(pages) + GUARD;
   }
-  getcontext(&fiber.first);
-  fiber.first.uc_stack.ss_sp = fiber.stack;
-  fiber.first.uc_stack.ss_size = STACK;
-  fiber.first.uc_link = &nowhere;
-  makecontext(&fiber.first, fiber_main, 0);
-  setcontext(&fiber.first);
+  static ucontext_t first;  // what it begins with
+  getcontext(&first);
+  first.uc_stack.ss_sp = fiber.stack;
+  first.uc_stack.ss_size = STACK - (&fiber - fibers.data()) % COLOURS * 192;
+  first.uc_link = &nowhere;
+  makecontext(&first, fiber_main, 0);
+  setcontext(&first);
 }
 
 inline unsigned random_below(unsigned end) {
@@ -182,6 +196,9 @@ inline void end_block() {}
 inline void after_barrier() {}
 inline void after_warp(Fiber*, unsigned) {}
 inline void after_grid() {}
+inline void after_turn(const Fiber&) {}
+inline void note_wait(int, unsigned, uint64_t, const void*) {}
+enum Wait { BARRIER, GRID };
 inline void begin_launch(unsigned, bool) {}
 void touch(const void*, uint64_t, bool, int, const void*) {}
 void touch_to_read(const void*, uint64_t, int, const void*) {}
@@ -274,7 +291,7 @@ int launch(const unsigned* size, bool waits, bool cooperative, void (*kernel)(vo
     become(fibers[0]);
     for (unsigned i = 0; i < threads; ++i) {
       current->linear = i;
-      current->index = {i % size[3], i / size[3] % size[4], i / (size[3] * size[4])};
+      thread_index = current->index = {i % size[3], i / size[3] % size[4], i / (size[3] * size[4])};
       kernel(with);
     }
   }
@@ -290,6 +307,7 @@ unsigned lanes_of(unsigned mask) {
 
 int barrier(bool value, const void* where, int line) {
   current->offered = value, current->line = line;
+  note_wait(BARRIER, 0, value, where);
   wait(AT_BARRIER, where);
   return running->votes;
 }
@@ -297,6 +315,7 @@ int barrier(bool value, const void* where, int line) {
 void grid_barrier(const void* where) {
   if (!cooperates) fail(NOT_COOPERATIVE, *current, where);
   current->line = 0;
+  note_wait(GRID, 0, 0, where);
   wait(AT_GRID, where);
 }
 
@@ -317,6 +336,7 @@ void nap_if_seen(const void* address, uint64_t bits, const void* where) {
 void meet(Operation operation, unsigned mask, uint64_t value, const void* where, int line) {
   if (operation != ACTIVE && !(mask >> lane() & 1)) fail(NOT_IN_MASK, *current, where);
   current->operation = operation, current->mask = mask, current->offered = value, current->line = line;
+  note_wait(operation, mask, value, where);
   wait(AT_WARP, where);
 }
 

@@ -75,6 +75,7 @@ inline void run_block(Block& block, unsigned threads) {
     for (unsigned i : turn)
       if (team[i].state == READY) {
         resume(team[i]);
+        after_turn(team[i]);
         worked = worked || team[i].state != NAPPING;
       }
     bool progress = std::exchange(woken, false);
@@ -101,11 +102,11 @@ inline void run_block(Block& block, unsigned threads) {
       (done ? block.done : block.at_grid) = true;
       return;
     }
-    if (at_phase) fail_for_phase(*at_phase);
     if (at_warp) {
       Fiber* const warp = team + at_warp->linear / WARP * WARP;
       fail_for(DEADLOCK, *at_warp, missing(warp, std::min<unsigned>(WARP, threads - warp->linear), *at_warp));
     }
+    if (at_phase) fail_for_phase(*at_phase);
     for (unsigned i = 0; i < threads; ++i)
       if (team[i].state != one->state || team[i].line != one->line) fail_for(DIVERGED, *one, team[i]);
     block.votes = 0;

@@ -12,15 +12,19 @@ INCLUDE = Path(__file__).parent / "include"  # CUDA's headers
 
 
 class CompileError(FastaeError):
-    """A ``.cu`` file that the compiler refuses."""
+    """A ``.cu`` file that the compiler refuses; ``words`` is all that the compiler says."""
+
+    words = ""
 
 
-NOT_EMULATED = {  # of what CUDA has: a pattern, and what to say
-    r"\b(?:__)?asm(?:__)?\b": "PTX assembly is",
+NOT_IN_KERNELS = {  # of what CUDA has, but for whole programs: a pattern, and what to say
     r"<<<": "launches by <<< >>> are",
+    r"\bcuda(?:Malloc|Memcpy|Memset|Free|Launch|DeviceSync|Stream|Event|Get)\w*(?=\s*\()": "{0}(), of the host, is",
+}
+NOT_EMULATED = {  # nor in whole programs
+    r"\b(?:__)?asm(?:__)?\b": "PTX assembly is",
     r"\bsurf(?:1D|2D|3D|Cubemap)\w*|\bsurface\s*<|\bcudaSurfaceObject_t\b": "surfaces are",
     r"\btex(?:1D|2D|3D|Cubemap)\w*\s*[<(]|\btexture\s*<|\bcudaTextureObject_t\b": "textures are",
-    r"\bcuda(?:Malloc|Memcpy|Memset|Free|Launch|DeviceSync|Stream|Event|Get)\w*(?=\s*\()": "{0}(), of the host, is",
     r"\bcurand\w*": "cuRAND is",
     r"\bcu(?:blas|fft|sparse|solver|dnn)\w+": "{0}, of CUDA's libraries, is",
     r"\b(?:thrust|cub)\s*::": "thrust and cub are",
@@ -105,6 +109,19 @@ def kernels_of(code: str) -> dict[str, list[Parameter]]:
     return found
 
 
+def constants_of(code: str) -> frozenset[str]:
+    """Return the names of what a ``.cu`` file declares as ``__constant__``."""
+    found = set[str]()
+    for match in re.finditer(r"\b__constant__\b([^;]*);", _plain(code)):
+        depth, flat = 0, ""
+        for letter in match[1]:  # without initial values and lengths
+            depth -= letter in ")}]"
+            flat += letter if depth == 0 else " "
+            depth += letter in "({["
+        found.update(re.findall(r"(\w+)\s*(?:[\[{(][\])} ]*)*\s*(?:=[^,]*)?(?:,|$)", flat))
+    return frozenset(found)
+
+
 def _closing(text: str, at: int) -> int:
     """Return where the parenthesis ends in which a place is."""
     depth = 1
@@ -136,7 +153,7 @@ def _parameter(text: str, number: int) -> Parameter:
     return Parameter(name, kind, " ".join(written.split()))
 
 
-def not_emulated(code: str, file: str) -> str:
+def not_emulated(code: str, file: str, program: bool = False) -> str:
     """Return the first thing in a ``.cu`` file that the emulator does not have, with file and line; or nothing.
 
     Parameters
@@ -145,11 +162,13 @@ def not_emulated(code: str, file: str) -> str:
         As it is written, or as the preprocessor leaves it, with its markers of files and lines.
     file : str
         Its name.
+    program : bool
+        It is a whole program, for which functions of the host are there.
     """
     theirs, begin = False, 0
     for marker in [*MARKER.finditer(code), None]:
         end = marker.start() if marker else len(code)
-        found = [] if theirs else [(begin + at, what) for at, what in _lacking(code[begin:end])]
+        found = [] if theirs else [(begin + at, what) for at, what in _lacking(code[begin:end], program)]
         if found:
             at, what = min(found)
             return _told(code, at, f"{what} not emulated", file)
@@ -192,8 +211,8 @@ def _headers(code: str) -> Iterator[tuple[int, str]]:
                 yield match.start(1), what.format(match[1])
 
 
-def _lacking(code: str) -> Iterator[tuple[int, str]]:
+def _lacking(code: str, program: bool) -> Iterator[tuple[int, str]]:
     yield from _headers(code)
     plain = _plain(code)
-    for pattern, what in NOT_EMULATED.items():
+    for pattern, what in (NOT_EMULATED if program else NOT_EMULATED | NOT_IN_KERNELS).items():
         yield from ((match.start(), what.format(match[0])) for match in re.finditer(pattern, plain))

@@ -1,0 +1,69 @@
+// A whole CUDA program as a process of this machine: the runtime of kernels, and behind it CUDA's API for the host.
+#define PROGRAM
+#include "runtime.cpp"
+
+#include <execinfo.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <set>
+
+#include "program/api.h"
+
+namespace emulator {
+static uintptr_t running_with;  // where the arguments of the launch lie that runs
+static size_t running_with_size;
+}  // namespace emulator
+
+#include "program/told.h"
+#include "program/calls.h"
+#include "program/memory.h"
+#include "program/heap.h"
+#include "program/launches.h"
+#include "program/copies.h"
+#include "program/streams.h"
+#include "program/devices.h"
+#include "program/crashes.h"
+#include "program/hooks.h"
+
+// CPU time for the host; for a kernel its own count, which goes on in nanoseconds.
+extern "C" clock_t clock() noexcept {
+  if (on_device()) return emulator::nanoseconds();
+  timespec now;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  return now.tv_sec * CLOCKS_PER_SEC + now.tv_nsec / (1000000000 / CLOCKS_PER_SEC);
+}
+
+namespace emulator {
+
+// What is still to be said when the program has ended in order.
+static void at_end(int status, void*) {
+  const std::lock_guard<std::recursive_mutex> guard(device_lock);
+  if (!unread.empty()) complain(unread + ", and the program never asks cudaGetLastError() for it");
+  if (!printed.empty())
+    remark(told(printed_at) + ": what the kernel printed is lost: the program ends without cudaDeviceSynchronize()");
+  if (status || sticky != cudaSuccess || pending != cudaSuccess) return;
+  std::map<std::string, std::pair<size_t, size_t>> lost;  // by place and call: how many, and bytes
+  size_t count = 0, bytes = 0;
+  for (const auto& [base, a] : live) {
+    if (a.kind == REGISTERED || a.kind == HEAP) continue;
+    auto& [n, sum] = lost[told(a.at) + ": " + a.by];
+    ++n, sum += a.bytes, ++count, bytes += a.bytes;
+  }
+  for (const auto& [place, sums] : lost)
+    remark(place + text(": %zu bytes are never freed", sums.second) + (sums.first > 1 ? text(", of %zu allocations", sums.first) : ""));
+  if (lost.size() > 1) remark(text("%zu bytes of %zu allocations in all are never freed", bytes, count));
+}
+
+// The state above exists from here on, and longer than the program's own, before which this is linked.
+static const struct Begin {
+  Begin() { join(), watch(), on_exit(at_end, nullptr); }
+} begin_now;
+
+}  // namespace emulator

@@ -1,0 +1,2 @@
+// program/api.h, which comes before every program, has what CUDA has here.
+#pragma once

@@ -1,0 +1,11 @@
+// Which side a thread of this process is on, in a whole program: is it the host's own code, or a kernel?
+#pragma once
+
+static thread_local bool device_side;
+inline bool on_device() { return device_side; }
+
+// May a kernel touch this? Asked at every access where accesses are checked.
+bool is_of_device(uintptr_t at, uint64_t size);
+// Host code reads or writes, where accesses are checked.
+void host_access(const void* address, bool is_write, const void* where);
+[[noreturn]] void host_beyond_array(const void* where);

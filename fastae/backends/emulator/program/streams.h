@@ -1,0 +1,191 @@
+// Streams, events and graphs. Everything is done when it is asked for, so nothing is ever waited for; but what CUDA shows
+// only after waiting, such as a kernel's failure, comes out only then. A part of program.cpp.
+#pragma once
+
+namespace emulator {
+
+inline cudaError_t new_stream(cudaStream_t* stream, unsigned flags, int priority) {
+  const std::lock_guard<std::recursive_mutex> guard(device_lock);
+  *stream = new CUstream_st;
+  (*stream)->flags = flags, (*stream)->priority = priority;
+  streams.insert(*stream);
+  return cudaSuccess;
+}
+
+inline cudaError_t wait_for(const Entered& call) {
+  untouchable_managed = false;
+  for (auto& [base, a] : live) a.touched = false;
+  return waited();
+}
+
+}  // namespace emulator
+
+#define KNOWN_STREAM \
+  if (!is_stream(stream)) return call.wrong(cudaErrorInvalidResourceHandle, "the stream does not exist: it was not created, or is destroyed");
+#define KNOWN_EVENT(event) \
+  if (!events.count(event)) return call.wrong(cudaErrorInvalidResourceHandle, "the event does not exist: it was not created, or is destroyed");
+#define NOT_CAPTURING \
+  for (CUstream_st* s : streams)                         \
+    if (s->captured) return call.wrong(cudaErrorStreamCaptureUnsupported, "the host may not wait while a stream is captured");
+
+cudaError_t cudaDeviceSynchronize(emulator::At at) {
+  ENTER("cudaDeviceSynchronize");
+  NOT_CAPTURING
+  return wait_for(call);
+}
+cudaError_t cudaDeviceReset(emulator::At at) {
+  using namespace emulator;
+  const Entered call("cudaDeviceReset", at);
+  wait_for(call);
+  while (!live.empty()) release_allocation(live.begin()->second, at);
+  heap_next = heap_end = nullptr, heap_free.clear(), heap_freed.clear();
+  last = sticky = pending = cudaSuccess;
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamCreate(cudaStream_t* stream) { return emulator::new_stream(stream, 0, 0); }
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags) { return emulator::new_stream(stream, flags, 0); }
+cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned flags, int priority) {
+  return emulator::new_stream(stream, flags, std::max(-5, std::min(priority, 0)));
+}
+cudaError_t cudaStreamGetPriority(cudaStream_t stream, int* priority) {
+  *priority = reinterpret_cast<uintptr_t>(stream) <= 2 ? 0 : stream->priority;
+  return cudaSuccess;
+}
+cudaError_t cudaStreamGetFlags(cudaStream_t stream, unsigned* flags) {
+  *flags = reinterpret_cast<uintptr_t>(stream) <= 2 ? 0 : stream->flags;
+  return cudaSuccess;
+}
+cudaError_t cudaStreamDestroy(cudaStream_t stream, emulator::At at) {
+  ENTER("cudaStreamDestroy");
+  if (!streams.count(stream)) return call.wrong(cudaErrorInvalidResourceHandle, "the stream does not exist: it was not created, or is destroyed");
+  streams.erase(stream);
+  delete stream;
+  return cudaSuccess;
+}
+cudaError_t cudaStreamSynchronize(cudaStream_t stream, emulator::At at) {
+  ENTER("cudaStreamSynchronize");
+  KNOWN_STREAM NOT_CAPTURING
+  return wait_for(call);
+}
+cudaError_t cudaStreamQuery(cudaStream_t stream, emulator::At at) {
+  ENTER("cudaStreamQuery");
+  KNOWN_STREAM
+  return wait_for(call);
+}
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned, emulator::At at) {
+  ENTER("cudaStreamWaitEvent");
+  KNOWN_STREAM KNOWN_EVENT(event)
+  CUstream_st* const origin = event->captured_on;
+  if (origin && streams.count(origin) && origin->captured && reinterpret_cast<uintptr_t>(stream) > 2)
+    stream->captured = origin->captured, stream->origin = origin->origin;
+  return cudaSuccess;
+}
+cudaError_t cudaStreamAddCallback(cudaStream_t stream, cudaStreamCallback_t function, void* with, unsigned, emulator::At at) {
+  ENTER("cudaStreamAddCallback");
+  KNOWN_STREAM
+  show_printed();
+  function(stream, pending, with);
+  return cudaSuccess;
+}
+cudaError_t cudaStreamAttachMemAsync(cudaStream_t, void*, size_t, unsigned) { return cudaSuccess; }
+cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void* with, emulator::At at) {
+  ENTER("cudaLaunchHostFunc");
+  KNOWN_STREAM
+  submit(stream, [=] { show_printed(), function(with); });
+  return cudaSuccess;
+}
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags) {
+  const std::lock_guard<std::recursive_mutex> guard(emulator::device_lock);
+  *event = new CUevent_st;
+  (*event)->flags = flags;
+  emulator::events.insert(*event);
+  return cudaSuccess;
+}
+cudaError_t cudaEventCreate(cudaEvent_t* event, unsigned flags) { return cudaEventCreateWithFlags(event, flags); }
+cudaError_t cudaEventDestroy(cudaEvent_t event, emulator::At at) {
+  ENTER("cudaEventDestroy");
+  KNOWN_EVENT(event)
+  events.erase(event);
+  delete event;
+  return cudaSuccess;
+}
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream, emulator::At at) {
+  ENTER("cudaEventRecord");
+  KNOWN_EVENT(event) KNOWN_STREAM
+  event->captured_on = capture_of(stream) ? stream : nullptr;
+  submit(stream, [event] { if (events.count(event)) event->recorded = true, event->when = std::chrono::steady_clock::now(); });
+  return cudaSuccess;
+}
+cudaError_t cudaEventSynchronize(cudaEvent_t event, emulator::At at) {
+  ENTER("cudaEventSynchronize");
+  KNOWN_EVENT(event) NOT_CAPTURING
+  return wait_for(call);
+}
+cudaError_t cudaEventQuery(cudaEvent_t event, emulator::At at) {
+  ENTER("cudaEventQuery");
+  KNOWN_EVENT(event)
+  return wait_for(call);
+}
+cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEvent_t end, emulator::At at) {
+  ENTER("cudaEventElapsedTime");
+  KNOWN_EVENT(begin) KNOWN_EVENT(end)
+  if (!begin->recorded || !end->recorded)
+    return call.wrong(cudaErrorInvalidResourceHandle, "an event has not been recorded: cudaEventRecord comes before");
+  if ((begin->flags | end->flags) & cudaEventDisableTiming)
+    return call.wrong(cudaErrorInvalidResourceHandle, "an event was created with cudaEventDisableTiming");
+  *milliseconds = std::chrono::duration<float, std::milli>(end->when - begin->when).count();
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode, emulator::At at) {
+  ENTER("cudaStreamBeginCapture");
+  KNOWN_STREAM
+  if (reinterpret_cast<uintptr_t>(stream) <= 2) return call.wrong(cudaErrorStreamCaptureUnsupported, "the default stream cannot be captured");
+  if (stream->captured) return call.wrong(cudaErrorIllegalState, "the stream is captured already");
+  stream->captured = new CUgraph_st, stream->origin = stream;
+  return cudaSuccess;
+}
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph, emulator::At at) {
+  ENTER("cudaStreamEndCapture");
+  KNOWN_STREAM
+  *graph = nullptr;
+  if (!capture_of(stream) || stream->origin != stream)
+    return call.wrong(cudaErrorStreamCaptureUnmatched, "the capture was not begun on this stream");
+  *graph = stream->captured;
+  for (CUstream_st* s : streams)
+    if (s->captured == *graph) s->captured = nullptr, s->origin = nullptr;
+  return cudaSuccess;
+}
+cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* status) {
+  *status = emulator::capture_of(stream) ? cudaStreamCaptureStatusActive : cudaStreamCaptureStatusNone;
+  return cudaSuccess;
+}
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned long long, emulator::At at) {
+  ENTER("cudaGraphInstantiate");
+  if (!graph) return call.wrong(cudaErrorInvalidValue, "there is no graph");
+  *exec = new CUgraphExec_st{graph->work};
+  return cudaSuccess;
+}
+cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream, emulator::At at) {
+  ENTER("cudaGraphLaunch");
+  KNOWN_STREAM
+  if (!exec) return call.wrong(cudaErrorInvalidValue, "there is no graph");
+  show_printed();
+  for (const auto& work : exec->work) work();
+  return cudaSuccess;
+}
+cudaError_t cudaGraphGetNodes(cudaGraph_t graph, cudaGraphNode_t* nodes, size_t* count) {
+  if (nodes) return cudaErrorNotSupported;
+  *count = graph->work.size();
+  return cudaSuccess;
+}
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  delete graph;
+  return cudaSuccess;
+}
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) {
+  delete exec;
+  return cudaSuccess;
+}

@@ -1,0 +1,50 @@
+// What the user is told: it goes to the Python that started this program, which knows lines, or to stderr. A part of
+// program.cpp.
+#pragma once
+
+namespace emulator {
+
+static int channel = -1;  // a socket to Python
+static bool counts;       // it wants to know what accesses cost
+
+__attribute__((format(printf, 1, 2))) inline std::string text(const char* format, ...) {
+  va_list values;
+  va_start(values, format);
+  char buffer[4096];
+  vsnprintf(buffer, sizeof buffer, format, values);
+  va_end(values);
+  return buffer;
+}
+
+inline std::string told(At at) {
+  const char* slash = strrchr(at.file, '/');
+  return text("%s:%d", slash ? slash + 1 : at.file, at.line);
+}
+
+// A message, whose first letter is its kind: (r)emark, (f)ault, (k)ernel's fault, (c)ounts. In the first two @{12ab}
+// stands for the line of that place in the code. Python answers when it has printed it.
+inline void send_message(const std::string& message) {
+  char answer;
+  if (channel >= 0 && send(channel, message.data(), message.size(), MSG_NOSIGNAL) >= 0) {
+    while (recv(channel, &answer, 1, 0) < 0 && errno == EINTR) {
+    }
+  } else if (message[0] != 'c') {
+    fprintf(stderr, "%s\n", message.c_str() + 1);
+  }
+}
+inline void remark(const std::string& words) { send_message("r" + words); }
+inline void complain(const std::string& words) { send_message("f" + words); }
+inline std::string line_at(const void* code) {
+  return text("@{%llx}", static_cast<unsigned long long>(offset_of(code)));
+}
+
+inline void join() {
+  const char* given = getenv("FASTAE_RUN");
+  if (!given) return;
+  channel = atoi(given);
+  counts = strstr(given, "count") != nullptr;
+  unsetenv("FASTAE_RUN");
+  fcntl(channel, F_SETFD, FD_CLOEXEC);
+}
+
+}  // namespace emulator

@@ -1,0 +1,206 @@
+"""From a CUDA program of one file, and the files of its own that it includes, to an executable in the user's cache."""
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from fastae.backends.emulator import compiler
+from fastae.backends.emulator.compiler import DECODED, HERE, CompileError
+from fastae.backends.emulator.source import kernels_of, lacking_headers, not_emulated
+from fastae.errors import InputError
+from fastae.run import rewrite
+
+LEAST_STANDARD = 17  # that the emulator's own headers are written in
+FLAGS = ["-w", "-fno-optimize-sibling-calls", "-fno-ipa-icf"]  # so that each place in the code has its own line
+
+
+class Flags(NamedTuple):
+    """What of nvcc's options matters here.
+
+    Attributes
+    ----------
+    options : list of str
+        For the C++ compiler: macros, folders of headers, OpenMP.
+    folders : list of Path
+        Where headers are looked for.
+    standard : int
+        Of C++: 17 or 20.
+    """
+
+    options: list[str]
+    folders: list[Path]
+    standard: int = LEAST_STANDARD
+
+
+class Source(NamedTuple):
+    """A program as it is compiled: the text of each file, the first being the program's own, and what it takes.
+
+    Attributes
+    ----------
+    names : list of Path
+    texts : list of str
+    waits : bool
+        Does some kernel wait for other threads?
+    unknown : bool
+        May there be variables of the device that are not marked as such?
+    """
+
+    names: list[Path]
+    texts: list[str]
+    waits: bool
+    unknown: bool
+
+
+def read(file: Path) -> str:
+    """Return the text of a file, whatever its ends of lines; raises `InputError`."""
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read {file}: {error.strerror}") from error
+    if b"\0" in data:
+        raise InputError(f"{file} is no text: a CUDA program was expected, in UTF-8")
+    text = data.decode("utf-8-sig", errors="surrogateescape")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def source_of(file: Path, folders: Sequence[Path]) -> Source:
+    """Read a program and the files of its own that it includes, and rewrite them; raises `InputError`."""
+    names, texts = [file], [read(file)]
+    numbers = {file.resolve(): 0}
+
+    def number_of(name: str, folder: Path) -> int | None:
+        for path in (folder / name, *(other / name for other in folders)):
+            if not path.is_file():
+                continue
+            if path.resolve() not in numbers:
+                numbers[path.resolve()] = len(names)
+                names.append(path)
+                texts.append(read(path))
+            return numbers[path.resolve()]
+        return None
+
+    i = 0
+    while i < len(names):  # their number grows
+        for match in rewrite.INCLUDE.finditer(rewrite.plain(texts[i]).code):
+            number_of(match[2] or match[3], names[i].parent)
+        i += 1
+    if not re.search(r"\bmain\s*\(", "\n".join(rewrite.plain(text).bare for text in texts)):
+        alone = "for kernels alone there is fastae check" if kernels_of(texts[0]) else "a CUDA program was expected"
+        raise InputError(f"{file} has no main(): {alone}")
+    kernels = set().union(*map(rewrite.kernels_in, texts))
+    rewritten, unknown = list[str](), False
+    for name, text in zip(names, texts):
+
+        def copy_of(included: str, folder: Path = name.parent) -> Path | None:
+            number = number_of(included, folder)
+            return None if number is None else Path(f"{number}.h")
+
+        try:
+            code, more = rewrite.rewritten(text, kernels, copy_of)
+        except rewrite.Nested as nested:
+            told = "launches by a kernel (dynamic parallelism) are not emulated"
+            raise CompileError(f"{name}, line {nested.args[0]}: {told}") from nested
+        rewritten.append(f'#line 1 "{_quoted(name)}"\n{code}\n')
+        unknown = unknown or more
+    return Source(names, rewritten, any(map(compiler.waits, texts)), unknown)
+
+
+def _quoted(name: Path) -> str:
+    return str(name).replace("\\", "\\\\").replace('"', '\\"')
+
+
+def built(file: Path, flags: Flags, checks: bool) -> tuple[Path, list[Path]]:
+    """Compile a program, or find it compiled; return the executable, and the files that it is made of.
+
+    Raises
+    ------
+    InputError, CompileError
+        It cannot be read; or there is no compiler, or it refuses the program.
+    """
+    source = source_of(file, flags.folders)
+    command = compiler._compiler()
+    truth = f"extern const bool waits_somewhere = {str(source.waits).lower()}, "
+    truth += f"variables_unknown = {str(source.unknown).lower()};"
+    first = f'#include "device.h"\n#include "program/api.h"\nnamespace emulator {{ {truth} }}\n{source.texts[0]}'
+    options = [*flags.options, f"-std=c++{flags.standard}", "-fPIE"]
+    path = compiler._kept([command, *options, str(file.resolve()), str(checks), first, *source.texts[1:]], "")
+    if not path.exists():
+        with tempfile.TemporaryDirectory(dir=path.parent) as temporary:
+            work = Path(temporary)
+            for number, text in enumerate([first, *source.texts[1:]]):
+                name = f"{number}.h" if number else "program.cpp"
+                (work / name).write_text(text, encoding="utf-8", errors="surrogateescape")
+            here = ["-iquote", work, *(f"-I{folder}" for folder in flags.folders), f"-I{HERE / 'program' / 'include'}"]
+            beside = ["-iquote", file.parent]
+            seen = [*compiler._flags(command, (), checks), *options, *FLAGS]
+            _compile(source, [command, *here, *beside, *seen, "-c", work / "program.cpp", "-o", work / "program.o"])
+            compiler.gather_shared(command, work / "program.o", *source.texts)
+            objects = [runtime(checks), work / "program.o"]
+            libraries = ["-pthread", "-ldl", *(["-fopenmp"] if "-fopenmp" in options else [])]
+            _compile(source, [command, "-pie", *objects, *libraries, "-o", work / "program"])
+            os.replace(work / "program", path)
+    return path, source.names
+
+
+def runtime(checks: bool) -> Path:
+    """Compile what stands behind device.h and api.h, or find it compiled."""
+    command = compiler._compiler()
+    options = [*compiler.LANGUAGE, "-fPIE", "-O2", "-U_FORTIFY_SOURCE", *(["-DCHECKED"] if checks else [])]
+    path = compiler._kept([command, "program", *options], ".o")
+    if not path.exists():
+        with tempfile.TemporaryDirectory(dir=path.parent) as temporary:
+            work = Path(temporary) / "runtime.o"
+            compiler.run(command, *options, f"-I{HERE}", "-c", HERE / "program.cpp", "-o", work)
+            os.replace(work, path)
+    return path
+
+
+def _compile(source: Source, command: list[object]) -> None:
+    try:
+        compiler.run(*command)
+    except CompileError as error:
+        raise CompileError(_why(error, source)) if error.words else error from error
+
+
+def _why(error: CompileError, source: Source) -> str:
+    """Say why a program does not compile: by what the emulator lacks, if that is why; else by the compiler's words."""
+    for path in source.names:
+        text = read(path)
+        if lacking := lacking_headers(text, str(path)) or not_emulated(text, str(path), program=True):
+            return lacking
+    names = "|".join(re.escape(str(path)) for path in source.names)
+    places = re.compile(rf"^(?:In file included from )?({names}):(\d+)(?::\d+)?[:,] *(.*)", re.MULTILINE)
+    found = [match.groups() for match in places.finditer(error.words)]
+    for name, line, words in found:
+        if unknown := re.search(
+            r"\W(cu(?:da)?[A-Z]\w+)\W.* (?:was not declared|undeclared identifier|does not name a type)", words
+        ):
+            return f"{name}, line {line}: {unknown[1]}, of CUDA's host functions and types, is not emulated"
+    undefined = re.search(rf"({names}):(\d+): (undefined reference to .*)", error.words)
+    if undefined and not any(words.startswith(("error", "fatal")) for *_, words in found):
+        return f"{undefined[1]}, line {undefined[2]}: {undefined[3]}: a program is one file, with what it includes"
+    message = next((line for line in error.words.splitlines() if "error:" in line), str(error)).partition("error: ")[2]
+    message = message.removeprefix("static assertion failed: ").removeprefix(
+        "static assertion failed due to requirement "
+    )
+    place = next((f"{name}, line {line}: " for name, line, words in found if "error:" in words), "")
+    place = place or next((f"{name}, line {line}: " for name, line, _ in found), f"{source.names[0]}: ")
+    return f"{place}the C++ compiler refuses the program: {message or error.words.strip().splitlines()[-1]}"
+
+
+def line_of(path: Path, offset: int, files: Sequence[Path]) -> str:
+    """Return file and line of a place in the code: the innermost that is in one of these files."""
+    tool = shutil.which("addr2line")
+    if tool is None:
+        return "an unknown line (addr2line, of binutils, is not installed)"
+    command = [tool, "-i", "-e", str(path), hex(max(0, offset - 1))]  # before the address to which the call returns
+    found = subprocess.run(command, capture_output=True, **DECODED).stdout.splitlines()
+    places = [line.split(" (")[0] for line in found if not line.startswith("??")]
+    own = {file.resolve() for file in files}
+    ours = [place for place in places if Path(place.rpartition(":")[0]).resolve() in own]
+    return os.path.basename((ours or places or ["an unknown line"])[0])

@@ -1,0 +1,413 @@
+"""Launches of puzzles, of whole algorithms, and of what exercises the language."""
+
+from typing import Any
+
+import numpy as np
+from foreign_launches import F, I, U, by_value, launch
+
+
+def numbers(n: int) -> Any:
+    return np.arange(n, dtype=F)
+
+
+@launch("puzzles", 1, 4)
+def Map(random: Any) -> Any:
+    return (numbers(4), np.zeros(4, F)), {1: numbers(4) + 10}
+
+
+@launch("puzzles", 1, 4)
+def Zip(random: Any) -> Any:
+    return (numbers(4), numbers(4), np.zeros(4, F)), {2: 2 * numbers(4)}
+
+
+@launch("puzzles", 1, 8)
+def MapGuard(random: Any) -> Any:
+    return (numbers(4), np.zeros(4, F), 4.0), {1: numbers(4) + 10}
+
+
+@launch("puzzles", 1, (3, 3))
+def Map2DGuard(random: Any) -> Any:
+    return (numbers(4), np.zeros(4, F), 2), {1: numbers(4) + 10}
+
+
+@launch("puzzles", 1, (3, 3))
+def Broadcast(random: Any) -> Any:
+    return (numbers(2), numbers(2), np.zeros((2, 2), F), 2), {2: numbers(2)[:, None] + numbers(2)}
+
+
+@launch("puzzles", (2, 2), (3, 3))
+def MapBlock2D(random: Any) -> Any:
+    return (numbers(25), np.zeros(25, F), 5.0), {1: numbers(25) + 10}
+
+
+@launch("puzzles", 2, 4, shared=16)
+def Shared(random: Any) -> Any:
+    return (numbers(7), np.zeros(7, F), 7.0), {1: numbers(7) + 10}
+
+
+@launch("puzzles", 1, 8, shared=32)
+def Pooling(random: Any) -> Any:
+    return (numbers(8), np.zeros(8, F), 8.0), {1: np.convolve(numbers(8), np.ones(3))[:8]}
+
+
+@launch("puzzles", 1, 8, shared=32)
+def DotProduct(random: Any) -> Any:
+    return (numbers(8), numbers(8), np.zeros(1, F), 8.0), {2: numbers(8) @ numbers(8)}
+
+
+@launch("puzzles", 2, 8)
+def Conv1D(random: Any) -> Any:
+    a, b = random.standard_normal(15, F), random.standard_normal(4, F)
+    return (a, b, np.zeros(15, F), 15, 4), {2: np.correlate(np.pad(a, (0, 3)), b, "valid")}
+
+
+@launch("puzzles", 2, 8, shared=32)
+def PrefixSum(random: Any) -> Any:
+    return (numbers(15), np.zeros(2, F), 15), {1: [28, 77]}
+
+
+@launch("puzzles", (1, 4), 8)
+def AxisSum(random: Any) -> Any:
+    return (numbers(24), np.zeros(4, F), 6), {1: numbers(24).reshape(4, 6).sum(1)}
+
+
+@launch("puzzles", (2, 2), (8, 8))
+def Matmul(random: Any) -> Any:
+    a, b = random.standard_normal((13, 13), F), random.standard_normal((13, 13), F)
+    return (a, b, np.zeros_like(a), 13), {2: a @ b}
+
+
+@launch("puzzles", 2, 32)
+def saxpy(random: Any) -> Any:
+    x, y = random.standard_normal(100, F), random.standard_normal(100, F)
+    return (100, 2.5, x, y), {3: F(2.5) * x + y}
+
+
+@launch("puzzles", 1, 64)
+def staticReverse(random: Any) -> Any:
+    return (np.arange(64, dtype=I), 64), {0: np.arange(64)[::-1]}
+
+
+@launch("puzzles", 1, 64, shared=256)
+def dynamicReverse(random: Any) -> Any:
+    return (np.arange(64, dtype=I), 64), {0: np.arange(64)[::-1]}
+
+
+@launch("puzzles", 3, 256)
+def dot(random: Any) -> Any:
+    a, b = random.integers(0, 9, 2112).astype(F), random.integers(0, 9, 2112).astype(F)
+    return (a, b, np.zeros(3, F)), {2: lambda out: (out.sum(), a @ b)}
+
+
+@launch("puzzles", (32, 32), 1)
+def julia_kernel(random: Any) -> Any:
+    y, x = np.mgrid[:32, :32]
+    a = 1.5 * (16 - x) / 16 + 1j * 1.5 * (16 - y) / 16
+    inside = np.ones((32, 32), bool)
+    for _ in range(50):
+        a = np.where(inside, a * a - 0.8 + 0.156j, a)
+        inside &= np.abs(a) ** 2 <= 1000
+    return (np.zeros((32, 32, 4), "u1"),), {0: lambda out: (out[:, :, 0], 255 * inside)}
+
+
+@launch("puzzles", (2, 2), (16, 8))
+def rgb_to_gray(random: Any) -> Any:
+    image = random.integers(0, 256, (15, 20, 3), dtype="u1")
+    gray = (image @ np.array([0.21, 0.71, 0.07])).astype("u1")
+    given = (image.view([("r", "u1"), ("g", "u1"), ("b", "u1")]), np.zeros((15, 20), "u1"), 20, 15)
+    return given, {1: lambda out: (np.abs(out.astype(int) - gray) <= 1, True)}
+
+
+def forces(x: Any, y: Any, n: int) -> Any:
+    d = y[None] - x[:, None]
+    return (d / ((d**2).sum(-1, keepdims=True) + 1e-9) ** 1.5).sum(1)
+
+
+@launch("algorithms", 3, 32, tolerance=1e-3)
+def bodyForce(random: Any) -> Any:
+    p = random.standard_normal((70, 6), F)
+    after = p.copy()
+    after[:, 3:] += 0.01 * forces(p[:, :3], p[:, :3], 70)
+    kind = np.dtype([(name, "f4") for name in ("x", "y", "z", "vx", "vy", "vz")])
+    return (p.view(kind), 0.01, 70), {0: lambda out: (out.view("f4").reshape(70, 6), after)}
+
+
+@launch("algorithms", 3, 32, shared=512, tolerance=1e-3)
+def bodyForceTiled(random: Any) -> Any:
+    p, v = random.standard_normal((70, 4), F), np.zeros((70, 4), F)
+    p[:, 3] = 1
+    system = {"type": np.dtype([("pos", "u8"), ("vel", "u8")]), "pos": p, "vel": v}
+    out = 0.01 * forces(p[:, :3], p[:, :3], 70)
+    return (system, 0.01, 70), {(0, "vel"): lambda got: (got[:, :3], out)}
+
+
+@launch("algorithms", (1, 2), (16, 8))
+def mandelbrot(random: Any) -> Any:
+    y, x = np.mgrid[:20, :24]
+    c = x * 0.1 - 1.7 + 1j * (y * 0.1 - 1)
+    z, left = np.zeros_like(c), np.full(c.shape, 30)
+    for _ in range(30):
+        alive = np.abs(z) ** 2 < 4
+        z = np.where(alive, z * z + c, z)
+        left -= alive
+    given = (np.zeros((20, 24, 4), "u1"), 24, 20, 30, np.float64(-1.7), np.float64(-1.0), np.float64(0.1))
+    escaped = np.abs(z) ** 2 >= 4
+    return given, {0: lambda out: (out[:, :, 0], np.where(escaped, 3 * left, 0) % 256)}
+
+
+@launch("algorithms", 2, 64)
+def life(random: Any) -> Any:
+    cells = random.integers(0, 2, (12, 20), dtype="u1")
+    around = sum(np.roll(cells, (i, j), (0, 1)) for i in (-1, 0, 1) for j in (-1, 0, 1)) - cells
+    return (cells, U(20), U(12), np.zeros_like(cells)), {3: (around == 3) | ((around == 2) & (cells > 0))}
+
+
+@launch("algorithms", 4, 64, shared=40)
+def assign_clusters(random: Any) -> Any:
+    x, means = random.standard_normal((2, 200), F), random.standard_normal((2, 5), F)
+    best = ((x[:, :, None] - means[:, None]) ** 2).sum(0).argmin(1)
+    points = {"type": np.dtype([("x", "u8"), ("y", "u8"), ("size", "u8")]), "x": x[0], "y": x[1], "size": 200}
+    given = (points, *means, np.zeros(5, F), np.zeros(5, F), 5, np.zeros(5, I))
+    return given, {3: np.bincount(best, x[0], 5), 4: np.bincount(best, x[1], 5), 6: np.bincount(best, minlength=5)}
+
+
+@launch("algorithms", 1, 5)
+def compute_new_means(random: Any) -> Any:
+    sums, counts = random.standard_normal((2, 5), F), I([0, 1, 2, 3, 4])
+    return (np.zeros(5, F), np.zeros(5, F), *sums, counts), {0: sums[0] / np.maximum(1, counts)}
+
+
+@launch("algorithms", 1, 128, tolerance=1e-3)
+def BlackScholesGPU(random: Any) -> Any:
+    from math import erf
+
+    s, x, t = random.uniform(5, 30, 100), random.uniform(1, 100, 100), random.uniform(0.25, 10, 100)
+    d1 = (np.log(s / x) + (0.02 + 0.3**2 / 2) * t) / (0.3 * np.sqrt(t))
+    d2 = d1 - 0.3 * np.sqrt(t)
+    n1, n2 = (np.array([(1 + erf(v / 2**0.5)) / 2 for v in d]) for d in (d1, d2))
+    call = s * n1 - x * np.exp(-0.02 * t) * n2
+    put = call - s + x * np.exp(-0.02 * t)
+    given = [np.zeros(100, F), np.zeros(100, F), s.astype(F), x.astype(F), t.astype(F)]
+    return (*given, 0.02, 0.3, 100), {0: call, 1: put}
+
+
+@launch("algorithms", 4, 64, variables={"pattern": np.frombuffer(b"abra", "i1")})
+def count_matches(random: Any) -> Any:
+    text = b"abracadabra" * 20
+    places = [i for i in range(len(text)) if text[i : i + 4] == b"abra"]
+    given = (np.frombuffer(text, "i1"), len(text), 4, np.full(60, 999, I), np.zeros(1, U))
+    return given, {3: lambda out: (np.sort(out)[: len(places)], places), 4: len(places)}
+
+
+@launch("algorithms", 1, 32)
+def sieve_bits(random: Any) -> Any:
+    primes = [p for p in range(3, 500, 2) if all(p % q for q in range(3, p, 2))]
+    given = (np.zeros(8, U), np.uint64(499))
+    return given, {
+        0: lambda out: ([2 * i + 3 for i in range(249) if not out[i // 32] >> U(i % 32) & 1], primes),
+    }
+
+
+@launch("algorithms", 2, 64, cooperative=True)
+def jacobi(random: Any) -> Any:
+    a = random.standard_normal((16, 16), F)
+    x = a.astype(float)
+    for _ in range(3):
+        before, x = x, x.copy()
+        x[1:-1, 1:-1] = (before[1:-1, :-2] + before[1:-1, 2:] + before[:-2, 1:-1] + before[2:, 1:-1]) / 4
+    return (a, np.zeros_like(a), 16, 3, np.zeros(1, F)), {1: x, 4: np.abs(x - before).sum()}
+
+
+@launch("algorithms", (2, 2), (16, 16))
+def floyd_warshall(random: Any) -> Any:
+    d = random.integers(1, 99, (20, 20)).astype(I)
+    d[3, 3] = 0
+    return (d, 20, 3), {0: np.minimum(d, d[:, 3:4] + d[3:4])}
+
+
+@launch("algorithms", 2, 64)
+def monte_carlo_pi(random: Any) -> Any:
+    inside = 0
+    for thread in range(128):
+        state = (9 + thread) ^ 2747636419
+        draws = []
+        for _ in range(40):
+            for shift in (13, -17, 5):
+                state ^= state << shift & 0xFFFFFFFF if shift > 0 else state >> -shift
+            draws.append(float(F(state) * F(2.3283064365386963e-10)))
+        inside += sum(x * x + y * y <= 1 for x, y in zip(draws[::2], draws[1::2], strict=True))
+    return (np.zeros(1, np.uint64), 20, U(9)), {0: inside}
+
+
+@launch("algorithms", 2, 64)
+def filter_arr(random: Any) -> Any:
+    x = random.integers(-9, 9, 300).astype(I)
+    return (np.zeros(300, I), np.zeros(1, I), x, 300), {
+        0: lambda out: (np.sort(out), np.sort(np.maximum(x, 0))),
+        1: (x > 0).sum(),
+    }
+
+
+@launch("algorithms", 2, 64)
+def bucket_counts(random: Any) -> Any:
+    x = random.integers(0, 99, 100).astype(I)
+    counts = np.bincount(x % 5, minlength=5)
+    places = sorted((b, i) for b in range(5) for i in range(counts[b]))
+    return (x, 100, 5, np.zeros(5, I), np.zeros(100, I)), {
+        3: counts,
+        4: lambda out: (sorted(zip(x % 5, out, strict=True)), places),
+    }
+
+
+@launch("algorithms", 2, 32)
+def locked_add(random: Any) -> Any:
+    of = random.integers(0, 4, 50).astype(I)
+    sums = np.repeat(np.bincount(of, np.arange(50), 4)[:, None], 3, 1)
+    return (np.zeros(4, I), np.zeros((4, 3), I), 3, of, 50), {1: sums}
+
+
+@launch("algorithms", 2, 32, variables={"ready": 0})
+def hand_over(random: Any) -> Any:
+    return (np.zeros(32, I),), {0: 3 * np.arange(32)}
+
+
+@launch("language", 1, 16, shared=20 * 9)
+def packed_shared(random: Any) -> Any:
+    a, b = random.integers(0, 9, 20).astype(I), random.standard_normal(20, F)
+    c = random.integers(0, 99, 20).astype("i1")
+    return (a, b, c, np.zeros(20, F), 20), {3: a[::-1] * b + np.roll(c, -1)}
+
+
+@launch("language", 2, 32, "binary_elementwise<Add, int, 2>")
+def vectors_added(random: Any) -> Any:
+    x, y = random.integers(0, 99, (2, 101)).astype(I)
+    return (by_value(np.zeros(1, "u1")), x, y, np.zeros(101, I), np.int64(101)), {3: x + y}
+
+
+@launch("language", 2, 32, "binary_elementwise<Axpby<double>, double, 2>")
+def vectors_combined(random: Any) -> Any:
+    x, y = random.standard_normal((2, 101))
+    return (by_value(np.array([2.0, 3.0])), x, y, np.zeros(101), np.int64(101)), {3: 2 * x + 3 * y}
+
+
+@launch("language", 2, 32, "binary_elementwise<Mul, float, 4>")
+def vectors_multiplied(random: Any) -> Any:
+    x, y = random.standard_normal((2, 103), F)
+    return (by_value(np.zeros(1, "u1")), x, y, np.zeros(103, F), np.int64(103)), {3: x * y}
+
+
+@launch("language", 1, 32)
+def through_pointers(random: Any) -> Any:
+    x, which = random.standard_normal(50, F), random.integers(0, 2, 50).astype(I)
+    return (x, np.zeros(50, F), which, 50), {1: np.where(which, x / 2, x * x)}
+
+
+@launch("language", 1, 8)
+def recursive(random: Any) -> Any:
+    x = random.integers(0, 99, (6, 20)).astype(I)
+    return (x, 6, 20, np.zeros(6, I)), {0: np.sort(x, 1), 3: [3, 5, 7, 9, 3, 5]}
+
+
+@launch("language", 2, 32)
+def hello(random: Any) -> Any:
+    return (2,), {}
+
+
+@launch("language", 1, 8)
+def interpreter(random: Any) -> Any:
+    program = np.array([(0, 3), (0, -1), (1, 0), (0, 5), (2, 0), (3, 0), (4, 0)], [("op", "u1"), ("arg", "i1")])
+    t = np.arange(8)
+    results = -((3 + t + t - 1) * (5 + t))
+    return (program, 7, np.zeros(8, I), np.zeros(8, F)), {2: results, 3: 2.0 * np.abs(results)}
+
+
+@launch("language", 1, 32)
+def morton(random: Any) -> Any:
+    xy = random.integers(0, 2**16, (40, 2)).astype(U)
+    codes = [sum((int(x) >> i & 1) << 2 * i | (int(y) >> i & 1) << 2 * i + 1 for i in range(16)) for x, y in xy]
+    mixed = []
+    for code in codes:
+        mirrored, bits = int(f"{code:032b}"[::-1], 2), f"{code:b}"
+        chosen = (code >> 24) << 24 | (code >> 16 & 255) << 0
+        chosen = (mirrored & 0xFF) | (mirrored >> 8 & 0xFF) << 8 | (code >> 16 & 0xFF) << 16 | (code >> 24) << 24
+        chosen = (mirrored & 0xFFFF) | (code >> 16 & 0xFF) << 16
+        words = [mirrored >> 8 * i & 255 for i in range(4)] + [code >> 8 * i & 255 for i in range(4)]
+        chosen = words[0] | words[1] << 8 | words[6] << 16 | words[7] << 24
+        mixed.append(chosen ^ bits.count("1") ^ (32 - len(bits)))
+    return (xy, np.zeros(40, U), np.zeros(40, U), 40), {1: codes, 2: mixed}
+
+
+@launch("language", (2, 3), (8, 4))
+def median_filter(random: Any) -> Any:
+    x = random.integers(0, 256, (10, 13), dtype="u1")
+    padded = np.pad(x, 1, "edge")
+    around = [padded[i : i + 10, j : j + 13] for i in range(3) for j in range(3)]
+    return (x, np.zeros_like(x), 13, 10), {1: np.median(around, 0)}
+
+
+@launch("language", (2, 2, 2), (4, 2, 3))
+def volume_index(random: Any) -> Any:
+    z, y, x = np.mgrid[:5, :3, :6]
+    return (np.zeros((5, 3, 6, 3), I), by_value(U([6, 3, 5]))), {0: np.stack([x, y, z], -1)}
+
+
+@launch("language", 1, 8)
+def suffix_max(random: Any) -> Any:
+    x = random.standard_normal(50, F)
+    rows = [np.maximum.accumulate(x[i : i + 12][::-1])[::-1] for i in range(0, 50, 12)]
+    return (x, np.zeros(50, F), np.uint64(50), np.uint64(12)), {1: np.concatenate(rows)}
+
+
+SPAN = np.dtype({"names": ["ptr", "size"], "formats": ["u8", "i4"], "itemsize": 16})
+FIELDS = np.dtype([*((f"f{q}", "u8") for q in range(10)), ("rho", "u8")])
+
+
+@launch("language", (1, 6), 8, "fluid::collide_and_stream")
+def collide_and_stream(random: Any) -> Any:
+    f = random.random((5, 6, 7)).astype(F)
+    rho, weights = f.sum(0), F([1 / 3, 1 / 6, 1 / 6, 1 / 6, 1 / 6])
+    after = np.zeros_like(f)
+    for q, (cx, cy) in enumerate([(0, 0), (1, 0), (-1, 0), (0, 1), (0, -1)]):
+        post = f[q] + F(0.8) * (weights[q] * rho - f[q])
+        for y in range(6):
+            for x in range(7):
+                if 0 <= x + cx < 7 and 0 <= y + cy < 6:
+                    after[q, y + cy, x + cx] = post[y, x]
+                else:
+                    after[[0, 2, 1, 4, 3][q], y, x] = post[y, x]
+    source = {"type": FIELDS, **{f"f{2 * q}": f[q] for q in range(5)}, "rho": np.zeros((6, 7), F)}
+    target = {"type": FIELDS, **{f"f{2 * q}": np.zeros((6, 7), F) for q in range(5)}}
+    expected: dict[Any, Any] = {(1, f"f{2 * q}"): after[q] for q in range(5)}
+    return (source, target, 7, 6, 0.8), {(0, "rho"): rho, **expected}
+
+
+@launch("language", (2, 2), (8, 8))
+def ray_cast(random: Any) -> Any:
+    spheres = F([[0, 0, -3, 1], [1, 1, -4, 1]])
+    j, i = np.mgrid[:12, :14]
+    d = np.stack([(i + 0.5) / 14 * 2 - 1, (j + 0.5) / 12 * 2 - 1, -np.ones((12, 14))], -1)
+    d /= np.sqrt((d * d).sum(-1, keepdims=True))
+    closest = np.full((12, 14), 1e30)
+    for x, y, z, r in spheres.astype(float):
+        b = d @ [-x, -y, -z]
+        disc = b * b - (x * x + y * y + z * z - r * r)
+        t = np.where(disc >= 0, -b - np.sqrt(np.abs(disc)), 1e30)
+        closest = np.minimum(closest, np.where(t > 1e-3, t, 1e30))
+    color = np.where(closest < 1e30, np.clip(1 / closest, 0, 1), 0.1) + 0.01
+    return (np.zeros((12, 14, 3), F), 14, 12, spheres.view("V16"), 2), {0: np.repeat(color[..., None], 3, 2)}
+
+
+@launch("language", 1, 1, "describe<double>")
+def describe_double(random: Any) -> Any:
+    return (np.zeros(1),), {0: 5.5}
+
+
+@launch("language", 1, 1, "describe<int>")
+def describe_int(random: Any) -> Any:
+    return (np.zeros(1, I),), {0: 6}
+
+
+@launch("language", 1, 32)
+def two_scratches(random: Any) -> Any:
+    t = np.arange(32)
+    return (np.zeros(32, I),), {0: (31 - t) + (131 - t) + ((t + 1) % 32 % 3 == 0) * 1000 + 7}

@@ -1,0 +1,121 @@
+"""Kernels as people write them elsewhere: right ones compile, run and are not accused; planted faults are found."""
+
+from functools import cache
+from typing import Any
+
+import foreign_matrices  # noqa: F401
+import foreign_patterns  # noqa: F401
+import foreign_programs  # noqa: F401
+import numpy as np
+import pytest
+from conftest import sample
+from foreign_faults import FAULTS, Fault
+from foreign_launches import FOLDER, LAUNCHES, F, I, Launch
+
+from fastae.backends.emulator import KernelFault, RawModule, checking, device
+
+
+@cache
+def text_of(file: str) -> str:
+    return (FOLDER / file).read_text(encoding="utf-8")
+
+
+def module_of(file: str, code: str, cooperative: bool) -> RawModule:
+    """Compile a file with all templates that its launches name: one library for them all."""
+    names = dict.fromkeys(x.name for x in LAUNCHES if x.file == file)
+    return RawModule(code, file=file, name_expressions=tuple(names), enable_cooperative_groups=cooperative)
+
+
+def run(case: Launch, code: str) -> tuple[list[Any], dict[Any, Any]]:
+    """Launch it; return the arguments as they are then, and what is expected of them."""
+    arguments, expected = case.make(np.random.default_rng(20))
+    given = [on_device(x) for x in arguments]
+    module = module_of(case.file, code, case.cooperative)
+    for name, value in case.variables.items():
+        variable = module.get_global(name)
+        variable[:] = np.frombuffer(np.resize(np.asarray(value), variable.size).tobytes(), "u1")[: variable.size]
+    shape = [x if isinstance(x, tuple) else (x,) for x in (case.grid, case.block)]
+    module.get_function(case.name)(*shape, tuple(converted(x) for x in given), shared_mem=case.shared)
+    return given, expected
+
+
+def on_device(x: Any) -> Any:
+    if isinstance(x, dict):  # a struct of pointers and numbers
+        return {name: on_device(part) if isinstance(part, np.ndarray) else part for name, part in x.items()}
+    scalar = {bool: np.bool_, int: I, float: F}.get(type(x))
+    if scalar:
+        return scalar(x)
+    return device.array(x) if isinstance(x, np.ndarray) else x
+
+
+def converted(x: Any) -> Any:
+    if not isinstance(x, dict):
+        return x
+    record = np.zeros((), x["type"])
+    for name, part in x.items():
+        if name != "type":
+            record[name] = part.ctypes.data if isinstance(part, np.ndarray) else part
+    return record
+
+
+def judge(case: Launch, given: list[Any], expected: dict[Any, Any]) -> None:
+    for place, wanted in expected.items():
+        out: Any = given[place[0]][place[1]] if isinstance(place, tuple) else given[place]
+        out = np.asarray(out)
+        got, wanted = wanted(out) if callable(wanted) else (out, wanted)
+        wanted = np.asarray(wanted)
+        got = np.asarray(got)
+        if wanted.size == got.size:
+            got = got.reshape(wanted.shape)
+        tolerance = case.tolerance if got.dtype == F else 1e-12
+        np.testing.assert_allclose(got, wanted, rtol=tolerance, atol=tolerance, err_msg=str(place))
+
+
+@pytest.mark.parametrize("case", [x for x in LAUNCHES if "s[t +" not in x.racy], ids=lambda case: case.title)
+def test_it_is_right(case: Launch) -> None:
+    judge(case, *run(case, text_of(case.file)))
+
+
+@pytest.mark.parametrize("order", sample(["forward", "reverse", "random"], every=3))
+@pytest.mark.parametrize("case", [x for x in LAUNCHES if not x.racy], ids=lambda case: case.title)
+def test_it_is_right_and_not_accused(case: Launch, order: str) -> None:
+    with checking(order):
+        judge(case, *run(case, text_of(case.file)))
+
+
+@pytest.mark.parametrize("case", [x for x in LAUNCHES if x.racy], ids=lambda case: case.title)
+def test_a_race_that_many_a_gpu_forgives_is_told(case: Launch) -> None:
+    with checking(), pytest.raises(KernelFault, match="a race between two threads") as caught:
+        run(case, text_of(case.file))
+    assert caught.value.line in lines_with(case, case.racy)
+
+
+def lines_with(case: Launch, words: str) -> list[str]:
+    found = [f"{case.file}:{i}" for i, line in enumerate(text_of(case.file).splitlines(), 1) if words in line]
+    assert found, words
+    return found
+
+
+@cache
+def spoiled(file: str) -> str:
+    """Return a file with all its faults in it."""
+    code = text_of(f"{file}.cu")
+    for fault in FAULTS:
+        if fault.file == file and fault.old:
+            assert code.count(fault.old) == 1, fault.old
+            code = code.replace(fault.old, fault.new)
+    return code
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.case)
+def test_a_planted_fault_is_found_at_its_line(fault: Fault) -> None:
+    (case,) = [x for x in LAUNCHES if x.file == f"{fault.file}.cu" and x.make.__name__ == fault.case]
+    changed = dict(fault.launch)
+    code = spoiled(fault.file)
+    with checking(changed.pop("order", "forward")), pytest.raises(KernelFault) as caught:
+        run(case._replace(**changed), code)
+    told = str(caught.value)
+    assert fault.told in told
+    file, line = caught.value.line.split(":")
+    assert file == case.file
+    assert any(words in code.splitlines()[int(line) - 1] for words in fault.at), told

@@ -1,0 +1,315 @@
+"""What `fastae run` tells of a program's faults: each by its line, and the exit status."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from fastae import cli
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the emulator runs on Linux")
+
+# One program for all, so that it is compiled once; a case is chosen by its argument, and its line by the mark there.
+CASES = r"""#include <cassert>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <vector>
+#include <cuda_runtime.h>
+__global__ void set(float* x, int n) {
+  int i = blockIdx.x * blockDim.x + threadIdx.x;
+  if (i < n) x[i] = i;                                                     // beyond
+}
+__device__ int deep(int x) {
+  volatile char big[1000];
+  big[0] = x;
+  return deep(x + 1) + big[0];                                             // deep
+}
+__global__ void recurse(float* x) { *x = deep(1); }
+__global__ void wide(float* x) { *(float4*)(x + 1) = *(float4*)x; }
+__global__ void divide(float* x, int by) {
+  *x = 7 / by;                                                             // zero
+}
+__global__ void claim(float* x) {
+  assert(x == nullptr);                                                    // claim
+}
+__global__ void hello() { printf("hello from %d\n", threadIdx.x); }
+__constant__ float constants[4];
+template <int N>
+__global__ void reverse(float* x) {
+  __shared__ float unused[2], part[N];
+  part[threadIdx.x] = x[threadIdx.x];
+  x[threadIdx.x] = part[N - 1 - threadIdx.x];                              // unwritten
+}
+int endless(int x) {
+  volatile char big[1000];
+  big[0] = x;
+  return endless(x + 1) + big[0];                                          // stack
+}
+
+int main(int argc, char** argv) {
+  const char* name = argv[1];
+#define CASE(word) if (!strcmp(name, word))
+  float h[100] = {}, *d = nullptr, *e = nullptr;
+  cudaMalloc(&d, 1024 * sizeof(float));                                    // allocated
+  CASE("direction") cudaMemcpy(d, h, 16, cudaMemcpyDeviceToHost);          // direction
+  CASE("far") cudaMemcpy(d, h, 5000, cudaMemcpyHostToDevice);              // far
+  CASE("host-pointer") set<<<1, 4>>>(h, 4);                                // host-pointer
+  CASE("touch") h[0] = d[2];                                               // touch
+  CASE("touch-by-library") memcpy(h, d, 16);                               // touch-by-library
+  CASE("threads") set<<<1, 2048>>>(d, 4);                                  // threads
+  CASE("shared") set<<<1, 4, 100000>>>(d, 4);                              // shared
+  CASE("grid") set<<<0, 4>>>(d, 4);                                        // grid
+  CASE("asked") {
+    set<<<1, 2048>>>(d, 4);
+    printf("%s\n", cudaGetErrorName(cudaGetLastError()));
+    printf("%s\n", cudaGetErrorName(cudaGetLastError()));
+  }
+  CASE("beyond") {
+    set<<<5, 256>>>(d, 1025);                                              // launched
+    printf("%s\n", cudaGetErrorName(cudaGetLastError()));
+    printf("%s\n", cudaGetErrorName(cudaDeviceSynchronize()));
+    printf("%s\n", cudaGetErrorName(cudaMalloc(&e, 4)));
+    printf("%s\n", cudaGetErrorString(cudaGetLastError()));
+    return cudaGetLastError() == cudaSuccess;
+  }
+  CASE("null") set<<<1, 4>>>(nullptr, 4);
+  CASE("misaligned") wide<<<1, 1>>>(d);
+  CASE("deep") recurse<<<1, 1>>>(d);
+  CASE("zero") divide<<<1, 1>>>(d, argc - 2);
+  CASE("claim") claim<<<1, 1>>>(d);
+  CASE("twice") cudaFree(d);                                               // freed
+  CASE("after-free") {
+    cudaFree(d);
+    set<<<1, 4>>>(d, 4);
+    cudaDeviceSynchronize();
+    return 0;
+  }
+  CASE("middle") cudaFree(d + 1);                                          // middle
+  CASE("not-device") cudaFree(h);                                          // not-device
+  CASE("symbol") cudaMemcpyToSymbol(constants, h, 20);                     // symbol
+  CASE("lost") hello<<<1, 2>>>();                                          // lost
+  CASE("leak") for (int i = 0; i < 3; ++i) cudaMalloc(&e, 100);            // leak
+  CASE("stream") {
+    cudaStream_t stream;
+    cudaStreamCreate(&stream);
+    cudaStreamDestroy(stream);
+    cudaStreamSynchronize(stream);                                         // stream
+  }
+  CASE("too-much") printf("%s\n", cudaGetErrorName(cudaMalloc(&e, 1ull << 50)));  // too-much
+  CASE("crash") {
+    volatile int* p = nullptr;
+    *p = 3;                                                                // crash
+  }
+  CASE("stack") return endless(1);
+  CASE("abort") abort();
+  CASE("endless") for (volatile int i = 0;; ++i) {}                        // endless
+  CASE("managed") {
+    float* m;
+    cudaMallocManaged(&m, 64);
+    set<<<1, 4>>>(m, 4);
+    h[0] = m[1];                                                           // managed
+    cudaDeviceSynchronize();
+    h[0] = m[1];
+    cudaFree(m);
+  }
+  CASE("template") reverse<64><<<1, 64>>>(d);
+  CASE("constant") constants[1] = 2;                                       // constant
+  CASE("static") {
+    std::vector<float> x(3);
+    volatile int seven = 7;
+    h[seven * 20] = 1;                                                     // static
+  }
+  cudaFree(d);                                                             // end
+  return 0;
+}
+"""
+ALLOCATED = "the 4096 bytes that cudaMalloc at cases.cu:{allocated} gave"
+FAULTS = {  # by case: the exit status, and what is said, with the lines of marks
+    "nothing": (0, []),
+    "direction": (
+        1,
+        ["{direction}: cudaMemcpy: cudaMemcpyDeviceToHost, but the destination is the device's memory and"],
+    ),
+    "far": (1, ["{far}: cudaMemcpy: 5000 bytes at the destination, but only 4096 are left there of " + ALLOCATED]),
+    "host-pointer": (1, ["{host-pointer}: kernel set is given a pointer to the host's memory as its argument 1"]),
+    "touch": (
+        1,
+        ["{touch}: the host's code reads the device's memory, which cudaMemcpy copies; it lies in " + ALLOCATED],
+    ),
+    "touch-by-library": (1, ["{touch-by-library}: the host's code reads the device's memory"]),
+    "threads": (
+        1,
+        [
+            "{threads}: kernel set is not launched: a block has 1 to 1024 threads",
+            "{threads}: the launch of kernel set failed with cudaErrorInvalidConfiguration, and the program never asks",
+        ],
+    ),
+    "shared": (
+        1,
+        ["{shared}: kernel set is not launched: a block may have 49152 bytes of dynamic shared memory, not 100000"],
+    ),
+    "grid": (1, ["{grid}: kernel set is not launched: a grid has 1 to 2147483647 blocks in x"]),
+    "asked": (0, ["kernel set is not launched"]),
+    "beyond": (
+        1,
+        [
+            "{beyond}, kernel set, block (4, 0, 0), thread (0, 0, 0) writing: out of bounds; it lies 0 bytes behind "
+            + ALLOCATED
+            + " (launched at cases.cu:{launched})"
+        ],
+    ),
+    "null": (
+        1,
+        ["{beyond}, kernel set, block (0, 0, 0), thread (0, 0, 0) writing: out of bounds; it is a null pointer"],
+    ),
+    "deep": (1, ["kernel recurse, block (0, 0, 0), thread (0, 0, 0): the thread has used up its stack"]),
+    "zero": (1, ["{zero}, kernel divide, block (0, 0, 0), thread (0, 0, 0): a whole number is divided by zero"]),
+    "claim": (
+        1,
+        ["{claim}, kernel claim, block (0, 0, 0), thread (0, 0, 0): an assertion does not hold: x == nullptr"],
+    ),
+    "twice": (1, ["{end}: cudaFree: " + ALLOCATED + " were freed before, at cases.cu:{freed}"]),
+    "after-free": (1, ["{beyond}, kernel set", "out of bounds; it lies in " + ALLOCATED + ", freed at cases.cu:"]),
+    "middle": (1, ["{middle}: cudaFree: the pointer is not the beginning of " + ALLOCATED]),
+    "not-device": (1, ["{not-device}: cudaFree: it frees what cudaMalloc gave; this is other memory of the host"]),
+    "symbol": (1, ["{symbol}: cudaMemcpyToSymbol: 20 bytes from byte 0 on, but the variable has 16"]),
+    "lost": (0, ["{lost}: what the kernel printed is lost: the program ends without cudaDeviceSynchronize()"]),
+    "leak": (0, ["{leak}: cudaMalloc: 300 bytes are never freed, of 3 allocations"]),
+    "stream": (1, ["{stream}: cudaStreamSynchronize: the stream does not exist"]),
+    "too-much": (0, ["{too-much}: cudaMalloc: 1125899906842624 bytes are more than the device has left"]),
+    "crash": (139, ["{crash}: the host's code writes at address 0, where it has no memory"]),
+    "stack": (139, ["the host's code has used up the stack: does a function call itself without end?"]),
+    "abort": (134, []),
+}
+SEEN = {  # where every access is looked at
+    "nothing": (0, []),
+    "beyond": FAULTS["beyond"],
+    "touch": FAULTS["touch"],
+    "misaligned": (1, ["kernel wide, block (0, 0, 0), thread (0, 0, 0) writing: a misaligned address"]),
+    "managed": (1, ["{managed}: the host reads managed memory, of the 64 bytes that cudaMallocManaged at cases.cu:"]),
+    "constant": (1, ["{constant}: the host writes a variable of the device, where it has another of its own"]),
+    "template": (1, ["{unwritten}, kernel reverse<64>", " reading: shared memory is read before it is written"]),
+    "static": (1, ["{static}: the index is outside of an array, in the host's code"]),
+}
+OUTPUT = {
+    "asked": "cudaErrorInvalidConfiguration\ncudaSuccess\n",
+    "beyond": "cudaSuccess\ncudaErrorIllegalAddress\ncudaErrorIllegalAddress\n"
+    "an illegal memory access was encountered\n",
+    "too-much": "cudaErrorMemoryAllocation\n",
+}
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("cases") / "cases.cu"
+    path.write_text(CASES, encoding="utf-8")
+    return path
+
+
+def line_of(mark: str) -> str:
+    lines = [i for i, line in enumerate(CASES.splitlines(), 1) if mark in line.partition("// ")[2].split(", ")]
+    assert len(lines) == 1, mark
+    return str(lines[0])
+
+
+def with_lines(words: str) -> str:
+    """Put in lines for marks; a message that begins with one begins with the file."""
+    begins = words.startswith("{")
+    parts = words.replace("}", "{").split("{")
+    text = "".join(line_of(part) if i % 2 else part for i, part in enumerate(parts))
+    return f"fastae: cases.cu:{text}" if begins else text
+
+
+def told(case: str, expected: tuple[int, list[str]], capfd: pytest.CaptureFixture[str], *words: str) -> None:
+    status = cli.main(["run", *words, "--", case])
+    out, said = capfd.readouterr()
+    for message in expected[1]:
+        assert with_lines(message) in said
+    if not expected[1] and case != "abort":
+        assert said == ""
+    assert status == expected[0], said
+    assert out == OUTPUT.get(case, "")
+
+
+@pytest.mark.feature("host programs", "faults of the host and of kernels, each with its line")
+@pytest.mark.parametrize("case", FAULTS)
+def test_a_fault_is_told_by_its_line(case: str, program: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    told(case, FAULTS[case], capfd, str(program))
+
+
+@pytest.mark.feature("host programs", "faults of the host and of kernels, each with its line")
+@pytest.mark.parametrize("case", SEEN)
+def test_a_fault_is_found_where_every_access_is_looked_at(
+    case: str, program: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    told(case, SEEN[case], capfd, "--check", str(program))
+
+
+@pytest.mark.feature("host programs", "a program that never ends: `--patience`")
+def test_patience(program: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["run", "--patience", "0.5", str(program), "--", "endless"]) == 1
+    said = capfd.readouterr().err.splitlines()
+    assert said[0] == "fastae: the program has not come to an end within 0.5 seconds, as --patience has it"
+    assert said[1] == f"fastae: cases.cu:{line_of('endless')}: the host's code has not come to an end"
+
+
+REFUSED = {  # what is no program, or not for this emulator: the text, and what is said
+    "there is no main": ("__global__ void k() {}", " has no main(): for kernels alone there is fastae check"),
+    "it is no CUDA": ("hello, world", " has no main(): a CUDA program was expected"),
+    "it is no text": ("int main() {}\0", " is no text: a CUDA program was expected, in UTF-8"),
+    "an include is not there": (
+        "\n#include <nowhere.h>\nint main() {}",
+        ", line 2: the C++ compiler refuses the program: ",
+    ),
+    "a mistake": (
+        "__global__ void k(int x) {}\nint main() {\n  k<<<1, 1>>>(1, 2, 3);\n}",
+        ", line 3: the C++ compiler refuses the program: the kernel does not take these arguments",
+    ),
+    "cuRAND": ("#include <curand.h>\nint main() {}", ", line 1: cuRAND is not emulated"),
+    "thrust": ("#include <thrust/sort.h>\nint main() {}", ", line 1: thrust and cub are not emulated"),
+    "assembly": ('__global__ void k() {\n  asm("trap;");\n}\nint main() {}', ", line 2: PTX assembly is not emulated"),
+    "a kernel that launches": (
+        "__global__ void f() {}\n__global__ void k() {\n  f<<<1, 1>>>();\n}\nint main() {}",
+        ", line 3: launches by a kernel (dynamic parallelism) are not emulated",
+    ),
+    "textures": ("int main() {\n  cudaTextureObject_t t;\n}", ", line 2: textures are not emulated"),
+    "another function": (
+        "int main() {\n  cudaMallocArray(0);\n}",
+        ", line 2: cudaMallocArray, of CUDA's host functions",
+    ),
+    "a function of another file": ("void f();\nint main() {\n  f();\n}", ", line 3: undefined reference to "),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_file_that_cannot_be_run(case: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    text, words = REFUSED[case]
+    path = tmp_path / "it.cu"
+    path.write_text(text, encoding="utf-8")
+    assert cli.main(["run", str(path)]) == 2
+    said = capfd.readouterr().err
+    assert said.startswith(f"fastae: {path}{words}")
+    assert said.count("\n") == 1
+
+
+def test_a_file_that_is_not_there(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["run", str(tmp_path / "no.cu")]) == 2
+    assert cli.main(["run", str(tmp_path)]) == 2
+    said = capfd.readouterr().err.splitlines()
+    assert said[0] == f"fastae: cannot read {tmp_path / 'no.cu'}: No such file or directory"
+    assert len(said) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "part"), [(["--patience", "0"], "--patience"), (["--frob"], "--frob"), (["-std=x"], "-std")]
+)
+def test_bad_options(words: list[str], part: str, program: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    try:
+        status = cli.main(["run", *words, str(program)])
+    except SystemExit as stop:  # argparse's
+        status = int(stop.code or 0)
+    assert status == 2
+    said = capfd.readouterr().err
+    assert part in said
+    assert said.count("\n") == 1

@@ -1,0 +1,536 @@
+"""`fastae trace`: a launch as steps of warps, whose numbers are those of `counting`, and the page that holds them."""
+
+import base64
+import json
+import re
+import zlib
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fastae import cli
+from fastae.backends.emulator import (
+    Counted,
+    KernelFault,
+    RawModule,
+    Recorded,
+    checking,
+    counting,
+    device,
+    tracing,
+)
+from fastae.backends.emulator.compiler import kernels_of
+from fastae.errors import InputError
+from fastae.trace import names, page
+from fastae.trace.launches import shape_of
+from fastae.trace.record import ATOMIC, BARRIER, SHARED, WAITS, WRITES, Launch
+
+NAIVE = """extern "C" __global__ void matmul(int n, const float* a, const float* b, float* c) {
+  const int row = blockIdx.y * 16 + threadIdx.y, col = blockIdx.x * 16 + threadIdx.x;
+  float sum = 0;
+  for (int k = 0; k < n; ++k) sum += a[row * n + k] * b[k * n + col];
+  c[row * n + col] = sum;
+}"""
+
+TILED = """#define SIDE 16
+extern "C" __global__ void matmul(int n, const float* a, const float* b, float* c) {
+  __shared__ float A[SIDE][SIDE], B[SIDE][SIDE];
+  const int x = threadIdx.x, y = threadIdx.y;
+  const int row = blockIdx.y * 16 + y, col = blockIdx.x * 16 + x;
+  float sum = 0;
+  for (int first = 0; first < n; first += 16) {
+    A[y][x] = a[row * n + first + x];
+    B[y][x] = b[(first + y) * n + col];
+    __syncthreads();
+    for (int k = 0; k < 16; ++k) sum += A[y][k] * B[k][x];
+    __syncthreads();
+  }
+  c[row * n + col] = sum;
+}"""
+
+STRIDED = """extern "C" __global__ void reduce(const float* x, float* out) {
+  __shared__ float part[256];
+  const int t = threadIdx.x;
+  part[t] = x[blockIdx.x * 256 + t];
+  __syncthreads();
+  for (int stride = 1; stride < 256; stride *= 2) {
+    if (t % (2 * stride) == 0) part[t] += part[t + stride];
+    __syncthreads();
+  }
+  if (t == 0) out[blockIdx.x] = part[0];
+}"""
+
+FAR_APART = STRIDED.replace(
+    "if (t % (2 * stride) == 0) part[t] += part[t + stride];",
+    "if (2 * stride * t < 256) part[2 * stride * t] += part[2 * stride * t + stride];",
+)
+SEQUENTIAL = STRIDED.replace(
+    "for (int stride = 1; stride < 256; stride *= 2)", "for (int stride = 128; stride > 0; stride /= 2)"
+).replace("if (t % (2 * stride) == 0)", "if (t < stride)")
+RACE = SEQUENTIAL.replace("    __syncthreads();\n  }", "  }")
+
+TRANSPOSE = """extern "C" __global__ void transpose(int n, const float* in, float* out) {
+  __shared__ float tile[32][32];
+  const int x = threadIdx.x, y = threadIdx.y;
+  tile[y][x] = in[(blockIdx.y * 32 + y) * n + blockIdx.x * 32 + x];
+  __syncthreads();
+  out[(blockIdx.x * 32 + y) * n + blockIdx.y * 32 + x] = tile[x][y];
+}"""
+
+BRANCHES = """extern "C" __global__ void branches(const float* x, float* out) {
+  const int t = threadIdx.x;
+  if (t % 2) {
+    out[2 * t] = x[t];
+    out[2 * t + 1] = x[t + 1];
+  } else {
+    for (int i = 0; i <= t % 4; ++i) out[2 * t] = x[t + i];
+  }
+  out[80 + t] = __shfl_down_sync(~0u, x[t], 1);
+}"""
+
+QUADS = """extern "C" __global__ void quads(const float4* x, float4* out, int* count) {
+  extern __shared__ float4 room[];
+  room[threadIdx.x] = x[2 * threadIdx.x];
+  __syncthreads();
+  out[blockIdx.x * blockDim.x + threadIdx.x] = room[blockDim.x - 1 - threadIdx.x];
+  atomicAdd(count, 2);
+}"""
+
+IN_TURNS = """extern "C" __global__ void in_turns(float* x) {
+  for (int i = 0; i < 32; ++i) {
+    if (threadIdx.x == i) x[64] += x[8 * i];
+    __syncthreads();
+  }
+}"""
+
+
+def on_device(*arrays: Any) -> list[Any]:
+    return [device.array(np.asarray(x)) for x in arrays]
+
+
+def floats(size: int) -> Any:
+    return np.random.default_rng(size).standard_normal(size).astype(np.float32)
+
+
+def products(n: int) -> list[Any]:
+    return [np.int32(n), *on_device(floats(n * n), floats(n * n), np.zeros(n * n, np.float32))]
+
+
+def sums() -> list[Any]:
+    return on_device(floats(512), np.zeros(2, np.float32))
+
+
+KERNELS: dict[str, tuple[str, tuple[int, ...], tuple[int, ...], Callable[[], list[Any]], int]] = {
+    "naive matmul": (NAIVE, (2, 2), (16, 16), lambda: products(32), 0),
+    "tiled matmul": (TILED, (2, 2), (16, 16), lambda: products(32), 0),
+    "strided reduction": (STRIDED, (2,), (256,), sums, 0),
+    "reduction with conflicts": (FAR_APART, (2,), (256,), sums, 0),
+    "sequential reduction": (SEQUENTIAL, (2,), (256,), sums, 0),
+    "transpose": (
+        TRANSPOSE,
+        (2, 2),
+        (32, 32),
+        lambda: [np.int32(64), *on_device(floats(4096), np.zeros(4096, np.float32))],
+        0,
+    ),
+    "branches": (BRANCHES, (1,), (32,), lambda: on_device(floats(40), np.zeros(120, np.float32)), 0),
+    "quads": (
+        QUADS,
+        (2,),
+        (48,),
+        lambda: on_device(floats(96 * 4), np.zeros(96 * 4, np.float32), np.zeros(1, np.int32)),
+        48 * 16,
+    ),
+    "in turns": (IN_TURNS, (1,), (32,), lambda: on_device(np.zeros(256, np.float32)), 0),
+}
+
+
+def run(name: str, code: str = "") -> None:
+    written, grid, block, arguments, shared = KERNELS[name]
+    code = code or written
+    (kernel,) = kernels_of(code)
+    RawModule(code, file="mine.cu").get_function(kernel)(grid, block, tuple(arguments()), shared_mem=shared)
+
+
+def traced(name: str, code: str = "") -> Recorded:
+    with tracing() as trace:
+        run(name, code)
+    (launch,) = trace
+    return launch
+
+
+def faulty(name: str, code: str) -> tuple[Launch, KernelFault]:
+    with tracing() as trace, pytest.raises(KernelFault) as caught:
+        run(name, code)
+    (launch,) = trace
+    assert launch.fault == str(caught.value)
+    return Launch(launch), caught.value
+
+
+FIELDS = ("requests", "accesses", "transactions", "best")
+
+
+def counted(counts: Counted) -> Counter[tuple[str, ...]]:
+    found = Counter[tuple[str, ...]]()
+    for entry in counts:
+        for field in FIELDS:
+            found[entry.line, entry.memory, entry.action, field] += getattr(entry, field)
+    return found
+
+
+def shown(launch: Recorded) -> tuple[Counter[tuple[str, ...]], dict[str, Any]]:
+    """Return the numbers that stand in the page itself."""
+    (told,) = data_of(page.page([launch]))[0]["launches"]
+    found = Counter[tuple[str, ...]]()
+    for place, shared, writes, *numbers in told["traffic"]:
+        memory, action = "shared" if shared else "global", "write" if writes else "read"
+        for field, number in zip(FIELDS, numbers, strict=True):
+            found[told["places"][place], memory, action, field] += number
+    return found, told
+
+
+def data_of(text: str) -> tuple[dict[str, Any], bytes]:
+    match = re.search(r'<script id="data" type="text/plain">([^<]*)</script>', text)
+    assert match
+    data = zlib.decompress(base64.b64decode(match[1]))
+    length = int.from_bytes(data[:8], "little")
+    return json.loads(data[8 : 8 + length]), data[8 + length :]
+
+
+@pytest.mark.feature("tracing", "sectors and rounds of banks, as `counting()` has them")
+@pytest.mark.parametrize("name", KERNELS)
+def test_the_pages_numbers_are_those_of_counting(name: str) -> None:
+    with counting() as counts, tracing() as trace:
+        run(name)
+    found, _ = shown(trace[0])
+    assert found == counted(counts)
+    assert found.total() > 0
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_steps_are_in_an_order_that_every_lane_has_gone_through_them(name: str) -> None:
+    recorded = traced(name)
+    launch = Launch(recorded)
+    order = np.lexsort((np.arange(len(launch.row)), launch.column, launch.row))
+    assert np.array_equal(order, np.arange(len(order)))
+    assert len(set(zip(launch.row.tolist(), launch.column.tolist()))) == len(launch.row)  # one at a time
+    # The events of a thread are in the block in the order in which it did them.
+    from fastae.backends.emulator.recording import EVENT, HEADER
+
+    events = np.frombuffer(recorded.block, EVENT, offset=HEADER.itemsize)
+    did, had = {}, {}
+    for event in events[events["kind"] != 128]:
+        did.setdefault((event["block"], event["thread"]), []).append((event["where"], event["address"]))
+    blocks = launch.blocks[launch.row[launch.step_of] // launch.warps]
+    for event, block in zip(launch.events, blocks):
+        had.setdefault((block, event["thread"]), []).append((event["where"], event["address"]))
+    assert had == did
+
+
+def test_between_barriers_the_nth_time_counts_anew() -> None:
+    """Each lane comes to the access between other barriers: 32 requests of one lane, not one of 32 lanes."""
+    with counting() as counts:
+        run("in turns")
+    reads = [entry for entry in counts if entry.action == "read"]
+    assert {(entry.requests, entry.accesses) for entry in reads} == {(32, 32)}
+
+
+def test_a_tile_spares_reads_of_global_memory() -> None:
+    sectors = {}
+    for name in ("naive matmul", "tiled matmul"):
+        launch = Launch(traced(name))
+        sectors[name] = int(launch.cost[launch.kind & SHARED == 0].sum())
+    assert sectors["naive matmul"] > 6 * sectors["tiled matmul"]
+
+
+def test_a_transpose_waits_for_one_bank() -> None:
+    launch = Launch(traced("transpose"))
+    worst = launch.cost.argmax()
+    assert (launch.cost[worst], launch.best[worst]) == (32, 1)
+    assert launch.kind[worst] & SHARED
+
+
+def test_branches_stand_one_after_another() -> None:
+    launch = Launch(traced("branches"))
+    odd, even = 0xAAAAAAAA, 0x55555555
+    masks = [int(mask) for mask in launch.lanes]
+    assert masks[-3:] == [0xFFFFFFFF] * 3  # they meet again
+    sides = [mask & odd > 0 for mask in masks[:-3]]
+    assert sorted(sides) in (sides, sides[::-1])
+    assert all(mask in (odd, even, even & 0xCCCCCCCC) for mask in masks[:-3])
+
+
+@pytest.mark.feature("tracing", "values that are read and written")
+def test_values_are_what_was_read_and_written() -> None:
+    x = floats(512)
+    with tracing() as trace:
+        module = RawModule(SEQUENTIAL, file="mine.cu")
+        out = device.array(np.zeros(2, np.float32))
+        module.get_function("reduce")((2,), (256,), (device.array(x), out))
+    launch = Launch(trace[0])
+    first = launch.values[: 2 * 32].view(np.float32)  # a read of x, a write of part
+    assert np.array_equal(first[:32], x[:32])
+    assert np.array_equal(first[32:], x[:32])
+    last = [np.flatnonzero(launch.row == row)[-1] for row in (0, launch.warps)]
+    assert all(launch.kind[s] & WRITES and not launch.kind[s] & SHARED for s in last)
+    begins = np.searchsorted(launch.step_of, last)
+    assert [launch.events["value"][i, 0].astype(np.uint32).view(np.float32) for i in begins] == out.tolist()
+
+
+def test_atomic_operations_have_what_was_there_and_what_is() -> None:
+    launch = Launch(traced("quads"))
+    steps = np.flatnonzero(launch.kind & ATOMIC)
+    mine = np.isin(launch.step_of, steps)
+    pairs = launch.events["value"][mine].tolist()
+    assert sorted(map(tuple, pairs)) == [(2 * i, 2 * i + 2) for i in range(96)]
+    assert not launch.cost[steps].any()
+
+
+def test_names_are_those_of_the_source() -> None:
+    flat, tile = ("f4", (4,)), ("f4", (64, 4))
+    for name, wanted in {
+        "tiled matmul": {"a": flat, "b": flat, "c": flat, "A": tile, "B": tile},
+        "transpose": {"in": flat, "out": flat, "tile": ("f4", (128, 4))},
+        "quads": {"x": flat, "out": flat, "count": ("i4", (4,)), "room": flat},
+    }.items():
+        launch = Launch(traced(name))
+        found = names.regions(launch.recorded, launch.header, launch.lines.tolist())
+        assert {region.name: (region.type, region.strides) for region in found} == wanted
+        of_access = page._regions_of(launch, found)
+        assert (of_access[launch.events["kind"] & WAITS == 0] < len(found)).all()
+
+
+def test_a_barrier_is_at_one_time_for_all_warps() -> None:
+    launch = Launch(traced("tiled matmul"))
+    at = (launch.kind == WAITS) & (launch.operation == BARRIER)
+    assert sorted(set(launch.column[at])) == launch.barriers.tolist()
+    assert len(launch.barriers) == 4
+    assert all(np.sum(launch.column[at] == c) == 4 * 8 for c in launch.barriers)
+
+
+# Faults.
+
+
+def line(code: str, words: str) -> int:
+    (number,) = [i for i, text in enumerate(code.splitlines(), 1) if words in text]
+    return number
+
+
+def where(launch: Launch, told: dict[str, Any], spot: str) -> tuple[str, int, int]:
+    step, lane = told[spot]
+    return told["places"][launch.place[step]], int(launch.row[step]), lane
+
+
+@pytest.mark.feature("tracing", "a fault is where it stops, a race with both threads and lines")
+def test_a_race_has_both_threads_and_both_lines() -> None:
+    apart = "{\n      float other = part[t + stride];\n      part[t] += other;\n    }"
+    code = RACE.replace("part[t] += part[t + stride];", apart)
+    launch, error = faulty("sequential reduction", code)
+    _, told = shown(launch.recorded)
+    fault, other = where(launch, told, "faultAt"), where(launch, told, "otherAt")
+    read, write = line(code, "other = part"), line(code, "+= other")
+    assert {fault[0], other[0]} == {f"mine.cu:{read}", f"mine.cu:{write}"}
+    assert error.line == fault[0]
+    assert fault[2] == error.thread[0] % 32
+    places = {address_of(launch, *told[spot]) for spot in ("faultAt", "otherAt")}
+    assert len(places) == 1
+
+
+def address_of(launch: Launch, step: int, lane: int) -> int:
+    before = int(launch.lanes[step] & ((1 << lane) - 1)).bit_count()
+    return int(launch.address[np.searchsorted(launch.step_of, step) + before])
+
+
+def test_out_of_bounds_is_the_last_thing_that_is_shown() -> None:
+    launch, error = faulty("naive matmul", NAIVE.replace("k < n", "k <= n"))
+    _, told = shown(launch.recorded)
+    assert where(launch, told, "faultAt") == (error.line, 0, 0)
+    assert told["otherAt"] is None
+    assert told["faultAt"][0] == len(launch.row) - 1
+    assert told["blocks"] == [0]  # the others did not begin
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (STRIDED.replace("if (t % (2 * stride) == 0) part", "if (t < 100) __syncthreads();\n    part"), ""),
+        (STRIDED.replace("if (t == 0) out", "__nanosleep(1);\n  if (t == 7) __trap();\n  if (t == 0) out"), "__trap"),
+        (BRANCHES.replace("~0u", "~1u"), "shfl"),
+    ],
+)
+def test_a_fault_that_is_no_access_has_its_place(code: str, words: str) -> None:
+    launch, error = faulty("branches" if "shfl" in code else "strided reduction", code)
+    _, told = shown(launch.recorded)
+    place, row, lane = where(launch, told, "faultAt")
+    assert place == error.line
+    assert not words or place == f"mine.cu:{line(code, words)}"
+    assert row * 32 + lane == error.thread[0]
+
+
+# How much of it there is.
+
+
+def test_four_thousand_threads_are_less_than_ten_megabytes() -> None:
+    """A naive product of 64 by 64: half a million reads, each with its value."""
+    with tracing() as trace:
+        RawModule(NAIVE, file="mine.cu").get_function("matmul")((4, 4), (16, 16), tuple(products(64)))
+    launch = Launch(trace[0])
+    assert launch.threads * len(launch.blocks) == 4096
+    assert not launch.lost
+    text = page.page(trace)
+    assert len(text) < 10e6
+    assert set(re.findall(r"\w+://[^\s\"']+", text)) == {"http://www.w3.org/2000/svg"}  # a name
+
+
+def test_more_than_a_page_holds_is_cut_at_whole_blocks() -> None:
+    with tracing() as trace:
+        trace.most = 40_000
+        run("naive matmul")
+        run("naive matmul")
+    whole, none = Launch(trace[0]), Launch(trace[1])
+    assert trace.room < 40_000 / 100
+    assert whole.lost > 0
+    assert whole.blocks.tolist() == [0, 1]  # of four, of 16,640 accesses each
+    assert len(whole.events) == 2 * 16_640
+    assert len(none.blocks) <= 1
+    assert none.lost > 0
+    assert [told["lost"] > 0 for told in data_of(page.page(trace))[0]["launches"]] == [True, True]
+
+
+def test_what_is_not_asked_for_is_not_written_down() -> None:
+    with tracing() as trace:
+        pass
+    with checking():
+        run("quads")
+    assert trace == []
+    with tracing() as trace:
+        run("quads")
+    assert len(trace) == 1
+
+
+def test_a_page_is_whole_and_safe(tmp_path: Path) -> None:
+    code = BRANCHES.replace("const int t", "// </script><script>alert(1)</script> {{data}}\n  const int t")
+    with tracing() as trace:
+        run("branches", code)
+    trace.save(tmp_path / "page.html")
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "alert(1)" not in text
+    head, _ = data_of(text)
+    assert head["launches"][0]["sources"] == {"mine.cu": code}
+    assert text.count("<script") == 2
+    assert not re.search(r"""(src|href)\s*=\s*["']""", text)
+
+
+def test_a_text_of_several_files_is_shown_as_these() -> None:
+    helper = "__device__ float twice(float x) { return x + x; }\n__device__ void put(float* at) { *at = 1; }"
+    main = BRANCHES.replace("out[2 * t] = x[t];", "put(out + 2 * t);")
+    told = shown(traced("branches", f'#line 1 "helper.cuh"\n{helper}\n#line 1 "main.cu"\n{main}'))[1]
+    assert told["sources"] == {"helper.cuh": helper, "main.cu": main}
+    assert {place.partition(":")[0] for place in told["places"]} == {"helper.cuh", "main.cu"}
+
+
+# The command.
+
+TWO = """// launch axpy: grid (ceil(n / 64), m), block (64)
+extern "C" __global__ void axpy(int m, int n, real alpha, const real* x, long long x_stride, real* y,
+                                long long y_stride) {
+  const int col = blockIdx.x * 64 + threadIdx.x, row = blockIdx.y;
+  if (col < n) y[row * y_stride + col] += alpha * x[row * x_stride + col];
+}
+// launch bias_relu: grid (1), block (32)
+extern "C" __global__ void bias_relu(int m, int n, const real* z, const real* bias, real* out) {
+  for (int i = threadIdx.x; i < m * n; i += 32) {
+    const real sum = z[i] + bias[i % n];
+    out[i] = sum > 0 ? sum : 0;
+  }
+}
+"""
+
+
+@pytest.mark.feature("tracing", "`fastae trace`: a launch on a page, step by step")
+def test_the_command_writes_a_page_of_all_kernels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, out = tmp_path / "two.cu", tmp_path / "two.html"
+    file.write_text(TWO)
+    assert cli.main(["trace", str(file), "--out", str(out)]) == 0
+    assert "axpy: ran to its end" in capsys.readouterr().out
+    head, _ = data_of(out.read_text(encoding="utf-8"))
+    assert [launch["kernel"] for launch in head["launches"]] == ["bias_relu", "axpy"]
+    assert [launch["sources"] for launch in head["launches"]] == [{"two.cu": TWO.rstrip("\n")}] * 2
+    assert {place.partition(":")[0] for launch in head["launches"] for place in launch["places"]} == {"two.cu"}
+    assert cli.main(["trace", str(file), "--out", str(out), "--kernel", "axpy", "--shape", "m=2,n=33"]) == 0
+    ((launch,), _) = (head["launches"] for head in data_of(out.read_text(encoding="utf-8"))[:1]), None
+    assert launch[0]["grid"] == [1, 2, 1]
+
+
+def test_the_command_shows_the_files_that_a_file_includes(tmp_path: Path) -> None:
+    helper = "template <class T>\n__device__ void add(T* at, T value) {\n  *at += value;\n}"
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "add.cuh").write_text(helper)
+    whole = '#include "parts/add.cuh"\n' + TWO.replace(
+        "y[row * y_stride + col] += alpha * x[row * x_stride + col];",
+        "add(y + row * y_stride + col, alpha * x[row * x_stride + col]);",
+    )
+    (tmp_path / "two.cu").write_text(whole)
+    out = tmp_path / "page.html"
+    assert cli.main(["trace", str(tmp_path / "two.cu"), "--kernel", "axpy", "--out", str(out)]) == 0
+    (launch,) = data_of(out.read_text(encoding="utf-8"))[0]["launches"]
+    assert launch["sources"]["add.cuh"] == helper
+    assert launch["sources"]["two.cu"].splitlines()[1:] == whole.splitlines()[1:]
+    assert {"add.cuh:3", f"two.cu:{line(whole, 'add(y')}"} <= set(launch["places"])
+
+
+def test_the_command_shows_a_fault(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, out = tmp_path / "two.cu", tmp_path / "two.html"
+    file.write_text(TWO.replace("col < n", "col <= n").replace("i < m * n", "i <= m * n"))
+    assert cli.main(["trace", str(file), "--out", str(out), "--kernel", "bias_relu"]) == 1
+    assert "out of bounds" in capsys.readouterr().out
+    (launch,) = data_of(out.read_text(encoding="utf-8"))[0]["launches"]
+    assert launch["fault"].startswith("two.cu:10")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--kernel", "matmul"], "defines no kernel 'matmul'"),
+        (["--shape", "m=3"], "--shape is of one kernel"),
+        (["--kernel", "axpy", "--shape", "m=3x"], "lengths such as"),
+        (["--kernel", "axpy", "--shape", "q=3"], "has the lengths m, n"),
+        (["--kernel", "axpy", "--shape", "m=0"], "must be positive"),
+        (["--patience", "0"], "--patience"),
+    ],
+)
+def test_bad_input_ends_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], words: str
+) -> None:
+    file = tmp_path / "two.cu"
+    file.write_text(TWO)
+    assert cli.main(["trace", str(file), *options]) == 2
+    (message,) = capsys.readouterr().err.splitlines()
+    assert words in message
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_an_endless_kernel_and_a_file_of_the_host_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "two.cu"
+    file.write_text(TWO.replace("if (col < n)", "while (x[0] == x[0]) y[col] = 1;\n  if (col < n)"))
+    assert cli.main(["trace", str(file), "--kernel", "axpy", "--patience", "3"]) == 2
+    assert "two.cu" in capsys.readouterr().err
+    file.write_text(TWO + "#include <unistd.h>\nstatic int pid = getpid();\n")
+    assert cli.main(["trace", str(file)]) == 2
+    assert "is refused" in capsys.readouterr().err
+    assert cli.main(["trace", str(tmp_path / "kernels.py")]) == 2
+
+
+def test_shapes_are_small_and_of_every_kernel() -> None:
+    from fastae.backends.contract import KERNELS as CONTRACT
+
+    for name in CONTRACT:
+        assert np.prod([value for value in shape_of(name).values() if value]) <= 32**3
+    with pytest.raises(InputError, match="stride"):
+        shape_of("unfold", {"stride": 0})
