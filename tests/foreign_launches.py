@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 FOLDER = Path(__file__).parent / "foreign"
-F, I, U = np.float32, np.int32, np.uint32  # noqa: E741
+F, I, U = np.float32, np.int32, np.uint32
 
 
 class Launch(NamedTuple):

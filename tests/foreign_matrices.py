@@ -241,7 +241,18 @@ def fused_classifier(random: Any) -> Any:
     after[:, :V] = (p - np.eye(V)[targets]) / (B * T)
     probs = np.zeros((B * T, 64), F)
     probs[:, :V] = p
-    given = (logits, np.zeros(B * T, F), np.zeros((B * T, 64), F), 1 / (B * T), targets, B, T, V, 64, by_value(np.zeros(1, "u1")))
+    given = (
+        logits,
+        np.zeros(B * T, F),
+        np.zeros((B * T, 64), F),
+        1 / (B * T),
+        targets,
+        B,
+        T,
+        V,
+        64,
+        by_value(np.zeros(1, "u1")),
+    )
     return given, {0: after, 1: -np.log(p[np.arange(B * T), targets]), 2: probs}
 
 

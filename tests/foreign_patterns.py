@@ -93,13 +93,13 @@ def sum_kernel_tile_shfl(random: Any) -> Any:
 
 
 @launch("reductions", 3, 96)
-def deviceReduceKernel(random: Any) -> Any:  # noqa: N802
+def deviceReduceKernel(random: Any) -> Any:
     x = random.integers(-50, 50, N).astype(I)
     return (x, np.zeros(3, I), N), {1: lambda out: (out.sum(), x.sum())}
 
 
 @launch("reductions", 3, 96)
-def deviceReduceWarpAtomicKernel(random: Any) -> Any:  # noqa: N802
+def deviceReduceWarpAtomicKernel(random: Any) -> Any:
     x = random.integers(-50, 50, N).astype(I)
     return (x, np.zeros(1, I), N), {1: x.sum()}
 
@@ -111,7 +111,7 @@ def reduce_single_pass(random: Any) -> Any:
 
 
 @launch("reductions", 3, 64, cooperative=True, shared=512)
-def reduceSinglePassMultiBlockCG(random: Any) -> Any:  # noqa: N802
+def reduceSinglePassMultiBlockCG(random: Any) -> Any:
     x = random.integers(-50, 50, N).astype(F)
     return (x, np.zeros(3, F), U(N)), {1: lambda out: (out[0], x.sum())}
 
@@ -169,17 +169,17 @@ def sections(random: np.random.Generator) -> Any:
 
 
 @launch("textbook", 4, 256)
-def Kogge_Stone_scan_kernel(random: Any) -> Any:  # noqa: N802
+def Kogge_Stone_scan_kernel(random: Any) -> Any:
     return sections(random)
 
 
 @launch("textbook", 4, 256)
-def Kogge_Stone_double_buffer(random: Any) -> Any:  # noqa: N802
+def Kogge_Stone_double_buffer(random: Any) -> Any:
     return sections(random)
 
 
 @launch("textbook", 4, 128)
-def Brent_Kung_scan_kernel(random: Any) -> Any:  # noqa: N802
+def Brent_Kung_scan_kernel(random: Any) -> Any:
     return sections(random)
 
 
@@ -224,7 +224,7 @@ def digit_histogram(random: Any) -> Any:
 
 
 @launch("textbook", 2, 128)
-def bitonicSortShared(random: Any) -> Any:  # noqa: N802
+def bitonicSortShared(random: Any) -> Any:
     keys = random.permutation(512).astype(U).reshape(2, 256)
     return (np.zeros_like(keys), np.zeros_like(keys), keys, keys + U(7), U(256), U(1)), {
         0: np.sort(keys, 1),
@@ -252,19 +252,19 @@ def convolved(x: Any, kernel: Any) -> Any:
 
 
 @launch("textbook2", (3, 2), (16, 16))
-def convolution_2D_basic_kernel(random: Any) -> Any:  # noqa: N802
+def convolution_2D_basic_kernel(random: Any) -> Any:
     x = random.standard_normal((30, 37), F)
     return (x, FILTER, np.zeros_like(x), 2, 37, 30), {2: convolved(x, FILTER)}
 
 
 @launch("textbook2", (4, 3), (16, 16), variables={"F": FILTER})
-def convolution_tiled_2D_const_mem_kernel(random: Any) -> Any:  # noqa: N802
+def convolution_tiled_2D_const_mem_kernel(random: Any) -> Any:
     x = random.standard_normal((30, 37), F)
     return (x, np.zeros_like(x), 37, 30), {1: convolved(x, FILTER)}
 
 
 @launch("textbook2", (3, 2), (16, 16), variables={"F": FILTER})
-def convolution_cached_tiled_2D_const_mem_kernel(random: Any) -> Any:  # noqa: N802
+def convolution_cached_tiled_2D_const_mem_kernel(random: Any) -> Any:
     x = random.standard_normal((30, 37), F)
     return (x, np.zeros_like(x), 37, 30), {1: convolved(x, FILTER)}
 
@@ -273,7 +273,7 @@ TAPS = np.random.default_rng(6).standard_normal(17).astype(F)
 
 
 @launch("textbook2", (2, 2), (16, 4), variables={"c_Kernel": TAPS})
-def convolutionRowsKernel(random: Any) -> Any:  # noqa: N802
+def convolutionRowsKernel(random: Any) -> Any:
     x = random.standard_normal((8, 128), F)
     return (np.zeros_like(x), x, 128, 8, 128), {0: [np.convolve(row, TAPS, "same") for row in x]}
 
@@ -311,13 +311,13 @@ def stencil_1d(random: Any) -> Any:
 
 
 @launch("textbook2", (2, 2), (32, 8))
-def transposeNaive(random: Any) -> Any:  # noqa: N802
+def transposeNaive(random: Any) -> Any:
     x = random.standard_normal((64, 64), F)
     return (np.zeros_like(x), x), {0: x.T}
 
 
 @launch("textbook2", (2, 2), (32, 8))
-def transposeNoBankConflicts(random: Any) -> Any:  # noqa: N802
+def transposeNoBankConflicts(random: Any) -> Any:
     x = random.standard_normal((64, 64), F)
     return (np.zeros_like(x), x), {0: x.T}
 
@@ -420,5 +420,3 @@ def bfs_frontier_private(random: Any) -> Any:
 def bfs_edge_kernel(random: Any) -> Any:
     _, _, before, after, src, dst = graph(random)
     return (len(src), src, dst, before, np.zeros(1, I), U(2)), {3: after, 4: 1}
-
-

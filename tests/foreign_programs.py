@@ -11,68 +11,68 @@ def numbers(n: int) -> Any:
 
 
 @launch("puzzles", 1, 4)
-def Map(random: Any) -> Any:  # noqa: N802
+def Map(random: Any) -> Any:
     return (numbers(4), np.zeros(4, F)), {1: numbers(4) + 10}
 
 
 @launch("puzzles", 1, 4)
-def Zip(random: Any) -> Any:  # noqa: N802
+def Zip(random: Any) -> Any:
     return (numbers(4), numbers(4), np.zeros(4, F)), {2: 2 * numbers(4)}
 
 
 @launch("puzzles", 1, 8)
-def MapGuard(random: Any) -> Any:  # noqa: N802
+def MapGuard(random: Any) -> Any:
     return (numbers(4), np.zeros(4, F), 4.0), {1: numbers(4) + 10}
 
 
 @launch("puzzles", 1, (3, 3))
-def Map2DGuard(random: Any) -> Any:  # noqa: N802
+def Map2DGuard(random: Any) -> Any:
     return (numbers(4), np.zeros(4, F), 2), {1: numbers(4) + 10}
 
 
 @launch("puzzles", 1, (3, 3))
-def Broadcast(random: Any) -> Any:  # noqa: N802
+def Broadcast(random: Any) -> Any:
     return (numbers(2), numbers(2), np.zeros((2, 2), F), 2), {2: numbers(2)[:, None] + numbers(2)}
 
 
 @launch("puzzles", (2, 2), (3, 3))
-def MapBlock2D(random: Any) -> Any:  # noqa: N802
+def MapBlock2D(random: Any) -> Any:
     return (numbers(25), np.zeros(25, F), 5.0), {1: numbers(25) + 10}
 
 
 @launch("puzzles", 2, 4, shared=16)
-def Shared(random: Any) -> Any:  # noqa: N802
+def Shared(random: Any) -> Any:
     return (numbers(7), np.zeros(7, F), 7.0), {1: numbers(7) + 10}
 
 
 @launch("puzzles", 1, 8, shared=32)
-def Pooling(random: Any) -> Any:  # noqa: N802
+def Pooling(random: Any) -> Any:
     return (numbers(8), np.zeros(8, F), 8.0), {1: np.convolve(numbers(8), np.ones(3))[:8]}
 
 
 @launch("puzzles", 1, 8, shared=32)
-def DotProduct(random: Any) -> Any:  # noqa: N802
+def DotProduct(random: Any) -> Any:
     return (numbers(8), numbers(8), np.zeros(1, F), 8.0), {2: numbers(8) @ numbers(8)}
 
 
 @launch("puzzles", 2, 8)
-def Conv1D(random: Any) -> Any:  # noqa: N802
+def Conv1D(random: Any) -> Any:
     a, b = random.standard_normal(15, F), random.standard_normal(4, F)
     return (a, b, np.zeros(15, F), 15, 4), {2: np.correlate(np.pad(a, (0, 3)), b, "valid")}
 
 
 @launch("puzzles", 2, 8, shared=32)
-def PrefixSum(random: Any) -> Any:  # noqa: N802
+def PrefixSum(random: Any) -> Any:
     return (numbers(15), np.zeros(2, F), 15), {1: [28, 77]}
 
 
 @launch("puzzles", (1, 4), 8)
-def AxisSum(random: Any) -> Any:  # noqa: N802
+def AxisSum(random: Any) -> Any:
     return (numbers(24), np.zeros(4, F), 6), {1: numbers(24).reshape(4, 6).sum(1)}
 
 
 @launch("puzzles", (2, 2), (8, 8))
-def Matmul(random: Any) -> Any:  # noqa: N802
+def Matmul(random: Any) -> Any:
     a, b = random.standard_normal((13, 13), F), random.standard_normal((13, 13), F)
     return (a, b, np.zeros_like(a), 13), {2: a @ b}
 
@@ -84,12 +84,12 @@ def saxpy(random: Any) -> Any:
 
 
 @launch("puzzles", 1, 64)
-def staticReverse(random: Any) -> Any:  # noqa: N802
+def staticReverse(random: Any) -> Any:
     return (np.arange(64, dtype=I), 64), {0: np.arange(64)[::-1]}
 
 
 @launch("puzzles", 1, 64, shared=256)
-def dynamicReverse(random: Any) -> Any:  # noqa: N802
+def dynamicReverse(random: Any) -> Any:
     return (np.arange(64, dtype=I), 64), {0: np.arange(64)[::-1]}
 
 
@@ -124,7 +124,7 @@ def forces(x: Any, y: Any, n: int) -> Any:
 
 
 @launch("algorithms", 3, 32, tolerance=1e-3)
-def bodyForce(random: Any) -> Any:  # noqa: N802
+def bodyForce(random: Any) -> Any:
     p = random.standard_normal((70, 6), F)
     after = p.copy()
     after[:, 3:] += 0.01 * forces(p[:, :3], p[:, :3], 70)
@@ -133,7 +133,7 @@ def bodyForce(random: Any) -> Any:  # noqa: N802
 
 
 @launch("algorithms", 3, 32, shared=512, tolerance=1e-3)
-def bodyForceTiled(random: Any) -> Any:  # noqa: N802
+def bodyForceTiled(random: Any) -> Any:
     p, v = random.standard_normal((70, 4), F), np.zeros((70, 4), F)
     p[:, 3] = 1
     system = {"type": np.dtype([("pos", "u8"), ("vel", "u8")]), "pos": p, "vel": v}
@@ -178,7 +178,7 @@ def compute_new_means(random: Any) -> Any:
 
 
 @launch("algorithms", 1, 128, tolerance=1e-3)
-def BlackScholesGPU(random: Any) -> Any:  # noqa: N802
+def BlackScholesGPU(random: Any) -> Any:
     from math import erf
 
     s, x, t = random.uniform(5, 30, 100), random.uniform(1, 100, 100), random.uniform(0.25, 10, 100)
@@ -411,5 +411,3 @@ def describe_int(random: Any) -> Any:
 def two_scratches(random: Any) -> Any:
     t = np.arange(32)
     return (np.zeros(32, I),), {0: (31 - t) + (131 - t) + ((t + 1) % 32 % 3 == 0) * 1000 + 7}
-
-

@@ -185,7 +185,8 @@ def test_four_floats_are_read_and_written_at_once(compiler: str, checks: bool) -
 @pytest.mark.parametrize(
     ("begin", "words"), [((1, 0), "*reinterpret_cast<const float4*>"), ((0, 2), "reinterpret_cast<float4*>(out)")]
 )
-def test_a_misaligned_float4_is_a_fault(compiler: str, begin: tuple[int, int], words: str) -> None:
+def test_a_misaligned_float4_is_a_fault(begin: tuple[int, int], words: str) -> None:
+    # Not with clang++, which splits a float4 before its accesses are seen.
     x, out = zeros(20), zeros(20)
     with checking():
         told = fault(REINTERPRET, "f", x[begin[0] : begin[0] + 16], out[begin[1] : begin[1] + 16], block=4)
@@ -612,6 +613,7 @@ def test_a_kernel_may_have_the_name_of_a_function() -> None:
         ("curandState state;", "cuRAND is"),
         ("cublasHandle_t h;", "cublasHandle_t, of CUDA's libraries, is"),
         ("thrust::device_vector<float> v;", "thrust and cub are"),
+        ("wmma::bmma_sync(d, a, b, c);", "wmma::bmma_sync, for fragments of bits, is"),
         ("nvcuda::wmma::experimental::precision::b1 x;", "wmma::experimental, for fragments of bits, is"),
         ("__nv_fp8_e4m3 x;", "__nv_fp8_e4m3, of 8 bits and fewer, is"),
         ("cuda::latch done(32);", "cuda::latch, of CUDA's library, is"),

@@ -1,4 +1,4 @@
-"""Whole CUDA programs by `fastae run`: in the styles in which people write them, with their output, and nvcc's options."""
+"""Whole CUDA programs by `fastae run`: in the styles of many people, with their output; and nvcc's options."""
 
 import shutil
 import subprocess

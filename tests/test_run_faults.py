@@ -35,6 +35,12 @@ __global__ void claim(float* x) {
 }
 __global__ void hello() { printf("hello from %d\n", threadIdx.x); }
 __constant__ float constants[4];
+template <int N>
+__global__ void reverse(float* x) {
+  __shared__ float unused[2], part[N];
+  part[threadIdx.x] = x[threadIdx.x];
+  x[threadIdx.x] = part[N - 1 - threadIdx.x];                              // unwritten
+}
 int endless(int x) {
   volatile char big[1000];
   big[0] = x;
@@ -107,6 +113,7 @@ int main(int argc, char** argv) {
     h[0] = m[1];
     cudaFree(m);
   }
+  CASE("template") reverse<64><<<1, 64>>>(d);
   CASE("constant") constants[1] = 2;                                       // constant
   CASE("static") {
     std::vector<float> x(3);
@@ -182,11 +189,13 @@ SEEN = {  # where every access is looked at
     "misaligned": (1, ["kernel wide, block (0, 0, 0), thread (0, 0, 0) writing: a misaligned address"]),
     "managed": (1, ["{managed}: the host reads managed memory, of the 64 bytes that cudaMallocManaged at cases.cu:"]),
     "constant": (1, ["{constant}: the host writes a variable of the device, where it has another of its own"]),
+    "template": (1, ["{unwritten}, kernel reverse<64>", " reading: shared memory is read before it is written"]),
     "static": (1, ["{static}: the index is outside of an array, in the host's code"]),
 }
 OUTPUT = {
     "asked": "cudaErrorInvalidConfiguration\ncudaSuccess\n",
-    "beyond": "cudaSuccess\ncudaErrorIllegalAddress\ncudaErrorIllegalAddress\nan illegal memory access was encountered\n",
+    "beyond": "cudaSuccess\ncudaErrorIllegalAddress\ncudaErrorIllegalAddress\n"
+    "an illegal memory access was encountered\n",
     "too-much": "cudaErrorMemoryAllocation\n",
 }
 
@@ -260,6 +269,10 @@ REFUSED = {  # what is no program, or not for this emulator: the text, and what 
     "cuRAND": ("#include <curand.h>\nint main() {}", ", line 1: cuRAND is not emulated"),
     "thrust": ("#include <thrust/sort.h>\nint main() {}", ", line 1: thrust and cub are not emulated"),
     "assembly": ('__global__ void k() {\n  asm("trap;");\n}\nint main() {}', ", line 2: PTX assembly is not emulated"),
+    "a kernel that launches": (
+        "__global__ void f() {}\n__global__ void k() {\n  f<<<1, 1>>>();\n}\nint main() {}",
+        ", line 3: launches by a kernel (dynamic parallelism) are not emulated",
+    ),
     "textures": ("int main() {\n  cudaTextureObject_t t;\n}", ", line 2: textures are not emulated"),
     "another function": (
         "int main() {\n  cudaMallocArray(0);\n}",

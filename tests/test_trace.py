@@ -466,6 +466,23 @@ def test_the_command_writes_a_page_of_all_kernels(tmp_path: Path, capsys: pytest
     assert launch[0]["grid"] == [1, 2, 1]
 
 
+def test_the_command_shows_the_files_that_a_file_includes(tmp_path: Path) -> None:
+    helper = "template <class T>\n__device__ void add(T* at, T value) {\n  *at += value;\n}"
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "add.cuh").write_text(helper)
+    whole = '#include "parts/add.cuh"\n' + TWO.replace(
+        "y[row * y_stride + col] += alpha * x[row * x_stride + col];",
+        "add(y + row * y_stride + col, alpha * x[row * x_stride + col]);",
+    )
+    (tmp_path / "two.cu").write_text(whole)
+    out = tmp_path / "page.html"
+    assert cli.main(["trace", str(tmp_path / "two.cu"), "--kernel", "axpy", "--out", str(out)]) == 0
+    (launch,) = data_of(out.read_text(encoding="utf-8"))[0]["launches"]
+    assert launch["sources"]["add.cuh"] == helper
+    assert launch["sources"]["two.cu"].splitlines()[1:] == whole.splitlines()[1:]
+    assert {"add.cuh:3", f"two.cu:{line(whole, 'add(y')}"} <= set(launch["places"])
+
+
 def test_the_command_shows_a_fault(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file, out = tmp_path / "two.cu", tmp_path / "two.html"
     file.write_text(TWO.replace("col < n", "col <= n").replace("i < m * n", "i <= m * n"))

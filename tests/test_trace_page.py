@@ -159,7 +159,7 @@ def test_its_numbers_are_those_of_counting(show: Open, name: str) -> None:
     launch = Launch(trace[0])
     chosen = range(0, len(launch.row), 1 + len(launch.row) // 300)
     drawn = seen.ask(DRAWN % list(chosen))
-    assert any(int(pictured) > 1 for pictured, _ in drawn)
+    assert any(int(pictured) > 0 for pictured, _ in drawn)
     for s, (pictured, said) in zip(chosen, drawn, strict=True):
         cost, unit = int(launch.cost[s]), "round" if launch.kind[s] & SHARED else "sector"
         if cost:  # of what counting counts

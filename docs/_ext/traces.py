@@ -13,10 +13,9 @@ from fastae.trace.page import page
 
 def embed(trace: Trace) -> HTML:
     """Return a trace's page in a frame of this one."""
-    title = html.escape(f"trace of {trace[0].kernel}, step by step")
-    return HTML(
-        f'<iframe class="trace" sandbox="allow-scripts" title="{title}" srcdoc="{html.escape(page(trace))}"></iframe>'
-    )
+    title, inside = html.escape(f"trace of {trace[0].kernel}, step by step"), html.escape(page(trace))
+    frame = f'<iframe sandbox="allow-scripts" title="{title}" srcdoc="{inside}"></iframe>'
+    return HTML(f'<div class="trace">{frame}</div>')
 
 
 def of_rung(name: str, number: int, **lengths: int) -> HTML:

@@ -20,8 +20,8 @@ from fastae.run.program import line_of
 GRACE = 2.0  # seconds in which a program that is to end may say where it is
 LONGEST = 1 << 18  # bytes of a message
 TERMS = {  # of Python's launches, and what a program has instead
-    "it asks for too little, by shared_mem= or by shared (...) in the launch comment": "the third number in <<< >>> is too "
-    "small",
+    "it asks for too little, by shared_mem= or by shared (...) in the launch comment": "it asks for too little, by the "
+    "third number in <<< >>>",
     "needs a launch that is cooperative: RawModule(..., enable_cooperative_groups=True)": "needs a launch by "
     "cudaLaunchCooperativeKernel",
 }

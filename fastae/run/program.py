@@ -100,7 +100,11 @@ def source_of(file: Path, folders: Sequence[Path]) -> Source:
             number = number_of(included, folder)
             return None if number is None else Path(f"{number}.h")
 
-        code, more = rewrite.rewritten(text, kernels, copy_of)
+        try:
+            code, more = rewrite.rewritten(text, kernels, copy_of)
+        except rewrite.Nested as nested:
+            told = "launches by a kernel (dynamic parallelism) are not emulated"
+            raise CompileError(f"{name}, line {nested.args[0]}: {told}") from nested
         rewritten.append(f'#line 1 "{_quoted(name)}"\n{code}\n')
         unknown = unknown or more
     return Source(names, rewritten, any(map(compiler.waits, texts)), unknown)
@@ -165,11 +169,11 @@ def _compile(source: Source, command: list[object]) -> None:
 
 def _why(error: CompileError, source: Source) -> str:
     """Say why a program does not compile: by what the emulator lacks, if that is why; else by the compiler's words."""
-    for name in source.names:
-        text = read(name)
-        if lacking := lacking_headers(text, str(name)) or not_emulated(text, str(name), program=True):
+    for path in source.names:
+        text = read(path)
+        if lacking := lacking_headers(text, str(path)) or not_emulated(text, str(path), program=True):
             return lacking
-    names = "|".join(re.escape(str(name)) for name in source.names)
+    names = "|".join(re.escape(str(path)) for path in source.names)
     places = re.compile(rf"^(?:In file included from )?({names}):(\d+)(?::\d+)?[:,] *(.*)", re.MULTILINE)
     found = [match.groups() for match in places.finditer(error.words)]
     for name, line, words in found:

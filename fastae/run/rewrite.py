@@ -20,7 +20,18 @@ CAST = re.compile(  # a kernel's address that loses its type
 SIDES = re.compile(
     r"[{};]|\b(?P<side>__(?:device|constant|global)__)\b|^[ \t]*#(?:[^\n\\]|\\.)*", re.MULTILINE | re.DOTALL
 )
+ARCH = re.compile(r"\b__CUDA_ARCH__\b")
+ON_DEVICE = {  # what is another thing in functions that are the device's alone
+    ARCH: "EMULATED_CUDA_ARCH",
+    re.compile(r"(?<![\w.>:])malloc\b(?=\s*\()"): "emulator::device_malloc",
+    re.compile(r"(?<![\w.>:])free\b(?=\s*\()"): "emulator::device_free",
+    re.compile(r"\bnew\b(?!\s*\()"): "new (emulator::heap)",
+}
 OUTER = re.compile(r"\bnamespace\b[\s\w:]*\Z|\bextern\s*\Z")  # before a brace around declarations
+
+
+class Nested(Exception):
+    """A kernel that launches another, and in which line."""
 
 
 class Plain(NamedTuple):
@@ -197,7 +208,7 @@ def _closing_angle(bare: str, at: int) -> int | None:
 
 
 def _sides(code: str) -> tuple[str, bool]:
-    """Mark variables of the device, and give ``__CUDA_ARCH__`` a value in functions that are the device's alone.
+    """Mark variables of the device, and what is another thing in functions that are the device's alone.
 
     Returns
     -------
@@ -229,12 +240,14 @@ def _sides(code: str) -> tuple[str, bool]:
                 unknown = True
             elif "EMULATED" not in head and not any(begin <= start for start, *_ in edits):
                 edits.append((token.start(), token.end(), "EMULATED_VARIABLE"))
-    if "asm" not in bare:
-        edits += [
-            (*match.span(), "EMULATED_CUDA_ARCH")
-            for match in re.finditer(r"\b__CUDA_ARCH__\b", bare)
-            if any(match.start() in body for body in functions)
-        ]
+    for match in re.finditer("<<<", bare):
+        if any(match.start() in body for body in functions):
+            raise Nested(bare.count("\n", 0, match.start()) + 1)
+    for word, by in ON_DEVICE.items():
+        if word is ARCH and "asm" in bare:  # what stands there is for those who have no assembly
+            continue
+        found = word.finditer(bare)
+        edits += [(*match.span(), by) for match in found if any(match.start() in body for body in functions)]
     for start, end, by in sorted(edits, reverse=True):
         code = code[:start] + by + code[end:]
     return code, unknown

@@ -473,6 +473,25 @@ void __ubsan_handle_out_of_bounds_abort(void*, void*) {
   emulator::fail(emulator::BEYOND_ARRAY, *emulator::current, CALLER);
 }
 
+// What kernels call in place of memcpy and its kin.
+static void access_all(const void* address, uint64_t size, bool is_write, const void* where) {
+  const char* const bytes = static_cast<const char*>(address);
+  const uint64_t step = (reinterpret_cast<uintptr_t>(address) | size) % 4 ? 1 : 4;
+  for (uint64_t i = 0; i < size; i += step) emulator::access(bytes + i, step, is_write, where);
+}
+void* emulator_memmove(void* to, const void* from, size_t size) {
+  access_all(from, size, false, CALLER), access_all(to, size, true, CALLER);
+  return std::memmove(to, from, size);
+}
+void* emulator_memcpy(void* to, const void* from, size_t size) {
+  access_all(from, size, false, CALLER), access_all(to, size, true, CALLER);
+  return std::memcpy(to, from, size);
+}
+void* emulator_memset(void* to, int value, size_t size) {
+  access_all(to, size, true, CALLER);
+  return std::memset(to, value, size);
+}
+
 // What the compiler calls under -fsanitize=thread.
 #define HOOK(name, size, is_write) \
   void name(void* p) { emulator::access_whole(p, size, size, is_write, CALLER); }

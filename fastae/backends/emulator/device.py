@@ -87,7 +87,7 @@ class KernelFault(FastaeError):
             other = f"; the other is block {tuple(report.other_block)}, thread {tuple(report.other_thread)}"
             other = f"{'; the other is' if report.other_how & COPIED else other} {_how(report.other_how)}, {other_line}"
             if report.other_how & LANES:
-                other += "; lanes of a warp do not go in step: __syncwarp() would order them"
+                other += "; both are lanes of one warp, which does not run in step: at least a __syncwarp() is needed"
             if (report.how ^ report.other_how) & ATOMIC:
                 self.fault += ": atomic operations are safe from each other alone, not from plain reads and writes"
         if report.fault in APART:

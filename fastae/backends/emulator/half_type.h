@@ -5,31 +5,31 @@
 // of the last place; these are computed in double.
 
 #define UNARY(name, of, ...)                                                         \
-  UNSEEN inline TYPE name(TYPE a) {                                                  \
+  BY_VALUE TYPE name(TYPE a) {                                                  \
     const double x = emulator::FORMAT::widen(a.__x);                                 \
     return RAW{emulator::narrow<emulator::FORMAT>(double(__VA_ARGS__))};             \
   }                                                                                  \
-  UNSEEN inline PAIR of(PAIR a) { return PAIR(name(a.x), name(a.y)); }
+  BY_VALUE PAIR of(PAIR a) { return PAIR(name(a.x), name(a.y)); }
 #define BINARY(name, of, ...)                                                        \
-  UNSEEN inline TYPE name(TYPE a, TYPE b) {                                          \
+  BY_VALUE TYPE name(TYPE a, TYPE b) {                                          \
     const emulator::FORMAT::Wide x = emulator::FORMAT::widen(a.__x), y = emulator::FORMAT::widen(b.__x); \
     return RAW{emulator::narrow<emulator::FORMAT>(__VA_ARGS__)};                     \
   }                                                                                  \
-  UNSEEN inline PAIR of(PAIR a, PAIR b) { return PAIR(name(a.x, b.x), name(a.y, b.y)); }
+  BY_VALUE PAIR of(PAIR a, PAIR b) { return PAIR(name(a.x, b.x), name(a.y, b.y)); }
 #define FUSED(name, of, then)                                                        \
-  UNSEEN inline TYPE name(TYPE a, TYPE b, TYPE c) {                                  \
+  BY_VALUE TYPE name(TYPE a, TYPE b, TYPE c) {                                  \
     const double x = emulator::FORMAT::widen(a.__x), y = emulator::FORMAT::widen(b.__x); \
     return RAW{emulator::narrow<emulator::FORMAT>(then(emulator::fused(x, y, emulator::FORMAT::widen(c.__x))))}; \
   }                                                                                  \
-  UNSEEN inline PAIR of(PAIR a, PAIR b, PAIR c) { return PAIR(name(a.x, b.x, c.x), name(a.y, b.y, c.y)); }
+  BY_VALUE PAIR of(PAIR a, PAIR b, PAIR c) { return PAIR(name(a.x, b.x, c.x), name(a.y, b.y, c.y)); }
 #define COMPARED(name, ...)                                                          \
-  UNSEEN inline bool __h##name(TYPE a, TYPE b) {                                     \
+  BY_VALUE bool __h##name(TYPE a, TYPE b) {                                     \
     const emulator::FORMAT::Wide x = emulator::FORMAT::widen(a.__x), y = emulator::FORMAT::widen(b.__x); \
     return __VA_ARGS__;                                                              \
   }                                                                                  \
-  UNSEEN inline bool __hb##name##2(PAIR a, PAIR b) { return __h##name(a.x, b.x) && __h##name(a.y, b.y); } \
-  UNSEEN inline PAIR __h##name##2(PAIR a, PAIR b) { return PAIR(__h##name(a.x, b.x), __h##name(a.y, b.y)); } \
-  UNSEEN inline unsigned __h##name##2_mask(PAIR a, PAIR b) {                         \
+  BY_VALUE bool __hb##name##2(PAIR a, PAIR b) { return __h##name(a.x, b.x) && __h##name(a.y, b.y); } \
+  BY_VALUE PAIR __h##name##2(PAIR a, PAIR b) { return PAIR(__h##name(a.x, b.x), __h##name(a.y, b.y)); } \
+  BY_VALUE unsigned __h##name##2_mask(PAIR a, PAIR b) {                         \
     return (__h##name(a.x, b.x) ? 0xffffu : 0) | (__h##name(a.y, b.y) ? 0xffff0000u : 0); \
   }
 #define JOINED_(before, name, after) before##name##after
@@ -49,10 +49,10 @@ struct TYPE {
 
   TYPE() = default;
   constexpr TYPE(RAW raw) : __x(raw.x) {}
-  UNSEEN TYPE(float x) : __x(emulator::narrow<emulator::FORMAT>(x)) {}
-  UNSEEN TYPE(double x) : __x(emulator::narrow<emulator::FORMAT>(x)) {}
+  BY_VALUE TYPE(float x) : __x(emulator::narrow<emulator::FORMAT>(x)) {}
+  BY_VALUE TYPE(double x) : __x(emulator::narrow<emulator::FORMAT>(x)) {}
   template <class I, std::enable_if_t<std::is_integral_v<I>, int> = 0>
-  UNSEEN TYPE(I x) : __x(emulator::narrow_integer<emulator::FORMAT, FE_TONEAREST>(x)) {}
+  BY_VALUE TYPE(I x) : __x(emulator::narrow_integer<emulator::FORMAT, FE_TONEAREST>(x)) {}
   OF_MEMORY operator RAW() const {
     READING(*this);
     return {__x};
@@ -78,8 +78,8 @@ struct alignas(4) PAIR {
   TYPE x, y;
 
   PAIR() = default;
-  UNSEEN PAIR(TYPE low, TYPE high) : x(low), y(high) {}
-  UNSEEN PAIR(RAW_PAIR raw) : x(RAW{raw.x}), y(RAW{raw.y}) {}
+  BY_VALUE PAIR(TYPE low, TYPE high) : x(low), y(high) {}
+  BY_VALUE PAIR(RAW_PAIR raw) : x(RAW{raw.x}), y(RAW{raw.y}) {}
   OF_MEMORY operator RAW_PAIR() const {
     READING(*this);
     return {x.__x, y.__x};
@@ -90,26 +90,26 @@ inline constexpr bool emulator::is_vector<PAIR> = true;
 
 // Conversions.
 
-UNSEEN inline TYPE NAMED(__float2, )(float x) { return x; }
-UNSEEN inline TYPE NAMED(__double2, )(double x) { return x; }
-UNSEEN inline float NAMED(__, 2float)(TYPE a) { return emulator::FORMAT::to_float(a.__x); }
-UNSEEN inline unsigned short NAMED(__, _as_ushort)(TYPE a) { return a.__x; }
-UNSEEN inline short NAMED(__, _as_short)(TYPE a) { return static_cast<short>(a.__x); }
-UNSEEN inline TYPE NAMED(__ushort_as_, )(unsigned short bits) { return RAW{bits}; }
-UNSEEN inline TYPE NAMED(__short_as_, )(short bits) { return RAW{static_cast<unsigned short>(bits)}; }
+BY_VALUE TYPE NAMED(__float2, )(float x) { return x; }
+BY_VALUE TYPE NAMED(__double2, )(double x) { return x; }
+BY_VALUE float NAMED(__, 2float)(TYPE a) { return emulator::FORMAT::to_float(a.__x); }
+BY_VALUE unsigned short NAMED(__, _as_ushort)(TYPE a) { return a.__x; }
+BY_VALUE short NAMED(__, _as_short)(TYPE a) { return static_cast<short>(a.__x); }
+BY_VALUE TYPE NAMED(__ushort_as_, )(unsigned short bits) { return RAW{bits}; }
+BY_VALUE TYPE NAMED(__short_as_, )(short bits) { return RAW{static_cast<unsigned short>(bits)}; }
 
 #define BY(suffix, MODE)                                                                          \
-  UNSEEN inline TYPE NAMED(__float2, suffix)(float x) { return RAW{emulator::narrow<emulator::FORMAT, MODE>(x)}; }
+  BY_VALUE TYPE NAMED(__float2, suffix)(float x) { return RAW{emulator::narrow<emulator::FORMAT, MODE>(x)}; }
 BY(_rn, FE_TONEAREST)
 BY(_rz, FE_TOWARDZERO)
 BY(_ru, FE_UPWARD)
 BY(_rd, FE_DOWNWARD)
 #undef BY
 #define BY(suffix, MODE, word, I, whole)                                                          \
-  UNSEEN inline TYPE JOINED(__##word##2, NAME, suffix)(I x) {                                     \
+  BY_VALUE TYPE JOINED(__##word##2, NAME, suffix)(I x) {                                     \
     return RAW{emulator::narrow_integer<emulator::FORMAT, MODE>(x)};                              \
   }                                                                                               \
-  UNSEEN inline I JOINED(__, NAME, 2##word##suffix)(TYPE a) {                                     \
+  BY_VALUE I JOINED(__, NAME, 2##word##suffix)(TYPE a) {                                     \
     return emulator::to_integer<I>(static_cast<float>(whole(emulator::FORMAT::widen(a.__x))));    \
   }
 #define WHOLE(word, I)                             \
@@ -125,25 +125,25 @@ WHOLE(ll, long long)
 WHOLE(ull, unsigned long long)
 #undef WHOLE
 #undef BY
-UNSEEN inline signed char NAMED(__, 2char_rz)(TYPE a) { return a; }
-UNSEEN inline unsigned char NAMED(__, 2uchar_rz)(TYPE a) { return a; }
+BY_VALUE signed char NAMED(__, 2char_rz)(TYPE a) { return a; }
+BY_VALUE unsigned char NAMED(__, 2uchar_rz)(TYPE a) { return a; }
 
-UNSEEN inline PAIR NAMED(make_, 2)(TYPE x, TYPE y) { return PAIR(x, y); }
-UNSEEN inline PAIR JOINED(__halves2, NAME, 2)(TYPE x, TYPE y) { return PAIR(x, y); }
-UNSEEN inline PAIR JOINED(NAMED(__, 2), NAME, 2)(TYPE x) { return PAIR(x, x); }
-UNSEEN inline PAIR NAMED(__float2, 2_rn)(float x) { return PAIR(x, x); }
-UNSEEN inline PAIR NAMED(__floats2, 2_rn)(float x, float y) { return PAIR(x, y); }
-UNSEEN inline PAIR NAMED(__float22, 2_rn)(float2 x) { return PAIR(x.x, x.y); }
-UNSEEN inline float2 NAMED(__, 22float2)(PAIR a) { return {float(a.x), float(a.y)}; }
-UNSEEN inline float __low2float(PAIR a) { return a.x; }
-UNSEEN inline float __high2float(PAIR a) { return a.y; }
-UNSEEN inline TYPE NAMED(__low2, )(PAIR a) { return a.x; }
-UNSEEN inline TYPE NAMED(__high2, )(PAIR a) { return a.y; }
-UNSEEN inline PAIR NAMED(__low2, 2)(PAIR a) { return PAIR(a.x, a.x); }
-UNSEEN inline PAIR NAMED(__high2, 2)(PAIR a) { return PAIR(a.y, a.y); }
-UNSEEN inline PAIR NAMED(__lows2, 2)(PAIR a, PAIR b) { return PAIR(a.x, b.x); }
-UNSEEN inline PAIR NAMED(__highs2, 2)(PAIR a, PAIR b) { return PAIR(a.y, b.y); }
-UNSEEN inline PAIR __lowhigh2highlow(PAIR a) { return PAIR(a.y, a.x); }
+BY_VALUE PAIR NAMED(make_, 2)(TYPE x, TYPE y) { return PAIR(x, y); }
+BY_VALUE PAIR JOINED(__halves2, NAME, 2)(TYPE x, TYPE y) { return PAIR(x, y); }
+BY_VALUE PAIR JOINED(NAMED(__, 2), NAME, 2)(TYPE x) { return PAIR(x, x); }
+BY_VALUE PAIR NAMED(__float2, 2_rn)(float x) { return PAIR(x, x); }
+BY_VALUE PAIR NAMED(__floats2, 2_rn)(float x, float y) { return PAIR(x, y); }
+BY_VALUE PAIR NAMED(__float22, 2_rn)(float2 x) { return PAIR(x.x, x.y); }
+BY_VALUE float2 NAMED(__, 22float2)(PAIR a) { return {float(a.x), float(a.y)}; }
+BY_VALUE float __low2float(PAIR a) { return a.x; }
+BY_VALUE float __high2float(PAIR a) { return a.y; }
+BY_VALUE TYPE NAMED(__low2, )(PAIR a) { return a.x; }
+BY_VALUE TYPE NAMED(__high2, )(PAIR a) { return a.y; }
+BY_VALUE PAIR NAMED(__low2, 2)(PAIR a) { return PAIR(a.x, a.x); }
+BY_VALUE PAIR NAMED(__high2, 2)(PAIR a) { return PAIR(a.y, a.y); }
+BY_VALUE PAIR NAMED(__lows2, 2)(PAIR a, PAIR b) { return PAIR(a.x, b.x); }
+BY_VALUE PAIR NAMED(__highs2, 2)(PAIR a, PAIR b) { return PAIR(a.y, b.y); }
+BY_VALUE PAIR __lowhigh2highlow(PAIR a) { return PAIR(a.y, a.x); }
 
 // Arithmetic. Of a number and NaN the smaller or larger one is the number, but for _nan; -0 is below 0.
 
@@ -164,11 +164,11 @@ BINARY(__hmin_nan, __hmin2_nan, x < y || x != x || (x == y && std::signbit(x)) ?
 FUSED(__hfma, __hfma2, )
 FUSED(__hfma_sat, __hfma2_sat, emulator::saturated)
 FUSED(__hfma_relu, __hfma2_relu, emulator::rectified)
-UNSEEN inline TYPE __hneg(TYPE a) { return RAW{static_cast<unsigned short>(a.__x ^ 0x8000)}; }
-UNSEEN inline PAIR __hneg2(PAIR a) { return PAIR(__hneg(a.x), __hneg(a.y)); }
-UNSEEN inline TYPE __habs(TYPE a) { return RAW{static_cast<unsigned short>(a.__x & 0x7fff)}; }
-UNSEEN inline PAIR __habs2(PAIR a) { return PAIR(__habs(a.x), __habs(a.y)); }
-UNSEEN inline PAIR __hcmadd(PAIR a, PAIR b, PAIR c) {  // of complex numbers
+BY_VALUE TYPE __hneg(TYPE a) { return RAW{static_cast<unsigned short>(a.__x ^ 0x8000)}; }
+BY_VALUE PAIR __hneg2(PAIR a) { return PAIR(__hneg(a.x), __hneg(a.y)); }
+BY_VALUE TYPE __habs(TYPE a) { return RAW{static_cast<unsigned short>(a.__x & 0x7fff)}; }
+BY_VALUE PAIR __habs2(PAIR a) { return PAIR(__habs(a.x), __habs(a.y)); }
+BY_VALUE PAIR __hcmadd(PAIR a, PAIR b, PAIR c) {  // of complex numbers
   return PAIR(__hfma(__hneg(a.y), b.y, __hfma(a.x, b.x, c.x)), __hfma(a.y, b.x, __hfma(a.x, b.y, c.y)));
 }
 
@@ -184,9 +184,9 @@ COMPARED(ltu, !(x >= y))
 COMPARED(leu, !(x > y))
 COMPARED(gtu, !(x <= y))
 COMPARED(geu, !(x < y))
-UNSEEN inline bool __hisnan(TYPE a) { return (a.__x & 0x7fff) > emulator::FORMAT::INFINITE; }
-UNSEEN inline PAIR __hisnan2(PAIR a) { return PAIR(__hisnan(a.x), __hisnan(a.y)); }
-UNSEEN inline int __hisinf(TYPE a) {
+BY_VALUE bool __hisnan(TYPE a) { return (a.__x & 0x7fff) > emulator::FORMAT::INFINITE; }
+BY_VALUE PAIR __hisnan2(PAIR a) { return PAIR(__hisnan(a.x), __hisnan(a.y)); }
+BY_VALUE int __hisinf(TYPE a) {
   return (a.__x & 0x7fff) != emulator::FORMAT::INFINITE ? 0 : a.__x >> 15 ? -1 : 1;
 }
 
@@ -213,8 +213,8 @@ UNARY(hrint, h2rint, std::nearbyint(x))
 // Operators. Two pairs compare as both of their numbers do.
 
 #define OPERATOR(sign, of, of_pairs)                                                 \
-  UNSEEN inline TYPE operator sign(TYPE a, TYPE b) { return of(a, b); }              \
-  UNSEEN inline PAIR operator sign(PAIR a, PAIR b) { return of_pairs(a, b); }        \
+  BY_VALUE TYPE operator sign(TYPE a, TYPE b) { return of(a, b); }              \
+  BY_VALUE PAIR operator sign(PAIR a, PAIR b) { return of_pairs(a, b); }        \
   OF_MEMORY inline TYPE& operator sign##=(TYPE& a, TYPE b) {                         \
     READING(a);                                                                      \
     WRITING(a);                                                                      \
@@ -243,15 +243,15 @@ OPERATOR(/, __hdiv, __h2div)
     a = of(1.0f);                                                                    \
     return before;                                                                   \
   }                                                                                  \
-  UNSEEN inline T operator sign(T a)
+  BY_VALUE T operator sign(T a)
 OPERATOR(+, TYPE, a + TYPE) { return a; }
 OPERATOR(-, TYPE, a - TYPE) { return __hneg(a); }
 OPERATOR(+, PAIR, a + NAMED(__float2, 2_rn)) { return a; }
 OPERATOR(-, PAIR, a - NAMED(__float2, 2_rn)) { return __hneg2(a); }
 #undef OPERATOR
 #define OPERATOR(sign, name)                                                         \
-  UNSEEN inline bool operator sign(TYPE a, TYPE b) { return __h##name(a, b); }       \
-  UNSEEN inline bool operator sign(PAIR a, PAIR b) { return __hb##name##2(a, b); }
+  BY_VALUE bool operator sign(TYPE a, TYPE b) { return __h##name(a, b); }       \
+  BY_VALUE bool operator sign(PAIR a, PAIR b) { return __hb##name##2(a, b); }
 OPERATOR(==, eq)
 OPERATOR(!=, neu)
 OPERATOR(<, lt)

@@ -5,11 +5,15 @@
 #pragma once
 #include "device.h"
 
-#ifdef SEEING  // accesses by a reference, told of as the caller's
+// What takes objects by value becomes a part of the kernel: g++ does not look at memory that a call takes an object from,
+// or puts one in. Accesses by a reference are told of as the caller's.
+#ifdef SEEING
+#define BY_VALUE inline __attribute__((always_inline))
 #define OF_MEMORY NOT_INLINED
 #define READING(place) emulator::access_whole(&(place), sizeof place, sizeof place, false, CALLER)
 #define WRITING(place) emulator::access_whole(&(place), sizeof place, sizeof place, true, CALLER)
 #else
+#define BY_VALUE inline
 #define OF_MEMORY
 #define READING(place)
 #define WRITING(place)

@@ -24,6 +24,7 @@ static size_t running_with_size;
 #include "program/told.h"
 #include "program/calls.h"
 #include "program/memory.h"
+#include "program/heap.h"
 #include "program/launches.h"
 #include "program/copies.h"
 #include "program/streams.h"
@@ -51,7 +52,7 @@ static void at_end(int status, void*) {
   std::map<std::string, std::pair<size_t, size_t>> lost;  // by place and call: how many, and bytes
   size_t count = 0, bytes = 0;
   for (const auto& [base, a] : live) {
-    if (a.kind == REGISTERED) continue;
+    if (a.kind == REGISTERED || a.kind == HEAP) continue;
     auto& [n, sum] = lost[told(a.at) + ": " + a.by];
     ++n, sum += a.bytes, ++count, bytes += a.bytes;
   }

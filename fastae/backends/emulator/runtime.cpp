@@ -41,10 +41,10 @@ enum Fault {
 };
 constexpr unsigned AT_ONCE = 4;  // blocks that take turns at their atomic operations, in a random order
 constexpr unsigned MOST_NAPS = 1000;  // in a row, while nobody does anything else
+constexpr unsigned COLOURS = 256;  // stacks begin at so many places of a page, for a cache has few lines for each
 constexpr size_t STACK = 768 << 10, GUARD = 64 << 10;  // a thread may have 512 KB of local memory; what grows beyond faults
 
 struct Fiber {
-  ucontext_t first;
   jmp_buf context;
   bool started = false;
   State state = DONE;
@@ -126,7 +126,8 @@ inline void fill(Fault fault, const Fiber& fiber, const void* where) {
 [[noreturn]] inline void fail_for(Fault fault, const Fiber& fiber, const Fiber& other) {
   copy(report.other_thread, other.index);
   report.other_where = other.state == DONE ? 0 : offset_of(other.waits_at);
-  report.other_how = fault == DEADLOCK && other.state == AT_WARP && other.operation == fiber.operation;  // of another mask
+  const bool same = fault == DEADLOCK && other.state == AT_WARP && other.operation == fiber.operation;
+  report.other_how = same && other.mask != fiber.mask;
   fail(fault, fiber, fiber.waits_at);
 }
 
@@ -166,12 +167,13 @@ inline void resume(Fiber& fiber) {
     mprotect(pages, GUARD, PROT_NONE);
     fiber.stack = static_cast<char*>(pages) + GUARD;
   }
-  getcontext(&fiber.first);
-  fiber.first.uc_stack.ss_sp = fiber.stack;
-  fiber.first.uc_stack.ss_size = STACK;
-  fiber.first.uc_link = &nowhere;
-  makecontext(&fiber.first, fiber_main, 0);
-  setcontext(&fiber.first);
+  static ucontext_t first;  // what it begins with
+  getcontext(&first);
+  first.uc_stack.ss_sp = fiber.stack;
+  first.uc_stack.ss_size = STACK - (&fiber - fibers.data()) % COLOURS * 192;
+  first.uc_link = &nowhere;
+  makecontext(&first, fiber_main, 0);
+  setcontext(&first);
 }
 
 inline unsigned random_below(unsigned end) {
@@ -353,7 +355,8 @@ void require_warp(const void* where) {
   if (lanes_of(~0u) != ~0u) fail(NOT_WHOLE, *current, where);
 }
 
-void begin_fragment(Operation operation, const void* at, unsigned size, unsigned length, unsigned ldm, const void* where) {
+void begin_fragment(Operation operation, const void* at, unsigned size, unsigned length, unsigned ldm, const void* where,
+                    int line) {
   static char words[80];
   const auto refuse = [&](const char* format, auto... numbers) {
     std::snprintf(words, sizeof words, format, numbers...);
@@ -368,7 +371,7 @@ void begin_fragment(Operation operation, const void* at, unsigned size, unsigned
   if (ldm % least) refuse("has rows or columns ldm = %u apart, no multiple of %u elements", ldm, least);
   if (ldm < length && (ldm || operation == STORE_FRAGMENT))
     refuse("has rows or columns of %u elements, which ldm = %u lets overlap", length, ldm);
-  meet(operation, ~0u, 0, where);
+  meet(operation, ~0u, 0, where, line);
 }
 
 // sums += a b, by a whole warp; which lane has which element is told in the PTX ISA under mma.m16n8k8.

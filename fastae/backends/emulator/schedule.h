@@ -18,6 +18,10 @@ inline void begin(Block& block, unsigned threads) {
   }
 }
 
+inline bool are_at_one(const Fiber& x, const Fiber& y) {
+  return x.operation == y.operation && x.mask == y.mask && (x.operation < MMA || x.line == y.line);
+}
+
 // Let a warp go on where all lanes are there that their mask names, and tell whether it does. Those that ask who is
 // active are, if they come to the same line before any other lane can go on.
 inline bool let_go(Fiber* warp, unsigned lanes) {
@@ -29,8 +33,7 @@ inline bool let_go(Fiber* warp, unsigned lanes) {
     unsigned group = 0;
     const Fiber& one = warp[first];
     for (unsigned l = first; l < lanes; ++l)
-      if (left >> l & 1 && warp[l].operation == one.operation && (asking ? warp[l].line == one.line : warp[l].mask == one.mask))
-        group |= 1u << l;
+      if (left >> l & 1 && (asking ? warp[l].line == one.line : are_at_one(warp[l], one))) group |= 1u << l;
     return group;
   };
   for (bool asking : {false, true}) {
@@ -56,7 +59,7 @@ inline bool let_go(Fiber* warp, unsigned lanes) {
 inline const Fiber& missing(const Fiber* warp, unsigned lanes, const Fiber& waiting) {
   for (unsigned l = 0; l < lanes; ++l) {
     const Fiber& other = warp[l];
-    const bool here = other.state == AT_WARP && other.operation == waiting.operation && other.mask == waiting.mask;
+    const bool here = other.state == AT_WARP && are_at_one(other, waiting);
     if (waiting.mask >> l & 1 && !here) return other;
   }
   return waiting;

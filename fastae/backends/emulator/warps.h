@@ -5,7 +5,7 @@ namespace emulator {
 
 constexpr unsigned WARP = 32;
 
-// Lanes meet at the same operation with the same mask. A lane offers a value, and sees what the others have offered.
+// Lanes meet at the same operation with the same mask; at those of fragments, at the same line. A lane offers a value, and sees what the others have offered.
 enum Operation { SYNC, SHFL, SHFL_UP, SHFL_DOWN, SHFL_XOR, BALLOT, SOME, EVERY, UNI, MATCH_ANY, MATCH_ALL, REDUCE, ACTIVE,
                  MMA, LOAD_FRAGMENT, STORE_FRAGMENT };
 
@@ -15,8 +15,9 @@ uint64_t seen(unsigned lane);      // what a lane has offered; all bits are set 
 unsigned active();                 // the lanes that came to an ACTIVE together
 unsigned lane();
 void require_warp(const void* where);  // of 32 threads
-// All lanes load or store a fragment, of whose elements so many of so many bytes lie side by side, `ldm` from the next.
-void begin_fragment(Operation operation, const void* at, unsigned size, unsigned length, unsigned ldm, const void* where);
+// All lanes come to a line and load or store a fragment, of whose elements so many of so many bytes lie side by side, `ldm` from the next.
+void begin_fragment(Operation operation, const void* at, unsigned size, unsigned length, unsigned ldm, const void* where,
+                    int line);
 uint64_t nanoseconds();
 
 UNSEEN inline unsigned vote(Operation operation, unsigned mask, bool value, const void* where) {

@@ -25,9 +25,9 @@ function sayTotals() {
     element("div", {}, element("b", {}, times(share)), ` of 32 in a step`), lanesBar,
     element("p", {}, widest < WARP ? `a block has ${widest} threads` : share > 31.5 ? "whole warps" : "the others are masked out")));
   const longest = Math.max(0, ...Array.from({length: launch.rows}, (_, r) => launch.begin[r + 1] - launch.begin[r]));
-  cards.push(element("div", {className: "total"}, element("span", {className: "of"}, "Steps"),
-    element("div", {}, element("b", {}, count(requests)), " of all warps"), element("div", {className: "bar", style: "visibility: hidden"}),
-    element("p", {}, `at most ${count(longest)} of a warp, ${many(launch.barriers.length, "barrier")}`)));
+  cards.push(element("div", {className: "total"}, element("span", {className: "of"}, "Loads and stores"),
+    element("div", {}, element("b", {}, count(requests)), " by warps"), element("div", {className: "bar", style: "visibility: hidden"}),
+    element("p", {}, `at most ${count(longest)} steps of a warp, ${many(launch.barriers.length, "barrier")}`)));
   $("totals").replaceChildren(...cards);
 }
 
@@ -50,7 +50,7 @@ function sayLaunch() {
   const blocks = launch.grid.reduce((a, b) => a * b);
   $("kernel").textContent = launch.kernel;
   $("launched").textContent = `${launch.file} · ${many(blocks, "block")}${launch.grid[1] * launch.grid[2] > 1 ? ` (${plain(grid)})` : ""} of ${plain(block)} threads, ` +
-    `in ${many(launch.warps, "warp")} each`;
+    `in ${many(launch.warps, "warp")}${blocks > 1 ? " each" : ""}`;
   $("fault").hidden = !launch.fault;
   $("fault-text").textContent = launch.fault;
   $("to-other").hidden = !launch.otherAt;

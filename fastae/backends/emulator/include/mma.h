@@ -1,7 +1,7 @@
 // CUDA's fragments of matrices, which a warp multiplies together. (CUDA C++ programming guide, on warp matrix functions.)
 //
 // Which lane has which elements is the emulator's own choice, as it is each GPU's: rows of a, columns of b and rows of
-// the sums lie over the lanes one after another. Products are exact but for double's, and are added up in the type of
+// the sums are dealt out to the lanes in pieces, of 16 bytes or, of sums of any type, of 4. Products are exact but for double's, and are added up in the type of
 // the sums, those of half in float and then rounded once.
 #pragma once
 #include "cuda_bf16.h"
@@ -87,7 +87,14 @@ class fragment {
   // Rows of a and of the sums, columns of b; and the length of each.
   static constexpr int lines = std::is_same_v<Use, matrix_b> ? n : m, length = std::is_same_v<Use, accumulator> ? n : k;
   static constexpr int num_elements = lines * length / 32, num_storage_elements = num_elements;
+  static constexpr int most = std::is_same_v<Use, accumulator> ? 4 : 16 / sizeof(element_type);
+  static constexpr int piece = num_elements < most ? num_elements : most;
   element_type x[num_elements];
+
+  // Of an element counted along the lines, its lane and its number there; and the other way round.
+  static constexpr int lane_of(int element) { return element / piece % 32; }
+  static constexpr int number_of(int element) { return element / (32 * piece) * piece + element % piece; }
+  static constexpr int element_of(int lane, int number) { return (number / piece * 32 + lane) * piece + number % piece; }
 };
 
 template <class Use, int m, int n, int k, class T, class Layout>
@@ -106,25 +113,26 @@ UNSEEN inline void see(const void* at, size_t bytes, bool is_write, const void* 
 // Visit a lane's elements and their places, in pieces that lie side by side; of one number each if they do not.
 template <class Fragment, class F>
 UNSEEN void each_piece(bool along_lines, unsigned ldm, F visit) {
-  constexpr int COUNT = Fragment::num_elements, LENGTH = Fragment::length, WHOLE = COUNT < LENGTH ? COUNT : LENGTH;
-  constexpr int MOST = 16 / sizeof(typename Fragment::element_type), PIECE = WHOLE < MOST ? WHOLE : MOST;
-  const int step = along_lines ? PIECE : 1;
-  for (int i = 0; i < COUNT; i += step) {
-    const int at = emulator::lane() * COUNT + i, line = at / LENGTH, along = at % LENGTH;
-    visit(i, along_lines ? size_t(line) * ldm + along : size_t(along) * ldm + line, step);
+  const int step = along_lines ? Fragment::piece : 1;
+  for (int i = 0; i < Fragment::num_elements; i += step) {
+    const int element = Fragment::element_of(emulator::lane(), i);
+    const size_t line = element / Fragment::length, along = element % Fragment::length;
+    visit(i, along_lines ? line * ldm + along : along * ldm + line, step);
   }
 }
 
 // All lanes come, with an address and a leading dimension that a GPU can load from.
 template <class Fragment>
-UNSEEN void begin(emulator::Operation operation, const void* at, bool along_lines, unsigned ldm, const void* where) {
+UNSEEN void begin(emulator::Operation operation, const void* at, bool along_lines, unsigned ldm, const void* where,
+                  int line) {
   constexpr unsigned SIZE = sizeof(typename Fragment::element_type);
-  emulator::begin_fragment(operation, at, SIZE, along_lines ? Fragment::length : Fragment::lines, ldm, where);
+  emulator::begin_fragment(operation, at, SIZE, along_lines ? Fragment::length : Fragment::lines, ldm, where, line);
 }
 
 template <class Fragment>
-UNSEEN void load(Fragment& f, const typename Fragment::element_type* at, bool along_lines, unsigned ldm, const void* where) {
-  begin<Fragment>(emulator::LOAD_FRAGMENT, at, along_lines, ldm, where);
+UNSEEN void load(Fragment& f, const typename Fragment::element_type* at, bool along_lines, unsigned ldm, const void* where,
+                 int line) {
+  begin<Fragment>(emulator::LOAD_FRAGMENT, at, along_lines, ldm, where, line);
   each_piece<Fragment>(along_lines, ldm, [&](int i, size_t place, int count) UNSEEN {
     see(at + place, count * sizeof *at, false, where);
     __builtin_memcpy(static_cast<void*>(f.x + i), at + place, count * sizeof *at);
@@ -135,20 +143,22 @@ UNSEEN void load(Fragment& f, const typename Fragment::element_type* at, bool al
 
 template <class Use, int m, int n, int k, class T, class Layout>
 NOT_INLINED void load_matrix_sync(fragment<Use, m, n, k, T, Layout>& f, const typename details::Element<T>::type* at,
-                                  unsigned ldm) {
+                                  unsigned ldm, int line = __builtin_LINE()) {
   static_assert(!std::is_void_v<Layout>, "an accumulator is loaded with mem_row_major or mem_col_major");
   constexpr bool rows = std::is_same_v<Layout, row_major>, along_lines = rows == std::is_same_v<Use, matrix_a>;
-  details::load(f, at, along_lines, ldm, CALLER);
+  details::load(f, at, along_lines, ldm, CALLER, line);
 }
 template <int m, int n, int k, class T>
-NOT_INLINED void load_matrix_sync(fragment<accumulator, m, n, k, T>& f, const T* at, unsigned ldm, layout_t layout) {
-  details::load(f, at, layout == mem_row_major, ldm, CALLER);
+NOT_INLINED void load_matrix_sync(fragment<accumulator, m, n, k, T>& f, const T* at, unsigned ldm, layout_t layout,
+                                  int line = __builtin_LINE()) {
+  details::load(f, at, layout == mem_row_major, ldm, CALLER, line);
 }
 template <int m, int n, int k, class T>
-NOT_INLINED void store_matrix_sync(T* at, const fragment<accumulator, m, n, k, T>& f, unsigned ldm, layout_t layout) {
+NOT_INLINED void store_matrix_sync(T* at, const fragment<accumulator, m, n, k, T>& f, unsigned ldm, layout_t layout,
+                                   int line = __builtin_LINE()) {
   using Fragment = fragment<accumulator, m, n, k, T>;
   const void* const where = CALLER;
-  details::begin<Fragment>(emulator::STORE_FRAGMENT, at, layout == mem_row_major, ldm, where);
+  details::begin<Fragment>(emulator::STORE_FRAGMENT, at, layout == mem_row_major, ldm, where, line);
   details::each_piece<Fragment>(layout == mem_row_major, ldm, [&](int i, size_t place, int count) UNSEEN {
     details::see(at + place, count * sizeof *at, true, where);
     __builtin_memcpy(static_cast<void*>(at + place), f.x + i, count * sizeof *at);
@@ -159,7 +169,7 @@ NOT_INLINED void store_matrix_sync(T* at, const fragment<accumulator, m, n, k, T
 template <int m, int n, int k, class D, class A, class B, class C, class LayoutA, class LayoutB>
 NOT_INLINED void mma_sync(fragment<accumulator, m, n, k, D>& d, const fragment<matrix_a, m, n, k, A, LayoutA>& a,
                           const fragment<matrix_b, m, n, k, B, LayoutB>& b, const fragment<accumulator, m, n, k, C>& c,
-                          bool satf = false) {
+                          bool satf = false, int line = __builtin_LINE()) {
   using Factor = decltype(details::factor<A>(a.x[0]));
   using Sum = std::conditional_t<std::is_same_v<D, __half>, float, std::conditional_t<std::is_same_v<D, int>, long long, D>>;
   static_assert(std::is_same_v<A, B>, "a and b are of one type");
@@ -167,29 +177,31 @@ NOT_INLINED void mma_sync(fragment<accumulator, m, n, k, D>& d, const fragment<m
                 : std::is_same_v<A, double> ? std::is_same_v<C, double> && std::is_same_v<D, double>
                 : std::is_same_v<A, __half> ? true : std::is_same_v<C, float> && std::is_same_v<D, float>,
                 "the sums are int for products of bytes, double for double, float or half for half, float for others");
-  constexpr int A_COUNT = m * k / 32, B_COUNT = k * n / 32, COUNT = m * n / 32;
-  constexpr int PIECE = A_COUNT < B_COUNT ? (A_COUNT < k ? A_COUNT : k) : (B_COUNT < k ? B_COUNT : k);
+  using OfA = fragment<matrix_a, m, n, k, A, LayoutA>;
+  using OfB = fragment<matrix_b, m, n, k, B, LayoutB>;
+  constexpr int A_COUNT = OfA::num_elements, B_COUNT = OfB::num_elements;
+  constexpr int SHORTER = OfA::piece < OfB::piece ? OfA::piece : OfB::piece, PIECE = SHORTER < k ? SHORTER : k;
   struct Shown {
     Factor a[A_COUNT], b[B_COUNT];
   } mine;
   for (int i = 0; i < A_COUNT; ++i) mine.a[i] = details::factor<A>(a.x[i]);
   for (int i = 0; i < B_COUNT; ++i) mine.b[i] = details::factor<B>(b.x[i]);
   emulator::require_warp(CALLER);
-  emulator::meet(emulator::MMA, ~0u, reinterpret_cast<uintptr_t>(&mine), CALLER);
+  emulator::meet(emulator::MMA, ~0u, reinterpret_cast<uintptr_t>(&mine), CALLER, line);
   const Shown* lanes[32];
   for (unsigned l = 0; l < 32; ++l) lanes[l] = reinterpret_cast<const Shown*>(emulator::seen(l));
-  for (int i = 0; i < COUNT; ++i) {
-    const int at = emulator::lane() * COUNT + i, row = at / n, col = at % n;
+  for (int i = 0; i < d.num_elements; ++i) {
+    const int element = d.element_of(emulator::lane(), i), row = element / n, col = element % n;
     Sum sum = static_cast<Sum>(c.x[i]);
     for (int begin = 0; begin < k; begin += PIECE) {
       const int of_a = row * k + begin, of_b = col * k + begin;
-      const Factor* const x = lanes[of_a / A_COUNT]->a + of_a % A_COUNT;
-      const Factor* const y = lanes[of_b / B_COUNT]->b + of_b % B_COUNT;
+      const Factor* const x = lanes[OfA::lane_of(of_a)]->a + OfA::number_of(of_a);
+      const Factor* const y = lanes[OfB::lane_of(of_b)]->b + OfB::number_of(of_b);
       for (int j = 0; j < PIECE; ++j) sum += x[j] * y[j];
     }
     d.x[i] = satf ? details::saturated<D>(sum) : static_cast<D>(sum);
   }
-  emulator::meet(emulator::MMA, ~0u, 0, CALLER);
+  emulator::meet(emulator::MMA, ~0u, 0, CALLER, line);
 }
 
 }  // namespace wmma

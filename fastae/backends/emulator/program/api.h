@@ -161,6 +161,11 @@ inline const void* address_of(const void* kernel) { return kernel; }
 template <class R, class... P>
 const void* address_of(R (*kernel)(P...)) { return reinterpret_cast<const void*>(kernel); }
 
+// What kernels have for malloc, free and new; `delete` asks where its pointer leads.
+enum Heap { heap };
+void* device_malloc(size_t bytes);
+void device_free(void* pointer);
+
 cudaError_t allocate(void** pointer, size_t bytes, int kind, const char* by, At at);
 cudaError_t copy_symbol(void* symbol, size_t size, void* other, size_t count, size_t offset, cudaMemcpyKind, bool to, const char* by, At, cudaStream_t);
 cudaError_t set_attribute(const char* names, cudaFuncAttribute, int value, At);
@@ -190,6 +195,9 @@ cudaError_t launch_by_config(const char* names, const cudaLaunchConfig_t* config
 }
 
 }  // namespace emulator
+
+inline void* operator new(size_t bytes, emulator::Heap) { return emulator::device_malloc(bytes); }
+inline void* operator new[](size_t bytes, emulator::Heap) { return emulator::device_malloc(bytes); }
 
 #define HERE emulator::At at = emulator::At::here()
 

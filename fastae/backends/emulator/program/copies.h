@@ -132,7 +132,7 @@ cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const vo
   const std::lock_guard<std::recursive_mutex> guard(device_lock);
   const Allocation* const a = allocation_of(reinterpret_cast<uintptr_t>(pointer));
   void* const p = const_cast<void*>(pointer);
-  constexpr cudaMemoryType types[] = {cudaMemoryTypeDevice, cudaMemoryTypeManaged, cudaMemoryTypeHost, cudaMemoryTypeHost};
+  constexpr cudaMemoryType types[] = {cudaMemoryTypeDevice, cudaMemoryTypeManaged, cudaMemoryTypeHost, cudaMemoryTypeHost, cudaMemoryTypeDevice};
   *attributes = {a ? types[a->kind] : cudaMemoryTypeUnregistered, a ? 0 : -2, a ? p : nullptr, a && a->kind != OF_DEVICE ? p : nullptr};
   return cudaSuccess;
 }

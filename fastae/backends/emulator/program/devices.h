@@ -77,6 +77,7 @@ cudaError_t cudaDeviceGetLimit(size_t* value, cudaLimit limit) {
 cudaError_t cudaDeviceSetLimit(cudaLimit limit, size_t value) {
   if (limit < 0 || limit > cudaLimitPersistingL2CacheSize) return cudaErrorInvalidValue;
   limits[limit] = value;
+  if (limit == cudaLimitMallocHeapSize && !emulator::heap_next) emulator::heap_limit = std::max<size_t>(value, 4096);
   return cudaSuccess;
 }
 cudaError_t cudaDeviceSetCacheConfig(cudaFuncCache) { return cudaSuccess; }

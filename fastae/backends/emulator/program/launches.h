@@ -119,6 +119,7 @@ inline void run(const Task& task) {
   if (printed.size() + output.size() <= MOST_OUTPUT) printed += output; else printed_too_much = true;
   printed_too_much = printed_too_much || lost;
   untouchable_managed = true;
+  settle_heap();
   if (fault) {
     tell_fault(task);
     pending = as_error(fault);

@@ -38,6 +38,7 @@ cudaError_t cudaDeviceReset(emulator::At at) {
   const Entered call("cudaDeviceReset", at);
   wait_for(call);
   while (!live.empty()) release_allocation(live.begin()->second, at);
+  heap_next = heap_end = nullptr, heap_free.clear(), heap_freed.clear();
   last = sticky = pending = cudaSuccess;
   return cudaSuccess;
 }
