@@ -46,7 +46,7 @@ BFLOAT = Format("bfloat16", "__nv_bfloat16", "__nv_bfloat162", "u2", 0x7F80)
 FORMATS = pytest.mark.parametrize("of", [HALF, BFLOAT], ids=["half", "bfloat16"])
 
 
-@pytest.fixture(params=COMPILERS)
+@pytest.fixture(params=[pytest.param(c, marks=[pytest.mark.thorough] * (c != COMPILERS[0])) for c in COMPILERS])
 def compiler(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("CXX", request.param)
     compilers.build.cache_clear()

@@ -141,6 +141,14 @@ def test_elements_that_have_no_thread_are_told_from_a_guard(what: str, tmp_path:
     problem = first_problem(tmp_path / "mine.cu", text)
     assert problem.causes[0].startswith(cause) or problem.causes[0].endswith(cause), problem
     assert not any("guard" in told for told in problem.causes)
+    assert "nothing is written" not in problem.causes
+
+
+def test_a_launch_that_mostly_starts_no_block_is_the_first_cause(tmp_path: Path) -> None:
+    text = elementwise("grid (n / 1024, m), block (1024)", "blockIdx.y", "blockIdx.x * 1024 + threadIdx.x")
+    problem = first_problem(tmp_path / "mine.cu", text)
+    assert problem.causes[0].startswith("the launch's n / 1024 is whole-number division, which misses the last block")
+    assert "nothing is written" not in problem.causes
 
 
 @pytest.mark.parametrize("what", sample(GUARDED_WRONGLY, 4))

@@ -193,7 +193,15 @@ def _flags(command: str, options: tuple[str, ...], checks: bool) -> list[str]:
     seen = ["-O1", "-g", "-gdwarf-4", "-fsanitize=thread", "-fno-sanitize-recover=all", *SEEN[is_clang(command)]]
     # What templates keep, such as shared memory, is each library's own.
     own = [] if is_clang(command) else ["-fno-gnu-unique"]
-    return [*LANGUAGE, *own, *(seen if checks else ["-O2", "-g1", "-gdwarf-4"]), "-fdata-sections", f"-I{HERE}", f"-I{INCLUDE}", *options]
+    return [
+        *LANGUAGE,
+        *own,
+        *(seen if checks else ["-O2", "-g1", "-gdwarf-4"]),
+        "-fdata-sections",
+        f"-I{HERE}",
+        f"-I{INCLUDE}",
+        *options,
+    ]
 
 
 def gather_shared(command: str, path: Path, *texts: str) -> None:
