@@ -132,7 +132,7 @@ __global__ void copied(int m[][4], float* out, Pair* pairs, int bytes) {
 
 def test_what_a_thread_copies_is_seen() -> None:
     function = RawModule(COPIED, file="mine.cu").get_function("copied")
-    given = (device.array(np.arange(8, dtype=I)), device.array(np.zeros(4, F)), device.array(np.zeros(2, F)), I(16))
+    given = (device.array(np.arange(8, dtype=I)), device.array(np.zeros(4, F)), device.array(np.zeros(2, "c8")), I(16))
     with checking():
         function((1,), (1,), given)
         assert np.asarray(given[1]).view(I).tolist() == [0, 1, 2, 3]
