@@ -25,7 +25,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device, emul
   cudaDeviceProp& p = *properties;
   p = {};
   snprintf(p.name, sizeof p.name, "fastae emulator");
-  p.totalGlobalMem = DEVICE_BYTES, p.sharedMemPerBlock = SHARED, p.sharedMemPerBlockOptin = MOST_SHARED;
+  p.totalGlobalMem = DEVICE_BYTES, p.sharedMemPerBlock = DEFAULT_SHARED, p.sharedMemPerBlockOptin = MOST_SHARED;
   p.sharedMemPerMultiprocessor = SHARED_A_MULTIPROCESSOR, p.reservedSharedMemPerBlock = 1 << 10;
   p.regsPerBlock = p.regsPerMultiprocessor = 65536, p.warpSize = WARP, p.memPitch = 0x7fffffff;
   p.maxThreadsPerBlock = 1024, p.maxThreadsPerMultiProcessor = THREADS_A_MULTIPROCESSOR;

@@ -23,7 +23,7 @@ struct CUevent_st {
 namespace emulator {
 
 constexpr int MULTIPROCESSORS = 4, THREADS_A_MULTIPROCESSOR = 2048, BLOCKS_A_MULTIPROCESSOR = 32;
-constexpr size_t SHARED = 48 << 10, MOST_SHARED = 227 << 10, SHARED_A_MULTIPROCESSOR = 228 << 10;
+constexpr size_t DEFAULT_SHARED = 48 << 10, MOST_SHARED = 227 << 10, SHARED_A_MULTIPROCESSOR = 228 << 10;
 
 static std::set<CUstream_st*> streams;
 static std::set<CUevent_st*> events;
@@ -140,7 +140,7 @@ inline std::string refusal(const Task& task, cudaError_t& error) {
     return text("a grid has 1 to 2147483647 blocks in x, 1 to 65535 in y and in z, not %u x %u x %u", g.x, g.y, g.z);
   error = cudaErrorInvalidValue;
   const auto found = allowed_shared.find(name_in(task.kernel.c_str()));
-  const size_t most = found == allowed_shared.end() ? SHARED : found->second;
+  const size_t most = found == allowed_shared.end() ? DEFAULT_SHARED : found->second;
   if (task.shape.shared > most)
     return text("a block may have %zu bytes of dynamic shared memory, not %zu; cudaFuncSetAttribute with "
                 "cudaFuncAttributeMaxDynamicSharedMemorySize may allow it up to %zu", most, task.shape.shared, MOST_SHARED);
@@ -193,7 +193,7 @@ cudaError_t set_attribute(const char* names, cudaFuncAttribute attribute, int va
   if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize) return cudaSuccess;
   if (value < 0 || size_t(value) > MOST_SHARED)
     return call.failed(cudaErrorInvalidValue, text("a block may have up to %zu bytes of shared memory, not %d", MOST_SHARED, value));
-  allowed_shared[name_in(names)] = std::max<size_t>(value, SHARED);
+  allowed_shared[name_in(names)] = std::max<size_t>(value, DEFAULT_SHARED);
   return cudaSuccess;
 }
 
@@ -202,7 +202,7 @@ cudaError_t get_attributes(cudaFuncAttributes* attributes, const char* names, At
   const auto found = allowed_shared.find(name_in(names));
   *attributes = {};
   attributes->maxThreadsPerBlock = 1024, attributes->numRegs = 32, attributes->ptxVersion = attributes->binaryVersion = 90;
-  attributes->maxDynamicSharedSizeBytes = found == allowed_shared.end() ? SHARED : found->second;
+  attributes->maxDynamicSharedSizeBytes = found == allowed_shared.end() ? DEFAULT_SHARED : found->second;
   return cudaSuccess;
 }
 
