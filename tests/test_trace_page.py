@@ -13,7 +13,7 @@ from test_trace import KERNELS, NAIVE, RACE, counted, products, run, traced
 
 from fastae.backends.emulator import KernelFault, RawModule, Trace, counting, tracing
 from fastae.trace import page as pages
-from fastae.trace.record import BARRIER, SHARED, WAITS, Launch
+from fastae.trace.record import BARRIER, CONSTANT, SHARED, WAITS, Launch
 
 pytestmark = pytest.mark.thorough
 QUIET = [
@@ -133,7 +133,7 @@ def test_its_numbers_are_those_of_counting(show: Open, name: str) -> None:
         run(name)
     seen = show(trace)
     found = counted(counts)
-    for memory in ("global", "shared"):
+    for memory in ("global", "shared", *(["constant"] if name == "constants" else [])):
         cost, best = (
             sum(number for key, number in found.items() if key[1] == memory and key[3] == field)
             for field in ("transactions", "best")
@@ -161,7 +161,7 @@ def test_its_numbers_are_those_of_counting(show: Open, name: str) -> None:
     drawn = seen.ask(DRAWN % list(chosen))
     assert any(int(pictured) > 0 for pictured, _ in drawn)
     for s, (pictured, said) in zip(chosen, drawn, strict=True):
-        cost, unit = int(launch.cost[s]), "round" if launch.kind[s] & SHARED else "sector"
+        cost, unit = int(launch.cost[s]), "round" if launch.kind[s] & (SHARED | CONSTANT) else "sector"
         if cost:  # of what counting counts
             assert int(pictured) == cost
             assert said == f"{cost} {unit}{'s' * (cost > 1)}"
@@ -280,7 +280,7 @@ def test_light_and_dark_can_both_be_read(show: Open) -> None:
     assert pages == ["rgb(255, 255, 255)", "rgb(20, 24, 29)"]
 
 
-@pytest.mark.parametrize("name", ["naive matmul", "transpose", "branches", "quads", "race"])
+@pytest.mark.parametrize("name", ["naive matmul", "transpose", "branches", "quads", "constants", "race"])
 def test_a_phone_shows_all_of_it_without_scrolling_sideways(show: Open, name: str) -> None:
     seen = show(race() if name == "race" else [traced(name)], width=360)
     for key in ("Home", "ArrowRight", "ArrowRight", "End"):

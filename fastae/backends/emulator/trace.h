@@ -6,7 +6,7 @@
 
 namespace emulator {
 
-enum Mark { SHARED_MEMORY = 32, WAITS = 64, ENDS = 128 };  // beside the bits of How in checks.h
+enum Mark { CONSTANT_MEMORY = 16, SHARED_MEMORY = 32, WAITS = 64, ENDS = 128 };  // beside the first four of How in checks.h
 enum Wait { BARRIER = 100, GRID = 101, NO_VALUE = 255 };   // beside the operations of a warp
 
 struct Event {
@@ -59,7 +59,8 @@ inline Event* next_event(uint64_t size = 4) {
 inline void note(uintptr_t at, uint64_t size, int how, bool shared, bool there, const void* where) {
   Event* e = next_event(size);
   if (!e) return;
-  e->kind = (how & 31) | (shared ? SHARED_MEMORY : 0), e->where = offset_of(where), e->size = size, e->address = at;
+  const Space space = kind_at(at, shared);
+  e->kind = (how & 15) | (space == SHARED ? SHARED_MEMORY : space == CONSTANT ? CONSTANT_MEMORY : 0), e->where = offset_of(where), e->size = size, e->address = at;
   const bool reads = how & 1, writes = how & 2, atomic = how & 4;
   if (!there) {
     e->operation = NO_VALUE;
