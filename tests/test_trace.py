@@ -309,7 +309,14 @@ def test_names_are_those_of_the_source() -> None:
     for name, wanted in {
         "tiled matmul": {"a": flat, "b": flat, "c": flat, "A": tile, "B": tile},
         "transpose": {"in": flat, "out": flat, "tile": ("f4", (128, 4))},
-        "constants": {"x": flat, "out": flat, "spare": flat, "taps": flat, "table": ("f4", (32, 4)), "first": ("i4", (4,))},
+        "constants": {
+            "x": flat,
+            "out": flat,
+            "spare": flat,
+            "taps": flat,
+            "table": ("f4", (32, 4)),
+            "first": ("i4", (4,)),
+        },
         "quads": {"x": flat, "out": flat, "count": ("i4", (4,)), "room": flat},
     }.items():
         launch = Launch(traced(name))

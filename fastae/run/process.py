@@ -11,7 +11,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from fastae.backends.emulator.compiler import places_of
 from fastae.backends.emulator.device import APART, MEMORIES, RACES, KernelFault, Report
@@ -80,7 +80,7 @@ class Running:
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
 
-    def __enter__(self) -> "Running":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:

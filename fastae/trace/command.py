@@ -25,7 +25,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "Launch the kernels of a .cu file on the emulator and write a page that shows what every warp did, step by "
         "step. It needs no network. A file with a main() is a program: it is run, as by fastae run --check, with what "
         f"follows -- as its arguments, and the page shows its first {LAUNCHES} launches. nvcc's options are those of "
-        "fastae run. Exit status 0, 1 if a fault has ended a launch, or was found in a program, 2 if nothing was launched."
+        "fastae run. Exit status 0, 1 if a fault has ended a launch or was found in a program, 2 if nothing was "
+        "launched."
     )
     parser.usage = (
         "fastae trace [--kernel NAME] [--shape LENGTHS] [--out PAGE] [--patience SECONDS] [nvcc's options] FILE "
@@ -98,12 +99,14 @@ def _run_program(options: argparse.Namespace, page: Path) -> int:
             kernels = ", ".join(dict.fromkeys(launch.kernel for launch in running.launches))
             if kernels:
                 raise InputError(f"{options.file} launches no kernel {options.kernel!r}; it launches: {kernels}")
-            raise InputError(f"{options.file}: the program has launched no kernel, so there is nothing to show")
+            none = "no launch has come to its end" if running.faults else "the program has launched no kernel"
+            raise InputError(f"{options.file}: {none}, so there is nothing to show")
         trace = trace_of(made, folder, executable, files)
-    note = _note(running.launches, len(made), options.kernel)
+    note = _note(running.launches, options.kernel)
     write(page, trace, note)
     for launch in trace:
-        print(f"{launch.kernel}, launched at {launch.at}: {'a fault has ended it' if launch.fault else 'ran to its end'}")
+        end = "a fault has ended it" if launch.fault else "ran to its end"
+        print(f"{launch.kernel}, launched at {launch.at}: {end}")
     if note:
         print(note)
     if status and not running.faults:
@@ -112,16 +115,20 @@ def _run_program(options: argparse.Namespace, page: Path) -> int:
     return int(running.faults > 0 or status > 128)
 
 
-def _note(launches: Sequence[Launched], shown: int, kernel: str | None) -> str:
+def _note(launches: Sequence[Launched], kernel: str | None) -> str:
     """Say which of a program's launches are shown, if not all are."""
-    if shown == len(launches):
+    shown = [launch for launch in launches if launch.number]
+    if len(shown) == len(launches):
         return ""
+    first = min(len(shown), LAUNCHES)
     names = list(dict.fromkeys(launch.kernel for launch in launches))
-    kernels = f", of {len(names)} kernels: {', '.join(names)}" if len(names) > 1 else ""
-    which = "the first" if shown == 1 else f"the first {shown}"
+    made = f"The program made {len(launches)} launches"
+    made += f", of {len(names)} kernels: {', '.join(names)}" if len(names) > 1 else ""
+    which = f"the first {first}" if first > 1 else "the first"
     which += f" of {kernel}" if kernel else ""
+    which += ", and the one that a fault has ended" if len(shown) > first else ""
     chooses = "" if kernel or len(names) == 1 else "; --kernel chooses"
-    return f"The program made {len(launches)} launches{kernels}. Shown {'is' if shown == 1 else 'are'} {which}{chooses}."
+    return f"{made}. Shown {'are' if len(shown) > 1 else 'is'} {which}{chooses}."
 
 
 def _traced(k: Remote, kernel: str | None, given: dict[str, int]) -> Trace:

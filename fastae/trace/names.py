@@ -57,7 +57,7 @@ class Region(NamedTuple):
 
 
 def lines_of(library: Path, places: Sequence[int], files: Sequence[Path] = ()) -> list[str]:
-    """Return file and line of places in the code, as `line_of` does for one; the innermost in these files, if there are."""
+    """Return file and line of places in the code, as `line_of` does; of a program, the innermost in its files."""
     if files:
         return program.lines_of(library, [int(place) for place in places], files)
     tool = shutil.which("addr2line")

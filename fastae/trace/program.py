@@ -61,7 +61,9 @@ class Recording(Running):
         if message[0] != "t":
             super()._hear(message)
             return
-        self.launches.append(Launched(*message[1:].split("\x1f"), self._fault_of_launch))
+        kernel, at, number, *endless = message[1:].split("\x1f")
+        fault = f"kernel {kernel} has not come to an end (launched at {at})" if endless else self._fault_of_launch
+        self.launches.append(Launched(kernel, at, number, fault))
         self._fault_of_launch = ""
 
     def _fault(self, *words: str) -> str:
@@ -111,9 +113,7 @@ def trace_of(launches: Sequence[Launched], folder: Path, executable: Path, files
         )
         trace.append(recorded)
     parts = shares([launch.words for launch in trace], [bool(launch.fault) for launch in trace], trace.most)
-    for i, (launch, part) in enumerate(zip(trace, parts)):
-        if part < launch.words:
-            trace[i] = _cut(launch, part)
+    trace[:] = [_cut(recorded, part) if part < recorded.words else recorded for recorded, part in zip(trace, parts)]
     return trace
 
 
@@ -158,12 +158,13 @@ def arrays_of(names: Sequence[str], parameters: Sequence[str], file: str) -> lis
     """
     pointers, allocations = dict[int, tuple[str, str, int, int]](), list[tuple[int, int, str]]()
     for line in names:
-        kind, first, second, *rest = line.split(" ", 3 if line.startswith("memory") else -1)
-        if kind == "memory":
-            allocations.append((int(first), int(second), rest[0]))
-        elif int(first) <= len(parameters):
-            letter, element, size = rest
-            pointers.setdefault(int(second), (parameters[int(first) - 1], letter, int(element), int(size)))
+        if line.startswith("memory"):
+            _, begin, size, place = line.split(" ", 3)
+            allocations.append((int(begin), int(size), place))
+            continue
+        _, number, address, letter, element, size = line.split(" ")
+        if int(number) <= len(parameters):
+            pointers.setdefault(int(address), (parameters[int(number) - 1], letter, int(element), int(size)))
     found = list[Array]()
     for base, length, place in allocations:
         inside = sorted(address for address in pointers if base <= address < base + length)
@@ -172,12 +173,15 @@ def arrays_of(names: Sequence[str], parameters: Sequence[str], file: str) -> lis
             name = name if place.rpartition(":")[0] == file else f"allocation of {place}"
             end = inside[0] if inside else base + length
             found.append(Array(name, "V4", base, 1, end - base, end - base))
-        for address, end in zip(inside, [*inside[1:], base + length]):
-            name, letter, element, size = pointers[address]
-            known = letter in "iufbc" and element
-            dtype = f"{'i' if letter == 'c' else letter}{element}" if known else "u2" if letter == "h" else "V4"
-            if known and element < size <= end - address:  # vectors
-                found.append(Array(name, dtype, address, (end - address) // size, size, size))
-            else:
-                found.append(Array(name, dtype, address, 1, end - address, end - address))
+        for start, end in zip(inside, [*inside[1:], base + length]):
+            found.append(_piece(start, end, *pointers[start]))
     return found
+
+
+def _piece(begin: int, end: int, name: str, letter: str, element: int, item: int) -> Array:
+    """Return a piece of memory as an array of what a parameter points to, of so many bytes, or of words."""
+    known = letter in "iufbc" and element > 0
+    dtype = f"{'i' if letter == 'c' else letter}{element}" if known else "u2" if letter == "h" else "V4"
+    if known and element < item <= end - begin:  # vectors
+        return Array(name, dtype, begin, (end - begin) // item, item, item)
+    return Array(name, dtype, begin, 1, end - begin, end - begin)

@@ -91,6 +91,7 @@ void emulator_record(int on, uint64_t most) {
   emulator::recorded = on, emulator::room_left = most, emulator::lost_events = 0;
   emulator::unwritten = ~size_t{0};
   std::vector<emulator::Event>().swap(emulator::noted);
+  if (on) emulator::noted.reserve(std::min<uint64_t>(most, 1 << 20));  // so that a signal finds it whole
 }
 
 // What was written down: returns the number of events.

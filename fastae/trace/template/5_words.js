@@ -9,13 +9,14 @@ function sayTotals() {
   }
   const cards = [];
   for (const [memory, title, unit] of [["global", "Global memory", "sectors moved"], ["shared", "Shared memory", "rounds of its banks"],
-    ["constant", "Constant memory", "rounds, of one place each"]]) {
+    ["constant", "Constant memory", "rounds, a place each"]]) {
     const {cost, best} = sums[memory], ratio = cost / best;
     if (memory === "constant" && !cost) continue;
     const bar = element("div", {className: "bar"});
     bar.append(element("i", {style: `width: 100%; background: ${cost ? colour[`${memory}-hot`] : colour.empty}`}),
       element("i", {style: `width: ${cost ? 100 * best / cost : 0}%; background: ${colour[memory]}`}));
-    const said = !cost ? "not used" : cost === best ? "as few as possible for each step" : `${times(ratio)} times the fewest possible, ${count(best)}`;
+    const said = !cost ? "not used" : cost === best ? "as few as possible for each step" :
+      times(ratio) === "1" ? `hardly more than the fewest possible, ${count(best)}` : `${times(ratio)} times the fewest possible, ${count(best)}`;
     const card = element("div", {className: "total", id: `total-${memory}`}, element("span", {className: "of"}, title), element("div", {},
       element("b", {}, count(cost)), ` ${unit}`), bar, element("p", {}, said));
     Object.assign(card.dataset, {cost, best});
@@ -56,6 +57,7 @@ function sayLaunch() {
   $("fault").hidden = !launch.fault;
   $("fault-text").textContent = launch.fault;
   $("to-other").hidden = !launch.otherAt;
+  $("to-fault").hidden = !launch.faultAt;
   if (launch.faultAt) $("to-fault").textContent = `× ${saySpot(launch.faultAt)}`;
   if (launch.otherAt) $("to-other").textContent = `○ ${saySpot(launch.otherAt)}`;
   const absent = blocks - launch.blocks.length;

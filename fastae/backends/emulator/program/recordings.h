@@ -58,20 +58,20 @@ inline bool write_recording(const Task& task, const std::string& path) {
 }
 
 // A launch has come to its end: say which it was, and under what number it was written down, if it was.
-inline void tell_recording(const Task& task, bool fault) {
+inline void tell_recording(const Task& task, bool fault, bool endless = false) {
   if (!recordings.launches) return;
   std::string number;
   if (recorded && (fault || recordings.written < recordings.launches)) {
     number = std::to_string(recordings.written++);
     if (!write_recording(task, recordings.folder + "/" + number)) number = "lost";
   }
-  send_message("t" + task.kernel + "\x1f" + told(task.at) + "\x1f" + number);
+  send_message("t" + task.kernel + "\x1f" + told(task.at) + "\x1f" + number + (endless ? "\x1f" "endless" : ""));
 }
 #else
 inline void join_recordings() {}
 inline void begin_recording(const Task&) {}
 inline void end_recording() {}
-inline void tell_recording(const Task&, bool) {}
+inline void tell_recording(const Task&, bool, bool = false) {}
 #endif
 
 }  // namespace emulator
