@@ -1,6 +1,7 @@
 """What several test modules share: the cupy backend, and a way to register a backend as a third party would."""
 
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -16,10 +17,16 @@ from grading import Class
 from fastae import backends
 from fastae.backends import Availability
 from fastae.backends.cupy_backend import CupyBackend, diagnose
+from fastae.backends.emulator import compiler as compilers
 from fastae.commands import show
 
 SEEDS = int(os.environ.get("FASTAE_SEEDS", "3"))  # of data for right kernels, which `make thorough` makes 20
 WHOLE = SEEDS > 3  # whether this is `make thorough`, in which a test that is marked `larger` is at its largest
+
+COMPILERS = [  # of C++ that are here, the second for `make thorough`
+    pytest.param(name, marks=[pytest.mark.thorough] * (i > 0))
+    for i, name in enumerate(filter(shutil.which, ("g++", "clang++")))
+]
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a shell's background job, whose Ctrl-C is another's
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -122,3 +129,11 @@ def earlier(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def group(tmp_path: Path) -> Class:
     """Give a class that has handed in nothing yet."""
     return Class(tmp_path)
+
+
+@pytest.fixture(params=COMPILERS)
+def compiler(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Let the emulator use one compiler."""
+    monkeypatch.setenv("CXX", request.param)
+    compilers.build.cache_clear()
+    return request.param

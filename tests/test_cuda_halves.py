@@ -3,7 +3,6 @@
 import contextlib
 import itertools
 import re
-import shutil
 from fractions import Fraction
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -12,10 +11,8 @@ import numpy as np
 import pytest
 
 from fastae.backends.emulator import KernelFault, RawModule, checking, counting, device
-from fastae.backends.emulator import compiler as compilers
 from fastae.backends.emulator.compiler import CompileError
 
-COMPILERS = [name for name in ("g++", "clang++") if shutil.which(name)]
 RANDOM = np.random.default_rng(16)
 ALL = np.arange(65536, dtype=np.uint16)
 with np.errstate(invalid="ignore"):  # of NaN
@@ -44,13 +41,6 @@ class Format(NamedTuple):
 HALF = Format("half", "__half", "__half2", "f2", 0x7C00)
 BFLOAT = Format("bfloat16", "__nv_bfloat16", "__nv_bfloat162", "u2", 0x7F80)
 FORMATS = pytest.mark.parametrize("of", [HALF, BFLOAT], ids=["half", "bfloat16"])
-
-
-@pytest.fixture(params=[pytest.param(c, marks=[pytest.mark.thorough] * (c != COMPILERS[0])) for c in COMPILERS])
-def compiler(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv("CXX", request.param)
-    compilers.build.cache_clear()
-    return request.param
 
 
 @pytest.fixture(params=[False, True], ids=["unchecked", "checked"])

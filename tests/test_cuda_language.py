@@ -4,7 +4,6 @@ import contextlib
 import io
 import math
 import re
-import shutil
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -15,15 +14,6 @@ import pytest
 from fastae.backends.emulator import KernelFault, RawModule, checking, device
 from fastae.backends.emulator import compiler as compilers
 from fastae.backends.emulator.compiler import CompileError, kernels_of
-
-COMPILERS = [name for name in ("g++", "clang++") if shutil.which(name)]
-
-
-@pytest.fixture(params=COMPILERS)
-def compiler(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv("CXX", request.param)
-    compilers.build.cache_clear()
-    return request.param
 
 
 @pytest.fixture(params=[False, True], ids=["unchecked", "checked"])

@@ -87,7 +87,7 @@ def test_it_is_right_and_not_accused(case: Launch, order: str) -> None:
 def test_a_race_that_many_a_gpu_forgives_is_told(case: Launch) -> None:
     with checking(), pytest.raises(KernelFault, match="a race between two threads") as caught:
         run(case, text_of(case.file))
-    assert caught.value.line in lines_with(case, case.racy)
+    assert any(line in str(caught.value) for line in lines_with(case, case.racy))  # one of the two
 
 
 def lines_with(case: Launch, words: str) -> list[str]:
@@ -119,3 +119,23 @@ def test_a_planted_fault_is_found_at_its_line(fault: Fault) -> None:
     file, line = caught.value.line.split(":")
     assert file == case.file
     assert any(words in code.splitlines()[int(line) - 1] for words in fault.at), told
+
+
+COPIED = """struct __device_builtin__ __builtin_align__(8) Pair { float a, b; };
+__global__ void copied(int m[][4], float* out, Pair* pairs, int bytes) {
+  static __shared__ float row[4];
+  memcpy(row, m[threadIdx.x], bytes);  // by every thread
+  __syncthreads();
+  memcpy(out, row, bytes);
+}"""
+
+
+def test_what_a_thread_copies_is_seen() -> None:
+    function = RawModule(COPIED, file="mine.cu").get_function("copied")
+    given = (device.array(np.arange(8, dtype=I)), device.array(np.zeros(4, F)), device.array(np.zeros(2, "c8")), I(16))
+    with checking():
+        function((1,), (1,), given)
+        assert np.asarray(given[1]).view(I).tolist() == [0, 1, 2, 3]
+        with pytest.raises(KernelFault, match="writing: a race between two threads") as caught:
+            function((1,), (2,), given)
+    assert caught.value.line == "mine.cu:4"

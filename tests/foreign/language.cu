@@ -271,7 +271,7 @@ template <int TAG> __device__ int *scratch() {
 }
 __global__ void two_scratches(int *out) {
   volatile __shared__ int turn;
-  __shared__ bool seen[32];
+  __shared__ alignas(8) bool seen[32];
   const int t = threadIdx.x;
   scratch<0>()[t] = t;
   scratch<1>()[t] = 100 + t;

@@ -39,6 +39,7 @@ SHARED = re.compile(r"\b__shared__\b([^;{}]*);")  # what is declared
 INCLUDED = re.compile(  # or was, before policy.py made a comment of it
     r"#[ \t]*include[ \t]*[<\"]((?:cu|cooperative_groups|mma)[\w/]*(?:\.h)?)[>\"]"
 )
+STATIC = re.compile(r"\bstatic[ \t]+(?=__shared__\b)|(?<=\b__shared__)[ \t]+static\b")  # which it is in any case
 ALIGNED_LATE = re.compile(rf"(\b__shared__\s+)({ALIGNED.pattern})")  # for C++ wants it first
 INLINED = [
     "-finline-small-functions",
@@ -95,7 +96,7 @@ def with_dynamic_shared(code: str) -> str:
         value = f"reinterpret_cast<{kind} (*){match['rest']}>(emulator::room.shared)"
         return f"{declared} = {value};" + "\n" * (match[0].count("\n") - 2 * match["rest"].count("\n"))
 
-    return DYNAMIC.sub(pointer, ALIGNED_LATE.sub(r"\2 \1", code))
+    return DYNAMIC.sub(pointer, ALIGNED_LATE.sub(r"\2 \1", STATIC.sub("", code)))
 
 
 def _program(code: str, file: str) -> str:

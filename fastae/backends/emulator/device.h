@@ -15,6 +15,7 @@
 #include <type_traits>
 #include <utility>
 
+#define __CUDACC__ 1  // a compiler of CUDA; which GPU it is for, __CUDA_ARCH__, stays open
 #define __global__
 #define __device__
 #define __host__
@@ -25,6 +26,7 @@
 #define __maxnreg__(...)
 #define __launch_bounds__(...)
 #define __align__(n) __attribute__((aligned(n)))
+#define __device_builtin__
 #define __builtin_align__(n) __attribute__((aligned(n)))
 // A section for each, for g++ takes no mixture of inline functions' and others' variables in one; `gather_shared` makes one
 // of them. Aligned, for a GPU loads four floats from any array of them.
@@ -92,7 +94,7 @@ constexpr char kind_of() {
 }
 template <class T>
 constexpr Type type_of() {
-  using P = std::remove_cv_t<std::remove_pointer_t<T>>;
+  using P = std::remove_cv_t<std::remove_all_extents_t<std::remove_pointer_t<T>>>;  // of a pointer to rows, their numbers
   constexpr bool pointer = std::is_pointer_v<T>;
   if constexpr (std::is_void_v<P>) {
     return {pointer, 'v', 1, 1};

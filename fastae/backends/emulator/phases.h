@@ -1,5 +1,6 @@
 // CUDA's barriers of a block (cuda::barrier): threads arrive, and wait until all that are expected have. A barrier is
-// eight bytes of the kernel's memory; who waits lets the other threads go on. A part of runtime.cpp.
+// eight bytes of the kernel's memory; who waits lets the other threads go on. And the bytes of asynchronous copies are
+// moved here. A part of runtime.cpp.
 #pragma once
 
 namespace emulator {
@@ -57,6 +58,11 @@ void wait_for_phase(void* at, uint64_t number, const void* where) {
 }
 
 uint64_t phase_of(void* at, const void* where) { return begun(at, where).number; }
+
+void move_bytes(void* to, const void* from, uint64_t size, uint64_t zeros) {
+  std::memcpy(to, from, size - zeros);
+  std::memset(static_cast<char*>(to) + size - zeros, 0, zeros);
+}
 
 [[noreturn]] inline void fail_for_phase(const Fiber& fiber) {
   static char words[64];

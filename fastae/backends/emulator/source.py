@@ -152,6 +152,9 @@ def _split(text: str) -> Iterator[str]:
 
 
 def _parameter(text: str, number: int) -> Parameter:
+    rows = re.fullmatch(r"\s*(.*?)\b(\w+)\s*\[[^\]]*\]((?:\s*\[[^\]]*\])+)\s*", text, re.DOTALL)
+    if rows:  # a pointer to them
+        return Parameter(rows[2], "", f"{rows[1].strip()} (*){rows[3]}")
     text = re.sub(r"(\w+)\s*\[[^\]]*\]", r"* \1", text.partition("=")[0]).strip()  # an array is a pointer
     match = re.fullmatch(r"(.*[\s*&>])(\w+)", text, re.DOTALL)
     written, name = match.groups() if match else (text, f"argument {number}")

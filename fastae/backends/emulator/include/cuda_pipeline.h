@@ -8,8 +8,7 @@ NOT_INLINED inline void __pipeline_memcpy_async(void* shared, const void* global
     emulator::fail_assertion("__pipeline_memcpy_async copies 4, 8 or 16 bytes at once", CALLER);
   }
   emulator::copy_in_group(shared, global, size, zeros, size, CALLER);
-  __builtin_memcpy(shared, global, size - zeros);
-  __builtin_memset(static_cast<char*>(shared) + size - zeros, 0, zeros);
+  emulator::move_bytes(shared, global, size, zeros);
 }
 NOT_INLINED inline void __pipeline_commit() { emulator::commit_group(); }
 NOT_INLINED inline void __pipeline_wait_prior(size_t but) { emulator::wait_for_groups(unsigned(but)); }

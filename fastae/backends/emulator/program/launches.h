@@ -25,8 +25,8 @@ namespace emulator {
 constexpr int MULTIPROCESSORS = 4, THREADS_A_MULTIPROCESSOR = 2048, BLOCKS_A_MULTIPROCESSOR = 32;
 constexpr size_t DEFAULT_SHARED = 48 << 10, MOST_SHARED = 227 << 10, SHARED_A_MULTIPROCESSOR = 228 << 10;
 
-static std::set<CUstream_st*> streams;
-static std::set<CUevent_st*> events;
+static std::set<CUstream_st*> live_streams;
+static std::set<CUevent_st*> live_events;
 static std::map<std::string, size_t> allowed_shared;  // dynamic, by kernel
 static std::map<const void*, ByAddress> by_address;
 static const Task* running_task;
@@ -44,7 +44,7 @@ std::string name_in(const char* written) {
   return name.empty() ? written : name;
 }
 
-inline bool is_stream(cudaStream_t s) { return reinterpret_cast<uintptr_t>(s) <= 2 || streams.count(s); }
+inline bool is_stream(cudaStream_t s) { return reinterpret_cast<uintptr_t>(s) <= 2 || live_streams.count(s); }
 inline CUgraph_st* capture_of(cudaStream_t s) { return reinterpret_cast<uintptr_t>(s) <= 2 ? nullptr : s->captured; }
 
 // Do what is to be done on a stream, or record it.

@@ -8,7 +8,7 @@ inline cudaError_t new_stream(cudaStream_t* stream, unsigned flags, int priority
   const std::lock_guard<std::recursive_mutex> guard(device_lock);
   *stream = new CUstream_st;
   (*stream)->flags = flags, (*stream)->priority = priority;
-  streams.insert(*stream);
+  live_streams.insert(*stream);
   return cudaSuccess;
 }
 
@@ -23,9 +23,9 @@ inline cudaError_t wait_for(const Entered& call) {
 #define KNOWN_STREAM \
   if (!is_stream(stream)) return call.wrong(cudaErrorInvalidResourceHandle, "the stream does not exist: it was not created, or is destroyed");
 #define KNOWN_EVENT(event) \
-  if (!events.count(event)) return call.wrong(cudaErrorInvalidResourceHandle, "the event does not exist: it was not created, or is destroyed");
+  if (!live_events.count(event)) return call.wrong(cudaErrorInvalidResourceHandle, "the event does not exist: it was not created, or is destroyed");
 #define NOT_CAPTURING \
-  for (CUstream_st* s : streams)                         \
+  for (CUstream_st* s : live_streams)                         \
     if (s->captured) return call.wrong(cudaErrorStreamCaptureUnsupported, "the host may not wait while a stream is captured");
 
 cudaError_t cudaDeviceSynchronize(emulator::At at) {
@@ -58,8 +58,8 @@ cudaError_t cudaStreamGetFlags(cudaStream_t stream, unsigned* flags) {
 }
 cudaError_t cudaStreamDestroy(cudaStream_t stream, emulator::At at) {
   ENTER("cudaStreamDestroy");
-  if (!streams.count(stream)) return call.wrong(cudaErrorInvalidResourceHandle, "the stream does not exist: it was not created, or is destroyed");
-  streams.erase(stream);
+  if (!live_streams.count(stream)) return call.wrong(cudaErrorInvalidResourceHandle, "the stream does not exist: it was not created, or is destroyed");
+  live_streams.erase(stream);
   delete stream;
   return cudaSuccess;
 }
@@ -77,7 +77,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
   ENTER("cudaStreamWaitEvent");
   KNOWN_STREAM KNOWN_EVENT(event)
   CUstream_st* const origin = event->captured_on;
-  if (origin && streams.count(origin) && origin->captured && reinterpret_cast<uintptr_t>(stream) > 2)
+  if (origin && live_streams.count(origin) && origin->captured && reinterpret_cast<uintptr_t>(stream) > 2)
     stream->captured = origin->captured, stream->origin = origin->origin;
   return cudaSuccess;
 }
@@ -100,14 +100,14 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags) {
   const std::lock_guard<std::recursive_mutex> guard(emulator::device_lock);
   *event = new CUevent_st;
   (*event)->flags = flags;
-  emulator::events.insert(*event);
+  emulator::live_events.insert(*event);
   return cudaSuccess;
 }
 cudaError_t cudaEventCreate(cudaEvent_t* event, unsigned flags) { return cudaEventCreateWithFlags(event, flags); }
 cudaError_t cudaEventDestroy(cudaEvent_t event, emulator::At at) {
   ENTER("cudaEventDestroy");
   KNOWN_EVENT(event)
-  events.erase(event);
+  live_events.erase(event);
   delete event;
   return cudaSuccess;
 }
@@ -115,7 +115,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream, emulator::At
   ENTER("cudaEventRecord");
   KNOWN_EVENT(event) KNOWN_STREAM
   event->captured_on = capture_of(stream) ? stream : nullptr;
-  submit(stream, [event] { if (events.count(event)) event->recorded = true, event->when = std::chrono::steady_clock::now(); });
+  submit(stream, [event] { if (live_events.count(event)) event->recorded = true, event->when = std::chrono::steady_clock::now(); });
   return cudaSuccess;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event, emulator::At at) {
@@ -154,7 +154,7 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph, emulat
   if (!capture_of(stream) || stream->origin != stream)
     return call.wrong(cudaErrorStreamCaptureUnmatched, "the capture was not begun on this stream");
   *graph = stream->captured;
-  for (CUstream_st* s : streams)
+  for (CUstream_st* s : live_streams)
     if (s->captured == *graph) s->captured = nullptr, s->origin = nullptr;
   return cudaSuccess;
 }
