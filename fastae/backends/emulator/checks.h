@@ -515,7 +515,6 @@ HOOKS(8)
 HOOKS(16)
 void __tsan_read_range(void* p, unsigned long n) { emulator::access(p, n, false, CALLER); }
 void __tsan_write_range(void* p, unsigned long n) { emulator::access(p, n, true, CALLER); }
-#ifndef PROGRAM  // which has all of them
 // Of the guard that g++ gives an array in shared memory whose class has constructors, though it calls none of them.
 #ifndef PROGRAM  // which has all of these
 char __tsan_atomic8_load(const volatile char* p, int) { return *p; }
