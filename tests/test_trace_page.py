@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -96,9 +97,9 @@ Open = Callable[..., Seen]
 def show(browser: Any, tmp_path: Path) -> Iterator[Open]:
     seen = list[Seen]()
 
-    def show(trace: list[Any], width: int = 1280, scheme: str = "light") -> Seen:
+    def show(trace: list[Any], width: int = 1280, scheme: str = "light", note: str = "") -> Seen:
         path = tmp_path / "page.html"
-        pages.write(path, trace)
+        pages.write(path, trace, note)
         context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
         seen.append(Seen(context.new_page(), path))
         return seen[-1]
@@ -303,6 +304,19 @@ def test_several_launches_are_chosen_from(show: Open) -> None:
     seen.settle()
     assert seen.text("#kernel") == "reduce"
     assert "2 blocks of 256 threads" in seen.text("#launched")
+
+
+def test_launches_of_a_program_say_where_they_were_made_and_what_is_left_out(show: Open) -> None:
+    endless = "it has not come to an end"
+    seen = show(
+        [replace(traced("transpose"), at="mine.cu:40", fault=endless)], width=360, note="Of 20 launches the first."
+    )
+    assert "launched at mine.cu:40" in seen.text("#launched")
+    assert seen.text("#note") == "Of 20 launches the first."
+    assert seen.text("#fault-text") == endless
+    assert not seen.page.is_visible("#to-fault")  # which has no place
+    assert seen.ask("document.documentElement.scrollWidth") <= 360
+    assert not show([traced("transpose")]).page.is_visible("#note")
 
 
 def test_what_is_cut_is_told(show: Open) -> None:

@@ -119,7 +119,7 @@ def test_memory_is_called_by_the_parameter_that_points_there(program: Path, tmp_
     assert named[0]["weights"] == ("f4", 16, "constant")
     assert named[1]["part"] == ("f4", 128, "shared")
     assert unnamed in named[0]
-    assert first["at"] == f"sums.cu:{line(PROGRAM, '// first')}"
+    assert first["launchedAt"] == f"sums.cu:{line(PROGRAM, '// first')}"
     assert first["sources"] == {"filter.cuh": HELPER}
     assert list(second["sources"]) == ["sums.cu"]
     assert head["note"] == ""

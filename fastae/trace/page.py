@@ -86,7 +86,7 @@ def _told(launch: Launch, packed: Packed) -> dict[str, Any]:
     return {
         "kernel": recorded.kernel,
         "file": next(iter(sources)),
-        "at": recorded.at,
+        "launchedAt": recorded.at,
         "sources": sources,
         "grid": launch.grid,
         "block": launch.block,

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -133,8 +134,7 @@ def _cut(launch: Recorded, most: int) -> Recorded:
     kept = int(np.searchsorted(np.cumsum((np.clip(events["size"], 4, 16) + 3) // 4), most, "right"))
     header["lost"] += len(events) - kept
     header["events"] = kept
-    fields = {**vars(launch), "block": header.tobytes() + events[:kept].tobytes()}
-    return Recorded(**fields)
+    return replace(launch, block=header.tobytes() + events[:kept].tobytes())
 
 
 def _parameters_of(kernel: str, parameters: dict[str, list[str]]) -> list[str]:

@@ -53,7 +53,7 @@ function sayLaunch() {
   const blocks = launch.grid.reduce((a, b) => a * b);
   $("kernel").textContent = launch.kernel;
   $("launched").textContent = `${launch.file} · ${many(blocks, "block")}${launch.grid[1] * launch.grid[2] > 1 ? ` (${plain(grid)})` : ""} of ${plain(block)} threads, ` +
-    `in ${many(launch.warps, "warp")}${blocks > 1 ? " each" : ""}${launch.at ? ` · launched at ${launch.at}` : ""}`;
+    `in ${many(launch.warps, "warp")}${blocks > 1 ? " each" : ""}${launch.launchedAt ? ` · launched at ${launch.launchedAt}` : ""}`;
   $("fault").hidden = !launch.fault;
   $("fault-text").textContent = launch.fault;
   $("to-other").hidden = !launch.otherAt;

@@ -127,7 +127,7 @@ async function start() {
   $("made").textContent = `Made by fastae ${data.head.version}: the kernel ran on its emulator, every access was seen. The page loads nothing from elsewhere.`;
   $("note").textContent = data.head.note, $("note").hidden = !data.head.note;
   $("choose").hidden = launches.length < 2;
-  $("launch").replaceChildren(...launches.map((l, i) => element("option", {value: i}, `${i + 1}: ${l.kernel}${l.at ? `, ${l.at}` : ""}${l.fault ? ", stopped" : ""}`)));
+  $("launch").replaceChildren(...launches.map((l, i) => element("option", {value: i}, `${i + 1}: ${l.kernel}${l.launchedAt ? `, ${l.launchedAt}` : ""}${l.fault ? ", stopped" : ""}`)));
   $("launch").onchange = () => open(Number($("launch").value));
   $("first").onclick = () => go(ends()[0]);
   $("back").onclick = () => go(bounded(step - 1));
