@@ -16,7 +16,10 @@ from fastae.errors import InputError
 from fastae.run import rewrite
 
 LEAST_STANDARD = 17  # that the emulator's own headers are written in
-FLAGS = ["-w", "-fno-optimize-sibling-calls", "-fno-ipa-icf"]  # so that each place in the code has its own line
+FLAGS = {  # so that each place in the code has its own line; by whether it is clang++, which merges no functions
+    False: ["-w", "-fno-optimize-sibling-calls", "-fno-ipa-icf"],
+    True: ["-w", "-fno-optimize-sibling-calls"],
+}
 
 
 class Flags(NamedTuple):
@@ -142,7 +145,7 @@ def built(file: Path, flags: Flags, checks: bool) -> tuple[Path, list[Path]]:
                 (work / name).write_text(text, encoding="utf-8", errors="surrogateescape")
             here = ["-iquote", work, *(f"-I{folder}" for folder in flags.folders), f"-I{HERE / 'program' / 'include'}"]
             beside = ["-iquote", file.parent]
-            seen = [*compiler._flags(command, (), checks), *options, *FLAGS]
+            seen = [*compiler._flags(command, (), checks), *options, *FLAGS[compiler.is_clang(command)]]
             _compile(source, [command, *here, *beside, *seen, "-c", work / "program.cpp", "-o", work / "program.o"])
             compiler.gather_shared(command, work / "program.o", *source.texts)
             objects = [runtime(checks), work / "program.o"]
