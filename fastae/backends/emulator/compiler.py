@@ -35,6 +35,7 @@ DYNAMIC = re.compile(  # after what is to be left alone: comments and strings
     re.DOTALL,
 )
 ALIGNED = re.compile(r"\b(?:__align__|alignas)\s*\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)")
+SECTION = "cushared,alloc,load,data,contents"  # of static shared memory, and what objcopy makes of it
 SHARED = re.compile(r"\b__shared__\b([^;{}]*);")  # what is declared
 INCLUDED = re.compile(  # or was, before policy.py made a comment of it
     r"#[ \t]*include[ \t]*[<\"]((?:cu|cooperative_groups|mma)[\w/]*(?:\.h)?)[>\"]"
@@ -151,7 +152,7 @@ def compiled(code: str, file: str, options: tuple[str, ...], checks: bool, *name
             f'extern "C" const emulator::Type* types_{i}() {{ return {entry}::types; }}\n'
         )
     program = _program(with_dynamic_shared(code), file) + '#line 1 "launchers"\n' + "".join(entries)
-    path = _kept([command, *options, str(checks), repr((LANGUAGE, SEEN)), program], ".so")
+    path = _kept([command, *options, str(checks), repr((LANGUAGE, SEEN, SECTION)), program], ".so")
     if not path.exists():
         with tempfile.TemporaryDirectory(dir=path.parent) as temporary:
             work = Path(temporary)
@@ -220,7 +221,7 @@ def gather_shared(command: str, path: Path, *texts: str) -> None:
         tool = shutil.which("objcopy")
         if tool is None:
             raise CompileError("the emulator needs objcopy for shared memory: install binutils")
-        run(tool, *(f"--rename-section={section}=cushared" for section in sorted(set(ours))), path)
+        run(tool, *(f"--rename-section={section}={SECTION}" for section in sorted(set(ours))), path)
 
 
 def _names_of_sections(path: Path) -> str:
