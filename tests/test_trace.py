@@ -413,6 +413,8 @@ def test_more_than_a_page_holds_is_cut_at_whole_blocks() -> None:
         trace.most = 40_000
         run("naive matmul")
         run("naive matmul")
+    assert all(recorded.is_cut for recorded in trace)
+    assert not traced("naive matmul").is_cut
     whole, none = Launch(trace[0]), Launch(trace[1])
     assert trace.room < 40_000 / 100
     assert whole.lost > 0

@@ -18,6 +18,8 @@ from fastae.trace.launches import described, shape_of
 from fastae.trace.page import write
 from fastae.trace.program import LAUNCHES, Launched, Recording, trace_of
 
+CUT = ", of which the page has a part: it is too long for all"
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
@@ -76,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
         raise InputError(f"{options.file} is refused: {refused}") from refused
     write(page, trace)
     for launch in trace:
-        print(f"{launch.kernel}: {launch.fault or 'ran to its end'}")
+        print(f"{launch.kernel}: {launch.fault or 'ran to its end'}{CUT * launch.is_cut}")
     print(f"see {page}")
     return int(any(launch.fault for launch in trace))
 
@@ -106,7 +108,7 @@ def _run_program(options: argparse.Namespace, page: Path) -> int:
     write(page, trace, note)
     for launch in trace:
         end = "a fault has ended it" if launch.fault else "ran to its end"
-        print(f"{launch.kernel}, launched at {launch.at}: {end}")
+        print(f"{launch.kernel}, launched at {launch.at}: {end}{CUT * launch.is_cut}")
     if note:
         print(note)
     if status and not running.faults:

@@ -95,6 +95,11 @@ class Recorded:
     files: tuple[Path, ...] = ()
 
     @property
+    def is_cut(self) -> bool:
+        """Whether there was more than is written down."""
+        return bool(np.frombuffer(self.block, HEADER, 1)[0]["lost"])
+
+    @property
     def words(self) -> int:
         """How many numbers of 4 bytes it has, at most."""
         events = np.frombuffer(self.block, EVENT, offset=HEADER.itemsize)
