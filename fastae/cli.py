@@ -156,10 +156,10 @@ def _run(own: bool, argv: list[str]) -> int:
     for word in argv:
         if word.startswith("--") and word.endswith("=--"):  # of which argparse up to Python 3.12 makes an empty list
             parser([]).error(f"argument {word.removesuffix('=--')}: expected one argument")
-    if argv[:1] == ["run"]:
+    if argv[:1] in (["run"], ["trace"]):
         from fastae.run.command import arranged
 
-        argv = ["run", *arranged(argv[1:])]
+        argv = [argv[0], *arranged(argv[1:])]
     options = parser(argv).parse_args(argv)
     options.own = own
     with Stop(lambda: _interrupted(options, argv)) as options.stop:

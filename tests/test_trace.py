@@ -100,6 +100,18 @@ QUADS = """extern "C" __global__ void quads(const float4* x, float4* out, int* c
   atomicAdd(count, 2);
 }"""
 
+CONSTANTS = """#define TAPS 5
+__constant__ float taps[TAPS], table[2][8];
+namespace inner { __constant__ int first = 1; }
+__device__ float spare[64];
+extern "C" __global__ void filter(const float* x, float* out) {
+  const int t = threadIdx.x;
+  float sum = table[1][t % 8] + inner::first;
+  for (int i = 0; i < TAPS; ++i) sum += taps[i] * x[t + i];
+  spare[t] = sum;
+  out[t] = spare[t] + table[0][t % 2];
+}"""
+
 IN_TURNS = """extern "C" __global__ void in_turns(float* x) {
   for (int i = 0; i < 32; ++i) {
     if (threadIdx.x == i) x[64] += x[8 * i];
@@ -145,6 +157,7 @@ KERNELS: dict[str, tuple[str, tuple[int, ...], tuple[int, ...], Callable[[], lis
         lambda: on_device(floats(96 * 4), np.zeros(96 * 4, np.float32), np.zeros(1, np.int32)),
         48 * 16,
     ),
+    "constants": (CONSTANTS, (1,), (48,), lambda: on_device(floats(64), np.zeros(48, np.float32)), 0),
     "in turns": (IN_TURNS, (1,), (32,), lambda: on_device(np.zeros(256, np.float32)), 0),
 }
 
@@ -186,8 +199,8 @@ def shown(launch: Recorded) -> tuple[Counter[tuple[str, ...]], dict[str, Any]]:
     """Return the numbers that stand in the page itself."""
     (told,) = data_of(page.page([launch]))[0]["launches"]
     found = Counter[tuple[str, ...]]()
-    for place, shared, writes, *numbers in told["traffic"]:
-        memory, action = "shared" if shared else "global", "write" if writes else "read"
+    for place, memory, writes, *numbers in told["traffic"]:
+        action = "write" if writes else "read"
         for field, number in zip(FIELDS, numbers, strict=True):
             found[told["places"][place], memory, action, field] += number
     return found, told
@@ -209,6 +222,7 @@ def test_the_pages_numbers_are_those_of_counting(name: str) -> None:
     found, _ = shown(trace[0])
     assert found == counted(counts)
     assert found.total() > 0
+    assert ("constant" in {memory for _, memory, *_ in found}) == (name == "constants")
 
 
 @pytest.mark.parametrize("name", KERNELS)
@@ -295,6 +309,14 @@ def test_names_are_those_of_the_source() -> None:
     for name, wanted in {
         "tiled matmul": {"a": flat, "b": flat, "c": flat, "A": tile, "B": tile},
         "transpose": {"in": flat, "out": flat, "tile": ("f4", (128, 4))},
+        "constants": {
+            "x": flat,
+            "out": flat,
+            "spare": flat,
+            "taps": flat,
+            "table": ("f4", (32, 4)),
+            "first": ("i4", (4,)),
+        },
         "quads": {"x": flat, "out": flat, "count": ("i4", (4,)), "room": flat},
     }.items():
         launch = Launch(traced(name))
@@ -391,6 +413,8 @@ def test_more_than_a_page_holds_is_cut_at_whole_blocks() -> None:
         trace.most = 40_000
         run("naive matmul")
         run("naive matmul")
+    assert all(recorded.is_cut for recorded in trace)
+    assert not traced("naive matmul").is_cut
     whole, none = Launch(trace[0]), Launch(trace[1])
     assert trace.room < 40_000 / 100
     assert whole.lost > 0

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from test_trace import KERNELS, NAIVE, RACE, counted, products, run, traced
 
 from fastae.backends.emulator import KernelFault, RawModule, Trace, counting, tracing
 from fastae.trace import page as pages
-from fastae.trace.record import BARRIER, SHARED, WAITS, Launch
+from fastae.trace.record import BARRIER, CONSTANT, SHARED, WAITS, Launch
 
 pytestmark = pytest.mark.thorough
 QUIET = [
@@ -96,9 +97,9 @@ Open = Callable[..., Seen]
 def show(browser: Any, tmp_path: Path) -> Iterator[Open]:
     seen = list[Seen]()
 
-    def show(trace: list[Any], width: int = 1280, scheme: str = "light") -> Seen:
+    def show(trace: list[Any], width: int = 1280, scheme: str = "light", note: str = "") -> Seen:
         path = tmp_path / "page.html"
-        pages.write(path, trace)
+        pages.write(path, trace, note)
         context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
         seen.append(Seen(context.new_page(), path))
         return seen[-1]
@@ -133,7 +134,7 @@ def test_its_numbers_are_those_of_counting(show: Open, name: str) -> None:
         run(name)
     seen = show(trace)
     found = counted(counts)
-    for memory in ("global", "shared"):
+    for memory in ("global", "shared", *(["constant"] if name == "constants" else [])):
         cost, best = (
             sum(number for key, number in found.items() if key[1] == memory and key[3] == field)
             for field in ("transactions", "best")
@@ -161,7 +162,7 @@ def test_its_numbers_are_those_of_counting(show: Open, name: str) -> None:
     drawn = seen.ask(DRAWN % list(chosen))
     assert any(int(pictured) > 0 for pictured, _ in drawn)
     for s, (pictured, said) in zip(chosen, drawn, strict=True):
-        cost, unit = int(launch.cost[s]), "round" if launch.kind[s] & SHARED else "sector"
+        cost, unit = int(launch.cost[s]), "round" if launch.kind[s] & (SHARED | CONSTANT) else "sector"
         if cost:  # of what counting counts
             assert int(pictured) == cost
             assert said == f"{cost} {unit}{'s' * (cost > 1)}"
@@ -280,7 +281,7 @@ def test_light_and_dark_can_both_be_read(show: Open) -> None:
     assert pages == ["rgb(255, 255, 255)", "rgb(20, 24, 29)"]
 
 
-@pytest.mark.parametrize("name", ["naive matmul", "transpose", "branches", "quads", "race"])
+@pytest.mark.parametrize("name", ["naive matmul", "transpose", "branches", "quads", "constants", "race"])
 def test_a_phone_shows_all_of_it_without_scrolling_sideways(show: Open, name: str) -> None:
     seen = show(race() if name == "race" else [traced(name)], width=360)
     for key in ("Home", "ArrowRight", "ArrowRight", "End"):
@@ -303,6 +304,19 @@ def test_several_launches_are_chosen_from(show: Open) -> None:
     seen.settle()
     assert seen.text("#kernel") == "reduce"
     assert "2 blocks of 256 threads" in seen.text("#launched")
+
+
+def test_launches_of_a_program_say_where_they_were_made_and_what_is_left_out(show: Open) -> None:
+    endless = "it has not come to an end"
+    seen = show(
+        [replace(traced("transpose"), at="mine.cu:40", fault=endless)], width=360, note="Of 20 launches the first."
+    )
+    assert "launched at mine.cu:40" in seen.text("#launched")
+    assert seen.text("#note") == "Of 20 launches the first."
+    assert seen.text("#fault-text") == endless
+    assert not seen.page.is_visible("#to-fault")  # which has no place
+    assert seen.ask("document.documentElement.scrollWidth") <= 360
+    assert not show([traced("transpose")]).page.is_visible("#note")
 
 
 def test_what_is_cut_is_told(show: Open) -> None:

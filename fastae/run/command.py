@@ -23,7 +23,8 @@ PLAIN = {  # and those that have none
     "-pg", "--resource-usage", "-res-usage", "-keep", "--keep", "-c",
 }  # fmt: skip
 JOINED = re.compile(r"-(?:[IDUOLljt]|isystem|std=|-std=|arch=|rdc=|fmad=|ftz=|prec-|W|f|m(?!ax)).+|--?[\w-]+=.*")
-OWN = ("--check", "--count", "--patience", "--help", "-h")
+OWN = ("--check", "--count", "--patience", "--help", "-h", "--kernel", "--shape", "--out")
+OWN_VALUED = ("--patience", "--kernel", "--shape", "--out")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -45,14 +46,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def arranged(words: Sequence[str]) -> list[str]:
-    """Put nvcc's options and the program's arguments into a form that argparse takes: each behind an option's ``=``."""
+    """Put nvcc's options and the program's arguments into a form that argparse takes: each behind an option's ``=``.
+
+    ``fastae trace`` takes them too.
+    """
     given, _, arguments = _parted(words)
     found, waiting = list[str](), list(given)
     while waiting:
         word = waiting.pop(0)
         if word in OWN or word.startswith(tuple(f"{own}=" for own in OWN)) or not word.startswith("-") or word == "-":
             found.append(word)
-            if word == "--patience" and waiting:
+            if word in OWN_VALUED and waiting:
                 found.append(waiting.pop(0))
         elif word in VALUED and waiting:
             found.append(f"--nvcc={word}\n{waiting.pop(0)}")

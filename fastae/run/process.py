@@ -9,13 +9,15 @@ import subprocess
 import sys
 import threading
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from fastae.backends.emulator.device import APART, RACES, KernelFault, Report
+from fastae.backends.emulator.compiler import places_of
+from fastae.backends.emulator.device import APART, MEMORIES, RACES, KernelFault, Report
+from fastae.backends.emulator.source import constants_of
 from fastae.errors import InputError
-from fastae.run.program import line_of
+from fastae.run.program import line_of, read
 
 GRACE = 2.0  # seconds in which a program that is to end may say where it is
 LONGEST = 1 << 18  # bytes of a message
@@ -39,17 +41,31 @@ class Running:
         Of the program.
     counts : bool
         Let it tell what accesses cost.
+    more : dict of str to str
+        What the program's runtime is told beside, as variables of the environment.
     """
 
-    def __init__(self, executable: Path, files: Sequence[Path], arguments: Sequence[str], counts: bool) -> None:
+    def __init__(
+        self,
+        executable: Path,
+        files: Sequence[Path],
+        arguments: Sequence[str],
+        counts: bool,
+        more: Mapping[str, str] | None = None,
+    ) -> None:
         self._executable, self._files = executable, files
         self._faults = 0
         self._lines: dict[int, str] = {}
-        self._traffic: defaultdict[tuple[str, str, bool, bool], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+        self._traffic: defaultdict[tuple[str, str, str, bool], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
         self._threads = self._barriers = 0
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            environment = {**os.environ, "FASTAE_RUN": f"{theirs.fileno()}{' count' if counts else ''}"}
+            told = f"{theirs.fileno()}{' count' if counts else ''}"
+            if counts or more:
+                names = constants_of("\n".join(map(read, files)))
+                places = places_of(executable, names) if names else []
+                told += "".join(f" :{offset:x},{length:x}" for offset, length in places)
+            environment = {**os.environ, "FASTAE_RUN": told, **(more or {})}
             try:
                 self._process = subprocess.Popen(
                     [f"./{files[0].stem}", *arguments],
@@ -64,7 +80,7 @@ class Running:
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
 
-    def __enter__(self) -> "Running":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -103,8 +119,8 @@ class Running:
     def table(self) -> str:
         """Return what accesses cost, line by line, as a table."""
         rows = [("line", "kernel", "memory", "", "requests", "moved", "fewest")]
-        for (line, kernel, shared, is_write), (requests, _, transactions, best) in self._traffic.items():
-            memory, action = "shared" if shared else "global", "write" if is_write else "read"
+        for (line, kernel, memory, is_write), (requests, _, transactions, best) in self._traffic.items():
+            action = "write" if is_write else "read"
             rows.append((line, kernel, memory, action, f"{requests}", f"{transactions}", f"{best}"))
         widths = [max(len(row[i]) for row in rows) for i in range(7)]
         lines = [
@@ -112,7 +128,7 @@ class Running:
         ]
         end = (
             f"{self._threads} threads, {self._barriers} times one passed a barrier. Requests are of a warp; moved are "
-            "sectors of 32 bytes of global memory, or rounds of the banks of shared memory"
+            "sectors of 32 bytes of global memory, rounds of the banks of shared memory, or places of constant memory"
         )
         return "\n".join([*(line.rstrip() for line in lines), end])
 
@@ -145,8 +161,8 @@ class Running:
         self._threads += int(threads)
         self._barriers += int(barriers)
         for entry in entries:
-            where, is_write, shared, *numbers = map(int, entry.split())
-            total = self._traffic[self._line(where), kernel, bool(shared), bool(is_write)]
+            where, is_write, kind, *numbers = map(int, entry.split())
+            total = self._traffic[self._line(where), kernel, MEMORIES[kind], bool(is_write)]
             total[:] = [x + y for x, y in zip(total, numbers)]
 
     def _first_line(self, chain: str) -> str:

@@ -16,7 +16,10 @@ from fastae.errors import InputError
 from fastae.run import rewrite
 
 LEAST_STANDARD = 17  # that the emulator's own headers are written in
-FLAGS = ["-w", "-fno-optimize-sibling-calls", "-fno-ipa-icf"]  # so that each place in the code has its own line
+FLAGS = {  # so that each place in the code has its own line; by whether it is clang++, which merges no functions
+    False: ["-w", "-fno-optimize-sibling-calls", "-fno-ipa-icf"],
+    True: ["-w", "-fno-optimize-sibling-calls"],
+}
 
 
 class Flags(NamedTuple):
@@ -68,6 +71,11 @@ def read(file: Path) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
+def has_main(text: str) -> bool:
+    """Tell whether a file is a program, by its ``main()``."""
+    return re.search(r"\bmain\s*\(", rewrite.plain(text).bare) is not None
+
+
 def source_of(file: Path, folders: Sequence[Path]) -> Source:
     """Read a program and the files of its own that it includes, and rewrite them; raises `InputError`."""
     names, texts = [file], [read(file)]
@@ -89,7 +97,7 @@ def source_of(file: Path, folders: Sequence[Path]) -> Source:
         for match in rewrite.INCLUDE.finditer(rewrite.plain(texts[i]).code):
             number_of(match[2] or match[3], names[i].parent)
         i += 1
-    if not re.search(r"\bmain\s*\(", "\n".join(rewrite.plain(text).bare for text in texts)):
+    if not any(map(has_main, texts)):
         alone = "for kernels alone there is fastae check" if kernels_of(texts[0]) else "a CUDA program was expected"
         raise InputError(f"{file} has no main(): {alone}")
     kernels = set().union(*map(rewrite.kernels_in, texts))
@@ -139,7 +147,7 @@ def built(file: Path, flags: Flags, checks: bool) -> tuple[Path, list[Path]]:
                 (work / name).write_text(text, encoding="utf-8", errors="surrogateescape")
             here = ["-iquote", work, *(f"-I{folder}" for folder in flags.folders), f"-I{HERE / 'program' / 'include'}"]
             beside = ["-iquote", file.parent]
-            seen = [*compiler._flags(command, (), checks), *options, *FLAGS]
+            seen = [*compiler._flags(command, (), checks), *options, *FLAGS[compiler.is_clang(command)]]
             _compile(source, [command, *here, *beside, *seen, "-c", work / "program.cpp", "-o", work / "program.o"])
             compiler.gather_shared(command, work / "program.o", *source.texts)
             objects = [runtime(checks), work / "program.o"]
@@ -197,12 +205,21 @@ def _why(error: CompileError, source: Source) -> str:
 
 def line_of(path: Path, offset: int, files: Sequence[Path]) -> str:
     """Return file and line of a place in the code: the innermost that is in one of these files."""
+    return lines_of(path, [offset], files)[0]
+
+
+def lines_of(path: Path, offsets: Sequence[int], files: Sequence[Path]) -> list[str]:
+    """Return file and line of places in the code, as `line_of` does for one."""
     tool = shutil.which("addr2line")
     if tool is None:
-        return "an unknown line (addr2line, of binutils, is not installed)"
-    command = [tool, "-i", "-e", str(path), hex(max(0, offset - 1))]  # before the address to which the call returns
-    found = subprocess.run(command, capture_output=True, **DECODED).stdout.splitlines()
-    places = [line.split(" (")[0] for line in found if not line.startswith("??")]
+        return ["an unknown line (addr2line, of binutils, is not installed)"] * len(offsets)
+    command = [tool, "-a", "-i", "-e", str(path)]
+    asked = "".join(f"{max(0, offset - 1):x}\n" for offset in offsets)  # before the address to which a call returns
+    text = subprocess.run(command, input=asked, capture_output=True, **DECODED).stdout
     own = {file.resolve() for file in files}
-    ours = [place for place in places if Path(place.rpartition(":")[0]).resolve() in own]
-    return os.path.basename((ours or places or ["an unknown line"])[0])
+    found = list[str]()
+    for part in re.split(r"(?m)^0x[0-9a-f]+$", text)[1:]:
+        places = [line.split(" (")[0] for line in part.split("\n") if line and not line.startswith("??")]
+        ours = [place for place in places if Path(place.rpartition(":")[0]).resolve() in own]
+        found.append(os.path.basename((ours or places or ["an unknown line"])[0]))
+    return found or ["an unknown line"] * len(offsets)

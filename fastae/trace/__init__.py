@@ -4,5 +4,6 @@
 - ``names``: the lines, arrays and variables that addresses stand for
 - ``page``: the steps as one HTML file; ``template`` has its parts
 - ``launches``: small launches of the contract's kernels
+- ``program``: the launches of a whole program, as it runs
 - ``command``: ``fastae trace``
 """

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastae.backends.emulator.compiler import DECODED, DYNAMIC, line_of
+from fastae.backends.emulator.compiler import DECODED, DYNAMIC, line_of, places_of
 from fastae.backends.emulator.recording import Recorded
-from fastae.backends.emulator.source import without_comments
+from fastae.backends.emulator.source import constants_of, without_comments
+from fastae.run import program
 
 TYPES = {
     "float": "f4", "double": "f8", "int": "i4", "unsigned": "u4", "unsigned int": "u4", "long long": "i8",
@@ -44,7 +45,7 @@ class Region(NamedTuple):
         Where it lies.
     strides : tuple of int
         Bytes from one index to the next, for each index that an element is spoken of by.
-    shared : bool
+    memory : {"global", "shared", "constant"}
     """
 
     name: str
@@ -52,11 +53,13 @@ class Region(NamedTuple):
     begin: int
     bytes: int
     strides: tuple[int, ...]
-    shared: bool
+    memory: str
 
 
-def lines_of(library: Path, places: Sequence[int]) -> list[str]:
-    """Return file and line of places in the code, as `line_of` does for one."""
+def lines_of(library: Path, places: Sequence[int], files: Sequence[Path] = ()) -> list[str]:
+    """Return file and line of places in the code, as `line_of` does; of a program, the innermost in its files."""
+    if files:
+        return program.lines_of(library, [int(place) for place in places], files)
     tool = shutil.which("addr2line")
     if tool is None or not len(places):
         return [line_of(library, int(place)) for place in places]
@@ -83,14 +86,14 @@ def regions(recorded: Recorded, header: Any, touched: Sequence[int]) -> list[Reg
         kind = f"{'u' if letter == 'b' else letter}{size}" if letter in "iufb" else ""
         strides = (array.stride, size) if array.rows > 1 else (size,)
         whole = (array.rows - 1) * array.stride + array.width
-        found.append(Region(array.name, kind, array.address, whole, strides, False))
+        found.append(Region(array.name, kind, array.address, whole, strides, "global"))
     code = without_comments(recorded.code)
     if header["dynamic"]:
         match = next((m for m in DYNAMIC.finditer(code) if m["name"]), None)
         name = match["name"] if match else "dynamic shared memory"
         kind = _type(match["kind"].split()[-1] if match else "", recorded)
         room, size = int(header["room"]), int(header["dynamic"])
-        found.append(Region(name, kind, room, size, (int(kind[1:] or 1),) if kind else (4,), True))
+        found.append(Region(name, kind, room, size, (int(kind[1:] or 1),) if kind else (4,), "shared"))
     found += _variables(recorded, code, header, touched)
     return found
 
@@ -101,15 +104,17 @@ def _variables(recorded: Recorded, code: str, header: Any, touched: Sequence[int
     inside = [int(a) for a in touched if base <= a < end]
     if not inside:
         return
+    constants = places_of(recorded.library, constants_of(recorded.code))
     for name, offset, size in _symbols(recorded.library):
         begin = base + offset
         if not any(a < begin + size and begin < a + 256 for a in inside):
             continue
         shared = int(header["shared"]) <= begin < int(header["shared_end"])
+        memory = "shared" if shared else "constant" if (offset, size) in constants else "global"
         kind, lengths = _declared(code, name, size, recorded)
         item = int(kind[1:] or 1) if kind else 4
         strides = tuple(item * math.prod(lengths[i + 1 :]) for i in range(len(lengths))) or (item,)
-        yield Region(name, kind, begin, size, strides, shared)
+        yield Region(name, kind, begin, size, strides, memory)
 
 
 def _symbols(library: Path) -> Iterator[tuple[str, int, int]]:

@@ -20,7 +20,7 @@ TEMPLATE = Path(__file__).parent / "template"
 NO_REGION = 255
 
 
-def write(path: str | Path, launches: Sequence[Recorded]) -> None:
+def write(path: str | Path, launches: Sequence[Recorded], note: str = "") -> None:
     """Write a page.
 
     Parameters
@@ -28,16 +28,18 @@ def write(path: str | Path, launches: Sequence[Recorded]) -> None:
     path : path-like
     launches : sequence of Recorded
         What it shows, in order.
+    note : str
+        What it says of all of them.
     """
     with storage.replacing(path) as file:
-        file.write(page(launches).encode())
+        file.write(page(launches, note).encode())
 
 
-def page(launches: Sequence[Recorded]) -> str:
+def page(launches: Sequence[Recorded], note: str = "") -> str:
     """Return a page's text."""
     packed = Packed()
     told = [_told(Launch(recorded), packed) for recorded in launches]
-    data = packed.with_head({"launches": told, "version": __version__})
+    data = packed.with_head({"launches": told, "note": note, "version": __version__})
     title = ", ".join(dict.fromkeys(recorded.kernel for recorded in launches)) or "no launch"
     parts = {
         "title": html.escape(title),
@@ -79,11 +81,12 @@ def _told(launch: Launch, packed: Packed) -> dict[str, Any]:
     recorded = launch.recorded
     regions = names.regions(recorded, launch.header, launch.lines.tolist())
     of_access = _regions_of(launch, regions)
-    places = names.lines_of(recorded.library, launch.places.tolist())
+    places = names.lines_of(recorded.library, launch.places.tolist(), recorded.files)
     sources = _sources(recorded, places)
     return {
         "kernel": recorded.kernel,
         "file": next(iter(sources)),
+        "launchedAt": recorded.at,
         "sources": sources,
         "grid": launch.grid,
         "block": launch.block,

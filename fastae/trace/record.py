@@ -15,7 +15,7 @@ import numpy as np
 from fastae.backends.emulator.recording import EVENT, HEADER, Recorded
 
 WARP, SECTOR, WORD, BANKS, LINE = 32, 32, 4, 32, 256
-READS, WRITES, ATOMIC, VOLATILE, SHARED, WAITS, ENDS = 1, 2, 4, 8, 32, 64, 128  # kinds of trace.h
+READS, WRITES, ATOMIC, VOLATILE, CONSTANT, SHARED, WAITS, ENDS = 1, 2, 4, 8, 16, 32, 64, 128  # kinds of trace.h
 BARRIER, GRID, STOP, NO_VALUE = 100, 101, 102, 255  # operations; STOP is a fault that is no access
 RACES, APART = (5, 6), (1, 2)  # of device.FAULTS
 Columns = np.ndarray
@@ -43,9 +43,9 @@ class Launch:
         The numbers of the blocks that are here, in order; those after a fault, or beyond what is written down, are not.
     rows, column, place, kind, operation, size, lanes, cost, best : ndarray
         Of each step: its warp among those of `blocks`; its place in time; its place in the code, an index of `places`;
-        what it does, as trace.h has it; bytes of an access; bits of the lanes that take part; sectors of global memory
-        or rounds of shared memory's banks, and the fewest that would do, both 0 of what `counting` leaves out. Steps
-        are sorted by warp and time.
+        what it does, as trace.h has it; bytes of an access; bits of the lanes that take part; sectors of global memory,
+        rounds of shared memory's banks, or of constant memory, and the fewest that would do, both 0 of what `counting`
+        leaves out. Steps are sorted by warp and time.
     address, values : ndarray
         Of each access, lane by lane: where, as a place in `lines`; the numbers of 4 bytes that were read or written.
     lines : ndarray
@@ -169,7 +169,7 @@ class Launch:
         self.cost, self.best = np.zeros(count, np.uint32), np.zeros(count, np.uint32)
         counted = (e["kind"] & (WAITS | ATOMIC | VOLATILE)) == 0
         for shared, unit, at_once in ((False, SECTOR, SECTOR), (True, WORD, BANKS * WORD)):
-            chosen = np.flatnonzero(counted & ((e["kind"] & SHARED > 0) == shared))
+            chosen = np.flatnonzero(counted & (e["kind"] & (SHARED | CONSTANT) == SHARED * shared))
             at, size, of = self.address[chosen].astype(np.int64), e["size"][chosen].astype(np.int64), step[chosen]
             moved_of, units = _units(of, at, size, unit)
             if shared:
@@ -180,6 +180,11 @@ class Launch:
             where_from, _ = _units(of, at, np.ones_like(size), 1)
             wanted = np.bincount(where_from, minlength=count) * self.size
             self.best += (-(-wanted // at_once) * (np.bincount(of, minlength=count) > 0)).astype(np.uint32)
+        chosen = np.flatnonzero(counted & (e["kind"] & CONSTANT > 0))  # one place a round, to any number of lanes
+        where_from, _ = _units(step[chosen], self.address[chosen].astype(np.int64), np.ones(len(chosen), np.int64), 1)
+        places = np.bincount(where_from, minlength=count)
+        self.cost += places.astype(np.uint32)
+        self.best += (places > 0).astype(np.uint32)
 
     @cached_property
     def values(self) -> Columns:
@@ -192,8 +197,8 @@ class Launch:
         words[short, 1] = words[short, 2]
         return words[taken]
 
-    def traffic(self) -> Iterator[tuple[int, bool, bool, int, int, int, int]]:
-        """Yield for each place in the code its index, whether it is shared memory and writes, and what it cost.
+    def traffic(self) -> Iterator[tuple[int, str, bool, int, int, int, int]]:
+        """Yield for each place in the code its index, which memory it is, whether it writes, and what it cost.
 
         That is requests, accesses, sectors or rounds, and the fewest, as `counting` has them.
         """
@@ -203,7 +208,12 @@ class Launch:
             chosen = counted[self.place[counted] == place]
             kind = int(self.kind[chosen[0]])
             accesses, cost, best = (int(x[chosen].sum()) for x in (lanes, self.cost, self.best))
-            yield int(place), kind & SHARED > 0, kind & WRITES > 0, len(chosen), accesses, cost, best
+            yield int(place), memory_of(kind), kind & WRITES > 0, len(chosen), accesses, cost, best
+
+
+def memory_of(kind: int) -> str:
+    """Return which memory an access is of, as `counting` calls it."""
+    return "shared" if kind & SHARED else "constant" if kind & CONSTANT else "global"
 
 
 def words_of(kind: Columns, operation: Columns, size: Columns) -> Columns:

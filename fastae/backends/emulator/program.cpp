@@ -13,6 +13,7 @@
 #include <map>
 #include <mutex>
 #include <set>
+#include <sstream>
 
 #include "program/api.h"
 
@@ -63,7 +64,7 @@ static void at_end(int status, void*) {
 
 // The state above exists from here on, and longer than the program's own, before which this is linked.
 static const struct Begin {
-  Begin() { join(), watch(), on_exit(at_end, nullptr); }
+  Begin() { join(), join_recordings(), watch(), on_exit(at_end, nullptr); }
 } begin_now;
 
 }  // namespace emulator

@@ -23,6 +23,7 @@ HEADER = np.dtype(  # Recording of trace.h
         ("how", "u4"),
         ("other_how", "u4"),
     ],
+    align=True,
 )
 EVENT = np.dtype(
     [
@@ -76,6 +77,10 @@ class Recorded:
         What ended it, in words; empty if nothing did.
     options : tuple of str
         Of the compiler.
+    at : str
+        File and line where a program launches it.
+    files : tuple of Path
+        Of a program: in which the lines are that count, where functions are inlined into others.
     """
 
     kernel: str
@@ -86,6 +91,13 @@ class Recorded:
     arrays: list[Array] = field(default_factory=list)
     fault: str = ""
     options: tuple[str, ...] = ()
+    at: str = ""
+    files: tuple[Path, ...] = ()
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether there was more than is written down."""
+        return bool(np.frombuffer(self.block, HEADER, 1)[0]["lost"])
 
     @property
     def words(self) -> int:

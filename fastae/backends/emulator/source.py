@@ -87,13 +87,20 @@ HEAD = re.compile(  # between __global__ and the parameters
 )
 
 
-def kernels_of(code: str) -> dict[str, list[Parameter]]:
-    """Find the kernels of a ``.cu`` file and their parameters, but for templates; in a namespace, ``outer::name``."""
+def kernels_of(code: str, templates: bool = False) -> dict[str, list[Parameter]]:
+    """Find the kernels of a ``.cu`` file and their parameters; in a namespace, ``outer::name``.
+
+    Parameters
+    ----------
+    code : str
+    templates : bool
+        Find those that are templates too.
+    """
     plain, found, within = _plain(code), dict[str, list[Parameter]](), list[str]()
     begin = 0  # of the declaration
     for token in re.finditer(r"\bnamespace\s+([\w:]*)\s*\{|[{};]|\b__global__\b", plain):
         if token[0] == "__global__":
-            if re.search(r"\btemplate\b", plain[begin : token.start()]):
+            if not templates and re.search(r"\btemplate\b", plain[begin : token.start()]):
                 continue
             if head := HEAD.match(plain, token.end()):
                 end = _closing(plain, head.end())

@@ -6,7 +6,7 @@
 
 namespace emulator {
 
-enum Mark { SHARED_MEMORY = 32, WAITS = 64, ENDS = 128 };  // beside the bits of How in checks.h
+enum Mark { CONSTANT_MEMORY = 16, SHARED_MEMORY = 32, WAITS = 64, ENDS = 128 };  // beside the first four of How in checks.h
 enum Wait { BARRIER = 100, GRID = 101, NO_VALUE = 255 };   // beside the operations of a warp
 
 struct Event {
@@ -28,7 +28,7 @@ struct Recording {  // what comes before the events
 };
 
 static bool recorded;
-static std::vector<Event> events;
+static std::vector<Event> noted;
 static uint64_t room_left;  // in numbers of 4 bytes, of which every event has one and a float4's four
 static size_t unwritten = ~size_t{0};  // the event whose value is not known before its thread goes on
 static uint64_t lost_events;
@@ -36,8 +36,8 @@ static Recording recording;
 
 // The value that the last event has written is in memory now.
 inline void settle() {
-  if (unwritten >= events.size()) return;
-  Event& e = events[unwritten];
+  if (unwritten >= noted.size()) return;
+  Event& e = noted[unwritten];
   unwritten = ~size_t{0};
   const bool atomic = e.kind & 4;
   std::memcpy(&e.value[atomic], reinterpret_cast<const void*>(e.address), std::min<size_t>(e.size, atomic ? 8 : 16));
@@ -52,21 +52,22 @@ inline Event* next_event(uint64_t size = 4) {
   }
   room_left -= words;
   const uint32_t block = block_index.x + grid.x * (block_index.y + grid.y * block_index.z);
-  events.push_back({block, static_cast<uint16_t>(current->linear), 0, 0, 0, 0, 0, {0, 0}});
-  return &events.back();
+  noted.push_back({block, static_cast<uint16_t>(current->linear), 0, 0, 0, 0, 0, {0, 0}});
+  return &noted.back();
 }
 
 inline void note(uintptr_t at, uint64_t size, int how, bool shared, bool there, const void* where) {
   Event* e = next_event(size);
   if (!e) return;
-  e->kind = (how & 31) | (shared ? SHARED_MEMORY : 0), e->where = offset_of(where), e->size = size, e->address = at;
+  const Space space = kind_at(at, shared);
+  e->kind = (how & 15) | (space == SHARED ? SHARED_MEMORY : space == CONSTANT ? CONSTANT_MEMORY : 0), e->where = offset_of(where), e->size = size, e->address = at;
   const bool reads = how & 1, writes = how & 2, atomic = how & 4;
   if (!there) {
     e->operation = NO_VALUE;
     return;
   }
   if (reads || atomic) std::memcpy(e->value, reinterpret_cast<const void*>(at), std::min<size_t>(size, atomic ? 8 : 16));
-  if (writes) unwritten = events.size() - 1;
+  if (writes) unwritten = noted.size() - 1;
 }
 
 inline void note_wait(int operation, unsigned mask, uint64_t offered, const void* where) {
@@ -89,14 +90,15 @@ extern "C" {
 void emulator_record(int on, uint64_t most) {
   emulator::recorded = on, emulator::room_left = most, emulator::lost_events = 0;
   emulator::unwritten = ~size_t{0};
-  std::vector<emulator::Event>().swap(emulator::events);
+  std::vector<emulator::Event>().swap(emulator::noted);
+  if (on) emulator::noted.reserve(std::min<uint64_t>(most, 1 << 20));  // so that a signal finds it whole
 }
 
 // What was written down: returns the number of events.
 uint64_t emulator_recording(const emulator::Recording** header, const emulator::Event** events) {
   using namespace emulator;
-  if (report.fault && unwritten == emulator::events.size() - 1) {
-    emulator::events.back().operation = NO_VALUE;  // it has not come to it
+  if (report.fault && unwritten == noted.size() - 1) {
+    noted.back().operation = NO_VALUE;  // it has not come to it
     unwritten = ~size_t{0};
   }
   settle();
@@ -104,7 +106,7 @@ uint64_t emulator_recording(const emulator::Recording** header, const emulator::
   std::memcpy(r.magic, "FASTAETR", 8);
   r.version = 1, r.bytes_of_event = sizeof(Event);
   copy(r.grid, grid), copy(r.block, block_size);
-  r.events = emulator::events.size(), r.lost = lost_events, r.dynamic = dynamic_bytes;
+  r.events = noted.size(), r.lost = lost_events, r.dynamic = dynamic_bytes;
   const auto address = [](const void* at) { return reinterpret_cast<uint64_t>(at); };
   r.library = address(__ehdr_start), r.library_end = address(_end);
   r.shared = address(__start_cushared), r.shared_end = address(__stop_cushared), r.room = address(room.shared);
@@ -113,7 +115,7 @@ uint64_t emulator_recording(const emulator::Recording** header, const emulator::
   std::memcpy(r.at_block, report.block, sizeof r.at_block), std::memcpy(r.at_thread, report.thread, sizeof r.at_thread);
   std::memcpy(r.other_block, report.other_block, sizeof r.other_block);
   std::memcpy(r.other_thread, report.other_thread, sizeof r.other_thread);
-  *header = &r, *events = emulator::events.data();
+  *header = &r, *events = noted.data();
   return r.events;
 }
 }

@@ -3,12 +3,14 @@
 // what is said, and going about.
 
 const WARP = 32, SECTOR = 32, WORD = 4, LINE = 128;
-const READS = 1, WRITES = 2, ATOMIC = 4, VOLATILE = 8, SHARED = 32, WAITS = 64;  // kinds, as in trace.h
+const READS = 1, WRITES = 2, ATOMIC = 4, VOLATILE = 8, CONSTANT = 16, SHARED = 32, WAITS = 64;  // kinds, as in trace.h
 const BARRIER = 100, GRID = 101, STOP = 102;  // operations of WAITS; the others are those of a warp:
 const OPERATIONS = ["__syncwarp()", "__shfl_sync()", "__shfl_up_sync()", "__shfl_down_sync()", "__shfl_xor_sync()",
   "__ballot_sync()", "__any_sync()", "__all_sync()", "__uni_sync()", "__match_any_sync()", "__match_all_sync()",
   "a reduction of the warp", "a product of the tensor cores", "__activemask()"];
 const NO_REGION = 255;
+const UNITS = {global: "sector", shared: "round", constant: "round"};  // what a step costs, by memory
+const memoryOf = (kind) => kind & SHARED ? "shared" : kind & CONSTANT ? "constant" : "global";
 
 const $ = (id) => document.getElementById(id);
 const count = (n) => n.toLocaleString("en-US");
@@ -129,7 +131,7 @@ class Launch {
   name({address, region, stopped}) {
     const at = this.real(address);
     if (region === NO_REGION) return (stopped && this.beyond(at)) || `memory at 0x${at.toString(16)}`;
-    const {name, begin, strides, shared, bytes, type} = this.regions[region];
+    const {name, begin, strides, memory, bytes, type} = this.regions[region];
     if (bytes <= strides[strides.length - 1]) return name;
     let offset = at - begin;
     const indices = strides.map((stride) => {
@@ -137,14 +139,14 @@ class Launch {
       offset %= stride;
       return i;
     });
-    const written = shared ? indices.map((i) => `[${i}]`).join("") : `[${indices.join(", ")}]`;
+    const written = memory !== "global" ? indices.map((i) => `[${i}]`).join("") : `[${indices.join(", ")}]`;
     return name + written + (offset && type ? ` + ${offset} bytes` : "");
   }
 
   // The array that an access out of bounds is nearest to.
   beyond(at) {
     const away = ({begin, bytes}) => at < begin ? begin - at : at - (begin + bytes);
-    const [nearest] = this.regions.filter((r) => !r.shared && away(r) < 65536).sort((a, b) => away(a) - away(b));
+    const [nearest] = this.regions.filter((r) => r.memory === "global" && away(r) < 65536).sort((a, b) => away(a) - away(b));
     if (!nearest) return "";
     const item = nearest.strides[nearest.strides.length - 1];
     if (nearest.strides.length === 1) return `${nearest.name}[${Math.floor((at - nearest.begin) / item)}], outside of it`;

@@ -1,10 +1,10 @@
-// ---- Colours: blue and green for the two memories where a step costs as little as it can, red and orange at 8 times.
+// ---- Colours: one for each memory where a step costs as little as it can, and a hot one at 8 times.
 
 let colour = {};
 
 function readColours() {
   const style = getComputedStyle(document.documentElement);
-  for (const name of ["page", "panel", "ink", "soft", "rule", "global", "global-hot", "shared", "shared-hot", "atomic",
+  for (const name of ["page", "panel", "ink", "soft", "rule", "global", "global-hot", "shared", "shared-hot", "constant", "constant-hot", "atomic",
     "warp", "barrier", "empty", "bad", "focus", "mark"])
     colour[name] = style.getPropertyValue(`--${name}`).trim();
   colour.scale = {};
@@ -29,7 +29,7 @@ function ofStep(launch, step) {
   const kind = launch.kind[step];
   if (kind === WAITS) return launch.operation[step] === STOP ? colour.bad : launch.isBarrier(step) ? colour.barrier : colour.warp;
   if (!launch.isCounted(step)) return colour.atomic;
-  return ofRatio(kind & SHARED ? "shared" : "global", launch.cost[step] / launch.best[step]);
+  return ofRatio(memoryOf(kind), launch.cost[step] / launch.best[step]);
 }
 
 const STOPS = [[72, 40, 120], [59, 82, 139], [33, 145, 140], [94, 201, 98], [240, 222, 60]];  // from lane 0 to 31
@@ -175,6 +175,8 @@ function drawLegend() {
   const all = [element("span", {}, ramp("global"), "global memory, from the fewest sectors to 8 times as many")];
   if (seen((s) => launch.kind[s] & SHARED))
     all.push(element("span", {}, ramp("shared"), "shared memory, from the fewest rounds to 8 times as many"));
+  if (seen((s) => launch.kind[s] !== WAITS && launch.kind[s] & CONSTANT))
+    all.push(element("span", {}, ramp("constant"), "constant memory, from one round to 8"));
   if (seen((s) => launch.kind[s] & (ATOMIC | VOLATILE)))
     all.push(element("span", {}, chip("atomic"), "atomic or volatile"));
   if (seen((s) => launch.kind[s] === WAITS && !launch.isBarrier(s) && launch.operation[s] !== STOP))

@@ -2,8 +2,7 @@
 
 function paidByLine() {
   const paid = {};
-  launch.traffic.forEach(([place, shared, , requests, , cost, best]) => {
-    const memory = shared ? "shared" : "global";
+  launch.traffic.forEach(([place, memory, , requests, , cost, best]) => {
     const sum = ((paid[launch.places[place]] ??= {})[memory] ??= {cost: 0, best: 0, requests: 0});
     sum.cost += cost, sum.best += best, sum.requests += requests;
   });
@@ -24,11 +23,10 @@ function coloured(text) {
 }
 
 function drawSource(file) {
-  const paid = paidByLine(), memories = ["global", "shared"].filter((m) => m === "global" || Object.values(paid).some((p) => p.shared));
+  const paid = paidByLine(), memories = Object.keys(UNITS).filter((m) => m === "global" || Object.values(paid).some((p) => p[m]));
   const reached = new Set(launch.places);
   const bad = new Set([launch.faultAt, launch.otherAt].filter(Boolean).map((spot) => launch.places[launch.place[spot[0]]]));
-  const units = {global: "sector", shared: "round"};
-  const head = element("tr", {}, ...memories.map((m) => element("th", {scope: "col"}, `${units[m]}s`)),
+  const head = element("tr", {}, ...memories.map((m) => element("th", {scope: "col"}, m === "constant" ? "constant" : `${UNITS[m]}s`)),
     element("th", {scope: "col"}, "line"), element("th", {className: "code", scope: "col"}, file));
   const lines = (launch.sources[file] || "").replace(/\r/g, "").replace(/\n$/, "").split("\n");
   const body = lines.map((text, i) => {
@@ -39,9 +37,9 @@ function drawSource(file) {
         const ratio = sum.cost / sum.best, span = element("span", {}, count(sum.cost));
         span.style.background = ofRatio(memory, ratio);
         span.style.color = onColour(span.style.background);
-        if (ratio > 1.005) span.append(element("small", {}, `  ${times(ratio)}×`));
-        cell.dataset.tip = `${many(sum.cost, units[memory])} in ${many(sum.requests, "request")} of a warp\n` +
-          (ratio > 1.005 ? `${times(ratio)} times the fewest possible, ${count(sum.best)}` : "as few as possible");
+        if (times(ratio) !== "1") span.append(element("small", {}, `  ${times(ratio)}×`));
+        cell.dataset.tip = `${many(sum.cost, UNITS[memory])} in ${many(sum.requests, "request")} of a warp\n` +
+          (sum.cost > sum.best ? `${times(ratio)} times the fewest possible, ${count(sum.best)}` : "as few as possible");
         Object.assign(cell.dataset, {line: i + 1, memory, cost: sum.cost, best: sum.best});
         cell.append(span);
       }

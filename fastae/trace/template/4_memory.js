@@ -1,4 +1,4 @@
-// ---- Picture 4: what the lanes touch, as sectors of global memory or as banks of shared memory. Both have 32 words a row.
+// ---- Picture 4: what the lanes touch, as sectors of global memory, as banks of shared memory, or as places of constant memory.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -73,10 +73,10 @@ function drawMemory() {
       svg.append(drawn("text", {x: x + cell / 2, y: y + high / 2 + 3.2, "font-size": label.length > 2 ? 7.5 : 9, "text-anchor": "middle", fill: onLane(lane),
         "pointer-events": "none"}, label));
   };
-  const height = shared ? drawBanks(svg, words, side, cell, high, put) : drawSectors(svg, words, side, cell, high, put);
+  const height = shared ? drawBanks(svg, words, side, cell, high, put) : kind & CONSTANT ? drawPlaces(svg, accesses, side, cell, high) : drawSectors(svg, words, side, cell, high, put);
   svg.setAttribute("viewBox", `0 0 ${wide} ${height}`);
   box.replaceChildren(svg);
-  box.ariaLabel = shared ? `banks: ${svg.dataset.rounds} rounds` : `${svg.dataset.sectors} sectors`;
+  box.ariaLabel = kind & CONSTANT ? `places: ${svg.dataset.rounds} rounds` : shared ? `banks: ${svg.dataset.rounds} rounds` : `${svg.dataset.sectors} sectors`;
 }
 
 function drawBanks(svg, words, side, cell, high, put) {
@@ -101,6 +101,31 @@ function drawBanks(svg, words, side, cell, high, put) {
     ? `Words of shared memory under the banks that hold them. A bank gives one word a round${rounds > 1 ? ": lanes wait for the fullest bank." : "."}`
     : "Words of shared memory under the banks that hold them.";
   return 16 + rounds * (high + 2);
+}
+
+// Constant memory: a row for each place, of which one answers a round, and a column for each lane.
+function drawPlaces(svg, accesses, side, cell, high) {
+  const places = [...new Set(accesses.map((a) => a.address))].sort((a, b) => a - b);
+  svg.dataset.rounds = places.length;
+  const head = side ? 0 : 13;
+  let y = 0;
+  for (const place of places) {
+    const who = accesses.filter((a) => a.address === place), name = launch.name(who[0]);
+    svg.append(drawn("text", {x: side ? side - 8 : 0, y: side ? y + high / 2 + 4 : y + 10, "font-size": 11,
+      "text-anchor": side ? "end" : "start", fill: colour.soft}, name.length > 13 && side ? `${name.slice(0, 12)}…` : name, name));
+    y += head;
+    for (let lane = 0; lane < WARP; ++lane) {
+      const at = {x: side + lane * cell + 0.5, y: y + 0.5, width: cell - 1, height: high - 1, rx: 2}, access = who.find((a) => a.lane === lane);
+      svg.append(access ? drawn("rect", {...at, fill: ofLane(lane), class: "word"}, undefined, tipOf(place / WORD, who)) : drawn("rect", {...at, fill: colour.empty}));
+      if (access?.stopped) svg.append(drawn("rect", {...at, fill: "none", stroke: colour.bad, "stroke-width": 3}));
+      if (access && cell >= 11)
+        svg.append(drawn("text", {x: side + (lane + 0.5) * cell, y: y + high / 2 + 3.2, "font-size": 9, "text-anchor": "middle", fill: onLane(lane),
+          "pointer-events": "none"}, lane));
+    }
+    y += high + 2;
+  }
+  $("memory-note").textContent = `Lanes by the place of constant memory that they read. One place answers in a round, to all lanes that want it${places.length > 1 ? "; the others wait." : "."}`;
+  return y;
 }
 
 function drawSectors(svg, words, side, cell, high, put) {
@@ -160,11 +185,12 @@ function drawLanes(accesses) {
 
 function laneTable(accesses) {
   const row = launch.row[step], kind = launch.kind[step];
-  const head = ["lane", "thread", ...(kind === WAITS ? [] : [kind & SHARED ? "bank" : "sector"]), kind === WAITS ? "" : "place and value"];
-  const sectors = [...new Set(accesses.map((a) => Math.floor(a.address / SECTOR)))].sort((a, b) => a - b);
+  const head = ["lane", "thread", ...(kind === WAITS ? [] : [kind & SHARED ? "bank" : kind & CONSTANT ? "round" : "sector"]), kind === WAITS ? "" : "place and value"];
+  const unit = kind & CONSTANT ? 1 : SECTOR;
+  const sectors = [...new Set(accesses.map((a) => Math.floor(a.address / unit)))].sort((a, b) => a - b);
   const body = accesses.map((a) => element("tr", {}, ...[
     `${a.lane}`, launch.threadOf(row, a.lane),
-    ...(kind === WAITS ? [] : [kind & SHARED ? `${launch.bankOf(a.address)}` : `${sectors.indexOf(Math.floor(a.address / SECTOR)) + 1}`]),
+    ...(kind === WAITS ? [] : [kind & SHARED ? `${launch.bankOf(a.address)}` : `${sectors.indexOf(Math.floor(a.address / unit)) + 1}`]),
     told(a)].map((text) => element("td", {}, text))));
   return element("table", {}, element("thead", {}, element("tr", {}, ...head.map((text) => element("th", {scope: "col"}, text)))),
     element("tbody", {}, ...body));

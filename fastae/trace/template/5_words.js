@@ -1,19 +1,22 @@
 // ---- What is said: of the whole launch, and of the step.
 
 function sayTotals() {
-  const sums = {global: {cost: 0, best: 0}, shared: {cost: 0, best: 0}};
+  const sums = {global: {cost: 0, best: 0}, shared: {cost: 0, best: 0}, constant: {cost: 0, best: 0}};
   let lanes = 0, requests = 0;
-  for (const [, shared, , number, accesses, cost, best] of launch.traffic) {
-    const sum = sums[shared ? "shared" : "global"];
+  for (const [, memory, , number, accesses, cost, best] of launch.traffic) {
+    const sum = sums[memory];
     sum.cost += cost, sum.best += best, lanes += accesses, requests += number;
   }
   const cards = [];
-  for (const [memory, title, unit] of [["global", "Global memory", "sectors moved"], ["shared", "Shared memory", "rounds of its banks"]]) {
+  for (const [memory, title, unit] of [["global", "Global memory", "sectors moved"], ["shared", "Shared memory", "rounds of its banks"],
+    ["constant", "Constant memory", "rounds, a place each"]]) {
     const {cost, best} = sums[memory], ratio = cost / best;
+    if (memory === "constant" && !cost) continue;
     const bar = element("div", {className: "bar"});
     bar.append(element("i", {style: `width: 100%; background: ${cost ? colour[`${memory}-hot`] : colour.empty}`}),
       element("i", {style: `width: ${cost ? 100 * best / cost : 0}%; background: ${colour[memory]}`}));
-    const said = !cost ? "not used" : cost === best ? "as few as possible for each step" : `${times(ratio)} times the fewest possible, ${count(best)}`;
+    const said = !cost ? "not used" : cost === best ? "as few as possible for each step" :
+      times(ratio) === "1" ? `hardly more than the fewest possible, ${count(best)}` : `${times(ratio)} times the fewest possible, ${count(best)}`;
     const card = element("div", {className: "total", id: `total-${memory}`}, element("span", {className: "of"}, title), element("div", {},
       element("b", {}, count(cost)), ` ${unit}`), bar, element("p", {}, said));
     Object.assign(card.dataset, {cost, best});
@@ -35,7 +38,7 @@ function sayArrays() {
   const head = ["", "reads", "each word", "writes", "each word", "sectors or rounds", "fewest"];
   const rows = launch.regions.map((region, i) => [region, ...launch.memory[i]]).filter(([, reads, writes]) => reads + writes > 0);
   const body = rows.map(([region, reads, writes, readWords, writtenWords, cost, best]) => {
-    const name = element("td", {}, element("code", {}, region.name), region.shared ? " shared" : "");
+    const name = element("td", {}, element("code", {}, region.name), region.memory === "global" ? "" : ` ${region.memory}`);
     const each = (number, words) => words ? often(number / words) : "";
     const cells = [count(reads), each(reads, readWords), count(writes), each(writes, writtenWords), count(cost), count(best)];
     return element("tr", {}, name, ...cells.map((text) => element("td", {}, text)));
@@ -50,10 +53,11 @@ function sayLaunch() {
   const blocks = launch.grid.reduce((a, b) => a * b);
   $("kernel").textContent = launch.kernel;
   $("launched").textContent = `${launch.file} · ${many(blocks, "block")}${launch.grid[1] * launch.grid[2] > 1 ? ` (${plain(grid)})` : ""} of ${plain(block)} threads, ` +
-    `in ${many(launch.warps, "warp")}${blocks > 1 ? " each" : ""}`;
+    `in ${many(launch.warps, "warp")}${blocks > 1 ? " each" : ""}${launch.launchedAt ? ` · launched at ${launch.launchedAt}` : ""}`;
   $("fault").hidden = !launch.fault;
   $("fault-text").textContent = launch.fault;
   $("to-other").hidden = !launch.otherAt;
+  $("to-fault").hidden = !launch.faultAt;
   if (launch.faultAt) $("to-fault").textContent = `× ${saySpot(launch.faultAt)}`;
   if (launch.otherAt) $("to-other").textContent = `○ ${saySpot(launch.otherAt)}`;
   const absent = blocks - launch.blocks.length;
@@ -83,7 +87,7 @@ function sayStep() {
   const block = launch.grid.every((n) => n === 1) ? "" : ` of block ${launch.blockOf(row)}`;
   $("now-title").textContent = `Step ${count(number)} of ${count(all)}, warp ${row % launch.warps}${block}`;
   const where = launch.where(step), who = `${lanes} of 32 lanes`;
-  const accesses = launch.accesses(step), memory = kind & SHARED ? "shared" : "global", unit = kind & SHARED ? "round" : "sector";
+  const accesses = launch.accesses(step), memory = memoryOf(kind), unit = UNITS[memory];
   const dot = element("span", {className: "dot", style: `background: ${ofStep(launch, step)}`});
   const cost = $("cost");
   if (kind === WAITS) {

@@ -87,7 +87,7 @@ function showTip(event) {
   if (event.target === $("overview")) {
     const s = stepAt(event);
     text = s < 0 ? "" : `warp ${launch.row[s] % launch.warps} of block ${launch.blockOf(launch.row[s])}, step ${s - launch.begin[launch.row[s]] + 1}\n` +
-      (launch.isCounted(s) ? `${launch.where(s)}: ${many(launch.cost[s], launch.kind[s] & SHARED ? "round" : "sector")}, fewest ${launch.best[s]}` :
+      (launch.isCounted(s) ? `${launch.where(s)}: ${many(launch.cost[s], UNITS[memoryOf(launch.kind[s])])}, fewest ${launch.best[s]}` :
         launch.where(s));
   }
   const tip = $("tip");
@@ -125,8 +125,9 @@ async function start() {
   const data = await unpacked();
   launches = data.head.launches.map((told) => new Launch(told, data));
   $("made").textContent = `Made by fastae ${data.head.version}: the kernel ran on its emulator, every access was seen. The page loads nothing from elsewhere.`;
+  $("note").textContent = data.head.note, $("note").hidden = !data.head.note;
   $("choose").hidden = launches.length < 2;
-  $("launch").replaceChildren(...launches.map((l, i) => element("option", {value: i}, `${i + 1}: ${l.kernel}${l.fault ? ", stopped" : ""}`)));
+  $("launch").replaceChildren(...launches.map((l, i) => element("option", {value: i}, `${i + 1}: ${l.kernel}${l.launchedAt ? `, ${l.launchedAt}` : ""}${l.fault ? ", stopped" : ""}`)));
   $("launch").onchange = () => open(Number($("launch").value));
   $("first").onclick = () => go(ends()[0]);
   $("back").onclick = () => go(bounded(step - 1));

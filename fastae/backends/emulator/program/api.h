@@ -48,9 +48,10 @@ struct Shape {  // of a launch
       : grid(grid), block(block), shared(shared), stream(stream) {}
 };
 
-struct Argument {  // a pointer, and which argument it is
+struct Argument {  // a pointer, which argument it is, and to what
   const void* value;
   int number;
+  Type type;
 };
 
 // A launch, with all that it takes to run it, perhaps later and again.
@@ -67,6 +68,10 @@ struct Task {
 cudaError_t start(Task task);
 std::string name_in(const char* arguments);  // of the kernel, which is the first of a call's arguments as they are written
 
+template <class P, class = size_t>
+constexpr Type type_behind = type_of<void*>();
+template <class P>  // where its size is known
+constexpr Type type_behind<P, decltype(sizeof(P))> = type_of<std::remove_all_extents_t<P>*>();
 template <class T>
 constexpr bool is_data_pointer = std::is_pointer_v<T> && !std::is_function_v<std::remove_pointer_t<T>>;
 
@@ -84,7 +89,8 @@ struct Call {
   std::vector<Argument> pointers(std::index_sequence<I...>) {
     std::vector<Argument> found;
     const auto look = [&](const auto& x, int number) {
-      if constexpr (is_data_pointer<std::decay_t<decltype(x)>>) found.push_back({(const void*)x, number});
+      using T = std::decay_t<decltype(x)>;
+      if constexpr (is_data_pointer<T>) found.push_back({(const void*)x, number, type_behind<std::remove_pointer_t<T>>});
     };
     (look(std::get<I>(kept), int(I) + 1), ...);
     return found;

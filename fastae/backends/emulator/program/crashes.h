@@ -77,6 +77,8 @@ inline void on_impatience(int, siginfo_t*, void* context) {
   const std::string line = lines_at(machine_of(context)) + ": ";
   if (running_task) {
     complain(line + "kernel " + running_task->kernel + ", launched at " + told(running_task->at) + ", has not come to an end");
+    end_recording();
+    tell_recording(*running_task, true, true);
   } else {
     complain(line + "the host's code has not come to an end");
   }

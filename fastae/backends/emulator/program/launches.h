@@ -97,6 +97,10 @@ inline void tell_counts(const Task& task, uint64_t threads) {
 inline void tell_counts(const Task&, uint64_t) {}
 #endif
 
+}  // namespace emulator
+#include "recordings.h"
+namespace emulator {
+
 // Run a kernel. What is to be seen of a launch, such as a recording of it, begins and ends here.
 inline void run(const Task& task) {
   if (sticky != cudaSuccess || pending != cudaSuccess) return;
@@ -105,7 +109,9 @@ inline void run(const Task& task) {
   emulator_forget();
 #ifdef CHECKED
   emulator_count(counts);
+  for (const auto& [offset, bytes] : constant_variables) emulator_constant(offset, bytes);
 #endif
+  begin_recording(task);
   crashed_at.clear();
   running_task = &task, running_with = reinterpret_cast<uintptr_t>(task.with.get()), running_with_size = task.size;
   int fault;
@@ -114,6 +120,7 @@ inline void run(const Task& task) {
     device_side = true;
     fault = launch(size, waits_somewhere, task.cooperative, task.body, task.with.get());
     device_side = false;
+    end_recording();
   }
   if (!output.empty() && printed.empty()) printed_at = task.at;
   if (printed.size() + output.size() <= MOST_OUTPUT) printed += output; else printed_too_much = true;
@@ -126,6 +133,7 @@ inline void run(const Task& task) {
   } else {
     tell_counts(task, uint64_t{1} * g.x * g.y * g.z * b.x * b.y * b.z);
   }
+  tell_recording(task, fault);
   running_task = nullptr, running_with_size = 0;
 }
 

@@ -6,6 +6,7 @@ namespace emulator {
 
 static int channel = -1;  // a socket to Python
 static bool counts;       // it wants to know what accesses cost
+static std::vector<std::pair<uint64_t, uint64_t>> constant_variables;  // offsets and bytes, as it has found them
 
 __attribute__((format(printf, 1, 2))) inline std::string text(const char* format, ...) {
   va_list values;
@@ -21,14 +22,14 @@ inline std::string told(At at) {
   return text("%s:%d", slash ? slash + 1 : at.file, at.line);
 }
 
-// A message, whose first letter is its kind: (r)emark, (f)ault, (k)ernel's fault, (c)ounts. In the first two @{12ab}
+// A message, whose first letter is its kind: (r)emark, (f)ault, (k)ernel's fault, (c)ounts, a (t)raced launch. In the first two @{12ab}
 // stands for the line of that place in the code. Python answers when it has printed it.
 inline void send_message(const std::string& message) {
   char answer;
   if (channel >= 0 && send(channel, message.data(), message.size(), MSG_NOSIGNAL) >= 0) {
     while (recv(channel, &answer, 1, 0) < 0 && errno == EINTR) {
     }
-  } else if (message[0] != 'c') {
+  } else if (message[0] != 'c' && message[0] != 't') {
     fprintf(stderr, "%s\n", message.c_str() + 1);
   }
 }
@@ -43,8 +44,12 @@ inline void join() {
   if (!given) return;
   channel = atoi(given);
   counts = strstr(given, "count") != nullptr;
-  unsetenv("FASTAE_RUN");
   fcntl(channel, F_SETFD, FD_CLOEXEC);
+  for (const char* c = strchr(given, ':'); c; c = strchr(c + 1, ':')) {
+    unsigned long long offset, bytes;
+    if (sscanf(c, ":%llx,%llx", &offset, &bytes) == 2) constant_variables.emplace_back(offset, bytes);
+  }
+  unsetenv("FASTAE_RUN");
 }
 
 }  // namespace emulator
