@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from fastae.backends.emulator.faults import RACES, TWO_PLACES
 from fastae.backends.emulator.recording import EVENT, HEADER, Recorded
 
 WARP, SECTOR, WORD, BANKS, LINE = 32, 32, 4, 32, 256
 READS, WRITES, ATOMIC, VOLATILE, CONSTANT, SHARED, WAITS, ENDS = 1, 2, 4, 8, 16, 32, 64, 128  # kinds of trace.h
 BARRIER, GRID, STOP, NO_VALUE = 100, 101, 102, 255  # operations; STOP is a fault that is no access
-RACES, APART = (5, 6), (1, 2)  # of device.FAULTS
 Columns = np.ndarray
 
 
@@ -94,7 +94,7 @@ class Launch:
             stop["block"], stop["thread"], stop["kind"], stop["operation"] = block, thread, WAITS, STOP
             stop["where"] = self.header["where"]
             events, at = np.concatenate([events, stop]), len(events)
-        if fault not in RACES + APART:
+        if fault not in TWO_PLACES:
             return events, at, -1
         block, thread = self._number("other")
         theirs = (events["block"] == block) & (events["thread"] == thread) & (events["kind"] != ENDS)

@@ -1,0 +1,107 @@
+"""What a kernel may not do, and how it is told."""
+
+import ctypes
+from typing import Any
+
+from fastae.errors import FastaeError
+
+FAULTS = {
+    1: "not every thread of the block comes to this __syncthreads()",
+    2: "a warp operation waits for lanes that never come",
+    3: "out of bounds",
+    4: "shared memory is read before it is written",
+    5: "a race between two threads of a block: no __syncthreads() lies between their accesses, of which one writes",
+    6: "a race between two blocks, which nothing orders",
+    7: "there is no memory for so many threads: take smaller blocks",
+    8: "it waits for ever for what no other thread will do",
+    9: "the index is outside of a shared or local array",
+    20: "a lane of a warp names a mask in which it is not itself",
+    21: "beyond the dynamic shared memory of the launch, {shared} bytes: it asks for too little, by shared_mem= or by "
+    "shared (...) in the launch comment",
+    22: "this_grid().sync() needs a launch that is cooperative: RawModule(..., enable_cooperative_groups=True)",
+    23: "a misaligned address: it must be a multiple of the size of what is read or written there at once",
+    24: "an assertion does not hold: {words}",
+    40: "it is read before the asynchronous copy into it has been waited for",
+    41: "it is written before the asynchronous copy into it has been waited for",
+    42: "it is written before the asynchronous copy from it has been waited for",
+    43: "too few threads arrive at this barrier: {words} that it was told to expect",
+    44: "more arrive at this barrier than it was told to expect",
+    45: "the barrier is used before it was initialised: init(&bar, n) by one thread, then __syncthreads()",
+    60: "an operation of a whole warp in a warp of fewer threads: a block of it has a multiple of 32",
+    61: "the matrix of a fragment {words}",
+    80: "the thread has used up its stack: does a function call itself without end?",
+    81: "a whole number is divided by zero",
+}
+ACCESS_FAULTS, RACES, APART, COPIES = (3, 4, 5, 6, 21, 23, 40, 41, 42), (5, 6), (1, 2), (40, 41, 42)
+TWO_PLACES = RACES + APART + COPIES  # another thread is told of, with its line
+WRITES, ATOMIC, COPIED, LANES = 2, 4, 32, 128  # of checks.h
+
+
+class KernelFault(FastaeError):
+    """A kernel did what no CUDA program may do.
+
+    Attributes
+    ----------
+    kernel : str
+    block, thread : tuple of int
+        Which thread it was, (x, y, z).
+    line : str
+        File and line.
+    fault : str
+        What is wrong, in words.
+    """
+
+    def __init__(self, kernel: str, report: Any, line: str, other_line: str = "", shared: int = 0) -> None:
+        self.kernel, self.line = kernel, line
+        said = (report.words or b"").decode(errors="replace")
+        self.fault = words = FAULTS[report.fault].replace("{shared}", str(shared)).replace("{words}", said)
+        self.block, self.thread = tuple(report.block), tuple(report.thread)
+        what = f" {_how(report.how)}" if report.fault in ACCESS_FAULTS else ""
+        other = ""
+        if report.fault in RACES:
+            other = f"; the other is block {tuple(report.other_block)}, thread {tuple(report.other_thread)}"
+            other = f"{'; the other is' if report.other_how & COPIED else other} {_how(report.other_how)}, {other_line}"
+            if report.other_how & LANES:
+                other += "; both are lanes of one warp, which does not run in step: at least a __syncwarp() is needed"
+            if (report.how ^ report.other_how) & ATOMIC:
+                self.fault += ": atomic operations are safe from each other alone, not from plain reads and writes"
+        if report.fault in APART:
+            where = f"waits at {other_line}" if report.other_where else "has returned"
+            other = f"; thread {tuple(report.other_thread)} {where}{' with another mask' * report.other_how}"
+        if report.fault in COPIES:
+            other = f"; thread {tuple(report.other_thread)} asked for it, {other_line}"
+        place = f"{line}, kernel {kernel}, block {self.block}, thread {self.thread}{what}"
+        super().__init__(f"{place}: {words}{other}")
+
+    @classmethod
+    def told(cls, text: str, fault: str) -> "KernelFault":
+        """Return one that happened in another process, of which only words are known."""
+        error = cls.__new__(cls)
+        FastaeError.__init__(error, text)
+        error.fault = fault
+        return error
+
+
+def _how(how: int) -> str:
+    """Put an access into a word."""
+    if how & COPIED:
+        return f"an asynchronous copy that {'writes' if how & WRITES else 'reads'}"
+    return "in an atomic operation" if how & ATOMIC else "writing" if how & WRITES else "reading"
+
+
+class Report(ctypes.Structure):
+    """The emulator's report of a fault, as runtime.cpp lays it out."""
+
+    _fields_ = (
+        ("fault", ctypes.c_int),
+        ("block", ctypes.c_uint * 3),
+        ("thread", ctypes.c_uint * 3),
+        ("other_block", ctypes.c_uint * 3),
+        ("other_thread", ctypes.c_uint * 3),
+        ("how", ctypes.c_int),
+        ("other_how", ctypes.c_int),
+        ("where", ctypes.c_uint64),
+        ("other_where", ctypes.c_uint64),
+        ("address", ctypes.c_uint64),
+        ("words", ctypes.c_char_p),
+    )
