@@ -174,3 +174,16 @@ def test_options_of_nvcc_are_sorted() -> None:
 def test_every_program_of_the_tests_says_what_it_prints() -> None:
     assert len(PROGRAMS) >= 14
     assert all(expected(program) for program in PROGRAMS)
+
+
+@pytest.mark.parametrize(
+    ("declared", "constant"),
+    [
+        ("const int* table", False), ("unsigned const* table", False), ("Box<const int*> box", False),
+        ("std::array<const Box<int>, 3> boxes", False), ("const int n", True), ("int const n", True),
+        ("const char* const names", True), ("int* const p", True),
+    ],
+)  # fmt: skip
+def test_a_pointer_to_what_is_constant_is_none(declared: str, constant: bool) -> None:
+    code, _ = rewrite._sides(f"__device__ {declared} = {{}};")
+    assert ("EMULATED_VARIABLE" not in code) == constant

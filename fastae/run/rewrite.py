@@ -235,7 +235,7 @@ def _sides(code: str) -> tuple[str, bool]:
             if "__host__" not in head:
                 functions.append(_body(bare, end))
             at = end
-        elif "__global__" not in head and not re.search(r"\b(?:const|constexpr|__managed__)\b", head):
+        elif "__global__" not in head and not re.search(r"\b(?:constexpr|__managed__)\b", head) and not _is_const(head):
             if any(inner) or re.search(r"\b(?:template|inline|friend|using|typedef)\b", head):
                 unknown = True
             elif "EMULATED" not in head and not any(begin <= start for start, *_ in edits):
@@ -251,6 +251,13 @@ def _sides(code: str) -> tuple[str, bool]:
     for start, end, by in sorted(edits, reverse=True):
         code = code[:start] + by + code[end:]
     return code, unknown
+
+
+def _is_const(declared: str) -> bool:
+    """Tell whether a variable is constant itself, not only what it points to or is made of."""
+    while declared != (declared := re.sub(r"<[^<>]*>", "", declared)):
+        pass
+    return bool(re.search(r"\bconst\b", declared.rpartition("*")[2]))
 
 
 def _end_of_declarator(bare: str, at: int) -> int:

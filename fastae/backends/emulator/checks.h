@@ -204,6 +204,7 @@ inline void teach(Knowledge& whom, uint32_t inner = 0) {
 // After a fence others go on first. Those that wait for the same message read it now, before this thread can send the
 // next: else they would know more than they have a right to, and a race would go unseen.
 void fence(bool of_device) {
+  if (!on_device()) return;
   const auto hears = [&](const Knowledge& read) {
     for (const auto& [who, what] : read) {
       if (!of_device && who >> 32 != number()) continue;
@@ -439,11 +440,14 @@ void touch_to_read(const void* address, uint64_t size, int scope, const void* wh
 // A release tells those who acquire this place what its thread knows now; neither needs a fence. Within a block only
 // those of the block have been told.
 void tell_now(const void* address, int scope) {
+  if (!on_device()) return;
   Knowledge now;
   teach(now, scope & BLOCK ? INNER : 0);
   learn(messages[reinterpret_cast<uintptr_t>(address)], now);
 }
-void hear_now(const void* address) { learn(mind().known, messages[reinterpret_cast<uintptr_t>(address)]); }
+void hear_now(const void* address) {
+  if (on_device()) learn(mind().known, messages[reinterpret_cast<uintptr_t>(address)]);
+}
 
 void release(const void* address, uint64_t size, const void* where) {
   touch(address, size, true, DEVICE, where);

@@ -329,6 +329,7 @@ void nap(const void* where) {
 
 // Whoever reads the same from the same place again waits for others to change it.
 void nap_if_seen(const void* address, uint64_t bits, const void* where) {
+  if (!on_device()) return;
   if (current->watched == address && current->watched_bits == bits) return nap(where);
   current->watched = address, current->watched_bits = bits;
 }

@@ -34,12 +34,15 @@ static std::string crashed_at;  // where a signal has ended a kernel, as a messa
 
 // The name of a kernel, which is the first of a call's arguments, without casts and template arguments.
 std::string name_in(const char* written) {
+  static const std::string erased = "emulator::erased(";  // whose address is taken
+  const std::string inner = written;
+  if (inner.compare(0, erased.size(), erased) == 0) return name_in(inner.substr(erased.size()).c_str());
   std::string name;
   int depth = 0;
   for (const char* c = written; *c && !(depth == 0 && *c == ','); ++c) {
     if (*c == '(' || *c == '<') ++depth;
-    if (depth == 0 && *c != '&' && *c != '*' && *c != ' ') name += *c;
-    if (*c == ')' || *c == '>') --depth;
+    if (depth == 0 && *c != '&' && *c != '*' && *c != ' ' && *c != ')') name += *c;
+    if ((*c == ')' || *c == '>') && --depth < 0) break;
   }
   return name.empty() ? written : name;
 }
