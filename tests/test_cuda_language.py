@@ -59,7 +59,7 @@ def line_with(code: str, words: str) -> str:
 HEADERS = [
     "cuda_runtime.h", "cuda.h", "cuda_runtime_api.h", "device_launch_parameters.h", "vector_types.h",
     "math_constants.h", "stdio.h", "cstdio", "math.h", "cmath", "cfloat", "float.h", "climits", "limits.h",
-    "cstdint", "stdint.h", "stddef.h", "cstddef", "assert.h", "cassert",
+    "cstdint", "stdint.h", "stddef.h", "cstddef", "assert.h", "cassert", "cuComplex.h",
 ]  # fmt: skip
 
 
@@ -89,6 +89,25 @@ def test_a_learners_file_may_include_them_too() -> None:
         'line 1: it includes "cuda_mine.h", which is no header of CUDA, nor is it in the file\'s folder',
         "line 2: it includes <fstream>, which is no header of CUDA",
     ]
+
+
+@pytest.mark.feature("types", "complex numbers: `cuComplex.h`")
+def test_complex_numbers(compiler: str, checks: bool) -> None:
+    code = """#include <cuComplex.h>
+__global__ void f(const cuComplex* a, const cuDoubleComplex* b, cuComplex* c, cuDoubleComplex* d) {
+  c[0] = cuCmulf(a[0], a[1]), c[1] = cuCdivf(a[0], a[1]), c[2] = cuCaddf(a[0], cuConjf(a[1]));
+  c[3] = cuCfmaf(a[0], a[1], a[0]), c[4] = make_cuComplex(cuCabsf(a[0]), cuCimagf(a[1]));
+  d[0] = cuCmul(b[0], b[1]), d[1] = cuCdiv(b[0], b[1]), d[2] = cuCsub(b[0], cuConj(b[1]));
+  d[3] = cuCfma(b[0], b[1], b[0]), d[4] = make_cuDoubleComplex(cuCabs(b[0]), cuCreal(b[1]));
+}"""
+    x, y = 1 + 2j, -3 + 0.5j
+    single, double = device.array(np.array([x, y], "c8")), device.array(np.array([x, y], "c16"))
+    c, d = device.array(np.zeros(5, "c8")), device.array(np.zeros(5, "c16"))
+    launch(code, "f", single, double, c, d)
+    expected = [x * y, x / y, x + y.conjugate(), x * y + x, complex(abs(x), y.imag)]
+    np.testing.assert_allclose(np.asarray(c), expected, rtol=1e-6)
+    expected = [x * y, x / y, x - y.conjugate(), x * y + x, complex(abs(x), y.real)]
+    np.testing.assert_allclose(np.asarray(d), expected, rtol=1e-14)
 
 
 @pytest.mark.feature(

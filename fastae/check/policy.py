@@ -184,7 +184,7 @@ def _is_docstring(tree: ast.Module, constant: ast.Constant) -> bool:
 # CUDA
 
 HEADERS = re.compile(
-    r"""[<"](cuda\.h|cuda_runtime(_api)?\.h|device_launch_parameters\.h|math_(constants|functions)\.h|"""
+    r"""[<"](cuda\.h|cuda_runtime(_api)?\.h|device_launch_parameters\.h|math_(constants|functions)\.h|cuComplex\.h|"""
     r"""(vector|device)_(types|functions)\.h|"""  # in quotes too, as templates of projects have them
     r"""cuda_(fp|bf)16\.h|mma\.h)[">]|"""
     r"<(cuda_\w+\.h|cuda_\w+\.hpp|cooperative_groups(/\w+)?\.h|cuda/(std/)?\w+|math\.h|cmath|stdint\.h|cstdint|"
