@@ -113,6 +113,14 @@ int main(int argc, char** argv) {
     h[0] = m[1];
     cudaFree(m);
   }
+  CASE("echo") {
+    float* m;
+    cudaMallocManaged(&m, 64);
+    set<<<1, 32>>>(m, 32);
+    cudaDeviceSynchronize();
+    h[0] = m[1];
+    cudaFree(m);
+  }
   CASE("template") reverse<64><<<1, 64>>>(d);
   CASE("constant") constants[1] = 2;                                       // constant
   CASE("static") {
@@ -244,6 +252,13 @@ def test_a_fault_is_found_where_every_access_is_looked_at(
     case: str, program: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     told(case, SEEN[case], capfd, "--check", str(program))
+
+
+def test_what_follows_from_a_fault_is_not_told_too(program: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["run", "--check", str(program), "--", "echo"]) == 1
+    said = capfd.readouterr().err
+    assert with_lines("{beyond}, kernel set, block (0, 0, 0), thread (16, 0, 0) writing: out of bounds") in said
+    assert "before it has waited" not in said
 
 
 @pytest.mark.feature("host programs", "a program that never ends: `--patience`")

@@ -214,7 +214,7 @@ bool is_of_device(uintptr_t at, uint64_t size) {
 void host_access(const void* address, bool is_write, const void* where) {
   using namespace emulator;
   const uintptr_t at = reinterpret_cast<uintptr_t>(address);
-  if (untouchable_managed && at >= arena && at < arena_end) {
+  if (untouchable_managed && sticky == cudaSuccess && at >= arena && at < arena_end) {
     const std::lock_guard<std::recursive_mutex> guard(device_lock);
     Allocation* const a = allocation_of(at);
     if (!a || a->kind != MANAGED || !a->touched) return;
