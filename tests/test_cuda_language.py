@@ -194,8 +194,11 @@ def test_four_floats_are_read_and_written_at_once(compiler: str, checks: bool) -
 @pytest.mark.parametrize(
     ("begin", "words"), [((1, 0), "*reinterpret_cast<const float4*>"), ((0, 2), "reinterpret_cast<float4*>(out)")]
 )
-def test_a_misaligned_float4_is_a_fault(begin: tuple[int, int], words: str) -> None:
-    # Not with clang++, which splits a float4 before its accesses are seen.
+def test_a_misaligned_float4_is_a_fault(
+    compiler: str, begin: tuple[int, int], words: str, request: pytest.FixtureRequest
+) -> None:
+    if compiler == "clang++":  # known and open; once it is seen, this fails
+        request.applymarker(pytest.mark.xfail(strict=True, reason="clang++ copies a float4 in parts"))
     x, out = zeros(20), zeros(20)
     with checking():
         told = fault(REINTERPRET, "f", x[begin[0] : begin[0] + 16], out[begin[1] : begin[1] + 16], block=4)
