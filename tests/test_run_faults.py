@@ -33,6 +33,10 @@ __global__ void divide(float* x, int by) {
 __global__ void claim(float* x) {
   assert(x == nullptr);                                                    // claim
 }
+template <class T>
+__global__ void fold(T* x) {
+  x[threadIdx.x] = __shfl_down_sync(0xf, T(1), 16);                        // outside
+}
 __global__ void hello() { printf("hello from %d\n", threadIdx.x); }
 __constant__ float constants[4];
 template <int N>
@@ -52,6 +56,14 @@ int main(int argc, char** argv) {
 #define CASE(word) if (!strcmp(name, word))
   float h[100] = {}, *d = nullptr, *e = nullptr;
   cudaMalloc(&d, 1024 * sizeof(float));                                    // allocated
+  CASE("outside") {
+    fold<<<1, 4>>>(d);
+    fold<<<1, 4>>>(reinterpret_cast<int*>(d + 4));
+    cudaMemcpy(h, d, 32, cudaMemcpyDeviceToHost);
+    int whole;
+    memcpy(&whole, h + 4, 4);
+    printf("%g %d\n", h[0], whole);
+  }
   CASE("direction") cudaMemcpy(d, h, 16, cudaMemcpyDeviceToHost);          // direction
   CASE("far") cudaMemcpy(d, h, 5000, cudaMemcpyHostToDevice);              // far
   CASE("host-pointer") set<<<1, 4>>>(h, 4);                                // host-pointer
@@ -192,6 +204,7 @@ FAULTS = {  # by case: the exit status, and what is said, with the lines of mark
 }
 SEEN = {  # where every access is looked at
     "nothing": (0, []),
+    "outside": (0, ["{outside}: lane 0 reads from lane 16, which its mask 0xf does not name: CUDA leaves the value undef"]),
     "beyond": FAULTS["beyond"],
     "touch": FAULTS["touch"],
     "misaligned": (1, ["kernel wide, block (0, 0, 0), thread (0, 0, 0) writing: a misaligned address"]),
@@ -201,6 +214,7 @@ SEEN = {  # where every access is looked at
     "static": (1, ["{static}: the index is outside of an array, in the host's code"]),
 }
 OUTPUT = {
+    "outside": "-nan -1\n",
     "asked": "cudaErrorInvalidConfiguration\ncudaSuccess\n",
     "beyond": "cudaSuccess\ncudaErrorIllegalAddress\ncudaErrorIllegalAddress\n"
     "an illegal memory access was encountered\n",
@@ -252,6 +266,15 @@ def test_a_fault_is_found_where_every_access_is_looked_at(
     case: str, program: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     told(case, SEEN[case], capfd, "--check", str(program))
+
+
+def test_a_lane_outside_of_the_mask_gives_zero_unless_it_is_looked_at(
+    program: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["run", str(program), "--", "outside"]) == 0
+    assert capfd.readouterr() == ("0 0\n", "")
+    assert cli.main(["run", "--check", str(program), "--", "outside"]) == 0
+    assert capfd.readouterr().err.count("its mask 0xf does not name") == 1  # once, though two kernels do it
 
 
 def test_what_follows_from_a_fault_is_not_told_too(program: Path, capfd: pytest.CaptureFixture[str]) -> None:

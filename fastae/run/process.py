@@ -56,6 +56,7 @@ class Running:
     ) -> None:
         self._executable, self._files = executable, files
         self._faults = 0
+        self._remarks = set[str]()  # instances of a template have one line
         self._lines: dict[int, str] = {}
         self._traffic: defaultdict[tuple[str, str, str, bool], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
         self._threads = self._barriers = 0
@@ -147,7 +148,10 @@ class Running:
         self._faults += kind != "r"
         if kind == "k":
             words = self._fault(*words.split("\x1f"))
-        _say(re.sub(r"@\{([0-9a-f,]*)\}", lambda match: self._first_line(match[1]), words))
+        words = re.sub(r"@\{([0-9a-f,]*)\}", lambda match: self._first_line(match[1]), words)
+        if kind != "r" or words not in self._remarks:
+            _say(words)
+        self._remarks.add(words)
 
     def _fault(self, kernel: str, launch: str, shared: str, more: str, crashed: str, said: str, data: str) -> str:
         report = Report.from_buffer_copy(bytes.fromhex(data))

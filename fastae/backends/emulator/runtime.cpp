@@ -94,6 +94,9 @@ dim3 grid, block_size, block_index, thread_index;
 static void (*body)(void*);
 static void* arguments;
 static Report report;
+#ifdef CHECKED
+static struct { const void* where; unsigned lane, from, mask; } stray;  // the launch's first read of a lane outside of its mask
+#endif
 Room room;
 static size_t dynamic_bytes;  // of it that the launch asked for
 static bool flushes;        // a kernel of float
@@ -343,9 +346,16 @@ void meet(Operation operation, unsigned mask, uint64_t value, const void* where,
 
 unsigned active() { return current->shown; }
 
+// CUDA leaves undefined what a lane outside of the mask gives. GPUs were seen to give 0, on which programs rely.
 uint64_t seen(unsigned lane) {
   const bool came = lane < WARP && lanes_of(current->mask) >> lane & 1;
-  return came ? running->fibers[current->linear / WARP * WARP + lane].shown : ~uint64_t{0};
+  if (came) return running->fibers[current->linear / WARP * WARP + lane].shown;
+#ifdef CHECKED
+  if (!stray.where) stray = {current->waits_at, current->linear % WARP, lane, current->mask};
+  return ~uint64_t{0};
+#else
+  return 0;
+#endif
 }
 
 uint64_t nanoseconds() {

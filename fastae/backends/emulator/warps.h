@@ -11,7 +11,7 @@ enum Operation { SYNC, SHFL, SHFL_UP, SHFL_DOWN, SHFL_XOR, BALLOT, SOME, EVERY, 
 
 void meet(Operation operation, unsigned mask, uint64_t value, const void* where, int line = 0);
 unsigned lanes_of(unsigned mask);  // those that the block has
-uint64_t seen(unsigned lane);      // what a lane has offered; all bits are set where it has not come
+uint64_t seen(unsigned lane);      // what a lane has offered; of one outside of the mask 0, and where that is checked, all bits set
 unsigned active();                 // the lanes that came to an ACTIVE together
 unsigned lane();
 void require_warp(const void* where);  // of 32 threads

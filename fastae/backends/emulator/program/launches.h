@@ -82,6 +82,15 @@ inline void tell_fault(const Task& task) {
 }
 
 #ifdef CHECKED
+// No fault: the value may never be used.
+inline void tell_stray() {
+  static std::set<const void*> told_of;
+  if (stray.where && told_of.insert(stray.where).second)
+    remark(line_at(stray.where) + text(": lane %u reads from lane %u, which its mask %#x does not name: CUDA leaves the value undefined, and "
+                                       "--check sets all its bits", stray.lane, stray.from, stray.mask));
+  stray.where = nullptr;
+}
+
 inline void tell_counts(const Task& task, uint64_t threads) {
   if (!counts) return;
   const Traffic* entries = nullptr;
@@ -97,6 +106,7 @@ inline void tell_counts(const Task& task, uint64_t threads) {
   flush();
 }
 #else
+inline void tell_stray() {}
 inline void tell_counts(const Task&, uint64_t) {}
 #endif
 
@@ -130,6 +140,7 @@ inline void run(const Task& task) {
   printed_too_much = printed_too_much || lost;
   untouchable_managed = true;
   settle_heap();
+  tell_stray();
   if (fault) {
     tell_fault(task);
     pending = as_error(fault);
