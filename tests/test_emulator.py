@@ -475,3 +475,12 @@ def test_many_kernels_in_one_process_leave_room_for_others() -> None:
         assert (np.asarray(out) == i).all()
         pieces.append(len(Path("/proc/self/maps").read_text().splitlines()))
     assert pieces[-1] - pieces[10] < 1000
+
+
+@pytest.mark.feature("memory", "static shared memory beyond 48 KB is refused")
+def test_static_shared_memory_has_an_end() -> None:
+    code = 'extern "C" __global__ void hold(float* x) {\n  __shared__ float big[LENGTH];\n  big[0] = x[0];\n}'
+    (x,) = on_device(np.zeros(1, np.float32))
+    run(code.replace("LENGTH", "12288"), 1, 1, x)
+    with pytest.raises(CompileError, match=r"^mine.cu, line 2: hold declares 49156 bytes of shared memory \(big"):
+        run(code.replace("LENGTH", "12289"), 1, 1, x)

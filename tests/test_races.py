@@ -1,5 +1,6 @@
 """Races between the blocks of a launch: found whatever accesses meet, and not where something orders them."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,8 @@ UNORDERED = {  # the lines that end in //< are the places
     if (b == gridDim.x - 1) {SUM}  }}""",
 }
 
+FENCE_MISSING = "the last block without a fence", "the fence before the store", "a block's fence is for the block"
+
 
 def run(body: str, order: str = "forward") -> tuple[str, Any]:
     code = f"{HEAD}{body}\n}}  // {order}: variables begin anew with each library\n"
@@ -193,10 +196,12 @@ def test_what_is_not_ordered_is_one_and_both_places_are_named(what: str) -> None
         lines = [i for i, line in enumerate(f"{HEAD}{body}".splitlines(), 1) if line.endswith("//<")]
         assert lines
         for line in lines:
-            assert f"mine.cu:{line}" in told.replace(",", " ").split(), told
+            assert f"mine.cu:{line}" in re.split("[,; ]+", told), told
         ours, theirs = told.split("; the other is ")
         assert ours.split("block ")[1].split(", thread")[0] != theirs.split("block ")[1].split(", thread")[0]
         assert ("in an atomic operation" in told) == ("atomic operations are safe" in caught.value.fault)
+        assert ("a flag is written behind that, mine.cu:" in told) == (what in FENCE_MISSING), told
+        assert ("volatile is not atomic" in told) == (what == "a volatile variable is not atomic")
 
 
 @pytest.mark.parametrize("missing", [False, True])
@@ -211,6 +216,75 @@ def test_within_a_block_a_barrier_parts_a_store_from_atomics(missing: bool) -> N
         without = body[:at] + body[at:].replace("  __syncthreads();\n", "", 1)
         with pytest.raises(KernelFault, match=r"a race between two threads of a block|before it is written"):
             run(without, "reverse")
+
+
+IN_A_BLOCK = """extern "C" __global__ void with_syncthreads(float* x) {
+  __shared__ float s[128];
+  int t = threadIdx.x;
+  s[t] = x[t];
+  __syncthreads();
+  for (int k = blockDim.x / 2; k > 0; k /= 2) {
+    if (t < k) s[t] += s[t + k];  // all warps
+    BARRIER
+  }
+  if (t == 0) x[0] = s[0];
+}
+extern "C" __global__ void with_syncwarp(float* x) {
+  __shared__ float s[128];
+  int t = threadIdx.x;
+  s[t] = x[t];
+  __syncthreads();
+  for (int k = 64; k > 16; k /= 2) {
+    if (t < k) s[t] += s[t + k];
+    __syncthreads();
+  }
+  for (int k = 16; t < 32 && k > 0; k /= 2) {
+    float y = s[t + k];
+    OF_WARP
+    s[t] += y;  // one warp
+    OF_WARP
+  }
+  if (t == 0) x[0] = s[0];
+}
+extern "C" __global__ void with_volatile(volatile float* x) {
+  if (threadIdx.x % 32 == 0) x[threadIdx.x / STEP * 32] += 1;  // in two steps
+}
+"""
+RACES = {  # of a block: where, and what is said to be missing
+    "with_syncthreads": ("all warps", "but threads of other warps meet there too: a __syncthreads() is needed"),
+    "with_syncwarp": ("one warp", "which does not run in step: a __syncwarp() is needed"),
+    "with_volatile": ("in two steps", "volatile is not atomic: x += 1 reads and writes in two steps"),
+}
+
+
+def in_a_block(kernel: str, right: bool, order: str, threads: int = 128) -> float:
+    code = IN_A_BLOCK.replace("BARRIER", "__syncthreads();" * right).replace("OF_WARP", "__syncwarp();" * right)
+    module = RawModule(code.replace("STEP", "32" if right else "128"), file="mine.cu")
+    x = device.array(np.ones(128, np.float32))
+    with checking(order):
+        module.get_function(kernel)((1,), (threads,), (x,))
+    return float(np.asarray(x)[0])
+
+
+@pytest.mark.parametrize("order", ["forward", "reverse", "random"])
+@pytest.mark.parametrize("kernel", RACES)
+def test_what_is_missing_within_a_block_is_named(kernel: str, order: str) -> None:
+    assert in_a_block(kernel, True, order) == (2 if kernel == "with_volatile" else 128)
+    mark, words = RACES[kernel]
+    (line,) = (i for i, text in enumerate(IN_A_BLOCK.splitlines(), 1) if mark in text)
+    with pytest.raises(KernelFault) as caught:
+        in_a_block(kernel, False, order)
+    told = str(caught.value)
+    assert f"mine.cu:{line}" in re.split("[,; ]+", told)
+    if "both are lanes" in told or kernel != "with_syncthreads":  # two threads of two warps may have met first
+        assert words in told
+
+
+def test_a_block_of_one_warp_may_do_with_less() -> None:
+    with pytest.raises(
+        KernelFault, match=r"a __syncwarp[(][)] is needed, or a __syncthreads[(][)] where a block has more"
+    ):
+        in_a_block("with_syncthreads", False, "forward", 32)
 
 
 def test_an_atomic_operation_on_shared_memory_that_nobody_wrote() -> None:

@@ -312,6 +312,12 @@ REFUSED = {  # what is no program, or not for this emulator: the text, and what 
         ", line 3: launches by a kernel (dynamic parallelism) are not emulated",
     ),
     "textures": ("int main() {\n  cudaTextureObject_t t;\n}", ", line 2: textures are not emulated"),
+    "too much static shared memory": (
+        "#include <cstdio>\n__device__ float one() { return 1; }\ntemplate <int N> __global__ void k(float* x) {\n"
+        "  __shared__ float big[N],\n    more[4];\n  big[0] = one();\n  more[1] = *x;\n}\n"
+        "int main() { k<12300><<<1, 1>>>(nullptr); }",
+        ", line 4: k declares 49216 bytes of shared memory (big 49200, more 16), but a block may have 49152 of static",
+    ),
     "another function": (
         "int main() {\n  cudaMallocArray(0);\n}",
         ", line 2: cudaMallocArray, of CUDA's host functions",

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from fastae.backends.emulator.compiler import places_of
 from fastae.backends.emulator.device import MEMORIES
-from fastae.backends.emulator.faults import TWO_PLACES, KernelFault, Report
+from fastae.backends.emulator.faults import KernelFault, Report
 from fastae.backends.emulator.source import constants_of
 from fastae.errors import InputError
 from fastae.run.program import line_of, read
@@ -156,8 +156,7 @@ class Running:
     def _fault(self, kernel: str, launch: str, shared: str, more: str, crashed: str, said: str, data: str) -> str:
         report = Report.from_buffer_copy(bytes.fromhex(data))
         report.words = said.encode()
-        other = self._line(report.other_where) if report.fault in TWO_PLACES else ""
-        text = str(KernelFault(kernel, report, crashed or self._line(report.where), other, int(shared)))
+        text = str(KernelFault(kernel, report, crashed or self._line(report.where), self._line, int(shared)))
         for python, cuda in TERMS.items():
             text = text.replace(python, cuda)
         return f"{text}{more} (launched at {launch})"

@@ -137,7 +137,17 @@ def built(file: Path, flags: Flags, checks: bool) -> tuple[Path, list[Path]]:
     first = f'#include "device.h"\n#include "program/api.h"\nnamespace emulator {{ {truth} }}\n{source.texts[0]}'
     options = [*flags.options, f"-std=c++{flags.standard}", "-fPIE"]
     path = compiler._kept(
-        [command, *options, compiler.SECTION, str(file.resolve()), str(checks), first, *source.texts[1:]], ""
+        [
+            command,
+            *options,
+            compiler.SECTION,
+            str(compiler.MOST_STATIC),
+            str(file.resolve()),
+            str(checks),
+            first,
+            *source.texts[1:],
+        ],
+        "",
     )
     if not path.exists():
         with tempfile.TemporaryDirectory(dir=path.parent) as temporary:

@@ -27,7 +27,9 @@ struct Array {  // rows of `width` bytes, `stride` bytes apart
 enum How {
   READS = 1, WRITES = 2, ATOMIC = 4, VOLATILE = 8, ELEMENTARY = ATOMIC | VOLATILE, OF_BLOCK = 16, COPIED = 32, OF_CPP = 64,
   LANES = 128,  // told of a race: both are of one warp
-  GUESS = 256   // a read whose value an atomicCAS has asked for since
+  GUESS = 256,  // a read whose value an atomicCAS has asked for since
+  WARPS = 512,  // told of a race between lanes: threads of other warps are in it too
+  ALONE = 1024  // or there is no other warp
 };
 
 struct Access {  // who, when, how and where in the code
@@ -107,6 +109,24 @@ static bool together;  // blocks run at once, and may wait for each other
 static bool mixed;     // or threads take turns at random
 static bool talked;    // somebody has told something
 
+// Who has written a flag last, of each block: an atomic or volatile variable, with or without a fence before; and which
+// flags a block has read. Asked when a race is seen, for its cause.
+struct Flag {
+  uint32_t thread, told, barriers, where;
+  uint64_t when;
+};
+struct Seen {
+  uintptr_t at = 0;
+  uint64_t when = 0;
+  uint32_t thread = 0;
+};
+constexpr unsigned FLAGS = 16;  // that a block is known to have read, the latest ones
+static std::unordered_map<uintptr_t, std::unordered_map<uint32_t, Flag>> flags;
+static std::vector<std::array<Seen, FLAGS>> flags_seen;  // of each block that is there
+static uint64_t flag_time;
+constexpr unsigned MOST_SOUGHT = 1 << 22;  // accesses after a race between lanes
+static unsigned sought;
+
 inline unsigned here() { return running - blocks.data(); }
 inline unsigned me() { return current - fibers.data(); }
 inline Mind& mind() { return minds[me()]; }
@@ -121,6 +141,7 @@ inline void begin_launch(unsigned at_once, bool cooperative) {
   executed.resize(fibers.size());
   shared_shadow.resize(at_once);
   of_block.assign(at_once, {});
+  flags.clear(), flags_seen.assign(at_once, {});
   minds.assign(fibers.size(), {});
   synced.assign(fibers.size(), {});
   peers.assign(fibers.size(), {});
@@ -135,12 +156,14 @@ inline void begin_block(unsigned block) {
   std::fill_n(synced.begin() + block * threads, threads, Lanes());
   for (unsigned i = 0; i < threads; ++i) peers[block * threads + i].clear();
   end_copies(block);
+  if (!together) flags_seen[block] = {};
   if (together || !talked) return;
   of_block[block] = {};
   std::fill_n(minds.begin() + block * threads, threads, Mind());
 }
 inline void end_block() {
   total_up();
+  if (seeking) fail(RACE, *current, __ehdr_start);
   if (suspicions.empty()) return;
   report = suspicions.begin()->second;
   _longjmp(ended, 1);
@@ -286,11 +309,11 @@ inline bool conflict(const Access& before, const Access& now, uintptr_t at) {
   if (before.how & ELEMENTARY && now.how & ELEMENTARY) {
     // Two volatile writes are a race all the same: x += 1 is two accesses.
     const bool volatiles = before.how & now.how & VOLATILE;
-    if (volatiles && before.how & now.how & WRITES && before.block != now.block) return !is_known(before, at);
     // In shared memory it was once the way to write within a warp, whose lanes went in step.
     const bool in_step = volatiles && before.thread / WARP == now.thread / WARP && is_shared(at);
     // What is atomic within a block alone is not between blocks.
-    if (!in_step && (before.block == now.block || !((before.how | now.how) & OF_BLOCK))) return false;
+    const bool between = before.block != now.block && (before.how | now.how) & OF_BLOCK;
+    if (!in_step && !between && !(volatiles && before.how & now.how & WRITES)) return false;
   }
   if (before.block == now.block) {
     if (before.barriers != now.barriers) return false;
@@ -299,6 +322,23 @@ inline bool conflict(const Access& before, const Access& now, uintptr_t at) {
     if (before.thread < peers[me()].size() && before.told <= peers[me()][before.thread]) return false;
   }
   return !is_known(before, at);
+}
+
+// Has this block been told of an access by a flag, with but one of the two fences that it takes?
+inline void look_for_fence(const Access& before, uintptr_t at) {
+  for (const Seen& flag : flags_seen[here()]) {
+    const auto found = flags.find(flag.at);
+    if (flag.at == at || (before.block == number() && flag.thread != current->linear)) continue;
+    if (!flag.when || found == flags.end() || !found->second.count(before.block)) continue;
+    const Flag& written = found->second.at(before.block);
+    if (flag.when < written.when) continue;
+    if (before.thread == written.thread ? before.told > written.told : before.barriers >= written.barriers) continue;
+    const auto sent = messages.find(flag.at);
+    const auto knows = [&](uint64_t who) { return sent == messages.end() ? 0 : known_of(sent->second, who); };
+    const bool fenced = before.barriers < knows(key(before.block, ALL)) || before.told <= knows(key(before.block, before.thread));
+    report.fence = fenced ? 2 : 1, report.flag_where = written.where;
+    return;
+  }
 }
 
 inline void keep(Latest& latest, const Access& now) {
@@ -317,16 +357,29 @@ inline void check(Shadow& place, uintptr_t at, int how, const void* where) {
   if (place.copy >= 0 || (how & WRITES && place.sent >= 0)) stop_early(place, how, where);
   const auto judge = [&](const Access& other) {
     if (!conflict(other, now, at)) return;
+    const unsigned same_warp = other.thread / WARP == thread / WARP;
+    if (seeking) {
+      const auto is_there = [&](uint64_t place) { return place == race_seen.where || place == race_seen.other_where; };
+      if (other.block != now.block || same_warp || !(is_there(offset) || is_there(other.where))) return;
+      race_seen.other_how |= WARPS;
+      fail(RACE, *current, where);
+    }
     copy(report.other_block, {other.block % grid.x, other.block / grid.x % grid.y, other.block / (grid.x * grid.y)});
     const unsigned t = other.thread;
     copy(report.other_thread, {t % block_size.x, t / block_size.x % block_size.y, t / (block_size.x * block_size.y)});
     const bool same_block = other.block == now.block;
     const bool mixture = (how ^ other.how) & ATOMIC;  // of atomic accesses and others
-    report.other_how = other.how | (same_block && !mixture && t / WARP == thread / WARP ? LANES : 0);
+    const bool of_lanes = same_block && !mixture && same_warp, alone = block_size.x * block_size.y * block_size.z <= WARP;
+    report.other_how = other.how | (of_lanes ? LANES | (alone ? ALONE : 0) : 0);
     report.other_where = other.where;
     fill(same_block ? RACE : RACE_OF_BLOCKS, *current, where);
+    if (!of_lanes) look_for_fence(other, at);
     // A plain read among atomic operations may be the guess with which an atomicCAS begins: judged at the block's end.
     const Access& read = how & ATOMIC ? other : now;
+    if (of_lanes && !alone) {
+      seeking = true, race_seen = report, sought = 0;
+      return;
+    }
     if (!mixture || read.how & WRITES) _longjmp(ended, 1);
     suspicions.try_emplace({read.block, read.thread, at}, report);
     report.fault = NONE;
@@ -376,6 +429,7 @@ inline bool look(const void* address, uint64_t size, int how, const void* where)
   report.how = how, report.address = at;
   const bool shared = is_shared(at);
   if (!shared && is_own(at)) return false;
+  if (seeking && ++sought > MOST_SOUGHT) fail(RACE, *current, where);
   const uintptr_t begin = reinterpret_cast<uintptr_t>(room.shared);
   const bool beyond = is_in_room(at) && (at < begin || at + size > begin + dynamic_bytes);
   const bool there = !beyond && (shared || is_allowed(at, size));
@@ -417,6 +471,15 @@ inline void communicate(const void* address, uint64_t size, int how, const void*
   if (!look(address, size, how, where)) return;
   if (how & READS) hear(at, together || how & OF_CPP);
   if (how & WRITES) tell(at);
+  if (!is_shared(at)) {
+    if (how & READS) {
+      auto& read = flags_seen[here()];
+      if (read[0].at != at) std::move_backward(read.begin(), read.end() - 1, read.end());
+      read[0] = {at, ++flag_time, current->linear};
+    }
+    const uint32_t place = offset_of(where);
+    if (how & WRITES) flags[at][number()] = {current->linear, current->told++, current->barriers, place, ++flag_time};
+  }
 }
 inline int how_of(int scope) { return ATOMIC | (scope & BLOCK ? OF_BLOCK : 0) | (scope & CPP ? OF_CPP : 0); }
 // What this thread has read at a place where it now compares and swaps was a guess, and no harm if it was old.

@@ -9,6 +9,7 @@ import signal
 import struct
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from fastae.backends.emulator.source import (
     kernels_of,
     not_emulated,
     not_included,
+    plain_name,
+    told_in,
     without_comments,
 )
 
@@ -35,6 +38,7 @@ DYNAMIC = re.compile(  # after what is to be left alone: comments and strings
     re.DOTALL,
 )
 ALIGNED = re.compile(r"\b(?:__align__|alignas)\s*\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)")
+MOST_STATIC, MOST_SHARED = 48 << 10, 227 << 10  # bytes of a block's shared memory: declared; and dynamic, if allowed
 SECTION = "cushared,alloc,load,data,contents"  # of static shared memory, and what objcopy makes of it
 SHARED = re.compile(r"\b__shared__\b([^;{}]*);")  # what is declared
 INCLUDED = re.compile(  # or was, before policy.py made a comment of it
@@ -152,7 +156,7 @@ def compiled(code: str, file: str, options: tuple[str, ...], checks: bool, *name
             f'extern "C" const emulator::Type* types_{i}() {{ return {entry}::types; }}\n'
         )
     program = _program(with_dynamic_shared(code), file) + '#line 1 "launchers"\n' + "".join(entries)
-    path = _kept([command, *options, str(checks), repr((LANGUAGE, SEEN, SECTION)), program], ".so")
+    path = _kept([command, *options, str(checks), repr((LANGUAGE, SEEN, SECTION, MOST_STATIC)), program], ".so")
     if not path.exists():
         with tempfile.TemporaryDirectory(dir=path.parent) as temporary:
             work = Path(temporary)
@@ -166,7 +170,7 @@ def compiled(code: str, file: str, options: tuple[str, ...], checks: bool, *name
             if checks and (tool := shutil.which("objcopy")):  # whose accesses the compiler does not show
                 redefined = [f"--redefine-sym={name}=emulator_{name}" for name in ("memcpy", "memmove", "memset")]
                 run(tool, *redefined, work / "kernels.o")
-            gather_shared(command, work / "kernels.o", code)
+            gather_shared(command, work / "kernels.o", code, file=file)
             # -Bsymbolic: a kernel may have the name of a function of the C library, as `advance` has.
             objects = [runtime(checks), work / "kernels.o"]
             run(command, "-shared", "-Wl,-Bsymbolic", *objects, "-o", work / "library.so")
@@ -206,14 +210,24 @@ def _flags(command: str, options: tuple[str, ...], checks: bool) -> list[str]:
     ]
 
 
-def gather_shared(command: str, path: Path, *texts: str) -> None:
-    """Make one section of all static shared memory.
+def gather_shared(command: str, path: Path, *texts: str, file: str = "") -> None:
+    """Make one section of all static shared memory; raises `CompileError` where a function has more than it may.
 
     GCC leaves the section of a variable of a template out of account (its bug 41091): these are known by their names.
+
+    Parameters
+    ----------
+    command : str
+    path : Path
+        Of the object file.
+    *texts : str
+        What it was compiled from.
+    file : str
+        The name of the text in front of the first marker of another.
     """
     declared = [d for text in texts for d in SHARED.findall(without_comments(text))]
     names = {name for d in declared for name in re.findall(r"(\w+)\s*(?=,|\Z)", re.sub(r"\[[^\]]*\]", "", d))}
-    sections = _names_of_sections(path)
+    sections = "\n".join(_sections(path))
     of_templates = set(re.findall(r"\.bss\._ZZ\w+", sections))
     ours = [s for s in of_templates if (match := re.search(r"E\d+(\w+?)(?:_\d+)?$", s)) and match[1] in names]
     ours += re.findall(r"\bcushared\d+", sections)
@@ -221,15 +235,49 @@ def gather_shared(command: str, path: Path, *texts: str) -> None:
         tool = shutil.which("objcopy")
         if tool is None:
             raise CompileError("the emulator needs objcopy for shared memory: install binutils")
+        sizes = _sections(path)
         run(tool, *(f"--rename-section={section}={SECTION}" for section in sorted(set(ours))), path)
+        if sum(sizes[section] for section in set(ours)) > MOST_STATIC:
+            _refuse_static(path, texts, file)
 
 
-def _names_of_sections(path: Path) -> str:
-    """Return the names of all sections of an object file of 64 bits."""
+def _refuse_static(path: Path, texts: Sequence[str], file: str) -> None:
+    """Refuse a function that declares more shared memory than a block may have of it, as NVIDIA's assembler does."""
+    tool = shutil.which("nm")
+    if tool is None:
+        return
+    functions = dict[str, dict[str, int]]()
+    for line in run(tool, "-C", "-f", "sysv", path).splitlines():
+        name, *_, kind, size, _, section = line.rsplit("|", 6) if line.count("|") >= 6 else [""] * 7
+        if section.strip() == SECTION.partition(",")[0] and "OBJECT" in kind:
+            function, _, variable = name.strip().rpartition("::")
+            functions.setdefault(function, {})[variable] = int(size, 16)
+    for function, variables in functions.items():
+        name, total = plain_name(function), sum(variables.values())
+        if total > MOST_STATIC:
+            parts = ", ".join(f"{variable} {size}" for variable, size in variables.items())
+            what = (
+                f"{name or 'the file'} declares {total} bytes of shared memory ({parts}), but a block may have "
+                f"{MOST_STATIC} of static shared memory; make it dynamic, extern __shared__, of which "
+                "cudaFuncSetAttribute with cudaFuncAttributeMaxDynamicSharedMemorySize, or CuPy's "
+                f"max_dynamic_shared_size_bytes, allows up to {MOST_SHARED}"
+            )
+            largest = max(variables, key=variables.__getitem__)
+            raise CompileError(told_in(texts, name, largest, what, file))
+
+
+def _sections(path: Path) -> dict[str, int]:
+    """Return names and bytes of all sections of an object file of 64 bits."""
     data = path.read_bytes()
-    table, size, _, names = struct.unpack_from("<Q", data, 40)[0], *struct.unpack_from("<3H", data, 58)
-    begin, length = struct.unpack_from("<2Q", data, table + names * size + 24)
-    return data[begin : begin + length].decode(errors="replace")
+    table, size, count, names = struct.unpack_from("<Q", data, 40)[0], *struct.unpack_from("<3H", data, 58)
+    count = count or struct.unpack_from("<Q", data, table + 32)[0]  # of more than 65,279
+    begin = struct.unpack_from("<Q", data, table + names * size + 24)[0]
+    found = dict[str, int]()
+    for at in range(table, table + count * size, size):
+        name = begin + struct.unpack_from("<I", data, at)[0]
+        word = data[name : data.index(b"\0", name)].decode(errors="replace")
+        found[word] = found.get(word, 0) + int(struct.unpack_from("<Q", data, at + 32)[0])
+    return found
 
 
 def preprocessed(code: str, options: tuple[str, ...]) -> str:

@@ -17,15 +17,14 @@ from typing import Any
 import numpy as np
 
 from fastae.backends.emulator import streams as cuda  # as cupy.cuda
-from fastae.backends.emulator.compiler import build, kernels_of, line_of, places_of
-from fastae.backends.emulator.faults import TWO_PLACES, KernelFault, Report
+from fastae.backends.emulator.compiler import MOST_SHARED, MOST_STATIC, build, kernels_of, line_of, places_of
+from fastae.backends.emulator.faults import KernelFault, Report
 from fastae.backends.emulator.recording import Array, Recorded, Trace, array_of, block_of
 from fastae.backends.emulator.source import constants_of
 from fastae.cuda.includes import included, shown_name
 
 MEMORIES = ("global", "shared", "constant")  # of counts.h
 THREADS_A_MULTIPROCESSOR = 2048
-SHARED, MOST_SHARED = 48 << 10, 227 << 10  # bytes of a block, by default and at most
 ALIGNMENT = 256  # bytes, at which CUDA allocates memory
 AWAKE = 8  # libraries that keep stacks for their threads
 _one_at_a_time = threading.Lock()  # the emulator has one GPU
@@ -319,7 +318,7 @@ class RawModule:
             cuda.submit(name, run, arrays)
 
         kernel: Any = launch
-        kernel.max_dynamic_shared_size_bytes = SHARED
+        kernel.max_dynamic_shared_size_bytes = MOST_STATIC
         return kernel
 
     def get_global(self, name: str) -> MemoryPointer:
@@ -391,8 +390,7 @@ class RawModule:
     def _fault(self, name: str, library: ctypes.CDLL, path: Path, shared: int) -> KernelFault:
         library.emulator_report.restype = ctypes.POINTER(Report)
         report = library.emulator_report().contents
-        other = line_of(path, report.other_where) if report.fault in TWO_PLACES else ""
-        return KernelFault(name, report, line_of(path, report.where), other, shared)
+        return KernelFault(name, report, line_of(path, report.where), lambda at: line_of(path, at), shared)
 
     def _count(self, name: str, library: ctypes.CDLL, path: Path, counts: Counted) -> None:
         entries = ctypes.POINTER(Entry)()

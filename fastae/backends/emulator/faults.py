@@ -1,6 +1,7 @@
 """What a kernel may not do, and how it is told."""
 
 import ctypes
+from collections.abc import Callable
 from typing import Any
 
 from fastae.errors import FastaeError
@@ -34,7 +35,7 @@ FAULTS = {
 }
 ACCESS_FAULTS, RACES, APART, COPIES = (3, 4, 5, 6, 21, 23, 40, 41, 42), (5, 6), (1, 2), (40, 41, 42)
 TWO_PLACES = RACES + APART + COPIES  # another thread is told of, with its line
-WRITES, ATOMIC, COPIED, LANES = 2, 4, 32, 128  # of checks.h
+WRITES, ATOMIC, VOLATILE, COPIED, LANES, WARPS, ALONE = 2, 4, 8, 32, 128, 512, 1024  # of checks.h
 
 
 class KernelFault(FastaeError):
@@ -51,18 +52,25 @@ class KernelFault(FastaeError):
         What is wrong, in words.
     """
 
-    def __init__(self, kernel: str, report: Any, line: str, other_line: str = "", shared: int = 0) -> None:
+    def __init__(self, kernel: str, report: Any, line: str, line_of: Callable[[int], str], shared: int = 0) -> None:
         self.kernel, self.line = kernel, line
         said = (report.words or b"").decode(errors="replace")
         self.fault = words = FAULTS[report.fault].replace("{shared}", str(shared)).replace("{words}", said)
         self.block, self.thread = tuple(report.block), tuple(report.thread)
         what = f" {_how(report.how)}" if report.fault in ACCESS_FAULTS else ""
         other = ""
+        other_line = line_of(report.other_where) if report.fault in TWO_PLACES else ""
         if report.fault in RACES:
             other = f"; the other is block {tuple(report.other_block)}, thread {tuple(report.other_thread)}"
             other = f"{'; the other is' if report.other_how & COPIED else other} {_how(report.other_how)}, {other_line}"
             if report.other_how & LANES:
-                other += "; both are lanes of one warp, which does not run in step: at least a __syncwarp() is needed"
+                other += f"; both are lanes of one warp, {_between_lanes(report.other_how)}"
+            if report.how & report.other_how & WRITES and report.how & report.other_how & VOLATILE:
+                other += "; volatile is not atomic: x += 1 reads and writes in two steps, atomicAdd in one"
+            if report.fence:
+                told = "is written behind that" if report.fence == 1 else "is read before this"
+                which = "the two" if report.fence == 1 else "reading it and this"
+                other += f"; a flag {told}, {line_of(report.flag_where)}, but no __threadfence() lies between {which}"
             if (report.how ^ report.other_how) & ATOMIC:
                 self.fault += ": atomic operations are safe from each other alone, not from plain reads and writes"
         if report.fault in APART:
@@ -89,6 +97,14 @@ def _how(how: int) -> str:
     return "in an atomic operation" if how & ATOMIC else "writing" if how & WRITES else "reading"
 
 
+def _between_lanes(how: int) -> str:
+    """Say what is missing between lanes of a warp."""
+    if how & WARPS:
+        return "but threads of other warps meet there too: a __syncthreads() is needed"
+    more = ", or a __syncthreads() where a block has more warps than one" if how & ALONE else ""
+    return f"which does not run in step: a __syncwarp() is needed{more}"
+
+
 class Report(ctypes.Structure):
     """The emulator's report of a fault, as runtime.cpp lays it out."""
 
@@ -104,4 +120,6 @@ class Report(ctypes.Structure):
         ("other_where", ctypes.c_uint64),
         ("address", ctypes.c_uint64),
         ("words", ctypes.c_char_p),
+        ("flag_where", ctypes.c_uint64),
+        ("fence", ctypes.c_int),
     )

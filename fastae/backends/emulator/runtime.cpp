@@ -72,6 +72,8 @@ struct Report {
   int how, other_how;  // reads, writes, atomic, volatile: bits of checks.h
   uint64_t where, other_where, address;  // offsets into this library; an address of memory
   const char* words;  // of an assertion; or how many have arrived
+  uint64_t flag_where;  // of a race: where a flag was written behind it, by which the other was told
+  int fence;            // that is missing: the writer's, 1; or the reader's, 2
 };
 
 struct Block {
@@ -97,6 +99,8 @@ static Report report;
 #ifdef CHECKED
 static struct { const void* where; unsigned lane, from, mask; } stray;  // the launch's first read of a lane outside of its mask
 #endif
+static bool seeking;  // a race has been seen, and whether threads of other warps are in it too is being looked for
+static Report race_seen;   // this race
 Room room;
 static size_t dynamic_bytes;  // of it that the launch asked for
 static bool flushes;        // a kernel of float
@@ -122,6 +126,7 @@ inline void fill(Fault fault, const Fiber& fiber, const void* where) {
 
 [[noreturn]] inline void fail(Fault fault, const Fiber& fiber, const void* where) {
   fill(fault, fiber, where);
+  if (seeking) report = race_seen;  // whatever follows from it
   _longjmp(ended, 1);
 }
 
@@ -261,7 +266,7 @@ class Flushed {
 // fibers.
 int launch(const unsigned* size, bool waits, bool cooperative, void (*kernel)(void*), void* with) {
   grid = {size[0], size[1], size[2]}, block_size = {size[3], size[4], size[5]};
-  body = kernel, arguments = with, report = Report(), output.clear(), lost = false, dynamic_bytes = size[6];
+  body = kernel, arguments = with, report = Report(), seeking = false, output.clear(), lost = false, dynamic_bytes = size[6];
   const unsigned threads = size[3] * size[4] * size[5], count = size[0] * size[1] * size[2];
   const Flushed flushed(flushes);
   if (_setjmp(ended)) {

@@ -1,7 +1,7 @@
 """What is read in a ``.cu`` file before it is compiled: its kernels, and what the emulator does not have."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -209,6 +209,29 @@ def lacking_headers(code: str, file: str) -> str:
 def _told(code: str, at: int, what: str, file: str) -> str:
     place = place_of(code, at, file)
     return f"{file}, {place}: {what}" if place.startswith("line ") else f"{place}: {what}"
+
+
+def plain_name(function: str) -> str:
+    """Return the name of a function that a demangler writes with its result, template arguments and parameters."""
+    while function != (function := re.sub(r"<[^<>]*>|\([^()]*\)(?!::)|\[[^\[\]]*\]", "", function)):
+        pass
+    return function.split(" ")[-1] if function else ""
+
+
+def told_in(texts: Sequence[str], function: str, variable: str, what: str, file: str) -> str:
+    """Return words about a shared variable of a function behind the place of its declaration in one of the texts."""
+    last = re.escape(function.rpartition("::")[2])
+    declared = re.compile(rf"\b__shared__\b[^;{{}}]*?\b{re.escape(variable)}\b")
+    for head in (rf"\b{last}\s*\(", ""):  # behind the function's name, or anywhere
+        for text in texts:
+            plain = _plain(text)
+            for begin in re.finditer(head, plain) if last or not head else ():
+                body = re.compile(r"[{;]").search(plain, begin.end())
+                if (not head or (body and body[0] == "{")) and (at := declared.search(plain, begin.end())):
+                    return _told(text, at.start(), what, file)
+                if not head:
+                    break
+    return what
 
 
 def _headers(code: str) -> Iterator[tuple[int, str]]:

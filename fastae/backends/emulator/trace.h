@@ -44,6 +44,7 @@ inline void settle() {
 }
 
 inline Event* next_event(uint64_t size = 4) {
+  if (seeking) return nullptr;  // what follows a fault is not shown
   settle();
   const uint64_t words = (std::min<uint64_t>(size, 16) + 3) / 4;
   if (room_left < words || lost_events) {
