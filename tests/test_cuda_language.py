@@ -617,7 +617,10 @@ def test_a_kernel_may_have_the_name_of_a_function() -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ('asm volatile("membar.gl;");', "PTX assembly is"),
+        (
+            'asm volatile("wgmma.fence.sync.aligned;");',
+            "the PTX instruction wgmma.fence.sync.aligned is",
+        ),
         ("surf2Dwrite(1.0f, s, 0, 0);", "surfaces are"),
         ("out[0] = tex2D<float>(t, 0, 0);", "textures are"),
         ("g<<<1, 32>>>(out);", "launches by <<< >>> are"),

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from fastae.backends.contract import KERNELS
 from fastae.backends.emulator.compiler import kernels_of
+from fastae.backends.emulator.ptx import NOT_EMULATED, REFUSAL, translated
 from fastae.check.confine import LIBRARIES, OPEN
 from fastae.cuda.includes import place_of, shown_name
 
@@ -213,8 +214,9 @@ SYMBOLS = re.compile(  # that a kernel may call: <math.h>, memory, and what comp
 
 def of_cuda(text: str, name: str = "") -> list[str]:
     """Return why a ``.cu`` file of that name is refused, with what it includes; nothing if it is not."""
+    text = translated(text)
     plain = _blanked(text)
-    found: list[tuple[int, str]] = []  # places
+    found: list[tuple[int, str]] = [(match.start(), f"{match[1]} {NOT_EMULATED}") for match in REFUSAL.finditer(text)]
 
     def every(pattern: str, told: str) -> None:
         for match in re.finditer(pattern, plain, re.MULTILINE):
@@ -225,7 +227,7 @@ def of_cuda(text: str, name: str = "") -> list[str]:
         if not HEADERS.fullmatch(match[2].split("//")[0].split("/*")[0].strip()):
             where = ", nor is it in the file's folder" if match[2].strip().startswith('"') else ""
             found.append((match.start(2), f"it includes {match[2].strip()}, which is no header of CUDA{where}"))
-    every(r"\b(?:__)?asm(?:__)?\b", "asm: what it does cannot be seen, and the emulator has no PTX")
+    every(r"\b(?:__)?asm(?:__)?\b", "asm that is no statement of CUDA: what it does cannot be seen")
     every(r"__attribute__|\[\[\s*gnu\s*::", "an attribute of the host's compiler, such as a constructor's")
     every(r"#[ \t]*embed\b", "it embeds a file")
     every(rf"(?<![\w.>])(?:::\s*|std\s*::\s*)?\b({HOST})\s*\(", "{0}() is a function of the host; no GPU has it")

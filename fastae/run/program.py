@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from fastae.backends.emulator import compiler
 from fastae.backends.emulator.compiler import DECODED, HERE, CompileError
+from fastae.backends.emulator.ptx import headers_of, refused_in
 from fastae.backends.emulator.source import kernels_of, lacking_headers, not_emulated
 from fastae.errors import InputError
 from fastae.run import rewrite
@@ -134,7 +135,8 @@ def built(file: Path, flags: Flags, checks: bool) -> tuple[Path, list[Path]]:
     command = compiler._compiler()
     truth = f"extern const bool waits_somewhere = {str(source.waits).lower()}, "
     truth += f"variables_unknown = {str(source.unknown).lower()};"
-    first = f'#include "device.h"\n#include "program/api.h"\nnamespace emulator {{ {truth} }}\n{source.texts[0]}'
+    own = headers_of(*source.texts)
+    first = f'#include "device.h"\n#include "program/api.h"\n{own}namespace emulator {{ {truth} }}\n{source.texts[0]}'
     options = [*flags.options, f"-std=c++{flags.standard}", "-fPIE"]
     path = compiler._kept(
         [
@@ -189,6 +191,8 @@ def _compile(source: Source, command: list[object]) -> None:
 
 def _why(error: CompileError, source: Source) -> str:
     """Say why a program does not compile: by what the emulator lacks, if that is why; else by the compiler's words."""
+    if refused := refused_in(error.words):
+        return f"{refused[0]}, line {refused[1]}: {refused[2]}"
     for path in source.names:
         text = read(path)
         if lacking := lacking_headers(text, str(path)) or not_emulated(text, str(path), program=True):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fastae.backends.emulator.compiler import with_dynamic_shared
+from fastae.backends.emulator.ptx import REFUSAL, translated
 from fastae.backends.emulator.source import HEAD, _closing
 
 LEXEME = re.compile(  # a comment, or text in quotes
@@ -77,7 +78,7 @@ def rewritten(text: str, kernels: set[str], copy_of: Callable[[str], Path | None
     bool
         Whether it may have variables of the device that are not marked as such.
     """
-    code = INCLUDE.sub(lambda match: _included(match, copy_of), plain(text).code)
+    code = INCLUDE.sub(lambda match: _included(match, copy_of), translated(plain(text).code))
     code, unknown = _sides(with_dynamic_shared(code))
     return _launches(_addresses(code, kernels)), unknown
 
@@ -244,7 +245,7 @@ def _sides(code: str) -> tuple[str, bool]:
         if any(match.start() in body for body in functions):
             raise Nested(bare.count("\n", 0, match.start()) + 1)
     for word, by in ON_DEVICE.items():
-        if word is ARCH and "asm" in bare:  # what stands there is for those who have no assembly
+        if word is ARCH and REFUSAL.search(code):  # what stands there is for those who have no such assembly
             continue
         found = word.finditer(bare)
         edits += [(*match.span(), by) for match in found if any(match.start() in body for body in functions)]

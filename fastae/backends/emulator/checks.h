@@ -252,13 +252,6 @@ inline void tell(uintptr_t at) {
   message.emplace(key(number(), current->linear), 0);  // it has told something here, if only of others
 }
 
-inline bool is_in_room(uintptr_t at) { return at - reinterpret_cast<uintptr_t>(&room) < sizeof room; }
-
-inline bool is_shared(uintptr_t at) {
-  if (is_in_room(at)) return true;
-  return at >= reinterpret_cast<uintptr_t>(__start_cushared) && at < reinterpret_cast<uintptr_t>(__stop_cushared);
-}
-
 inline bool is_in(const dim3& place, uintptr_t at) { return at - reinterpret_cast<uintptr_t>(&place) < sizeof(dim3); }
 
 inline bool is_own(uintptr_t at) {  // a local variable; or what threadIdx and its like stand for
@@ -462,6 +455,18 @@ void access_whole(const void* address, uint64_t size, uint64_t alignment, bool i
   access(address, size, is_write, where);
 }
 
+// An access by an instruction that says in which space it is (ptx.h); of none, only whether it is in shared memory.
+void access_in(int space, const void* address, uint64_t size, uint64_t alignment, bool is_write, const void* where) {
+  const uintptr_t at = reinterpret_cast<uintptr_t>(address);
+  const bool shared = is_shared(at);
+  if (on_device() && (space == GLOBAL_SPACE ? shared : space != GENERIC_SPACE && !shared)) {
+    report.how = is_write ? WRITES : READS, report.address = at;
+    if (recorded) note(at, size, report.how, shared, false, where);
+    fail(shared ? NOT_GLOBAL : NOT_SHARED, *current, where);
+  }
+  if (space >= 0) access_whole(address, size, alignment, is_write, where);
+}
+
 // Atomic operations and volatile variables, which others may wait for.
 inline void communicate(const void* address, uint64_t size, int how, const void* where) {
   if (!on_device()) return host_access(address, how & WRITES, where);
@@ -498,6 +503,10 @@ void touch(const void* address, uint64_t size, bool reads, int scope, const void
 }
 void touch_to_read(const void* address, uint64_t size, int scope, const void* where) {
   communicate(address, size, READS | how_of(scope), where);
+}
+
+void touch_volatile(const void* address, uint64_t size, bool is_write, const void* where) {
+  communicate(address, size, VOLATILE | (is_write ? WRITES : READS), where);
 }
 
 // A release tells those who acquire this place what its thread knows now; neither needs a fence. Within a block only

@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from fastae.backends.emulator.ptx import headers_of, translated
 from fastae.backends.emulator.source import (
     INCLUDE,
     CompileError,
@@ -29,7 +30,8 @@ HERE = Path(__file__).parent
 RUNTIME = sorted({*HERE.rglob("*.h"), *HERE.rglob("*.cpp"), *filter(Path.is_file, INCLUDE.rglob("*"))})
 WAITS = re.compile(
     r"__sync|_sync\b|__activemask|__nanosleep|mma_|_acquire|\bcooperative_groups\b|\bcuda\s*::(?!\s*std\b)|\barrive|"
-    r"\bproducer_|\bconsumer_|\batomic(_ref)?\b"
+    r"\bproducer_|\bconsumer_|\batomic(_ref)?\b|\b(bar|barrier|shfl|vote|match|redux|elect|ldmatrix|mma|mbarrier)\.|"
+    r"\.(volatile|relaxed|acquire)\b|\bnanosleep\.|\bactivemask\."
 )
 DYNAMIC = re.compile(  # after what is to be left alone: comments and strings
     r"""//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|"""
@@ -106,9 +108,10 @@ def with_dynamic_shared(code: str) -> str:
 
 def _program(code: str, file: str) -> str:
     """Return a ``.cu`` file behind what it may use of CUDA."""
-    groups = ""
+    code = translated(code)
+    groups = headers_of(code)
     if "cooperative_groups" in code and "<cooperative_groups" not in code:  # its own includes may have been taken out
-        groups = '#include "cooperative_groups/reduce.h"\n'
+        groups += '#include "cooperative_groups/reduce.h"\n'
     named = dict.fromkeys(INCLUDED.findall(code))
     for name in named:
         if (INCLUDE / name).is_file() or (HERE / name).is_file():
@@ -164,7 +167,7 @@ def compiled(code: str, file: str, options: tuple[str, ...], checks: bool, *name
             try:
                 run(command, *_flags(command, options, checks), "-c", work / "kernels.cpp", "-o", work / "kernels.o")
             except CompileError as error:
-                if lacking := _not_emulated(code, file, options) or not_included(code, file, str(error)):
+                if lacking := _lacking(code, file, options, error):
                     raise CompileError(lacking) from error
                 raise
             if checks and (tool := shutil.which("objcopy")):  # whose accesses the compiler does not show
@@ -187,8 +190,12 @@ def _as_functions(code: str) -> list[str]:
     return names
 
 
+def _lacking(code: str, file: str, options: tuple[str, ...], error: CompileError) -> str:
+    """Return what of a ``.cu`` file that does not compile the emulator does not have, or what it does not include."""
+    return _not_emulated(code, file, options) or not_included(code, file, str(error))
+
+
 def _not_emulated(code: str, file: str, options: tuple[str, ...]) -> str:
-    """Return what of a ``.cu`` file that does not compile the emulator does not have."""
     try:
         return not_emulated(preprocessed(f'#line 1 "{file}"\n{code}', options), file)
     except CompileError:  # as of a header that is not there

@@ -167,4 +167,19 @@ STORE(__stwt)
 #undef SEE
 #undef HINTED
 
+// Where memory is. Addresses in shared memory count from where this library lies, so that 32 bits are enough.
+namespace emulator {
+extern "C" const char __ehdr_start[] __attribute__((visibility("hidden")));
+bool is_shared_address(const void* at);
+bool is_local_address(const void* at);
+inline uintptr_t window() { return reinterpret_cast<uintptr_t>(__ehdr_start); }
+}  // namespace emulator
+inline size_t __cvta_generic_to_shared(const void* at) { return reinterpret_cast<uintptr_t>(at) - emulator::window(); }
+inline void* __cvta_shared_to_generic(size_t at) { return reinterpret_cast<void*>(at + emulator::window()); }
+inline size_t __cvta_generic_to_global(const void* at) { return reinterpret_cast<uintptr_t>(at); }
+inline void* __cvta_global_to_generic(size_t at) { return reinterpret_cast<void*>(at); }
+inline unsigned __isShared(const void* at) { return emulator::is_shared_address(at); }
+inline unsigned __isLocal(const void* at) { return emulator::is_local_address(at); }
+inline unsigned __isGlobal(const void* at) { return !__isShared(at) && !__isLocal(at); }
+
 [[noreturn]] NOT_INLINED inline void __trap() { emulator::fail_assertion("__trap()", CALLER); }

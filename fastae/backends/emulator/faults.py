@@ -32,8 +32,11 @@ FAULTS = {
     61: "the matrix of a fragment {words}",
     80: "the thread has used up its stack: does a function call itself without end?",
     81: "a whole number is divided by zero",
+    100: "an instruction for shared memory is given another address: __cvta_generic_to_shared(pointer) makes one for it",
+    101: "an instruction for global memory is given an address of shared memory",
+    102: "a barrier has a number from 0 to 15, and its threads come with one count, a multiple of 32",
 }
-ACCESS_FAULTS, RACES, APART, COPIES = (3, 4, 5, 6, 21, 23, 40, 41, 42), (5, 6), (1, 2), (40, 41, 42)
+ACCESS_FAULTS, RACES, APART, COPIES = (3, 4, 5, 6, 21, 23, 40, 41, 42, 100, 101), (5, 6), (1, 2), (40, 41, 42)
 TWO_PLACES = RACES + APART + COPIES  # another thread is told of, with its line
 WRITES, ATOMIC, VOLATILE, COPIED, LANES, WARPS, ALONE = 2, 4, 8, 32, 128, 512, 1024  # of checks.h
 

@@ -64,6 +64,30 @@ void move_bytes(void* to, const void* from, uint64_t size, uint64_t zeros) {
   std::memset(static_cast<char*>(to) + size - zeros, 0, zeros);
 }
 
+// Barriers that a block has by numbers: so many of its threads come to one, of whom some do not wait. Its phases are kept
+// with the block.
+void named_barrier(unsigned number, unsigned threads, bool waits, const void* where, int line) {
+  const unsigned all = block_size.x * block_size.y * block_size.z;
+  if (waits && !threads) return void(barrier(0, where, line));
+  if (number > 15 || threads % WARP || !threads) fail(MISCOUNTED, *current, where);
+  Phase& phase = reinterpret_cast<Phase&>(running->named[number]);
+  threads = std::min(threads, all);
+  if (!phase.pending) phase.expected = phase.pending = threads;
+  if (phase.expected != threads) fail(MISCOUNTED, *current, where);
+  after_arrival(&phase);
+  if (--phase.pending) {
+    if (!waits) return;
+    current->phase = &phase;
+    return wait(AT_PHASE, where);
+  }
+  after_phase(&phase);
+  for (unsigned i = 0; i < all; ++i) {
+    Fiber& f = running->fibers[i];
+    if (f.state == AT_PHASE && f.phase == &phase) f.state = READY, woken = true, after_waiting(&phase, f);
+  }
+  if (waits) after_waiting(&phase, *current);
+}
+
 [[noreturn]] inline void fail_for_phase(const Fiber& fiber) {
   static char words[64];
   const Phase& phase = *static_cast<const Phase*>(fiber.phase);

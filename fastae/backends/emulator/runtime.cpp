@@ -37,8 +37,10 @@ enum Fault {
   NOT_IN_MASK = 20, BEYOND_SHARED, NOT_COOPERATIVE, MISALIGNED, ASSERTED,
   TOO_EARLY = 40, OVERWRITTEN, SENT, TOO_FEW, TOO_MANY, UNBEGUN,
   NOT_WHOLE = 60, FRAGMENT,
+  NOT_SHARED = 100, NOT_GLOBAL, MISCOUNTED,
   STACK_FULL = 80, DIVIDED_BY_ZERO
 };
+enum PtxSpace { GENERIC_SPACE, GLOBAL_SPACE, SHARED_SPACE };  // of an instruction of PTX
 constexpr unsigned AT_ONCE = 4;  // blocks that take turns at their atomic operations, in a random order
 constexpr unsigned MOST_NAPS = 1000;  // in a row, while nobody does anything else
 constexpr unsigned COLOURS = 256;  // stacks begin at so many places of a page, for a cache has few lines for each
@@ -81,6 +83,7 @@ struct Block {
   Fiber* fibers;  // of its threads
   bool begun = false, done = false, at_grid = false;
   int votes = 0;              // of its threads at the last barrier
+  uint64_t named[16] = {};    // phases of the barriers that have numbers
   std::vector<char> shared;   // its shared memory, while another block runs: static, then dynamic
 };
 
@@ -193,6 +196,20 @@ inline unsigned random_below(unsigned end) {
 
 #include "host.h"
 
+namespace emulator {
+inline bool is_in_room(uintptr_t at) { return at - reinterpret_cast<uintptr_t>(&room) < sizeof room; }
+
+inline bool is_shared(uintptr_t at) {
+  if (is_in_room(at)) return true;
+  return at >= reinterpret_cast<uintptr_t>(__start_cushared) && at < reinterpret_cast<uintptr_t>(__stop_cushared);
+}
+bool is_local_address(const void* at) {
+  const char* const stack = current->stack;
+  return stack && at >= static_cast<const void*>(stack) && at < static_cast<const void*>(stack + STACK);
+}
+bool is_shared_address(const void* at) { return is_shared(reinterpret_cast<uintptr_t>(at)); }
+}  // namespace emulator
+
 #ifdef CHECKED
 #include "checks.h"
 constexpr bool CHECKS = true;
@@ -216,6 +233,8 @@ void fence(bool) {}
 void release(const void*, uint64_t, const void*) {}
 void acquire(const void*, uint64_t, const void*) {}
 void access_whole(const void*, uint64_t, uint64_t, bool, const void*) {}
+void access_in(int, const void*, uint64_t, uint64_t, bool, const void*) {}
+void touch_volatile(const void*, uint64_t, bool, const void*) {}
 void copy_in_group(void*, const void*, uint64_t, uint64_t, uint64_t, const void*) {}
 void copy_in_phase(void*, void*, const void*, uint64_t, uint64_t, const void*) {}
 void commit_group() {}

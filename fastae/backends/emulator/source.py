@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from fastae.backends.emulator.ptx import REFUSAL, translated
 from fastae.cuda.includes import MARKER, place_of
 from fastae.errors import FastaeError
 
@@ -22,7 +23,7 @@ NOT_IN_KERNELS = {  # of what CUDA has, but for whole programs: a pattern, and w
     r"\bcuda(?:Malloc|Memcpy|Memset|Free|Launch|DeviceSync|Stream|Event|Get)\w*(?=\s*\()": "{0}(), of the host, is",
 }
 NOT_EMULATED = {  # nor in whole programs
-    r"\b(?:__)?asm(?:__)?\b": "PTX assembly is",
+    r"\b(?:__)?asm(?:__)?\b": "asm that is no statement is",
     r"\bsurf(?:1D|2D|3D|Cubemap)\w*|\bsurface\s*<|\bcudaSurfaceObject_t\b": "surfaces are",
     r"\btex(?:1D|2D|3D|Cubemap)\w*\s*[<(]|\btexture\s*<|\bcudaTextureObject_t\b": "textures are",
     r"\bcurand\w*": "cuRAND is",
@@ -176,6 +177,7 @@ def not_emulated(code: str, file: str, program: bool = False) -> str:
         It is a whole program, for which functions of the host are there.
     """
     theirs, begin = False, 0
+    code = translated(code)
     for marker in [*MARKER.finditer(code), None]:
         end = marker.start() if marker else len(code)
         found = [] if theirs else [(begin + at, what) for at, what in _lacking(code[begin:end], program)]
@@ -246,6 +248,8 @@ def _headers(code: str) -> Iterator[tuple[int, str]]:
 
 def _lacking(code: str, program: bool) -> Iterator[tuple[int, str]]:
     yield from _headers(code)
+    if not program:  # of which all was compiled: the compiler has told what it came to
+        yield from ((match.start(), f"{match[1]} is") for match in REFUSAL.finditer(code))
     plain = _plain(code)
     for pattern, what in (NOT_EMULATED if program else NOT_EMULATED | NOT_IN_KERNELS).items():
         yield from ((match.start(), what.format(match[0])) for match in re.finditer(pattern, plain))

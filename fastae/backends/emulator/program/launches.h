@@ -65,7 +65,7 @@ inline cudaError_t as_error(int fault) {
     case MISALIGNED: return cudaErrorMisalignedAddress;
     case ASSERTED: return cudaErrorAssert;
     case STACK_FULL: return cudaErrorHardwareStackError;
-    case OUT_OF_BOUNDS: case BEYOND_ARRAY: case BEYOND_SHARED: return cudaErrorIllegalAddress;
+    case OUT_OF_BOUNDS: case BEYOND_ARRAY: case BEYOND_SHARED: case NOT_SHARED: case NOT_GLOBAL: return cudaErrorIllegalAddress;
   }
   return cudaErrorLaunchFailure;
 }
