@@ -48,7 +48,8 @@ ROUNDINGS: dict[str, Callable[[Any], np.ndarray]] = {
     f"to_{text.split()[0]}": lambda x, convert=convert: convert(np.asarray(x, np.float64))  # type: ignore[misc]
     for text, (_, convert) in FORMATS.items()
 }
-FUNCTIONS: dict[str, Any] = {"exp": np.exp, "log": log, "abs": np.abs, "sigmoid": sigmoid, "tanh": np.tanh} | ROUNDINGS
+APPLIED: dict[str, Any] = {"abs": np.abs, "sigmoid": sigmoid, "whole": np.trunc}  # to a part of a formula by mistake
+FUNCTIONS: dict[str, Any] = {"exp": np.exp, "log": log, "tanh": np.tanh} | APPLIED | ROUNDINGS
 FUNCTIONS |= {"relu": lambda t: np.maximum(t, 0), "step": lambda y: np.where(y > 0, 1.0, 0.0)}
 
 
@@ -144,16 +145,19 @@ def _variants(node: ast.AST, names: list[str]) -> Iterator[ast.expr]:
             yield argument
     if not isinstance(node, ast.Constant):
         yield ast.UnaryOp(ast.USub(), node)
-        yield from (ast.Call(ast.Name(function, ast.Load()), [node], []) for function in ("abs", "sigmoid", *ROUNDINGS))
+        yield from (ast.Call(ast.Name(function, ast.Load()), [node], []) for function in (*APPLIED, *ROUNDINGS))
         yield ast.BinOp(node, ast.Pow(), ast.Constant(2))
 
 
 def _told(right: str, wrong: str) -> str:
     """Put an edit in words."""
-    for format_ in ROUNDINGS:
-        if wrong.count(format_) > right.count(format_):
-            inner = wrong[wrong.index(format_) + len(format_) :]
-            return _pretty(f"{ROUNDED}: {inner} is rounded to {format_[3:]}, in {right}")
+    for function in ("whole", *ROUNDINGS):
+        if wrong.count(f"{function}(") > right.count(f"{function}("):
+            opening = wrong.index(f"{function}(") + len(function)
+            inner = wrong[opening : _closing(wrong, opening) + 1]
+            if function == "whole":
+                return _pretty(f"{inner} is cut to a whole number, in {right}")
+            return _pretty(f"{ROUNDED}: {inner} is rounded to {function[3:]}, in {right}")
     return _pretty(f"it computes {wrong} where {right} is asked for")
 
 

@@ -6,6 +6,7 @@ transposed, a number taken twice).
 """
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from fastae.layers import Geometry
 Known = Iterator[tuple[str, np.ndarray]]
 
 TILES = (2, 4, 8, 16, 32, 64, 128, 256)
+ODD = (3, 5, 7, 9, 15, 25, 125)  # what is left of a number of threads that is halved while it is even
 TERMS = {
     "matmul": "term of the sum over k",
     "convolve": "number of a patch",
@@ -47,8 +49,8 @@ def hypotheses(name: str, v: dict[str, Any]) -> Known:
         yield from _sums(name, v)
     if name == "matmul":
         yield from _products(v)
-    elif name == "column_sum" and v["delta"].shape[0] == v["delta"].shape[1]:
-        yield "it sums along the rows, not down the columns", v["alpha"] * v["delta"].sum(axis=1) + _rest(v)
+    elif name == "column_sum":
+        yield from _of_all(v)
     for text, formula in FORMULAS.get(name, ()):
         keys = [key for key in v if key != WRITTEN.get(name, "out") or name in ("axpy", "advance")]
         yield text, np.asarray(formula(*(v[key] for key in keys)), dtype=right.dtype)
@@ -145,8 +147,24 @@ def selections(terms: int, term: str) -> Iterator[tuple[str, np.ndarray]]:
         yield f"only every {ordinal(tile)} {term} is summed", every[::tile]
         if tile > 2:
             yield f"half of the partial sums of {tile} threads are lost", every[every % tile < tile // 2]
+            yield f"the last {term} of each slice of {tile} is left out", every[every % tile != tile - 1]
+            yield f"the first {term} of each slice of {tile} is left out", every[every % tile != 0]
         if tile < terms and terms % tile:
             yield f"the last slice of {tile} overlaps the one before", np.append(every[:last], every[terms - tile :])
+    for odd in ODD:
+        text = f"halving drops some of the threads' sums: their number is no power of two, but a multiple of {odd}"
+        yield text, every[_halved(odd)[every % odd]]
+
+
+@cache
+def _halved(threads: int) -> np.ndarray:
+    """Return whose sums come to the first thread where so many are halved again and again."""
+    comes = np.eye(threads, dtype=bool)
+    half = threads // 2
+    while half:
+        comes[:half] |= comes[half : 2 * half]
+        half //= 2
+    return comes[0]
 
 
 def ordinal(n: int) -> str:
@@ -195,6 +213,16 @@ def _products(v: dict[str, Any]) -> Known:
     yield "the factors are added, not multiplied", alpha * (A.sum(axis=1)[:, None] + B.sum(axis=0)) + rest
 
 
+def _of_all(v: dict[str, Any]) -> Known:
+    """Yield sums of a matrix that are not down its columns."""
+    delta, alpha, rest = v["delta"], v["alpha"], _rest(v)
+    if delta.shape[0] == delta.shape[1]:
+        yield "it sums along the rows, not down the columns", alpha * delta.sum(axis=1) + rest
+    every = np.ones(delta.shape[1])
+    yield "the sum is over all elements, not down each column", alpha * delta.sum() * every + rest
+    yield "it is the mean of all elements, not the sum down each column", alpha * delta.mean() * every + rest
+
+
 # Numbers: alpha, beta and scale.
 
 
@@ -227,9 +255,20 @@ def _numbers(name: str, v: dict[str, Any]) -> Known:
         yield "only beta · out is written: the sum is left out", beta * old
         yield "only alpha is added, not multiplied by", whole + alpha + beta * old
         yield "beta is added, not multiplied by", core + beta + old
+        yield from _each_time(name, v)
         yield from _reread(old, core, beta)
     yield "the sum is begun with the old out, not with 0", core + alpha * old + (beta * old if beta else 0)
     yield "the old out is added once more", core + old + (beta * old if beta else 0)
+
+
+def _each_time(name: str, v: dict[str, Any]) -> Known:
+    """Yield what is written where every term of the sum multiplies all that was there before it by beta."""
+    beta, old = v["beta"], v["out"]
+    A, B = _factors(v) if name == "matmul" else (np.ones((1, len(v["delta"]))), v["delta"])
+    left = beta ** np.arange(len(B) - 1.0, -1, -1)
+    terms = (A * left) @ B
+    text = "beta is applied with every term of the sum, not once"
+    yield text, v["alpha"] * terms.reshape(old.shape) + beta ** len(B) * old
 
 
 def _reread(old: np.ndarray, core: np.ndarray, beta: float) -> Known:

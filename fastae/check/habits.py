@@ -12,7 +12,7 @@ from fastae.check.failure import Failure
 from fastae.check.patterns import MAYBE
 from fastae.check.probes import RACE
 from fastae.check.problem import Problem
-from fastae.check.source import Facts, Place, facts
+from fastae.check.source import VIEWS, Facts, Place, facts
 from fastae.errors import InputError
 
 ALIASES = {"float32": "float32|f4", "float64": "float64|f8|double"}  # what Numba calls them in a signature
@@ -26,6 +26,9 @@ FROZEN = (
     "pass it as an argument"
 )
 RENAMED = "{0} = ... only gives the name {0} to something else: nothing is written; write {0}[...] = ..."
+COPIED = "{} is a copy: what is written there does not come into the output; write into the output itself"
+GAPS = "{} is a copy where rows have gaps between them: what is written there does not come into the output"
+QUOTIENT = f"{MAYBE}{{}} is a quotient of whole numbers in C, whose fraction is lost: write it with a decimal point"
 OVERFLOW = "math.exp raises an exception where np.exp gives ∞: take an exponent that is never large"
 NUMBERS = re.compile(r"\b(alpha|beta|trans_[ab]|shape|len|range)\b")  # no comparison of those hides NaN
 HIDES = (  # what turns NaN into a number, as a call begins, and why
@@ -72,7 +75,9 @@ def of_calls(
     """
     found = _failed(facts, wrong)
     if unwritten:
-        found += _returned(facts, shown) or _renamed(facts)
+        found += _returned(facts, shown) or _renamed(facts) or _copied(facts, wrong)
+    elif not explained and not any(c.fault for c in wrong):
+        found += [_at(place, QUOTIENT.format(place.text)) for place in facts.quotients[:1]]
     if facts.option("parallel") or RACE in probed:
         found += [_race(place) for place in facts.races[:1] if facts.option("parallel")]
     if facts.frozen and facts.decorators:
@@ -168,6 +173,16 @@ def _returned(facts: Facts, shown: Call) -> list[str]:
 def _renamed(facts: Facts) -> list[str]:
     """Explain that nothing is written where the output's name is given away."""
     return [_at(place, RENAMED.format(place.text)) for place in facts.rebound[-1:]]
+
+
+def _copied(facts: Facts, wrong: Sequence[Call]) -> list[str]:
+    """Explain that nothing is written where a copy of the output is."""
+    for place in facts.copied[-1:]:
+        if not any(f".{method}(" in place.text for method in VIEWS):
+            return [_at(place, COPIED.format(place.text))]
+        if all(c.block for c in wrong):
+            return [_at(place, GAPS.format(place.text))]
+    return []
 
 
 def of_check(facts: Facts, problem: Problem, failure: Failure | None = None) -> Problem:

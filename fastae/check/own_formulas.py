@@ -31,6 +31,12 @@ def _sparse(z: np.ndarray, x: np.ndarray, little: float) -> np.ndarray:
     return -(x * np.log(z + little) + (1 - x) * np.log(1 - z + little)).sum(axis=1)
 
 
+def _kept_within(z: np.ndarray, x: np.ndarray, little: float, kind: type[np.floating]) -> np.ndarray:
+    """Return the cross-entropy of what is cut off near 0 and 1; 1 minus little may be 1 in a format."""
+    p = np.clip(z, float(kind(little)), float(kind(1 - little)))
+    return -(x * np.log(p) + (1 - x) * np.log1p(-p)).sum(axis=1)
+
+
 def _rows(images: np.ndarray, order: np.ndarray, cursor: np.ndarray, f: int, first: int | None = None) -> np.ndarray:
     """Return the rows from ``order[first]`` on; as `cases.make` has it, the order ends one behind the last."""
     first = int(cursor[0]) + f if first is None else first
@@ -47,6 +53,33 @@ def _shifted(images: np.ndarray, order: np.ndarray, cursor: np.ndarray, f: int, 
     )
 
 
+def _finite(t: np.ndarray) -> np.ndarray:
+    """Return what is finite, and 0 elsewhere."""
+    return np.where(np.isfinite(t), t, 0)
+
+
+def _softmax(t: np.ndarray, axis: int) -> np.ndarray:
+    """Return e^t, divided by the sum along an axis."""
+    powers = np.exp(t - t.max(axis=axis, keepdims=True))
+    total: np.ndarray = powers.sum(axis=axis, keepdims=True)
+    return powers / total
+
+
+def _per_output(z: np.ndarray, x: np.ndarray, little: float) -> np.ndarray:
+    """Return the cross-entropy's derivative with respect to the output, as it is written with a little number."""
+    return (1 - x) / (1 - z + little) - x / (z + little)
+
+
+OF_ALL = (  # of what is to be summed for each image
+    ("the sum is over all images", lambda t: np.full(len(t), t.sum())),
+    ("it is the mean over all images and pixels, not each image's sum", lambda t: np.full(len(t), t.mean())),
+    ("it is the mean of the images' sums, not each image's own", lambda t: np.full(len(t), t.sum(axis=1).mean())),
+    ("it is divided by the number of images too", lambda t: t.sum(axis=1) / len(t)),
+)
+SOFTMAX = {  # one number for a row or a column is divided by, not one for each element
+    "it is softmax along the rows": lambda t: _softmax(t, 1),
+    "it is softmax down the columns": lambda t: _softmax(t, 0),
+}
 ACTIVATED = {  # what an activation may be by mistake
     "it is tanh": np.tanh,
     "it is the sigmoid": sigmoid,
@@ -72,10 +105,12 @@ ACTIVATED = {  # what an activation may be by mistake
     "it is e^t": np.exp,
     "it is sin": np.sin,
     "it is cut off at 6": lambda t: np.clip(t, 0, 6),
+    **SOFTMAX,
 }
 FLOORS = (  # of logarithms
     100, 0, -1, -10, -20, -50, -90, -99, -101, -1000, *(-2.302585093 * e for e in (6, 7, 8, 9, 10, 12, 15, 16))
 )  # fmt: skip
+LITTLE = (6, 7, 8, 9, 10, 12, 15, 16, 20, 30)  # of numbers that are added lest one divides by 0: 10 to minus these
 LEAKS = (0.001, 0.01, 0.05, 0.1, 0.2, 0.25, 0.3)  # slopes where relu has none
 
 
@@ -106,6 +141,8 @@ FORMULAS: dict[str, list[tuple[str, Formula]]] = {
         ("it is 1 / (1 − e^−t): a sign is wrong", lambda z, bias: 1 / (1 - np.exp(-(z + bias)))),
         ("it is tanh, not the sigmoid", lambda z, bias: np.tanh(z + bias)),
         ("it is tanh(t / 2), which goes from −1 to 1", lambda z, bias: np.tanh((z + bias) / 2)),
+        ("it is tanh(t / 2) / 2: the ½ that is added is left out", lambda z, bias: np.tanh((z + bias) / 2) / 2),
+        ("it is (1 + tanh t) / 2: t is not halved", lambda z, bias: (1 + np.tanh(z + bias)) / 2),
         ("the bias is added after σ", lambda z, bias: sigmoid(z) + bias),
         ("the bias is added twice", lambda z, bias: sigmoid(z + 2 * bias)),
         ("the bias is multiplied with, not added", lambda z, bias: sigmoid(z * bias)),
@@ -119,6 +156,7 @@ FORMULAS: dict[str, list[tuple[str, Formula]]] = {
         ("it is max(t, 0), not the sigmoid", lambda z, bias: np.maximum(z + bias, 0)),
         ("it is 1 / (1 + 2^−t): the base is 2, not e", lambda z, bias: 1 / (1 + np.exp2(-(z + bias)))),
         ("it is t / (1 + |t|), which only resembles σ", lambda z, bias: 0.5 + 0.5 * (z + bias) / (1 + abs(z + bias))),
+        *((text, lambda z, bias, f=f: f(z + bias)) for text, f in SOFTMAX.items()),
         *((f"the sum is cut off at ±{c}, where σ still changes", lambda z, bias, c=c: sigmoid(np.clip(z + bias, -c, c)))
           for c in (5, 6, 8, 10, 15, 16, 20, 25, 30)),
     ],
@@ -212,6 +250,13 @@ FORMULAS: dict[str, list[tuple[str, Formula]]] = {
         ("it divides by scale", lambda z, x, s: (z - x) / s),
         ("σ′ is not cancelled: it is multiplied by z (1 − z)", lambda z, x, s: s * (z - x) * z * (1 - z)),
         ("σ′ is not cancelled: it is divided by z (1 − z)", lambda z, x, s: s * (z - x) / (z * (1 - z))),
+        *((text, lambda z, x, s, e=10.0**-e, f=f: s * f(z, x, e)) for e in LITTLE for text, f in (
+            ("σ′ is not cancelled: it is divided by z (1 − z)", lambda z, x, e: (z - x) / (z * (1 - z) + e)),
+            ("σ′ is not cancelled: it is divided by z (1 − z)", lambda z, x, e: (z - x) / np.maximum(z * (1 - z), e)),
+            ("it is the derivative with respect to z, the output: σ′ is left out", _per_output),
+        )),
+        ("it is the derivative with respect to z, the output: σ′ is left out",
+         lambda z, x, s: s * _per_output(z, x, 0)),
         ("there is a factor 2, as the squared error has it", lambda z, x, s: 2 * s * (z - x)),
         ("z and x are added", lambda z, x, s: s * (z + x)),
         ("σ is applied to z, which is a σ already", lambda z, x, s: s * (sigmoid(z) - x)),
@@ -230,7 +275,7 @@ FORMULAS: dict[str, list[tuple[str, Formula]]] = {
         ("the sum is squared, not each difference", lambda z, x: (z - x).sum(axis=1) ** 2),
         ("σ is applied to z, which is a σ already", lambda z, x: ((sigmoid(z) - x) ** 2).sum(axis=1)),
         ("z² − x² is summed", lambda z, x: (z * z - x * x).sum(axis=1)),
-        ("the sum is over all images", lambda z, x: np.full(len(z), ((z - x) ** 2).sum())),
+        *((text, lambda z, x, f=f: f((z - x) ** 2)) for text, f in OF_ALL),
         ("it is the cross-entropy", lambda z, x: _entropy(z, x)),
         ("it sums over images, not over pixels",
          lambda z, x: ((z - x) ** 2).sum(axis=0) if z.shape[0] == z.shape[1] else np.empty(0)),
@@ -239,6 +284,11 @@ FORMULAS: dict[str, list[tuple[str, Formula]]] = {
         ("the term (1 − x) log(1 − z) is left out", lambda z, x: -(x * log(z)).sum(axis=1)),
         ("the term x log z is left out", lambda z, x: -((1 - x) * log1(z)).sum(axis=1)),
         ("it takes the mean over pixels, not the sum", lambda z, x: _entropy(z, x) / z.shape[1]),
+        *((text, lambda z, x, f=f: f(-(x * log(z) + (1 - x) * log1(z)))) for text, f in OF_ALL),
+        ("terms with log 0 are left out, not floored at −100",
+         lambda z, x: -(x * _finite(np.log(z)) + (1 - x) * _finite(np.log1p(-z))).sum(axis=1)),
+        ("pixels with log 0 are left out, not floored at −100",
+         lambda z, x: -_finite(x * np.log(z) + (1 - x) * np.log1p(-z)).sum(axis=1)),
         ("z and x are exchanged", lambda z, x: -(z * log(x) + (1 - z) * log1(x)).sum(axis=1)),
         ("σ is applied to z, which is a σ already", lambda z, x: _entropy(sigmoid(z), x)),
         ("the logarithms are to base 2", lambda z, x: _entropy(z, x) / np.log(2)),
@@ -265,11 +315,14 @@ FORMULAS: dict[str, list[tuple[str, Formula]]] = {
            lambda z, x, f=floor: -(x * log(z, f) + (1 - x) * log1(z)).sum(axis=1)) for floor in FLOORS),
         *((f"log(1 − z) is floored at {floor:g}, not at −100",
            lambda z, x, f=floor: -(x * log(z) + (1 - x) * log1(z, f)).sum(axis=1)) for floor in FLOORS),
+        *((f"z is kept within 1e−{e} and 1 − 1e−{e}: the logarithms are floored at log 1e−{e}, not at −100",
+           lambda z, x, e=10.0**-e, kind=kind: _kept_within(z, x, e, kind))
+          for e in LITTLE for kind in (np.float64, np.float32)),
         ("it is the squared error", lambda z, x: ((z - x) ** 2).sum(axis=1)),
         *((f"the logarithms are floored at {floor:g}, not at −100", lambda z, x, f=floor: _entropy(z, x, f))
           for floor in FLOORS),
         *((f"the logarithms are floored at log 1e−{e}, not at −100", lambda z, x, e=e: _sparse(z, x, 10.0**-e))
-          for e in (6, 7, 8, 9, 10, 12, 15, 16, 20, 30)),
+          for e in LITTLE),
     ],
     "axpy": [
         ("alpha is left out", lambda alpha, x, y: y + x),
@@ -302,6 +355,10 @@ FORMULAS: dict[str, list[tuple[str, Formula]]] = {
          lambda i, o, c, f: _rows(i, np.arange(len(o)), c, f) if len(o) <= len(i) else np.empty(0)),
         ("the rows are taken backwards from the first: its index is subtracted",
          lambda i, o, c, f: i[o[int(c[0]) + f - np.arange(len(o) - int(c[0]) - f - 1)]] / 255),
+        ("a byte is taken as a number with a sign: what is above 127 becomes negative",
+         lambda i, o, c, f: _rows(i.astype(np.int8), o, c, f)),
+        *((f"it multiplies by {k} in one byte, which overflows",
+           lambda i, o, c, f, k=k: _rows(i * np.uint8(k) // k, o, c, f)) for k in (2, 3, 4, 8, 10, 16, 100)),
         ("it multiplies by 255 in one byte, which overflows", lambda i, o, c, f: -255 * _rows(i, o, c, f) % 256),
         ("it multiplies by 255", lambda i, o, c, f: _rows(i, o, c, f) * 255.0 * 255.0),
         ("black and white are exchanged", lambda i, o, c, f: 1 - _rows(i, o, c, f)),

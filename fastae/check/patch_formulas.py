@@ -27,6 +27,8 @@ def table(
     tap: Callable[[Any, Any, Any], tuple[Any, Any, Any]] = lambda i, j, c: (i, j, c),
     inside: tuple[int, int, int, int] = (0, 0, 0, 0),
     beyond: Callable[[Any, int], Any] | None = None,
+    places: tuple[Any, Any] = (None, None),
+    flat: bool = False,
 ) -> Table:
     """Return where each number of each patch lies; by default as the contract has it.
 
@@ -46,15 +48,22 @@ def table(
         By how many pixels the image seems to be smaller: above, to the left, below, to the right.
     beyond : callable, optional
         From a row or a column, and how many there are, to the one that is read if that lies outside.
+    places : (ndarray, ndarray), optional
+        In which row and which column of patches each patch is.
+    flat : bool
+        Whether only the image's ends are its borders, and what lies beyond a row's end is in the next.
     """
     (top, left), (down, right) = start or (-g.padding, -g.padding), stride or (g.stride, g.stride)
-    patch_row, patch_column = np.divmod(np.arange(g.rows * g.columns), g.columns)
+    numbered = np.divmod(np.arange(g.rows * g.columns), g.columns)
+    patch_row, patch_column = (own if own is not None else usual for own, usual in zip(places, numbered))
     numbers = np.unravel_index(np.arange(g.kernel**2 * channels), (g.kernel, g.kernel, channels))
     i, j, c = tap(*numbers)
     y = patch_row[:, None] * down + top + i * spread
     x = patch_column[:, None] * right + left + j * spread
     if beyond:
         y, x = beyond(y, g.height), beyond(x, g.width)
+    if flat:
+        y, x = np.divmod(y * g.width + x, g.width)
     above, before, below, behind = inside
     within = (y >= above) & (y < g.height - below) & (x >= before) & (x < g.width - behind)
     return np.where(within, (y * g.width + x) * channels + c, -1)
@@ -133,6 +142,9 @@ def wrong_tables(g: Geometry, channels: int) -> Iterator[tuple[str, Table]]:
         ("the padding is filled with the image mirrored, not with 0", lambda at, n: _mirrored(at, n)),
     ):
         yield text, other(beyond=beyond)
+    yield "what lies beyond the end of a row is read from the next one: columns are not compared with the width", other(
+        flat=True
+    )
 
 
 def _mirrored(at: np.ndarray, n: int) -> np.ndarray:
@@ -188,10 +200,35 @@ def known(name: str, v: dict[str, Any]) -> Known:
         yield f"{NOT_ZEROED}: what out held before is left there", unfolded(x, right, np.nan)
     for text, at in wrong_tables(g, channels):
         yield text, written(name, at, v)
+    yield from _numbered(name, v, g, channels)
     if name == "fold":
         yield from _added(x, right, shape)
     elif name == "convolve":
         yield from _kernels(unfolded(x, right), v["weights"], right, g.kernel**2, channels, shape)
+
+
+def _numbered(name: str, v: dict[str, Any], g: Geometry, channels: int) -> Known:
+    """Yield what is written where the row and the column of a patch follow wrongly from its number among all."""
+    per, images = g.rows * g.columns, len(v[PATCHES[name][0]])
+    patches = np.arange(images * per).reshape(images, per)
+    for text, row, column in (
+        ("row is computed with the number of rows, not with that of columns", patches // g.rows % g.rows, None),
+        ("row is not taken modulo their number: it goes on from image to image", patches // g.columns, None),
+        ("row is its number modulo that of rows, which nothing divides", patches % g.rows, None),
+        ("column is computed with the number of rows, not with that of columns", None, patches % g.rows % g.columns),
+        ("column goes on from image to image: it is not taken modulo their number", None, patches),
+        ("row and column are computed with the number of rows, not with that of columns",
+         patches // g.rows % g.rows, patches % g.rows),
+    ):  # fmt: skip
+        places = zip(*(x if x is not None else [None] * images for x in (row, column)))
+        tables = [table(g, channels, places=place) for place in places]
+        yield f"a patch's {text}", np.concatenate([written(name, at, _of_image(name, v, i, per)) for i, at in enumerate(tables)])
+
+
+def _of_image(name: str, v: dict[str, Any], i: int, per: int) -> dict[str, Any]:
+    """Return the arguments for one image alone."""
+    rows = {True: slice(i, i + 1), False: slice(i * per, (i + 1) * per)}
+    return v | {key: v[key][rows[key == PATCHES[name][0]]] for key in ("x", "out")}
 
 
 def written(name: str, at: Table, v: dict[str, Any]) -> np.ndarray:

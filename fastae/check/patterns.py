@@ -22,6 +22,8 @@ MAYBE = "may be: "  # begins a cause that is not certain
 WHERE = "where: "  # begins what is said of places, not of a cause
 EDGE = f"{MAYBE}a loop or a slice that ends too early, or the guard at the edge of a"
 IMAGES = ("channels", "kernel", "stride", "padding")
+PERIODS = (2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 32)
+STATES = ("wrong", "left unwritten")
 MULTIPLES = (2, 4, 8, 16, 32, 64, 128)
 
 
@@ -41,6 +43,7 @@ def told(calls: Sequence[Call], unwritten: bool = False) -> list[str]:
     said = [] if unwritten else list(_factors(wrong)) or list(_precision(wrong))
     said += _skipped(wrong) if unwritten else []
     said += _miscounted(wrong)
+    said += _periodic(wrong, unwritten)
     left = ": left unwritten" * unwritten
     votes: Counter[str] = Counter()
     for call in wrong:
@@ -218,6 +221,31 @@ def _miscounted(wrong: Sequence[Call]) -> list[str]:
     return []
 
 
+def _periodic(wrong: Sequence[Call], unwritten: bool) -> Iterator[str]:
+    """Yield which rows, columns or elements of each so many are wrong, if it is so in all calls."""
+    if any(c.wrong.ndim != wrong[0].wrong.ndim for c in wrong):
+        return
+    for axis, what in enumerate(("rows", "columns") if wrong[0].wrong.ndim == 2 else ("elements",)):
+        lines = [np.moveaxis(c.wrong, axis, 0).reshape(c.wrong.shape[axis], -1).any(axis=1) for c in wrong]
+        longest = max(lines, key=len)
+        for period in PERIODS:
+            if len(longest) < 2 * period:
+                break
+            bad = longest[:period]
+            if bad.any() and not bad.all() and all(np.array_equal(x, np.resize(bad, len(x))) for x in lines):
+                yield f"{WHERE}of every {period} {what} {_numbers(np.flatnonzero(bad))}: {STATES[unwritten]}"
+                if unwritten:
+                    yield f"{MAYBE}a loop, a step or a launch that passes over some of the {what}"
+                return
+
+
+def _numbers(lines: np.ndarray) -> str:
+    """Put the numbers of lines in words."""
+    if len(lines) > 2 and np.all(np.diff(lines) == 1):
+        return f"those from number {lines[0]} to {lines[-1]}"
+    return f"number{'s' * (len(lines) > 1)} {' and '.join(map(str, lines[:3]))}{' and others' * (len(lines) > 3)}"
+
+
 def _places(call: Call) -> Iterator[tuple[str, str]]:
     """Yield a word for a pattern, and the pattern in words."""
     bad, found, exact = call.wrong, call.found, call.exact
@@ -331,11 +359,19 @@ def _conditions(calls: Sequence[Call]) -> Iterator[tuple[str, str, Callable[[Cal
     for key in IMAGES:
         for length in sorted({c.given[key] for c in calls if key in c.given})[:-1]:
             yield key, f"only where {key} is above {length}", _compared(key, operator.gt, length)
+    for one, other in ("mn", "mk", "kn") if any("k" in c.given for c in calls) else ("mn",):
+        alike = _alike(one, other)
+        yield one + other, f"only where {one} and {other} are equal", alike
+        yield one + other, f"only where {one} and {other} differ", lambda c, alike=alike: not alike(c)
     for letter in "mnk":
         for size in MULTIPLES:
             yield letter, f"only where {letter} is no multiple of {size}", _compared(letter, operator.mod, size)
         for length in sorted({c.given[letter] for c in calls if letter in c.given})[:-1]:
             yield letter, f"only where {letter} is above {length}", _compared(letter, operator.gt, length)
+
+
+def _alike(one: str, other: str) -> Callable[[Call], bool]:
+    return lambda c: bool(c.given.get(one, 0) == c.given.get(other, 0))
 
 
 def _compared(key: str, compare: Callable[[Any, Any], Any], value: Any) -> Callable[[Call], bool]:

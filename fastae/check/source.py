@@ -16,6 +16,10 @@ from fastae.check.cases import WRITTEN
 
 COMPILERS = ("njit", "jit", "vectorize", "guvectorize")  # decorators of Numba's
 CHANGING = ("append", "clear", "extend", "insert", "pop", "fill", "update")  # methods that change what they are of
+COPIES = ("flatten", "copy", "astype", "tolist")  # methods that never make a view
+VIEWS = ("ravel", "reshape")  # methods that make one if they can, which they cannot where rows have gaps
+CALL = re.compile(r"\b(\w+)\s*\(")
+QUOTIENT = re.compile(r"(?<![\w.])(\d+)\s*/\s*(\d+)(?![\w.])")  # of whole numbers in C
 Function = ast.FunctionDef
 
 
@@ -59,6 +63,10 @@ class Facts:
         Where the kernel itself returns a value.
     rebound : list of Place
         Where the kernel gives the name of its output to something else.
+    copied : list of Place
+        Where the kernel makes something else of its output that may be a copy, and writes there or passes it on.
+    quotients : list of Place
+        Quotients of whole numbers in CUDA that lose a rest.
     races : list of Place
         What several threads of a ``prange`` write, or sum, into one place.
     lost_updates : list of Place
@@ -74,6 +82,8 @@ class Facts:
     decorators: list[Decorator] = field(default_factory=list)
     returned: list[Place] = field(default_factory=list)
     rebound: list[Place] = field(default_factory=list)
+    copied: list[Place] = field(default_factory=list)
+    quotients: list[Place] = field(default_factory=list)
     races: list[Place] = field(default_factory=list)
     lost_updates: list[Place] = field(default_factory=list)
     frozen: list[Place] = field(default_factory=list)
@@ -126,9 +136,10 @@ def facts(text: str, name: str) -> Facts:
     """
     tree = _parsed(text)
     if tree is None:
-        pattern = re.compile(r"\b(\w+)\s*\(")
-        lines = enumerate(text.splitlines(), 1)
-        return Facts(calls=[Place(i, match[1]) for i, line in lines for match in pattern.finditer(line)])
+        lines = [(i, line.partition("//")[0]) for i, line in enumerate(text.splitlines(), 1)]
+        calls = [Place(i, match[1]) for i, line in lines for match in CALL.finditer(line)]
+        quotients = [Place(i, match[0]) for i, line in lines for match in QUOTIENT.finditer(line)]
+        return Facts(calls=calls, quotients=[x for x in quotients if _loses(x.text)])
     own, reached, decorators = _reached(tree, name)
     found = Facts(decorators)
     if own:
@@ -139,6 +150,7 @@ def facts(text: str, name: str) -> Facts:
             if isinstance(node, ast.Return) and not _is_none(node.value)
         ]
         found.rebound = list(_rebound(own, found.written))
+        found.copied = list(_copied(own, found.written))
     for function in reached:
         for place, certain in _races(function):
             found.races.append(place)
@@ -240,6 +252,44 @@ def _rebound(function: Function, written: str) -> Iterator[Place]:
             for name in ast.walk(target) if isinstance(target, ast.Name | ast.Tuple | ast.List) else ():
                 if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store) and name.id in {written, *rows}:
                     yield Place(name.lineno, name.id)
+
+
+def _copied(function: Function, written: str) -> Iterator[Place]:
+    """Yield what is made of the output and then written into or passed on, for it may be a copy."""
+    nodes = list(_within(function))
+    stored = [target for node in nodes for target in _targets(node)]
+    filled = {t.value.id for t in stored if isinstance(t, ast.Subscript) and isinstance(t.value, ast.Name)}
+    filled |= {x.target.id for x in nodes if isinstance(x, ast.AugAssign) and isinstance(x.target, ast.Name)}
+    passed = [x for node in nodes if isinstance(node, ast.Call) for x in (*node.args, *(k.value for k in node.keywords))]
+    filled |= {x.id for x in passed if isinstance(x, ast.Name)}
+    made = [
+        node.value
+        for node in nodes
+        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id in filled for t in node.targets)
+    ]
+    for value in (*made, *passed, *(t.value for t in stored if isinstance(t, ast.Subscript))):
+        if _makes_copy(value, written):
+            yield Place(value.lineno, ast.unparse(value))
+
+
+def _makes_copy(value: ast.expr, written: str) -> bool:
+    """Whether it is the output in other words, which may be a copy of it."""
+    if isinstance(value, ast.Subscript):  # by a mask
+        return _is_name(value.value, written) and isinstance(value.slice, ast.Compare)
+    if not isinstance(value, ast.Call):
+        return False
+    if isinstance(value.func, ast.Attribute) and value.func.attr in COPIES + VIEWS:
+        if _is_name(value.func.value, written):
+            return True
+        return value.func.attr in VIEWS and bool(value.args) and _is_name(value.args[0], written)  # np.ravel(out)
+    name = ast.unparse(value.func).rpartition(".")[2]
+    return name in ("array", "ascontiguousarray") and bool(value.args) and _is_name(value.args[0], written)
+
+
+def _loses(quotient: str) -> bool:
+    """Whether a quotient of whole numbers has a rest."""
+    a, b = map(int, quotient.split("/"))
+    return b == 0 or a % b != 0
 
 
 def _targets(node: ast.AST) -> list[ast.expr]:
