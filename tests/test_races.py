@@ -122,7 +122,8 @@ UNORDERED = {  # the lines that end in //< are the places
     "stored by one, exchanged by others": """  if (b == 0 && t == 3) *out = 0;//<
   if (b > 0 && t == 0) atomicExch(out, 1);//<""",
     "each adds without an atomic": f"{PART}  if (t == 0) *out += own;//<",
-    "the same value by all": "  if (t == 0) *out = 1;//<",
+    "a value by each": "  if (t == 0) *out = b;//<",
+    "the same value by all, which one reads": "  if (t == 0) *out = 1;//<\n  if (b == 3 && t == 1) out[1] = *out;//<",
     "one writes what others read": "  if (b == 0) out[t] = 1;//<\n  else out[i] = out[t];//<",
     "one writes what others have read": """  if (b < gridDim.x - 1) out[i] = out[160 + t];//<
   else out[160 + t] = 1;//<""",
@@ -202,6 +203,28 @@ def test_what_is_not_ordered_is_one_and_both_places_are_named(what: str) -> None
         assert ("in an atomic operation" in told) == ("atomic operations are safe" in caught.value.fault)
         assert ("a flag is written behind that, mine.cu:" in told) == (what in FENCE_MISSING), told
         assert ("volatile is not atomic" in told) == (what == "a volatile variable is not atomic")
+
+
+FLAGS = {  # stores of one value by several threads: whichever comes last, it is there
+    "by blocks": ("if (t == 0) out[0] = 1;", "out[0] = b;"),
+    "by warps": ("out[1] = 5;", "out[1] = t / 32;"),
+    "by lanes, where one is already": ("part[0] = 0; __syncthreads(); if (t % 3 == 0) part[0] = 2;", "part[0] = t;"),
+    "volatile": ("*(volatile float*)out = 7;", "*(volatile float*)out = b;"),
+    "a byte": ("reinterpret_cast<char*>(out)[3] = 1;", "reinterpret_cast<char*>(out)[3] = t;"),
+    "four at once": ("*reinterpret_cast<float4*>(out) = make_float4(1, 2, 3, 4);",
+                     "*reinterpret_cast<float4*>(out) = make_float4(1, 2, 3, b);"),
+    "to count, though": ("", "out[1] += 1;"),
+    "to count, though volatile": ("", "*(volatile float*)out += 1;"),
+    "a copy of memory": ("", "memcpy(out, x + 4 * b, 16);"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", FLAGS)
+def test_stores_of_one_value_are_no_race_and_of_several_are_one(what: str) -> None:
+    same, different = FLAGS[what]
+    run(f"  {same}", "random")
+    with pytest.raises(KernelFault, match="a race"):
+        run(f"  {different}", "random")
 
 
 @pytest.mark.parametrize("missing", [False, True])

@@ -29,7 +29,8 @@ enum How {
   LANES = 128,  // told of a race: both are of one warp
   GUESS = 256,  // a read whose value an atomicCAS has asked for since
   WARPS = 512,  // told of a race between lanes: threads of other warps are in it too
-  ALONE = 1024  // or there is no other warp
+  ALONE = 1024,  // or there is no other warp
+  STORE = 2048  // a write whose value is there before the thread does anything else
 };
 
 struct Access {  // who, when, how and where in the code
@@ -127,6 +128,16 @@ static uint64_t flag_time;
 constexpr unsigned MOST_SOUGHT = 1 << 22;  // accesses after a race between lanes
 static unsigned sought;
 
+// A store to where another thread has stored, which nothing orders: a race unless both store the same.
+struct Doubt {
+  uintptr_t at;
+  uint64_t size;
+  unsigned char before[16];
+  bool of_lanes;  // of one warp, and others may be in it too
+  Report report;
+};
+static std::vector<Doubt> doubts;
+
 inline unsigned here() { return running - blocks.data(); }
 inline unsigned me() { return current - fibers.data(); }
 inline Mind& mind() { return minds[me()]; }
@@ -147,7 +158,7 @@ inline void begin_launch(unsigned at_once, bool cooperative) {
   peers.assign(fibers.size(), {});
   begin_copies(at_once);
   messages.clear();
-  suspicions.clear();
+  suspicions.clear(), doubts.clear();
   talked = false;
 }
 inline void begin_block(unsigned block) {
@@ -334,6 +345,31 @@ inline void look_for_fence(const Access& before, uintptr_t at) {
   }
 }
 
+// It is a race. Between lanes of one warp, more is said of it if threads of other warps are in it too, which is looked for.
+inline void conclude(const Report& race, bool of_lanes) {
+  report = race;
+  if (!of_lanes) _longjmp(ended, 1);
+  seeking = true, race_seen = race, sought = 0;
+}
+
+inline void resolve() {
+  if (doubts.empty()) return;
+  const std::vector<Doubt> open = std::exchange(doubts, {});
+  for (const Doubt& doubt : open)
+    if (std::memcmp(reinterpret_cast<const void*>(doubt.at), doubt.before, doubt.size)) return conclude(doubt.report, doubt.of_lanes);
+}
+
+inline void after_turn(const Fiber& fiber) {
+  note_turn(fiber);
+  resolve();
+}
+
+// Has this thread read a place before it stores there? Then what it stores may be the sum of both.
+inline bool has_read(const Shadow& place, const Access& now) {
+  return std::any_of(place.reads.begin(), place.reads.end(),
+                     [&](const Access& read) { return read.block == now.block && read.thread == now.thread; });
+}
+
 inline void keep(Latest& latest, const Access& now) {
   if (latest[0].block != now.block) {
     latest[2] = latest[0];
@@ -343,7 +379,7 @@ inline void keep(Latest& latest, const Access& now) {
   latest[0] = now;
 }
 
-inline void check(Shadow& place, uintptr_t at, int how, const void* where) {
+inline void check(Shadow& place, uintptr_t at, uint64_t size, int how, const void* where) {
   const uint32_t offset = reinterpret_cast<const char*>(where) - __ehdr_start;
   const uint16_t thread = current->linear, kind = how;
   const Access now{number(), current->barriers, current->told, thread, kind, offset};
@@ -369,11 +405,13 @@ inline void check(Shadow& place, uintptr_t at, int how, const void* where) {
     if (!of_lanes) look_for_fence(other, at);
     // A plain read among atomic operations may be the guess with which an atomicCAS begins: judged at the block's end.
     const Access& read = how & ATOMIC ? other : now;
-    if (of_lanes && !alone) {
-      seeking = true, race_seen = report, sought = 0;
+    if (how & other.how & STORE && !has_read(place, now)) {
+      Doubt& doubt = doubts.emplace_back(Doubt{at, size, {}, of_lanes && !alone, report});
+      std::memcpy(doubt.before, reinterpret_cast<const void*>(at), size);
+      report.fault = NONE, report.fence = 0;
       return;
     }
-    if (!mixture || read.how & WRITES) _longjmp(ended, 1);
+    if (!mixture || read.how & WRITES) return conclude(report, of_lanes && !alone);
     suspicions.try_emplace({read.block, read.thread, at}, report);
     report.fault = NONE;
   };
@@ -419,6 +457,7 @@ inline void each_place(Memory& memory, uintptr_t at, uint64_t size, F visit) {
 // An access of any kind; returns whether anybody but this thread can see it.
 inline bool look(const void* address, uint64_t size, int how, const void* where) {
   const uintptr_t at = reinterpret_cast<uintptr_t>(address);
+  resolve();
   report.how = how, report.address = at;
   const bool shared = is_shared(at);
   if (!shared && is_own(at)) return false;
@@ -433,7 +472,7 @@ inline bool look(const void* address, uint64_t size, int how, const void* where)
   each_place(memory, at, size, [&](Shadow& place) {
     const bool written = place.write.block != ~0u || place.atomic >= 0;
     if (shared && how & READS && !written) fail(UNINITIALISED, *current, where);
-    check(place, at, how, where);
+    check(place, at, size, how, where);
   });
   return true;
 }
@@ -441,6 +480,10 @@ inline bool look(const void* address, uint64_t size, int how, const void* where)
 void access(const void* address, uint64_t size, bool is_write, const void* where) {
   if (!on_device()) return host_access(address, is_write, where);
   look(address, size, is_write ? WRITES : READS, where);
+}
+void access_at_once(const void* address, uint64_t size, bool is_write, const void* where) {
+  if (!on_device()) return host_access(address, is_write, where);
+  look(address, size, !is_write ? READS : size <= 16 ? WRITES | STORE : WRITES, where);
 }
 
 // An access that a GPU makes as one, so that its address must be a multiple of its size.
@@ -452,7 +495,7 @@ void access_whole(const void* address, uint64_t size, uint64_t alignment, bool i
     if (recorded) note(at, size, report.how, is_shared(at), false, where);
     fail(MISALIGNED, *current, where);
   }
-  access(address, size, is_write, where);
+  access_at_once(address, size, is_write, where);
 }
 
 // An access by an instruction that says in which space it is (ptx.h); of none, only whether it is in shared memory.
@@ -572,7 +615,7 @@ void* emulator_memset(void* to, int value, size_t size) {
 #define HOOK(name, size, is_write) \
   void name(void* p) { emulator::access_whole(p, size, size, is_write, CALLER); }
 #define ANYWHERE(name, size, is_write) \
-  void name(void* p) { emulator::access(p, size, is_write, CALLER); }
+  void name(void* p) { emulator::access_at_once(p, size, is_write, CALLER); }
 #define VOLATILE_HOOK(name, size, how) \
   void name(void* p) { emulator::communicate(p, size, emulator::VOLATILE | how, CALLER); }
 #define HOOKS(size)                         \
@@ -581,9 +624,9 @@ void* emulator_memset(void* to, int value, size_t size) {
   ANYWHERE(__tsan_unaligned_read##size, size, false) \
   ANYWHERE(__tsan_unaligned_write##size, size, true) \
   VOLATILE_HOOK(__tsan_volatile_read##size, size, emulator::READS)           \
-  VOLATILE_HOOK(__tsan_volatile_write##size, size, emulator::WRITES)          \
+  VOLATILE_HOOK(__tsan_volatile_write##size, size, emulator::WRITES | emulator::STORE)          \
   VOLATILE_HOOK(__tsan_unaligned_volatile_read##size, size, emulator::READS) \
-  VOLATILE_HOOK(__tsan_unaligned_volatile_write##size, size, emulator::WRITES)
+  VOLATILE_HOOK(__tsan_unaligned_volatile_write##size, size, emulator::WRITES | emulator::STORE)
 HOOKS(1)
 HOOKS(2)
 HOOKS(4)

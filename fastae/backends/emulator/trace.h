@@ -77,7 +77,7 @@ inline void note_wait(int operation, unsigned mask, uint64_t offered, const void
     e->kind = WAITS, e->operation = operation, e->address = mask, e->value[0] = offered, e->where = offset_of(where);
 }
 
-inline void after_turn(const Fiber& fiber) {
+inline void note_turn(const Fiber& fiber) {
   if (!recorded) return;
   settle();
   if (fiber.state != DONE) return;
