@@ -16,6 +16,7 @@ FAULTS = {
     7: "there is no memory for so many threads: take smaller blocks",
     8: "it waits for ever for what no other thread will do",
     9: "the index is outside of a shared or local array",
+    10: "global memory is read before anything is written there",
     20: "a lane of a warp names a mask in which it is not itself",
     21: "beyond the dynamic shared memory of the launch, {shared} bytes: it asks for too little, by shared_mem= or by "
     "shared (...) in the launch comment",
@@ -33,7 +34,7 @@ FAULTS = {
     80: "the thread has used up its stack: does a function call itself without end?",
     81: "a whole number is divided by zero",
 }
-ACCESS_FAULTS, RACES, APART, COPIES = (3, 4, 5, 6, 21, 23, 40, 41, 42), (5, 6), (1, 2), (40, 41, 42)
+ACCESS_FAULTS, RACES, APART, COPIES = (3, 4, 5, 6, 10, 21, 23, 40, 41, 42), (5, 6), (1, 2), (40, 41, 42)
 TWO_PLACES = RACES + APART + COPIES  # another thread is told of, with its line
 WRITES, ATOMIC, VOLATILE, COPIED, LANES, WARPS, ALONE = 2, 4, 8, 32, 128, 512, 1024  # of checks.h
 
