@@ -162,6 +162,8 @@ def built(file: Path, flags: Flags, checks: bool) -> tuple[Path, list[Path]]:
             seen = [*compiler._flags(command, (), checks), *options, *FLAGS[compiler.is_clang(command)]]
             _compile(source, [command, *here, *beside, *seen, "-c", work / "program.cpp", "-o", work / "program.o"])
             compiler.gather_shared(command, work / "program.o", *source.texts)
+            if checks:
+                compiler.show_copies(work / "program.o")
             objects = [runtime(checks), work / "program.o"]
             libraries = ["-pthread", "-ldl", *(["-fopenmp"] if "-fopenmp" in options else [])]
             _compile(source, [command, "-pie", *objects, *libraries, "-o", work / "program"])
@@ -172,7 +174,7 @@ def built(file: Path, flags: Flags, checks: bool) -> tuple[Path, list[Path]]:
 def runtime(checks: bool) -> Path:
     """Compile what stands behind device.h and api.h, or find it compiled."""
     command = compiler._compiler()
-    options = [*compiler.LANGUAGE, "-fPIE", "-O2", "-U_FORTIFY_SOURCE", *(["-DCHECKED"] if checks else [])]
+    options = [*compiler.LANGUAGE, "-fPIE", "-O2", *(["-DCHECKED"] if checks else [])]
     path = compiler._kept([command, "program", *options], ".o")
     if not path.exists():
         with tempfile.TemporaryDirectory(dir=path.parent) as temporary:

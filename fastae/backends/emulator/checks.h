@@ -109,6 +109,8 @@ static std::map<std::tuple<uint32_t, uint32_t, uintptr_t>, Report> suspicions;  
 static bool together;  // blocks run at once, and may wait for each other
 static bool mixed;     // or threads take turns at random
 static bool talked;    // somebody has told something
+static uintptr_t whole_at;   // a struct that is copied, of which a part is looked at; some of its bytes may be nobody's
+static uint64_t whole_size;
 
 // Who has written a flag last, of each block: an atomic or volatile variable, with or without a fence before; and which
 // flags a block has read. Asked when a race is seen, for its cause.
@@ -468,6 +470,7 @@ inline bool look(const void* address, uint64_t size, int how, const void* where)
   if (recorded) note(at, size, how, shared, there, where);
   if (!there) fail(beyond ? BEYOND_SHARED : OUT_OF_BOUNDS, *current, where);
   if (counted && !(how & ELEMENTARY)) count(at, size, how & WRITES, shared, where);
+  if (!shared) device_access(at, size, how, where);
   Memory& memory = shared ? shared_shadow[here()] : shadow;
   each_place(memory, at, size, [&](Shadow& place) {
     const bool written = place.write.block != ~0u || place.atomic >= 0;
@@ -478,7 +481,7 @@ inline bool look(const void* address, uint64_t size, int how, const void* where)
 }
 
 void access(const void* address, uint64_t size, bool is_write, const void* where) {
-  if (!on_device()) return host_access(address, is_write, where);
+  if (!on_device()) return host_access(address, size, is_write, where);
   look(address, size, is_write ? WRITES : READS, where);
 }
 void access_at_once(const void* address, uint64_t size, bool is_write, const void* where) {
@@ -489,7 +492,7 @@ void access_at_once(const void* address, uint64_t size, bool is_write, const voi
 // An access that a GPU makes as one, so that its address must be a multiple of its size.
 void access_whole(const void* address, uint64_t size, uint64_t alignment, bool is_write, const void* where) {
   const uintptr_t at = reinterpret_cast<uintptr_t>(address);
-  if (!on_device()) return host_access(address, is_write, where);
+  if (!on_device()) return host_access(address, size, is_write, where);
   if (at % alignment) {
     report.how = is_write ? WRITES : READS, report.address = at;
     if (recorded) note(at, size, report.how, is_shared(at), false, where);
@@ -512,7 +515,7 @@ void access_in(int space, const void* address, uint64_t size, uint64_t alignment
 
 // Atomic operations and volatile variables, which others may wait for.
 inline void communicate(const void* address, uint64_t size, int how, const void* where) {
-  if (!on_device()) return host_access(address, how & WRITES, where);
+  if (!on_device()) return host_access(address, size, how & WRITES, where);
   const uintptr_t at = reinterpret_cast<uintptr_t>(address);
   // Others go on first. In shared memory a volatile variable may be a warp's, whose lanes once went on together.
   if (mixed && (how & ATOMIC || !is_shared(at)) && !is_own(at) && random_below(2)) yield();
@@ -594,9 +597,12 @@ void __ubsan_handle_out_of_bounds_abort(void*, void*) {
 
 // What kernels call in place of memcpy and its kin.
 static void access_all(const void* address, uint64_t size, bool is_write, const void* where) {
+  if (!on_device()) return host_access(address, size, is_write, where);
   const char* const bytes = static_cast<const char*>(address);
+  emulator::whole_at = reinterpret_cast<uintptr_t>(address), emulator::whole_size = size;
   const uint64_t step = (reinterpret_cast<uintptr_t>(address) | size) % 4 ? 1 : 4;
   for (uint64_t i = 0; i < size; i += step) emulator::access(bytes + i, step, is_write, where);
+  emulator::whole_size = 0;
 }
 void* emulator_memmove(void* to, const void* from, size_t size) {
   access_all(from, size, false, CALLER), access_all(to, size, true, CALLER);

@@ -60,8 +60,15 @@ SEEN = {
     False: ["-fsanitize=bounds", "--param=tsan-distinguish-volatile=1", "-fno-tree-sra", *INLINED],
     True: ["-fsanitize=array-bounds", "-mllvm", "-tsan-distinguish-volatile"],
 }
+COPIES = ("memcpy", "memmove", "memset")  # of the C library, whose accesses the compiler does not show
 SECONDS = 120  # that the compiler may take
-LANGUAGE = ["-fPIC", "-fno-semantic-interposition", "-std=c++17", "-fno-builtin-printf"]  # printf is the emulator's
+LANGUAGE = [
+    "-fPIC",
+    "-U_FORTIFY_SOURCE",
+    "-fno-semantic-interposition",
+    "-std=c++17",
+    "-fno-builtin-printf",
+]  # printf is the emulator's
 DECODED: Any = {"encoding": "utf-8", "errors": "replace"}  # whatever the locale: messages quote the source
 
 
@@ -170,9 +177,8 @@ def compiled(code: str, file: str, options: tuple[str, ...], checks: bool, *name
                 if lacking := _lacking(code, file, options, error):
                     raise CompileError(lacking) from error
                 raise
-            if checks and (tool := shutil.which("objcopy")):  # whose accesses the compiler does not show
-                redefined = [f"--redefine-sym={name}=emulator_{name}" for name in ("memcpy", "memmove", "memset")]
-                run(tool, *redefined, work / "kernels.o")
+            if checks:
+                show_copies(work / "kernels.o")
             gather_shared(command, work / "kernels.o", code, file=file)
             # -Bsymbolic: a kernel may have the name of a function of the C library, as `advance` has.
             objects = [runtime(checks), work / "kernels.o"]
@@ -203,7 +209,9 @@ def _not_emulated(code: str, file: str, options: tuple[str, ...]) -> str:
 
 
 def _flags(command: str, options: tuple[str, ...], checks: bool) -> list[str]:
-    seen = ["-O1", "-g", "-gdwarf-4", "-fsanitize=thread", "-fno-sanitize-recover=all", *SEEN[is_clang(command)]]
+    called = [f"-fno-builtin-{name}" for name in COPIES]  # which the compiler would make of moves that nobody sees
+    seen = ["-O1", "-g", "-gdwarf-4", "-fsanitize=thread", "-fno-sanitize-recover=all", *called]
+    seen += SEEN[is_clang(command)]
     # What templates keep, such as shared memory, is each library's own.
     own = [] if is_clang(command) else ["-fno-gnu-unique"]
     return [
@@ -215,6 +223,12 @@ def _flags(command: str, options: tuple[str, ...], checks: bool) -> list[str]:
         f"-I{INCLUDE}",
         *options,
     ]
+
+
+def show_copies(path: Path) -> None:
+    """Let what an object file copies by functions of the C library be seen."""
+    if tool := shutil.which("objcopy"):
+        run(tool, *(f"--redefine-sym={name}=emulator_{name}" for name in COPIES), path)
 
 
 def gather_shared(command: str, path: Path, *texts: str, file: str = "") -> None:
@@ -306,7 +320,7 @@ def preprocessed(code: str, options: tuple[str, ...]) -> str:
 def runtime(checks: bool) -> Path:
     """Compile what stands behind device.h, which takes longer than a kernel does, or find it compiled."""
     command = _compiler()
-    options = [*LANGUAGE, "-O2", "-U_FORTIFY_SOURCE", *(["-DCHECKED"] if checks else [])]
+    options = [*LANGUAGE, "-O2", *(["-DCHECKED"] if checks else [])]
     path = _kept([command, *options], ".o")
     if not path.exists():
         with tempfile.TemporaryDirectory(dir=path.parent) as temporary:

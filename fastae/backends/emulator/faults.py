@@ -16,6 +16,7 @@ FAULTS = {
     7: "there is no memory for so many threads: take smaller blocks",
     8: "it waits for ever for what no other thread will do",
     9: "the index is outside of a shared or local array",
+    10: "global memory is read before anything is written there",
     20: "a lane of a warp names a mask in which it is not itself",
     21: "beyond the dynamic shared memory of the launch, {shared} bytes: it asks for too little, by shared_mem= or by "
     "shared (...) in the launch comment",
@@ -36,7 +37,7 @@ FAULTS = {
     101: "an instruction for global memory is given an address of shared memory",
     102: "a barrier has a number from 0 to 15, and its threads come with one count, a multiple of 32",
 }
-ACCESS_FAULTS, RACES, APART, COPIES = (3, 4, 5, 6, 21, 23, 40, 41, 42, 100, 101), (5, 6), (1, 2), (40, 41, 42)
+ACCESS_FAULTS, RACES, APART, COPIES = (3, 4, 5, 6, 10, 21, 23, 40, 41, 42, 100, 101), (5, 6), (1, 2), (40, 41, 42)
 TWO_PLACES = RACES + APART + COPIES  # another thread is told of, with its line
 WRITES, ATOMIC, VOLATILE, COPIED, LANES, WARPS, ALONE = 2, 4, 8, 32, 128, 512, 1024  # of checks.h
 

@@ -25,7 +25,8 @@
 #include "program/sides.h"
 #else  // of a library all code is the device's
 constexpr bool on_device() { return true; }
-inline void host_access(const void*, bool, const void*) {}
+inline void device_access(uintptr_t, uint64_t, int, const void*) {}
+inline void host_access(const void*, uint64_t, bool, const void*) {}
 inline void host_beyond_array(const void*) {}
 #endif
 
@@ -33,7 +34,7 @@ namespace emulator {
 
 enum State { READY, AT_BARRIER, AT_WARP, AT_GRID, AT_PHASE, NAPPING, DONE };
 enum Fault {
-  NONE, DIVERGED, DEADLOCK, OUT_OF_BOUNDS, UNINITIALISED, RACE, RACE_OF_BLOCKS, NO_MEMORY, FOR_EVER, BEYOND_ARRAY,
+  NONE, DIVERGED, DEADLOCK, OUT_OF_BOUNDS, UNINITIALISED, RACE, RACE_OF_BLOCKS, NO_MEMORY, FOR_EVER, BEYOND_ARRAY, UNWRITTEN,
   NOT_IN_MASK = 20, BEYOND_SHARED, NOT_COOPERATIVE, MISALIGNED, ASSERTED,
   TOO_EARLY = 40, OVERWRITTEN, SENT, TOO_FEW, TOO_MANY, UNBEGUN,
   NOT_WHOLE = 60, FRAGMENT,

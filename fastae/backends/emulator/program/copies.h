@@ -52,9 +52,14 @@ inline cudaError_t check_copy(const Entered& call, const void* to, size_t to_rea
 
 inline void move(void* to, size_t to_pitch, const void* from, size_t from_pitch, size_t width, size_t height) {
   if (!width || !height) return;
-  const Opened target(to, (height - 1) * to_pitch + width), source(from, (height - 1) * from_pitch + width);
-  for (size_t row = 0; row < height; ++row)
-    std::memmove(static_cast<char*>(to) + row * to_pitch, static_cast<const char*>(from) + row * from_pitch, width);
+  const Opened target(to, (height - 1) * to_pitch + width), source(from, (height - 1) * from_pitch + width, false);
+  work_touches(from, from_pitch, width, height, false), work_touches(to, to_pitch, width, height, true);
+  for (size_t row = 0; row < height; ++row) {
+    char* const into = static_cast<char*>(to) + row * to_pitch;
+    const char* const of = static_cast<const char*>(from) + row * from_pitch;
+    std::memmove(into, of, width);
+    carried(into, of, width);
+  }
 }
 
 inline cudaError_t copy_in(const Entered& call, void* to, size_t to_pitch, const void* from, size_t from_pitch, size_t width,
@@ -65,7 +70,19 @@ inline cudaError_t copy_in(const Entered& call, void* to, size_t to_pitch, const
     return call.wrong(cudaErrorInvalidPitchValue, text("rows of %zu bytes are wider than a pitch, %zu or %zu", width, to_pitch, from_pitch));
   const cudaError_t error = check_copy(call, to, (height - 1) * to_pitch + width, from, (height - 1) * from_pitch + width, kind);
   if (error != cudaSuccess) return error;
-  submit(stream, [=] { move(to, to_pitch, from, from_pitch, width, height); });
+  const size_t reach = (height - 1) * from_pitch + width, to_reach = (height - 1) * to_pitch + width;
+  const Side is_to = side_of(to), is_from = side_of(from);
+  const std::string name = call.name;
+  const At at = call.at;
+  submit(stream, [=] {
+    if (is_to == HOST || kind == cudaMemcpyDeviceToHost) look_for_unwritten(told(at) + ": " + name, from, reach);
+    begin_work(stream, name, at);
+    const bool pends = !waits && ((is_from != DEVICE_SIDE && leave_pending(from, reach, false)) |
+                                  (is_to != DEVICE_SIDE && leave_pending(to, to_reach, true)));
+    move(to, to_pitch, from, from_pitch, width, height);
+    if (pends || (is_to == DEVICE_SIDE && is_from == DEVICE_SIDE)) return;
+    if (waits || is_to == HOST) host_waits_for_stream(stream);  // which does not begin before, where memory is not pinned
+  });
   return waits ? waited() : cudaSuccess;
 }
 
@@ -77,7 +94,11 @@ inline cudaError_t fill_in(const Entered& call, void* to, size_t pitch, int valu
     return call.wrong(cudaErrorInvalidValue, "it fills the device's memory, and this is the host's: memset");
   const std::string words = wrong_with("destination", to, reach);
   if (!words.empty()) return call.wrong(cudaErrorInvalidValue, words);
+  const std::string name = call.name;
+  const At at = call.at;
   submit(stream, [=] {
+    begin_work(stream, name, at);
+    work_touches(to, pitch, width, height, true);
     const Opened target(to, reach);
     for (size_t row = 0; row < height; ++row) std::memset(static_cast<char*>(to) + row * pitch, value, width);
   });
@@ -102,10 +123,15 @@ cudaError_t allocate(void** pointer, size_t bytes, int kind, const char* by, At 
 
 cudaError_t cudaFree(const void* pointer, emulator::At at) {
   ENTER("cudaFree");
+  host_waits_for_all();
   return free_in(call, pointer, false);
 }
-cudaError_t cudaFreeAsync(void* pointer, cudaStream_t, emulator::At at) {
+cudaError_t cudaFreeAsync(void* pointer, cudaStream_t stream, emulator::At at) {
   ENTER("cudaFreeAsync");
+  if (const Allocation* a = pointer ? allocation_of(reinterpret_cast<uintptr_t>(pointer)) : nullptr) {
+    begin_work(stream, call.name, at);
+    work_touches(pointer, 0, a->bytes, 1, true);
+  }
   return free_in(call, pointer, false);
 }
 cudaError_t cudaFreeHost(void* pointer, emulator::At at) {

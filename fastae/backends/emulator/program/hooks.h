@@ -34,15 +34,15 @@ void __tsan_atomic_signal_fence(int) {}
 void __tsan_vptr_read(void**) {}
 void __tsan_vptr_update(void**, void*) {}
 void* __tsan_memcpy(void* to, const void* from, size_t bytes) {
-  emulator::access(from, bytes, false, CALLER), emulator::access(to, bytes, true, CALLER);
+  access_all(from, bytes, false, CALLER), access_all(to, bytes, true, CALLER);
   return memcpy(to, from, bytes);
 }
 void* __tsan_memmove(void* to, const void* from, size_t bytes) {
-  emulator::access(from, bytes, false, CALLER), emulator::access(to, bytes, true, CALLER);
+  access_all(from, bytes, false, CALLER), access_all(to, bytes, true, CALLER);
   return memmove(to, from, bytes);
 }
 void* __tsan_memset(void* to, int value, size_t bytes) {
-  emulator::access(to, bytes, true, CALLER);
+  access_all(to, bytes, true, CALLER);
   return memset(to, value, bytes);
 }
 }

@@ -48,6 +48,9 @@ std::string name_in(const char* written) {
 }
 
 inline bool is_stream(cudaStream_t s) { return reinterpret_cast<uintptr_t>(s) <= 2 || live_streams.count(s); }
+#ifdef CHECKED
+inline bool is_blocking(cudaStream_t s) { return reinterpret_cast<uintptr_t>(s) <= 2 || !(s->flags & cudaStreamNonBlocking); }
+#endif
 inline CUgraph_st* capture_of(cudaStream_t s) { return reinterpret_cast<uintptr_t>(s) <= 2 ? nullptr : s->captured; }
 
 // Do what is to be done on a stream, or record it.
@@ -73,7 +76,7 @@ inline cudaError_t as_error(int fault) {
 // The report of a launch that was ended, for Python; what it reads are the bytes of the report.
 inline void tell_fault(const Task& task) {
   std::string message = "k" + task.kernel + "\x1f" + told(task.at) + "\x1f" + std::to_string(task.shape.shared) + "\x1f";
-  const bool outside = report.fault == OUT_OF_BOUNDS;
+  const bool outside = report.fault == OUT_OF_BOUNDS || report.fault == UNWRITTEN;
   message += (outside ? described(report.address) : "") + "\x1f" + crashed_at + "\x1f" + (report.words ? report.words : "") + "\x1f";
   const auto* bytes = reinterpret_cast<const unsigned char*>(&report);
   for (size_t i = 0; i < sizeof report; ++i) message += text("%02x", bytes[i]);
@@ -124,6 +127,7 @@ inline void run(const Task& task) {
   emulator_count(counts);
   for (const auto& [offset, bytes] : constant_variables) emulator_constant(offset, bytes);
 #endif
+  begin_work(task.shape.stream, "kernel " + task.kernel, task.at);
   begin_recording(task);
   crashed_at.clear();
   running_task = &task, running_with = reinterpret_cast<uintptr_t>(task.with.get()), running_with_size = task.size;

@@ -16,7 +16,9 @@ struct Allocation {
   const char* by;
   At at, freed_at;
   uintptr_t pages, pages_end;
-  bool touched = false;  // by a kernel, since the host has waited
+  uint32_t touched_by = 0;                        // the last kernel that touched it, as a number of `works`
+  std::shared_ptr<struct Unwritten> unwritten = {};  // what nobody has written yet
+  std::shared_ptr<struct Trail> trail = {};          // who has touched it
 };
 
 static uintptr_t arena, arena_end, arena_next;
@@ -94,15 +96,21 @@ inline void protect(uintptr_t from, uintptr_t to, int how) {
   mprotect(reinterpret_cast<void*>(from / PAGE * PAGE), (to + PAGE - 1) / PAGE * PAGE - from / PAGE * PAGE, how);
 }
 
-// While there is one, the device's memory can be touched.
+}  // namespace emulator
+#include "history.h"
+namespace emulator {
+
+// While there is one, the device's memory can be touched; what the host opens it writes, unless it says otherwise.
 class Opened {
  public:
   Opened() {
     for (const auto& [base, a] : live)
       if (a.kind == OF_DEVICE) protect(a.pages, a.pages_end, PROT_READ | PROT_WRITE);
   }
-  Opened(const void* p, size_t bytes) : at_(reinterpret_cast<uintptr_t>(p)), bytes_(bytes), all_(false) {
-    is_ = bytes && in_arena(p) && allocation_of(at_) && allocation_of(at_)->kind == OF_DEVICE;
+  Opened(const void* p, size_t bytes, bool writes = true) : at_(reinterpret_cast<uintptr_t>(p)), bytes_(bytes), all_(false) {
+    Allocation* const a = bytes && in_arena(p) ? allocation_of(at_) : nullptr;
+    is_ = a && a->kind == OF_DEVICE;
+    if (is_ && writes) wrote(*a, at_ - a->base, bytes);
     if (is_) protect(at_, at_ + bytes_, PROT_READ | PROT_WRITE);
   }
   ~Opened() {
@@ -157,6 +165,7 @@ inline cudaError_t allocate_in(const Entered& call, void** pointer, size_t bytes
   const uintptr_t base = at + pages - room;
   if (kind == OF_DEVICE && bytes <= FILLED) std::memset(reinterpret_cast<void*>(base), 0xFF, bytes);
   live[base] = {base, bytes, kind, call.name, call.at, {}, at, at + pages};
+  if (kind == OF_DEVICE && bytes <= FILLED) begin_unwritten(live[base]);
   if (kind != PINNED) used += bytes;
   if (kind == OF_DEVICE) protect(at, at + pages, PROT_NONE);
   *pointer = reinterpret_cast<void*>(base);
@@ -168,6 +177,7 @@ inline void release_allocation(Allocation& a, At at) {
     madvise(reinterpret_cast<void*>(a.pages), a.pages_end - a.pages, MADV_DONTNEED);
     protect(a.pages, a.pages_end, PROT_NONE);
     a.freed_at = at;
+    a.unwritten.reset(), a.trail.reset();
     freed[a.base] = a;
   }
   if (a.kind == OF_DEVICE || a.kind == MANAGED) used -= a.bytes;
@@ -192,6 +202,10 @@ inline cudaError_t free_in(const Entered& call, const void* pointer, bool pinned
   if (a->base != at) return call.wrong(cudaErrorInvalidValue, "the pointer is not the beginning of " + of_allocation(*a));
   if ((a->kind == PINNED) != pinned || a->kind == REGISTERED)
     return call.wrong(cudaErrorInvalidValue, of_allocation(*a) + (a->kind == PINNED ? " are freed by cudaFreeHost" : a->kind == REGISTERED ? " are the host's own" : " are freed by cudaFree"));
+  if (pinned) {
+    const std::string words = still_pending(a->base, a->bytes, true);
+    if (!words.empty()) call.wrong(cudaSuccess, "it is freed " + words);
+  }
   release_allocation(*a, call.at);
   return cudaSuccess;
 }
@@ -207,18 +221,40 @@ bool is_of_device(uintptr_t at, uint64_t size) {
     if (!a || at + size > a->base + a->bytes) return false;
     recent = a;
   }
-  recent->touched = true;
   return true;
 }
 
-void host_access(const void* address, bool is_write, const void* where) {
+#ifdef CHECKED
+// And then, of what is the device's.
+void device_access(uintptr_t at, uint64_t size, int how, const void* where) {
+  using namespace emulator;
+  if (!recent || at - recent->base >= recent->bytes) return;  // it is a variable
+  Allocation& a = *recent;
+  const uint64_t offset = at - a.base;
+  a.touched_by = work_now;
+  if (a.unwritten) {
+    const uint64_t from = whole_size ? whole_at - a.base : offset, all = whole_size ? whole_size : size;
+    if (how & READS && count_unwritten(a, offset, size) == size && count_unwritten(a, from, all) == all)
+      fail(UNWRITTEN, *current, where);
+    if (how & WRITES) wrote(a, offset, size);
+  }
+  if (several)
+    leave_trail(a, offset, size, how & WRITES, how & ELEMENTARY, [where] { return line_at(where) + ": "; });
+}
+
+void host_access(const void* address, uint64_t size, bool is_write, const void* where) {
   using namespace emulator;
   const uintptr_t at = reinterpret_cast<uintptr_t>(address);
+  if (at < way_end && at + size > way_begin && sticky == cudaSuccess) {
+    const std::lock_guard<std::recursive_mutex> guard(device_lock);
+    const std::string words = still_pending(at, size, is_write);
+    if (!words.empty()) complain_once(line_at(where) + text(": the host %s this memory ", is_write ? "writes" : "reads") + words);
+  }
   if (untouchable_managed && sticky == cudaSuccess && at >= arena && at < arena_end) {
     const std::lock_guard<std::recursive_mutex> guard(device_lock);
     Allocation* const a = allocation_of(at);
-    if (!a || a->kind != MANAGED || !a->touched) return;
-    a->touched = false;
+    if (!a || a->kind != MANAGED || !a->touched_by || host_has_waited_for(a->touched_by)) return;
+    a->touched_by = 0;
     complain(text("%s: the host %s managed memory, of %s, before it has waited for the kernel that uses it: "
                   "cudaDeviceSynchronize() is to come first",
                   line_at(where).c_str(), is_write ? "writes" : "reads", of_allocation(*a).c_str()));
@@ -230,6 +266,7 @@ void host_access(const void* address, bool is_write, const void* where) {
                   line_at(where).c_str(), is_write ? "writes" : "reads", is_write ? "To" : "From"));
   }
 }
+#endif
 
 void host_beyond_array(const void* where) {
   emulator::complain(emulator::line_at(where) + ": the index is outside of an array, in the host's code");

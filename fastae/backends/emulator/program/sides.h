@@ -6,6 +6,7 @@ inline bool on_device() { return device_side; }
 
 // May a kernel touch this? Asked at every access where accesses are checked.
 bool is_of_device(uintptr_t at, uint64_t size);
+void device_access(uintptr_t at, uint64_t size, int how, const void* where);
 // Host code reads or writes, where accesses are checked.
-void host_access(const void* address, bool is_write, const void* where);
+void host_access(const void* address, uint64_t size, bool is_write, const void* where);
 [[noreturn]] void host_beyond_array(const void* where);

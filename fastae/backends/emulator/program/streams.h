@@ -8,15 +8,11 @@ inline cudaError_t new_stream(cudaStream_t* stream, unsigned flags, int priority
   const std::lock_guard<std::recursive_mutex> guard(device_lock);
   *stream = new CUstream_st;
   (*stream)->flags = flags, (*stream)->priority = priority;
+  several = true;
   live_streams.insert(*stream);
   return cudaSuccess;
 }
 
-inline cudaError_t wait_for(const Entered& call) {
-  untouchable_managed = false;
-  for (auto& [base, a] : live) a.touched = false;
-  return waited();
-}
 
 }  // namespace emulator
 
@@ -31,15 +27,17 @@ inline cudaError_t wait_for(const Entered& call) {
 cudaError_t cudaDeviceSynchronize(emulator::At at) {
   ENTER("cudaDeviceSynchronize");
   NOT_CAPTURING
-  return wait_for(call);
+  host_waits_for_all();
+  return waited();
 }
 cudaError_t cudaDeviceReset(emulator::At at) {
   using namespace emulator;
   const Entered call("cudaDeviceReset", at);
-  wait_for(call);
+  host_waits_for_all(), waited();
   while (!live.empty()) release_allocation(live.begin()->second, at);
   heap_next = heap_end = nullptr, heap_free.clear(), heap_freed.clear();
   last = sticky = pending = cudaSuccess;
+  forget_history();
   return cudaSuccess;
 }
 
@@ -60,18 +58,21 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream, emulator::At at) {
   ENTER("cudaStreamDestroy");
   if (!live_streams.count(stream)) return call.wrong(cudaErrorInvalidResourceHandle, "the stream does not exist: it was not created, or is destroyed");
   live_streams.erase(stream);
+  forget_stream(stream);
   delete stream;
   return cudaSuccess;
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t stream, emulator::At at) {
   ENTER("cudaStreamSynchronize");
   KNOWN_STREAM NOT_CAPTURING
-  return wait_for(call);
+  host_waits_for_stream(stream);
+  return waited();
 }
 cudaError_t cudaStreamQuery(cudaStream_t stream, emulator::At at) {
   ENTER("cudaStreamQuery");
   KNOWN_STREAM
-  return wait_for(call);
+  host_waits_for_stream(stream);
+  return waited();
 }
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned, emulator::At at) {
   ENTER("cudaStreamWaitEvent");
@@ -79,12 +80,14 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
   CUstream_st* const origin = event->captured_on;
   if (origin && live_streams.count(origin) && origin->captured && reinterpret_cast<uintptr_t>(stream) > 2)
     stream->captured = origin->captured, stream->origin = origin->origin;
+  if (!capture_of(stream)) wait_for_event(stream, event);
   return cudaSuccess;
 }
 cudaError_t cudaStreamAddCallback(cudaStream_t stream, cudaStreamCallback_t function, void* with, unsigned, emulator::At at) {
   ENTER("cudaStreamAddCallback");
   KNOWN_STREAM
   show_printed();
+  const Called in(stream);
   function(stream, pending, with);
   return cudaSuccess;
 }
@@ -92,7 +95,11 @@ cudaError_t cudaStreamAttachMemAsync(cudaStream_t, void*, size_t, unsigned) { re
 cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void* with, emulator::At at) {
   ENTER("cudaLaunchHostFunc");
   KNOWN_STREAM
-  submit(stream, [=] { show_printed(), function(with); });
+  submit(stream, [=] {
+    show_printed();
+    const Called in(stream);
+    function(with);
+  });
   return cudaSuccess;
 }
 
@@ -108,6 +115,7 @@ cudaError_t cudaEventDestroy(cudaEvent_t event, emulator::At at) {
   ENTER("cudaEventDestroy");
   KNOWN_EVENT(event)
   live_events.erase(event);
+  forget_event(event);
   delete event;
   return cudaSuccess;
 }
@@ -115,18 +123,24 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream, emulator::At
   ENTER("cudaEventRecord");
   KNOWN_EVENT(event) KNOWN_STREAM
   event->captured_on = capture_of(stream) ? stream : nullptr;
-  submit(stream, [event] { if (live_events.count(event)) event->recorded = true, event->when = std::chrono::steady_clock::now(); });
+  submit(stream, [event, stream] {
+    if (!live_events.count(event)) return;
+    event->recorded = true, event->when = std::chrono::steady_clock::now();
+    record_event(event, stream);
+  });
   return cudaSuccess;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event, emulator::At at) {
   ENTER("cudaEventSynchronize");
   KNOWN_EVENT(event) NOT_CAPTURING
-  return wait_for(call);
+  host_waits_for_event(event);
+  return waited();
 }
 cudaError_t cudaEventQuery(cudaEvent_t event, emulator::At at) {
   ENTER("cudaEventQuery");
   KNOWN_EVENT(event)
-  return wait_for(call);
+  host_waits_for_event(event);
+  return waited();
 }
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEvent_t end, emulator::At at) {
   ENTER("cudaEventElapsedTime");
@@ -173,7 +187,9 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream, emulator:
   KNOWN_STREAM
   if (!exec) return call.wrong(cudaErrorInvalidValue, "there is no graph");
   show_printed();
+  replays = true, replays_on = stream;  // what it does in branches is taken as done in a row
   for (const auto& work : exec->work) work();
+  replays = false;
   return cudaSuccess;
 }
 cudaError_t cudaGraphGetNodes(cudaGraph_t graph, cudaGraphNode_t* nodes, size_t* count) {
