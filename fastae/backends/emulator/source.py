@@ -50,6 +50,15 @@ DECLARED = {  # what is there only where its header is included
 }
 
 
+NEEDED = {  # which of the emulator's headers is included where a file, its PTX translated, names what is in it
+    "simd.h": r"\b__v(?:i|ib)?(?:abs|neg|add|sub|avg|hadd|max|min|sad|cmp|set)\w*|\b__dp[24]a\w*",
+    "ptx.h": r"\bemulated_ptx\s*::",
+    "ptx_matrices.h": r"\bemulated_ptx\s*::\s*(?:mma|ldmatrix|stmatrix|movmatrix)",
+    "include/cuda_fp16.h": r"\bemulated_ptx\b[^;]*\b__half2?\b",
+    "include/cuda_bf16.h": r"\bemulated_ptx\b[^;]*\b__nv_bfloat162?\b",
+}
+
+
 class Parameter(NamedTuple):
     """A parameter of a kernel.
 
@@ -64,6 +73,11 @@ class Parameter(NamedTuple):
     name: str
     type: str
     written: str = ""
+
+
+def needed(*texts: str) -> str:
+    """Return the includes of the emulator's headers that texts need beyond device.h."""
+    return "".join(f'#include "{name}"\n' for name, use in NEEDED.items() if any(re.search(use, t) for t in texts))
 
 
 def without_comments(code: str) -> str:
