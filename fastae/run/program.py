@@ -135,7 +135,7 @@ def built(file: Path, flags: Flags, checks: bool) -> tuple[Path, list[Path]]:
     command = compiler._compiler()
     truth = f"extern const bool waits_somewhere = {str(source.waits).lower()}, "
     truth += f"variables_unknown = {str(source.unknown).lower()};"
-    own = needed(*source.texts)
+    own = needed(*source.texts, program=True)
     first = f'#include "device.h"\n#include "program/api.h"\n{own}namespace emulator {{ {truth} }}\n{source.texts[0]}'
     options = [*flags.options, f"-std=c++{flags.standard}", "-fPIE"]
     path = compiler._kept(
