@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from fastae.backends.emulator import compiler
 from fastae.backends.emulator.compiler import DECODED, HERE, CompileError
-from fastae.backends.emulator.ptx import headers_of, refused_in
-from fastae.backends.emulator.source import kernels_of, lacking_headers, not_emulated
+from fastae.backends.emulator.ptx import refused_in
+from fastae.backends.emulator.source import kernels_of, lacking_headers, needed, not_emulated
 from fastae.errors import InputError
 from fastae.run import rewrite
 
@@ -135,7 +135,7 @@ def built(file: Path, flags: Flags, checks: bool) -> tuple[Path, list[Path]]:
     command = compiler._compiler()
     truth = f"extern const bool waits_somewhere = {str(source.waits).lower()}, "
     truth += f"variables_unknown = {str(source.unknown).lower()};"
-    own = headers_of(*source.texts)
+    own = needed(*source.texts, program=True)
     first = f'#include "device.h"\n#include "program/api.h"\n{own}namespace emulator {{ {truth} }}\n{source.texts[0]}'
     options = [*flags.options, f"-std=c++{flags.standard}", "-fPIE"]
     path = compiler._kept(

@@ -14,11 +14,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from fastae.backends.emulator.ptx import headers_of, translated
+from fastae.backends.emulator.ptx import translated
 from fastae.backends.emulator.source import (
     INCLUDE,
     CompileError,
     kernels_of,
+    needed,
     not_emulated,
     not_included,
     plain_name,
@@ -116,7 +117,7 @@ def with_dynamic_shared(code: str) -> str:
 def _program(code: str, file: str) -> str:
     """Return a ``.cu`` file behind what it may use of CUDA."""
     code = translated(code)
-    groups = headers_of(code)
+    groups = needed(code)
     if "cooperative_groups" in code and "<cooperative_groups" not in code:  # its own includes may have been taken out
         groups += '#include "cooperative_groups/reduce.h"\n'
     named = dict.fromkeys(INCLUDED.findall(code))

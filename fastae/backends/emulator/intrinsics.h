@@ -81,6 +81,17 @@ inline unsigned __funnelshift_r(unsigned low, unsigned high, unsigned by) {
 inline unsigned __funnelshift_rc(unsigned low, unsigned high, unsigned by) {
   return by >= 32 ? high : __funnelshift_r(low, high, by);
 }
+inline unsigned __fns(unsigned mask, unsigned base, int offset) {  // the n-th set bit from a place on, or before it
+  const int step = offset < 0 ? -1 : 1;
+  int left = offset < 0 ? -offset : offset;
+  if (left == 0) return mask >> base & 1 ? base : ~0u;
+  for (int at = static_cast<int>(base); at >= 0 && at < 32; at += step)
+    if (mask >> at & 1 && --left == 0) return at;
+  return ~0u;
+}
+inline unsigned short __nv_bswap16(unsigned short x) { return __builtin_bswap16(x); }
+inline unsigned __nv_bswap32(unsigned x) { return __builtin_bswap32(x); }
+inline unsigned long long __nv_bswap64(unsigned long long x) { return __builtin_bswap64(x); }
 inline int __mul24(int x, int y) {  // of the lower 24 bits
   return static_cast<int>(static_cast<int64_t>(static_cast<int>(static_cast<unsigned>(x) << 8) >> 8) *
                           (static_cast<int>(static_cast<unsigned>(y) << 8) >> 8));
@@ -121,6 +132,30 @@ inline double __hiloint2double(int high, int low) {
   return __longlong_as_double(static_cast<long long>(static_cast<uint64_t>(static_cast<unsigned>(high)) << 32 |
                                                      static_cast<unsigned>(low)));
 }
+
+// The older names of some. Templates, for a program may have functions of these names.
+#define OLDER(name, type, ...)                                                              \
+  template <class T>                                                                        \
+  std::enable_if_t<std::is_arithmetic_v<T>, type> name(T x) {                               \
+    return emulator::bits_as<type>(static_cast<__VA_ARGS__>(x));                            \
+  }
+OLDER(float_as_int, int, float)
+OLDER(float_as_uint, unsigned, float)
+OLDER(int_as_float, float, int)
+OLDER(uint_as_float, float, unsigned)
+#undef OLDER
+#define OLDER(name, T)                                                                      \
+  template <class X, class Y>                                                               \
+  std::enable_if_t<std::is_integral_v<X> && std::is_integral_v<Y>, T> name(X x, Y y) {      \
+    return __##name(static_cast<T>(x), static_cast<T>(y));                                  \
+  }
+OLDER(mulhi, int)
+OLDER(umulhi, unsigned)
+OLDER(mul64hi, long long)
+OLDER(umul64hi, unsigned long long)
+OLDER(mul24, int)
+OLDER(umul24, unsigned)
+#undef OLDER
 
 #define TO_INTEGER(from, F, to, I)                                                                    \
   inline I __##from##2##to##_rn(F x) { return emulator::to_integer<I>(std::nearbyint(x)); }           \

@@ -204,3 +204,8 @@ DIRECTIONS(float, __fadd, __fsub, __fmul, __fdiv, __fmaf, __frcp, __fsqrt)
 DIRECTIONS(double, __dadd, __dsub, __dmul, __ddiv, __fma, __drcp, __dsqrt)
 #undef DIRECTIONS
 #undef DIRECTED
+// Numbers below the normal ones are kept, whatever the kernel's setting; here it is the kernel's.
+inline float __fmaf_ieee_rn(float x, float y, float z) { return __fmaf_rn(x, y, z); }
+inline float __fmaf_ieee_rz(float x, float y, float z) { return __fmaf_rz(x, y, z); }
+inline float __fmaf_ieee_ru(float x, float y, float z) { return __fmaf_ru(x, y, z); }
+inline float __fmaf_ieee_rd(float x, float y, float z) { return __fmaf_rd(x, y, z); }

@@ -15,7 +15,9 @@
 #include <set>
 #include <sstream>
 
+#include "halves.h"
 #include "program/api.h"
+#include "program/textures.h"
 
 namespace emulator {
 static uintptr_t running_with;  // where the arguments of the launch lie that runs
@@ -28,6 +30,7 @@ static size_t running_with_size;
 #include "program/heap.h"
 #include "program/launches.h"
 #include "program/copies.h"
+#include "program/volumes.h"
 #include "program/streams.h"
 #include "program/devices.h"
 #include "program/crashes.h"

@@ -25,12 +25,6 @@ KINDS = {"h": "u16", "r": "u32", "l": "u64", "f": "f32", "d": "f64", "n": "numbe
 TYPES = {"u16": "unsigned short", "u32": "unsigned", "u64": "unsigned long long", "f32": "float", "f64": "double"}
 ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\n": ""}
 REFUSAL = re.compile(rf'static_assert\(sizeof refused == 0, "([^"]*) {NOT_EMULATED}"\)')
-HEADERS = {
-    "ptx.h": r"\bemulated_ptx\s*::",
-    "ptx_matrices.h": r"\bemulated_ptx\s*::\s*(?:mma|ldmatrix|stmatrix|movmatrix)",
-    "include/cuda_fp16.h": r"\bemulated_ptx\b[^;]*\b__half2?\b",
-    "include/cuda_bf16.h": r"\bemulated_ptx\b[^;]*\b__nv_bfloat162?\b",
-}
 
 
 class Operand(NamedTuple):
@@ -57,11 +51,6 @@ def translated(code: str) -> str:
         parts += [code[done : match.start()], _statement(given), breaks]
         done = at = end
     return "".join([*parts, code[done:]])
-
-
-def headers_of(*texts: str) -> str:
-    """Return the includes of what translated texts call."""
-    return "".join(f'#include "{name}"\n' for name, use in HEADERS.items() if any(re.search(use, t) for t in texts))
 
 
 def refused_in(words: str) -> tuple[str, str, str] | None:

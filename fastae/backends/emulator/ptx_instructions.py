@@ -27,7 +27,9 @@ SPECIAL = (
     r"nsmid|gridid|lanemask_(?:eq|lt|le|gt|ge)|clock|clock_hi|clock64|globaltimer|globaltimer_lo|globaltimer_hi|"
     r"cluster_ctarank|cluster_nctarank|dynamic_smem_size|total_smem_size|is_explicit_cluster"
 )
-NUMBER = re.compile(r"-?(?:0[xX][0-9a-fA-F]+|0[fF][0-9a-fA-F]{8}|0[dD][0-9a-fA-F]{16}|\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)U?")
+NUMBER = re.compile(
+    r"-?(?:0[xX][0-9a-fA-F]+|0[fF][0-9a-fA-F]{8}|0[dD][0-9a-fA-F]{16}|\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)U?"
+)
 STATEMENT = re.compile(r"[\s;]*(?:(?P<open>\{)|(?P<close>\})|(?P<label>[\w$%]+)\s*:(?!:)|(?P<words>[^;]+))")
 NOTHING = (  # hints, and what has no meaning here
     "prefetch", "prefetchu", "discard", "applypriority", "griddepcontrol", "setmaxnreg", "pmevent", ".pragma", ".loc",
@@ -139,7 +141,9 @@ class _Translation:
                 return f"!{self._register(text[1:])}"
             return {"0": "false", "1": "true"}.get(text) or f"({self._register(text)} != 0)"
         if text.startswith("{"):
-            parts = ", ".join(self.read(part, f"b{_bits(kind) // len(_split(text[1:-1]))}") for part in _split(text[1:-1]))
+            parts = ", ".join(
+                self.read(part, f"b{_bits(kind) // len(_split(text[1:-1]))}") for part in _split(text[1:-1])
+            )
             return f"emulated_ptx::in<{C[kind]}>(emulated_ptx::packed({parts}))"
         if NUMBER.fullmatch(text):
             return self._number(text, kind)
@@ -259,7 +263,9 @@ class _Translation:
         if kind in HALVES or kind in ("f32", "f64"):
             return self._simple(more, operands, "mul")
         part = more[0]
-        return self.write(operands[0], f"emulated_ptx::mul_{part}<{C[kind]}>({self.read(x, kind)}, {self.read(y, kind)})")
+        return self.write(
+            operands[0], f"emulated_ptx::mul_{part}<{C[kind]}>({self.read(x, kind)}, {self.read(y, kind)})"
+        )
 
     def _mad(self, more: list[str], operands: list[str], operation: str) -> str:
         kind, part = more[-1], more[0]
@@ -315,7 +321,13 @@ class _Translation:
         return self.write(operands[0], f"emulated_ptx::{function}({self.read(operands[1], 'u64')})")
 
     def _isspacep(self, more: list[str], operands: list[str], _: str) -> str:
-        spaces = {"shared": "shared", "shared::cta": "shared", "global": "global", "local": "local", "const": "constant"}
+        spaces = {
+            "shared": "shared",
+            "shared::cta": "shared",
+            "global": "global",
+            "local": "local",
+            "const": "constant",
+        }
         return f"{self._register(operands[0])} = emulated_ptx::is_{spaces[more[-1]]}({self.read(operands[1], 'u64')});"
 
     def _cvt(self, more: list[str], operands: list[str], _: str) -> str:
@@ -343,13 +355,19 @@ class _Translation:
                 value = f"emulated_ptx::rounded_{whole or 'not'}({value})"
             elif to == "f32":
                 value = f"__double2float_{mode or 'rn'}({value})"
-            return self.write(d, f"emulated_ptx::saturated<{C[to]}>({C[to]}({value}))" if "sat" in modes else f"{C[to]}({value})")
+            return self.write(
+                d, f"emulated_ptx::saturated<{C[to]}>({C[to]}({value}))" if "sat" in modes else f"{C[to]}({value})"
+            )
         if of[0] == "f":
             return self.write(d, f"emulated_ptx::to_integer<{C[to]}>(emulated_ptx::rounded_{whole}({value}))")
         if to[0] == "f":
             name = {"u32": "uint", "s32": "int", "u64": "ull", "s64": "ll"}.get(of, "int")
             exact = to == "f64" and of not in ("u64", "s64")
-            value = f"double({value})" if exact else f"__{name}2{'float' if to == 'f32' else 'double'}_{mode or 'rn'}({value})"
+            value = (
+                f"double({value})"
+                if exact
+                else f"__{name}2{'float' if to == 'f32' else 'double'}_{mode or 'rn'}({value})"
+            )
             return self.write(d, f"emulated_ptx::saturated<{C[to]}>({value})" if "sat" in modes else value)
         return self.write(d, f"emulated_ptx::{'clamped' if 'sat' in modes else 'converted'}<{C[to]}>({value})")
 
@@ -357,7 +375,7 @@ class _Translation:
         names = {"f16": "half", "bf16": "bfloat16", "f32": "float", "f64": "double", "s32": "int", "u32": "uint",
                  "s16": "short", "u16": "ushort", "s64": "ll", "u64": "ull"}  # fmt: skip
         if to == of:
-            return f"{ {'rd': 'hfloor', 'ru': 'hceil', 'rn': 'hrint', 'rz': 'htrunc'}[whole]}({value})"
+            return f"{ {'rd': 'hfloor', 'ru': 'hceil', 'rn': 'hrint', 'rz': 'htrunc'}[whole] }({value})"
         if to == "f32":
             return f"__{'half2float' if of == 'f16' else 'bfloat162float'}({value})"
         if to in ("f16", "bf16"):
@@ -641,7 +659,9 @@ class _Translation:
             raise ValueError
         parts = "".join(f" {self.write(name, f'ptx_v.x[{i}]')}" for i, name in enumerate(names))
         place = self.address(operands[1], "SHARED")
-        return f"{{ const auto ptx_v = emulated_ptx::ldmatrix<{count}, {str('trans' in more).lower()}>({place});{parts} }}"
+        return (
+            f"{{ const auto ptx_v = emulated_ptx::ldmatrix<{count}, {str('trans' in more).lower()}>({place});{parts} }}"
+        )
 
     def _stmatrix(self, more: list[str], operands: list[str], _: str) -> str:
         if "m8n8" not in more or more[-1] != "b16":
@@ -662,7 +682,12 @@ class _Translation:
         factors = {"f16": "F16", "bf16": "BF16", "tf32": "TF32", "s8": "S8", "u8": "U8", "f64": "F64"}
         sums = {"f16": "F16", "f32": "F32", "s32": "S32", "f64": "F64"}
         bits = {"f16": 16, "bf16": 16, "tf32": 32, "s8": 8, "u8": 8, "f64": 64}[of_a]
-        shapes = {64: [(8, 8, 4)], 32: [(16, 8, 4), (16, 8, 8)], 16: [(16, 8, 8), (16, 8, 16)], 8: [(16, 8, 16), (16, 8, 32)]}
+        shapes = {
+            64: [(8, 8, 4)],
+            32: [(16, 8, 4), (16, 8, 8)],
+            16: [(16, 8, 8), (16, 8, 16)],
+            8: [(16, 8, 16), (16, 8, 32)],
+        }
         row, col = more.index("row"), more.index("col")
         if (m, n, k) not in shapes[bits] or of_c != to or row > col:
             raise KeyError
@@ -670,7 +695,11 @@ class _Translation:
         of_sum = {"f16": 16, "f32": 32, "s32": 32, "f64": 64}[to]
         a, b, c = (_split(o.strip().strip("{}")) for o in operands[1:])
         d = _split(operands[0].strip().strip("{}"))
-        if [len(a), len(b), len(c)] != [m * k * bits // width // 32, n * k * bits // width // 32, m * n * of_sum // width // 32]:
+        if [len(a), len(b), len(c)] != [
+            m * k * bits // width // 32,
+            n * k * bits // width // 32,
+            m * n * of_sum // width // 32,
+        ]:
             raise ValueError
         kind = "b64" if bits == 64 else "b32"
         given = ", ".join("{" + ", ".join(self.read(x, kind) for x in regs) + "}" for regs in (a, b, c))

@@ -19,13 +19,16 @@ class CompileError(FastaeError):
 
 
 NOT_IN_KERNELS = {  # of what CUDA has, but for whole programs: a pattern, and what to say
+    r"\bsurf(?:1D|2D|3D)\w*|\bcudaSurfaceObject_t\b": "surfaces are",
+    r"\btex(?:1D|2D|3D)\w*\s*[<(]|\bcudaTextureObject_t\b": "textures are",
     r"<<<": "launches by <<< >>> are",
     r"\bcuda(?:Malloc|Memcpy|Memset|Free|Launch|DeviceSync|Stream|Event|Get)\w*(?=\s*\()": "{0}(), of the host, is",
 }
 NOT_EMULATED = {  # nor in whole programs
     r"\b(?:__)?asm(?:__)?\b": "asm that is no statement is",
-    r"\bsurf(?:1D|2D|3D|Cubemap)\w*|\bsurface\s*<|\bcudaSurfaceObject_t\b": "surfaces are",
-    r"\btex(?:1D|2D|3D|Cubemap)\w*\s*[<(]|\btexture\s*<|\bcudaTextureObject_t\b": "textures are",
+    r"\b(?:texture|surface)\s*<": "texture and surface references, which CUDA 12 has no more, are",
+    r"\b(?:tex|surf)Cubemap\w*|\btex2Dgather|\b(?:tex|surf)\w*(?:Layered|Grad|MipmappedArray)\w*": "{0} is",
+    r"\bcudaGraph(?:Create|Add\w+|ExecUpdate|ExecKernel\w*|Kernel\w*)(?=\s*\()": "{0}(), of graphs that are no capture, is",
     r"\bcurand\w*": "cuRAND is",
     r"\bcu(?:blas|fft|sparse|solver|dnn)\w+": "{0}, of CUDA's libraries, is",
     r"\b(?:thrust|cub)\s*::": "thrust and cub are",
@@ -50,6 +53,16 @@ DECLARED = {  # what is there only where its header is included
 }
 
 
+NEEDED = {  # which of the emulator's headers is included where a file, its PTX translated, names what is in it
+    "simd.h": r"\b__v(?:i|ib)?(?:abs|neg|add|sub|avg|hadd|max|min|sad|cmp|set)\w*|\b__dp[24]a\w*",
+    "program/textures.h": r"\bcuda(?:Texture|Surface|Resource|ChannelFormat|CreateChannel|\w*Array)\w*",
+    "ptx.h": r"\bemulated_ptx\s*::",
+    "ptx_matrices.h": r"\bemulated_ptx\s*::\s*(?:mma|ldmatrix|stmatrix|movmatrix)",
+    "include/cuda_fp16.h": r"\bemulated_ptx\b[^;]*\b__half2?\b",
+    "include/cuda_bf16.h": r"\bemulated_ptx\b[^;]*\b__nv_bfloat162?\b",
+}
+
+
 class Parameter(NamedTuple):
     """A parameter of a kernel.
 
@@ -64,6 +77,12 @@ class Parameter(NamedTuple):
     name: str
     type: str
     written: str = ""
+
+
+def needed(*texts: str, program: bool = False) -> str:
+    """Return the includes of the emulator's headers that texts need beyond device.h."""
+    names = [name for name in NEEDED if program or not name.startswith("program/")]
+    return "".join(f'#include "{name}"\n' for name in names if any(re.search(NEEDED[name], t) for t in texts))
 
 
 def without_comments(code: str) -> str:

@@ -177,6 +177,7 @@ cudaError_t copy_symbol(void* symbol, size_t size, void* other, size_t count, si
 cudaError_t set_attribute(const char* names, cudaFuncAttribute, int value, At);
 cudaError_t get_attributes(cudaFuncAttributes*, const char* names, At);
 cudaError_t most_blocks(int* blocks, int threads, size_t shared, At);
+cudaError_t most_shared(size_t* bytes, int blocks, int threads, At);
 cudaError_t best_block(int* grid, int* block, int limit, At);
 template <class F>
 cudaError_t set_attribute(const char* names, F, cudaFuncAttribute attribute, int value, At at = At::here()) {
@@ -191,13 +192,22 @@ cudaError_t launch_kernel(bool cooperative, const char* names, F kernel, dim3 gr
                           size_t shared = 0, cudaStream_t stream = nullptr, At at = At::here()) {
   return launch_by_address(erased(kernel), names, Shape(grid, block, shared, stream), arguments, cooperative, at);
 }
-template <class... P, class... A>
-cudaError_t launch_by_config(const char* names, const cudaLaunchConfig_t* config, At at, void (*kernel)(P...), A&&... arguments) {
+inline Shape shape_of(const cudaLaunchConfig_t* config) {
+  return Shape(config->gridDim, config->blockDim, config->dynamicSmemBytes, config->stream);
+}
+inline bool is_cooperative(const cudaLaunchConfig_t* config) {
   bool cooperative = false;
   for (unsigned i = 0; i < config->numAttrs; ++i)
     cooperative = cooperative || (config->attrs[i].id == cudaLaunchAttributeCooperative && config->attrs[i].val.cooperative);
-  const Shape shape(config->gridDim, config->blockDim, config->dynamicSmemBytes, config->stream);
-  return begin(name_in(names).c_str(), kernel, shape, cooperative, at, std::remove_cv_t<P>(std::forward<A>(arguments))...);
+  return cooperative;
+}
+template <class F>
+cudaError_t launch_kernel_by_config(const char* names, const cudaLaunchConfig_t* config, F kernel, void** arguments, At at = At::here()) {
+  return launch_by_address(erased(kernel), names, shape_of(config), arguments, is_cooperative(config), at);
+}
+template <class... P, class... A>
+cudaError_t launch_by_config(const char* names, const cudaLaunchConfig_t* config, At at, void (*kernel)(P...), A&&... arguments) {
+  return begin(name_in(names).c_str(), kernel, shape_of(config), is_cooperative(config), at, std::remove_cv_t<P>(std::forward<A>(arguments))...);
 }
 
 }  // namespace emulator
@@ -221,6 +231,10 @@ cudaError_t cudaGetDevice(int* device);
 cudaError_t cudaSetDevice(int device, HERE);
 cudaError_t cudaChooseDevice(int* device, const cudaDeviceProp*);
 cudaError_t cudaSetDeviceFlags(unsigned);
+cudaError_t cudaGetDeviceFlags(unsigned* flags);
+cudaError_t cudaSetValidDevices(int* devices, int count);
+cudaError_t cudaInitDevice(int device, unsigned deviceFlags, unsigned flags, HERE);
+cudaError_t cudaDeviceGetByPCIBusId(int* device, const char* words, HERE);
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device, HERE);
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int device, HERE);
 cudaError_t cudaDeviceGetPCIBusId(char* text, int length, int device, HERE);
@@ -269,6 +283,7 @@ cudaError_t cudaFreeAsync(void* pointer, cudaStream_t, HERE);
 cudaError_t cudaFreeHost(void* pointer, HERE);
 cudaError_t cudaHostRegister(void* pointer, size_t bytes, unsigned flags, HERE);
 cudaError_t cudaHostUnregister(void* pointer, HERE);
+cudaError_t cudaHostGetFlags(unsigned* flags, void* pointer, HERE);
 template <class T>
 cudaError_t cudaHostGetDevicePointer(T** device, void* host, unsigned) {
   *device = static_cast<T*>(host);
@@ -285,6 +300,29 @@ cudaError_t cudaMemcpy2DAsync(void* to, size_t to_pitch, const void* from, size_
 cudaError_t cudaMemset(void* to, int value, size_t bytes, HERE);
 cudaError_t cudaMemsetAsync(void* to, int value, size_t bytes, cudaStream_t = nullptr, HERE);
 cudaError_t cudaMemset2D(void* to, size_t pitch, int value, size_t width, size_t height, HERE);
+cudaError_t cudaMemset2DAsync(void* to, size_t pitch, int value, size_t width, size_t height, cudaStream_t = nullptr, HERE);
+cudaError_t cudaMemcpyPeerAsync(void* to, int, const void* from, int, size_t bytes, cudaStream_t = nullptr, HERE);
+cudaError_t cudaMalloc3D(cudaPitchedPtr* pointer, cudaExtent extent, HERE);
+cudaError_t cudaMemset3D(cudaPitchedPtr to, int value, cudaExtent extent, HERE);
+cudaError_t cudaMemset3DAsync(cudaPitchedPtr to, int value, cudaExtent extent, cudaStream_t = nullptr, HERE);
+cudaError_t cudaMemcpy3D(const cudaMemcpy3DParms* copy, HERE);
+cudaError_t cudaMemcpy3DAsync(const cudaMemcpy3DParms* copy, cudaStream_t = nullptr, HERE);
+cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int device, HERE);
+cudaError_t cudaDeviceGetMemPool(cudaMemPool_t* pool, int device, HERE);
+cudaError_t cudaDeviceSetMemPool(int device, cudaMemPool_t pool, HERE);
+cudaError_t cudaMemPoolCreate(cudaMemPool_t* pool, const cudaMemPoolProps* properties, HERE);
+cudaError_t cudaMemPoolDestroy(cudaMemPool_t pool, HERE);
+cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t pool, cudaMemPoolAttr attribute, void* value, HERE);
+cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t pool, cudaMemPoolAttr attribute, void* value, HERE);
+cudaError_t cudaMemPoolTrimTo(cudaMemPool_t pool, size_t keep, HERE);
+template <class T>
+cudaError_t cudaMallocFromPoolAsync(T** pointer, size_t bytes, cudaMemPool_t, cudaStream_t, HERE) {
+  return emulator::allocate((void**)pointer, bytes, 0, "cudaMallocFromPoolAsync", at);
+}
+template <class T>
+cudaError_t cudaMallocAsync(T** pointer, size_t bytes, cudaMemPool_t, cudaStream_t, HERE) {
+  return emulator::allocate((void**)pointer, bytes, 0, "cudaMallocAsync", at);
+}
 cudaError_t cudaMemPrefetchAsync(const void*, size_t, int, cudaStream_t = nullptr);
 cudaError_t cudaMemAdvise(const void*, size_t, cudaMemoryAdvise, int);
 template <class T>
@@ -335,6 +373,9 @@ cudaError_t cudaEventCreate(cudaEvent_t* event, unsigned flags = cudaEventDefaul
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags);
 cudaError_t cudaEventDestroy(cudaEvent_t event, HERE);
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream = nullptr, HERE);
+inline cudaError_t cudaEventRecordWithFlags(cudaEvent_t event, cudaStream_t stream = nullptr, unsigned = 0, HERE) {
+  return cudaEventRecord(event, stream, at);
+}
 cudaError_t cudaEventSynchronize(cudaEvent_t event, HERE);
 cudaError_t cudaEventQuery(cudaEvent_t event, HERE);
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEvent_t end, HERE);
@@ -347,6 +388,10 @@ inline cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph
 }
 cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream, HERE);
 cudaError_t cudaGraphGetNodes(cudaGraph_t graph, cudaGraphNode_t* nodes, size_t* count);
+inline cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned long long = 0, HERE) {
+  return cudaGraphInstantiate(exec, graph, 0, at);
+}
+inline cudaError_t cudaGraphUpload(cudaGraphExec_t, cudaStream_t) { return cudaSuccess; }
 cudaError_t cudaGraphDestroy(cudaGraph_t graph);
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec);
 
@@ -355,6 +400,7 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec);
 #define cudaFuncGetAttributes(attributes, ...) emulator::get_attributes(#__VA_ARGS__, attributes, __VA_ARGS__)
 #define cudaLaunchKernel(...) emulator::launch_kernel(false, #__VA_ARGS__, __VA_ARGS__)
 #define cudaLaunchCooperativeKernel(...) emulator::launch_kernel(true, #__VA_ARGS__, __VA_ARGS__)
+#define cudaLaunchKernelExC(config, ...) emulator::launch_kernel_by_config(#__VA_ARGS__, config, __VA_ARGS__)
 #define cudaLaunchKernelEx(config, ...) emulator::launch_by_config(#__VA_ARGS__, config, emulator::At::here(), __VA_ARGS__)
 template <class F>
 cudaError_t cudaFuncSetCacheConfig(F, cudaFuncCache) {
@@ -375,6 +421,14 @@ cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int* blocks, 
 template <class F>
 cudaError_t cudaOccupancyMaxPotentialBlockSize(int* grid, int* block, F, size_t = 0, int limit = 0, HERE) {
   return emulator::best_block(grid, block, limit, at);
+}
+template <class F>
+cudaError_t cudaOccupancyMaxPotentialBlockSizeWithFlags(int* grid, int* block, F, size_t = 0, int limit = 0, unsigned = 0, HERE) {
+  return emulator::best_block(grid, block, limit, at);
+}
+template <class F>
+cudaError_t cudaOccupancyAvailableDynamicSMemPerBlock(size_t* bytes, F, int blocks, int threads, HERE) {
+  return emulator::most_shared(bytes, blocks, threads, at);
 }
 template <class F, class S>
 cudaError_t cudaOccupancyMaxPotentialBlockSizeVariableSMem(int* grid, int* block, F, S, int limit = 0, HERE) {

@@ -153,6 +153,13 @@ cudaError_t cudaHostUnregister(void* pointer, emulator::At at) {
   release_allocation(*a, at);
   return cudaSuccess;
 }
+cudaError_t cudaHostGetFlags(unsigned* flags, void* pointer, emulator::At at) {
+  ENTER("cudaHostGetFlags");
+  const Allocation* const a = allocation_of(reinterpret_cast<uintptr_t>(pointer));
+  if (!a || (a->kind != PINNED && a->kind != REGISTERED)) return call.wrong(cudaErrorInvalidValue, "this is no pinned memory");
+  *flags = cudaHostAllocMapped;
+  return cudaSuccess;
+}
 cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const void* pointer) {
   using namespace emulator;
   const std::lock_guard<std::recursive_mutex> guard(device_lock);
@@ -175,6 +182,10 @@ cudaError_t cudaMemcpyPeer(void* to, int, const void* from, int, size_t bytes, e
   ENTER("cudaMemcpyPeer");
   return copy_in(call, to, 0, from, 0, bytes, 1, cudaMemcpyDeviceToDevice, nullptr, true);
 }
+cudaError_t cudaMemcpyPeerAsync(void* to, int, const void* from, int, size_t bytes, cudaStream_t stream, emulator::At at) {
+  ENTER("cudaMemcpyPeerAsync");
+  return copy_in(call, to, 0, from, 0, bytes, 1, cudaMemcpyDeviceToDevice, stream, false);
+}
 cudaError_t cudaMemcpy2D(void* to, size_t to_pitch, const void* from, size_t from_pitch, size_t width, size_t height,
                          cudaMemcpyKind kind, emulator::At at) {
   ENTER("cudaMemcpy2D");
@@ -196,6 +207,10 @@ cudaError_t cudaMemsetAsync(void* to, int value, size_t bytes, cudaStream_t stre
 cudaError_t cudaMemset2D(void* to, size_t pitch, int value, size_t width, size_t height, emulator::At at) {
   ENTER("cudaMemset2D");
   return fill_in(call, to, pitch, value, width, height, nullptr);
+}
+cudaError_t cudaMemset2DAsync(void* to, size_t pitch, int value, size_t width, size_t height, cudaStream_t stream, emulator::At at) {
+  ENTER("cudaMemset2DAsync");
+  return fill_in(call, to, pitch, value, width, height, stream);
 }
 cudaError_t cudaMemPrefetchAsync(const void*, size_t, int, cudaStream_t) { return cudaSuccess; }
 cudaError_t cudaMemAdvise(const void*, size_t, cudaMemoryAdvise, int) { return cudaSuccess; }

@@ -18,7 +18,27 @@ cudaError_t cudaSetDevice(int device, emulator::At at) {
   return cudaSuccess;
 }
 cudaError_t cudaChooseDevice(int* device, const cudaDeviceProp*) { return cudaGetDevice(device); }
-cudaError_t cudaSetDeviceFlags(unsigned) { return cudaSuccess; }
+static unsigned device_flags;
+cudaError_t cudaSetDeviceFlags(unsigned flags) {
+  device_flags = flags;
+  return cudaSuccess;
+}
+cudaError_t cudaGetDeviceFlags(unsigned* flags) {
+  *flags = device_flags;
+  return cudaSuccess;
+}
+cudaError_t cudaSetValidDevices(int*, int) { return cudaSuccess; }
+cudaError_t cudaInitDevice(int device, unsigned, unsigned, emulator::At at) {
+  ENTER("cudaInitDevice");
+  FIRST_DEVICE(device)
+  return cudaSuccess;
+}
+cudaError_t cudaDeviceGetByPCIBusId(int* device, const char* words, emulator::At at) {
+  ENTER("cudaDeviceGetByPCIBusId");
+  if (strcmp(words, "0000:01:00.0") != 0) return call.failed(cudaErrorInvalidDevice, text("there is one device, 0000:01:00.0, and none at %s", words));
+  *device = 0;
+  return cudaSuccess;
+}
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device, emulator::At at) {
   ENTER("cudaGetDeviceProperties");
   FIRST_DEVICE(device)

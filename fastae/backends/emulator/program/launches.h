@@ -243,6 +243,14 @@ cudaError_t most_blocks(int* blocks, int threads, size_t shared, At at) {
   return cudaSuccess;
 }
 
+cudaError_t most_shared(size_t* bytes, int blocks, int threads, At at) {
+  ENTER("cudaOccupancyAvailableDynamicSMemPerBlock");
+  if (blocks <= 0 || threads <= 0 || threads > 1024) return call.failed(cudaErrorInvalidValue, "at least one block, of 1 to 1024 threads");
+  const size_t each = SHARED_A_MULTIPROCESSOR / blocks;
+  *bytes = each > size_t{1} << 10 ? std::min(each - (1 << 10), MOST_SHARED) : 0;
+  return cudaSuccess;
+}
+
 cudaError_t best_block(int* grid, int* block, int limit, At at) {
   ENTER("cudaOccupancyMaxPotentialBlockSize");
   *block = limit > 0 && limit < 1024 ? limit : 1024;

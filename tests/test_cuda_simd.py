@@ -1,0 +1,154 @@
+"""Integer intrinsics of CUDA: several numbers in a word, DPX, and what else people use; against a model in Python."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from test_cuda_language import launch, on_device, results, zeros
+
+RANDOM = np.random.default_rng(21)
+EDGES = [0, 1, 0x7FFF7FFF, 0x80008000, 0x80007FFF, 0x7F80FF01, 0x80808080, 0x7F7F7F7F, 0xFFFFFFFF, 0x00FF00FF]
+WORDS = [(x, y) for x in EDGES for y in EDGES]
+WORDS += [tuple(int(x) for x in RANDOM.integers(0, 2**32, 2)) for _ in range(60)]
+
+
+def parts(word: int, size: int, signed: bool) -> list[int]:
+    bits = 32 // size
+    found = [word >> bits * i & (1 << bits) - 1 for i in range(size)]
+    return [p - (1 << bits) if signed and p >> (bits - 1) else p for p in found]
+
+
+def whole(values: list[int], size: int) -> int:
+    bits = 32 // size
+    return sum((v & (1 << bits) - 1) << bits * i for i, v in enumerate(values))
+
+
+def within(value: int, size: int, signed: bool) -> int:
+    bits = 32 // size
+    low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
+    return min(max(value, low), high)
+
+
+MODEL: dict[str, tuple[bool, Callable[[int, int, int], int]]] = {  # of a part of two words: signed, and what it becomes
+    "vadd": (False, lambda x, y, _: x + y),
+    "vsub": (False, lambda x, y, _: x - y),
+    "vaddss": (True, lambda x, y, size: within(x + y, size, True)),
+    "vaddus": (False, lambda x, y, size: within(x + y, size, False)),
+    "vsubss": (True, lambda x, y, size: within(x - y, size, True)),
+    "vsubus": (False, lambda x, y, size: within(x - y, size, False)),
+    "vabsdiffs": (True, lambda x, y, _: abs(x - y)),
+    "vabsdiffu": (False, lambda x, y, _: abs(x - y)),
+    "vavgs": (True, lambda x, y, _: (x + y + 1) // 2 if x + y >= 0 else -((-x - y + 1) // 2)),
+    "vavgu": (False, lambda x, y, _: (x + y + 1) // 2),
+    "vhaddu": (False, lambda x, y, _: (x + y) // 2),
+    "vmaxs": (True, lambda x, y, _: max(x, y)),
+    "vmaxu": (False, lambda x, y, _: max(x, y)),
+    "vmins": (True, lambda x, y, _: min(x, y)),
+    "vminu": (False, lambda x, y, _: min(x, y)),
+    "vcmpeq": (False, lambda x, y, _: -(x == y)),
+    "vcmpne": (False, lambda x, y, _: -(x != y)),
+    "vcmpgts": (True, lambda x, y, _: -(x > y)),
+    "vcmpgeu": (False, lambda x, y, _: -(x >= y)),
+    "vcmplts": (True, lambda x, y, _: -(x < y)),
+    "vcmpleu": (False, lambda x, y, _: -(x <= y)),
+    "vsetgtu": (False, lambda x, y, _: x > y),
+    "vsetles": (True, lambda x, y, _: x <= y),
+    "vseteq": (False, lambda x, y, _: x == y),
+    "vabs": (True, lambda x, _, __: abs(x)),
+    "vabsss": (True, lambda x, _, size: within(abs(x), size, True)),
+    "vneg": (True, lambda x, _, __: -x),
+    "vnegss": (True, lambda x, _, size: within(-x, size, True)),
+}
+
+
+def on_all(expressions: list[str], of: list[tuple[int, ...]]) -> np.ndarray:
+    """Evaluate expressions of x, y and z for all words; a row for each of them."""
+    given = [on_device(*column, dtype="u4") for column in zip(*of)]
+    names = ["x", "y", "z"][: len(given)]
+    lines = "".join(f"  out[{i} * n + i] = {expression};\n" for i, expression in enumerate(expressions))
+    parameters = ", ".join(f"const unsigned* {name}s" for name in names)
+    reads = " ".join(f"const unsigned {name} = {name}s[i];" for name in names)
+    out = zeros(len(expressions) * len(of), np.uint32)
+    code = (
+        f"__global__ void f({parameters}, unsigned* out, int n) {{\n  const int i = threadIdx.x;\n  {reads}\n{lines}}}"
+    )
+    launch(code, "f", *given, out, np.int32(len(of)), block=len(of))
+    return np.asarray(out).reshape(len(expressions), len(of))
+
+
+@pytest.mark.feature(
+    "mathematics",
+    "several numbers in a word: `__vadd2`, `__vsub4`, `__vmaxs2`, `__vcmpgts4`, `__vavgu4`, `__vsads2` and their kin",
+)
+def test_numbers_in_a_word(compiler: str) -> None:
+    names = [(name, size) for name in MODEL for size in (2, 4)]
+    unary = ("vabs", "vabsss", "vneg", "vnegss")
+    calls = [f"__{name}{size}({'x' if name in unary else 'x, y'})" for name, size in names]
+    sums = [f"__vsad{sign}{size}(x, y)" for sign in "su" for size in (2, 4)]
+    found = on_all([*calls, *sums], WORDS)
+    for row, (name, size) in zip(found, names):
+        signed, compute = MODEL[name]
+        for value, (x, y) in zip(row.tolist(), WORDS):
+            pairs = zip(parts(x, size, signed), parts(y, size, signed))
+            expected = whole([int(compute(p, q, size)) for p, q in pairs], size)
+            assert value == expected, (name, size, hex(x), hex(y))
+    for row, (signed, size) in zip(found[len(calls) :], [(True, 2), (True, 4), (False, 2), (False, 4)]):
+        for value, (x, y) in zip(row.tolist(), WORDS):
+            assert value == sum(abs(p - q) for p, q in zip(parts(x, size, signed), parts(y, size, signed)))
+
+
+@pytest.mark.feature(
+    "mathematics", "DPX: `__viaddmax_s32`, `__vimax3_s16x2_relu`, `__vibmax_u16x2` and their kin; `__dp2a_lo`, `__dp4a`"
+)
+def test_dpx_and_dot_products() -> None:
+    of = [tuple(int(x) for x in RANDOM.integers(0, 2**32, 3)) for _ in range(100)] + [(0x7FFF8000, 0x00018000, 5)]
+
+    def signed(x: int) -> int:
+        x &= 2**32 - 1
+        return x - 2**32 if x >> 31 else x
+
+    def halves(compute: Callable[[int, int, int], int]) -> Callable[[int, int, int], int]:
+        return lambda x, y, z: whole([compute(*p) for p in zip(*(parts(w, 2, True) for w in (x, y, z)))], 2)
+
+    def wrapped(x: int) -> int:
+        return (x + 2**15) % 2**16 - 2**15
+
+    cases: dict[str, Callable[[int, int, int], int]] = {
+        "__viaddmax_s32((int)x, (int)y, (int)z)": lambda x, y, z: max(signed(x + y), signed(z)),
+        "__viaddmin_u32(x, y, z)": lambda x, y, z: min((x + y) % 2**32, z),
+        "__viaddmax_s32_relu((int)x, (int)y, (int)z)": lambda x, y, z: max(signed(x + y), signed(z), 0),
+        "__viaddmax_s16x2(x, y, z)": halves(lambda x, y, z: max(wrapped(x + y), z)),
+        "__viaddmin_s16x2_relu(x, y, z)": halves(lambda x, y, z: max(min(wrapped(x + y), z), 0)),
+        "__vimax3_s32((int)x, (int)y, (int)z)": lambda x, y, z: max(map(signed, (x, y, z))),
+        "__vimin3_u32(x, y, z)": min,
+        "__vimax3_s16x2_relu(x, y, z)": halves(lambda x, y, z: max(x, y, z, 0)),
+        "__vimin_s32_relu((int)x, (int)y)": lambda x, y, z: max(min(signed(x), signed(y)), 0),
+        "([&] { bool hi, lo; __vibmax_s16x2(x, y, &hi, &lo); return hi * 2 + lo; }())": lambda x, y, z: sum(
+            (p >= q) << i for i, (p, q) in enumerate(zip(parts(x, 2, True), parts(y, 2, True)))
+        ),
+        "__dp4a((int)x, (int)y, (int)z)": lambda x, y, z: (
+            z + sum(p * q for p, q in zip(parts(x, 4, True), parts(y, 4, True)))
+        ),
+        "__dp2a_lo((int)x, (int)y, (int)z)": lambda x, y, z: (
+            z + sum(p * q for p, q in zip(parts(x, 2, True), parts(y, 4, True)[:2]))
+        ),
+        "__dp2a_hi(x, y, z)": lambda x, y, z: (
+            z + sum(p * q for p, q in zip(parts(x, 2, False), parts(y, 4, False)[2:]))
+        ),
+    }
+    found = on_all(list(cases), of)
+    for row, (call, compute) in zip(found.tolist(), cases.items()):
+        assert row == [compute(*words) % 2**32 for words in of], call
+
+
+@pytest.mark.feature(
+    "mathematics", "integer intrinsics: `__fns`, `__nv_bswap32`, `__byte_perm`, `__funnelshift_lc`, `__sad`, `__mul24`"
+)
+def test_other_integer_intrinsics() -> None:
+    cases = {
+        "__fns(0x80000012u, x, 1)": 1, "__fns(0x80000012u, x + 2, 1)": 4, "__fns(0x12u, x + 31, -2)": 1,
+        "__fns(0x12u, x, 3)": 2**32 - 1, "__fns(0x10u, x + 4, 0)": 4, "__nv_bswap32(x + 0x11223344)": 0x44332211,
+        "__nv_bswap16(x + 0x1122)": 0x2211, "mulhi(x + 0x40000000, 8)": 2, "umul24(x + 3, 5)": 15,
+        "float_as_uint(x + 1.0f)": 0x3F800000, "int_as_float(x + 0x40000000)": 2,
+    }  # fmt: skip
+    assert results(list(cases), "unsigned", np.uint32).tolist() == list(cases.values())
