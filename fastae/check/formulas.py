@@ -391,6 +391,8 @@ def _miswritten(y: np.ndarray) -> Known:
         yield f"every {line} is as the first should be", np.broadcast_to(y.take([0], axis), y.shape).copy()
         yield f"every {line} is as the last should be", np.broadcast_to(y.take([-1], axis), y.shape).copy()
         yield f"the {line}s are written in reverse", np.flip(y, axis)
+        yield f"every {line} is the sum of all {line}s", np.broadcast_to(y.sum(axis, keepdims=True), y.shape).copy()
+        yield f"every {line} is the mean of all {line}s", np.broadcast_to(y.mean(axis, keepdims=True), y.shape).copy()
         for where, step in (("next", 1), ("previous", -1)):
             wrong, edge = np.roll(y, -step, axis), np.zeros(y.shape, bool)
             np.moveaxis(edge, axis, 0)[-1 if step == 1 else 0] = True

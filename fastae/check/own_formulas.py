@@ -43,6 +43,12 @@ def _rows(images: np.ndarray, order: np.ndarray, cursor: np.ndarray, f: int, fir
     return images[order[first : first + len(order) - int(cursor[0]) - f - 1]] / 255
 
 
+def _sorted(order: np.ndarray, cursor: np.ndarray, f: int) -> np.ndarray:
+    """Return the order with those rows sorted that are meant."""
+    first = int(cursor[0]) + f
+    return np.concatenate([order[:first], np.sort(order[first:-1]), order[-1:]])
+
+
 def _shifted(images: np.ndarray, order: np.ndarray, cursor: np.ndarray, f: int, step: int) -> np.ndarray:
     """Return the images before or behind those that were meant; outside of the images nobody knows."""
     first = int(cursor[0]) + f
@@ -70,6 +76,14 @@ def _per_output(z: np.ndarray, x: np.ndarray, little: float) -> np.ndarray:
     return (1 - x) / (1 - z + little) - x / (z + little)
 
 
+SCALED: dict[str, Formula] = {  # to what greys may be scaled
+    "it divides by the largest number of all rows, not by 255": lambda t: t / t.max(),
+    "it divides by the largest number of each row, not by 255": lambda t: t / t.max(axis=1, keepdims=True),
+    "the rows' smallest number becomes 0 and their largest 1": lambda t: (t - t.min()) / (t.max() - t.min()),
+    "it scales from −1 to 1, not from 0 to 1": lambda t: 2 * t - 1,
+    "it scales to mean 0 and deviation 1": lambda t: (t - t.mean()) / t.std(),
+    "it subtracts the mean of each column": lambda t: t - t.mean(axis=0),
+}
 OF_ALL = (  # of what is to be summed for each image
     ("the sum is over all images", lambda t: np.full(len(t), t.sum())),
     ("it is the mean over all images and pixels, not each image's sum", lambda t: np.full(len(t), t.mean())),
@@ -79,6 +93,23 @@ OF_ALL = (  # of what is to be summed for each image
 SOFTMAX = {  # one number for a row or a column is divided by, not one for each element
     "it is softmax along the rows": lambda t: _softmax(t, 1),
     "it is softmax down the columns": lambda t: _softmax(t, 0),
+}
+NORMALISED: dict[str, Formula] = {  # what may be done to a sum before an activation is taken of it
+    f"the sums are normalised first: {what}": change
+    for what, change in {
+        "the mean of each column is subtracted": lambda t: t - t.mean(axis=0),
+        "the mean of each row is subtracted": lambda t: t - t.mean(axis=1, keepdims=True),
+        "each column to mean 0 and deviation 1": lambda t: (t - t.mean(axis=0)) / t.std(axis=0),
+        "each row to mean 0 and deviation 1": lambda t: (t - t.mean(1, keepdims=True)) / t.std(1, keepdims=True),
+        "each row is divided by its largest magnitude": lambda t: t / np.abs(t).max(axis=1, keepdims=True),
+        "each row is divided by its norm": lambda t: t / np.linalg.norm(t, axis=1, keepdims=True),
+    }.items()
+}
+BIASES: dict[str, Formula] = {  # what may be taken for the bias
+    "only the first bias is used for all columns": lambda bias: bias[0],
+    "only the last bias is used for all columns": lambda bias: bias[-1],
+    "the sum of all biases is added to each column": np.sum,
+    "the mean of all biases is added to each column": np.mean,
 }
 ACTIVATED = {  # what an activation may be by mistake
     "it is tanh": np.tanh,
@@ -125,7 +156,8 @@ def _activations(right: Formula, what: str) -> list[tuple[str, Formula]]:
         (f"the bias is subtracted after {what}", lambda z, bias: right(z) - bias),
         ("the bias is added twice", lambda z, bias: right(z + 2 * bias)),
         ("the bias is multiplied with, not added", lambda z, bias: right(z * bias)),
-        ("only the first bias is used for all columns", lambda z, bias: right(z + bias[0])),
+        *((text, lambda z, bias, f=f: right(z + f(bias))) for text, f in BIASES.items()),
+        *((text, lambda z, bias, f=f: right(f(z + bias))) for text, f in NORMALISED.items()),
         ("the bias is taken by row, not by column",
          lambda z, bias: right(z + bias[: len(z), None]) if len(z) <= len(bias) else np.empty(0)),
         *((text, lambda z, bias, f=f: f(z + bias)) for text, f in ACTIVATED.items()),
@@ -146,7 +178,8 @@ FORMULAS: dict[str, list[tuple[str, Formula]]] = {
         ("the bias is added after σ", lambda z, bias: sigmoid(z) + bias),
         ("the bias is added twice", lambda z, bias: sigmoid(z + 2 * bias)),
         ("the bias is multiplied with, not added", lambda z, bias: sigmoid(z * bias)),
-        ("only the first bias is used for all columns", lambda z, bias: sigmoid(z + bias[0])),
+        *((text, lambda z, bias, f=f: sigmoid(z + f(bias))) for text, f in BIASES.items()),
+        *((text, lambda z, bias, f=f: sigmoid(f(z + bias))) for text, f in NORMALISED.items()),
         ("the bias is taken by row, not by column",
          lambda z, bias: sigmoid(z + bias[: len(z), None]) if len(z) <= len(bias) else np.empty(0)),
         ("it is e^t: the division is left out", lambda z, bias: np.exp(z + bias)),
@@ -155,6 +188,8 @@ FORMULAS: dict[str, list[tuple[str, Formula]]] = {
         ("it is the derivative σ (1 − σ)", lambda z, bias: sigmoid(z + bias) * (1 - sigmoid(z + bias))),
         ("it is max(t, 0), not the sigmoid", lambda z, bias: np.maximum(z + bias, 0)),
         ("it is 1 / (1 + 2^−t): the base is 2, not e", lambda z, bias: 1 / (1 + np.exp2(-(z + bias)))),
+        *(("it is a straight line that is cut off at 0 and 1, which only resembles σ",
+           lambda z, bias, a=a: np.clip(a * (z + bias) + 0.5, 0, 1)) for a in (0.2, 1 / 6, 0.25, 0.5)),
         ("it is t / (1 + |t|), which only resembles σ", lambda z, bias: 0.5 + 0.5 * (z + bias) / (1 + abs(z + bias))),
         *((text, lambda z, bias, f=f: f(z + bias)) for text, f in SOFTMAX.items()),
         *((f"the sum is cut off at ±{c}, where σ still changes", lambda z, bias, c=c: sigmoid(np.clip(z + bias, -c, c)))
@@ -293,6 +328,8 @@ FORMULAS: dict[str, list[tuple[str, Formula]]] = {
         ("σ is applied to z, which is a σ already", lambda z, x: _entropy(sigmoid(z), x)),
         ("the logarithms are to base 2", lambda z, x: _entropy(z, x) / np.log(2)),
         ("the logarithms are to base 10", lambda z, x: _entropy(z, x) / np.log(10)),
+        *((f"the logarithms are to base {b}", lambda z, x, b=b: _entropy(z, x, -100 * np.log(b)) / np.log(b))
+          for b in (2, 10)),
         ("the logarithms are not floored at −100: log 0 is −∞",
          lambda z, x: -(x * np.log(z) + (1 - x) * np.log(1 - z)).sum(axis=1)),
         ("log z and log(1 − z) are exchanged", lambda z, x: -((1 - x) * log(z) + x * log1(z)).sum(axis=1)),
@@ -361,6 +398,8 @@ FORMULAS: dict[str, list[tuple[str, Formula]]] = {
            lambda i, o, c, f, k=k: _rows(i * np.uint8(k) // k, o, c, f)) for k in (2, 3, 4, 8, 10, 16, 100)),
         ("it multiplies by 255 in one byte, which overflows", lambda i, o, c, f: -255 * _rows(i, o, c, f) % 256),
         ("it multiplies by 255", lambda i, o, c, f: _rows(i, o, c, f) * 255.0 * 255.0),
+        *((text, lambda i, o, c, f, g=g: g(_rows(i, o, c, f))) for text, g in SCALED.items()),
+        ("the rows are sorted: the order is lost", lambda i, o, c, f: _rows(i, _sorted(o, c, f), c, f)),
         ("black and white are exchanged", lambda i, o, c, f: 1 - _rows(i, o, c, f)),
     ],
     "advance": [

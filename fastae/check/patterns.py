@@ -22,6 +22,15 @@ MAYBE = "may be: "  # begins a cause that is not certain
 WHERE = "where: "  # begins what is said of places, not of a cause
 EDGE = f"{MAYBE}a loop or a slice that ends too early, or the guard at the edge of a"
 IMAGES = ("channels", "kernel", "stride", "padding")
+SEVERAL = 3  # calls that must tell the same
+SIZES: dict[str, Callable[[np.ndarray], Any]] = {  # of a whole result, by which it may be divided
+    "its norm": np.linalg.norm,
+    "its largest element": np.max,
+    "its largest magnitude": lambda x: np.abs(x).max(),
+    "the sum of its elements": np.sum,
+    "the mean of its elements": np.mean,
+}
+LEAST_NOISE, LEAST_RATIO = 30, 0.3  # elements that can tell noise, and how irregular it is
 PERIODS = (2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 32)
 STATES = ("wrong", "left unwritten")
 MULTIPLES = (2, 4, 8, 16, 32, 64, 128)
@@ -40,7 +49,7 @@ def told(calls: Sequence[Call], unwritten: bool = False) -> list[str]:
     wrong = [c for c in calls if c.is_wrong and not c.fault]
     if not wrong:
         return []
-    said = [] if unwritten else list(_factors(wrong)) or list(_precision(wrong))
+    said = [] if unwritten else list(_factors(wrong)) or list(_clipped(wrong)) or list(_precision(wrong))
     said += _skipped(wrong) if unwritten else []
     said += _miscounted(wrong)
     said += _periodic(wrong, unwritten)
@@ -70,29 +79,65 @@ def headline(causes: Sequence[str]) -> str:
 def _factors(wrong: Sequence[Call]) -> Iterator[str]:
     """Yield a factor or a difference that all wrong elements share."""
     wrong = [c for c in wrong if c.given.get("alpha", 1)]
-    for text, compare in (
-        ("times what it should be: a factor is missing or wrong", np.divide),
-        ("more than it should be: something is added", np.subtract),
-    ):
-        found = [_constant(call, compare) for call in wrong]
-        values = [x for x in found if x is not None]
-        if not values or len(values) < len(found) or sum(int(c.wrong.sum()) for c in wrong) < 2:
+    if sum(int(c.wrong.sum()) for c in wrong) < 2:
+        return
+    for compare in (np.divide, np.subtract):
+        values = [x for c in wrong if (x := _constant(c, compare)) is not None]
+        if not values or len(values) < len(wrong):
             continue
         x = values[0]
-        if np.ptp(values) <= 1e-3 * abs(x):
-            if compare is np.divide and x == 0:
-                yield f"{WHERE}all that is wrong is 0"
-            elif compare is np.subtract and not all(c.wrong.all() for c in wrong):
-                yield f"{WHERE}every wrong element is {x:.5g} more than it should be"
-            else:
-                yield f"every wrong element is {x:.5g} {text}"
+        if np.ptp(values) > 1e-3 * abs(x):
+            if compare is np.divide:
+                yield from _varying(wrong, np.array(values))
+        elif compare is np.divide and x == 0:
+            yield f"{WHERE}all that is wrong is 0"
         elif compare is np.divide:
-            for letter in "mnk":
-                lengths = np.array([c.given.get(letter, 0) for c in wrong], float)
-                if lengths.all() and np.allclose(values, lengths, rtol=1e-3):
-                    yield f"every wrong element is {letter} times what it should be"
-                elif lengths.all() and np.allclose(np.array(values) * lengths, 1, rtol=1e-3):
-                    yield f"every wrong element is 1 / {letter} of what it should be: a mean, where a sum is asked for"
+            yield f"every wrong element is {x:.5g} times what it should be: a factor is missing or wrong"
+        else:
+            less = f"{abs(x):.5g} {'more' if x > 0 else 'less'} than it should be"
+            everywhere = all(c.wrong.all() for c in wrong)
+            why = f": something is {'added' if x > 0 else 'subtracted'}" * everywhere
+            yield f"{WHERE * (not everywhere)}every wrong element is {less}{why}"
+    yield from _parts(wrong)
+
+
+def _varying(wrong: Sequence[Call], values: np.ndarray) -> Iterator[str]:
+    """Yield what a factor is that all elements of a call share, but not all calls."""
+    for letter in "mnk":
+        lengths = np.array([c.given.get(letter, 0) for c in wrong], float)
+        if lengths.all() and np.allclose(values, lengths, rtol=1e-3):
+            yield f"every wrong element is {letter} times what it should be"
+        elif lengths.all() and np.allclose(values * lengths, 1, rtol=1e-3):
+            yield f"every wrong element is 1 / {letter} of what it should be: a mean, where a sum is asked for"
+    if sum(c.wrong.sum() > 1 for c in wrong) < SEVERAL:
+        return
+    for what, size in SIZES.items():
+        if np.allclose(values * [size(c.exact) for c in wrong], 1, rtol=1e-3):
+            yield f"the result is divided by {what}"
+            return
+    yield f"{MAYBE}a factor that depends on the data or on the shape: it is the same for all elements of a call"
+
+
+def _parts(wrong: Sequence[Call]) -> Iterator[str]:
+    """Yield by what number one of two parts is multiplied, of which the result is the sum: what was there, and more."""
+    found = list[np.ndarray]()
+    for call in wrong:
+        beta = call.given.get("beta", 1.0 if call.name == "axpy" else 0.0)
+        if not beta:
+            continue
+        old = beta * call.values[call.written]
+        parts = np.stack([old.ravel(), (call.exact - old).ravel()])
+        if parts.shape[1] < 2 * SEVERAL or not np.isfinite(call.found).all():
+            continue
+        numbers = np.linalg.lstsq(parts.T, call.found.ravel(), rcond=None)[0]
+        if not (np.abs(call.found.ravel() - numbers @ parts) <= VISIBLE * call.bound.ravel()).all():
+            return
+        found.append(numbers)
+    if len(found) < SEVERAL or np.ptp(found, axis=0).max() > 1e-4:
+        return
+    for x, what in zip(np.mean(found, axis=0), ("what was there before", "what is added to it")):
+        if abs(x - 1) > 1e-4:
+            yield f"{what} is multiplied by {x:.5g}"
 
 
 def _constant(call: Call, compare: Callable[..., Any]) -> float | None:
@@ -101,13 +146,34 @@ def _constant(call: Call, compare: Callable[..., Any]) -> float | None:
     found, exact, bound = found[call.wrong], exact[call.wrong], bound[call.wrong]
     if not np.isfinite(found).all() or not np.isfinite(exact).all():
         return None
+    rounded = 0.0
     if compare is np.divide:
         x = float(np.sum(found * exact) / np.sum(exact**2)) if exact.any() else np.nan
         rest = np.abs(found - x * exact)
     else:
         x = float(np.mean(found - exact))
         rest = np.abs(found - exact - x)
-    return x if np.all(rest <= VISIBLE * (1 + abs(x)) * bound) else None
+        rounded = abs(x) * bounds.unit_roundoff(call.dtype)  # where the bound is 0
+    return x if np.all(rest <= VISIBLE * ((1 + abs(x)) * bound + rounded)) else None
+
+
+def _clipped(wrong: Sequence[Call]) -> Iterator[str]:
+    """Yield where the result is cut off, if all that is wrong lies beyond."""
+    low, high = set[float](), set[float]()
+    for call in wrong:
+        found, exact = call.plain(call.found)[0], call.plain(call.exact)[0]
+        found, exact = found[call.wrong], exact[call.wrong]
+        low |= set(found[exact < found].astype(np.float32).tolist())
+        high |= set(found[exact > found].astype(np.float32).tolist())
+    ends = [x for of in (low, high) for x in of]
+    telling = sum(int(c.wrong.sum()) for c in wrong) > SOME and len(wrong) >= SEVERAL
+    if not telling or len(low) > 1 or len(high) > 1 or not np.isfinite(ends).all():
+        return
+    if any(((c.plain(c.exact)[0] < min(low)) & ~c.wrong).any() for c in wrong if low):
+        return
+    if any(((c.plain(c.exact)[0] > max(high)) & ~c.wrong).any() for c in wrong if high):
+        return
+    yield f"the result is cut off at {' and '.join(f'{x:.5g}' for x in ends)}"
 
 
 def _precision(wrong: Sequence[Call]) -> Iterator[str]:
@@ -126,6 +192,12 @@ def _precision(wrong: Sequence[Call]) -> Iterator[str]:
             text = name
             break
     else:
+        return
+    if not _is_noise(wrong, text):
+        yield (
+            f"{MAYBE}a small number that is added, as to a divisor, or a factor near 1: errors are small everywhere, "
+            "but follow the numbers, as those of rounding do not"
+        )
         return
     if 2 * sum(int(c.wrong.sum()) for c in wrong) < sum(c.found.size for c in wrong):
         yield f"{MAYBE}too low a precision: where there are errors, they are as small as those of {text}"
@@ -146,6 +218,29 @@ def _precision(wrong: Sequence[Call]) -> Iterator[str]:
         yield f"{head}; they do not grow with the number of terms: inputs or results are rounded, not the accumulator"
     else:
         yield f"{head}: an accumulator, an input or something between is rounded to it"
+
+
+def _is_noise(wrong: Sequence[Call], text: str) -> bool:
+    """Whether errors are as irregular as those of rounding: elements of nearly the same numbers have other errors."""
+    ratios = list[float]()
+    for call in sorted(wrong, key=lambda c: -c.found.size)[:SEVERAL]:
+        if call.found.size < LEAST_NOISE or _is_kept(call, text):
+            continue
+        error, exact = (call.found - call.exact).ravel(), call.exact.ravel()
+        keys = [x.ravel() for x in call.values.values() if isinstance(x, np.ndarray) and x.shape == call.exact.shape]
+        sizes = (np.abs(exact), *(np.abs(x) for x in keys), np.ones(len(exact)))
+        for key in (exact, *(x for x in keys if np.isfinite(x).all())):
+            order = np.argsort(key, kind="stable")
+            for size in sizes:
+                if np.isfinite(size).all() and (size > 0).all():
+                    ratios.append(_neumann((error / size)[order]))
+    return min(ratios, default=1.0) > LEAST_RATIO
+
+
+def _neumann(x: np.ndarray) -> float:
+    """Return half of von Neumann's ratio: 1 where neighbours have nothing to do with each other, 0 on a smooth curve."""
+    spread = float(np.sum((x - x.mean()) ** 2))
+    return float(np.sum(np.diff(x) ** 2)) / (2 * spread) if spread else 0.0
 
 
 def _is_half(call: Call) -> bool:
