@@ -73,9 +73,14 @@ def _products(v: dict[str, Any]) -> Known:
             continue
         text = f"trans_{key} is ignored" if flag else f"{key} is transposed although trans_{key} is not set"
         yield text, product(other, B) if key == "a" else product(A, other)
-        text = f"trans_{key} is not looked at where {key} is square: its shape is, which tells nothing then"
-        taken = other if x.shape[0] == x.shape[1] else X
-        yield text, product(taken, B) if key == "a" else product(A, taken)
+        unseen = f"trans_{key} is not looked at where {key} is square"
+        for how, taken in (
+            ("its shape is, which tells nothing then", other),
+            ("it is always transposed then", X if flag else other),
+            ("it is never transposed then", other if flag else X),
+        ):
+            taken = taken if x.shape[0] == x.shape[1] else X
+            yield f"{unseen}: {how}", product(taken, B) if key == "a" else product(A, taken)
         for text, misread in _misread(key, X) if flag else ():
             if not np.isnan(misread).any():  # of the transposed factor; of the array itself, see `_inputs`
                 yield text, product(misread, B) if key == "a" else product(A, misread)
