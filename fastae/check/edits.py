@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from fastae.check.cases import WRITTEN
-from fastae.check.formulas import FORMATS, ROUNDED, patches_of
+from fastae.check.formulas import FORMATS, ROUNDED
 from fastae.check.own_formulas import log, sigmoid
 from fastae.check.patch_edits import edited as edited_patches
 from fastae.check.replaced import Replaced
+from fastae.check.sums import patches_of
 
 EXPRESSIONS = {  # of what the contract asks for; `rows` are the images of a gather, `patches` those of a convolution
     "matmul": "alpha * (a @ b)",

@@ -9,6 +9,9 @@ import numpy as np
 from fastae.check import bounds, cases, wide
 from fastae.check.failure import Failure
 
+WHEN = "it is wrong"  # begins what is said of calls, not of a cause
+MAYBE = "may be: "  # begins a cause that is not certain
+WHERE = "where: "  # begins what is said of places, not of a cause
 VISIBLE = 8  # bounds, from which on a difference is not rounding, whatever the formula
 
 

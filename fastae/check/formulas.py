@@ -1,34 +1,23 @@
 """The known ways to be wrong, each as a formula: what a kernel would write that is wrong in that way.
 
 Four kinds: those of one kernel (`fastae.check.own_formulas`), those of patches (`fastae.check.patch_formulas`), those
-of a sum (a term or a slice of it left out), and those that befall any kernel (an input read one row too far, a result
-transposed, a number taken twice).
+of a sum (`fastae.check.sums`: a term or a slice of it left out), and those that befall any kernel (an input read one
+row too far, a result transposed, a number taken twice).
 """
 
 from collections.abc import Iterator
-from functools import cache
 from typing import Any
 
 import numpy as np
 
 from fastae.check.bounds import rounded
 from fastae.check.cases import REFERENCE, WRITTEN
-from fastae.check.own_formulas import FORMULAS, Formula, log, log1, sigmoid
+from fastae.check.own_formulas import FORMULAS, Formula, sigmoid
 from fastae.check.patch_formulas import known as known_of_patches
-from fastae.check.patch_formulas import table, unfolded
-from fastae.layers import Geometry
+from fastae.check.sums import TERMS, beta_out, factors, of_all, sums
 
 Known = Iterator[tuple[str, np.ndarray]]
 
-TILES = (2, 4, 8, 16, 32, 64, 128, 256)
-ODD = (3, 5, 7, 9, 15, 25, 125)  # what is left of a number of threads that is halved while it is even
-TERMS = {
-    "matmul": "term of the sum over k",
-    "convolve": "number of a patch",
-    "column_sum": "row",
-    "mse_loss": "pixel",
-    "bce_loss": "pixel",
-}
 ROUNDED = "too low a precision"
 FORMATS: dict[str, tuple[int, Formula]] = {  # what inputs are rounded to: bits of the mantissa, and how
     "float32": (23, lambda x: x.astype(np.float32).astype(np.float64)),
@@ -46,11 +35,11 @@ def hypotheses(name: str, v: dict[str, Any]) -> Known:
     right = reference(name, v)
     yield from known_of_patches(name, v)
     if name in TERMS:
-        yield from _sums(name, v)
+        yield from sums(name, v)
     if name == "matmul":
         yield from _products(v)
     elif name == "column_sum":
-        yield from _of_all(v)
+        yield from of_all(v)
     for text, formula in FORMULAS.get(name, ()):
         keys = [key for key in v if key != WRITTEN.get(name, "out") or name in ("axpy", "advance")]
         yield text, np.asarray(formula(*(v[key] for key in keys)), dtype=right.dtype)
@@ -68,117 +57,9 @@ def reference(name: str, v: dict[str, Any], **changed: Any) -> np.ndarray:
     return values[WRITTEN.get(name, "out")]
 
 
-def _rest(v: dict[str, Any]) -> Any:
-    return 0.0 if v.get("beta", 0) == 0 else v["beta"] * v["out"]
-
-
-# Sums: of products over k, of a column's rows, of an image's pixels.
-
-
-def _sums(name: str, v: dict[str, Any]) -> Known:
-    rest = _rest(v)
-    part, terms, others = _partial_sum(name, v)
-    for text, index in selections(terms, TERMS[name]):
-        yield text, part(index) + rest
-    for what, other in others.items():
-        if other < terms:
-            yield f"the sum has as many terms as there are {what}", part(np.arange(other)) + rest
-        for tile in TILES if name != "convolve" else ():  # which has few channels: any tile would be one slice
-            if (most := -(-other // tile) * tile) < terms:
-                text = f"the tiles of the sum, of {tile}, are counted by the {what} (as the grid is), so it stops early"
-                yield text, part(np.arange(most)) + rest
-    whole = part(np.arange(terms))
-    mean = {"matmul": "over k", "convolve": "over a patch", "column_sum": "of the rows"}.get(name, "over pixels")
-    yield f"it takes the mean {mean}, not the sum", whole / terms + rest
-    yield "the sum begins with 1, not with 0", whole + v.get("alpha", 1.0) + rest
-    text = "the sum is not begun anew: it goes on from one element to the next"
-    yield text, np.cumsum(whole, axis=-1) + rest
-    yield text, np.cumsum(whole).reshape(whole.shape) + rest
-    if whole.ndim == 2:
-        yield text, np.cumsum(whole, axis=0) + rest
-
-
-def _partial_sum(name: str, v: dict[str, Any]) -> tuple[Formula, int, dict[str, int]]:
-    """Return the sum of some terms as a function of their indices, their number, and the other lengths."""
-    if name == "matmul":
-        A, B = _factors(v)
-        others = {"rows": A.shape[0], "columns": B.shape[1]}
-        return lambda i: v["alpha"] * (A[:, i] @ B[i]), A.shape[1], others
-    if name == "convolve":
-        patches, weights = patches_of(v), v["weights"]
-        return lambda i: patches[:, i] @ weights[i], len(weights), {"output channels": weights.shape[1]}
-    if name == "column_sum":
-        delta = v["delta"]
-        return lambda i: v["alpha"] * delta[i].sum(axis=0), len(delta), {"columns": delta.shape[1]}
-    z, x = v["z"], v["x"]
-    each = (z - x) ** 2 if name == "mse_loss" else -(x * log(z) + (1 - x) * log1(z))
-    return lambda i: each[:, i].sum(axis=1), z.shape[1], {"images": len(z)}
-
-
-def patches_of(v: dict[str, Any]) -> np.ndarray:
-    """Return the patches of the images that a convolution is of."""
-    g = Geometry(*(v[key] for key in Geometry._fields))
-    return unfolded(v["x"], table(g, v["x"].shape[1] // (g.height * g.width)))
-
-
-def selections(terms: int, term: str) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield which terms a wrong sum has."""
-    every = np.arange(terms)
-    yield f"the last {term} is left out", every[:-1]
-    yield f"the first {term} is left out", every[1:]
-    for tile in TILES:
-        whole = terms // tile * tile
-        if whole < terms:
-            yield f"the sum stops at the last whole slice of {tile}", every[:whole]
-    yield f"only the last {term} is kept", every[-1:]
-    yield f"only the first {term} is kept", every[:1]
-    yield f"the last {term} is added twice", np.append(every, terms - 1)
-    yield f"the first {term} is added twice", np.append(every, 0)
-    yield f"the first and the last {term} are left out", every[1:-1]
-    for tile in TILES:
-        last = (terms - 1) // tile * tile
-        if tile > 2:
-            text = f"the products are not summed (= for +=): the last one of the last slice of {tile} is left"
-            yield text, every[-1:] if terms % tile == 0 else every[:0]  # 0, in the padding
-        yield f"only the last slice of {tile} is kept: the sum is begun anew with each", every[last:]
-        yield f"only the first slice of {tile} is summed", every[:tile]
-        yield f"the first slice of {tile} is left out", every[tile:]
-        yield f"the last slice of {tile} is left out", every[:last]
-        yield f"only every {ordinal(tile)} {term} is summed", every[::tile]
-        if tile > 2:
-            yield f"half of the partial sums of {tile} threads are lost", every[every % tile < tile // 2]
-            yield f"the last {term} of each slice of {tile} is left out", every[every % tile != tile - 1]
-            yield f"the first {term} of each slice of {tile} is left out", every[every % tile != 0]
-        if tile < terms and terms % tile:
-            yield f"the last slice of {tile} overlaps the one before", np.append(every[:last], every[terms - tile :])
-    for odd in ODD:
-        text = f"halving drops some of the threads' sums: their number is no power of two, but a multiple of {odd}"
-        yield text, every[_halved(odd)[every % odd]]
-
-
-@cache
-def _halved(threads: int) -> np.ndarray:
-    """Return whose sums come to the first thread where so many are halved again and again."""
-    comes = np.eye(threads, dtype=bool)
-    half = threads // 2
-    while half:
-        comes[:half] |= comes[half : 2 * half]
-        half //= 2
-    return comes[0]
-
-
-def ordinal(n: int) -> str:
-    """Return 2nd, 3rd, 4th."""
-    return f"{n}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(n % 10 if n % 100 not in (11, 12, 13) else 0, 'th') }"
-
-
-def _factors(v: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-    return v["a"].T if v["trans_a"] else v["a"], v["b"].T if v["trans_b"] else v["b"]
-
-
 def _products(v: dict[str, Any]) -> Known:
-    a, b, alpha, rest = v["a"], v["b"], v["alpha"], _rest(v)
-    A, B = _factors(v)
+    a, b, alpha, rest = v["a"], v["b"], v["alpha"], beta_out(v)
+    A, B = factors(v)
 
     def product(x: np.ndarray, y: np.ndarray) -> np.ndarray:
         return alpha * (x @ y) + rest
@@ -192,9 +73,14 @@ def _products(v: dict[str, Any]) -> Known:
             continue
         text = f"trans_{key} is ignored" if flag else f"{key} is transposed although trans_{key} is not set"
         yield text, product(other, B) if key == "a" else product(A, other)
-        text = f"trans_{key} is not looked at where {key} is square: its shape is, which tells nothing then"
-        taken = other if x.shape[0] == x.shape[1] else X
-        yield text, product(taken, B) if key == "a" else product(A, taken)
+        unseen = f"trans_{key} is not looked at where {key} is square"
+        for how, taken in (
+            ("its shape is, which tells nothing then", other),
+            ("it is always transposed then", X if flag else other),
+            ("it is never transposed then", other if flag else X),
+        ):
+            taken = taken if x.shape[0] == x.shape[1] else X
+            yield f"{unseen}: {how}", product(taken, B) if key == "a" else product(A, taken)
         for text, misread in _misread(key, X) if flag else ():
             if not np.isnan(misread).any():  # of the transposed factor; of the array itself, see `_inputs`
                 yield text, product(misread, B) if key == "a" else product(A, misread)
@@ -211,16 +97,6 @@ def _products(v: dict[str, Any]) -> Known:
     yield "one factor is divided by the other", product(A, 1 / B)
     yield "one factor is divided by the other", product(1 / A, B)
     yield "the factors are added, not multiplied", alpha * (A.sum(axis=1)[:, None] + B.sum(axis=0)) + rest
-
-
-def _of_all(v: dict[str, Any]) -> Known:
-    """Yield sums of a matrix that are not down its columns."""
-    delta, alpha, rest = v["delta"], v["alpha"], _rest(v)
-    if delta.shape[0] == delta.shape[1]:
-        yield "it sums along the rows, not down the columns", alpha * delta.sum(axis=1) + rest
-    every = np.ones(delta.shape[1])
-    yield "the sum is over all elements, not down each column", alpha * delta.sum() * every + rest
-    yield "it is the mean of all elements, not the sum down each column", alpha * delta.mean() * every + rest
 
 
 # Numbers: alpha, beta and scale.
@@ -264,7 +140,7 @@ def _numbers(name: str, v: dict[str, Any]) -> Known:
 def _each_time(name: str, v: dict[str, Any]) -> Known:
     """Yield what is written where every term of the sum multiplies all that was there before it by beta."""
     beta, old = v["beta"], v["out"]
-    A, B = _factors(v) if name == "matmul" else (np.ones((1, len(v["delta"]))), v["delta"])
+    A, B = factors(v) if name == "matmul" else (np.ones((1, len(v["delta"]))), v["delta"])
     left = beta ** np.arange(len(B) - 1.0, -1, -1)
     terms = (A * left) @ B
     text = "beta is applied with every term of the sum, not once"
@@ -351,7 +227,7 @@ def _misread(key: str, x: np.ndarray) -> Known:
 
 
 def _results(name: str, v: dict[str, Any]) -> Known:
-    rest = _rest(v) if name != "axpy" else v["y"]
+    rest = beta_out(v) if name != "axpy" else v["y"]
     core = reference(name, v, **({"beta": 0.0} if "beta" in v else {})) - (rest if name == "axpy" else 0)
     for text, other in _miswritten(core):
         if other.shape == core.shape:
@@ -391,6 +267,8 @@ def _miswritten(y: np.ndarray) -> Known:
         yield f"every {line} is as the first should be", np.broadcast_to(y.take([0], axis), y.shape).copy()
         yield f"every {line} is as the last should be", np.broadcast_to(y.take([-1], axis), y.shape).copy()
         yield f"the {line}s are written in reverse", np.flip(y, axis)
+        for what, of in (("sum", np.sum), ("mean", np.mean)) if y.ndim == 2 else ():
+            yield f"every {line} is the {what} of all {line}s", np.broadcast_to(of(y, axis, keepdims=True), y.shape)
         for where, step in (("next", 1), ("previous", -1)):
             wrong, edge = np.roll(y, -step, axis), np.zeros(y.shape, bool)
             np.moveaxis(edge, axis, 0)[-1 if step == 1 else 0] = True

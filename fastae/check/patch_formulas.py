@@ -142,8 +142,9 @@ def wrong_tables(g: Geometry, channels: int) -> Iterator[tuple[str, Table]]:
         ("the padding is filled with the image mirrored, not with 0", lambda at, n: _mirrored(at, n)),
     ):
         yield text, other(beyond=beyond)
-    yield "what lies beyond the end of a row is read from the next one: columns are not compared with the width", other(
-        flat=True
+    yield (
+        "what lies beyond the end of a row is read from the next one: columns are not compared with the width",
+        other(flat=True),
     )
 
 
@@ -211,6 +212,12 @@ def _numbered(name: str, v: dict[str, Any], g: Geometry, channels: int) -> Known
     """Yield what is written where the row and the column of a patch follow wrongly from its number among all."""
     per, images = g.rows * g.columns, len(v[PATCHES[name][0]])
     patches = np.arange(images * per).reshape(images, per)
+    right, by_patch = table(g, channels), patches.T.ravel()
+    text = "patches of all images follow each other place by place: rows are (patch, image), not (image, patch)"
+    if name == "fold":
+        yield text, written(name, right, v | {"x": v["x"][np.argsort(by_patch)]})
+    else:
+        yield text, written(name, right, v)[by_patch]
     for text, row, column in (
         ("row is computed with the number of rows, not with that of columns", patches // g.rows % g.rows, None),
         ("row is not taken modulo their number: it goes on from image to image", patches // g.columns, None),
@@ -222,7 +229,10 @@ def _numbered(name: str, v: dict[str, Any], g: Geometry, channels: int) -> Known
     ):  # fmt: skip
         places = zip(*(x if x is not None else [None] * images for x in (row, column)))
         tables = [table(g, channels, places=place) for place in places]
-        yield f"a patch's {text}", np.concatenate([written(name, at, _of_image(name, v, i, per)) for i, at in enumerate(tables)])
+        yield (
+            f"a patch's {text}",
+            np.concatenate([written(name, at, _of_image(name, v, i, per)) for i, at in enumerate(tables)]),
+        )
 
 
 def _of_image(name: str, v: dict[str, Any], i: int, per: int) -> dict[str, Any]:

@@ -8,18 +8,14 @@ from typing import Any
 import numpy as np
 
 from fastae.backends.contract import PATCHES
-from fastae.check import bounds
-from fastae.check.evidence import VISIBLE, Call, bound_at
+from fastae.check import amounts
+from fastae.check.evidence import MAYBE, WHEN, WHERE, Call
 
-FORMATS = (("float32", 2.0**-24), ("float16 or TF32", 2.0**-11), ("bfloat16", 2.0**-8))  # and their unit roundoffs
-GROWTH = 0.25  # the power of the number of terms with which an accumulator's error grows is 1/2 or more, an input's 0
-SOME = 8  # elements that are of a format by chance
+__all__ = ["MAYBE", "WHEN", "WHERE", "headline", "told", "when"]
+
 CHANCE = 0.01  # a coincidence that is less probable is none
 UNITS = (("row", "tile"), ("column", "tile"), ("element", "block"))
 FLAGS = ("trans_a", "trans_b")
-WHEN = "it is wrong"  # begins what is said of calls, not of a cause
-MAYBE = "may be: "  # begins a cause that is not certain
-WHERE = "where: "  # begins what is said of places, not of a cause
 EDGE = f"{MAYBE}a loop or a slice that ends too early, or the guard at the edge of a"
 IMAGES = ("channels", "kernel", "stride", "padding")
 PERIODS = (2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 32)
@@ -40,7 +36,7 @@ def told(calls: Sequence[Call], unwritten: bool = False) -> list[str]:
     wrong = [c for c in calls if c.is_wrong and not c.fault]
     if not wrong:
         return []
-    said = [] if unwritten else list(_factors(wrong)) or list(_precision(wrong))
+    said = [] if unwritten else list(amounts.told(wrong))
     said += _skipped(wrong) if unwritten else []
     said += _miscounted(wrong)
     said += _periodic(wrong, unwritten)
@@ -62,124 +58,6 @@ def headline(causes: Sequence[str]) -> str:
     """Return the likeliest cause in words, if any is known."""
     known = [cause for cause in causes if not cause.startswith(WHEN)]
     return next((c if c.startswith((MAYBE, WHERE)) else f"likely: {c}" for c in known), "")
-
-
-# By how much.
-
-
-def _factors(wrong: Sequence[Call]) -> Iterator[str]:
-    """Yield a factor or a difference that all wrong elements share."""
-    wrong = [c for c in wrong if c.given.get("alpha", 1)]
-    for text, compare in (
-        ("times what it should be: a factor is missing or wrong", np.divide),
-        ("more than it should be: something is added", np.subtract),
-    ):
-        found = [_constant(call, compare) for call in wrong]
-        values = [x for x in found if x is not None]
-        if not values or len(values) < len(found) or sum(int(c.wrong.sum()) for c in wrong) < 2:
-            continue
-        x = values[0]
-        if np.ptp(values) <= 1e-3 * abs(x):
-            if compare is np.divide and x == 0:
-                yield f"{WHERE}all that is wrong is 0"
-            elif compare is np.subtract and not all(c.wrong.all() for c in wrong):
-                yield f"{WHERE}every wrong element is {x:.5g} more than it should be"
-            else:
-                yield f"every wrong element is {x:.5g} {text}"
-        elif compare is np.divide:
-            for letter in "mnk":
-                lengths = np.array([c.given.get(letter, 0) for c in wrong], float)
-                if lengths.all() and np.allclose(values, lengths, rtol=1e-3):
-                    yield f"every wrong element is {letter} times what it should be"
-                elif lengths.all() and np.allclose(np.array(values) * lengths, 1, rtol=1e-3):
-                    yield f"every wrong element is 1 / {letter} of what it should be: a mean, where a sum is asked for"
-
-
-def _constant(call: Call, compare: Callable[..., Any]) -> float | None:
-    """Return the factor or the difference between what was written and what should have been, if there is one."""
-    (found, bound), (exact, _) = call.plain(call.found), call.plain(call.exact)
-    found, exact, bound = found[call.wrong], exact[call.wrong], bound[call.wrong]
-    if not np.isfinite(found).all() or not np.isfinite(exact).all():
-        return None
-    if compare is np.divide:
-        x = float(np.sum(found * exact) / np.sum(exact**2)) if exact.any() else np.nan
-        rest = np.abs(found - x * exact)
-    else:
-        x = float(np.mean(found - exact))
-        rest = np.abs(found - exact - x)
-    return x if np.all(rest <= VISIBLE * (1 + abs(x)) * bound) else None
-
-
-def _precision(wrong: Sequence[Call]) -> Iterator[str]:
-    """Yield in which format something is kept, if all errors are as small as that of a right kernel in it."""
-    if not all(np.isfinite(c.found[c.wrong]).all() for c in wrong):
-        return
-    if all(_is_half(c) for c in wrong) and sum(c.found.size for c in wrong) > SOME:
-        yield "too low a precision: all results are numbers of float16, which has 11 bits and nothing below 6e-8"
-        return
-    for name, u in FORMATS:
-        # Where so much may be lost, the bound says nothing.
-        telling = [c for c in wrong if (c.terms + 6) * u < 0.3]
-        if not telling or any(u <= bounds.unit_roundoff(c.dtype) for c in telling):
-            continue
-        if all((np.abs(c.found - c.exact) <= bound_at(c, u) + u * 1e-3).all() for c in telling):
-            text = name
-            break
-    else:
-        return
-    if 2 * sum(int(c.wrong.sum()) for c in wrong) < sum(c.found.size for c in wrong):
-        yield f"{MAYBE}too low a precision: where there are errors, they are as small as those of {text}"
-        return
-    whose = "although the arrays are float64" if all(c.dtype == "float64" for c in wrong) else ""
-    head = f"the errors are small everywhere, as those of {text}: too low a precision {whose}".rstrip()
-    kept = [_is_kept(c, text) for c in wrong]
-    power = _growth(wrong)
-    if power is not None and power > GROWTH:
-        low, high = (_relative(c) for c in (min(wrong, key=lambda c: c.terms), max(wrong, key=lambda c: c.terms)))
-        yield (
-            f"{head}; they grow with the number of terms in the sum (from {low:.1g} to {high:.1g}): "
-            "the accumulator is of too low a precision"
-        )
-    elif all(kept):
-        yield f"{head}; every result is a number of that format: it, or an accumulator, is rounded to it"
-    elif power is not None:
-        yield f"{head}; they do not grow with the number of terms: inputs or results are rounded, not the accumulator"
-    else:
-        yield f"{head}: an accumulator, an input or something between is rounded to it"
-
-
-def _is_half(call: Call) -> bool:
-    """Whether what was written are numbers of float16, and near enough for that."""
-    near = np.abs(call.found - call.exact) <= 2.0**-9 * np.abs(call.exact) + 2.0**-12
-    return bool(near.all() and np.array_equal(call.found, call.found.astype(np.float16)))
-
-
-def _is_kept(call: Call, text: str) -> bool:
-    """Whether what was written are numbers of that format."""
-    bits = {"float32": 23, "bfloat16": 7}.get(text, 10)
-    return bool(np.array_equal(call.found, bounds.rounded(call.found.astype(np.float64), bits)))
-
-
-def _relative(call: Call) -> float:
-    """Return the error in terms of the root of the sum of squares: where inputs are rounded, the same for any sum.
-
-    Rounding each of k terms of size 1 gives an error of u √k beside a result of √k. An accumulator that is rounded k
-    times while it grows as √l has the error u √(Σ l), about u k.
-    """
-    error = np.sqrt(np.mean((call.found - call.exact) ** 2))
-    size = call.bound / bounds.gamma(call.terms + 3, call.dtype) / np.sqrt(call.terms)
-    return float(error / np.sqrt(np.mean(size**2)))
-
-
-def _growth(wrong: Sequence[Call]) -> float | None:
-    """Return the power of the number of terms with which errors grow; None if the calls do not say."""
-    points = [(c.terms, _relative(c)) for c in wrong if c.terms > 1 and c.given.get("alpha", 1)]
-    points = [(terms, error) for terms, error in points if error > 0]
-    lengths = {terms for terms, _ in points}
-    if len(lengths) < 3 or max(lengths) < 8 * min(lengths):
-        return None
-    x, y = np.log(np.array(points)).T
-    return float(np.polyfit(x, y, 1)[0])
 
 
 # Where.
@@ -226,7 +104,9 @@ def _periodic(wrong: Sequence[Call], unwritten: bool) -> Iterator[str]:
     if any(c.wrong.ndim != wrong[0].wrong.ndim for c in wrong):
         return
     for axis, what in enumerate(("rows", "columns") if wrong[0].wrong.ndim == 2 else ("elements",)):
-        lines = [np.moveaxis(c.wrong, axis, 0).reshape(c.wrong.shape[axis], -1).any(axis=1) for c in wrong]
+        lines: list[np.ndarray] = [
+            np.any(np.moveaxis(c.wrong, axis, 0).reshape(c.wrong.shape[axis], -1), axis=1) for c in wrong
+        ]
         longest = max(lines, key=len)
         for period in PERIODS:
             if len(longest) < 2 * period:
@@ -360,9 +240,8 @@ def _conditions(calls: Sequence[Call]) -> Iterator[tuple[str, str, Callable[[Cal
         for length in sorted({c.given[key] for c in calls if key in c.given})[:-1]:
             yield key, f"only where {key} is above {length}", _compared(key, operator.gt, length)
     for one, other in ("mn", "mk", "kn") if any("k" in c.given for c in calls) else ("mn",):
-        alike = _alike(one, other)
-        yield one + other, f"only where {one} and {other} are equal", alike
-        yield one + other, f"only where {one} and {other} differ", lambda c, alike=alike: not alike(c)
+        yield one + other, f"only where {one} and {other} are equal", _alike(one, other)
+        yield one + other, f"only where {one} and {other} differ", _unlike(one, other)
     for letter in "mnk":
         for size in MULTIPLES:
             yield letter, f"only where {letter} is no multiple of {size}", _compared(letter, operator.mod, size)
@@ -372,6 +251,10 @@ def _conditions(calls: Sequence[Call]) -> Iterator[tuple[str, str, Callable[[Cal
 
 def _alike(one: str, other: str) -> Callable[[Call], bool]:
     return lambda c: bool(c.given.get(one, 0) == c.given.get(other, 0))
+
+
+def _unlike(one: str, other: str) -> Callable[[Call], bool]:
+    return lambda c: bool(c.given.get(one, 0) != c.given.get(other, 0))
 
 
 def _compared(key: str, compare: Callable[[Any, Any], Any], value: Any) -> Callable[[Call], bool]:

@@ -260,7 +260,9 @@ def _copied(function: Function, written: str) -> Iterator[Place]:
     stored = [target for node in nodes for target in _targets(node)]
     filled = {t.value.id for t in stored if isinstance(t, ast.Subscript) and isinstance(t.value, ast.Name)}
     filled |= {x.target.id for x in nodes if isinstance(x, ast.AugAssign) and isinstance(x.target, ast.Name)}
-    passed = [x for node in nodes if isinstance(node, ast.Call) for x in (*node.args, *(k.value for k in node.keywords))]
+    passed = [
+        x for node in nodes if isinstance(node, ast.Call) for x in (*node.args, *(k.value for k in node.keywords))
+    ]
     filled |= {x.id for x in passed if isinstance(x, ast.Name)}
     made = [
         node.value
