@@ -204,7 +204,10 @@ FAULTS = {  # by case: the exit status, and what is said, with the lines of mark
 }
 SEEN = {  # where every access is looked at
     "nothing": (0, []),
-    "outside": (0, ["{outside}: lane 0 reads from lane 16, which its mask 0xf does not name: CUDA leaves the value undef"]),
+    "outside": (
+        0,
+        ["{outside}: lane 0 reads from lane 16, which its mask 0xf does not name: CUDA leaves the value undef"],
+    ),
     "beyond": FAULTS["beyond"],
     "touch": FAULTS["touch"],
     "misaligned": (1, ["kernel wide, block (0, 0, 0), thread (0, 0, 0) writing: a misaligned address"]),
@@ -311,6 +314,28 @@ REFUSED = {  # what is no program, or not for this emulator: the text, and what 
         "__global__ void f() {}\n__global__ void k() {\n  f<<<1, 1>>>();\n}\nint main() {}",
         ", line 3: launches by a kernel (dynamic parallelism) are not emulated",
     ),
+    "a function of the host, called in a kernel": (
+        "int twice(int x) { return 2 * x; }\n__global__ void k(int* o) {\n  *o = twice(4);\n}\nint main() {}",
+        ", line 3: twice() is a function of the host, and k, which calls it, a kernel: mark it __device__",
+    ),
+    "and in a function of the device": (
+        "#define DEVICE __device__ __forceinline__\nnamespace a {\nstatic float half(float x) { return x / 2; }\n}\n"
+        "template <class T>\nDEVICE T quarter(T x) {\n  return a_half(x);\n}\nfloat a_half(float x);\n"
+        "float a_half(float x) { return a::half(x); }\nint main() {}",
+        ", line 7: a_half() is a function of the host, and quarter, which calls it, a function of the device",
+    ),
+    "an exception in a kernel": (
+        "__global__ void k() {\n  if (threadIdx.x > 4) throw 5;\n}\nint main() {}",
+        ", line 2: throw is the host's alone, and k is a kernel",
+    ),
+    "a stream in a kernel": (
+        "#include <iostream>\n__global__ void k() {\n  std::cout << 1;\n}\nint main() {}",
+        ", line 3: std::cout is the host's alone, and k is a kernel",
+    ),
+    "shared memory with a value": (
+        "__global__ void k() {\n  __shared__ int s[2][2] = {{1, 2}, {3, 4}};\n}\nint main() {}",
+        ", line 2: s is shared memory, which has no initial value: let threads store it, then __syncthreads()",
+    ),
     "textures": ("int main() {\n  cudaTextureObject_t t;\n}", ", line 2: textures are not emulated"),
     "too much static shared memory": (
         "#include <cstdio>\n__device__ float one() { return 1; }\ntemplate <int N> __global__ void k(float* x) {\n"
@@ -324,6 +349,61 @@ REFUSED = {  # what is no program, or not for this emulator: the text, and what 
     ),
     "a function of another file": ("void f();\nint main() {\n  f();\n}", ", line 3: undefined reference to "),
 }
+
+
+HONEST = r"""#include <cstdio>
+#include <cuda_runtime.h>
+#define BOTH __host__ __device__
+#ifdef __CUDACC__
+__device__
+#endif
+int marked_before(int x) { return x + 1; }
+int both(int x);
+__device__ int both(int x) { return x; }
+float shadow(float x) { return -x; }
+double max(double x, int y) { return x > y ? x : y; }                       // overloads what is there
+struct Halver {
+  int by;
+  __device__ explicit Halver(int by) : by{by} {}
+  __device__ int apply(int x) const { return twice(x) / by; }
+  __device__ int twice(int x) const { return 2 * x; }
+};
+int twice(int x) { return 2 * x; }
+constexpr int thrice(int x) { return 3 * x; }
+BOTH int four(int x) {
+#ifdef __CUDA_ARCH__
+  return 4 * x;
+#else
+  return twice(twice(x));
+#endif
+}
+template <class F> __global__ void apply(int* o, F shadow) { *o = shadow(4); }
+__global__ void k(int* o) {
+  __shared__ union { int i; float f; } s;
+  __shared__ struct Pair { int a, b; } pair;
+  auto shadow = [](int x) { return x + 2; };
+  s.i = 1, pair.a = max(2, 1);
+  Halver twice(2);
+  *o = marked_before(1) + both(1) + shadow(1) + twice.apply(3) + thrice(1) + four(1) + s.i + pair.a;
+}
+int main() {
+  int* o;
+  int h[2];
+  cudaMalloc(&o, 8);
+  k<<<1, 1>>>(o);
+  apply<<<1, 1>>>(o + 1, [] __device__(int x) { return x * 2; });
+  cudaMemcpy(h, o, 8, cudaMemcpyDeviceToHost);
+  printf("%d %d %d\n", h[0], h[1], twice(5) + (int)shadow(1));
+  cudaFree(o);
+}
+"""
+
+
+def test_what_may_be_a_function_of_the_device_is_not_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "honest.cu"
+    path.write_text(HONEST, encoding="utf-8")
+    assert cli.main(["run", str(path)]) == 0
+    assert capfd.readouterr() == ("19 8 9\n", "")
 
 
 @pytest.mark.parametrize("case", REFUSED)

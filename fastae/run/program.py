@@ -15,6 +15,7 @@ from fastae.backends.emulator.ptx import refused_in
 from fastae.backends.emulator.source import kernels_of, lacking_headers, needed, not_emulated
 from fastae.errors import InputError
 from fastae.run import rewrite
+from fastae.run.misplaced import misplaced
 
 LEAST_STANDARD = 17  # that the emulator's own headers are written in
 FLAGS = {  # so that each place in the code has its own line; by whether it is clang++, which merges no functions
@@ -78,7 +79,13 @@ def has_main(text: str) -> bool:
 
 
 def source_of(file: Path, folders: Sequence[Path]) -> Source:
-    """Read a program and the files of its own that it includes, and rewrite them; raises `InputError`."""
+    """Read a program and the files of its own that it includes, and rewrite them.
+
+    Raises
+    ------
+    InputError, CompileError
+        They cannot be read; or code of the device has what only the host has.
+    """
     names, texts = [file], [read(file)]
     numbers = {file.resolve(): 0}
 
@@ -101,6 +108,9 @@ def source_of(file: Path, folders: Sequence[Path]) -> Source:
     if not any(map(has_main, texts)):
         alone = "for kernels alone there is fastae check" if kernels_of(texts[0]) else "a CUDA program was expected"
         raise InputError(f"{file} has no main(): {alone}")
+    if wrong := misplaced(texts):
+        number, (line, what) = wrong
+        raise CompileError(f"{names[number]}, line {line}: {what}")
     kernels = set().union(*map(rewrite.kernels_in, texts))
     rewritten, unknown = list[str](), False
     for name, text in zip(names, texts):
