@@ -123,7 +123,7 @@ UNORDERED = {  # the lines that end in //< are the places
   if (b > 0 && t == 0) atomicExch(out, 1);//<""",
     "each adds without an atomic": f"{PART}  if (t == 0) *out += own;//<",
     "a value by each": "  if (t == 0) *out = b;//<",
-    "the same value by all, which one reads": "  if (t == 0) *out = 1;//<\n  if (b == 3 && t == 1) out[1] = *out;//<",
+    "the same value by all, which one reads": "  if (t == 0 && b < 3) *out = 1;//<\n  if (b == 5 && t == 1) out[1] = *out;//<",
     "one writes what others read": "  if (b == 0) out[t] = 1;//<\n  else out[i] = out[t];//<",
     "one writes what others have read": """  if (b < gridDim.x - 1) out[i] = out[160 + t];//<
   else out[160 + t] = 1;//<""",
@@ -207,7 +207,7 @@ def test_what_is_not_ordered_is_one_and_both_places_are_named(what: str) -> None
 
 FLAGS = {  # stores of one value by several threads: whichever comes last, it is there
     "by blocks": ("if (t == 0) out[0] = 1;", "out[0] = b;"),
-    "by warps": ("out[1] = 5;", "out[1] = t / 32;"),
+    "by all threads": ("out[1] = 5;", "out[1] = t / 16;"),
     "by lanes, where one is already": ("part[0] = 0; __syncthreads(); if (t % 3 == 0) part[0] = 2;", "part[0] = t;"),
     "volatile": ("*(volatile float*)out = 7;", "*(volatile float*)out = b;"),
     "a byte": ("reinterpret_cast<char*>(out)[3] = 1;", "reinterpret_cast<char*>(out)[3] = t;"),

@@ -485,7 +485,7 @@ void access(const void* address, uint64_t size, bool is_write, const void* where
   look(address, size, is_write ? WRITES : READS, where);
 }
 void access_at_once(const void* address, uint64_t size, bool is_write, const void* where) {
-  if (!on_device()) return host_access(address, is_write, where);
+  if (!on_device()) return host_access(address, size, is_write, where);
   look(address, size, !is_write ? READS : size <= 16 ? WRITES | STORE : WRITES, where);
 }
 
