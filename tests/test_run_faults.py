@@ -309,7 +309,10 @@ REFUSED = {  # what is no program, or not for this emulator: the text, and what 
     ),
     "cuRAND": ("#include <curand.h>\nint main() {}", ", line 1: cuRAND is not emulated"),
     "thrust": ("#include <thrust/sort.h>\nint main() {}", ", line 1: thrust and cub are not emulated"),
-    "assembly": ('__global__ void k() {\n  asm("trap;");\n}\nint main() {}', ", line 2: PTX assembly is not emulated"),
+    "assembly": (
+        '__global__ void k() {\n  asm("wgmma.fence.sync.aligned;");\n}\nint main() {}',
+        ", line 2: the PTX instruction wgmma.fence.sync.aligned is not emulated",
+    ),
     "a kernel that launches": (
         "__global__ void f() {}\n__global__ void k() {\n  f<<<1, 1>>>();\n}\nint main() {}",
         ", line 3: launches by a kernel (dynamic parallelism) are not emulated",
@@ -336,16 +339,31 @@ REFUSED = {  # what is no program, or not for this emulator: the text, and what 
         "__global__ void k() {\n  __shared__ int s[2][2] = {{1, 2}, {3, 4}};\n}\nint main() {}",
         ", line 2: s is shared memory, which has no initial value: let threads store it, then __syncthreads()",
     ),
-    "textures": ("int main() {\n  cudaTextureObject_t t;\n}", ", line 2: textures are not emulated"),
     "too much static shared memory": (
         "#include <cstdio>\n__device__ float one() { return 1; }\ntemplate <int N> __global__ void k(float* x) {\n"
         "  __shared__ float big[N],\n    more[4];\n  big[0] = one();\n  more[1] = *x;\n}\n"
         "int main() { k<12300><<<1, 1>>>(nullptr); }",
         ", line 4: k declares 49216 bytes of shared memory (big 49200, more 16), but a block may have 49152 of static",
     ),
+    "texture references": (
+        "#include <cstdio>\ntexture<float, 2> t;\nint main() {}",
+        ", line 2: texture and surface references, which CUDA 12 has no more, are not emulated",
+    ),
+    "clusters": (
+        "__global__ void __cluster_dims__(2, 1, 1) k() {}\nint main() {}",
+        ", line 1: __cluster_dims__, of clusters of blocks, is not emulated",
+    ),
     "another function": (
-        "int main() {\n  cudaMallocArray(0);\n}",
-        ", line 2: cudaMallocArray, of CUDA's host functions",
+        "int main() {\n  cudaIpcGetMemHandle(0);\n}",
+        ", line 2: cudaIpcGetMemHandle, of CUDA's host functions",
+    ),
+    "a kernel that is there twice": (
+        "__global__ void k(int x) {}\n\n__global__ void k(int y) {}\nint main() {}",
+        ", line 3: k is defined a second time: first at line 1",
+    ),
+    "OpenMP": (
+        "#include <omp.h>\nint main() {\n  return omp_get_max_threads() < 1;\n}",
+        ", line 3: omp_get_max_threads() is of OpenMP: the program needs -Xcompiler -fopenmp, here as with nvcc",
     ),
     "a function of another file": ("void f();\nint main() {\n  f();\n}", ", line 3: undefined reference to "),
 }

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from fastae.backends.emulator import compiler
 from fastae.backends.emulator.compiler import DECODED, HERE, CompileError
 from fastae.backends.emulator.ptx import refused_in
-from fastae.backends.emulator.source import kernels_of, lacking_headers, needed, not_emulated
+from fastae.backends.emulator.source import defined_twice, kernels_of, lacking_headers, needed, not_emulated
 from fastae.errors import InputError
 from fastae.run import rewrite
 from fastae.run.misplaced import misplaced
@@ -205,6 +205,8 @@ def _why(error: CompileError, source: Source) -> str:
     """Say why a program does not compile: by what the emulator lacks, if that is why; else by the compiler's words."""
     if refused := refused_in(error.words):
         return f"{refused[0]}, line {refused[1]}: {refused[2]}"
+    if twice := defined_twice(error.words):
+        return twice
     for path in source.names:
         text = read(path)
         if lacking := lacking_headers(text, str(path)) or not_emulated(text, str(path), program=True):
@@ -217,7 +219,13 @@ def _why(error: CompileError, source: Source) -> str:
             r"\W(cu(?:da)?[A-Z]\w+)\W.* (?:was not declared|undeclared identifier|does not name a type)", words
         ):
             return f"{name}, line {line}: {unknown[1]}, of CUDA's host functions and types, is not emulated"
+    if "omp.h" in error.words and re.search(r"omp\.h'? (?:file not found|No such file)|omp\.h: No such file", error.words):
+        place = next((f"{name}, line {line}: " for name, line, words in found if "omp.h" in words), "")
+        return f"{place}the C++ compiler has no omp.h: install its OpenMP library, such as libomp-dev for clang++"
     undefined = re.search(rf"({names}):(\d+): (undefined reference to .*)", error.words)
+    if undefined and (name := re.search(r"\bomp_\w+", undefined[3])):
+        how = "the program needs -Xcompiler -fopenmp, here as with nvcc"
+        return f"{undefined[1]}, line {undefined[2]}: {name[0]}() is of OpenMP: {how}"
     if undefined and not any(words.startswith(("error", "fatal")) for *_, words in found):
         return f"{undefined[1]}, line {undefined[2]}: {undefined[3]}: a program is one file, with what it includes"
     message = next((line for line in error.words.splitlines() if "error:" in line), str(error)).partition("error: ")[2]

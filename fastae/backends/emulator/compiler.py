@@ -18,6 +18,7 @@ from fastae.backends.emulator.ptx import translated
 from fastae.backends.emulator.source import (
     INCLUDE,
     CompileError,
+    defined_twice,
     kernels_of,
     needed,
     not_emulated,
@@ -199,7 +200,8 @@ def _as_functions(code: str) -> list[str]:
 
 def _lacking(code: str, file: str, options: tuple[str, ...], error: CompileError) -> str:
     """Return what of a ``.cu`` file that does not compile the emulator does not have, or what it does not include."""
-    return _not_emulated(code, file, options) or not_included(code, file, str(error))
+    twice = defined_twice(error.words)
+    return twice or _not_emulated(code, file, options) or not_included(code, file, str(error))
 
 
 def _not_emulated(code: str, file: str, options: tuple[str, ...]) -> str:

@@ -30,6 +30,7 @@ NOT_EMULATED = {  # nor in whole programs
     r"\b(?:tex|surf)Cubemap\w*|\btex2Dgather|\b(?:tex|surf)\w*(?:Layered|Grad|MipmappedArray)\w*": "{0} is",
     r"\bcudaGraph(?:Create|Add\w+|ExecUpdate|ExecKernel\w*|Kernel\w*)(?=\s*\()": "{0}(), of graphs that are no capture, is",
     r"\bcurand\w*": "cuRAND is",
+    r"__cluster_dims__|\bthis_cluster\s*\(|\bcluster_group\b|\bcudaLaunchAttributeCluster\w+": "{0}, of clusters of blocks, is",
     r"\bcu(?:blas|fft|sparse|solver|dnn)\w+": "{0}, of CUDA's libraries, is",
     r"\b(?:thrust|cub)\s*::": "thrust and cub are",
     r"\bwmma\s*::\s*(?:experimental\b|bmma_sync\b)": "{0}, for fragments of bits, is",
@@ -219,6 +220,17 @@ def not_included(code: str, file: str, error: str) -> str:
         return ""
     at, name, header = min(found)
     return _told(code, at, f"{name} is declared in {header}: #include <{header}>", file)
+
+
+def defined_twice(words: str) -> str:
+    """Return what a compiler says of a kernel that is defined a second time, with both lines; or nothing."""
+    second = re.search(r"^(.+?):(\d+):\d+: error: redefinition of '(.*)'$", words, re.MULTILINE)
+    first = re.search(r"^(.+?):(\d+):\d+: note: .*(?:previously|previous definition)", words, re.MULTILINE)
+    if second is None or first is None:
+        return ""
+    name = re.search(r"(\w+)\(", second[3]) or re.search(r"(\w+)$", second[3])
+    place = f"line {first[2]}" if first[1] == second[1] else f"{first[1]}, line {first[2]}"
+    return f"{second[1]}, line {second[2]}: {name[1] if name else second[3]} is defined a second time: first at {place}"
 
 
 def lacking_headers(code: str, file: str) -> str:
