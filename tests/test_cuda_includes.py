@@ -10,7 +10,8 @@ from fastae import cli
 from fastae.backends.emulator import KernelFault, RawModule, checking, device
 from fastae.check.command import _stamp
 from fastae.check.reading import read_source
-from fastae.cuda.includes import included, place_of
+from fastae.cuda.includes import included, place_of, read
+from fastae.errors import InputError
 
 KERNEL = """#include "parts/{header}"
 // launch axpy: grid (ceil(n / 64)), block (64)
@@ -138,3 +139,14 @@ def test_a_file_that_is_no_cuda_is_told_before_a_compiler_sees_it(
 
 def test_the_judge_reads_what_a_file_includes(folder: Path) -> None:
     assert "*at += alpha * x;" in read_source(folder / "mine.cu")
+
+
+def test_a_file_is_read_byte_by_byte_and_nothing_but_text(tmp_path: Path) -> None:
+    path = tmp_path / "it.cuh"
+    path.write_bytes(b'\xef\xbb\xbfconst char* name = "\xe9";\r\n')
+    assert read(path).encode("utf-8", "surrogateescape") == b'const char* name = "\xe9";\n'
+    path.write_bytes(b"int a;\0")
+    with pytest.raises(InputError, match=r"it.cuh is no text: a CUDA program was expected, in UTF-8"):
+        read(path)
+    with pytest.raises(InputError, match="is no text"):
+        RawModule('#include "it.cuh"\n', (f"-I{tmp_path}",))

@@ -108,6 +108,19 @@ int main(int argc, char** argv) {
     cudaStreamDestroy(stream);
     cudaStreamSynchronize(stream);                                         // stream
   }
+  CASE("streams") {
+    cudaStream_t streams[2];
+    for (cudaStream_t& s : streams) cudaStreamCreate(&s);                  // streams
+    cudaEvent_t event;
+    cudaEventCreate(&event);                                               // event
+    cudaMallocHost(&e, 64);                                                // pinned
+  }
+  CASE("reset") {
+    cudaStream_t stream;
+    cudaStreamCreate(&stream);
+    cudaDeviceReset();
+    return 0;
+  }
   CASE("too-much") printf("%s\n", cudaGetErrorName(cudaMalloc(&e, 1ull << 50)));  // too-much
   CASE("crash") {
     volatile int* p = nullptr;
@@ -139,6 +152,25 @@ int main(int argc, char** argv) {
     std::vector<float> x(3);
     volatile int seven = 7;
     h[seven * 20] = 1;                                                     // static
+  }
+  CASE("heap") {
+    std::vector<float> x(10 + argc);
+    float* y = &x[0];
+    h[1] = y[10 + argc];                                                   // heap
+  }
+  CASE("heap-freed") {
+    float* y = (float*)malloc(80);
+    free(y);
+    h[1] = y[4];                                                           // heap-freed
+  }
+  CASE("heap-copy") {
+    float* y = new float[10];
+    cudaMemset(d, 0, 44);
+    cudaMemcpy(y, d, 44, cudaMemcpyDeviceToHost);                          // heap-copy
+    cudaMemcpy(d, y + 3, 28, cudaMemcpyHostToDevice);
+    cudaMemcpy(d, y + 3, 32, cudaMemcpyHostToDevice);                      // heap-copy-inside
+    y = (float*)realloc(nullptr, 60), y = (float*)realloc(y, 160);
+    cudaMemcpy(d, y, 164, cudaMemcpyHostToDevice);                         // heap-realloc
   }
   cudaFree(d);                                                             // end
   return 0;
@@ -195,7 +227,16 @@ FAULTS = {  # by case: the exit status, and what is said, with the lines of mark
     "not-device": (1, ["{not-device}: cudaFree: it frees what cudaMalloc gave; this is other memory of the host"]),
     "symbol": (1, ["{symbol}: cudaMemcpyToSymbol: 20 bytes from byte 0 on, but the variable has 16"]),
     "lost": (0, ["{lost}: what the kernel printed is lost: the program ends without cudaDeviceSynchronize()"]),
-    "leak": (0, ["{leak}: cudaMalloc: 300 bytes are never freed, of 3 allocations"]),
+    "leak": (1, ["{leak}: cudaMalloc: 300 bytes are never freed, of 3 allocations"]),
+    "streams": (
+        1,
+        [
+            "{streams}: 2 streams are never destroyed: cudaStreamDestroy",
+            "{event}: the event is never destroyed: cudaEventDestroy",
+            "{pinned}: cudaMallocHost: 64 bytes are never freed",
+        ],
+    ),
+    "reset": (0, []),
     "stream": (1, ["{stream}: cudaStreamSynchronize: the stream does not exist"]),
     "too-much": (0, ["{too-much}: cudaMalloc: 1125899906842624 bytes are more than the device has left"]),
     "crash": (139, ["{crash}: the host's code writes at address 0, where it has no memory"]),
@@ -214,6 +255,22 @@ SEEN = {  # where every access is looked at
     "managed": (1, ["{managed}: the host reads managed memory, of the 64 bytes that cudaMallocManaged at cases.cu:"]),
     "constant": (1, ["{constant}: the host writes a variable of the device, where it has another of its own"]),
     "template": (1, ["{unwritten}, kernel reverse<64>", " reading: shared memory is read before it is written"]),
+    "heap": (
+        139,
+        [
+            "{heap}: the host's code reads at address 0x",
+            "; it lies 0 bytes behind the 48 bytes that malloc or new gave",
+        ],
+    ),
+    "heap-freed": (139, ["{heap-freed}: ", "; it lies in the 80 bytes that malloc or new gave, which have been freed"]),
+    "heap-copy": (
+        1,
+        [
+            "{heap-copy}: cudaMemcpy: 44 bytes at the destination; only 40 are left there of the 40 bytes that malloc",
+            "{heap-copy-inside}: cudaMemcpy: 32 bytes at the source; only 28 are left there of the 40 bytes that",
+            "{heap-realloc}: cudaMemcpy: 164 bytes at the source; only 160 are left there of the 160 bytes that",
+        ],
+    ),
     "static": (1, ["{static}: the index is outside of an array, in the host's code"]),
 }
 OUTPUT = {

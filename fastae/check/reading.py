@@ -4,7 +4,7 @@ import io
 import tokenize
 from pathlib import Path
 
-from fastae.cuda.includes import included, shown_name
+from fastae.cuda.includes import decoded, included, shown_name
 from fastae.errors import InputError
 
 WIDE = {b"\xff\xfe\0\0": "UTF-32", b"\0\0\xfe\xff": "UTF-32", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
@@ -36,17 +36,18 @@ def read_source(path: Path) -> str:
     try:
         if path.suffix == ".py":
             encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
-        text = content.decode(encoding)
+        text = content.decode(encoding) if path.suffix == ".py" else decoded(content)
     except UnicodeDecodeError as error:
-        if path.suffix == ".py":
-            line, shown = content.count(b"\n", 0, error.start) + 1, encoding.removesuffix("-sig").upper()
-            told = f"line {line} is not {shown}; save it as UTF-8"
-            raise InputError(f"cannot read the kernels in {path}: {told}") from error
-        text = content.decode("latin-1")
+        line, shown = content.count(b"\n", 0, error.start) + 1, encoding.removesuffix("-sig").upper()
+        told = f"line {line} is not {shown}; save it as UTF-8"
+        raise InputError(f"cannot read the kernels in {path}: {told}") from error
     except (SyntaxError, LookupError) as error:  # of the coding line
         reason = str(error).partition(" for ")[0]
         raise InputError(
             f"cannot read the kernels in {path}: {reason}; leave out the coding line and save it as UTF-8"
         ) from error
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return included(text, shown_name(path.name), path.parent) if path.suffix == ".cu" else text
+    if path.suffix == ".py":
+        return text
+    whole = included(text, shown_name(path.name), path.parent)
+    return whole.encode("utf-8", "surrogateescape").decode("utf-8", "replace")  # it is shown, too

@@ -1,13 +1,13 @@
 """A ``.cu`` file as one text, with what it includes of its own folder: each line is still known by file and number."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from fastae.errors import InputError
 
 COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
-INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(?:"([^"\n]+)"|<([^>\n]+)>)[^\n]*$', re.MULTILINE)
+INCLUDE = re.compile(r'^([ \t]*#[ \t]*include[ \t]*)(?:"([^"\n]+)"|<([^>\n]+)>)[^\n]*$', re.MULTILINE)
 ONCE = re.compile(r"^[ \t]*#[ \t]*pragma[ \t]+once[ \t]*$", re.MULTILINE)
 MARKER = re.compile(r'^#(?:line)? (\d+) "([^"\n]*)"[^\n]*\n', re.MULTILINE)
 MOST = 4 << 20  # characters in all
@@ -43,17 +43,14 @@ def included(text: str, name: str, beside: Path | None, folders: Sequence[Path] 
 
     def found(quoted: str | None, angled: str | None, at: Path | None) -> Path | None:
         places = [*([at] if quoted and at else []), *folders]
-        for path in (place / (quoted or angled or "") for place in places):
-            whole = path.resolve()
-            if whole.is_file() and any(whole.is_relative_to(root) for root in roots):
-                return whole
-        return None
+        paths = (path.resolve() for path in files_of(quoted or angled or "", places))
+        return next((path for path in paths if any(path.is_relative_to(root) for root in roots)), None)
 
     def expanded(text: str, name: str, at: Path | None, within: tuple[Path, ...]) -> str:
         visible = COMMENT.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), text)
         parts, end = list[str](), 0
         for match in INCLUDE.finditer(visible):
-            path = found(match[1], match[2], at)
+            path = found(match[2], match[3], at)
             if path is None:
                 continue
             parts.append(text[end : match.start()])
@@ -78,16 +75,28 @@ def included(text: str, name: str, beside: Path | None, folders: Sequence[Path] 
     return expanded(text, name, beside, ())
 
 
+def files_of(name: str, folders: Iterable[Path]) -> Iterator[Path]:
+    """Yield the files that an include may name, in the order of the folders."""
+    return (path for folder in folders if (path := folder / name).is_file())
+
+
 def read(path: Path) -> str:
-    """Return the text of a file, whatever its encoding and ends of lines; raises `InputError`."""
+    """Return the text of a CUDA file, as `decoded` does; raises `InputError`."""
     try:
         content = path.read_bytes()
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:  # in a comment
-        text = content.decode("latin-1")
+    if b"\0" in content:
+        raise InputError(f"{path} is no text: a CUDA program was expected, in UTF-8")
+    return decoded(content)
+
+
+def decoded(content: bytes) -> str:
+    """Return the text of a CUDA file, without its byte order mark and with Python's ends of lines.
+
+    Bytes that are no UTF-8, as in a comment, stay what they are where it is written with ``errors="surrogateescape"``.
+    """
+    text = content.decode("utf-8-sig", errors="surrogateescape")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

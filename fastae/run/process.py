@@ -17,8 +17,9 @@ from fastae.backends.emulator.compiler import places_of
 from fastae.backends.emulator.device import MEMORIES
 from fastae.backends.emulator.faults import KernelFault, Report
 from fastae.backends.emulator.source import constants_of
+from fastae.cuda.includes import read
 from fastae.errors import InputError
-from fastae.run.program import line_of, read
+from fastae.run.program import line_of
 
 GRACE = 2.0  # seconds in which a program that is to end may say where it is
 LONGEST = 1 << 18  # bytes of a message

@@ -13,6 +13,7 @@ from fastae.backends.emulator import compiler
 from fastae.backends.emulator.compiler import DECODED, HERE, CompileError
 from fastae.backends.emulator.ptx import refused_in
 from fastae.backends.emulator.source import defined_twice, kernels_of, lacking_headers, needed, not_emulated
+from fastae.cuda.includes import INCLUDE, files_of, read
 from fastae.errors import InputError
 from fastae.run import rewrite
 from fastae.run.misplaced import misplaced
@@ -61,18 +62,6 @@ class Source(NamedTuple):
     unknown: bool
 
 
-def read(file: Path) -> str:
-    """Return the text of a file, whatever its ends of lines; raises `InputError`."""
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read {file}: {error.strerror}") from error
-    if b"\0" in data:
-        raise InputError(f"{file} is no text: a CUDA program was expected, in UTF-8")
-    text = data.decode("utf-8-sig", errors="surrogateescape")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
 def has_main(text: str) -> bool:
     """Tell whether a file is a program, by its ``main()``."""
     return re.search(r"\bmain\s*\(", rewrite.plain(text).bare) is not None
@@ -90,9 +79,7 @@ def source_of(file: Path, folders: Sequence[Path]) -> Source:
     numbers = {file.resolve(): 0}
 
     def number_of(name: str, folder: Path) -> int | None:
-        for path in (folder / name, *(other / name for other in folders)):
-            if not path.is_file():
-                continue
+        for path in files_of(name, [folder, *folders]):
             if path.resolve() not in numbers:
                 numbers[path.resolve()] = len(names)
                 names.append(path)
@@ -102,7 +89,7 @@ def source_of(file: Path, folders: Sequence[Path]) -> Source:
 
     i = 0
     while i < len(names):  # their number grows
-        for match in rewrite.INCLUDE.finditer(rewrite.plain(texts[i]).code):
+        for match in INCLUDE.finditer(rewrite.plain(texts[i]).code):
             number_of(match[2] or match[3], names[i].parent)
         i += 1
     if not any(map(has_main, texts)):

@@ -8,13 +8,13 @@ from typing import NamedTuple
 from fastae.backends.emulator.compiler import with_dynamic_shared
 from fastae.backends.emulator.ptx import REFUSAL, translated
 from fastae.backends.emulator.source import HEAD, _closing
+from fastae.cuda.includes import INCLUDE
 
 LEXEME = re.compile(  # a comment, or text in quotes
     r"""(?P<comment>//(?:[^\n\\]|\\.)*|/\*.*?(?:\*/|\Z))|"""
     r"""(?P<quoted>R"(?P<mark>[^()\s\\]*)\(.*?\)(?P=mark)"|"(?:\\.|[^"\\\n])*"|(?<![0-9a-zA-Z_])'(?:\\.|[^'\\\n])+')""",
     re.DOTALL,
 )
-INCLUDE = re.compile(r'(?m)^([ \t]*#[ \t]*include[ \t]*)(?:"([^"\n]+)"|<([^>\n]+)>)')
 CAST = re.compile(  # a kernel's address that loses its type
     r"(?:\(\s*(?:const\s+)?void\s*(?:const\s*)?\*\s*\)|\b(?:reinterpret_cast|static_cast)\s*<\s*(?:const\s+)?void\s*\*\s*>)"
 )

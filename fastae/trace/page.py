@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from fastae import __version__, storage
+from fastae.backends.emulator.faults import READS, WRITES
 from fastae.backends.emulator.recording import Recorded
 from fastae.trace import names
-from fastae.trace.record import READS, WAITS, WORD, WRITES, Launch, Spot
+from fastae.trace.record import WAITS, WORD, Launch, Spot
 
 TEMPLATE = Path(__file__).parent / "template"
 NO_REGION = 255

@@ -10,8 +10,8 @@ import numpy as np
 
 from fastae.backends.emulator.recording import EVENT, HEADER, MOST, Array, Recorded, Trace
 from fastae.backends.emulator.source import kernels_of
+from fastae.cuda.includes import read
 from fastae.run.process import Running
-from fastae.run.program import read
 
 LAUNCHES = 8  # that are written down
 

@@ -12,12 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from fastae.backends.emulator.faults import RACES, TWO_PLACES
+from fastae.backends.emulator.faults import ATOMIC, RACES, TWO_PLACES, VOLATILE, WRITES, enumerators
 from fastae.backends.emulator.recording import EVENT, HEADER, Recorded
 
 WARP, SECTOR, WORD, BANKS, LINE = 32, 32, 4, 32, 256
-READS, WRITES, ATOMIC, VOLATILE, CONSTANT, SHARED, WAITS, ENDS = 1, 2, 4, 8, 16, 32, 64, 128  # kinds of trace.h
-BARRIER, GRID, STOP, NO_VALUE = 100, 101, 102, 255  # operations; STOP is a fault that is no access
+MARKS, WAIT = enumerators("trace.h", "Mark"), enumerators("trace.h", "Wait")
+CONSTANT, SHARED, WAITS, ENDS = (MARKS[x] for x in ("CONSTANT_MEMORY", "SHARED_MEMORY", "WAITS", "ENDS"))
+BARRIER, GRID, NO_VALUE = WAIT["BARRIER"], WAIT["GRID"], WAIT["NO_VALUE"]
+STOP = GRID + 1  # a fault that is no access, among the operations
 Columns = np.ndarray
 
 

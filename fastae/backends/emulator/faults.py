@@ -1,9 +1,14 @@
 """What a kernel may not do, and how it is told."""
 
 import ctypes
+import operator
+import re
 from collections.abc import Callable
+from functools import reduce
+from pathlib import Path
 from typing import Any
 
+from fastae.backends.emulator.source import without_comments
 from fastae.errors import FastaeError
 
 FAULTS = {
@@ -39,7 +44,23 @@ FAULTS = {
 }
 ACCESS_FAULTS, RACES, APART, COPIES = (3, 4, 5, 6, 10, 21, 23, 40, 41, 42, 100, 101), (5, 6), (1, 2), (40, 41, 42)
 TWO_PLACES = RACES + APART + COPIES  # another thread is told of, with its line
-WRITES, ATOMIC, VOLATILE, COPIED, LANES, WARPS, ALONE = 2, 4, 8, 32, 128, 512, 1024  # of checks.h
+
+
+def enumerators(header: str, name: str) -> dict[str, int]:
+    """Return the values that an enumeration of a header of the emulator has."""
+    text = without_comments((Path(__file__).parent / header).read_text(encoding="utf-8"))
+    body = re.search(rf"\benum {name} {{(.*?)}}", text, re.DOTALL)
+    assert body is not None, (header, name)
+    found, last = dict[str, int](), -1
+    for word, value in re.findall(r"(\w+)\s*(?:=\s*([\w |]+))?(?:,|$)", body[1].strip()):
+        parts = [int(found.get(part, part)) for part in value.split(" | ")] if value else [last + 1]
+        found[word] = last = reduce(operator.or_, parts)
+    return found
+
+
+HOW = enumerators("checks.h", "How")
+READS, WRITES, ATOMIC, VOLATILE, COPIED = (HOW[x] for x in ("READS", "WRITES", "ATOMIC", "VOLATILE", "COPIED"))
+LANES, WARPS, ALONE = HOW["LANES"], HOW["WARPS"], HOW["ALONE"]
 
 
 class KernelFault(FastaeError):

@@ -25,6 +25,7 @@ static size_t running_with_size;
 }  // namespace emulator
 
 #include "program/told.h"
+#include "program/host_heap.h"
 #include "program/calls.h"
 #include "program/memory.h"
 #include "program/heap.h"
@@ -48,6 +49,7 @@ namespace emulator {
 
 // What is still to be said when the program has ended in order.
 static void at_end(int status, void*) {
+  const Fencing own;
   const std::lock_guard<std::recursive_mutex> guard(device_lock);
   if (!unread.empty()) complain(unread + ", and the program never asks cudaGetLastError() for it");
   if (!printed.empty())
@@ -61,13 +63,21 @@ static void at_end(int status, void*) {
     ++n, sum += a.bytes, ++count, bytes += a.bytes;
   }
   for (const auto& [place, sums] : lost)
-    remark(place + text(": %zu bytes are never freed", sums.second) + (sums.first > 1 ? text(", of %zu allocations", sums.first) : ""));
+    complain(place + text(": %zu bytes are never freed", sums.second) + (sums.first > 1 ? text(", of %zu allocations", sums.first) : ""));
   if (lost.size() > 1) remark(text("%zu bytes of %zu allocations in all are never freed", bytes, count));
+  std::map<std::string, size_t> streams, events;
+  for (const CUstream_st* s : live_streams) ++streams[told(s->at)];
+  for (const CUevent_st* e : live_events) ++events[told(e->at)];
+  const auto tell = [](const auto& places, const char* one, const char* many, const char* by) {
+    for (const auto& [place, n] : places)
+      complain(place + (n == 1 ? text(": the %s is never destroyed: %s", one, by) : text(": %zu %s are never destroyed: %s", n, many, by)));
+  };
+  tell(streams, "stream", "streams", "cudaStreamDestroy"), tell(events, "event", "events", "cudaEventDestroy");
 }
 
 // The state above exists from here on, and longer than the program's own, before which this is linked.
 static const struct Begin {
-  Begin() { join(), join_recordings(), watch(), on_exit(at_end, nullptr); }
+  Begin() { join(), join_recordings(), watch(), on_exit(at_end, nullptr), begin_fence(); }
 } begin_now;
 
 }  // namespace emulator

@@ -357,9 +357,9 @@ cudaError_t cudaGetSymbolSize(size_t* size, const T&) {
 }
 
 // Streams, events, graphs.
-cudaError_t cudaStreamCreate(cudaStream_t* stream);
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags);
-cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned flags, int priority);
+cudaError_t cudaStreamCreate(cudaStream_t* stream, HERE);
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags, HERE);
+cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned flags, int priority, HERE);
 cudaError_t cudaStreamGetPriority(cudaStream_t, int* priority);
 cudaError_t cudaStreamGetFlags(cudaStream_t, unsigned* flags);
 cudaError_t cudaStreamDestroy(cudaStream_t stream, HERE);
@@ -369,8 +369,8 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
 cudaError_t cudaStreamAddCallback(cudaStream_t stream, cudaStreamCallback_t function, void* with, unsigned, HERE);
 cudaError_t cudaStreamAttachMemAsync(cudaStream_t, void*, size_t = 0, unsigned = cudaMemAttachSingle);
 cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void* with, HERE);
-cudaError_t cudaEventCreate(cudaEvent_t* event, unsigned flags = cudaEventDefault);
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags);
+cudaError_t cudaEventCreate(cudaEvent_t* event, unsigned flags = cudaEventDefault, HERE);
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags, HERE);
 cudaError_t cudaEventDestroy(cudaEvent_t event, HERE);
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream = nullptr, HERE);
 inline cudaError_t cudaEventRecordWithFlags(cudaEvent_t event, cudaStream_t stream = nullptr, unsigned = 0, HERE) {

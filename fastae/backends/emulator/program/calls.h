@@ -20,6 +20,7 @@ inline void show_printed() {
 
 // Around every call of the API.
 struct Entered {
+  const Fencing own;
   std::lock_guard<std::recursive_mutex> guard{device_lock};
   const char* name;
   At at;

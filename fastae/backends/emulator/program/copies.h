@@ -18,7 +18,10 @@ constexpr const char* KINDS[] = {"cudaMemcpyHostToHost", "cudaMemcpyHostToDevice
 inline std::string wrong_with(const char* what, const void* p, size_t reach) {
   if (!p) return text("the %s is a null pointer", what);
   const uintptr_t at = reinterpret_cast<uintptr_t>(p);
-  if (!in_arena(p)) return "";
+  if (!in_arena(p)) {
+    const std::string beyond = beyond_piece(at, reach);
+    return beyond.empty() ? "" : text("%zu bytes at the %s", reach, what) + beyond;
+  }
   const Allocation* const a = allocation_of(at);
   if (!a) return text("the %s is no memory of the device%s", what, described(at).c_str());
   const size_t left = a->base + a->bytes - at;

@@ -52,6 +52,7 @@ inline void on_crash(int signal, siginfo_t* info, void* context) {
   // Whoever has broken the heap, or holds its lock, cannot be told of: it ends as it would without us.
   static bool again;
   if (again) _exit(128 + signal);
+  const Fencing own;
   again = true;
   ::signal(SIGALRM, [](int) { _exit(128 + SIGSEGV); });
   alarm(3);
@@ -64,7 +65,7 @@ inline void on_crash(int signal, siginfo_t* info, void* context) {
   if (is_memory && is_stack_full(at, m.stack)) {
     complain(words + "has used up the stack: does a function call itself without end?");
   } else if (is_memory) {
-    complain(words + (m.is_write ? "writes" : "reads") + text(" at address %#llx, where it has no memory", (unsigned long long)at));
+    complain(words + (m.is_write ? "writes" : "reads") + text(" at address %#llx, where it has no memory", (unsigned long long)at) + beyond_piece(at, 1));
   } else {
     complain(words + (signal == SIGFPE ? "divides a whole number by zero" : "meets an instruction that this machine has not"));
   }

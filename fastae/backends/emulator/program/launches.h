@@ -8,12 +8,14 @@ struct CUgraphExec_st {
   std::vector<std::function<void()>> work;
 };
 struct CUstream_st {
+  emulator::At at;
   unsigned flags = 0;
   int priority = 0;
   CUgraph_st* captured = nullptr;
   CUstream_st* origin = nullptr;  // of the capture
 };
 struct CUevent_st {
+  emulator::At at;
   unsigned flags = 0;
   bool recorded = false;
   std::chrono::steady_clock::time_point when;

@@ -4,7 +4,7 @@
 
 namespace emulator {
 
-constexpr uintptr_t PAGE = 4096, ALIGNMENT = 256;
+constexpr uintptr_t ALIGNMENT = 256;
 constexpr size_t DEVICE_BYTES = size_t{8} << 30;  // that the device has
 constexpr size_t FILLED = size_t{256} << 20;      // up to which new memory is filled: it holds NaN, as if by chance
 enum Kind { OF_DEVICE, MANAGED, PINNED, REGISTERED, HEAP };

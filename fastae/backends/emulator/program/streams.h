@@ -4,9 +4,9 @@
 
 namespace emulator {
 
-inline cudaError_t new_stream(cudaStream_t* stream, unsigned flags, int priority) {
+inline cudaError_t new_stream(cudaStream_t* stream, unsigned flags, int priority, At at) {
   const std::lock_guard<std::recursive_mutex> guard(device_lock);
-  *stream = new CUstream_st;
+  *stream = new CUstream_st{at};
   (*stream)->flags = flags, (*stream)->priority = priority;
   several = true;
   live_streams.insert(*stream);
@@ -37,14 +37,16 @@ cudaError_t cudaDeviceReset(emulator::At at) {
   while (!live.empty()) release_allocation(live.begin()->second, at);
   heap_next = heap_end = nullptr, heap_free.clear(), heap_freed.clear();
   last = sticky = pending = cudaSuccess;
-  forget_history();
+  forget_history(), live_streams.clear(), live_events.clear();
   return cudaSuccess;
 }
 
-cudaError_t cudaStreamCreate(cudaStream_t* stream) { return emulator::new_stream(stream, 0, 0); }
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags) { return emulator::new_stream(stream, flags, 0); }
-cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned flags, int priority) {
-  return emulator::new_stream(stream, flags, std::max(-5, std::min(priority, 0)));
+cudaError_t cudaStreamCreate(cudaStream_t* stream, emulator::At at) { return emulator::new_stream(stream, 0, 0, at); }
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags, emulator::At at) {
+  return emulator::new_stream(stream, flags, 0, at);
+}
+cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned flags, int priority, emulator::At at) {
+  return emulator::new_stream(stream, flags, std::max(-5, std::min(priority, 0)), at);
 }
 cudaError_t cudaStreamGetPriority(cudaStream_t stream, int* priority) {
   *priority = reinterpret_cast<uintptr_t>(stream) <= 2 ? 0 : stream->priority;
@@ -103,14 +105,16 @@ cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void*
   return cudaSuccess;
 }
 
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags) {
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags, emulator::At at) {
   const std::lock_guard<std::recursive_mutex> guard(emulator::device_lock);
-  *event = new CUevent_st;
+  *event = new CUevent_st{at};
   (*event)->flags = flags;
   emulator::live_events.insert(*event);
   return cudaSuccess;
 }
-cudaError_t cudaEventCreate(cudaEvent_t* event, unsigned flags) { return cudaEventCreateWithFlags(event, flags); }
+cudaError_t cudaEventCreate(cudaEvent_t* event, unsigned flags, emulator::At at) {
+  return cudaEventCreateWithFlags(event, flags, at);
+}
 cudaError_t cudaEventDestroy(cudaEvent_t event, emulator::At at) {
   ENTER("cudaEventDestroy");
   KNOWN_EVENT(event)

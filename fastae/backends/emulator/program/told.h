@@ -4,6 +4,7 @@
 
 namespace emulator {
 
+constexpr uintptr_t PAGE = 4096;
 static int channel = -1;  // a socket to Python
 static bool counts;       // it wants to know what accesses cost
 static std::vector<std::pair<uint64_t, uint64_t>> constant_variables;  // offsets and bytes, as it has found them
@@ -37,6 +38,17 @@ inline void remark(const std::string& words) { send_message("r" + words); }
 inline void complain(const std::string& words) { send_message("f" + words); }
 inline std::string line_at(const void* code) {
   return text("@{%llx}", static_cast<unsigned long long>(offset_of(code)));
+}
+
+// Of the calls that have led here, those of this program, of which Python takes the first line that is the program's own.
+inline std::string line_of_caller() {
+  void* frames[64];
+  const int n = backtrace(frames, 64);
+  std::string chain;
+  for (int i = 0; i < n; ++i)
+    if (frames[i] >= static_cast<const void*>(__ehdr_start) && frames[i] < static_cast<const void*>(_end))
+      chain += (chain.empty() ? "" : ",") + text("%llx", static_cast<unsigned long long>(offset_of(frames[i])));
+  return "@{" + chain + "}";
 }
 
 inline void join() {
