@@ -103,7 +103,8 @@ def examine(k: Backend | Remote, name: str, seed: int) -> Verdict:
                     problem = check(k, name, seed, verdict)
             except (KernelFault, KernelFailed) as error:
                 failure = getattr(error, "failure", None)
-                problem = Problem(failure.told(name) if failure else str(error), case)
+                faults = [error.fault] if isinstance(error, KernelFault) else []
+                problem = Problem(failure.told(name) if failure else str(error), case, faults)
             except WorkerLost as lost:
                 problem = Problem(str(lost), case, lost.causes)
             except (FastaeError, Refused):
