@@ -200,7 +200,6 @@ def _misread(key: str, x: np.ndarray) -> Known:
     yield f"the sign of {key} is lost", np.abs(x)
     yield f"{key} is cut to whole numbers", np.trunc(x)
     yield f"{key} is squared", x * x
-    yield f"σ is applied to {key}", sigmoid(x)
     if x.ndim == 2 and x.shape[0] == x.shape[1]:
         yield f"{key} is read transposed", x.T
     if x.ndim == 2 and 1 not in x.shape and x.shape[0] != x.shape[1]:
