@@ -45,6 +45,26 @@ NUMPY = {
         "def sigmoid_gradient(delta, y, out):\n    for d, s, row in zip(delta, y, out):\n        row = d * s * (1 - s)",
         "nothing is written|only gives the name row",
     ),
+    "rows renamed, counted": (
+        "def bias_tanh(z, bias, out):\n    for i, row in enumerate(out):\n        row = np.tanh(z[i] + bias)",
+        r"only gives the name row .*\(line 6\)",
+    ),
+    "renamed in a helper": (
+        "def put(to, what):\n    to = what\ndef mse_loss(z, x, out): put(out, ((z - x) ** 2).sum(axis=1))",
+        r"only gives the name to .*\(line 5\)",
+    ),
+    "into a copy": (
+        "def relu_gradient(delta, y, out):\n    flat = out.flatten()\n    flat[:] = np.where(y > 0, delta, 0).ravel()",
+        r"out.flatten\(\) is a copy: .*\(line 5\)",
+    ),
+    "into a copy where rows have gaps": (
+        "def tanh_gradient(delta, y, out): np.multiply(delta.ravel(), 1 - y.ravel() ** 2, out=out.reshape(-1))",
+        r"out.reshape\(-1\) is a copy where rows have gaps .*\(line 4\)",
+    ),
+    "into a mask's copy": (
+        "def bias_relu(z, bias, out):\n    t = z + bias\n    out[t > 0][:] = t[t > 0]\n    out[t <= 0][:] = 0",
+        r"out\[t <= 0\] is a copy",
+    ),
     "cursor renamed": ("def advance(cursor, n): cursor = cursor + n", "cursor = ... only gives the name"),
     "np.dot into a block": (
         "def matmul(a, b, out, trans_a, trans_b, alpha, beta):\n    old = out.copy()\n"

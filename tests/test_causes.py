@@ -144,6 +144,125 @@ WRONG = {
         "    out[:] = images[rows % len(images)] / out.dtype.type(255)\n",
         "the image behind the one that is meant",
     ),
+    "the sum of everything": (
+        "def column_sum(delta, out, alpha, beta): out[:] = alpha * np.sum(delta) + (beta * out if beta else 0)",
+        "the sum is over all elements, not down each column",
+    ),
+    "the mean of everything": (
+        "def mse_loss(z, x, out): out[:] = np.mean((z - x) ** 2)",
+        "the mean over all images and pixels",
+    ),
+    "broadcast": (
+        "def bce_gradient(z, x, scale, out): out[:] = scale * (z - x).mean(axis=0)",
+        "every row is the mean of all rows",
+    ),
+    "whole sums": (
+        "def bias_tanh(z, bias, out): out[:] = np.tanh((z + bias).astype(int))",
+        r"\(z \+ bias\) is cut to a whole number",
+    ),
+    "softmax": (
+        "def bias_sigmoid(z, bias, out):\n    e = np.exp(z + bias - (z + bias).max(1, keepdims=True))\n"
+        "    out[:] = e / e.sum(axis=1, keepdims=True)",
+        "softmax along the rows",
+    ),
+    "normalised": (
+        "def bias_relu(z, bias, out):\n    t = z + bias\n    out[:] = np.maximum(t - t.mean(axis=0), 0)",
+        "the mean of each column is subtracted",
+    ),
+    "the summed bias": (
+        "def bias_tanh(z, bias, out): out[:] = np.tanh(z + bias.sum())",
+        "the sum of all biases is added to each column",
+    ),
+    "kept within": (
+        "def bce_loss(z, x, out):\n    p = np.clip(z.astype('f8'), 1e-9, 1 - 1e-9)\n"
+        "    out[:] = -(x * np.log(p) + (1 - x) * np.log(1 - p)).sum(axis=1)",
+        "z is kept within 1e−9 and 1 − 1e−9",
+    ),
+    "log 0 left out": (
+        "def bce_loss(z, x, out):\n"
+        "    t = np.where(z > 0, x * np.log(z), 0) + np.where(z < 1, (1 - x) * np.log1p(-z), 0)\n"
+        "    out[:] = -t.sum(axis=1)",
+        "terms with log 0 are left out",
+    ),
+    "divided with a small number": (
+        "def bce_gradient(z, x, scale, out): out[:] = scale * (z - x) / (z * (1 - z) + 1e-10)",
+        r"σ′ is not cancelled: it is divided by z \(1 − z\)",
+    ),
+    "signed bytes": (
+        "def gather(images, order, cursor, offset, out):\n"
+        "    first = cursor[0] + offset\n"
+        "    out[:] = images.astype('i1')[order[first : first + len(out)]] / 255",
+        "a byte is taken as a number with a sign",
+    ),
+    "largest grey": (
+        "def gather(images, order, cursor, offset, out):\n"
+        "    rows = images[order[cursor[0] + offset :][: len(out)]]\n"
+        "    out[:] = rows / rows.max().astype(out.dtype)",
+        "divides by the largest number of all rows",
+    ),
+    "beta each time": (
+        f"{MATMUL}    if beta == 0: out[:] = 0\n    for p in range(A.shape[1]):\n"
+        "        out[:] = alpha * np.outer(A[:, p], B[p]) + (beta or 1) * out\n",
+        "beta is applied with every term of the sum",
+    ),
+    "each slice but its last": (
+        "matmul = matmul_of(lambda A, B: (A * (np.arange(len(B)) % 8 < 7)) @ B)",
+        "the last term of the sum over k of each slice of 8 is left out",
+    ),
+    "never transposed where square": (
+        "def matmul(a, b, out, trans_a, trans_b, alpha, beta):\n    A = a.T if trans_a else a\n"
+        "    P = alpha * (A @ (b if len(b) == A.shape[1] else b.T))\n    out[:] = P if beta == 0 else P + beta * out",
+        "trans_b is not looked at where b is square: it is never transposed then",
+    ),
+    "decay": ("def axpy(alpha, x, y):\n    y *= 0.998\n    y += alpha * x", "before is multiplied by 0.998"),
+    "cut off": (
+        "def bce_gradient(z, x, scale, out): out[:] = np.clip(scale * (z - x), -0.05, 0.05)",
+        "the result is cut off at -0.05 and 0.05",
+    ),
+    "divided by the norm": (
+        "def mse_gradient(z, x, scale, out):\n    g = scale * 2 * (z - x) * z * (1 - z)\n"
+        "    out[:] = g / max(1e-9, np.linalg.norm(g))",
+        "the result is divided by its norm",
+    ),
+    "a small number in a divisor": (
+        "def bias_sigmoid(z, bias, out):\n    e = np.exp(-np.abs(z + bias))\n"
+        "    out[:] = np.where(z + bias >= 0, 1, e) / (1 + e + 1e-3)",
+        "may be: a small number that is added",
+    ),
+    "less": (
+        "def gather(images, order, cursor, offset, out):\n    rows = order[cursor[0] + offset :][: len(out)]\n"
+        "    out[:] = images[rows] / out.dtype.type(255) - 0.25",
+        "every wrong element is 0.25 less than it should be",
+    ),
+    "a row's end": (
+        "def unfold(x, height, width, kernel, stride, padding, out):\n"
+        "    c = x.shape[1] // (height * width)\n"
+        "    rows, columns = ((n + 2 * padding - kernel) // stride + 1 for n in (height, width))\n"
+        "    for p, (i, r, s) in enumerate(np.ndindex(len(x), rows, columns)):\n"
+        "        for q, (u, v, ch) in enumerate(np.ndindex(kernel, kernel, c)):\n"
+        "            at = ((r * stride - padding + u) * width + s * stride - padding + v) * c + ch\n"
+        "            out[p, q] = x[i, at] if 0 <= at < x.shape[1] else 0\n",
+        "what lies beyond the end of a row is read from the next one",
+    ),
+    "a patch's row": (
+        "def unfold(x, height, width, kernel, stride, padding, out):\n"
+        "    c, X = x.shape[1] // (height * width), x.reshape(len(x), height, width, -1)\n"
+        "    rows, columns = ((n + 2 * padding - kernel) // stride + 1 for n in (height, width))\n"
+        "    out[:] = 0\n"
+        "    for p in range(len(out)):\n"
+        "        r, s = p // rows % rows * stride - padding, p % columns * stride - padding\n"
+        "        for q, (u, v, ch) in enumerate(np.ndindex(kernel, kernel, c)):\n"
+        "            if 0 <= r + u < height and 0 <= s + v < width:\n"
+        "                out[p, q] = X[p // (rows * columns), r + u, s + v, ch]\n",
+        "a patch's row is computed with the number of rows",
+    ),
+    "place by place": (
+        "def convolve(x, weights, height, width, kernel, stride, padding, out):\n"
+        "    X = np.pad(x.reshape(len(x), height, width, -1), ((0, 0), (padding,) * 2, (padding,) * 2, (0, 0)))\n"
+        "    W = np.lib.stride_tricks.sliding_window_view(X, (kernel, kernel), (1, 2))[:, ::stride, ::stride]\n"
+        "    out[:] = W.transpose(1, 2, 0, 4, 5, 3).reshape(len(out), -1) @ weights\n",
+        r"place by place: rows are \(patch, image\)",
+    ),
 }
 
 

@@ -30,10 +30,11 @@ def told(source: str, calls: Sequence[Call]) -> list[str]:
     blocks = [_blocks(source, c) for c in seen]
     if missed := divided_away(source, seen):
         return missed
-    lengths = [c.found.shape for c in seen]
-    if seen and seen[0].found.ndim == 2 and all(map(_is_corner, seen)):
-        written = [tuple(_reach(~c.wrong, axis) for axis in (0, 1)) for c in seen]
-        return _of_matrices(written, lengths, blocks)
+    if any(c.found.ndim == 2 for c in seen):  # a vector among matrices is one row
+        wrong = [np.atleast_2d(c.wrong) for c in seen]
+        if all(map(_is_corner, wrong)):
+            written = [tuple(_reach(~x, axis) for axis in (0, 1)) for x in wrong]
+            return _of_matrices(written, [x.shape for x in wrong], blocks)
     flat = [_reach(~c.wrong.reshape(-1), 0) for c in seen]
     if any(c.wrong.reshape(-1)[:n].any() for c, n in zip(seen, flat)):
         return []
@@ -101,9 +102,9 @@ def _unwritten(call: Call) -> bool:
     return bool(((found == old) | (np.isnan(found) & np.isnan(old))).all())
 
 
-def _is_corner(call: Call) -> bool:
+def _is_corner(wrong: np.ndarray) -> bool:
     """Whether what is right is some of the first rows of some of the first columns."""
-    right = ~call.wrong
+    right = ~wrong
     return bool(right.any() and right[: _reach(right, 0), : _reach(right, 1)].all())
 
 

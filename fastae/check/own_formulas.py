@@ -97,6 +97,8 @@ FORMULAS: dict[str, list[tuple[str, Formula]]] = ACTIVATIONS | {
         ("it is z (1 + z)", lambda z, x, s: 2 * s * (z - x) * z * (1 + z)),
         ("σ is applied to z, which is a σ already",
          lambda z, x, s: 2 * s * (z - x) * sigmoid(z) * (1 - sigmoid(z))),
+        ("σ is applied to z, which is a σ already",
+         lambda z, x, s: 2 * s * (sigmoid(z) - x) * sigmoid(z) * (1 - sigmoid(z))),
         ("σ′ = z (1 − z) is applied twice", lambda z, x, s: 2 * s * (z - x) * (z * (1 - z)) ** 2),
         ("1 − z is applied twice", lambda z, x, s: 2 * s * (z - x) * z * (1 - z) ** 2),
         ("it is divided by the number of images too, which scale does",

@@ -39,7 +39,6 @@ def told(calls: Sequence[Call], unwritten: bool = False) -> list[str]:
     said = [] if unwritten else list(amounts.told(wrong))
     said += _skipped(wrong) if unwritten else []
     said += _miscounted(wrong)
-    said += _periodic(wrong, unwritten)
     left = ": left unwritten" * unwritten
     votes: Counter[str] = Counter()
     for call in wrong:
@@ -50,6 +49,7 @@ def told(calls: Sequence[Call], unwritten: bool = False) -> list[str]:
     said += [
         f"{WHERE}{largest[kind]}{left}" for kind, count in votes.most_common() if kind in largest and 2 * count >= some
     ]
+    said += _periodic(wrong, unwritten) if not any("only every" in text for text in said) else []
     unit = next((unit for what, unit in UNITS if any(s.startswith(f"{WHERE}only the last {what}") for s in said)), "")
     return [*said, f"{EDGE} {unit}"] if unit and not any("never written" in text for text in said) else said
 

@@ -78,7 +78,8 @@ def load(path: Path, text: str, names: Sequence[str]) -> dict[str, Any]:
 def parameters_of(function: Any) -> list[str] | None:
     """Return the names of a function's parameters, or None if nobody can tell."""
     try:
-        return list(inspect.signature(getattr(function, "py_func", function)).parameters)
+        plain = getattr(function, "py_func", function)  # what Numba compiles
+        return list(inspect.signature(getattr(plain, "pyfunc", plain)).parameters)  # and what np.vectorize calls
     except (TypeError, ValueError):  # as of a function in C
         return None
 

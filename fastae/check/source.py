@@ -149,7 +149,7 @@ def facts(text: str, name: str) -> Facts:
             for node in _within(own)
             if isinstance(node, ast.Return) and not _is_none(node.value)
         ]
-        found.rebound = list(_rebound(own, found.written))
+        found.rebound = list(_rebound(own, found.written, {each.name: each for each in reached}))
         found.copied = list(_copied(own, found.written))
     for function in reached:
         for place, certain in _races(function):
@@ -199,8 +199,8 @@ def _reached(tree: ast.Module, name: str) -> tuple[Function | None, list[Functio
 def _decorator(node: ast.expr) -> Decorator | None:
     """Return a decorator of Numba's, called or not."""
     call = node if isinstance(node, ast.Call) else None
-    name = ast.unparse(call.func if call else node).rpartition(".")[2]
-    if name not in COMPILERS:
+    module, _, name = ast.unparse(call.func if call else node).rpartition(".")
+    if name not in COMPILERS or module in ("np", "numpy"):  # which has a vectorize of its own
         return None
     options, signatures = dict[str, Any](), tuple[str, ...]()
     for keyword in call.keywords if call else ():
@@ -240,18 +240,32 @@ def _is_none(value: ast.expr | None) -> bool:
     return value is None or (isinstance(value, ast.Constant) and value.value is None)
 
 
-def _rebound(function: Function, written: str) -> Iterator[Place]:
-    """Yield where the output's name, or that of a row of it, is given to something else."""
-    rows = {
-        node.target.id
-        for node in _within(function)
-        if isinstance(node, ast.For) and isinstance(node.target, ast.Name) and _is_name(node.iter, written)
-    }
-    for node in _within(function):
+def _rebound(function: Function, written: str, functions: dict[str, Function]) -> Iterator[Place]:
+    """Yield where the output's name, or that of a row of it, is given to something else; also in what is called."""
+    nodes = list(_within(function))
+    rows = {name for node in nodes if isinstance(node, ast.For) for name in _rows(node.target, node.iter, written)}
+    for node in nodes:
         for target in _targets(node) if not isinstance(node, ast.AugAssign | ast.For) else ():
             for name in ast.walk(target) if isinstance(target, ast.Name | ast.Tuple | ast.List) else ():
                 if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store) and name.id in {written, *rows}:
                     yield Place(name.lineno, name.id)
+        if isinstance(node, ast.FunctionDef) and written not in {argument.arg for argument in node.args.args}:
+            yield from _rebound(node, written, functions)
+        helper = functions.get(node.func.id) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else None
+        if isinstance(node, ast.Call) and helper is not None and helper is not function:
+            for argument, parameter in zip(node.args, helper.args.args):
+                if _is_name(argument, written):
+                    yield from _rebound(helper, parameter.arg, {})
+
+
+def _rows(target: ast.expr, over: ast.expr, written: str) -> Iterator[str]:
+    """Yield what a loop calls the rows of the output."""
+    if _is_name(over, written) and isinstance(target, ast.Name):
+        yield target.id
+    if isinstance(over, ast.Call) and isinstance(target, ast.Tuple):
+        counted = ast.unparse(over.func) == "enumerate"
+        for each, of in zip(target.elts[counted:], over.args):
+            yield from _rows(each, of, written)
 
 
 def _copied(function: Function, written: str) -> Iterator[Place]:
@@ -298,7 +312,7 @@ def _targets(node: ast.AST) -> list[ast.expr]:
     """Return what a statement assigns to, or a loop runs over."""
     if isinstance(node, ast.Assign):
         return node.targets
-    return [node.target] if isinstance(node, ast.AnnAssign | ast.AugAssign | ast.For) else []
+    return [node.target] if isinstance(node, ast.AnnAssign | ast.AugAssign | ast.For | ast.NamedExpr) else []
 
 
 def _is_name(node: ast.expr, name: str) -> bool:

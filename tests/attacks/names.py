@@ -1,8 +1,9 @@
 """Count how wrong kernels are named: rightly, vaguely, wrongly with confidence, or not at all.
 
-``python tests/attacks/names.py [COLLECTION ...] [--every N] [--list]``, of the collections gallery, styles, mutants and
-cuda; all by default, about a quarter of an hour on a core of one's own, or one of every N kernels. Prints a table, with
-``--list`` also what is not named rightly. Exit status 1 if 2% or more are named wrongly, or 85% or fewer rightly.
+``python tests/attacks/names.py [COLLECTION ...] [--every N] [--list]``, of the collections gallery, styles, students,
+mutants and cuda; all by default, about twenty minutes on a core of one's own, or one of every N kernels. Prints a
+table, with ``--list`` also what is not named rightly. Exit status 1 if 2% or more are named wrongly, or 85% or fewer
+rightly.
 
 A kernel is named
 
@@ -11,8 +12,8 @@ A kernel is named
 - wrongly if a cause is called likely, and none of them is expected;
 - not at all if nothing is told but how much is wrong.
 
-What is expected of the gallery and of the styles (``styles.txt``) is written beside them. Of a mutant it follows from
-what was changed: `RULES`.
+What is expected of the gallery, of the styles (``styles.txt``) and of the students' kernels (``students.txt``) is
+written beside them. Of a mutant it follows from what was changed: `RULES`.
 """
 
 import argparse
@@ -84,7 +85,8 @@ def collections() -> dict[str, list[Case]]:
     """Return the collections by name."""
     return {
         "gallery": list(_gallery()),
-        "styles": list(_styles((Path(__file__).parent / "styles.txt").read_text(encoding="utf-8"))),
+        "styles": list(_styles("styles.txt")),
+        "students": list(_styles("students.txt")),
         "mutants": list(_mutants(test_mutants.MUTANTS, ".py")),
         "cuda": list(_mutants(test_mutants.EMULATED, ".cu")),
     }
@@ -95,7 +97,8 @@ def _gallery() -> Iterator[Case]:
         yield Case(exhibit.name, exhibit.path.suffix, exhibit.path.read_text(encoding="utf-8"), exhibit.cause)
 
 
-def _styles(text: str) -> Iterator[Case]:
+def _styles(file: str) -> Iterator[Case]:
+    text = (Path(__file__).parent / file).read_text(encoding="utf-8")
     for section in text.split("\n=== ")[1:]:
         name, expected, kernel = section.split("\n", 2)
         yield Case(name, ".cu" if name.startswith("CUDA") else ".py", kernel, expected.partition(" has: ")[2])
