@@ -384,6 +384,14 @@ REFUSED = {  # what is no program, or not for this emulator: the text, and what 
         "float a_half(float x) { return a::half(x); }\nint main() {}",
         ", line 7: a_half() is a function of the host, and quarter, which calls it, a function of the device",
     ),
+    "a kernel that is called as a function": (
+        "template <class T> __global__ void k(T* o) {}\nint main() {\n  int* o = nullptr;\n  k<int>(o);\n}",
+        ", line 4: k is a kernel, which is launched by <<<grid, block>>>",
+    ),
+    "a launch without a block": (
+        "__global__ void k(int) {}\nint main() {\n  k<<<1>>>(1);\n}",
+        ", line 3: the C++ compiler refuses the program: a launch needs a grid and a block: <<<grid, block>>>",
+    ),
     "an exception in a kernel": (
         "__global__ void k() {\n  if (threadIdx.x > 4) throw 5;\n}\nint main() {}",
         ", line 2: throw is the host's alone, and k is a kernel",
@@ -452,6 +460,8 @@ BOTH int four(int x) {
   return twice(twice(x));
 #endif
 }
+void launch(int* o, int n) { *o = n; }
+__global__ void launch(int* o) {}
 template <class F> __global__ void apply(int* o, F shadow) { *o = shadow(4); }
 __global__ void k(int* o) {
   __shared__ union { int i; float f; } s;
@@ -468,7 +478,9 @@ int main() {
   k<<<1, 1>>>(o);
   apply<<<1, 1>>>(o + 1, [] __device__(int x) { return x * 2; });
   cudaMemcpy(h, o, 8, cudaMemcpyDeviceToHost);
-  printf("%d %d %d\n", h[0], h[1], twice(5) + (int)shadow(1));
+  launch(h, 19);
+  dim3 k(2), apply(3);
+  printf("%d %d %d\n", h[0] + int(k.x - 2), h[1] + int(apply.x - 3), twice(5) + (int)shadow(1));
   cudaFree(o);
 }
 """

@@ -1,4 +1,4 @@
-"""What nvcc refuses in the code of a device, and a C++ compiler takes: what only the host has."""
+"""What nvcc refuses and a C++ compiler takes: what only the host has in code of the device, a kernel called as a function."""
 
 import re
 from collections.abc import Iterator, Sequence, Set
@@ -51,10 +51,14 @@ def misplaced(texts: Sequence[str]) -> tuple[int, Misplaced] | None:
 
     everything = [function for of_text in found for function in of_text]
     marked = {f.name for f in everything if has(f.head, "__device__") or has(f.head, "__global__")}
+    launched = {f.name for f in everything if has(f.head, "__global__")} - {
+        f.name for f in everything if not has(f.head, "__global__")
+    }
     of_host = {f.name for f in everything if f.body and "constexpr" not in f.head} - marked - set(marks) - _known()
     for number, (text, functions) in enumerate(zip(bare, found)):
         wrong = list(_initialised(text))
         for f in functions:
+            wrong += _unlaunched(text, f, launched)
             if f.body and not has(f.head, "__host__") and (has(f.head, "__device__") or has(f.head, "__global__")):
                 kind = "a kernel" if has(f.head, "__global__") else "a function of the device"
                 wrong += _of_host(text, f, kind, of_host)
@@ -86,6 +90,19 @@ def _of_host(text: str, function: Function, kind: str, of_host: Set[str]) -> Ite
             continue  # it is, or may be, another thing
         what = f"{name}() is a function of the host, and {function.name}, which calls it, {kind}: mark it __device__"
         yield function.body.start + call.start(), what
+
+
+def _unlaunched(text: str, function: Function, kernels: Set[str]) -> Iterator[tuple[int, str]]:
+    """Yield places in a function that call a kernel without saying how it is launched."""
+    body, own = text[function.body.start : function.body.stop], set(re.findall(r"\w+", function.parameters))
+    for call in re.finditer(r"(?<![\w.>~])(\w+)\s*(?:<[^<>;(){}]*>\s*)?\(", body):
+        declares = re.search(r"\b(?!return\b|else\b|do\b)\w+\s*[*&]?\s*\Z", body[: call.start()][-80:])
+        if call[1] in kernels and call[1] not in own and not declares:
+            if not re.search(rf"[\w>*&]\s+[*&]*{call[1]}\s*[=;{{,)]", body):
+                yield (
+                    function.body.start + call.start(),
+                    f"{call[1]} is a kernel, which is launched by <<<grid, block>>>",
+                )
 
 
 @cache

@@ -46,6 +46,10 @@ struct Shape {  // of a launch
   cudaStream_t stream;
   Shape(dim3 grid, dim3 block, size_t shared = 0, cudaStream_t stream = nullptr)
       : grid(grid), block(block), shared(shared), stream(stream) {}
+  template <class T>
+  explicit Shape(T&&) {
+    static_assert(!sizeof(T), "a launch needs a grid and a block: <<<grid, block>>>");
+  }
 };
 
 struct Argument {  // a pointer, which argument it is, and to what
