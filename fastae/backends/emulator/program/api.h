@@ -52,6 +52,8 @@ struct Shape {  // of a launch
   }
 };
 
+void has_address(const void* symbol, size_t bytes);  // the host has asked for it
+
 struct Argument {  // a pointer, which argument it is, and to what
   const void* value;
   int number;
@@ -351,6 +353,7 @@ cudaError_t cudaMemcpyFromSymbolAsync(void* to, const T& symbol, size_t count, s
 }
 template <class P, class T>
 cudaError_t cudaGetSymbolAddress(P** pointer, const T& symbol) {
+  emulator::has_address(&symbol, sizeof symbol);
   *pointer = (P*)&symbol;
   return cudaSuccess;
 }
