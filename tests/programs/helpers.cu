@@ -1,3 +1,5 @@
+//> 8.625 -1 5.4375, 1.63846 6.10328, 6 7, 5
+// Headers of CUDA's samples and of its profiler: arithmetic of vectors, checks, marks.
 #include <cstdio>
 #include <nvToolsExt.h>
 #include <nvtx3/nvToolsExt.h>

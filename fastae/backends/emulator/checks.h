@@ -19,6 +19,8 @@
 
 namespace emulator {
 
+extern const bool shares_structs;  // of the code's own, copied whole with the bytes between their members
+
 struct Array {  // rows of `width` bytes, `stride` bytes apart
   uintptr_t base;
   uint64_t rows, width, stride;
@@ -456,6 +458,8 @@ inline void each_place(Memory& memory, uintptr_t at, uint64_t size, F visit) {
   }
 }
 
+static bool in_written;  // what is read is a part of more, of which something has been written
+
 // An access of any kind; returns whether anybody but this thread can see it.
 inline bool look(const void* address, uint64_t size, int how, const void* where) {
   const uintptr_t at = reinterpret_cast<uintptr_t>(address);
@@ -472,11 +476,14 @@ inline bool look(const void* address, uint64_t size, int how, const void* where)
   if (counted && !(how & ELEMENTARY)) count(at, size, how & WRITES, shared, where);
   if (!shared) device_access(at, size, how, where);
   Memory& memory = shared ? shared_shadow[here()] : shadow;
+  bool any = false, all = true;
   each_place(memory, at, size, [&](Shadow& place) {
     const bool written = place.write.block != ~0u || place.atomic >= 0;
-    if (shared && how & READS && !written) fail(UNINITIALISED, *current, where);
+    any = any || written, all = all && written;
+    if (!written && shared && how & READS && !shares_structs) fail(UNINITIALISED, *current, where);
     check(place, at, size, how, where);
   });
+  if (shared && how & READS && !all && !(any && size > 4) && !in_written) fail(UNINITIALISED, *current, where);
   return true;
 }
 
@@ -601,8 +608,12 @@ static void access_all(const void* address, uint64_t size, bool is_write, const 
   const char* const bytes = static_cast<const char*>(address);
   emulator::whole_at = reinterpret_cast<uintptr_t>(address), emulator::whole_size = size;
   const uint64_t step = (reinterpret_cast<uintptr_t>(address) | size) % 4 ? 1 : 4;
+  if (const uintptr_t at = reinterpret_cast<uintptr_t>(address); !is_write && emulator::shares_structs && emulator::is_shared(at))
+    emulator::each_place(emulator::shared_shadow[emulator::here()], at, size, [](const emulator::Shadow& place) {
+      emulator::in_written = emulator::in_written || place.write.block != ~0u || place.atomic >= 0;
+    });
   for (uint64_t i = 0; i < size; i += step) emulator::access(bytes + i, step, is_write, where);
-  emulator::whole_size = 0;
+  emulator::whole_size = 0, emulator::in_written = false;
 }
 void* emulator_memmove(void* to, const void* from, size_t size) {
   access_all(from, size, false, CALLER), access_all(to, size, true, CALLER);

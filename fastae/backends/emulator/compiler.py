@@ -98,6 +98,14 @@ def waits(code: str) -> bool:
     return WAITS.search(without_comments(code)) is not None
 
 
+def shares_structs(*texts: str) -> bool:
+    """Tell whether structs of the code's own lie in shared memory: between their members may be bytes that nobody writes."""
+    plain = "\n".join(map(without_comments, texts))
+    aligned = r"(?:(?:alignas|__align__)\s*\([^()]*\)\s*)?"
+    own = set(re.findall(rf"\b(?:struct|class|union)\s+{aligned}(\w+)", plain))
+    return any(own & set(re.findall(r"\w+", declared)) for declared in SHARED.findall(plain))
+
+
 def with_dynamic_shared(code: str) -> str:
     """Make pointers of ``extern __shared__ T name[]``: every one of them begins where dynamic shared memory does.
 
@@ -125,7 +133,8 @@ def _program(code: str, file: str) -> str:
     for name in named:
         if (INCLUDE / name).is_file() or (HERE / name).is_file():
             groups += f"#include <{name}>\n"
-    return f'#include "device.h"\n{groups}#line 1 "{file}"\n{code}\n'
+    truth = f"namespace emulator {{ extern const bool shares_structs = {str(shares_structs(code)).lower()}; }}\n"
+    return f'#include "device.h"\n{groups}{truth}#line 1 "{file}"\n{code}\n'
 
 
 @cache
