@@ -197,7 +197,9 @@ def _why(error: CompileError, source: Source) -> str:
             r"\W(cu(?:da)?[A-Z]\w+)\W.* (?:was not declared|undeclared identifier|does not name a type)", words
         ):
             return f"{name}, line {line}: {unknown[1]}, of CUDA's host functions and types, is not emulated"
-    if "omp.h" in error.words and re.search(r"omp\.h'? (?:file not found|No such file)|omp\.h: No such file", error.words):
+    if "omp.h" in error.words and re.search(
+        r"omp\.h'? (?:file not found|No such file)|omp\.h: No such file", error.words
+    ):
         place = next((f"{name}, line {line}: " for name, line, words in found if "omp.h" in words), "")
         return f"{place}the C++ compiler has no omp.h: install its OpenMP library, such as libomp-dev for clang++"
     undefined = re.search(rf"({names}):(\d+): (undefined reference to .*)", error.words)

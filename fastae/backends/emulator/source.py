@@ -28,9 +28,10 @@ NOT_EMULATED = {  # nor in whole programs
     r"\b(?:__)?asm(?:__)?\b": "asm that is no statement is",
     r"\b(?:texture|surface)\s*<": "texture and surface references, which CUDA 12 has no more, are",
     r"\b(?:tex|surf)Cubemap\w*|\btex2Dgather|\b(?:tex|surf)\w*(?:Layered|Grad|MipmappedArray)\w*": "{0} is",
-    r"\bcudaGraph(?:Create|Add\w+|ExecUpdate|ExecKernel\w*|Kernel\w*)(?=\s*\()": "{0}(), of graphs that are no capture, is",
+    r"\bcudaGraph(?:Create|Add\w+|ExecUpdate|ExecKernel\w*|Kernel\w*)(?=\s*\()": "{0}(), of no captured graph, is",
     r"\bcurand\w*": "cuRAND is",
-    r"__cluster_dims__|\bthis_cluster\s*\(|\bcluster_group\b|\bcudaLaunchAttributeCluster\w+": "{0}, of clusters of blocks, is",
+    r"__cluster_dims__|\bthis_cluster\s*\(|\bcluster_group\b|"
+    r"\bcudaLaunchAttributeCluster\w+": "{0}, of clusters of blocks, is",
     r"\bcu(?:blas|fft|sparse|solver|dnn)\w+": "{0}, of CUDA's libraries, is",
     r"\b(?:thrust|cub)\s*::": "thrust and cub are",
     r"\bwmma\s*::\s*(?:experimental\b|bmma_sync\b)": "{0}, for fragments of bits, is",
