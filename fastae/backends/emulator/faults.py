@@ -38,7 +38,7 @@ FAULTS = {
     61: "the matrix of a fragment {words}",
     80: "the thread has used up its stack: does a function call itself without end?",
     81: "a whole number is divided by zero",
-    100: "an instruction for shared memory is given another address: __cvta_generic_to_shared(pointer) makes one for it",
+    100: "an instruction for shared memory is given another address: __cvta_generic_to_shared(pointer) gives one",
     101: "an instruction for global memory is given an address of shared memory",
     102: "a barrier has a number from 0 to 15, and its threads come with one count, a multiple of 32",
 }
