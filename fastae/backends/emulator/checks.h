@@ -28,8 +28,9 @@ enum How {
   READS = 1, WRITES = 2, ATOMIC = 4, VOLATILE = 8, ELEMENTARY = ATOMIC | VOLATILE, OF_BLOCK = 16, COPIED = 32, OF_CPP = 64,
   LANES = 128,  // told of a race: both are of one warp
   GUESS = 256,  // a read whose value an atomicCAS has asked for since
-  WARPS = 512,  // told of a race between lanes: threads of other warps are in it too
-  ALONE = 1024  // or there is no other warp
+  WARPS = 512,  // told of a race between lanes: between warps there is one too
+  ALONE = 1024,  // or there is no other warp
+  UPDATES = 2048  // and who has read goes on to write there
 };
 
 struct Access {  // who, when, how and where in the code
@@ -127,7 +128,8 @@ static std::unordered_map<uintptr_t, std::unordered_map<uint32_t, Flag>> flags;
 static std::vector<std::array<Seen, FLAGS>> flags_seen;  // of each block that is there
 static uint64_t flag_time;
 constexpr unsigned MOST_SOUGHT = 1 << 22;  // accesses after a race between lanes
-static unsigned sought;
+static unsigned sought, sought_from;  // accesses; and barriers that had been passed
+static const Fiber* sought_of;
 
 inline unsigned here() { return running - blocks.data(); }
 inline unsigned me() { return current - fibers.data(); }
@@ -361,8 +363,7 @@ inline void check(Shadow& place, uintptr_t at, int how, const void* where) {
     if (!conflict(other, now, at)) return;
     const unsigned same_warp = other.thread / WARP == thread / WARP;
     if (seeking) {
-      const auto is_there = [&](uint64_t place) { return place == race_seen.where || place == race_seen.other_where; };
-      if (other.block != now.block || same_warp || !(is_there(offset) || is_there(other.where))) return;
+      if (other.block != now.block || same_warp || now.barriers != sought_from) return;
       race_seen.other_how |= WARPS;
       fail(RACE, *current, where);
     }
@@ -378,14 +379,16 @@ inline void check(Shadow& place, uintptr_t at, int how, const void* where) {
     if (!of_lanes) look_for_fence(other, at);
     // A plain read among atomic operations may be the guess with which an atomicCAS begins: judged at the block's end.
     const Access& read = how & ATOMIC ? other : now;
-    if (of_lanes && !alone) {
-      seeking = true, race_seen = report, sought = 0;
+    if (of_lanes) {
+      seeking = true, race_seen = report, sought = 0, sought_from = now.barriers, sought_of = current;
       return;
     }
     if (!mixture || read.how & WRITES) _longjmp(ended, 1);
     suspicions.try_emplace({read.block, read.thread, at}, report);
     report.fault = NONE;
   };
+  const bool goes_on = seeking && current == sought_of && at == race_seen.address && !(race_seen.how & WRITES);
+  if (goes_on && how & WRITES) race_seen.other_how |= UPDATES;
   judge(place.write);
   for (int i = 0; i < 3 && how & WRITES; ++i) judge(place.reads[i]);
   for (int i = 0; i < 3 && place.atomic >= 0; ++i) judge(atomics[place.atomic][i]);
