@@ -274,7 +274,7 @@ extern "C" __global__ void with_volatile(volatile float* x) {
 }
 """
 RACES = {  # of a block: where, and what is said to be missing
-    "with_syncthreads": ("all warps", "but threads of other warps meet there too: a __syncthreads() is needed"),
+    "with_syncthreads": ("all warps", "but between warps there is a race as well: a __syncthreads() is needed"),
     "with_syncwarp": ("one warp", "which does not run in step: a __syncwarp() is needed"),
     "with_volatile": ("in two steps", "volatile is not atomic: x += 1 reads and writes in two steps"),
 }
@@ -303,9 +303,25 @@ def test_what_is_missing_within_a_block_is_named(kernel: str, order: str) -> Non
         assert words in told
 
 
+COUNT = """extern "C" __global__ void count(int* x) {
+  if (threadIdx.x < 128) x[threadIdx.x % 2] += 1;
+}
+"""
+
+
+@pytest.mark.parametrize("order", ["forward", "reverse"])
+def test_a_value_that_lanes_change_takes_an_atomic_operation(order: str) -> None:
+    kernel = RawModule(COUNT).get_function("count")
+    with (
+        pytest.raises(KernelFault, match=r"is needed, or an atomic operation where both change one value$"),
+        checking(order),
+    ):
+        kernel((1,), (128,), (device.array(np.zeros(2, np.int32)),))
+
+
 def test_a_block_of_one_warp_may_do_with_less() -> None:
     with pytest.raises(
-        KernelFault, match=r"a __syncwarp[(][)] is needed, or a __syncthreads[(][)] where a block has more"
+        KernelFault, match=r"a __syncwarp[(][)] is needed, __syncthreads[(][)] if a block has more warps$"
     ):
         in_a_block("with_syncthreads", False, "forward", 32)
 

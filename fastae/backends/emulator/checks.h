@@ -30,9 +30,10 @@ enum How {
   READS = 1, WRITES = 2, ATOMIC = 4, VOLATILE = 8, ELEMENTARY = ATOMIC | VOLATILE, OF_BLOCK = 16, COPIED = 32, OF_CPP = 64,
   LANES = 128,  // told of a race: both are of one warp
   GUESS = 256,  // a read whose value an atomicCAS has asked for since
-  WARPS = 512,  // told of a race between lanes: threads of other warps are in it too
+  WARPS = 512,  // told of a race between lanes: between warps there is one too
   ALONE = 1024,  // or there is no other warp
-  STORE = 2048  // a write whose value is there before the thread does anything else
+  UPDATES = 2048,  // and who has read goes on to write there
+  STORE = 4096  // a write whose value is there before the thread does anything else
 };
 
 struct Access {  // who, when, how and where in the code
@@ -130,7 +131,8 @@ static std::unordered_map<uintptr_t, std::unordered_map<uint32_t, Flag>> flags;
 static std::vector<std::array<Seen, FLAGS>> flags_seen;  // of each block that is there
 static uint64_t flag_time;
 constexpr unsigned MOST_SOUGHT = 1 << 22;  // accesses after a race between lanes
-static unsigned sought;
+static unsigned sought, sought_from;  // accesses; and barriers that had been passed
+static const Fiber* sought_of;
 
 // A store to where another thread has stored, which nothing orders: a race unless both store the same.
 struct Doubt {
@@ -353,7 +355,7 @@ inline void look_for_fence(const Access& before, uintptr_t at) {
 inline void conclude(const Report& race, bool of_lanes) {
   report = race;
   if (!of_lanes) _longjmp(ended, 1);
-  seeking = true, race_seen = race, sought = 0;
+  seeking = true, race_seen = race, sought = 0, sought_from = current->barriers, sought_of = current;
 }
 
 inline void resolve() {
@@ -392,8 +394,7 @@ inline void check(Shadow& place, uintptr_t at, uint64_t size, int how, const voi
     if (!conflict(other, now, at)) return;
     const unsigned same_warp = other.thread / WARP == thread / WARP;
     if (seeking) {
-      const auto is_there = [&](uint64_t place) { return place == race_seen.where || place == race_seen.other_where; };
-      if (other.block != now.block || same_warp || !(is_there(offset) || is_there(other.where))) return;
+      if (other.block != now.block || same_warp || now.barriers != sought_from) return;
       race_seen.other_how |= WARPS;
       fail(RACE, *current, where);
     }
@@ -410,15 +411,18 @@ inline void check(Shadow& place, uintptr_t at, uint64_t size, int how, const voi
     // A plain read among atomic operations may be the guess with which an atomicCAS begins: judged at the block's end.
     const Access& read = how & ATOMIC ? other : now;
     if (how & other.how & STORE && !has_read(place, now)) {
-      Doubt& doubt = doubts.emplace_back(Doubt{at, size, {}, of_lanes && !alone, report});
+      Doubt& doubt = doubts.emplace_back(Doubt{at, size, {}, of_lanes, report});
       std::memcpy(doubt.before, reinterpret_cast<const void*>(at), size);
       report.fault = NONE, report.fence = 0;
       return;
     }
-    if (!mixture || read.how & WRITES) return conclude(report, of_lanes && !alone);
+    if (of_lanes) return conclude(report, true);
+    if (!mixture || read.how & WRITES) return conclude(report, false);
     suspicions.try_emplace({read.block, read.thread, at}, report);
     report.fault = NONE;
   };
+  const bool goes_on = seeking && current == sought_of && at == race_seen.address && !(race_seen.how & WRITES);
+  if (goes_on && how & WRITES) race_seen.other_how |= UPDATES;
   judge(place.write);
   for (int i = 0; i < 3 && how & WRITES; ++i) judge(place.reads[i]);
   for (int i = 0; i < 3 && place.atomic >= 0; ++i) judge(atomics[place.atomic][i]);
