@@ -69,7 +69,7 @@ FEW = 4  # channels of a convolution's output at most
 SMALL = 8 * 8 * 8  # work that is always tried
 EMULATED = 3  # of so many products one is tried on the emulator; no divisor of 16 ways, nor of 5 alphas
 MOST_PROBLEMS = 24  # after which of so many calls one is tried, to see the other shapes too
-LEAST_LARGE = 2  # calls beyond that, however slow the machine: what is small may be right by chance
+LEAST_LARGE = 4  # calls beyond that, however slow the machine: what is small may be right by chance
 MORE_SECONDS = 3.0  # for what is large, with a kernel that is known to be wrong
 ARITHMETIC = ("ZeroDivisionError", "OverflowError", "FloatingPointError", "ArithmeticError")
 FAILURES = 3  # after which a kernel that never came to an end is not called again
@@ -130,7 +130,6 @@ def _called(k: Backend | Remote, name: str, seed: int, verdict: Verdict, facts: 
             late = time.monotonic() - began > SECONDS or (wrong and time.monotonic() - large > MORE_SECONDS)
             if late and seen >= LEAST_LARGE:
                 continue
-            seen += 1
         sparing = (k.name == "emulator" and name in ("matmul", *PATCHES)) or wrong >= MOST_PROBLEMS
         if sparing and number % EMULATED:
             continue  # the shapes all come up; and on the emulator every access is looked at
@@ -139,6 +138,7 @@ def _called(k: Backend | Remote, name: str, seed: int, verdict: Verdict, facts: 
         call = _try(k, name, dtype, given, block, [seed, number], facts)
         calls.append(call)
         verdict.calls += 1
+        seen += work > SMALL
         wrong += call.verdict == "wrong"
         failed += call.fault_kind == "failed"
         if call.fault_kind == "astray" and k.name != "emulator":
