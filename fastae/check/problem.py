@@ -90,7 +90,7 @@ class Verdict:
 
 
 def of_call(call: Call, case: str, *causes: str) -> Problem:
-    """Make a problem of a single call; where many causes fit it, as they do where its numbers are alike, none is told."""
+    """Make a problem of a single call; where many causes fit, as where its numbers are alike, none is told."""
     found = list(causes) or explain([call])
     return Problem(described(call, False), case, found if len(found) <= MOST_CAUSES else [], call.wrong, call.share)
 
