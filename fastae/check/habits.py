@@ -146,6 +146,8 @@ def _signature(facts: Facts, failed: Sequence[Call]) -> str:
     messages = " ".join(c.failure.message for c in failed if c.failure)
     if "::1" in text and ", A)" in messages:
         lacks.append("rows with gaps between them (::1 is for arrays without)")
+    if ", 2d, " in messages and ":, :" not in text and ":,:" not in text:
+        lacks.append("matrices, which have two dimensions")
     if "readonly" in messages and "readonly" not in text:
         lacks.append("read-only inputs")
     what = " and ".join(lacks) or "the types of these arguments"
