@@ -1,10 +1,10 @@
 """How the learning rate that `fastae.rates` suggests trains, and how far it is from one at which training is chaotic.
 
 ``python benchmarks/learning_rates.py`` prints the table of docs/learning-rate.md for the dense network, with ``--model
-conv`` that of the convolutional one. A row is an activation, a loss, a batch size and a data set. Each training is done twice
-in float64, the second time from weights that differ by 1e-10 of themselves. In the cells are the test error, as a part
-of the mean image's, and *growth*: by how much the relative difference between the two trainings' test errors exceeds
-1e-10. Two backends differ in their 16th digit; where growth is 1e10, they have nothing in common in the end.
+conv`` that of the convolutional one. A row is an activation, a loss, a batch size and a data set. Each training is done
+twice in float64, the second time from weights that differ by 1e-10 of themselves. In the cells are the test error, as a
+part of the mean image's, and *growth*: by how much the relative difference between the two trainings' test errors
+exceeds 1e-10. Two backends differ in their 16th digit; where growth is 1e10, they have nothing in common in the end.
 """
 
 import argparse
@@ -58,7 +58,7 @@ def errors(options: argparse.Namespace, images, tested, activation, loss, batch,
 def row(options: argparse.Namespace, images, tested, activation, loss, batch) -> str:
     """Train at each factor times the rate that is suggested; return cells of the table."""
     mean_image = np.mean((images.mean(axis=0) / 255 - tested / 255) ** 2)
-    suggested = suggest(images, network(options.model, activation), loss).lr
+    suggested = suggest(images, network(options.model, activation), loss, batch_size=batch).lr
     cells = [f"{suggested:g}"]
     for factor in options.factors:
         one, other = (
