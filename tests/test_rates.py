@@ -171,7 +171,7 @@ def test_the_command_tells_it_and_keeps_it(tmp_path: Path, capsys: pytest.Captur
     config = history_of(tmp_path / "usual")["config"]
     assert line == f"learning rate {config['lr']:g}: {config['lr_from']}; --lr sets another"
     assert config["lr"] == history_of(tmp_path / "usual")["epochs"][0]["lr"] == 0.1
-    assert config["lr_from"].startswith("from the data (mean ||x||^2 = 164, greyness of the mean image 0.16; ")
+    assert config["lr_from"].startswith("from the data (mean ||x||^2 164, greyness 0.16; ")
 
     assert train(FASHION, "--out", tmp_path / "given", "--lr", config["lr"]) == 0
     assert "learning rate" not in capsys.readouterr().out
