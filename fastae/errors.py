@@ -38,4 +38,14 @@ class OutputError(FastaeError, OSError):
 
 
 class Diverged(FastaeError, ArithmeticError):
-    """A training loss that became NaN or infinite; the message names the epoch and the batch."""
+    """A training loss that became NaN or infinite; the message names the epoch, the batch and what made it so.
+
+    Attributes
+    ----------
+    diagnosis : fastae.Diagnosis
+        The same in parts.
+    """
+
+    def __init__(self, diagnosis: object) -> None:
+        super().__init__(str(diagnosis))
+        self.diagnosis = diagnosis

@@ -12,7 +12,7 @@ import numpy as np
 from fastae import storage
 from fastae.backends import get
 from fastae.backends.base import Backend, Parameters, Session
-from fastae.diagnosis import measure
+from fastae.diagnosis import Broken, diagnose, measure
 from fastae.errors import CheckpointError, Diverged, InputError
 from fastae.history import Epoch, History
 from fastae.interrupts import held
@@ -175,7 +175,7 @@ class Trainer:
         self.workers, self.planned = session.workers, last
         self.model.backend = self.backend.name
         if not self.history.start:
-            self.history.start = measure.start(self.model, images, test_images, untrained=not first)
+            self.history.start = measure.start(self.model, images, test_images, self.loss, untrained=not first)
         some = measure.sample(images)
         bar = progress_bar(
             total=epochs * n,
@@ -278,11 +278,11 @@ class Trainer:
             session.run(1)
             batch += 1
         if math.isfinite(session.total()):
+            session.finish()
             batch = -(-n // session.batch_size)  # the smaller one at the end, or the last update
-        return Diverged(
-            f"the loss or a weight became NaN or infinite in epoch {e + 1}, batch {batch}; "
-            f"try a learning rate below {self.optimizer.lr:g}"
-        )
+        broken = (not (np.isfinite(W).all() and np.isfinite(b).all()) for W, b in zip(*list(session.read())[:2]))
+        layer = next((l for l, found in enumerate(broken, 1) if found), 0)
+        return Diverged(diagnose(self, Broken(e + 1, batch, layer)))
 
     def save(self, path: str | os.PathLike[str], note: dict[str, Any] | None = None) -> None:
         """Write a checkpoint: model, velocities, history and settings; raises `OutputError`.

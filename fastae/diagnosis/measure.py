@@ -11,6 +11,7 @@ import numpy as np
 
 from fastae.backends import get
 from fastae.layers.layer import Layer
+from fastae.rates import suggest
 
 SAMPLE = 64  # images that the network is run on after each epoch
 FACTS = 256  # images that are looked at once, before the first
@@ -99,6 +100,8 @@ def moved(before: Sequence[np.ndarray], after: Sequence[np.ndarray]) -> list[flo
 def distinct(W: np.ndarray, transposed: bool) -> float:
     """Return how far a layer's units differ in their weights, beside how large those are: 0 where all are the same."""
     W = W.T if transposed else W
+    if W.shape[1] == 1:
+        return 1.0  # nothing that it could differ from
     size = float(np.linalg.norm(W))
     return float(np.linalg.norm(W - W.mean(axis=1, keepdims=True))) / size if size else 0.0
 
@@ -140,7 +143,8 @@ def facts(images: np.ndarray, tested: np.ndarray | None, width: int) -> dict[str
 
 
 def explained(x: np.ndarray, width: int) -> dict[str, Any]:
-    """Return the share of some images' variance that lies along the principal components of others.
+    """Return the share of some images' variance that lies along all the principal components of others, and along as
+    many as the narrowest layer has room for.
 
     Of images without structure it is no more than along as many directions drawn at random.
 
@@ -148,18 +152,19 @@ def explained(x: np.ndarray, width: int) -> dict[str, Any]:
     ----------
     x : ndarray, (m, pixels)
     width : int
-        Units of the narrowest layer, which has room for no more components than that.
+        Units of the narrowest layer.
     """
     one, other = x[::2] - x[::2].mean(axis=0), x[1::2]
     other = other - other.mean(axis=0) if len(other) else other
     total = float(np.square(other).sum(dtype=np.float64))
     if not total or len(other) < 2:
-        return {"components": 0, "explained": 0.0}
+        return {"components": 0, "explained": 0.0, "room": 0, "in_room": 0.0}
     values, vectors = np.linalg.eigh(one @ one.T)
-    count = min(width, int(np.sum(values > 1e-6 * values[-1])))
+    count = int(np.sum(values > 1e-6 * values[-1]))
     axes = one.T @ (vectors[:, ::-1][:, :count] / np.sqrt(values[::-1][:count]))
-    share = float(np.square(other @ axes).sum(dtype=np.float64)) / total
-    return {"components": count, "explained": share}
+    shares = np.cumsum(np.square(other @ axes).sum(axis=0, dtype=np.float64)) / total
+    room = min(width, count)
+    return {"components": count, "explained": float(shares[-1]), "room": room, "in_room": float(shares[room - 1])}
 
 
 class Parts:
@@ -195,9 +200,10 @@ def of_epoch(model: Any, parameters: Any, x: np.ndarray, parts: Parts) -> dict[s
     return brief(found | signs(model.layers, model.activation, parameters.W, parameters.b, x))
 
 
-def start(model: Any, images: np.ndarray, tested: np.ndarray | None, untrained: bool) -> dict[str, Any]:
+def start(model: Any, images: np.ndarray, tested: np.ndarray | None, loss: str, untrained: bool) -> dict[str, Any]:
     """Return `fastae.History.start`; without the network's figures unless it is ``untrained``."""
     found = facts(images, tested, min(layer.outputs for layer in model.layers))
+    found["usual_lr"] = suggest(sample(images, FACTS), model, loss).lr
     if untrained:
         initial = signs(model.layers, model.activation, model.weights, model.biases, sample(images))
         initial["distinct"] = [distinct(W, layer.kind == "transposed") for W, layer in zip(model.weights, model.layers)]
