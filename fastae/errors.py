@@ -1,6 +1,7 @@
 """What can go wrong, as exceptions. Every message says what was wrong, what was expected and what to do."""
 
 import re
+from typing import Any
 
 
 def gist(error: BaseException) -> str:
@@ -46,6 +47,6 @@ class Diverged(FastaeError, ArithmeticError):
         The same in parts.
     """
 
-    def __init__(self, diagnosis: object) -> None:
+    def __init__(self, diagnosis: Any) -> None:
         super().__init__(str(diagnosis))
         self.diagnosis = diagnosis

@@ -2,7 +2,7 @@
 
 - ``measure``: the figures, on a small sample of the images
 - ``case``: a training as its figures tell it
-- ``causes``: the table of causes
+- ``causes``: the table of causes, and ``words``: what is said of them
 - ``lines``: the figures as ``fastae train --verbose`` shows them
 - here: `diagnose`
 """
@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 
 from fastae.diagnosis import measure
 from fastae.diagnosis.case import Broken, Case
-from fastae.diagnosis.causes import CAUSES, Cause, outcome
+from fastae.diagnosis.causes import CAUSES, Cause
+from fastae.diagnosis.words import outcome
 from fastae.errors import InputError
 
 __all__ = ["Broken", "Diagnosis", "diagnose", "measure"]
@@ -95,7 +96,7 @@ def _also(case: Case, found: list[Cause]) -> list[Cause]:
     """Return the causes that would be left if the first were mended; of each kind the first."""
     also: list[Cause] = []
     for cause in found[1:]:
-        if cause.alone(case) and cause.kind not in {found[0].kind, *(other.kind for other in also)}:
+        if cause.also(case) and cause.kind not in {found[0].kind, *(other.kind for other in also)}:
             also.append(cause)
     return also if found[0].kind != "data" else []
 

@@ -4,11 +4,13 @@ import math
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from fastae.activations import ACTIVATIONS
 from fastae.layers import Layer, autoencoder, from_json, image_of
 from fastae.layers.layer import Shape
 from fastae.model import deviations
 
 BLOB = 0.9  # of the mean image's error: what a network that has learned nothing else comes to
+LARGE = 2.5  # times the usual rate, from which on a rate is called too large
 NEEDED = 250  # updates at the usual rate after which a network has learned more than the mean image
 DARK = 16  # of 255: the largest value of images that look as if they had another scale
 WINDOW = 20  # parts of epochs that are looked at for how a training ends
@@ -16,7 +18,7 @@ SURE = 4  # standard deviations by which a rise of the loss is no accident of th
 
 
 class Broken(NamedTuple):
-    """Where a training became NaN or infinite: the epoch and its batch, from 1, and the first layer, or 0 for the loss."""
+    """Where a training became NaN or infinite: epoch and batch, and the first layer, or 0 for the loss alone."""
 
     epoch: int
     batch: int
@@ -53,11 +55,6 @@ class Case:
         return autoencoder(from_json(self.config["layers"]), image)
 
     @property
-    def widest(self) -> float:
-        """By how much the initial weights were larger than the activation's rule draws them, in the worst layer."""
-        return max(self.drawn)
-
-    @property
     def drawn(self) -> list[float]:
         """σ of each layer's initial weights beside what the activation's rule draws."""
         given = self.config["init"]
@@ -65,8 +62,6 @@ class Case:
 
     def rule(self, layer: Layer) -> float:
         """Return σ of a layer's weights as the activation's rule draws them."""
-        from fastae.activations import ACTIVATIONS
-
         return deviations(ACTIVATIONS[self.activation].init, *layer.fans)[0]
 
     @property
@@ -89,6 +84,11 @@ class Case:
         """How many updates at the usual rate would have moved the weights as far."""
         moved = sum(epoch["lr"] * epoch["signs"]["updates"] for epoch in self.epochs)
         return moved / (1 - self.momentum) / self.usual
+
+    @property
+    def chance(self) -> float:
+        """The share of the variance of noise that as many directions as there are components would explain."""
+        return self.start["components"] / max(1, self.start["varying"])
 
     # What came of it.
 
@@ -160,7 +160,12 @@ class Case:
     @property
     def stalled(self) -> bool:
         """Has it stopped learning far from what as many principal components would give?"""
-        return not self.broken and len(self.parts) > 4 and self.fell < 0.02 and self.ratio > max(0.5, 2 * (1 - self.start["in_room"]))
+        return (
+            not self.broken
+            and len(self.parts) > 4
+            and self.fell < 0.02
+            and self.ratio > max(0.5, 2 * (1 - self.start["in_room"]))
+        )
 
     @property
     def unstable(self) -> bool:
@@ -177,11 +182,6 @@ class Case:
     def empty(self) -> bool:
         """Is there nothing in the images, or nothing that this network sees?"""
         return self.start["varying"] == 0 or self.start["largest"] <= DARK
-
-    @property
-    def blob_or_forgets(self) -> bool:
-        """Is it worse on test images than it should be, for one reason or another?"""
-        return self.blob or self.forgets
 
     @property
     def failed(self) -> bool:

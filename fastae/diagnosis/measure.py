@@ -30,7 +30,9 @@ def sample(images: np.ndarray, most: int = SAMPLE) -> np.ndarray:
 
 
 @np.errstate(all="ignore")  # figures of a training that goes wrong may be infinite
-def signs(layers: Sequence[Layer], activation: str, W: Sequence[Any], b: Sequence[Any], x: np.ndarray) -> dict[str, Any]:
+def signs(
+    layers: Sequence[Layer], activation: str, W: Sequence[Any], b: Sequence[Any], x: np.ndarray
+) -> dict[str, Any]:
     """Run a network on a sample of images and return what its layers do.
 
     Parameters
@@ -73,7 +75,7 @@ def signs(layers: Sequence[Layer], activation: str, W: Sequence[Any], b: Sequenc
 
 
 def share_flat(y: np.ndarray, layer: Layer, activation: str) -> float:
-    """Return the share of a layer's outputs where the activation is flat: for relu, of units that are off for all images.
+    """Return the share of a layer's outputs where the activation is flat; for relu, of units off for all images.
 
     Parameters
     ----------
@@ -86,7 +88,7 @@ def share_flat(y: np.ndarray, layer: Layer, activation: str) -> float:
 
 
 def spread(y: np.ndarray) -> float:
-    """Return how far units vary from image to image, (m, units), beside how large they are: 0 where all are the same."""
+    """Return how far units, (m, units), vary from image to image, beside how large they are."""
     size = float(np.sqrt(np.square(y).mean(dtype=np.float64)))
     return float(np.sqrt(y.var(axis=0).mean(dtype=np.float64))) / size if size else 0.0
 
