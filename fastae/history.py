@@ -56,7 +56,8 @@ class History:
         ``images``, ``pixels``, how many of them ``varying``, the ``largest`` value from 0 to 255, the ``mean`` from 0
         to 1, the ``square`` mean of ‖x‖², ``mean_image_mse`` (what knowing the mean image alone gives) and
         ``test_mean_image_mse``, the share of the variance that ``components`` principal components of other images
-        have ``explained``; and of the network before it was trained ``initial``, with the figures that `Epoch` has
+        have ``explained``, and as many as the narrowest layer has ``room`` for (``in_room``), and the ``usual_lr`` of
+        `fastae.rates.suggest`; and of the network before it was trained ``initial``, with the figures that `Epoch` has
         as ``signs``, and ``distinct``, how far the units of each layer differ in their weights.
     """
 

@@ -1,6 +1,7 @@
 """Trainings that fail, each in its own way, and what `fastae.diagnose` makes of their figures."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -68,7 +69,7 @@ RUNS = [
     Run("nearly constant data", "nearly constant", change=alike, epochs=2),
     Run("noise", "look like noise", change=scrambled),
     Run("other test images", "not of the kind of the training images", test_change=lambda x: 255 - x),
-    Run("too few images", "known by heart", images=30, epochs=400),
+    Run("too few images", "known by heart", images=20, batch=4, epochs=100, rate=2),
     Run("identical units", "σ = 0", init=0.0),
     Run("identical units", "σ = 0", init=0.0, activation="tanh"),
     Run("saturated at the start", "σ = 1", init=1.0),
@@ -88,13 +89,13 @@ RUNS = [
     Run("weights too small", "σ = 0.001", init=0.001),
     Run("code too small", "principal component", sizes=(784, 64, 1)),
 ]
-DATA = ("mnist", "inverted")
+FOLDERS = {"mnist": None, "fashion": Path(__file__).parent / "data" / "fashion-mnist"}
+DATA = ("mnist", "fashion")
 GRID = [(run, data, loss) for run in RUNS for data in DATA for loss in LOSSES]
 
 
 def some_images(data: str, count: int, split: str = "train") -> Images:
-    images = fastae.load_dataset(split=split)[0][:count]
-    return 255 - images if data == "inverted" else images
+    return fastae.load_dataset(FOLDERS[data], split)[0][:count]
 
 
 def train(run: Run, data: str, loss: str, seed: int = 0) -> tuple[fastae.Trainer, Diagnosis | None]:

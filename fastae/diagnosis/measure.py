@@ -202,11 +202,15 @@ def of_epoch(model: Any, parameters: Any, x: np.ndarray, parts: Parts) -> dict[s
     return brief(found | signs(model.layers, model.activation, parameters.W, parameters.b, x))
 
 
-def start(model: Any, images: np.ndarray, tested: np.ndarray | None, loss: str, untrained: bool) -> dict[str, Any]:
-    """Return `fastae.History.start`; without the network's figures unless it is ``untrained``."""
+def start(trainer: Any, images: np.ndarray, tested: np.ndarray | None) -> dict[str, Any]:
+    """Return `fastae.History.start`; without the network's figures where epochs of an older release came before."""
+    model = trainer.model
     found = facts(images, tested, min(layer.outputs for layer in model.layers))
-    found["usual_lr"] = suggest(sample(images, FACTS), model, loss).lr
-    if untrained:
+    if trainer.suggestion:
+        found["usual_lr"] = trainer.suggestion.lr / (1 - trainer.optimizer.momentum)
+    else:
+        found["usual_lr"] = suggest(sample(images, FACTS), model, trainer.loss).lr
+    if not trainer.history.epochs:
         initial = signs(model.layers, model.activation, model.weights, model.biases, sample(images))
         initial["distinct"] = [distinct(W, layer.kind == "transposed") for W, layer in zip(model.weights, model.layers)]
         found["initial"] = initial

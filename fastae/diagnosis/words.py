@@ -64,8 +64,8 @@ def noise(case: Case) -> str:
     """Say how much principal components explain."""
     start = case.start
     return (
-        f"the images look like noise: {start['components']} principal components explain {start['explained']:.0%} of the "
-        f"variance of other images, and as many directions at random {case.chance:.0%}"
+        f"the images look like noise: {start['components']} principal components explain {start['explained']:.0%} of "
+        f"the variance of other images, and as many directions at random {case.chance:.0%}"
     )
 
 
@@ -117,8 +117,8 @@ def identical(case: Case) -> str:
     """Say in which layer they are."""
     shares = case.initial["distinct"]
     return (
-        f"identical units: all units of layer {shares.index(min(shares)) + 1} began with the same weights, so they have "
-        f"the same gradients and stay the same; {drawn(case)}"
+        f"identical units: all units of layer {shares.index(min(shares)) + 1} began with the same weights, so they "
+        f"have the same gradients and stay the same; {drawn(case)}"
     )
 
 
@@ -189,8 +189,8 @@ def swing(case: Case) -> str:
     """Say what momentum does to the rate."""
     rest = 1 - case.momentum
     return (
-        f"momentum {case.momentum:g} makes each gradient count {times(1 / rest)} times, so --lr {case.lr:.2g} moves the "
-        f"weights as {case.lr / rest:.2g} would without, which is {times(case.factor)} times {SUITS}{effect(case)}"
+        f"momentum {case.momentum:g} makes each gradient count {times(1 / rest)} times, so --lr {case.lr:.2g} moves "
+        f"the weights as {case.lr / rest:.2g} would without, which is {times(case.factor)} times {SUITS}{effect(case)}"
     )
 
 
@@ -201,7 +201,8 @@ def less_swing(case: Case) -> str:
 
 def dead(case: Case) -> str:
     """Say how many units are off."""
-    return f"dead units: {flat(case, *case.flattest)} ({_before(case)}), and a relu that is 0 has no gradient{because(case)}"
+    shares = f"{flat(case, *case.flattest)} ({_before(case)})"
+    return f"dead units: {shares}, and a relu that is 0 has no gradient{because(case)}"
 
 
 def revive(case: Case) -> str:
@@ -228,7 +229,8 @@ def diverged(case: Case) -> str:
     """Say how large the rate is."""
     if case.factor >= LARGE:
         return f"the learning rate is {times(case.factor)} times {SUITS}"
-    return f"the learning rate is not large, {times(case.factor)} times {SUITS}: the weights, the data or a kernel may be wrong"
+    size = f"{times(case.factor)} times {SUITS}"
+    return f"the learning rate is not large, {size}: it may be the weights, the data or a kernel"
 
 
 def lower_or_check(case: Case) -> str:
@@ -255,8 +257,8 @@ def too_large(case: Case) -> str:
 def too_small(case: Case) -> str:
     """Say how small the rate is."""
     return (
-        f"the learning rate is too small, {times(1 / case.factor)} times less than {SUITS}: {count(case.updates, 'update')} "
-        f"moved the first layer's weights by {case.signs['moved'][0]:.1%} in the last epoch"
+        f"the learning rate is too small, {times(1 / case.factor)} times less than {SUITS}: "
+        f"{count(case.updates, 'update')} moved the first layer's weights by {case.signs['moved'][0]:.1%} in the last epoch"
     )
 
 
@@ -329,8 +331,8 @@ def unknown(case: Case) -> str:
     """Say what was seen."""
     return (
         f"the figures fit no single cause: {count(case.updates, 'update')} at {times(case.factor)} times {SUITS}; "
-        f"{flat(case, *case.flattest)}; the code varies by {case.signs['code_spread']:.2g} of its size, and the loss no "
-        "longer falls. They fit both a rate that is somewhat too large and a plateau that more updates would leave"
+        f"{flat(case, *case.flattest)}; the code varies by {case.signs['code_spread']:.2g} of its size, and the loss "
+        "no longer falls. They fit both a rate that is somewhat too large and a plateau that more updates would leave"
     )
 
 
