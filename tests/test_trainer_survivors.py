@@ -200,7 +200,7 @@ def test_the_next_order_is_drawn_while_a_device_works(monkeypatch: pytest.Monkey
     assert [call for call in seen if call.startswith("run")] == [
         "run 1",
         "run 3",
-        *["run 4"] * 14,
+        *["run 4"] * 29,
     ]  # tenths of an epoch
     assert "order 3" not in seen
     expected = make()

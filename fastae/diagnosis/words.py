@@ -258,7 +258,8 @@ def too_small(case: Case) -> str:
     """Say how small the rate is."""
     return (
         f"the learning rate is too small, {times(1 / case.factor)} times less than {SUITS}: "
-        f"{count(case.updates, 'update')} moved the first layer's weights by {case.signs['moved'][0]:.1%} in the last epoch"
+        f"{count(case.updates, 'update')} were made, and those of the last epoch moved the first layer's weights by "
+        f"{case.signs['moved'][0]:.1%}"
     )
 
 
