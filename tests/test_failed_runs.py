@@ -1,15 +1,20 @@
 """Trainings that fail, each in its own way, and what `fastae.diagnose` makes of their figures."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from command_line import history_of
+from conftest import SEEDS
 
 import fastae
-from fastae.diagnosis import Diagnosis
-from fastae.errors import Diverged
+from fastae import cli
+from fastae import trainer as module
+from fastae.diagnosis import Diagnosis, measure
+from fastae.errors import Diverged, InputError
 from fastae.rates import suggest
 
 Images = np.ndarray
@@ -32,6 +37,8 @@ class Run(NamedTuple):
         The learning rate, beside what suits network, loss and data.
     change, test_change : callable
         What is done to the images, and to those of the test alone.
+    only : tuple of str
+        The data sets and losses with which it fails in this way; by default all.
     """
 
     cause: str
@@ -48,6 +55,7 @@ class Run(NamedTuple):
     change: Change = np.array
     test_change: Change = np.array
     schedule: str = "constant"
+    only: tuple[str, ...] = ()
 
 
 def scrambled(images: Images) -> Images:
@@ -88,10 +96,20 @@ RUNS = [
     Run("rate too small", "784 times less", rate=1 / 784, activation="tanh", layers=CONV),
     Run("weights too small", "σ = 0.001", init=0.001),
     Run("code too small", "principal component", sizes=(784, 64, 1)),
+    Run("same code for all images", "in 7 layers", sizes=(784, 64, 64, 64, 64, 64, 32, 32), epochs=8),
+    Run("unstable", "the loss rose in", batch=500, epochs=60, rate=4, only=("mnist mse", "fashion mse")),
+    Run("unstable", "the loss rose in", batch=500, epochs=60, rate=8, only=("fashion bce",)),
+    Run("diverged", "NaN or infinite in epoch 1, batch 2", rate=1e10, activation="relu", epochs=1),
 ]
 FOLDERS = {"mnist": None, "fashion": Path(__file__).parent / "data" / "fashion-mnist"}
 DATA = ("mnist", "fashion")
-GRID = [(run, data, loss) for run in RUNS for data in DATA for loss in LOSSES]
+GRID = [
+    (run, data, loss)
+    for run in RUNS
+    for data in DATA
+    for loss in LOSSES
+    if f"{data} {loss}" in run.only or not run.only
+]
 
 
 def some_images(data: str, count: int, split: str = "train") -> Images:
@@ -120,9 +138,14 @@ def name(case: tuple[Run, str, str]) -> str:
 
 
 def some_of(grid: list[Any]) -> list[Any]:
-    """Of the two data sets and both losses each run has one for `make test`, another from run to run."""
-    marks = [pytest.mark.thorough]
-    return [pytest.param(*case, marks=marks * (i % 4 != i // 4 % 4), id=name(case)) for i, case in enumerate(grid)]
+    """Of the data sets and losses, each run has one for `make test`, another from run to run."""
+    marked = []
+    for turn, run in enumerate(RUNS):
+        cases = [case for case in grid if case[0] is run]
+        for i, case in enumerate(cases):
+            marks = [pytest.mark.thorough] * (i != turn % len(cases))
+            marked.append(pytest.param(*case, marks=marks, id=name(case)))
+    return marked
 
 
 @pytest.mark.parametrize(("run", "data", "loss"), some_of(GRID))
@@ -132,3 +155,125 @@ def test_the_cause_is_named_and_no_other(run: Run, data: str, loss: str) -> None
     assert found.cause == run.cause
     assert run.told in str(found)
     assert found.mend
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_a_run_that_learns_has_no_cause(seed: int) -> None:
+    activation = ("sigmoid", "tanh", "relu")[seed % 3]
+    run = Run("", activation=activation, schedule=("constant", "cosine")[seed % 2], epochs=12)
+    for loss in LOSSES:
+        trainer, found = train(run, DATA[seed // 2 % 2], loss, seed)
+        assert found is None, found
+        assert trainer.history.epochs[-1].signs
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("seed", range(2))
+def test_a_convolutional_run_that_learns_has_no_cause(seed: int, loss: str) -> None:
+    _, found = train(Run("", activation="tanh", layers=CONV, epochs=15), DATA[seed], loss, seed)
+    assert found is None, found
+
+
+# What is measured.
+
+
+def short(**options: Any) -> fastae.Trainer:
+    """Train for two epochs of 10 batches and an image."""
+    trainer = fastae.Trainer(fastae.Autoencoder((784, 16, 8)), backend="numpy", batch_size=4, **options)
+    trainer.fit(some_images("mnist", 41), 2, some_images("mnist", 20, "test"), progress=False)
+    return trainer
+
+
+def test_the_figures_are_those_of_the_network_and_of_the_loss() -> None:
+    trainer, images = short(), some_images("mnist", 41)
+    model, (_, last) = trainer.model, trainer.history.epochs
+    signs = last.signs
+    assert signs is not None
+    z = model.reconstruct(images)
+    squares = np.mean((z - images / 255) ** 2, axis=1)
+    assert signs["sample_mse"] == pytest.approx(squares.mean(), rel=1e-4)
+    assert signs["uneven"] == pytest.approx(squares.std() / squares.mean(), rel=1e-4)
+    assert signs["output_spread"] == pytest.approx(np.sqrt(z.var(axis=0).mean()), rel=1e-4)
+    hidden = model.outputs(images)[:-1]
+    assert signs["flat"] == pytest.approx([np.mean((y < 0.01) | (y > 0.99)) for y in hidden], rel=1e-4)
+    code = model.encode(images)
+    assert signs["code_spread"] == pytest.approx(np.sqrt(code.var(axis=0).mean() / np.mean(code**2)), rel=1e-4)
+    assert signs["updates"] == 10
+    images_of_parts = [4] * 9 + [5]
+    assert np.average(signs["parts"], weights=images_of_parts) == pytest.approx(last.train_loss, rel=1e-4)
+    before = fastae.Trainer(fastae.Autoencoder((784, 16, 8)), backend="numpy", batch_size=4)
+    before.fit(images, 1, progress=False)
+    moved = [np.linalg.norm(W - V) / np.linalg.norm(V) for W, V in zip(model.weights, before.model.weights)]
+    assert signs["moved"] == pytest.approx(moved, rel=1e-4)
+
+
+def test_units_that_are_off_are_counted_by_channel() -> None:
+    model = fastae.Autoencoder(layers=CONV, activation="relu")
+    model.biases[0][1] = -1e3
+    x = some_images("mnist", 30)
+    found = measure.signs(model.layers, "relu", model.weights, model.biases, x)
+    assert found["flat"][0] == 0.25
+
+
+def test_the_parts_do_not_depend_on_how_often_the_clock_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = [epoch.signs for epoch in short().history.epochs]
+    monkeypatch.setattr(module, "SLICE", 0.0)
+    assert [epoch.signs for epoch in short().history.epochs] == usual
+
+
+def test_noise_has_no_principal_components() -> None:
+    noise = scrambled(np.zeros((300, 784), np.uint8))
+    found = measure.facts(noise, None, 8)
+    assert found["explained"] == pytest.approx(found["components"] / 784, rel=0.05)
+    assert found["in_room"] == pytest.approx(8 / 784, rel=0.3)
+    assert measure.facts(some_images("mnist", 300), None, 8)["in_room"] > 0.3
+
+
+# Where a run is read from.
+
+
+def test_a_history_is_diagnosed_as_its_trainer_is(tmp_path: Path) -> None:
+    trainer, found = train(Run("", init=1.0, epochs=1), "mnist", "mse")
+    assert found is not None
+    assert found.others == ("too few updates",)
+    history = {"config": trainer.settings(), "start": trainer.history.start, "epochs": trainer.history.as_dicts()}
+    assert fastae.diagnose(history) == found
+    path = tmp_path / "history.json"
+    path.write_text(json.dumps(history), encoding="utf-8")
+    assert fastae.diagnose(path) == fastae.diagnose(str(path)) == found
+
+
+def test_a_history_of_an_older_release_has_no_figures() -> None:
+    trainer, _ = train(Run("", init=1.0, images=32, epochs=1), "mnist", "mse")
+    old = [{name: x for name, x in epoch.items() if name != "signs"} for epoch in trainer.history.as_dicts()]
+    assert fastae.diagnose({"config": trainer.settings(), "epochs": old}) is None
+
+
+@pytest.mark.parametrize("nothing", [None, 3, {}, {"epochs": []}, "/nowhere/history.json", Path(__file__)], ids=str)
+def test_what_is_no_history_is_refused(nothing: Any) -> None:
+    with pytest.raises(InputError, match=r"history\.json"):
+        fastae.diagnose(nothing)
+
+
+def test_the_command_shows_the_figures_and_keeps_the_cause(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command("--data", data, "--out", tmp_path, "--init", 1, "--epochs", 2, "--verbose") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("data: 64 images of 784 pixels, of which")
+    assert lines[1].startswith("before the first update: saturated ")
+    assert [line.split(":")[0] for line in lines[2:4]] == ["epoch 1", "epoch 2"]
+    (told,) = [line for line in lines if "To mend it" in line]
+    assert "saturated before the first update" in told
+    found = history_of(tmp_path)["diagnosis"]
+    assert found["cause"] == "saturated at the start"
+    assert found["sentence"] in told
+    assert command("--data", data, "--out", tmp_path, "--init", 1, "--epochs", 3, "--resume", "--verbose") == 0
+    assert "epoch 3: loss" in capsys.readouterr().out
+    assert [bool(epoch["signs"]) for epoch in history_of(tmp_path)["epochs"]] == [True] * 3
+
+
+def command(*options: Any) -> int:
+    """Run ``fastae train`` on 64 images."""
+    return cli.main(["train", "--backend", "numpy", "--limit", "64", *map(str, options)])

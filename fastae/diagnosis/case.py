@@ -130,7 +130,7 @@ class Case:
     @property
     def rises(self) -> int:
         """How often the loss rose from one of the last parts to the next by more than the choice of images explains."""
-        least = max(SURE * self.noise, 0.02)
+        least = max(SURE * self.noise, 0.005)
         return sum(after > before * (1 + least) for before, after in zip(self.parts, self.parts[1:]))
 
     @property

@@ -86,13 +86,19 @@ def _swing(case: Case) -> bool:
 
 
 def _dead(case: Case) -> bool:
-    if case.broken or case.activation != "relu":
+    if not (case.blob or case.stalled) or case.activation != "relu":
         return False
     return case.flattest[1] > max(FLAT, 2 * case.flattest_at_first[1])
 
 
 def _saturated(case: Case) -> bool:
-    return not case.broken and case.activation != "relu" and case.flattest[1] > FLAT and case.factor >= LARGE
+    if not (case.blob or case.stalled) or case.activation == "relu":
+        return False
+    return case.flattest[1] > FLAT and case.factor >= LARGE
+
+
+def _too_large(case: Case) -> bool:
+    return case.factor >= LARGE and case.work > NEEDED / 2 and (_harmed(case) or case.fell < 0.005)
 
 
 def _narrow(case: Case) -> bool:
@@ -152,7 +158,7 @@ CAUSES = (
     Cause(
         "rate too large",
         "rate",
-        lambda case: case.factor >= LARGE and case.work > NEEDED / 2,
+        _too_large,
         words.too_large,
         words.usual,
         lambda case: case.factor >= 4 * LARGE,
