@@ -261,9 +261,9 @@ def test_the_command_shows_the_figures_and_keeps_the_cause(
 ) -> None:
     assert command("--data", data, "--out", tmp_path, "--init", 1, "--epochs", 2, "--verbose") == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("data: 64 images of 784 pixels, of which")
-    assert lines[1].startswith("before the first update: saturated ")
-    assert [line.split(":")[0] for line in lines[2:4]] == ["epoch 1", "epoch 2"]
+    first = next(i for i, line in enumerate(lines) if line.startswith("data: 64 images of 784 pixels, of which"))
+    assert lines[first + 1].startswith("before the first update: saturated ")
+    assert [line.split(":")[0] for line in lines[first + 2 : first + 4]] == ["epoch 1", "epoch 2"]
     (told,) = [line for line in lines if "To mend it" in line]
     assert "saturated before the first update" in told
     found = history_of(tmp_path)["diagnosis"]
