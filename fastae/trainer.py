@@ -120,8 +120,9 @@ class Trainer:
         self.model, self.loss, self.optimizer = model, loss, optimizer or SGD("auto")
         self.batch_size, self.seed, self.threads = _positive("the batch size", batch_size), int(seed), threads
         self.suggestion: Suggestion | None = None
-        lr, span = self.optimizer.lr, np.finfo(model.dtype)
-        if lr != "auto" and not float(span.tiny) <= float(lr) <= float(span.max):
+        lr: Any = self.optimizer.lr
+        span = np.finfo(model.dtype)
+        if lr != "auto" and not float(span.tiny) <= lr <= float(span.max):
             raise InputError(f"the learning rate must be a normal number in {model.dtype}; got {lr!r}")
         self.mode, self.tf32 = mode, bool(tf32)
         self.backend = backend if isinstance(backend, Backend) else get(backend)
@@ -203,7 +204,7 @@ class Trainer:
     def settle_rate(self, images: np.ndarray) -> None:
         """Find the learning rate from the images if it is still ``"auto"``; `fit` does so by itself."""
         if self.optimizer.lr == "auto":
-            self.suggestion = suggest(images, self.model, self.loss, self.optimizer.momentum)
+            self.suggestion = suggest(images, self.model, self.loss, self.optimizer.momentum, self.batch_size)
             self.optimizer = replace(self.optimizer, lr=self.suggestion.lr)
 
     def session(self, images: np.ndarray, test_images: np.ndarray | None = None) -> Session:
@@ -330,7 +331,7 @@ class Trainer:
             usual["layers"] = [{"Dense": [n]} for n in config["settings"].get("sizes", [0])[1:]]
             found, workers = {**usual, **config["settings"]}, config["workers"]
             if settings["lr"] == "auto":
-                settings["lr"] = float(SGD(found["lr"]).lr)
+                settings["lr"] = SGD(found["lr"]).lr
             history = History.read(config["epochs"], found.get("lr"), config.get("start", {}))
             planned = config.get("planned", len(history.epochs))
             _positive("the number of workers", workers)

@@ -239,7 +239,7 @@ def _settle_rate(trainer: Any, images: np.ndarray, options: argparse.Namespace) 
     """Find the learning rate unless ``--lr`` or a checkpoint has it; return where it comes from."""
     if hasattr(options, "lr"):
         return "--lr"
-    suggestion = suggest(images, trainer.model, options.loss, options.momentum)
+    suggestion = suggest(images, trainer.model, trainer.loss, trainer.optimizer.momentum, trainer.batch_size)
     trainer.settle_rate(images)
     if trainer.optimizer.lr == suggestion.lr:
         return suggestion.reason

@@ -163,7 +163,7 @@ class Case:
         return (
             not self.broken
             and len(self.parts) > 4
-            and self.fell < 0.02
+            and self.fell < 0.005
             and self.ratio > max(0.5, 2 * (1 - self.start["in_room"]))
         )
 

@@ -183,6 +183,6 @@ CAUSES = (
         words.same_code,
         words.fewer_layers,
     ),
-    Cause("still learning", "length", lambda case: case.fell > 0.01, words.learning, words.longer),
+    Cause("still learning", "length", lambda case: case.blob and case.fell > 0.01, words.learning, words.longer),
     Cause("unknown", "", _always, words.unknown, words.try_both),
 )
