@@ -84,6 +84,8 @@ def diagnose(training: Any, broken: Broken | None = None) -> Diagnosis | None:
         return None
     found = [cause for cause in CAUSES if cause.holds(case)]
     first = found[0]
+    if not (first.kind or case.blob):
+        return None  # it has come less far than it might, and nothing says why
     also = _also(case, found)
     sentence, mend = first.told(case), first.mend(case)
     if also:

@@ -135,11 +135,15 @@ class Case:
 
     @property
     def fell(self) -> float:
-        """By which share the loss fell from the first half of the last parts to the second."""
-        half = len(self.parts) // 2
+        """By which share the loss fell, from one half to the other of the last parts at half the rate or more.
+
+        At the end of a cosine no loss falls.
+        """
+        parts = [p for epoch in self.epochs if epoch["lr"] >= self.lr / 2 for p in epoch["signs"]["parts"]][-WINDOW:]
+        half = len(parts) // 2
         if not half:
             return 1.0
-        before, after = sum(self.parts[:half]) / half, sum(self.parts[-half:]) / half
+        before, after = sum(parts[:half]) / half, sum(parts[-half:]) / half
         return 1 - after / before
 
     @property

@@ -94,11 +94,11 @@ def _dead(case: Case) -> bool:
 def _saturated(case: Case) -> bool:
     if not (case.blob or case.stalled) or case.activation == "relu":
         return False
-    return case.flattest[1] > FLAT and case.factor >= LARGE
+    return case.factor >= LARGE and case.flattest[1] > (FLAT if case.fell < 0.01 else 0.75)
 
 
 def _too_large(case: Case) -> bool:
-    return case.factor >= LARGE and case.work > NEEDED / 2 and (_harmed(case) or case.fell < 0.005)
+    return case.factor >= LARGE and case.work > NEEDED / 2 and (case.unstable or case.fell < 0.005)
 
 
 def _narrow(case: Case) -> bool:

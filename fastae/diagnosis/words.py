@@ -315,8 +315,8 @@ def more_updates(case: Case) -> str:
 def learning(case: Case) -> str:
     """Say how fast the loss still fell."""
     return (
-        f"it was still learning when it ended: the loss fell by {case.fell:.1%} from one half of the last "
-        f"{count(len(case.parts), 'part')} of epochs to the other"
+        f"it was still learning when it ended: in the last epochs at half of --lr or more the loss fell "
+        f"by {case.fell:.1%}"
     )
 
 
