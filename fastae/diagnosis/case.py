@@ -183,6 +183,14 @@ class Case:
         return tested is not None and self.trained_ratio < 0.75 and tested > 2 * self.signs["sample_mse"]
 
     @property
+    def shifted(self) -> bool:
+        """Are the test images of another kind? Their kind's mean image is not that of the training images then."""
+        if "test_mean_image_mse" not in self.start:
+            return False
+        few = 2 / min(self.start["images"], 256)  # the mean of few images is not their kind's
+        return self.start["test_mean_image_mse"] > self.start["test_own_mean_mse"] * (1.4 + few) + 1e-4
+
+    @property
     def empty(self) -> bool:
         """Is there nothing in the images, or nothing that this network sees?"""
         return self.start["varying"] == 0 or self.start["largest"] <= DARK
@@ -190,7 +198,15 @@ class Case:
     @property
     def failed(self) -> bool:
         """Is there anything to explain?"""
-        return bool(self.broken) or self.blob or self.stalled or self.unstable or self.forgets or self.empty
+        return (
+            bool(self.broken)
+            or self.blob
+            or self.stalled
+            or self.unstable
+            or self.forgets
+            or self.empty
+            or self.shifted
+        )
 
 
 def most(shares: list[float]) -> tuple[int, float]:

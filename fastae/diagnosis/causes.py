@@ -54,19 +54,12 @@ def _noise(case: Case) -> bool:
     return count >= 10 and found < 0.5 and found < 1.5 * case.chance + 0.02
 
 
-def _other_images(case: Case) -> bool:
-    if "test_mean_image_mse" not in case.start or not (case.blob or case.forgets):
-        return False
-    few = 2 / min(case.start["images"], 256)  # the mean of few images is not their kind's
-    return case.start["test_mean_image_mse"] > case.start["test_own_mean_mse"] * (1.4 + few) + 1e-4
-
-
 def _identical(case: Case) -> bool:
     return min(case.initial.get("distinct", [1.0])) < 1e-6
 
 
 def _saturated_at_first(case: Case) -> bool:
-    return case.activation != "relu" and case.flattest_at_first[1] > FLAT
+    return case.activation != "relu" and case.flattest_at_first[1] > FLAT and max(case.drawn) > 1.5
 
 
 def _harmed(case: Case) -> bool:
@@ -142,7 +135,7 @@ CAUSES = (
     Cause(
         "other test images",
         "data",
-        _other_images,
+        lambda case: case.shifted,
         words.other_images,
         lambda case: "give both the same scale and the same colours, and draw both from one source",
     ),

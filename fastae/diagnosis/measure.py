@@ -50,7 +50,8 @@ def signs(
     """
     k, code = get("numpy"), len(layers) // 2 - 1
     a = x = np.divide(x, 255, dtype=W[0].dtype)
-    flat, found = [], {}
+    flat: list[float] = []
+    found: dict[str, Any] = {}
     for l, layer in enumerate(layers):
         last = l == len(layers) - 1
         y = np.empty((len(x), layer.outputs), a.dtype)

@@ -21,6 +21,8 @@ def outcome(case: Case) -> str:
         return f"The network is {case.ratio:.2g} times as far off as the mean image"
     if case.blob:
         return "The network has learned hardly more than the mean image, the same blob for every image"
+    if case.shifted:
+        return "The test error says little"
     if case.forgets:
         worse = times(case.error / case.signs["sample_mse"])
         return f"The network is {worse} times worse on test images than on those that it has seen"
