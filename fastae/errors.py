@@ -1,6 +1,7 @@
 """What can go wrong, as exceptions. Every message says what was wrong, what was expected and what to do."""
 
 import re
+from typing import Any
 
 
 def gist(error: BaseException) -> str:
@@ -38,4 +39,14 @@ class OutputError(FastaeError, OSError):
 
 
 class Diverged(FastaeError, ArithmeticError):
-    """A training loss that became NaN or infinite; the message names the epoch and the batch."""
+    """A training loss that became NaN or infinite; the message names the epoch, the batch and what made it so.
+
+    Attributes
+    ----------
+    diagnosis : fastae.Diagnosis
+        The same in parts.
+    """
+
+    def __init__(self, diagnosis: Any) -> None:
+        super().__init__(str(diagnosis))
+        self.diagnosis = diagnosis

@@ -5,7 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,9 @@ import numpy as np
 from fastae import storage
 from fastae.backends import get
 from fastae.backends.base import Backend, Parameters, Session
+from fastae.diagnosis import Broken, diagnose, measure
 from fastae.errors import CheckpointError, Diverged, InputError
+from fastae.history import Epoch, History
 from fastae.interrupts import held
 from fastae.layers.layer import is_whole
 from fastae.model import Autoencoder
@@ -22,43 +24,6 @@ from fastae.rates import Suggestion, suggest
 
 LOSSES = ("mse", "bce")
 SLICE = 0.1  # seconds of training between two looks at the clock, the loss and the keyboard
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What one epoch gave.
-
-    Attributes
-    ----------
-    epoch : int
-        From 1.
-    train_loss : float
-        Mean over the images of their loss as they were trained on, a sum over pixels.
-    test_mse : float or None
-        Mean squared error over test images and pixels after the epoch; None without test images.
-    seconds, images_per_second : float
-        Of training alone: neither compilation nor the test is in it.
-    lr : float
-        The learning rate.
-    """
-
-    epoch: int
-    train_loss: float
-    test_mse: float | None
-    seconds: float
-    images_per_second: float
-    lr: float
-
-
-@dataclass
-class History:
-    """The epochs of a training, in order."""
-
-    epochs: list[Epoch] = field(default_factory=list)
-
-    def as_dicts(self) -> list[dict[str, Any]]:
-        """Return the epochs as JSON holds them."""
-        return [asdict(epoch) for epoch in self.epochs]
 
 
 class Silence:
@@ -216,6 +181,9 @@ class Trainer:
             )
         self.workers, self.planned = session.workers, last
         self.model.backend = self.backend.name
+        if not self.history.start:
+            self.history.start = measure.start(self, images, test_images)
+        some = measure.sample(images)
         bar = progress_bar(
             total=epochs * n,
             unit=" images",
@@ -228,10 +196,10 @@ class Trainer:
         with bar:
             for e in range(first, last):
                 bar.set_description(f"epoch {e + 1}/{last}")
-                order, pace = self._epoch(session, e, order, pace, e + 1 < last, bar)
+                order, pace = self._epoch(session, e, order, pace, e + 1 < last, bar, some)
                 if on_epoch is not None:
                     on_epoch(self)
-        return History(self.history.epochs[first:])
+        return History(self.history.epochs[first:], self.history.start)
 
     def settle_rate(self, images: np.ndarray) -> None:
         """Find the learning rate from the images if it is still ``"auto"``; `fit` does so by itself."""
@@ -274,7 +242,7 @@ class Trainer:
 
     @np.errstate(over="ignore", invalid="ignore")  # what diverges is told in one error
     def _epoch(
-        self, session: Session, e: int, order: np.ndarray, pace: int, another: bool, bar: Any
+        self, session: Session, e: int, order: np.ndarray, pace: int, another: bool, bar: Any, some: np.ndarray
     ) -> tuple[np.ndarray, int]:
         """Train for one epoch; return the next one's order, if there is another, and how many batches take 0.1 s."""
         began, n, following = time.perf_counter(), len(order), order
@@ -282,9 +250,9 @@ class Trainer:
         if self.optimizer.schedule != "constant":
             session.set_rate(lr, self.optimizer.momentum)
         session.start(order)
-        whole, seen = n - n % session.batch_size, 0
+        whole, seen, parts = n - n % session.batch_size, 0, measure.Parts(n // session.batch_size)
         while seen < whole:
-            size = min(pace, (whole - seen) // session.batch_size)
+            size = min(pace, parts.left())
             t = time.perf_counter()
             session.run(size)
             new = size * session.batch_size
@@ -297,10 +265,11 @@ class Trainer:
             total = session.total()
             if not math.isfinite(total):
                 raise self._diverged(session, e, n)
+            parts.look(size, seen, total)
             bar.update(new)
             bar.set_postfix_str(f"loss {total / seen:.4f}")
             took = time.perf_counter() - t
-            if size == pace:  # a shorter one, at the end of an epoch, tells little
+            if size == pace or took > SLICE:  # a shorter one, at the end of a part, tells little
                 pace = max(1, min(4 * size, int(size * SLICE / took) if took else size))
         seconds = time.perf_counter() - began
         test_mse = session.test_error() if session.has_test else None
@@ -308,9 +277,10 @@ class Trainer:
         finite = math.isfinite(total) and math.isfinite(test_mse or 0)
         if not finite or not all(np.isfinite(p).all() for group in parameters for p in group):
             raise self._diverged(session, e, n)  # the last update counts too, though no loss has seen it yet
+        signs = measure.of_epoch(self.model, parameters, some, parts)
         with held():  # else a Ctrl-C might leave the parameters of one epoch and the history of another
             self.model.weights, self.model.biases, self._V, self._c = parameters
-            self.history.epochs.append(Epoch(e + 1, total / n, test_mse, seconds, n / seconds, lr))
+            self.history.epochs.append(Epoch(e + 1, total / n, test_mse, seconds, n / seconds, lr, signs))
         return following, pace
 
     def _diverged(self, session: Session, e: int, n: int) -> Diverged:
@@ -322,11 +292,11 @@ class Trainer:
             session.run(1)
             batch += 1
         if math.isfinite(session.total()):
+            session.finish()
             batch = -(-n // session.batch_size)  # the smaller one at the end, or the last update
-        return Diverged(
-            f"the loss or a weight became NaN or infinite in epoch {e + 1}, batch {batch}; "
-            f"try a learning rate below {float(self.optimizer.lr):g}"
-        )
+        broken = (not (np.isfinite(W).all() and np.isfinite(b).all()) for W, b in zip(*list(session.read())[:2]))
+        layer = next((l for l, found in enumerate(broken, 1) if found), 0)
+        return Diverged(diagnose(self, Broken(e + 1, batch, layer)))
 
     def save(self, path: str | os.PathLike[str], note: dict[str, Any] | None = None) -> None:
         """Write a checkpoint: model, velocities, history and settings; raises `OutputError`.
@@ -341,7 +311,7 @@ class Trainer:
             weight=self.model.weights, bias=self.model.biases, weight_velocity=self._V, bias_velocity=self._c
         )
         config = {"settings": self.settings(note), "workers": self.workers, "planned": self.planned}
-        config["epochs"] = self.history.as_dicts()
+        config |= {"epochs": self.history.as_dicts(), "start": self.history.start}
         storage.write(path, "checkpoint", config, arrays)
 
     def resume(self, path: str | os.PathLike[str], note: dict[str, Any] | None = None) -> None:
@@ -362,7 +332,7 @@ class Trainer:
             found, workers = {**usual, **config["settings"]}, config["workers"]
             if settings["lr"] == "auto":
                 settings["lr"] = SGD(found["lr"]).lr
-            history = _history(config["epochs"], found.get("lr"))
+            history = History.read(config["epochs"], found.get("lr"), config.get("start", {}))
             planned = config.get("planned", len(history.epochs))
             _positive("the number of workers", workers)
             if not is_whole(planned) or planned < len(history.epochs):
@@ -409,19 +379,6 @@ class Trainer:
         if not ok or images.shape[1] != width or not len(images):
             kind = f"{images.dtype} {images.shape}" if isinstance(images, np.ndarray) else type(images).__name__
             raise InputError(f"{name} must be a uint8 array of shape (n, {width}) with n of at least 1; got {kind}")
-
-
-def _history(epochs: Any, lr: Any) -> History:
-    """Return the history that a checkpoint holds; raises TypeError or ValueError if it is none.
-
-    Epochs of older ones do not say their learning rate, which was that of the settings.
-    """
-    history = History([Epoch(**{"lr": lr, **epoch}) for epoch in epochs])
-    for i, epoch in enumerate(history.epochs, 1):
-        measured = [x for name, x in asdict(epoch).items() if name != "epoch" and (name, x) != ("test_mse", None)]
-        if epoch.epoch != i or not all(isinstance(x, float) and math.isfinite(x) for x in measured):
-            raise ValueError(f"epoch {i} is {epoch}")
-    return history
 
 
 def _positive(what: str, n: Any) -> int:

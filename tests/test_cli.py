@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 from command_line import (
-    BLOB,
     INKED,
     RESULTS,
     arrays_of,
@@ -70,7 +69,7 @@ def test_the_results(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
         assert (out / name).read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
 
     history = history_of(out)
-    assert list(history) == ["config", "epochs"]
+    assert list(history) == ["config", "start", "epochs", "diagnosis"]
     for images in ("images", "test_images"):
         assert re.fullmatch(r"64 with checksum [0-9a-f]{8}", history["config"].pop(images))
     assert history["config"] == {
@@ -194,7 +193,8 @@ def test_a_network_that_knows_only_the_mean_image_is_called_a_blob(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert train(data, "--out", tmp_path) == 0
-    assert BLOB in capsys.readouterr().out
+    assert "too few updates: batch 16 makes 4 updates in 1 epoch" in capsys.readouterr().out
+    assert history_of(tmp_path)["diagnosis"]["cause"] == "too few updates"
 
 
 def test_a_network_that_learns_is_not_called_a_blob(
@@ -203,7 +203,8 @@ def test_a_network_that_learns_is_not_called_a_blob(
     assert train(data, "--out", tmp_path, "--loss", "bce", "--batch-size", 1, "--epochs", 8) == 0
     stdout = capsys.readouterr().out
     assert "cross-entropy, 8 epochs" in stdout
-    assert BLOB not in stdout
+    assert "To mend it" not in stdout
+    assert history_of(tmp_path)["diagnosis"] is None
 
 
 # A terminal.

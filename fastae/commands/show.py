@@ -52,10 +52,4 @@ def show(trainer: Any, images: np.ndarray, test_images: np.ndarray, labels: np.n
         parameters = sum(p.size for p in model.weights + model.biases)
         multiplications = sum(layer.multiplications for layer in model.layers)
         told.append(f"{parameters:,} parameters, {multiplications:,} multiplications an image to reconstruct it")
-    if epochs[-1].test_mse > 0.9 * blob:
-        init = {"sigmoid": "glorot-sigmoid", "tanh": "glorot", "relu": "he"}[model.activation]
-        told.append(
-            "The network has learned hardly more than the mean image, the same blob for every digit. Try more epochs, "
-            f"a smaller batch, another --lr, or --init {init} if you changed it."
-        )
     return "\n".join(told)

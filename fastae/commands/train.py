@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import sys
 import zlib
 from contextlib import suppress
 from pathlib import Path
@@ -100,12 +101,14 @@ def add_options(train: argparse.ArgumentParser) -> None:
         default=argparse.SUPPRESS,
     )
     option("--resume", action="store_true", help="go on from the last checkpoint in the results' folder")
+    option("--verbose", action="store_true", help="show after each epoch the figures that a diagnosis reads")
     option("--no-progress", action="store_true", help="show no progress bar")
 
 
 def run(options: argparse.Namespace) -> None:
     """Train as the options say; write pictures, history, checkpoint and model."""
     from fastae.datasets import load_images
+    from fastae.diagnosis import diagnose
     from fastae.optimizer import SGD
     from fastae.trainer import LOSSES, Trainer
 
@@ -162,12 +165,20 @@ def run(options: argparse.Namespace) -> None:
                   "limit": limit, "threads": trainer.workers, "version": __version__}  # fmt: skip
         # A Ctrl-C waits this second: in the C++ that matplotlib loads it would become some other error.
         with held(), storage.results(out) as new:
+            found = diagnose(trainer)
+            history = {
+                "config": config,
+                "start": trainer.history.start,
+                "epochs": trainer.history.as_dicts(),
+                "diagnosis": None if found is None else found._asdict(),
+            }
             with storage.replacing(new / "history.json") as file:
-                file.write(json.dumps({"config": config, "epochs": trainer.history.as_dicts()}, indent=1).encode())
+                file.write(json.dumps(history, indent=1).encode())
             model.save(new / "model.npz")
             told = show.show(trainer, images, test_images, test_labels, new)
         (out / BEFORE).unlink(missing_ok=True)
     if told:
+        told += "" if found is None else f"\n{found}"
         print(f"{told}\nsee {out}/{', '.join(show.pictures(model))}, history.json and model.npz")
 
 
@@ -206,6 +217,8 @@ def _train(
             if before.exists() and before.samefile(checkpoint):
                 before.unlink()
             raise
+        if options.verbose:
+            _tell(trainer, done)
         options.stop.check()
 
     options.stop.check()
@@ -231,6 +244,20 @@ def _settle_rate(trainer: Any, images: np.ndarray, options: argparse.Namespace) 
     if trainer.optimizer.lr == suggestion.lr:
         return suggestion.reason
     return f"from the checkpoint; the data suggest {suggestion.lr:g} now"
+
+
+def _tell(trainer: Any, done: int) -> None:
+    """Show the figures of the last epoch, and before the first one's those of the data."""
+    from tqdm import tqdm
+
+    from fastae.diagnosis import lines
+
+    history, activation = trainer.history, trainer.model.activation
+    told = [lines.epoch(history.as_dicts()[-1], activation)]
+    if len(history.epochs) == done + 1:
+        told.insert(0, lines.beginning(history.start, activation))
+    if sys.stdout:
+        tqdm.write("\n".join(told))  # above the bar, where there is one
 
 
 def _make_folder(out: Path) -> None:
