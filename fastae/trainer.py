@@ -400,8 +400,8 @@ class Trainer:
         if not ok or images.ndim != 2 or images.shape[1] != width or not len(images):
             kind = f"{images.dtype} {images.shape}" if isinstance(images, np.ndarray) else type(images).__name__
             raise InputError(
-                f"{name} must be an array of uint8, or of floats in [0, 1], of shape (n, {width}) with n of at least 1; "
-                f"got {kind}"
+                f"{name} must be an array of uint8, or of floats in [0, 1], of shape (n, {width}) with n of at least 1"
+                f"; got {kind}"
             )
         if images.dtype.kind == "f" and not (images.min() >= 0 and images.max() <= 1):  # NaN is neither
             raise InputError(

@@ -134,7 +134,7 @@ class Backend:
         )
 
     def take(self, samples: Any, order: Any, cursor: Any, offset: int, out: Any) -> None:
-        """Write rows order[cursor[0] + offset + i] of samples that are floats: for a session, in place of ``gather``."""
+        """Write rows order[cursor[0] + offset + i] of samples that are floats: what a session has for ``gather``."""
         first = int(cursor[0]) + offset
         out[:] = samples[order[first : first + len(out)]]
 

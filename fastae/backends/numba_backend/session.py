@@ -148,7 +148,8 @@ class NumbaSession(Session):
         self.workers = choice.workers
         if choice.ignored:
             say(f"{choice.ignored} is ignored: it is no positive whole number")
-        network = len(self.layers), self.dtype.name, self.activation, (*dict.fromkeys(self.kinds), self.kinds[-1]), self.floats
+        kinds = (*dict.fromkeys(self.kinds), self.kinds[-1])
+        network = len(self.layers), self.dtype.name, self.activation, kinds, self.floats
         notice = threading.Timer(1.0, say, ["compiling the step for this machine; the next start will find it"])
         notice.start()
         try:
