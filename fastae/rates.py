@@ -50,7 +50,7 @@ def suggest(images: "np.ndarray", model: Any, loss: str = "mse", momentum: float
 
     Parameters
     ----------
-    images : ndarray, uint8, (n, pixels)
+    images : ndarray, uint8 or floats in [0, 1], (n, pixels)
     model : Autoencoder
         Its layers and its activation count.
     loss : {"mse", "bce"}
@@ -64,8 +64,10 @@ def suggest(images: "np.ndarray", model: Any, loss: str = "mse", momentum: float
 
 
 def mean_square(images: "np.ndarray") -> float:
-    """Return the mean of ‖x‖² over uint8 images, (n, pixels), as pixels from 0 to 1: a quotient of whole numbers."""
+    """Return the mean of ‖x‖² over images, (n, pixels), as pixels from 0 to 1; of bytes a quotient of whole numbers."""
     import numpy as np
 
     some = images[:: -(-len(images) // MOST)]
+    if some.dtype != np.uint8:
+        return float(np.einsum("ij,ij->", some, some, dtype=np.float64)) / len(some)
     return int(np.einsum("ij,ij->", some, some, dtype=np.int64)) / (len(some) * 255**2)

@@ -70,6 +70,16 @@ class Backend:
             raise NotImplementedError(f"the backend {self.name!r} lacks the kernel {KERNELS[name].signature}")
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
+    def __reduce__(self) -> Any:
+        """Pickle the backend as its name, for it may hold what is compiled; raises TypeError for one without."""
+        from fastae import backends
+
+        if self.name not in backends.names() or backends.get(self.name) is not self:
+            raise TypeError(
+                f"a backend is pickled as its name, and {self.name!r} is the name of another one, or of none"
+            )
+        return backends.get, (self.name,)
+
     @classmethod
     def availability(cls) -> Availability:
         """Say whether the backend works here, by the cheapest test that can tell."""
