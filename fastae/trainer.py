@@ -5,7 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from fastae.interrupts import held
 from fastae.layers.layer import is_whole
 from fastae.model import Autoencoder
 from fastae.optimizer import SGD
+from fastae.rates import Suggestion, suggest
 
 LOSSES = ("mse", "bce")
 SLICE = 0.1  # seconds of training between two looks at the clock, the loss and the keyboard
@@ -98,7 +99,8 @@ class Trainer:
         Updated at the end of every epoch.
     loss : {"mse", "bce"}
         Squared error or cross-entropy: a sum over pixels, a mean over the images of a batch.
-    optimizer : SGD
+    optimizer : SGD, optional
+        By default ``SGD("auto")``: at the learning rate that suits network, loss and images.
     backend : str or Backend
         A name that `fastae.backends.get` takes, or a backend, such as `fastae.check.learner.load` gives.
     batch_size : int
@@ -121,6 +123,8 @@ class Trainer:
         How many threads did the last `fit`.
     planned : int
         How many epochs the training has when its last `fit` is over: what its schedule reckons with.
+    suggestion : Suggestion or None
+        Where ``optimizer.lr`` comes from, if it was ``"auto"`` until the first `fit`.
 
     Raises
     ------
@@ -148,10 +152,12 @@ class Trainer:
             raise InputError(f"seed must be a whole number of at least 0; got {seed!r}")
         if threads is not None:
             _positive("the number of threads", threads)
-        self.model, self.loss, self.optimizer = model, loss, optimizer or SGD()
+        self.model, self.loss, self.optimizer = model, loss, optimizer or SGD("auto")
         self.batch_size, self.seed, self.threads = _positive("the batch size", batch_size), int(seed), threads
-        lr, span = self.optimizer.lr, np.finfo(model.dtype)
-        if not float(span.tiny) <= lr <= float(span.max):
+        self.suggestion: Suggestion | None = None
+        lr: Any = self.optimizer.lr
+        span = np.finfo(model.dtype)
+        if lr != "auto" and not float(span.tiny) <= lr <= float(span.max):
             raise InputError(f"the learning rate must be a normal number in {model.dtype}; got {lr!r}")
         self.mode, self.tf32 = mode, bool(tf32)
         self.backend = backend if isinstance(backend, Backend) else get(backend)
@@ -228,8 +234,15 @@ class Trainer:
                     on_epoch(self)
         return History(self.history.epochs[first:])
 
+    def settle_rate(self, images: np.ndarray) -> None:
+        """Find the learning rate from the images if it is still ``"auto"``; `fit` does so by itself."""
+        if self.optimizer.lr == "auto":
+            self.suggestion = suggest(images, self.model, self.loss, self.optimizer.momentum, self.batch_size)
+            self.optimizer = replace(self.optimizer, lr=self.suggestion.lr)
+
     def session(self, images: np.ndarray, test_images: np.ndarray | None = None) -> Session:
         """Put the model as it is and the data on the device, ready to train; see `fastae.backends.base.Session`."""
+        self.settle_rate(images)
         if any(x is not None and x.dtype != np.uint8 for x in (images, test_images)):
             images, test_images = self._floats(images), None if test_images is None else self._floats(test_images)
         return self.backend.session(
@@ -243,7 +256,7 @@ class Trainer:
             test_images=None if test_images is None else np.ascontiguousarray(test_images),
             loss=self.loss,
             batch_size=min(self.batch_size, len(images)),
-            lr=self.optimizer.lr,
+            lr=float(self.optimizer.lr),
             momentum=self.optimizer.momentum,
             **self._network(),
             **{
@@ -319,7 +332,7 @@ class Trainer:
             batch = -(-n // session.batch_size)  # the smaller one at the end, or the last update
         return Diverged(
             f"the loss or a weight became NaN or infinite in epoch {e + 1}, batch {batch}; "
-            f"try a learning rate below {self.optimizer.lr:g}"
+            f"try a learning rate below {float(self.optimizer.lr):g}"
         )
 
     def save(self, path: str | os.PathLike[str], note: dict[str, Any] | None = None) -> None:
@@ -354,6 +367,8 @@ class Trainer:
             usual |= {"activation": "sigmoid", "image_shape": settings["image_shape"]}
             usual["layers"] = [{"Dense": [n]} for n in config["settings"].get("sizes", [0])[1:]]
             found, workers = {**usual, **config["settings"]}, config["workers"]
+            if settings["lr"] == "auto":
+                settings["lr"] = float(SGD(found["lr"]).lr)
             history = _history(config["epochs"], found.get("lr"))
             planned = config.get("planned", len(history.epochs))
             _positive("the number of workers", workers)
@@ -367,12 +382,13 @@ class Trainer:
         ]
         if other:
             raise CheckpointError(f"{path} was made with other settings: {'; '.join(other)}")
+        optimizer = replace(self.optimizer, lr=settings["lr"])
         model = self.model
         weights, biases = model.take(path, arrays, "weight"), model.take(path, arrays, "bias")
         if self.optimizer.momentum:
             self._V, self._c = (model.take(path, arrays, f"{name}_velocity") for name in ("weight", "bias"))
         model.weights, model.biases = weights, biases
-        self.history, self.workers, self.planned = history, workers, planned
+        self.history, self.workers, self.planned, self.optimizer = history, workers, planned, optimizer
 
     def settings(self, note: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return what decides the course of this training, as JSON holds it."""
@@ -384,7 +400,7 @@ class Trainer:
             "model_seed": model.seed,
             "dtype": model.dtype.name,
             "loss": self.loss,
-            "lr": float(self.optimizer.lr),
+            "lr": self.optimizer.lr if self.optimizer.lr == "auto" else float(self.optimizer.lr),
             "momentum": float(self.optimizer.momentum),
             "schedule": self.optimizer.schedule,
             "batch_size": self.batch_size,

@@ -56,6 +56,8 @@ def test_a_training_that_diverges_says_where_and_keeps_the_last_good_checkpoint(
 
 # What is written.
 
+RATE_FROM = "from the data (mean ||x||^2 = 84.8, greyness of the mean image 0.082; MNIST has 87.8 and 0.086)"
+
 
 def test_the_results(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "a" / "new" / "folder"
@@ -80,7 +82,7 @@ def test_the_results(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
         "model_seed": 5,
         "dtype": "float32",
         "loss": "mse",
-        "lr": 0.25,
+        "lr": 0.2,
         "momentum": 0.0,
         "schedule": "constant",
         "batch_size": 10,
@@ -88,6 +90,7 @@ def test_the_results(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
         "backend": "numpy",
         "tf32": False,
         "kernels": None,
+        "lr_from": RATE_FROM,
         "epochs": 2,
         "data": str(data),
         "limit": 64,
@@ -264,5 +267,6 @@ def test_a_terminal_that_cannot_show_blocks_is_shown_ascii_and_no_bar_if_none_is
     assert status == 0
     assert screen.isascii()
     assert "epoch 1/1" not in screen
-    assert screen.startswith("original")
+    assert screen.startswith("learning rate 0.25: from the data")
+    assert screen.splitlines()[1].startswith("original")
     assert set(terminal.SHADES) <= set(screen)

@@ -14,6 +14,7 @@ from fastae import __version__, backends, storage
 from fastae.commands import network, show
 from fastae.errors import Diverged, InputError, OutputError
 from fastae.interrupts import held
+from fastae.rates import RATES, suggest
 
 BEFORE = "checkpoint-before.npz"
 RESERVE = {"numpy": 128, "numba": 512}  # MiB that a backend takes beside the data, and 32 more for each core
@@ -42,12 +43,12 @@ def add_options(train: argparse.ArgumentParser) -> None:
     option(
         "--lr",
         type=float,
-        help="learning rate of the first epoch; by default "
+        help="learning rate of the first epoch; by default what suits the network, the loss and the data: on MNIST "
         + ", ".join(
             f"for {name} {rates['mse']} with mse and {rates['bce']} with bce"
-            for name, rates in ((name, kind.rates[kind.activation]) for name, kind in network.MODELS.items())
+            for name, rates in ((name, RATES[name][kind.activation]) for name, kind in network.MODELS.items())
         )
-        + ", and others with another --activation",
+        + ", on brighter images less, and others with another --activation",
         default=argparse.SUPPRESS,
     )
     option("--momentum", type=float, default=0.0, help="of SGD, at least 0 and below 1")
@@ -116,7 +117,7 @@ def run(options: argparse.Namespace) -> None:
     if options.epochs < 1:
         raise InputError(f"--epochs must be a positive whole number; got {options.epochs}")
     network.check(options)
-    optimizer = SGD(network.learning_rate(options), options.momentum, options.schedule)
+    optimizer = SGD(getattr(options, "lr", "auto"), options.momentum, options.schedule)
     kernels = getattr(options, "kernels", None)
     backend: Any = backends.get(options.backend) if kernels is None else None
     images, _ = load_images(data, "train", limit)
@@ -156,9 +157,9 @@ def run(options: argparse.Namespace) -> None:
     out = Path(getattr(options, "out", None) or usual)
     _make_folder(out)
     with storage.owned(out):
-        _train(trainer, images, test_images, out, options, note)
-        config = {**trainer.settings(note), "epochs": len(trainer.history.epochs), "data": data, "limit": limit,
-                  "threads": trainer.workers, "version": __version__}  # fmt: skip
+        why = _train(trainer, images, test_images, out, options, note)
+        config = {**trainer.settings(note), "lr_from": why, "epochs": len(trainer.history.epochs), "data": data,
+                  "limit": limit, "threads": trainer.workers, "version": __version__}  # fmt: skip
         # A Ctrl-C waits this second: in the C++ that matplotlib loads it would become some other error.
         with held(), storage.results(out) as new:
             with storage.replacing(new / "history.json") as file:
@@ -172,8 +173,8 @@ def run(options: argparse.Namespace) -> None:
 
 def _train(
     trainer: Any, images: np.ndarray, test_images: np.ndarray, out: Path, options: argparse.Namespace, note: Any
-) -> None:
-    """Train for the epochs that are missing, each of which ends with a checkpoint.
+) -> str:
+    """Train for the epochs that are missing, each of which ends with a checkpoint; return where the rate comes from.
 
     The checkpoint of an earlier training, whose results are still there, is kept until this one has results of its own:
     if this one diverges, the earlier one is back in its place.
@@ -182,10 +183,13 @@ def _train(
     resumed = options.resume and checkpoint.exists()
     if resumed:
         trainer.resume(checkpoint, note)
+    why = _settle_rate(trainer, images, options)
     done = len(trainer.history.epochs)
     if done >= options.epochs:
         print(f"{checkpoint} has {done} epochs already; only the pictures are drawn again")
-        return
+        return why
+    if not hasattr(options, "lr"):
+        print(f"learning rate {trainer.optimizer.lr:g}: {why}; --lr sets another", flush=True)
     if resumed and trainer.optimizer.schedule != "constant" and trainer.planned != options.epochs:
         print(
             f"epochs 1 to {done} had the learning rates of a training of {trainer.planned}; from here on they are "
@@ -215,6 +219,18 @@ def _train(
         if before.exists():
             interrupt.args = (f" The checkpoint of the training before is {before}.",)
         raise
+    return why
+
+
+def _settle_rate(trainer: Any, images: np.ndarray, options: argparse.Namespace) -> str:
+    """Find the learning rate unless ``--lr`` or a checkpoint has it; return where it comes from."""
+    if hasattr(options, "lr"):
+        return "--lr"
+    suggestion = suggest(images, trainer.model, trainer.loss, trainer.optimizer.momentum, trainer.batch_size)
+    trainer.settle_rate(images)
+    if trainer.optimizer.lr == suggestion.lr:
+        return suggestion.reason
+    return f"from the checkpoint; the data suggest {suggestion.lr:g} now"
 
 
 def _make_folder(out: Path) -> None:
