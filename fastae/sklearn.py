@@ -4,6 +4,7 @@ It is imported only when asked for, ``from fastae.sklearn import Autoencoder``, 
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ except ImportError as error:
 __all__ = ["Autoencoder"]
 
 DTYPES = (np.float64, np.float32)
+SMALL, UNIT = 45, 0.3  # a sum of squares below which learning rates may be larger, and what a sigmoid's unit adds to it
 
 
 class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -45,11 +47,12 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     image_shape : (height, width) or (height, width, channels), optional
         Of samples that are images, their rows of pixels one after another, channels last; `Conv2d` needs it.
     activation : {"sigmoid", "tanh", "relu"}
-        Of all layers but the last.
+        Of all layers but the last. The default is tanh here, since it learns from small data in fewer epochs.
     loss : {"mse", "bce"}
         Squared error or cross-entropy, of the scaled data.
     learning_rate : float or "auto"
-        A sum over features is what it multiplies. ``"auto"`` takes what `fastae.rates.suggest` says of the data.
+        The loss is a sum over features. ``"auto"`` takes what `fastae.rates.suggest` says of the data, and more where
+        samples have few features.
     momentum : float
         Of SGD, at least 0 and below 1.
     schedule : {"cosine", "constant"}
@@ -87,15 +90,15 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     def __init__(
         self,
-        layers: Sequence[int | Dense | Conv2d] = (256, 128),
+        layers: Sequence[int | Dense | Conv2d] = (64, 16),
         *,
         image_shape: Sequence[int] | None = None,
-        activation: str = "sigmoid",
+        activation: str = "tanh",
         loss: str = "mse",
         learning_rate: float | str = "auto",
         momentum: float = 0.0,
         schedule: str = "cosine",
-        epochs: int = 20,
+        epochs: int = 100,
         batch_size: int = 16,
         scaling: str | tuple[float, float] = "feature",
         backend: str = "numpy",
@@ -180,23 +183,19 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             self.data_min_, self.data_range_ = _range(X, self.scaling)
         scaled = np.clip(self._scaled(X), 0, 1)
         if new:
-            seed = _seed(self.random_state)
-            self.model_ = self._network(X, seed)
-            self._trainer = Trainer(
-                self.model_,
-                self.loss,
-                backend=self.backend,
-                batch_size=self.batch_size,
-                seed=seed,
-                threads=self.threads,
-            )
-            rate: Any = self.learning_rate
-            if isinstance(rate, str) and rate == "auto":
-                rate = suggest(scaled, self.model_, self.loss, self.momentum).lr
-            self.learning_rate_, self.history_ = rate, self._trainer.history
-        self._trainer.optimizer = SGD(self.learning_rate_, self.momentum, schedule)
+            self._begin(scaled, SGD(self.learning_rate, self.momentum, schedule))
+        self._trainer.optimizer = replace(self._trainer.optimizer, schedule=schedule)
         self._trainer.fit(scaled, epochs, progress=False)
         return self
+
+    def _begin(self, scaled: np.ndarray, optimizer: SGD) -> None:
+        seed = _seed(self.random_state)
+        model = self._network(scaled, seed)
+        trainer = Trainer(model, self.loss, optimizer, self.backend, self.batch_size, seed, self.threads)
+        if trainer.optimizer.lr == "auto":
+            trainer.optimizer = replace(optimizer, lr=_rate(scaled, trainer))
+        self.model_, self.history_, self._trainer = model, trainer.history, trainer
+        self.learning_rate_ = float(trainer.optimizer.lr)
 
     def _network(self, X: np.ndarray, seed: int) -> models.Autoencoder:
         features = X.shape[1]
@@ -204,9 +203,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         layers: Any = self.layers
         if not isinstance(layers, Sequence | np.ndarray) or not len(layers):
             raise InputError(f"layers must be a sequence such as (256, 128); got {layers!r}")
-        if self.image_shape is None and all(is_whole(layer) for layer in layers):
-            return models.Autoencoder((features, *layers), **options)
         specs = [Dense(layer) if is_whole(layer) else layer for layer in layers]
+        units = [spec.units if isinstance(spec, Dense) else None for spec in specs]
+        if self.image_shape is None and all(is_whole(n) for n in units):
+            return models.Autoencoder((features, *units), **options)
         model = models.Autoencoder(layers=specs, image_shape=self.image_shape, **options)
         if model.sizes[0] != features:
             raise InputError(
@@ -218,6 +218,19 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
 def _seed(random_state: Any) -> int:
     return random_state if is_whole(random_state) else check_random_state(random_state).randint(2**31 - 1)
+
+
+def _rate(scaled: np.ndarray, trainer: Trainer) -> float:
+    """Return the learning rate for data that may have few features, where `suggest` has images in mind.
+
+    How strongly a layer's weights act is the sum of the squares of its inputs: of features, or of the units before it,
+    where a sigmoid's has some 0.3. Where all such sums are small the rate may be larger in proportion.
+    """
+    model = trainer.model
+    square = float(np.mean(np.einsum("ij,ij->i", scaled, scaled, dtype=np.float64)))
+    units = UNIT * max(model.sizes[1:]) if model.activation == "sigmoid" else 0.0
+    found = suggest(scaled, model, trainer.loss, trainer.optimizer.momentum, trainer.batch_size)
+    return float(f"{found.lr * max(1.0, SMALL / max(square, units, 1.0)):.2g}")
 
 
 def _range(X: np.ndarray, scaling: Any) -> tuple[np.ndarray, np.ndarray]:
