@@ -204,7 +204,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         if not isinstance(layers, Sequence | np.ndarray) or not len(layers):
             raise InputError(f"layers must be a sequence such as (256, 128); got {layers!r}")
         specs = [Dense(layer) if is_whole(layer) else layer for layer in layers]
-        units = [spec.units if isinstance(spec, Dense) else None for spec in specs]
+        units: list[Any] = [spec.units if isinstance(spec, Dense) else None for spec in specs]
         if self.image_shape is None and all(is_whole(n) for n in units):
             return models.Autoencoder((features, *units), **options)
         model = models.Autoencoder(layers=specs, image_shape=self.image_shape, **options)
