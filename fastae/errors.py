@@ -30,6 +30,10 @@ class BackendUnavailable(FastaeError, RuntimeError):
     """A backend that cannot run on this machine; the message gives the reason and the remedy."""
 
 
+class MissingPackage(FastaeError, ImportError):
+    """A package that what was asked for needs, and that is not installed; the message says how to install it."""
+
+
 class CheckpointError(FastaeError, ValueError):
     """A saved model or checkpoint that is damaged, or belongs to another model or other settings."""
 

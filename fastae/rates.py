@@ -66,7 +66,7 @@ def suggest(
 
     Parameters
     ----------
-    images : ndarray, uint8, (n, pixels)
+    images : ndarray, uint8 or floats in [0, 1], (n, pixels)
     model : Autoencoder
         Its kinds of layers and its activation count.
     loss : {"mse", "bce"}
@@ -89,6 +89,8 @@ def _seen(images: "np.ndarray") -> tuple[float, float]:
     n, squares, sums = 0, 0, np.zeros(images.shape[1], np.int64)
     for first in range(0, len(images), max(BLOCK, len(images) * BLOCK // MOST)):
         some = images[first : first + BLOCK]
+        if some.dtype != np.uint8:
+            some = np.rint(255 * some).astype(np.uint8)
         n += len(some)
         squares += int(np.einsum("ij,ij->", some, some, dtype=np.int64))
         sums += some.sum(axis=0, dtype=np.uint32)

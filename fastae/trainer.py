@@ -144,9 +144,10 @@ class Trainer:
 
         Parameters
         ----------
-        images : ndarray, uint8, (n, model.sizes[0])
+        images : ndarray, (n, model.sizes[0])
+            uint8 from 0 to 255, or floats in [0, 1]; floats are taken as the model's dtype.
         epochs : int
-        test_images : ndarray, uint8, (m, model.sizes[0]), optional
+        test_images : ndarray, uint8 or floats, (m, model.sizes[0]), optional
             Reconstructed after each epoch; nothing is learned from them.
         progress : bool
             Show a progress bar where standard error is a terminal.
@@ -210,6 +211,8 @@ class Trainer:
     def session(self, images: np.ndarray, test_images: np.ndarray | None = None) -> Session:
         """Put the model as it is and the data on the device, ready to train; see `fastae.backends.base.Session`."""
         self.settle_rate(images)
+        if any(x is not None and x.dtype != np.uint8 for x in (images, test_images)):
+            images, test_images = self._floats(images), None if test_images is None else self._floats(test_images)
         return self.backend.session(
             Parameters(
                 *(
@@ -228,6 +231,10 @@ class Trainer:
                 name: x for name in ("threads", "mode", "tf32") if (x := getattr(self, name))
             },  # for those that know them
         )
+
+    def _floats(self, images: np.ndarray) -> np.ndarray:
+        dtype = self.model.dtype
+        return np.divide(images, 255, dtype=dtype) if images.dtype == np.uint8 else images.astype(dtype, copy=False)
 
     def _network(self) -> dict[str, Any]:
         """Return what a session must be told unless the network is dense with sigmoids."""
@@ -375,10 +382,18 @@ class Trainer:
 
     def _check_images(self, name: str, images: Any) -> None:
         width = self.model.sizes[0]
-        ok = isinstance(images, np.ndarray) and images.dtype == np.uint8 and images.ndim == 2
-        if not ok or images.shape[1] != width or not len(images):
+        ok = isinstance(images, np.ndarray) and (images.dtype == np.uint8 or images.dtype.kind == "f")
+        if not ok or images.ndim != 2 or images.shape[1] != width or not len(images):
             kind = f"{images.dtype} {images.shape}" if isinstance(images, np.ndarray) else type(images).__name__
-            raise InputError(f"{name} must be a uint8 array of shape (n, {width}) with n of at least 1; got {kind}")
+            raise InputError(
+                f"{name} must be an array of uint8, or of floats in [0, 1], of shape (n, {width}) with n of at least 1"
+                f"; got {kind}"
+            )
+        if images.dtype.kind == "f" and not (images.min() >= 0 and images.max() <= 1):  # NaN is neither
+            raise InputError(
+                f"{name} that are floats must be in [0, 1]; these go from {images.min():g} to {images.max():g}; "
+                "scale them, or take fastae.sklearn.Autoencoder, which does"
+            )
 
 
 def _positive(what: str, n: Any) -> int:
