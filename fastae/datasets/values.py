@@ -33,7 +33,7 @@ def as_images(path: Path, array: NDArray[Any], where: str = "") -> NDArray[np.ui
         array = array[..., 0] if array.shape[3] == 1 else array[:, 0]
     at = _at(where, array)
     if array.ndim == 4:
-        axis = 3 if array.shape[3] in (3, 4) else 1
+        axis = 3 if array.shape[3] == 3 or array.shape[1] not in (3, 4) else 1
         wrong = f"holds colour or several channels {at}"
         grey = f"images.mean(axis={axis}).round().astype(np.uint8)"
         raise fault(path, wrong, "grey images (n x rows x columns)", f"make them grey: {grey}")
