@@ -90,6 +90,7 @@ def test_the_results(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
         "kernels": None,
         "epochs": 2,
         "data": str(data),
+        "transpose": False,
         "limit": 64,
         "threads": 1,
         "version": fastae.__version__,
@@ -175,6 +176,7 @@ def test_the_defaults_are_those_of_the_design() -> None:
         "resume": False,
         "no_progress": False,
         "tf32": False,
+        "transpose": False,
     }
 
 

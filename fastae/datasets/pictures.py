@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from fastae import system
 from fastae.datasets import files
 from fastae.datasets.files import AGAIN, fault
 from fastae.datasets.source import Loaded, Source, part
@@ -79,12 +80,16 @@ def _load(paths: Sequence[Path], labels: NDArray[np.uint8], limit: int | None) -
     first = read_png(paths[0])
     images = np.empty((len(paths), *first.shape), np.uint8)
     for i, path in enumerate(paths):
+        if i % 1000 == 999:
+            system.progress(f"reading PNGs: {i + 1:,} of {len(paths):,}")
         image = read_png(path)
         if image.shape != first.shape:
             (height, width), (others, wide) = image.shape, first.shape
             expected = f"{wide} x {others} as {paths[0].name}"
             raise fault(path, f"is {width} x {height} pixels", expected, "crop or scale all to one size")
         images[i] = image
+    if len(paths) >= 1000:
+        system.progress("")
     return images, labels[:limit]
 
 
