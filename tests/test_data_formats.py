@@ -1,8 +1,10 @@
 """Data sets as people have them: other types, names and formats are read, or refused with the remedy."""
 
 import contextlib
+import errno
 import gzip
 import io
+import os
 import pickle
 import struct
 import zipfile
@@ -242,6 +244,19 @@ def test_a_folder_of_nothing_that_is_read(files: tuple[str, ...], words: str, tm
     message = refused(tmp_path)
     assert words.replace("DIR", str(tmp_path)) in message
     assert "lacks a file of train-images" in message
+
+
+def test_a_folder_in_it_that_may_not_be_listed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "secret").mkdir()
+
+    def forbid(folder: Any) -> Any:
+        if Path(folder).name == "secret":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+        return scandir(folder)
+
+    scandir = os.scandir
+    monkeypatch.setattr(os, "scandir", forbid)  # chmod would not stop root
+    assert f"{str(tmp_path / 'secret')!r} cannot be listed (Permission denied)" in refused(tmp_path)
 
 
 # NumPy's files.

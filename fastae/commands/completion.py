@@ -11,7 +11,7 @@ DESCRIPTION = (
 )
 
 SCRIPT = """_fastae() {{
-  local word=${{COMP_WORDS[COMP_CWORD]}} before=${{COMP_WORDS[COMP_CWORD-1]}} command= i words=
+  local word=${{COMP_WORDS[COMP_CWORD]}} before=${{COMP_WORDS[COMP_CWORD-1]}} command= i offered=
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${{COMP_WORDS[i]}} in -*) ;; *) command=${{COMP_WORDS[i]}}; break ;; esac
   done
@@ -19,12 +19,12 @@ SCRIPT = """_fastae() {{
   case "$command $before" in
 {values}
   esac
-  if [ -z "$words" ]; then
+  if [ -z "$offered" ]; then
     case $command in
 {options}
     esac
   fi
-  COMPREPLY=($(compgen -W "$words" -- "$word"))
+  COMPREPLY=($(compgen -W "$offered" -- "$word"))
 }}
 complete -o default -F _fastae fastae
 """
@@ -86,4 +86,6 @@ def _known(action: argparse.Action, option: str) -> list[str]:
 
 
 def _cases(words: dict[str, list[str]]) -> str:
-    return "\n".join(f"    {shlex.quote(case)}) words={shlex.quote(' '.join(some))} ;;" for case, some in words.items())
+    return "\n".join(
+        f"    {shlex.quote(case)}) offered={shlex.quote(' '.join(some))} ;;" for case, some in words.items()
+    )

@@ -121,10 +121,15 @@ def locate(path: str | os.PathLike[str] | None, split: str) -> Source:
         remedy = "give the path of that folder, or none for the MNIST that ships with fastae"
         expected = f"a folder that holds {idx.usual_names('train', 'images')[0]}"
         raise fault(given, f"cannot be listed ({reason})", expected, remedy) from error
-    for find in FORMATS:
-        if source := find(given, names, split):
-            return source
-    raise _nothing(given, names, split)
+    try:
+        for find in FORMATS:
+            if source := find(given, names, split):
+                return source
+        raise _nothing(given, names, split)
+    except OSError as error:  # of a folder in it
+        where = Path(error.filename or given)
+        wrong = f"cannot be listed ({error.strerror or error})"
+        raise fault(where, wrong, "a readable folder", "check path and permissions") from error
 
 
 def _in_file(path: Path, split: str) -> Source:
