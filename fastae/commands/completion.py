@@ -86,6 +86,5 @@ def _known(action: argparse.Action, option: str) -> list[str]:
 
 
 def _cases(words: dict[str, list[str]]) -> str:
-    return "\n".join(
-        f"    {shlex.quote(case)}) offered={shlex.quote(' '.join(some))} ;;" for case, some in words.items()
-    )
+    lines = [f"{shlex.quote(case)}) offered={shlex.quote(' '.join(some))} ;;" for case, some in words.items()]
+    return "\n".join(f"    {line}" for line in lines)
