@@ -333,6 +333,7 @@ WRONG: dict[str, tuple[np.ndarray, str]] = {
     "16 bits": (np.full((9, 4, 4), 60000, np.uint16), "images // 257"),
     "12 bits": (np.full((9, 4, 4), 4095, np.uint16), "scale them"),
     "normalised": (np.linspace(-0.42, 2.8, 144).reshape(9, 4, 4), "undo the normalisation"),
+    "one image": (np.zeros((1, 4, 4), np.uint8), "at least two"),
     "infinite": (np.full((9, 4, 4), np.inf), "np.nan_to_num"),
 }
 

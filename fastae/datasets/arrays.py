@@ -135,6 +135,8 @@ def _load(images: Member, labels: Member | None, split: str, whole: bool, limit:
         if len(classes) != len(found):
             wrong = f"holds {len(found):,} images ({images.name}) but {len(classes):,} labels ({labels.name})"
             raise fault(images.path, wrong, "one label for each image", "save both anew")
+    if whole and len(found) < 2:
+        raise fault(images.path, "holds one image", "at least two, of which one is kept for the test", "add some")
     own = part(len(found), split, whole)
     return (found, classes) if len(own) == len(found) else (found[own], classes[own])
 
