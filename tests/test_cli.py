@@ -92,6 +92,7 @@ def test_the_results(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
         "lr_from": RATE_FROM,
         "epochs": 2,
         "data": str(data),
+        "transpose": False,
         "limit": 64,
         "threads": 1,
         "version": fastae.__version__,
@@ -177,6 +178,7 @@ def test_the_defaults_are_those_of_the_design() -> None:
         "resume": False,
         "no_progress": False,
         "tf32": False,
+        "transpose": False,
     }
 
 

@@ -82,10 +82,12 @@ def add_options(train: argparse.ArgumentParser) -> None:
     option("--tf32", action="store_true", help="let cupy and emulator multiply in TF32, which has 10 bits of mantissa")
     option(
         "--data",
-        metavar="DIR",
-        help="folder of IDX files, plain or .gz; by default MNIST, which is included",
+        metavar="PATH",
+        help="folder of IDX files, plain or .gz, of .npy files, or of grey PNGs; an .npz or .npy file; by default "
+        "MNIST, which is included",
         default=argparse.SUPPRESS,
     )
+    option("--transpose", action="store_true", help="exchange rows and columns of the images: EMNIST's want it")
     option(
         "--limit",
         type=int,
@@ -107,7 +109,7 @@ def add_options(train: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Train as the options say; write pictures, history, checkpoint and model."""
-    from fastae.datasets import load_images
+    from fastae.datasets import described, load_images
     from fastae.diagnosis import diagnose
     from fastae.optimizer import SGD
     from fastae.trainer import LOSSES, Trainer
@@ -125,6 +127,8 @@ def run(options: argparse.Namespace) -> None:
     backend: Any = backends.get(options.backend) if kernels is None else None
     images, _ = load_images(data, "train", limit)
     test_images, test_labels = load_images(data, "test", limit)
+    if options.transpose:
+        images, test_images = (np.ascontiguousarray(some.swapaxes(1, 2)) for some in (images, test_images))
     shape = images.shape[1:]
     if shape != test_images.shape[1:]:
         (height, width), (test_height, test_width) = shape, test_images.shape[1:]
@@ -159,10 +163,16 @@ def run(options: argparse.Namespace) -> None:
     usual = f"runs/{network.folder(options, images.shape[1])}{options.loss}-{backend.name}{own}"
     out = Path(getattr(options, "out", None) or usual)
     _make_folder(out)
+    if data is not None:
+        if found := described(data):
+            print(f"data: {found}")
+        if images.max() == 1:
+            print("data: no value is above 1, of 255; black and white is read from bool arrays or floats of 0 and 1")
     with storage.owned(out):
         why = _train(trainer, images, test_images, out, options, note)
         config = {**trainer.settings(note), "lr_from": why, "epochs": len(trainer.history.epochs), "data": data,
-                  "limit": limit, "threads": trainer.workers, "version": __version__}  # fmt: skip
+                  "transpose": options.transpose, "limit": limit, "threads": trainer.workers,
+                  "version": __version__}  # fmt: skip
         # A Ctrl-C waits this second: in the C++ that matplotlib loads it would become some other error.
         with held(), storage.results(out) as new:
             found = diagnose(trainer)

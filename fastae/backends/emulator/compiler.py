@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from fastae import system
 from fastae.backends.emulator.ptx import translated
 from fastae.backends.emulator.source import (
     INCLUDE,
@@ -415,9 +416,4 @@ def folder() -> Path:
     """Return the folder for compiled kernels, in the user's cache where it can be written."""
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     path = Path(base) / "fastae" / "emulator"
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            return path
-    except OSError:
-        return Path(tempfile.mkdtemp(prefix="fastae-"))
+    return Path(system.passing_folder()) if system.writable(path) else path

@@ -12,11 +12,12 @@ import numpy as np
 
 import fastae.operations
 import fastae.step
+from fastae import system
 from fastae.activations import ACTIVATIONS
 from fastae.backends.base import Session
 from fastae.backends.numba_backend import kernels, operations, sparse
 from fastae.backends.numba_backend.internals import entry_point, from_dtype, types
-from fastae.backends.numba_backend.jit import jit, namespace
+from fastae.backends.numba_backend.jit import jit, namespace, wanted
 from fastae.backends.numba_backend.link import known
 from fastae.backends.numba_backend.machine import MACHINE
 from fastae.backends.numba_backend.operations import Own
@@ -150,7 +151,10 @@ class NumbaSession(Session):
             say(f"{choice.ignored} is ignored: it is no positive whole number")
         kinds = (*dict.fromkeys(self.kinds), self.kinds[-1])
         network = len(self.layers), self.dtype.name, self.activation, kinds, self.floats
-        notice = threading.Timer(1.0, say, ["compiling the step for this machine; the next start will find it"])
+        kept = "the next start will find it"
+        if reason := system.writable(wanted()):
+            kept = f"each start does, for {wanted()} cannot be written ({reason}); see fastae doctor"
+        notice = threading.Timer(1.0, say, [f"compiling the step for this machine; {kept}"])
         notice.start()
         try:
             self._entries = {"step": compiled("step", self.loss, *network)}
