@@ -697,7 +697,7 @@ def test_a_change_in_a_header_of_the_emulator_is_seen() -> None:
     ],
 )
 def test_launches_are_reckoned_as_people_think(grid: str, expected: tuple[int, ...]) -> None:
-    from fastae.check.learner import launch_of
+    from fastae.check.launch_comments import launch_of
 
     named = {"z": np.zeros((3, 41), "f4"), "bias": np.zeros(41, "f4"), "out": np.zeros((3, 41), "f4")}
     text = f"// launch bias_sigmoid: grid {grid}, block (16, 16)"
@@ -706,7 +706,7 @@ def test_launches_are_reckoned_as_people_think(grid: str, expected: tuple[int, .
 
 @pytest.mark.parametrize("grid", ["(n / 0)", "(n - 100)", "(ceil(n, 2))", "(min(n))", "(n ** 2)", "(abs(n))", "()"])
 def test_a_launch_that_nobody_can_reckon_is_refused(grid: str) -> None:
-    from fastae.check.learner import launch_of
+    from fastae.check.launch_comments import launch_of
     from fastae.errors import InputError
 
     named = {"z": np.zeros((3, 41), "f4"), "bias": np.zeros(41, "f4"), "out": np.zeros((3, 41), "f4")}

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fastae.check.evidence import Call
-from fastae.check.learner import divided, launch_of
+from fastae.check.launch_comments import divided, launch_of
 
 X, Y = 0, 1  # of a launch
 EXCHANGED = (

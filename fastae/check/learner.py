@@ -5,13 +5,8 @@
 - A ``.cu`` file with such kernels, run by the emulator or a GPU.
 """
 
-import ast
-import math
-import operator
-import re
 import zlib
 from collections.abc import Sequence
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -21,24 +16,18 @@ from fastae import backends
 from fastae.backends.base import Backend, Parameters, Session
 from fastae.backends.contract import KERNELS, check_arguments
 from fastae.backends.cupy_backend import CupyBackend
-from fastae.backends.cupy_backend.launcher import MOST_BLOCKS, NUMBERS, THREADS
+from fastae.backends.cupy_backend.launcher import NUMBERS
 from fastae.backends.emulator import EmulatorBackend
 from fastae.backends.emulator.source import CompileError, Parameter, kernels_of, lacking_headers
 from fastae.backends.numba_backend import NumbaBackend
 from fastae.backends.numpy_backend import NumpyBackend
 from fastae.check import policy, python_file
 from fastae.check.failure import KernelFailed, describe_failure
+from fastae.check.launch_comments import SHARED, launch_of, launches_of, lengths_of
 from fastae.check.reading import read_source
 from fastae.cuda.includes import shown_name
 from fastae.errors import FastaeError, InputError
-from fastae.layers import Geometry
 from fastae.operations import make_operations
-
-GEOMETRY = re.compile(
-    r"//\s*launch\s+(\w+)\s*:\s*grid\s*(\(.*?\))\s*,\s*block\s*(\(.*?\))\s*(?:,\s*shared\s*(\(.*?\)|\w+)\s*)?$",
-    re.MULTILINE,
-)
-SHARED, MOST_SHARED = 48 << 10, 227 << 10  # bytes of a block's dynamic shared memory: unasked, and at most
 
 
 def load(path: str | Path, backend: str = "auto", text: str | None = None) -> Backend:
@@ -181,6 +170,7 @@ class NumbaLearner(_Learner, NumbaBackend):
 def _cuda(path: Path, text: str, backend: str) -> Backend:
     found = {name: parameters for name, parameters in kernels_of(text).items() if name in KERNELS}
     require(found, path)
+    launches_of(text, path.name)  # which says what of them is not understood
     kind = type("CudaLearner", (_CudaLearner, CupyBackend if backend == "cupy" else EmulatorBackend), {})
     return kind(path, text, found)
 
@@ -230,7 +220,7 @@ class _CudaLearner(_Learner):
             named = dict(zip(KERNELS[name].parameters.parameters, arguments))
             floats = (named[x].dtype for x in ("a", "z", "delta", "x", "out") if x in named)
             real = np.dtype(next((dtype for dtype in floats if dtype.kind == "f"), np.float32))
-            lengths = _lengths(name, named)
+            lengths = lengths_of(name, named)
             values = self._values(name, named, lengths, real)
             grid, block, shared = launch_of(self.source, name, named, self.path)
             if 0 in grid or 0 in lengths.values():
@@ -269,36 +259,6 @@ class _CudaLearner(_Learner):
         return self._modules[real].get_function(name)
 
 
-def launch_of(
-    text: str, name: str, named: dict[str, Any], path: Path = Path("kernel.cu")
-) -> tuple[tuple[int, ...], tuple[int, ...], int]:
-    """Return grid, block and bytes of dynamic shared memory of a ``.cu`` file's kernel; raises `InputError`.
-
-    Parameters
-    ----------
-    text : str
-        Of the file.
-    name : str
-    named : dict
-        The kernel's arguments.
-    path : Path
-        Of the file, for messages.
-    """
-    lengths = _lengths(name, named)
-    if name in (geometry := {key: sizes for key, *sizes in GEOMETRY.findall(text)}):
-        numbers = {key: int(named[key]) for key in Geometry._fields if key in named}
-        *size, bytes_of = geometry[name]
-        grid, block = (_evaluate(text, lengths | numbers, path) for text in size)
-        shared = _evaluate(bytes_of or "0", lengths | numbers, path)
-        if len(shared) != 1 or shared[0] > MOST_SHARED:
-            raise InputError(f"{path}: the launch's shared {bytes_of}: not one number of bytes, at most {MOST_SHARED}")
-        return grid, block, shared[0]
-    written = KERNELS[name].shapes.get("out") or KERNELS[name].shapes.get("y") or ("1",)
-    shape = ("m", "n") if written == ("...",) else written
-    work = math.prod(lengths.get(letter, 1) for letter in shape)
-    return (min(-(-work // THREADS), MOST_BLOCKS),), (THREADS,), 0
-
-
 def named(path: Path, text: str) -> str:
     """Return a ``.cu`` file's text as a GPU's compiler takes it: messages speak of its lines."""
     return f'#line 1 "{shown_name(path.name)}"\n{text}'
@@ -328,71 +288,3 @@ WHOLE: dict[str, Any] = {  # numbers of C++, by how they are declared
 def _declared(parameter: Parameter, value: Any) -> Any:
     """Return a whole number as the kernel declares it; anything else as it is."""
     return WHOLE[parameter.type](value) if isinstance(value, np.integer) and parameter.type in WHOLE else value
-
-
-def _lengths(name: str, named: dict[str, Any]) -> dict[str, int]:
-    lengths: dict[str, int] = {}
-    for key, letters in KERNELS[name].shapes.items():
-        shape = named[key].shape[::-1] if named.get(f"trans_{key}") else named[key].shape
-        names = (("n",) if len(shape) == 1 else ("m", "n")) if letters == ("...",) else letters
-        lengths |= dict(zip(names, shape))
-    return {"m": 1, **lengths} if name == "axpy" else lengths
-
-
-OPERATORS: dict[type[ast.operator], Any] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.floordiv,  # as C++ divides whole numbers
-    ast.FloorDiv: operator.floordiv,
-    ast.Mod: operator.mod,
-}
-FUNCTIONS: dict[str, Any] = {"ceil": math.ceil, "floor": math.floor, "min": min, "max": max}
-ROUNDING = ("ceil", "floor")  # within which a quotient keeps its fraction
-
-
-def divided(text: str, name: str, named: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """Return which divisions of lengths in a kernel's grid drop a rest: the quotient, the length and the divisor."""
-    dropped = list[tuple[str, str, str]]()
-    for key, grid, *_ in GEOMETRY.findall(text):
-        if key == name:
-            numbers = {key: int(named[key]) for key in Geometry._fields if key in named}
-            _evaluate(grid, _lengths(name, named) | numbers, Path("kernel.cu"), dropped)
-    return dropped
-
-
-def _evaluate(
-    text: str, lengths: dict[str, int], path: Path, dropped: list[tuple[str, str, str]] | None = None
-) -> tuple[int, ...]:
-    """Return the numbers of a launch's tuple: whole numbers, lengths, + - * / %, ceil, floor, min and max."""
-
-    def value(node: ast.expr, exact: bool = False) -> int | Fraction:
-        match node:
-            case ast.Constant(value=int(number)):
-                return number
-            case ast.Name(id=name) if name in lengths:
-                return lengths[name]
-            case ast.BinOp(left=left, op=op, right=right) if type(op) in OPERATORS:
-                x, y = value(left, exact), value(right, exact)
-                if isinstance(op, ast.Div) and exact:
-                    return Fraction(x) / y
-                if isinstance(op, ast.Div) and isinstance(left, ast.Name) and x % y and dropped is not None:
-                    dropped.append((ast.unparse(node), left.id, ast.unparse(right)))
-                return OPERATORS[type(op)](x, y)
-            case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if name in FUNCTIONS:
-                if len(arguments) == 1 if name in ROUNDING else len(arguments) > 1:
-                    values = [value(argument, exact or name in ROUNDING) for argument in arguments]
-                    return FUNCTIONS[name](*values)
-        names = ", ".join(sorted(lengths))
-        raise ValueError(
-            f"{ast.unparse(node)} is none of {names}, a number, + - * / %, ceil(), floor(), min() or max()"
-        )
-
-    try:
-        body = ast.parse(text, mode="eval").body
-        numbers = [value(node) for node in (body.elts if isinstance(body, ast.Tuple) else [body])]
-        if not all(number >= 0 for number in numbers) or not 1 <= len(numbers) <= 3:
-            raise ValueError(f"gives {numbers}, not one to three whole numbers")
-    except (ValueError, SyntaxError, ZeroDivisionError) as error:
-        raise InputError(f"{path}: the launch's {text}: {error}") from error
-    return tuple(int(number) for number in numbers)

@@ -239,7 +239,7 @@ def of_cuda(text: str, name: str = "") -> list[str]:
 
 
 ATTRIBUTES = re.compile(  # the emulator's own
-    r"__attribute__\s*\(\((section\(\"cushared\" \"\d+\"\), aligned\(16\)|aligned\(\s*\w+\s*\))\)\)"
+    r"__attribute__\s*\(\((section\(\"cushared\" \"\d+\"\), aligned\(16\), used|aligned\(\s*\w+\s*\))\)\)"
 )
 PLACES = re.compile(r"emulator::value_of\(\*?emulator::(thread_index|block_index|block_size|grid)\)")
 STANDARD = re.compile(r"\[\[\s*(nodiscard|maybe_unused|likely|unlikely|fallthrough|noreturn)(\(.*?\))?\s*\]\]")
