@@ -123,7 +123,8 @@ UNORDERED = {  # the lines that end in //< are the places
   if (b > 0 && t == 0) atomicExch(out, 1);//<""",
     "each adds without an atomic": f"{PART}  if (t == 0) *out += own;//<",
     "a value by each": "  if (t == 0) *out = b;//<",
-    "the same value by all, which one reads": "  if (t == 0 && b < 3) *out = 1;//<\n  if (b == 5 && t == 1) out[1] = *out;//<",
+    "the same value by all, which one reads": """  if (t == 0 && b < 3) *out = 1;//<
+  if (b == 5 && t == 1) out[1] = *out;//<""",
     "one writes what others read": "  if (b == 0) out[t] = 1;//<\n  else out[i] = out[t];//<",
     "one writes what others have read": """  if (b < gridDim.x - 1) out[i] = out[160 + t];//<
   else out[160 + t] = 1;//<""",

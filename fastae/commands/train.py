@@ -164,8 +164,8 @@ def run(options: argparse.Namespace) -> None:
     out = Path(getattr(options, "out", None) or usual)
     _make_folder(out)
     if data is not None:
-        if found := described(data):
-            print(f"data: {found}")
+        if what := described(data):
+            print(f"data: {what}")
         if images.max() == 1:
             print("data: no value is above 1, of 255; black and white is read from bool arrays or floats of 0 and 1")
     with storage.owned(out):

@@ -1,4 +1,4 @@
-"""What nvcc refuses and a C++ compiler takes: what only the host has, in code of the device; kernels that are called."""
+"""What nvcc refuses and a C++ compiler takes: what only the host has, in a kernel; a kernel that is called."""
 
 import re
 from collections.abc import Iterator, Sequence, Set

@@ -100,7 +100,7 @@ def waits(code: str) -> bool:
 
 
 def shares_structs(*texts: str) -> bool:
-    """Tell whether structs of the code's own lie in shared memory: between their members may be bytes that nobody writes."""
+    """Tell whether structs of the code's own lie in shared memory: their members may have holes between them."""
     plain = "\n".join(map(without_comments, texts))
     aligned = r"(?:(?:alignas|__align__)\s*\([^()]*\)\s*)?"
     own = set(re.findall(rf"\b(?:struct|class|union)\s+{aligned}(\w+)", plain))
