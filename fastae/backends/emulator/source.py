@@ -31,7 +31,7 @@ NOT_EMULATED = {  # nor in whole programs
     r"\bcudaGraph(?:Create|Add\w+|ExecUpdate|ExecKernel\w*|Kernel\w*)(?=\s*\()": "{0}(), of no captured graph, is",
     r"\bcurand(?:Generat|Create|Destroy|Set|State(?:MRG|Sobol|Scrambled|Mtgp)|"
     r"_poisson|_discrete)\w*": "{0}, of cuRAND, is",
-    r"__cluster_dims__|\bthis_cluster\s*\(|\bcluster_group\b|"
+    r"__cluster_dims__|\bthis_cluster\b(?=\s*\()|\bcluster_group\b|"
     r"\bcudaLaunchAttributeCluster\w+": "{0}, of clusters of blocks, is",
     r"\bcu(?:blas|fft|sparse|solver|dnn)\w+": "{0}, of CUDA's libraries, is",
     r"\b(?:thrust|cub)\s*::": "thrust and cub are",
