@@ -157,6 +157,17 @@ UNORDERED = {  # the lines that end in //< are the places
   }}
   __syncthreads();
   if (ticket == gridDim.x - 1 && t == 0) {SUM}""",
+    "the last block without a fence, and all is volatile": f"""{PART}  volatile float* const result = out + 1;
+  if (t == 0) {{
+    result[b] = own;
+    ticket = atomicAdd(&count, 1);//<
+  }}
+  __syncthreads();
+  if (ticket == gridDim.x - 1 && t == 0) {{
+    for (int l = 0; l < gridDim.x; ++l) own += result[l];
+    *out = own;
+    count = 0;//<
+  }}""",
     "a block's fence is for the block": f"""{PART}  if (t == 0) {{
     out[1 + b] = own;//<
     __threadfence_block();
@@ -167,7 +178,12 @@ UNORDERED = {  # the lines that end in //< are the places
     if (b == gridDim.x - 1) {SUM}  }}""",
 }
 
-FENCE_MISSING = "the last block without a fence", "the fence before the store", "a block's fence is for the block"
+FENCE_MISSING = (
+    "the last block without a fence",
+    "the last block without a fence, and all is volatile",
+    "the fence before the store",
+    "a block's fence is for the block",
+)
 
 
 def run(body: str, order: str = "forward") -> tuple[str, Any]:

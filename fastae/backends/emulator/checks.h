@@ -130,6 +130,13 @@ constexpr unsigned FLAGS = 16;  // that a block is known to have read, the lates
 static std::unordered_map<uintptr_t, std::unordered_map<uint32_t, Flag>> flags;
 static std::vector<std::array<Seen, FLAGS>> flags_seen;  // of each block that is there
 static uint64_t flag_time;
+struct Unfenced {  // a volatile variable that a block has read behind a flag, which is missing a fence
+  uintptr_t flag = 0;
+  uint64_t flag_where = 0;
+  int fence = 0;
+};
+static uintptr_t flag_found;            // when one of the fences was looked for
+static std::vector<Unfenced> unfenced;  // of each block that is there, the last
 constexpr unsigned MOST_SOUGHT = 1 << 22;  // accesses after a race between lanes
 static unsigned sought, sought_from;  // accesses; and barriers that had been passed
 static const Fiber* sought_of;
@@ -158,7 +165,7 @@ inline void begin_launch(unsigned at_once, bool cooperative) {
   executed.resize(fibers.size());
   shared_shadow.resize(at_once);
   of_block.assign(at_once, {});
-  flags.clear(), flags_seen.assign(at_once, {});
+  flags.clear(), flags_seen.assign(at_once, {}), unfenced.assign(at_once, {});
   minds.assign(fibers.size(), {});
   synced.assign(fibers.size(), {});
   peers.assign(fibers.size(), {});
@@ -173,7 +180,7 @@ inline void begin_block(unsigned block) {
   std::fill_n(synced.begin() + block * threads, threads, Lanes());
   for (unsigned i = 0; i < threads; ++i) peers[block * threads + i].clear();
   end_copies(block);
-  if (!together) flags_seen[block] = {};
+  if (!together) flags_seen[block] = {}, unfenced[block] = {};
   if (together || !talked) return;
   of_block[block] = {};
   std::fill_n(minds.begin() + block * threads, threads, Mind());
@@ -347,7 +354,20 @@ inline void look_for_fence(const Access& before, uintptr_t at) {
     const auto knows = [&](uint64_t who) { return sent == messages.end() ? 0 : known_of(sent->second, who); };
     const bool fenced = before.barriers < knows(key(before.block, ALL)) || before.told <= knows(key(before.block, before.thread));
     report.fence = fenced ? 2 : 1, report.flag_where = written.where;
+    flag_found = flag.at;
     return;
+  }
+  const Unfenced& u = unfenced[here()];
+  if (u.flag == at) report.fence = u.fence, report.flag_where = u.flag_where;
+}
+
+// Volatile accesses are no race, but what is read so may be old all the same.
+inline void note_unfenced(const Latest& writes, uintptr_t at) {
+  for (const Access& w : writes) {
+    if (w.block == ~0u || w.block == number() || !(w.how & VOLATILE) || is_known(w, at)) continue;
+    look_for_fence(w, at);
+    if (report.fence) unfenced[here()] = {flag_found, report.flag_where, report.fence};
+    report.fence = 0;
   }
 }
 
@@ -427,6 +447,7 @@ inline void check(Shadow& place, uintptr_t at, uint64_t size, int how, const voi
   for (int i = 0; i < 3 && how & WRITES; ++i) judge(place.reads[i]);
   for (int i = 0; i < 3 && place.atomic >= 0; ++i) judge(atomics[place.atomic][i]);
   if (!(how & WRITES)) {
+    if (how & VOLATILE && place.atomic >= 0 && !is_shared(at)) note_unfenced(atomics[place.atomic], at);
     keep(place.reads, now);
   } else if (!(how & ELEMENTARY)) {
     place.write = now;
