@@ -82,7 +82,7 @@ def diagnose(training: Any, broken: Broken | None = None) -> Diagnosis | None:
     case = Case(config, start, epochs, broken)
     if not case.failed:
         return None
-    found = [cause for cause in CAUSES if cause.holds(case)]
+    found = [cause for cause in CAUSES if cause.holds(case) and (not broken or cause.kind == "rate")]
     first = found[0]
     if not (first.kind or case.blob):
         return None  # it has come less far than it might, and nothing says why

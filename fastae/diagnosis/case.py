@@ -185,9 +185,10 @@ class Case:
     @property
     def shifted(self) -> bool:
         """Are the test images of another kind? Their kind's mean image is not that of the training images then."""
-        if "test_mean_image_mse" not in self.start:
+        count = min(self.start.get("test_images", 0), 256)
+        if self.broken or count < 20:
             return False
-        few = 2 / min(self.start["images"], 256)  # the mean of few images is not their kind's
+        few = 2 / min(self.start["images"], 256) + 2 / count  # the mean of few images is not their kind's
         return self.start["test_mean_image_mse"] > self.start["test_own_mean_mse"] * (1.4 + few) + 1e-4
 
     @property
