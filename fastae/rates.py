@@ -53,10 +53,7 @@ class Suggestion(NamedTuple):
     @property
     def reason(self) -> str:
         """What the rate was found from, in words."""
-        return (
-            f"from the data (mean ||x||^2 = {self.square:.3g}, greyness of the mean image {self.grey:.2g}; MNIST has "
-            "87.8 and 0.086)"
-        )
+        return f"from the data (mean ||x||^2 {self.square:.3g}, greyness {self.grey:.2g}; MNIST 87.8 and 0.086)"
 
 
 def suggest(

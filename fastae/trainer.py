@@ -368,7 +368,7 @@ class Trainer:
             usual["layers"] = [{"Dense": [n]} for n in config["settings"].get("sizes", [0])[1:]]
             found, workers = {**usual, **config["settings"]}, config["workers"]
             if settings["lr"] == "auto":
-                settings["lr"] = float(SGD(found["lr"]).lr)
+                settings["lr"] = SGD(found["lr"]).lr
             history = _history(config["epochs"], found.get("lr"))
             planned = config.get("planned", len(history.epochs))
             _positive("the number of workers", workers)

@@ -56,7 +56,7 @@ def test_a_training_that_diverges_says_where_and_keeps_the_last_good_checkpoint(
 
 # What is written.
 
-RATE_FROM = "from the data (mean ||x||^2 = 84.8, greyness of the mean image 0.082; MNIST has 87.8 and 0.086)"
+RATE_FROM = "from the data (mean ||x||^2 84.8, greyness 0.082; MNIST 87.8 and 0.086)"
 
 
 def test_the_results(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -66,7 +66,7 @@ def test_a_convolutional_run_leaves_two_pictures_more_and_names_them(
     assert lines[-1] == (
         "see runs/conv-mse-numpy/reconstructions.png, loss.png, kernels.png, features.png, history.json and model.npz"
     )
-    assert lines[0].startswith("learning rate 0.02: from the data (mean ||x||^2 = 84.8, ")
+    assert lines[0].startswith("learning rate 0.02: from the data (mean ||x||^2 84.8, ")
     assert lines[1].startswith(
         "Conv2d(16, stride=2), Conv2d(32, stride=2), Dense(128), tanh: squared error, 1 epoch of 64"
     )
@@ -138,7 +138,7 @@ def test_the_handouts_network_is_said_and_drawn_as_ever(
     assert train(data, "--out", tmp_path) == 0
     stdout = capsys.readouterr().out
     lines = stdout.splitlines()
-    assert lines[0].startswith("learning rate 0.25: from the data (mean ||x||^2 = 84.8, ")
+    assert lines[0].startswith("learning rate 0.25: from the data (mean ||x||^2 84.8, ")
     assert lines[1].startswith("squared error, 1 epoch of 64 images, batch size 16, numpy: test error 0.")
     assert stdout.endswith(f"see {tmp_path}/reconstructions.png, loss.png, history.json and model.npz\n")
     assert "parameters" not in stdout
