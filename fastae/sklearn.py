@@ -45,7 +45,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         The encoder behind the features; a number is a dense layer of so many units. The last is the code; the decoder
         mirrors them all.
     image_shape : (height, width) or (height, width, channels), optional
-        Of samples that are images, their rows of pixels one after another, channels last; `Conv2d` needs it.
+        Of samples that are images, their rows of pixels one after another, channels last; `fastae.Conv2d` needs it.
     activation : {"sigmoid", "tanh", "relu"}
         Of all layers but the last. The default is tanh here, since it learns from small data in fewer epochs.
     loss : {"mse", "bce"}
@@ -132,7 +132,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         Raises
         ------
         ValueError
-            Data that are no such numbers, or a parameter outside its domain; the latter is an `InputError`.
+            Data that are no such numbers, or a parameter outside its domain; the latter is a `fastae.errors.InputError`.
         Diverged
             The loss became NaN or infinite.
         """
