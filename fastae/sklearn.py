@@ -132,7 +132,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         Raises
         ------
         ValueError
-            Data that are no such numbers, or a parameter outside its domain; the latter is a `fastae.errors.InputError`.
+            Data that are no such numbers, or a parameter outside its domain, as `fastae.errors.InputError`.
         Diverged
             The loss became NaN or infinite.
         """
