@@ -45,7 +45,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         The encoder behind the features; a number is a dense layer of so many units. The last is the code; the decoder
         mirrors them all.
     image_shape : (height, width) or (height, width, channels), optional
-        Of samples that are images, their rows of pixels one after another, channels last; `Conv2d` needs it.
+        Of samples that are images, their rows of pixels one after another, channels last; `fastae.Conv2d` needs it.
     activation : {"sigmoid", "tanh", "relu"}
         Of all layers but the last. The default is tanh here, since it learns from small data in fewer epochs.
     loss : {"mse", "bce"}
@@ -81,8 +81,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         All epochs, with their losses.
     learning_rate_ : float
         With which training began.
-    data_min_, data_range_ : ndarray, (n_features_in_,)
-        Scaled data are (X − data_min_) / data_range_. The range of a constant feature is 1.
+    data_min_, data_range_ : ndarray, (n_features,)
+        Scaled data are ``(X - data_min_) / data_range_``. The range of a constant feature is 1.
     n_features_in_ : int
     feature_names_in_ : ndarray of str
         If the data had names.
@@ -132,7 +132,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         Raises
         ------
         ValueError
-            Data that are no such numbers, or a parameter outside its domain; the latter is an `InputError`.
+            Data that are no such numbers, or a parameter outside its domain, as `fastae.errors.InputError`.
         Diverged
             The loss became NaN or infinite.
         """
@@ -147,7 +147,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return self.model_.encode(np.clip(self._scaled(self._checked(X)), 0, 1))
 
     def inverse_transform(self, X: Any) -> np.ndarray:
-        """Return the samples that codes stand for, (n, n_features_in_), within the range of the training data."""
+        """Return the samples that codes stand for, (n, n_features), within the range of the training data."""
         check_is_fitted(self)
         codes = check_array(X, dtype=DTYPES, input_name="X")
         return self.model_.decode(codes) * self.data_range_ + self.data_min_
