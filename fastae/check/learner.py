@@ -18,6 +18,7 @@ from fastae.backends.contract import KERNELS, check_arguments
 from fastae.backends.cupy_backend import CupyBackend
 from fastae.backends.cupy_backend.launcher import NUMBERS
 from fastae.backends.emulator import EmulatorBackend
+from fastae.backends.emulator.declared import misdeclared
 from fastae.backends.emulator.source import CompileError, Parameter, kernels_of, lacking_headers
 from fastae.backends.numba_backend import NumbaBackend
 from fastae.backends.numpy_backend import NumpyBackend
@@ -87,10 +88,11 @@ def _python(path: Path, text: str) -> Backend:
     return (NumbaLearner if python_file.are_compiled(functions) else NumpyLearner)(functions, path)
 
 
-def require(found: Any, path: Path) -> None:
-    """Refuse a file without kernels; raises `InputError`."""
+def require(found: Any, path: Path, has: str = "") -> None:
+    """Refuse a file without kernels, saying what it has instead; raises `InputError`."""
     if not found:
-        raise InputError(f"{path} defines no kernel of the contract; their names are: {', '.join(KERNELS)}")
+        has = f" ({has})" if has else ""
+        raise InputError(f"{path} defines no kernel of the contract{has}; their names are: {', '.join(KERNELS)}")
 
 
 def check_signature(path: Path, name: str, found: list[str] | None) -> None:
@@ -167,10 +169,19 @@ class NumbaLearner(_Learner, NumbaBackend):
         return ComposedSession(self, parameters, images, **options)
 
 
-def _cuda(path: Path, text: str, backend: str) -> Backend:
+def cuda_kernels(path: Path, text: str) -> dict[str, list[Parameter]]:
+    """Return the contract's kernels in a ``.cu`` file; raises `InputError` if they, or their launches, are wrong."""
+    if wrong := misdeclared(text, path.name):
+        raise InputError(wrong)
     found = {name: parameters for name, parameters in kernels_of(text).items() if name in KERNELS}
-    require(found, path)
-    launches_of(text, path.name)  # which says what of them is not understood
+    others = ", ".join(kernels_of(text, templates=True))
+    require(found, path, f"its kernels are {others}" if others else "it has no __global__ function")
+    launches_of(text, path.name)
+    return found
+
+
+def _cuda(path: Path, text: str, backend: str) -> Backend:
+    found = cuda_kernels(path, text)
     kind = type("CudaLearner", (_CudaLearner, CupyBackend if backend == "cupy" else EmulatorBackend), {})
     return kind(path, text, found)
 

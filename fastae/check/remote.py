@@ -86,7 +86,7 @@ class Remote(Timed):
 
     def _compiled(self, options: tuple[str, ...]) -> None:
         """Compile a ``.cu`` file, for which a worker may start no program; refuse what is of the host."""
-        learner.require("__global__" in self.source, self.path)  # what is no CUDA at all is no compiler's puzzle
+        learner.cuda_kernels(self.path, self.source)  # what is no CUDA at all is no compiler's puzzle
         code, shown = learner.compiled_text(self.path, self.source), re.escape(shown_name(self.path.name))
         plain = re.sub(rf'^(#line \d+) "{shown}"$', rf'\1 "{PLAIN.name}"', code, flags=re.MULTILINE)
         others = names_of(plain) - {PLAIN.name}

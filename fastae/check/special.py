@@ -6,12 +6,14 @@ return what is wrong, or None.
 
 import re
 import time
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 
 from fastae.backends.base import Backend
 from fastae.backends.contract import KERNELS, PATCHES
+from fastae.backends.cupy_backend.launcher import NUMBERS
 from fastae.check import cases
 from fastae.check.cases import made
 from fastae.check.evidence import judged
@@ -131,21 +133,36 @@ def _remembers(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> P
 
 
 def _on_device(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Problem | None:
-    """On a GPU, numbers may lie in its memory: so does the learning rate in training."""
-    numbers = [key for key in ("alpha", "beta") if key in KERNELS[name].parameters.parameters]
+    """On a GPU, numbers may lie in its memory, each or all: so does the learning rate in training."""
+    numbers = [key for key in NUMBERS if key in KERNELS[name].parameters.parameters]
     if k.name not in ("cupy", "emulator"):
         return None
-    for key in numbers:
+    trials = [({key}, 2.0) for key in numbers]
+    if "beta" in numbers:
+        trials.append((set(numbers), 0.0))  # where the old out is NaN, and not to be read
+    for keys, beta in trials:
         verdict.calls += 1
-        given = {"m": 8, "n": 8, "k": 8, "...": (8, 8), "alpha": -0.25, "beta": 2.0}
+        given = {"m": 8, "n": 8, "k": 8, "...": (8, 8), "alpha": -0.25, "beta": beta}
         given = {x: y for x, y in given.items() if x in KERNELS[name].parameters.parameters or _is_length(name, x)}
         arguments = made(name, "float64", given, [seed, 4000])
-        found = cases.call(k, name, arguments, on_device={key}).found
+        found = cases.call(k, name, arguments, on_device=keys).found
         call = judged(name, "float64", given, True, arguments, found)
         if verdict.rejects(call):
-            cause = f"{key}_at is not read as it should be: where it is not null, it counts, and {key} means nothing"
-            return of_call(call, f"{key} on the device", cause)
+            cause = _cause_on_device(name, keys, arguments, found)
+            return of_call(call, f"{' and '.join(sorted(keys))} on the device", cause)
     return None
+
+
+def _cause_on_device(name: str, keys: Collection[str], arguments: dict[str, Any], found: np.ndarray) -> str:
+    """Say what a kernel has made of numbers that are on the device; what it is given beside their places is 0."""
+    if len(keys) > 1 and np.isnan(found).any():
+        return "the old out is read where *beta_at is 0: ask whether beta is 0 after *beta_at has been taken for it"
+    if len(keys) > 1:
+        return "alpha_at and beta_at are not both read where neither is null"
+    (key,) = keys
+    if np.allclose(found, cases.expected(name, arguments | {key: 0.0}, "float64")[0], rtol=1e-6, equal_nan=True):
+        return f"{key}_at is not read: the {key} is on the device there; where {key}_at is not null, take *{key}_at"
+    return f"{key}_at is not read as it should be: where it is not null, *{key}_at counts, and {key} means nothing"
 
 
 def _is_length(name: str, letter: str) -> bool:
@@ -232,7 +249,7 @@ CHECKS = (
     ("the output and an input one array", _aliases),
     ("NaN, infinities or huge numbers", _special),
     ("the same arrays with other contents", _remembers),
-    ("alpha and beta on the device", _on_device),
+    ("alpha, beta and scale on the device", _on_device),
     ("the same arguments again and again", _repeats),
     ("threads and blocks that take turns", _interleaved),
     ("inputs that cannot be written to", _frozen),

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from fastae.backends.emulator import compiler
 from fastae.backends.emulator.compiler import DECODED, HERE, CompileError
+from fastae.backends.emulator.declared import misdeclared
 from fastae.backends.emulator.ptx import refused_in
 from fastae.backends.emulator.source import defined_twice, kernels_of, lacking_headers, needed, not_emulated
 from fastae.cuda.includes import INCLUDE, files_of, read
@@ -95,6 +96,9 @@ def source_of(file: Path, folders: Sequence[Path]) -> Source:
     if not any(map(has_main, texts)):
         alone = "for kernels alone there is fastae check" if kernels_of(texts[0]) else "a CUDA program was expected"
         raise InputError(f"{file} has no main(): {alone}")
+    for name, text in zip(names, texts):
+        if what := misdeclared(text, str(name), *texts):
+            raise CompileError(what)
     if wrong := misplaced(texts):
         number, (line, what) = wrong
         raise CompileError(f"{names[number]}, line {line}: {what}")

@@ -12,7 +12,7 @@ from fastae.backends.cupy_backend import CupyBackend
 from fastae.backends.cupy_backend.launcher import Launcher
 from fastae.backends.emulator import device
 from fastae.backends.emulator.compiler import find_compiler
-from fastae.backends.emulator.device import Counted, RawModule, Traffic, checking, counting, tracing
+from fastae.backends.emulator.device import Counted, RawKernel, RawModule, Traffic, checking, counting, tracing
 from fastae.backends.emulator.faults import KernelFault
 from fastae.backends.emulator.recording import Recorded, Trace
 
@@ -20,6 +20,7 @@ __all__ = [
     "Counted",
     "EmulatorBackend",
     "KernelFault",
+    "RawKernel",
     "RawModule",
     "Recorded",
     "Trace",

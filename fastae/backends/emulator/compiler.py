@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from fastae import system
+from fastae.backends.emulator.declared import misdeclared
 from fastae.backends.emulator.ptx import translated
 from fastae.backends.emulator.source import (
     INCLUDE,
@@ -180,6 +181,8 @@ def compiled(code: str, file: str, options: tuple[str, ...], checks: bool, *name
     program = _program(with_dynamic_shared(code), file) + '#line 1 "launchers"\n' + "".join(entries)
     path = _kept([command, *options, str(checks), repr((LANGUAGE, SEEN, SECTION, MOST_STATIC)), program], ".so")
     if not path.exists():
+        if wrong := misdeclared(code, file):
+            raise CompileError(wrong)
         with tempfile.TemporaryDirectory(dir=path.parent) as temporary:
             work = Path(temporary)
             (work / "kernels.cpp").write_text(program, encoding="utf-8", errors="surrogateescape")

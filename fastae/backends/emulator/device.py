@@ -10,6 +10,7 @@ import threading
 import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,9 +19,10 @@ import numpy as np
 
 from fastae.backends.emulator import streams as cuda  # as cupy.cuda
 from fastae.backends.emulator.compiler import MOST_SHARED, MOST_STATIC, build, kernels_of, line_of, places_of
+from fastae.backends.emulator.declared import lacking_kernel, misdeclared
 from fastae.backends.emulator.faults import KernelFault, Report
 from fastae.backends.emulator.recording import Array, Recorded, Trace, array_of, block_of
-from fastae.backends.emulator.source import constants_of
+from fastae.backends.emulator.source import CompileError, constants_of
 from fastae.cuda.includes import included, shown_name
 
 MEMORIES = ("global", "shared", "constant")  # of counts.h
@@ -275,11 +277,17 @@ class RawModule:
     def get_function(self, name: str) -> Any:
         """Return a kernel as ``function(grid, block, arguments, *, shared_mem=0)``; raises `KeyError`.
 
+        An argument is an array on the device, a NumPy scalar of the parameter's type, or a record. As in CuPy, a whole
+        number of Python's is 8 bytes, of which a parameter takes as many as it has: it may be given for a whole number
+        into which it fits. A float of Python's is a double, and may be given for no other.
+
         ``shared_mem`` is how many bytes of dynamic shared memory a block has. More than 48 KB are to be allowed first,
         by the function's attribute ``max_dynamic_shared_size_bytes``, as in CuPy.
         """
         if name not in self._names:
-            raise KeyError(f"{self._file} has no kernel {name}; it has: {', '.join(self._names)}")
+            if wrong := misdeclared(self._code, self._file):
+                raise CompileError(wrong)
+            raise KeyError(f"{self._file} has no kernel {name}: {lacking_kernel(name, self._code, self._names)}")
 
         def launch(
             grid: tuple[int, ...], block: tuple[int, ...], arguments: tuple[Any, ...], *, shared_mem: int = 0
@@ -412,6 +420,47 @@ class RawModule:
             )
 
 
+class RawKernel:
+    """One kernel of a source, as CuPy has it: ``RawModule(code=code, options=options).get_function(name)``.
+
+    It is compiled when it is first called.
+
+    Parameters
+    ----------
+    code : str
+    name : str
+        Of the kernel.
+    options : tuple of str
+        As NVRTC takes them.
+    enable_cooperative_groups : bool
+        As `RawModule` takes it.
+
+    Attributes
+    ----------
+    max_dynamic_shared_size_bytes : int
+        How much dynamic shared memory a launch may ask for.
+    """
+
+    def __init__(
+        self, code: str, name: str, options: tuple[str, ...] = (), *, enable_cooperative_groups: bool = False
+    ) -> None:
+        self.code, self.name, self.options = code, name, options
+        self.enable_cooperative_groups = enable_cooperative_groups
+        self.max_dynamic_shared_size_bytes = MOST_STATIC
+
+    def __call__(
+        self, grid: tuple[int, ...], block: tuple[int, ...], args: tuple[Any, ...], *, shared_mem: int = 0
+    ) -> None:
+        """Launch it, as a function of `RawModule` is launched; raises `KeyError` if the source has no such kernel."""
+        self._function.max_dynamic_shared_size_bytes = self.max_dynamic_shared_size_bytes
+        self._function(grid, block, args, shared_mem=shared_mem)
+
+    @cached_property
+    def _function(self) -> Any:
+        module = RawModule(self.code, self.options, enable_cooperative_groups=self.enable_cooperative_groups)
+        return module.get_function(self.name)
+
+
 def _convert(what: str, kind: Type, x: Any) -> Any:
     """Turn an argument into C's, refusing one of another type or size than the parameter."""
     dtypes = kind.dtypes
@@ -428,10 +477,19 @@ def _convert(what: str, kind: Type, x: Any) -> Any:
         return ctypes.c_void_p(x.ctypes.data)
     if dtypes and kind.size == dtypes[0].itemsize:
         dtype = np.asarray(x).dtype
+        if isinstance(x, int) and not isinstance(x, bool) and kind.kind in b"iuc":
+            fitting = next((d for d in dtypes if np.iinfo(d).min <= x <= np.iinfo(d).max), None)
+            if fitting is None:
+                raise TypeError(f"{what} must be numpy.{dtypes[0]}, into which {x} does not fit")
+            x, dtype = fitting.type(x), fitting
+        elif type(x) is float and dtype in dtypes:  # which is a double
+            x = np.float64(x)
         if not isinstance(x, np.generic | bool) or not (dtype in dtypes or kind.is_bfloat16(dtype)):
-            raise TypeError(f"{what} must be numpy.{dtypes[0]}, not {type(x).__name__}")
+            pythons = {int: "int", float: "float"}.get(type(x))
+            why = f", which CuPy passes as numpy.{np.asarray(x).dtype} whatever is expected" if pythons else ""
+            raise TypeError(f"{what} must be numpy.{dtypes[0]}, not {type(x).__name__}{why}")
         return (ctypes.c_char * kind.size).from_buffer_copy(np.asarray(x).tobytes())
-    if not isinstance(x, np.void | np.ndarray) or isinstance(x, ndarray) or x.nbytes != kind.size:
+    if not isinstance(x, np.void | np.ndarray | np.complexfloating) or isinstance(x, ndarray) or x.nbytes != kind.size:
         raise TypeError(f"{what} must be a NumPy record or array of {kind.size} bytes, not {type(x).__name__}")
     return (ctypes.c_char * kind.size).from_buffer_copy(x.tobytes())
 

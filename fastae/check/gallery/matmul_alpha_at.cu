@@ -2,7 +2,7 @@
 //
 // Right as long as alpha is a number. In training it is the place on the device where the learning rate lies.
 //
-// Cause: alpha_at is not read
+// Cause: alpha_at is not read: the alpha is on the device there
 //
 // launch matmul: grid (ceil(n / 8), ceil(m / 8)), block (8, 8)
 extern "C" __global__ void matmul(int m, int n, int k, const real* a, long long a_stride, const real* b,
