@@ -155,7 +155,7 @@ int main(int argc, char** argv) {
     h[0] = m[1];
     cudaFree(m);
   }
-  CASE("template") reverse<64><<<1, 64>>>(d);
+  CASE("template") cudaMemset(d, 0, 256), reverse<64><<<1, 64>>>(d);
   CASE("constant") constants[1] = 2;                                       // constant
   CASE("static") {
     std::vector<float> x(3);

@@ -42,7 +42,7 @@ int main(int argc, char** argv) {
   cudaMemcpyToSymbol(weights, w, sizeof w);
   cudaMemcpy(x, h, sizeof h, cudaMemcpyHostToDevice);
   cudaMemcpy(y, h, sizeof h, cudaMemcpyHostToDevice);
-  cudaMemset(number, 0, sizeof(int));
+  cudaMemset(number, 0, sizeof(int)), cudaMemset(y + n, 0, sizeof h);
   if (!strcmp(word, "many"))
     for (int i = 0; i < 20; ++i) next<<<1, 1>>>(number);
   if (!strcmp(word, "endless")) spin<<<1, 2>>>(number);
