@@ -225,7 +225,7 @@ def start(trainer: Any, images: np.ndarray, tested: np.ndarray | None) -> dict[s
     if trainer.suggestion:
         found["usual_lr"] = trainer.suggestion.lr / (1 - trainer.optimizer.momentum)
     else:
-        found["usual_lr"] = suggest(sample(images, FACTS), model, trainer.loss, 0.0, trainer.batch_size).lr
+        found["usual_lr"] = suggest(images, model, trainer.loss, 0.0, trainer.batch_size).lr
     if not trainer.history.epochs:
         initial = signs(model.layers, model.activation, model.weights, model.biases, sample(images))
         initial["distinct"] = [distinct(W, layer.kind == "transposed") for W, layer in zip(model.weights, model.layers)]
