@@ -6,20 +6,24 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fastae import backends, errors
     from fastae.datasets import load_dataset, load_images
+    from fastae.diagnosis import Diagnosis, diagnose
+    from fastae.history import Epoch, History
     from fastae.layers import Conv2d, Dense
     from fastae.model import Autoencoder
     from fastae.optimizer import SGD
-    from fastae.trainer import Epoch, History, Trainer
+    from fastae.trainer import Trainer
 
 __all__ = [
     "SGD",
     "Autoencoder",
     "Conv2d",
     "Dense",
+    "Diagnosis",
     "Epoch",
     "History",
     "Trainer",
     "backends",
+    "diagnose",
     "errors",
     "load_dataset",
     "load_images",
@@ -28,7 +32,8 @@ __version__ = "0.1.0"
 
 _HOMES = {"load_dataset": "datasets", "load_images": "datasets", "Autoencoder": "model", "SGD": "optimizer"}
 _HOMES |= dict.fromkeys(["Conv2d", "Dense"], "layers")
-_HOMES |= dict.fromkeys(["Epoch", "History", "Trainer"], "trainer")
+_HOMES |= dict.fromkeys(["Diagnosis", "diagnose"], "diagnosis")
+_HOMES |= dict.fromkeys(["Epoch", "History"], "history") | {"Trainer": "trainer"}
 
 
 def __getattr__(name: str) -> Any:

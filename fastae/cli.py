@@ -8,8 +8,8 @@ import atexit
 import gc
 import signal
 import sys
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, NoReturn
 
 from fastae import __version__, system
 from fastae.errors import FastaeError
@@ -19,7 +19,20 @@ NO_READER = 128 + 13  # the exit status of a program that SIGPIPE ends
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse, but a mistake is answered in one line."""
+    """argparse, but a mistake is answered in one line, and examples end the help.
+
+    Attributes
+    ----------
+    examples : sequence of str
+        Command lines, without the program's name.
+    """
+
+    examples: Sequence[str] = ()
+
+    def format_help(self) -> str:
+        """Return the help, with the examples, which argparse would break anew, behind it."""
+        lines = [f"  fastae {example}" for example in self.examples]
+        return "\n".join([super().format_help(), *(["examples:", *lines, ""] if lines else [])])
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong and where to look."""
@@ -89,16 +102,75 @@ def _doctor(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run_doctor)
 
 
+def _completion(parser: argparse.ArgumentParser) -> None:
+    from fastae.commands import completion
+
+    parser.description = completion.DESCRIPTION
+    parser.set_defaults(run=completion.run)
+
+
+class Command(NamedTuple):
+    """One row of the table of commands: its purpose, what declares its options, and examples of its use."""
+
+    purpose: str
+    declare: Callable[[argparse.ArgumentParser], None]
+    examples: tuple[str, ...]
+
+
 COMMANDS = {
-    "train": ("train the autoencoder and draw what it learned", _train),
-    "bench": ("measure fastae beside other libraries and this machine's limits", _bench),
-    "check": ("tell whether a kernel of your own is right, and what may be wrong with it", _check),
-    "run": ("compile and run a whole CUDA program without a GPU", _program),
-    "trace": ("show a CUDA kernel as it runs, step by step, on a page", _trace),
-    "grade": ("judge a folder of submissions by a rubric, with a page for each student", _grade),
-    "ladder": ("climb from naive loops to the kernel that a backend uses, with what each idea gains", _ladder),
-    "exercise": ("take the idea out of a rung of a ladder, and put it back", _exercise),
-    "doctor": ("tell for each backend whether it works here, or why not and what mends it", _doctor),
+    "train": Command(
+        "train the autoencoder and draw what it learned",
+        _train,
+        (
+            "train --limit 6000 --epochs 3",
+            "train --loss bce --sizes 784,100,20 --out runs/small",
+            "train --data fashion-mnist --model conv",
+            "train --resume --epochs 40",
+        ),
+    ),
+    "bench": Command(
+        "measure fastae beside other libraries and this machine's limits",
+        _bench,
+        ("bench --batches 16 128 --contenders numpy numba",),
+    ),
+    "check": Command(
+        "tell whether a kernel of your own is right, and what may be wrong with it",
+        _check,
+        ("check mine.py", "check mine.cu --out errors", "check --gallery"),
+    ),
+    "run": Command(
+        "compile and run a whole CUDA program without a GPU",
+        _program,
+        ("run program.cu -- 1024", "run --check -O2 -I include program.cu"),
+    ),
+    "trace": Command(
+        "show a CUDA kernel as it runs, step by step, on a page",
+        _trace,
+        ("trace mine.cu --kernel matmul --out page.html",),
+    ),
+    "grade": Command(
+        "judge a folder of submissions by a rubric, with a page for each student",
+        _grade,
+        ("grade --example-rubric", "grade submissions --rubric rubric.toml"),
+    ),
+    "ladder": Command(
+        "climb from naive loops to the kernel that a backend uses, with what each idea gains",
+        _ladder,
+        ("ladder matmul", "ladder sigmoid --backend numpy --show 2"),
+    ),
+    "exercise": Command(
+        "take the idea out of a rung of a ladder, and put it back",
+        _exercise,
+        ("exercise list", "exercise start matmul-numba-2", "exercise check matmul-numba-2"),
+    ),
+    "doctor": Command(
+        "tell for each backend whether it works here, or why not and what mends it", _doctor, ("doctor",)
+    ),
+    "completion": Command(
+        "print what lets bash or zsh complete commands and options",
+        _completion,
+        ('completion  # eval "$(fastae completion)"',),
+    ),
 }
 
 
@@ -111,10 +183,12 @@ def parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"fastae {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
     asked = next((word for word in argv if not word.startswith("-")), None)
-    for name, (purpose, declare) in COMMANDS.items():
+    top.examples = [command.examples[0] for command in COMMANDS.values()]
+    for name, (purpose, declare, examples) in COMMANDS.items():
         command = commands.add_parser(name, help=purpose, allow_abbrev=False)
         if name == asked:
             declare(command)
+            command.examples = examples
     return top
 
 
@@ -151,8 +225,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
 
 
-def _run(own: bool, argv: list[str]) -> int:
-    """Run the command that is asked for; ``own`` if it is the process's own."""
+def parsed(argv: list[str]) -> argparse.Namespace:
+    """Return the options of a command line, whose command is their ``run``."""
     for word in argv:
         if word.startswith("--") and word.endswith("=--"):  # of which argparse up to Python 3.12 makes an empty list
             parser([]).error(f"argument {word.removesuffix('=--')}: expected one argument")
@@ -160,7 +234,12 @@ def _run(own: bool, argv: list[str]) -> int:
         from fastae.run.command import arranged
 
         argv = [argv[0], *arranged(argv[1:])]
-    options = parser(argv).parse_args(argv)
+    return parser(argv).parse_args(argv)
+
+
+def _run(own: bool, argv: list[str]) -> int:
+    """Run the command that is asked for; ``own`` if it is the process's own."""
+    options = parsed(argv)
     options.own = own
     with Stop(lambda: _interrupted(options, argv)) as options.stop:
         try:

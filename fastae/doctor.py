@@ -6,13 +6,12 @@ import os
 import platform
 import sys
 import sysconfig
-import tempfile
 import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fastae import backends
+from fastae import backends, system
 from fastae.errors import FastaeError
 
 IMAGES, BATCH = 64, 16
@@ -151,16 +150,19 @@ def cache() -> str:
     str
         Empty if what is compiled can be kept.
     """
-    variable = "XDG_CACHE_HOME"
-    folder = Path(os.environ.get(variable) or Path("~/.cache").expanduser()) / "fastae"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return ""
-    except OSError as error:
-        what = f"{folder} cannot be written: {error.strerror}. Every process compiles anew what it calls"
-        which = variable if os.environ.get(variable) else f"HOME or {variable}"
-        return f"{'cache':10}{what}\n{'':10}mend: set {which} to a folder that can be written"
+    home = "XDG_CACHE_HOME"
+    usual = Path(os.environ.get(home) or Path("~/.cache").expanduser()) / "fastae"
+    folders = {usual: home if os.environ.get(home) else f"HOME or {home}"}
+    if own := os.environ.get("NUMBA_CACHE_DIR"):  # in which Numba's code is, and the emulator's is not
+        folders[Path(own)] = "NUMBA_CACHE_DIR"
+    lines = []
+    for folder, variable in folders.items():
+        if reason := system.writable(folder):
+            lines += [
+                f"{'cache':10}{folder} cannot be written: {reason}. Every process compiles anew what it calls",
+                f"{'':10}mend: set {variable} to a folder that can be written",
+            ]
+    return "\n".join(lines)
 
 
 def report(findings: list[Finding]) -> str:

@@ -1,6 +1,7 @@
 """What can go wrong, as exceptions. Every message says what was wrong, what was expected and what to do."""
 
 import re
+from typing import Any
 
 
 def gist(error: BaseException) -> str:
@@ -29,6 +30,10 @@ class BackendUnavailable(FastaeError, RuntimeError):
     """A backend that cannot run on this machine; the message gives the reason and the remedy."""
 
 
+class MissingPackage(FastaeError, ImportError):
+    """A package that what was asked for needs, and that is not installed; the message says how to install it."""
+
+
 class CheckpointError(FastaeError, ValueError):
     """A saved model or checkpoint that is damaged, or belongs to another model or other settings."""
 
@@ -38,4 +43,14 @@ class OutputError(FastaeError, OSError):
 
 
 class Diverged(FastaeError, ArithmeticError):
-    """A training loss that became NaN or infinite; the message names the epoch and the batch."""
+    """A training loss that became NaN or infinite; the message names the epoch, the batch and what made it so.
+
+    Attributes
+    ----------
+    diagnosis : fastae.Diagnosis
+        The same in parts.
+    """
+
+    def __init__(self, diagnosis: Any) -> None:
+        super().__init__(str(diagnosis))
+        self.diagnosis = diagnosis

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastae import storage
+from fastae import interchange, storage
 from fastae.activations import ACTIVATIONS, activation_of
 from fastae.backends import get
 from fastae.errors import CheckpointError, InputError
@@ -220,10 +220,24 @@ class Autoencoder:
         return k.to_host(a)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model to ``path``, all or nothing: an ``.npz`` without pickles, with a checksum.
+        """Write the model to ``path``, all or nothing.
+
+        Parameters
+        ----------
+        path : path-like
+            How it ends decides on the format:
+
+            - ``.npz``, or nothing: NumPy's, without pickles, with a checksum;
+            - ``.safetensors``: the ``state_dict`` of a ``torch.nn.Sequential``, which the file's metadata shows;
+            - ``.onnx``: the network with its weights, which takes ``images`` and gives ``code`` and
+              ``reconstruction``, in rows as `encode` and `reconstruct` have them.
 
         Raises
         ------
+        InputError
+            A path that ends otherwise.
+        MissingPackage
+            The packages of ``fastae[interchange]`` are not installed, which the last two formats need.
         OutputError
             The file cannot be written.
         """
@@ -234,7 +248,10 @@ class Autoencoder:
             "init": self.init,
             **self.described(),
         }
-        storage.write(path, "model", config, storage.numbered(weight=self.weights, bias=self.biases))
+        if interchange.suffix_of(path) == ".npz":
+            storage.write(path, "model", config, storage.numbered(weight=self.weights, bias=self.biases))
+        else:
+            interchange.save(self, path, config)
 
     def described(self) -> dict[str, Any]:
         """Return layers, activation and image as JSON holds them."""
@@ -243,14 +260,31 @@ class Autoencoder:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Autoencoder":
-        """Read a model that `save` wrote.
+        """Read a model that `save` wrote as ``.npz`` or as ``.safetensors``; an ``.onnx`` is for other programs.
 
         Raises
         ------
         CheckpointError
             The file is missing, damaged or of another kind.
+        MissingPackage
+            A ``.safetensors``, for which ``fastae[interchange]`` is not installed.
         """
+        suffix = os.path.splitext(os.fspath(path))[1].lower()
+        if suffix == ".onnx":
+            raise CheckpointError(f"{path}: an .onnx is written for other programs; load the .npz or .safetensors")
+        if suffix == ".safetensors":
+            config, arrays = interchange.read_safetensors(path)
+            model = cls._settled(path, config)
+            interchange.take(model, path, arrays)
+            return model
         config, arrays = storage.read(path, "model")
+        model = cls._settled(path, config)
+        model.weights, model.biases = model.take(path, arrays, "weight"), model.take(path, arrays, "bias")
+        return model
+
+    @classmethod
+    def _settled(cls, path: Any, config: dict[str, Any]) -> "Autoencoder":
+        """Return a model as a file's configuration says, without parameters; raises `CheckpointError`."""
         model = cls.__new__(cls)  # without drawing parameters, which of sizes that are a lie could fill the memory
         try:
             settled = {name: config[name] for name in ("sizes", "seed", "dtype", "init")}
@@ -266,7 +300,6 @@ class Autoencoder:
                 raise InputError(f"its sizes are {sizes}, but its layers give {model.sizes}")
         except (KeyError, TypeError, ValueError, AttributeError, InputError) as error:
             raise CheckpointError(f"{path}: its configuration is not a model's: {storage.brief(error)}") from error
-        model.weights, model.biases = model.take(path, arrays, "weight"), model.take(path, arrays, "bias")
         return model
 
     def take(self, path: Any, arrays: dict[str, np.ndarray], name: str) -> list[np.ndarray]:

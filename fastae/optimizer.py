@@ -16,9 +16,10 @@ class SGD:
 
     Parameters
     ----------
-    lr : float
+    lr : float or "auto"
         Learning rate, positive and finite. The loss is a sum over pixels: what is 0.25 here would be 196 for a mean
-        over 784 pixels, which is what ``torch.nn.MSELoss`` takes.
+        over 784 pixels, which is what ``torch.nn.MSELoss`` takes. With ``"auto"`` a `Trainer` takes what
+        `fastae.rates.suggest` says of the network, the loss and the images of its first `fit`.
     momentum : float
         In [0, 1); as PyTorch defines it.
     schedule : {"constant", "cosine"}
@@ -30,13 +31,14 @@ class SGD:
         A value outside those bounds.
     """
 
-    lr: float = 0.25
+    lr: float | str = 0.25
     momentum: float = 0.0
     schedule: str = "constant"
 
     def __post_init__(self) -> None:
-        if not (_is_number(self.lr) and 0 < self.lr < math.inf):
-            raise InputError(f"the learning rate must be positive and finite; got {self.lr!r}")
+        lr: Any = self.lr
+        if lr != "auto" and not (_is_number(lr) and 0 < lr < math.inf):
+            raise InputError(f"the learning rate must be positive and finite; got {lr!r}")
         if not (_is_number(self.momentum) and 0 <= self.momentum < 1):
             raise InputError(f"the momentum must be at least 0 and below 1; got {self.momentum!r}")
         if self.schedule not in SCHEDULES:
@@ -55,7 +57,14 @@ class SGD:
             From 0.
         epochs : int
             Of the whole training.
+
+        Raises
+        ------
+        InputError
+            The learning rate is still to be found from the data.
         """
+        if self.lr == "auto":
+            raise InputError("lr='auto' becomes a number when a trainer sees its images")
         if self.schedule == "constant":
             return float(self.lr)
         return float(self.lr) * (1 + math.cos(math.pi * epoch / epochs)) / 2

@@ -38,7 +38,7 @@ class Worker(NamedTuple):
     entry for each layer.
     """
 
-    images: Any  # uint8 (N, pixels): the data set
+    images: Any  # uint8, or floats in [0, 1], (N, pixels): the data set
     order: Any  # int64 (N,): the epoch's order
     cursor: Any  # int64 (1,): where in the order this batch begins
     rate: Any  # float (2,): minus the learning rate, and the momentum

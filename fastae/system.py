@@ -4,6 +4,7 @@ What only one module needs is in that module: how files reach the disk and who o
 signals in `fastae.interrupts`, exit statuses in `fastae.check.process`.
 """
 
+import atexit
 import contextlib
 import io
 import mmap
@@ -74,6 +75,28 @@ def progress(message: str) -> None:
 def command_line(words: Sequence[str]) -> str:
     """Return a command as this system's shell takes it."""
     return subprocess.list2cmdline(words) if WINDOWS else shlex.join(words)
+
+
+def writable(folder: str | os.PathLike[str]) -> str:
+    """Make a folder unless it is there, and return why nothing can be written in it; empty if something can."""
+    try:
+        os.makedirs(folder, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return ""
+    except OSError as error:
+        return error.strerror or str(error)
+
+
+def passing_folder() -> str:
+    """Make a folder that goes with this process."""
+    path, process = tempfile.mkdtemp(prefix="fastae-"), os.getpid()
+
+    def remove() -> None:
+        if os.getpid() == process:  # and no child that was forked from it
+            shutil.rmtree(path, ignore_errors=True)
+
+    atexit.register(remove)
+    return path
 
 
 def apart() -> dict[str, Any]:

@@ -5,7 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,51 +13,17 @@ import numpy as np
 from fastae import storage
 from fastae.backends import get
 from fastae.backends.base import Backend, Parameters, Session
+from fastae.diagnosis import Broken, diagnose, measure
 from fastae.errors import CheckpointError, Diverged, InputError
+from fastae.history import Epoch, History
 from fastae.interrupts import held
 from fastae.layers.layer import is_whole
 from fastae.model import Autoencoder
 from fastae.optimizer import SGD
+from fastae.rates import Suggestion, suggest
 
 LOSSES = ("mse", "bce")
 SLICE = 0.1  # seconds of training between two looks at the clock, the loss and the keyboard
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What one epoch gave.
-
-    Attributes
-    ----------
-    epoch : int
-        From 1.
-    train_loss : float
-        Mean over the images of their loss as they were trained on, a sum over pixels.
-    test_mse : float or None
-        Mean squared error over test images and pixels after the epoch; None without test images.
-    seconds, images_per_second : float
-        Of training alone: neither compilation nor the test is in it.
-    lr : float
-        The learning rate.
-    """
-
-    epoch: int
-    train_loss: float
-    test_mse: float | None
-    seconds: float
-    images_per_second: float
-    lr: float
-
-
-@dataclass
-class History:
-    """The epochs of a training, in order."""
-
-    epochs: list[Epoch] = field(default_factory=list)
-
-    def as_dicts(self) -> list[dict[str, Any]]:
-        """Return the epochs as JSON holds them."""
-        return [asdict(epoch) for epoch in self.epochs]
 
 
 class Silence:
@@ -98,7 +64,8 @@ class Trainer:
         Updated at the end of every epoch.
     loss : {"mse", "bce"}
         Squared error or cross-entropy: a sum over pixels, a mean over the images of a batch.
-    optimizer : SGD
+    optimizer : SGD, optional
+        By default ``SGD("auto")``: at the learning rate that suits network, loss and images.
     backend : str or Backend
         A name that `fastae.backends.get` takes, or a backend, such as `fastae.check.learner.load` gives.
     batch_size : int
@@ -121,6 +88,8 @@ class Trainer:
         How many threads did the last `fit`.
     planned : int
         How many epochs the training has when its last `fit` is over: what its schedule reckons with.
+    suggestion : Suggestion or None
+        Where ``optimizer.lr`` comes from, if it was ``"auto"`` until the first `fit`.
 
     Raises
     ------
@@ -148,10 +117,12 @@ class Trainer:
             raise InputError(f"seed must be a whole number of at least 0; got {seed!r}")
         if threads is not None:
             _positive("the number of threads", threads)
-        self.model, self.loss, self.optimizer = model, loss, optimizer or SGD()
+        self.model, self.loss, self.optimizer = model, loss, optimizer or SGD("auto")
         self.batch_size, self.seed, self.threads = _positive("the batch size", batch_size), int(seed), threads
-        lr, span = self.optimizer.lr, np.finfo(model.dtype)
-        if not float(span.tiny) <= lr <= float(span.max):
+        self.suggestion: Suggestion | None = None
+        lr: Any = self.optimizer.lr
+        span = np.finfo(model.dtype)
+        if lr != "auto" and not float(span.tiny) <= lr <= float(span.max):
             raise InputError(f"the learning rate must be a normal number in {model.dtype}; got {lr!r}")
         self.mode, self.tf32 = mode, bool(tf32)
         self.backend = backend if isinstance(backend, Backend) else get(backend)
@@ -173,9 +144,10 @@ class Trainer:
 
         Parameters
         ----------
-        images : ndarray, uint8, (n, model.sizes[0])
+        images : ndarray, (n, model.sizes[0])
+            uint8 from 0 to 255, or floats in [0, 1]; floats are taken as the model's dtype.
         epochs : int
-        test_images : ndarray, uint8, (m, model.sizes[0]), optional
+        test_images : ndarray, uint8 or floats, (m, model.sizes[0]), optional
             Reconstructed after each epoch; nothing is learned from them.
         progress : bool
             Show a progress bar where standard error is a terminal.
@@ -210,6 +182,9 @@ class Trainer:
             )
         self.workers, self.planned = session.workers, last
         self.model.backend = self.backend.name
+        if not self.history.start:
+            self.history.start = measure.start(self, images, test_images)
+        some = measure.sample(images)
         bar = progress_bar(
             total=epochs * n,
             unit=" images",
@@ -222,13 +197,22 @@ class Trainer:
         with bar:
             for e in range(first, last):
                 bar.set_description(f"epoch {e + 1}/{last}")
-                order, pace = self._epoch(session, e, order, pace, e + 1 < last, bar)
+                order, pace = self._epoch(session, e, order, pace, e + 1 < last, bar, some)
                 if on_epoch is not None:
                     on_epoch(self)
-        return History(self.history.epochs[first:])
+        return History(self.history.epochs[first:], self.history.start)
+
+    def settle_rate(self, images: np.ndarray) -> None:
+        """Find the learning rate from the images if it is still ``"auto"``; `fit` does so by itself."""
+        if self.optimizer.lr == "auto":
+            self.suggestion = suggest(images, self.model, self.loss, self.optimizer.momentum, self.batch_size)
+            self.optimizer = replace(self.optimizer, lr=self.suggestion.lr)
 
     def session(self, images: np.ndarray, test_images: np.ndarray | None = None) -> Session:
         """Put the model as it is and the data on the device, ready to train; see `fastae.backends.base.Session`."""
+        self.settle_rate(images)
+        if any(x is not None and x.dtype != np.uint8 for x in (images, test_images)):
+            images, test_images = self._floats(images), None if test_images is None else self._floats(test_images)
         return self.backend.session(
             Parameters(
                 *(
@@ -240,13 +224,17 @@ class Trainer:
             test_images=None if test_images is None else np.ascontiguousarray(test_images),
             loss=self.loss,
             batch_size=min(self.batch_size, len(images)),
-            lr=self.optimizer.lr,
+            lr=float(self.optimizer.lr),
             momentum=self.optimizer.momentum,
             **self._network(),
             **{
                 name: x for name in ("threads", "mode", "tf32") if (x := getattr(self, name))
             },  # for those that know them
         )
+
+    def _floats(self, images: np.ndarray) -> np.ndarray:
+        dtype = self.model.dtype
+        return np.divide(images, 255, dtype=dtype) if images.dtype == np.uint8 else images.astype(dtype, copy=False)
 
     def _network(self) -> dict[str, Any]:
         """Return what a session must be told unless the network is dense with sigmoids."""
@@ -261,7 +249,7 @@ class Trainer:
 
     @np.errstate(over="ignore", invalid="ignore")  # what diverges is told in one error
     def _epoch(
-        self, session: Session, e: int, order: np.ndarray, pace: int, another: bool, bar: Any
+        self, session: Session, e: int, order: np.ndarray, pace: int, another: bool, bar: Any, some: np.ndarray
     ) -> tuple[np.ndarray, int]:
         """Train for one epoch; return the next one's order, if there is another, and how many batches take 0.1 s."""
         began, n, following = time.perf_counter(), len(order), order
@@ -269,9 +257,9 @@ class Trainer:
         if self.optimizer.schedule != "constant":
             session.set_rate(lr, self.optimizer.momentum)
         session.start(order)
-        whole, seen = n - n % session.batch_size, 0
+        whole, seen, parts = n - n % session.batch_size, 0, measure.Parts(n // session.batch_size)
         while seen < whole:
-            size = min(pace, (whole - seen) // session.batch_size)
+            size = min(pace, parts.left())
             t = time.perf_counter()
             session.run(size)
             new = size * session.batch_size
@@ -284,10 +272,11 @@ class Trainer:
             total = session.total()
             if not math.isfinite(total):
                 raise self._diverged(session, e, n)
+            parts.look(size, seen, total)
             bar.update(new)
             bar.set_postfix_str(f"loss {total / seen:.4f}")
             took = time.perf_counter() - t
-            if size == pace:  # a shorter one, at the end of an epoch, tells little
+            if size == pace or took > SLICE:  # a shorter one, at the end of a part, tells little
                 pace = max(1, min(4 * size, int(size * SLICE / took) if took else size))
         seconds = time.perf_counter() - began
         test_mse = session.test_error() if session.has_test else None
@@ -295,9 +284,10 @@ class Trainer:
         finite = math.isfinite(total) and math.isfinite(test_mse or 0)
         if not finite or not all(np.isfinite(p).all() for group in parameters for p in group):
             raise self._diverged(session, e, n)  # the last update counts too, though no loss has seen it yet
+        signs = measure.of_epoch(self.model, parameters, some, parts)
         with held():  # else a Ctrl-C might leave the parameters of one epoch and the history of another
             self.model.weights, self.model.biases, self._V, self._c = parameters
-            self.history.epochs.append(Epoch(e + 1, total / n, test_mse, seconds, n / seconds, lr))
+            self.history.epochs.append(Epoch(e + 1, total / n, test_mse, seconds, n / seconds, lr, signs))
         return following, pace
 
     def _diverged(self, session: Session, e: int, n: int) -> Diverged:
@@ -309,11 +299,11 @@ class Trainer:
             session.run(1)
             batch += 1
         if math.isfinite(session.total()):
+            session.finish()
             batch = -(-n // session.batch_size)  # the smaller one at the end, or the last update
-        return Diverged(
-            f"the loss or a weight became NaN or infinite in epoch {e + 1}, batch {batch}; "
-            f"try a learning rate below {self.optimizer.lr:g}"
-        )
+        broken = (not (np.isfinite(W).all() and np.isfinite(b).all()) for W, b in zip(*list(session.read())[:2]))
+        layer = next((l for l, found in enumerate(broken, 1) if found), 0)
+        return Diverged(diagnose(self, Broken(e + 1, batch, layer)))
 
     def save(self, path: str | os.PathLike[str], note: dict[str, Any] | None = None) -> None:
         """Write a checkpoint: model, velocities, history and settings; raises `OutputError`.
@@ -328,7 +318,7 @@ class Trainer:
             weight=self.model.weights, bias=self.model.biases, weight_velocity=self._V, bias_velocity=self._c
         )
         config = {"settings": self.settings(note), "workers": self.workers, "planned": self.planned}
-        config["epochs"] = self.history.as_dicts()
+        config |= {"epochs": self.history.as_dicts(), "start": self.history.start}
         storage.write(path, "checkpoint", config, arrays)
 
     def resume(self, path: str | os.PathLike[str], note: dict[str, Any] | None = None) -> None:
@@ -347,7 +337,9 @@ class Trainer:
             usual |= {"activation": "sigmoid", "image_shape": settings["image_shape"]}
             usual["layers"] = [{"Dense": [n]} for n in config["settings"].get("sizes", [0])[1:]]
             found, workers = {**usual, **config["settings"]}, config["workers"]
-            history = _history(config["epochs"], found.get("lr"))
+            if settings["lr"] == "auto":
+                settings["lr"] = SGD(found["lr"]).lr
+            history = History.read(config["epochs"], found.get("lr"), config.get("start", {}))
             planned = config.get("planned", len(history.epochs))
             _positive("the number of workers", workers)
             if not is_whole(planned) or planned < len(history.epochs):
@@ -360,12 +352,13 @@ class Trainer:
         ]
         if other:
             raise CheckpointError(f"{path} was made with other settings: {'; '.join(other)}")
+        optimizer = replace(self.optimizer, lr=settings["lr"])
         model = self.model
         weights, biases = model.take(path, arrays, "weight"), model.take(path, arrays, "bias")
         if self.optimizer.momentum:
             self._V, self._c = (model.take(path, arrays, f"{name}_velocity") for name in ("weight", "bias"))
         model.weights, model.biases = weights, biases
-        self.history, self.workers, self.planned = history, workers, planned
+        self.history, self.workers, self.planned, self.optimizer = history, workers, planned, optimizer
 
     def settings(self, note: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return what decides the course of this training, as JSON holds it."""
@@ -377,7 +370,7 @@ class Trainer:
             "model_seed": model.seed,
             "dtype": model.dtype.name,
             "loss": self.loss,
-            "lr": float(self.optimizer.lr),
+            "lr": self.optimizer.lr if self.optimizer.lr == "auto" else float(self.optimizer.lr),
             "momentum": float(self.optimizer.momentum),
             "schedule": self.optimizer.schedule,
             "batch_size": self.batch_size,
@@ -389,23 +382,18 @@ class Trainer:
 
     def _check_images(self, name: str, images: Any) -> None:
         width = self.model.sizes[0]
-        ok = isinstance(images, np.ndarray) and images.dtype == np.uint8 and images.ndim == 2
-        if not ok or images.shape[1] != width or not len(images):
+        ok = isinstance(images, np.ndarray) and (images.dtype == np.uint8 or images.dtype.kind == "f")
+        if not ok or images.ndim != 2 or images.shape[1] != width or not len(images):
             kind = f"{images.dtype} {images.shape}" if isinstance(images, np.ndarray) else type(images).__name__
-            raise InputError(f"{name} must be a uint8 array of shape (n, {width}) with n of at least 1; got {kind}")
-
-
-def _history(epochs: Any, lr: Any) -> History:
-    """Return the history that a checkpoint holds; raises TypeError or ValueError if it is none.
-
-    Epochs of older ones do not say their learning rate, which was that of the settings.
-    """
-    history = History([Epoch(**{"lr": lr, **epoch}) for epoch in epochs])
-    for i, epoch in enumerate(history.epochs, 1):
-        measured = [x for name, x in asdict(epoch).items() if name != "epoch" and (name, x) != ("test_mse", None)]
-        if epoch.epoch != i or not all(isinstance(x, float) and math.isfinite(x) for x in measured):
-            raise ValueError(f"epoch {i} is {epoch}")
-    return history
+            raise InputError(
+                f"{name} must be an array of uint8, or of floats in [0, 1], of shape (n, {width}) with n of at least 1"
+                f"; got {kind}"
+            )
+        if images.dtype.kind == "f" and not (images.min() >= 0 and images.max() <= 1):  # NaN is neither
+            raise InputError(
+                f"{name} that are floats must be in [0, 1]; these go from {images.min():g} to {images.max():g}; "
+                "scale them, or take fastae.sklearn.Autoencoder, which does"
+            )
 
 
 def _positive(what: str, n: Any) -> int:

@@ -18,7 +18,6 @@ TRAIN_PY = Path(__file__).parents[1] / "examples" / "train.py"
 RESULTS = {"checkpoint.npz", "history.json", "loss.png", "model.npz", "reconstructions.png"}
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 TEST_IMAGES, TEST_LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
-BLOB = "hardly more than the mean image"
 INKED = set(terminal.QUADRANTS) - {" "}
 TIMINGS = ("seconds", "images_per_second")
 

@@ -15,6 +15,7 @@ from fastae import figures
 from fastae.commands.network import MODELS
 from fastae.errors import InputError
 from fastae.figures import CELL, GAP, MARGIN
+from fastae.rates import RATES
 from fastae.terminal import one_of_each
 
 pytestmark = pytest.mark.thorough
@@ -39,7 +40,7 @@ TITLES = {
     "dense": "dense network, by a cosine",
     "conv": "convolutional network, by a cosine",
 }
-LEARNING_RATES = MODELS["dense"].rates["sigmoid"]
+LEARNING_RATES = RATES["dense"]["sigmoid"]
 ERROR = 2 / 255  # of a grey level that went through a colour map of 256 bytes
 
 
@@ -137,7 +138,7 @@ def test_20_updates_by_hand_are_what_fastae_makes_of_them(run):
 def test_both_networks_are_those_of_the_command_and_stand_side_by_side(run, assignment, mnist):
     out, numbers, _ = run
     for kind, activation in (("dense", "sigmoid"), ("conv", "tanh")):
-        assert assignment.RATE_BY_COSINE[kind] == MODELS[kind].rates[activation]["mse"]
+        assert assignment.RATE_BY_COSINE[kind] == RATES[kind][activation]["mse"]
         model = fastae.Autoencoder.load(out / f"model-{kind}.npz")
         assert model.activation == activation == MODELS[kind].activation
         assert model.sizes[-1] == 128

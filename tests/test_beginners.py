@@ -129,6 +129,13 @@ COMPILED = {
         "out[i, j] = delta[i, j] * (1 - y[i, j] ** 2)",
         "the explicit signature lacks float64",
     ),
+    "other whole numbers": ("@njit('void(int32[:], int64)')\ndef advance(cursor, n): cursor[0] += n",
+                            "signature lacks the types of these arguments"),
+    "vectors alone": (
+        "@njit(['void(float32, float32[:], float32[:])', 'void(float64, float64[:], float64[:])'])\n"
+        "def axpy(alpha, x, y):\n    for i in range(len(x)): y[i] += alpha * x[i]",
+        "signature lacks matrices",
+    ),
     "without gaps": (
         '@njit(["void(f4[:, ::1], f4[:, ::1], f4[:, ::1])", "void(f8[:, ::1], f8[:, ::1], f8[:, ::1])"])\n'
         f"def relu_gradient(delta, y, out):\n{LOOPS}out[i, j] = delta[i, j] if y[i, j] > 0 else 0",

@@ -118,7 +118,7 @@ WRONG = {
     ),
     "one scale for all": (
         "def bce_gradient(z, x, scale, out): out[:] = (z - x) / 7",
-        "only where scale is not 0.142857",
+        "0.14286 is taken for scale, whatever that is",
     ),
     "float16 result": (
         "def bias_sigmoid(z, bias, out): out[:] = (1 / (1 + np.exp(-(z + bias)))).astype('f2')",

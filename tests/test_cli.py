@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 from command_line import (
-    BLOB,
     INKED,
     RESULTS,
     arrays_of,
@@ -39,7 +38,7 @@ def test_a_training_that_diverges_says_where_and_keeps_the_last_good_checkpoint(
     stdout, stderr = capsys.readouterr()
     assert is_one_line(stderr)
     assert stdout == ""
-    found = re.search(r"NaN or infinite in epoch (\d+), batch (\d+); .*learning rate below 1e\+38", stderr)
+    found = re.search(r"NaN or infinite in epoch (\d+), batch (\d+): .*To mend it: --lr 0\.\d+", stderr)
     assert found
     epoch, batch = map(int, found.groups())
     assert 2 <= epoch <= 30
@@ -56,6 +55,8 @@ def test_a_training_that_diverges_says_where_and_keeps_the_last_good_checkpoint(
 
 # What is written.
 
+RATE_FROM = "from the data (mean ||x||^2 84.8, greyness 0.082; MNIST 87.8 and 0.086)"
+
 
 def test_the_results(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "a" / "new" / "folder"
@@ -68,7 +69,7 @@ def test_the_results(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
         assert (out / name).read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
 
     history = history_of(out)
-    assert list(history) == ["config", "epochs"]
+    assert list(history) == ["config", "start", "epochs", "diagnosis"]
     for images in ("images", "test_images"):
         assert re.fullmatch(r"64 with checksum [0-9a-f]{8}", history["config"].pop(images))
     assert history["config"] == {
@@ -80,7 +81,7 @@ def test_the_results(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
         "model_seed": 5,
         "dtype": "float32",
         "loss": "mse",
-        "lr": 0.25,
+        "lr": 0.2,
         "momentum": 0.0,
         "schedule": "constant",
         "batch_size": 10,
@@ -88,16 +89,18 @@ def test_the_results(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
         "backend": "numpy",
         "tf32": False,
         "kernels": None,
+        "lr_from": RATE_FROM,
         "epochs": 2,
         "data": str(data),
+        "transpose": False,
         "limit": 64,
         "threads": 1,
         "version": fastae.__version__,
     }
     assert [epoch["epoch"] for epoch in history["epochs"]] == [1, 2]
     for epoch in history["epochs"]:
-        assert list(epoch) == ["epoch", "train_loss", "test_mse", "seconds", "images_per_second", "lr"]
-        assert all(type(epoch[key]) is float and epoch[key] > 0 for key in list(epoch)[1:])
+        assert list(epoch) == ["epoch", "train_loss", "test_mse", "seconds", "images_per_second", "lr", "signs"]
+        assert all(type(epoch[key]) is float and epoch[key] > 0 for key in list(epoch)[1:-1])
         assert epoch["images_per_second"] == pytest.approx(64 / epoch["seconds"])
 
     model = fastae.Autoencoder.load(out / "model.npz")
@@ -175,6 +178,8 @@ def test_the_defaults_are_those_of_the_design() -> None:
         "resume": False,
         "no_progress": False,
         "tf32": False,
+        "transpose": False,
+        "verbose": False,
     }
 
 
@@ -191,7 +196,8 @@ def test_a_network_that_knows_only_the_mean_image_is_called_a_blob(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert train(data, "--out", tmp_path) == 0
-    assert BLOB in capsys.readouterr().out
+    assert "too few updates: batch 16 makes 4 updates in 1 epoch" in capsys.readouterr().out
+    assert history_of(tmp_path)["diagnosis"]["cause"] == "too few updates"
 
 
 def test_a_network_that_learns_is_not_called_a_blob(
@@ -200,7 +206,8 @@ def test_a_network_that_learns_is_not_called_a_blob(
     assert train(data, "--out", tmp_path, "--loss", "bce", "--batch-size", 1, "--epochs", 8) == 0
     stdout = capsys.readouterr().out
     assert "cross-entropy, 8 epochs" in stdout
-    assert BLOB not in stdout
+    assert "To mend it" not in stdout
+    assert history_of(tmp_path)["diagnosis"] is None
 
 
 # A terminal.
@@ -264,5 +271,6 @@ def test_a_terminal_that_cannot_show_blocks_is_shown_ascii_and_no_bar_if_none_is
     assert status == 0
     assert screen.isascii()
     assert "epoch 1/1" not in screen
-    assert screen.startswith("original")
+    assert screen.startswith("learning rate 0.25: from the data")
+    assert screen.splitlines()[1].startswith("original")
     assert set(terminal.SHADES) <= set(screen)

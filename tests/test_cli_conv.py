@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 from command_line import (
-    BLOB,
     IMAGES,
     RESULTS,
     TEST_IMAGES,
@@ -25,7 +24,9 @@ from matplotlib.image import imread
 
 import fastae
 from fastae import cli
+from fastae.activations import ACTIVATIONS
 from fastae.commands import network, show
+from fastae.rates import RATES
 
 SMALL = ["--model", "conv", "--channels", "2,3", "--code", 5]
 PICTURES = RESULTS | {"kernels.png", "features.png"}
@@ -64,12 +65,12 @@ def test_a_convolutional_run_leaves_two_pictures_more_and_names_them(
     assert lines[-1] == (
         "see runs/conv-mse-numpy/reconstructions.png, loss.png, kernels.png, features.png, history.json and model.npz"
     )
-    assert lines[0].startswith(
+    assert lines[0].startswith("learning rate 0.02: from the data (mean ||x||^2 84.8, ")
+    assert lines[1].startswith(
         "Conv2d(16, stride=2), Conv2d(32, stride=2), Dense(128), tanh: squared error, 1 epoch of 64"
     )
     assert "412,673 parameters, 909,440 multiplications an image" in stdout
-    assert BLOB in stdout
-    assert "--init glorot if you changed it" in stdout
+    assert "too few updates: batch 16 makes 4 updates in 1 epoch" in stdout
     config = history_of(out)["config"]
     found = {name: config[name] for name in ("sizes", "layers", "activation", "image_shape", "init", "lr")}
     assert found == {
@@ -78,7 +79,7 @@ def test_a_convolutional_run_leaves_two_pictures_more_and_names_them(
         "activation": "tanh",
         "image_shape": [28, 28],
         "init": "glorot",
-        "lr": network.MODELS["conv"].rates["tanh"]["mse"],
+        "lr": RATES["conv"]["tanh"]["mse"],
     }
 
 
@@ -134,17 +135,19 @@ def test_the_handouts_network_is_said_and_drawn_as_ever(
 ) -> None:
     assert train(data, "--out", tmp_path) == 0
     stdout = capsys.readouterr().out
-    assert stdout.startswith("squared error, 1 epoch of 64 images, batch size 16, numpy: test error 0.")
+    lines = stdout.splitlines()
+    assert lines[0].startswith("learning rate 0.25: from the data (mean ||x||^2 84.8, ")
+    assert lines[1].startswith("squared error, 1 epoch of 64 images, batch size 16, numpy: test error 0.")
     assert stdout.endswith(f"see {tmp_path}/reconstructions.png, loss.png, history.json and model.npz\n")
     assert "parameters" not in stdout
     assert set(snapshot(tmp_path)) == RESULTS
 
 
 def test_every_network_has_a_learning_rate_for_each_loss() -> None:
-    for kind in network.MODELS.values():
-        assert kind.activation in kind.rates
-        assert set(kind.rates) == {"sigmoid", "tanh", "relu"}
-        assert all(set(rates) == {"mse", "bce"} for rates in kind.rates.values())
+    assert set(RATES) == set(network.MODELS)
+    for rates in RATES.values():
+        assert set(rates) == set(ACTIVATIONS)
+        assert all(set(by_loss) == {"mse", "bce"} for by_loss in rates.values())
 
 
 # Images of other shapes.
@@ -282,7 +285,7 @@ def test_a_convolutional_training_that_diverges_keeps_what_was_there(
     stdout, stderr = capsys.readouterr()
     assert is_one_line(stderr)
     assert stdout == ""
-    assert re.search(r"NaN or infinite in epoch 1, batch \d; try a learning rate below 1e\+30", stderr)
+    assert re.search(r"NaN or infinite in epoch 1, batch \d: .*To mend it: --lr 0\.\d+", stderr)
     assert snapshot(tmp_path) == before
 
 

@@ -191,7 +191,8 @@ DATA = {
     "a header cut short": (cut(IMAGES, 9), [IMAGES, "ends after 9 bytes"]),
     "truncated": (cut(IMAGES, 5000), [IMAGES, "4,984 bytes"]),
     "test images truncated": (cut(TEST_IMAGES, 5000), [TEST_IMAGES, "4,984 bytes"]),
-    "another magic number": (rewrite(IMAGES, lambda old: b"\x89PNG" + old[4:]), [IMAGES, "magic", "0x89504e47"]),
+    "another magic number": (rewrite(IMAGES, lambda old: b"\x89\0\0\1" + old[4:]), [IMAGES, "magic", "0x89000001"]),
+    "a picture": (rewrite(IMAGES, lambda old: b"\x89PNG" + old[4:]), [IMAGES, "is a PNG image"]),
     "labels as images": (rewrite(IMAGES, lambda old: idx(np.zeros(320, np.uint8))), [IMAGES, "magic", "labels"]),
     "a header that promises more": (
         rewrite(IMAGES, lambda old: old[:4] + struct.pack(">I", 2**31) + old[8:]),
@@ -221,8 +222,13 @@ def test_bad_data_is_refused(
         assert fragment in message
 
 
-def test_data_in_a_file_is_refused(earlier: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "Not a directory" in refusal(capsys, earlier, data / IMAGES)
+def test_data_in_a_file_of_no_format_is_refused(
+    earlier: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "digits.bin").write_bytes(b"\1\2\3\4")
+    assert "is of no format that is read; expected a folder of IDX files" in refusal(
+        capsys, earlier, tmp_path / "digits.bin"
+    )
 
 
 def test_a_line_break_in_a_name_does_not_break_the_line(

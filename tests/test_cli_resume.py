@@ -81,7 +81,7 @@ def test_resume_with_nothing_left_to_do_draws_again(
 
 
 OTHER = [
-    ("--loss bce", {"loss", "lr"}),  # whose default differs
+    ("--loss bce", {"loss"}),
     ("--loss bce --lr 0.25", {"loss"}),
     ("--lr 0.2", {"lr"}),
     ("--momentum 0.5", {"momentum"}),

@@ -623,9 +623,13 @@ def test_a_kernel_may_have_the_name_of_a_function() -> None:
         ),
         ("surf2Dwrite(1.0f, s, 0, 0);", "surfaces are"),
         ("out[0] = tex2D<float>(t, 0, 0);", "textures are"),
+        ("texture<float, 2> t;", "texture and surface references, which CUDA 12 has no more, are"),
+        ("out[0] = texCubemap<float>(t, 0, 0, 1);", "texCubemap is"),
+        ("cudaGraphAddKernelNode(&n, g);", "cudaGraphAddKernelNode(), of no captured graph, is"),
+        ("cooperative_groups::this_cluster().sync();", "this_cluster, of clusters of blocks, is"),
         ("g<<<1, 32>>>(out);", "launches by <<< >>> are"),
         ("cudaMalloc(&out, 4);", "cudaMalloc(), of the host, is"),
-        ("curandState state;", "cuRAND is"),
+        ("curandGenerator_t g;", "curandGenerator_t, of cuRAND, is"),
         ("cublasHandle_t h;", "cublasHandle_t, of CUDA's libraries, is"),
         ("thrust::device_vector<float> v;", "thrust and cub are"),
         ("wmma::bmma_sync(d, a, b, c);", "wmma::bmma_sync, for fragments of bits, is"),
@@ -647,7 +651,7 @@ def test_what_is_not_emulated_is_refused_by_name_and_line(compiler: str, line: s
 @pytest.mark.parametrize(
     "header",
     [
-        "curand_kernel.h",
+        "curand.h",
         "cub/cub.cuh",
         "cublas_v2.h",
         "cuda_fp8.h",

@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from test_cuda_language import launch, on_device, results, zeros
+from test_cuda_language import fault, launch, line_with, on_device, results, zeros
+
+from fastae.backends.emulator import checking
 
 RANDOM = np.random.default_rng(21)
 EDGES = [0, 1, 0x7FFF7FFF, 0x80008000, 0x80007FFF, 0x7F80FF01, 0x80808080, 0x7F7F7F7F, 0xFFFFFFFF, 0x00FF00FF]
@@ -152,3 +154,77 @@ def test_other_integer_intrinsics() -> None:
         "float_as_uint(x + 1.0f)": 0x3F800000, "int_as_float(x + 0x40000000)": 2,
     }  # fmt: skip
     assert results(list(cases), "unsigned", np.uint32).tolist() == list(cases.values())
+
+
+# cuRAND's generators for kernels.
+
+RANDOM_NUMBERS = """#include <curand_kernel.h>
+__global__ void f(unsigned* bits, float* out, curandState* states, curandStatePhilox4_32_10_t* others, int n) {
+  const int t = threadIdx.x;
+  curand_init(1234, t, 0, &states[t]);
+  curand_init(n, t, 5, &others[t]);
+  curandState local = states[t];
+  for (int i = 0; i < 3; ++i) bits[8 * t + i] = curand(&local);
+  curandState skipped = states[t];
+  skipahead(2, &skipped);
+  bits[8 * t + 3] = curand(&skipped);
+  for (int i = 4; i < 8; ++i) bits[8 * t + i] = curand(&others[t]);
+  float sum = 0, squares = 0, uniform = 0;
+  for (int i = 0; i < 500; ++i) {
+    const float x = curand_normal(&states[t]);
+    sum += x, squares += x * x, uniform += curand_uniform(&others[t]);
+  }
+  out[3 * t] = sum / 500, out[3 * t + 1] = squares / 500, out[3 * t + 2] = uniform / 500;
+}"""
+
+
+def xorwow(seed: int, count: int) -> list[int]:
+    """The recurrence of Marsaglia's, as cuRAND seeds it."""
+    mask = 2**32 - 1
+    low, high = 1099087573 * (seed & mask ^ 0xAAD26B49) & mask, 2591861531 * (seed >> 32 ^ 0xF7DCEFDD) & mask
+    d = 6615241 + low + high
+    v = [123456789 + low, 362436069 ^ low, 521288629 + high, 88675123 ^ high, 5783321 + low]
+    v, found = [x & mask for x in v], []
+    for _ in range(count):
+        t = v[0] ^ v[0] >> 2
+        v = [*v[1:], (v[4] ^ v[4] << 4 ^ t ^ t << 1) & mask]
+        d += 362437
+        found.append((v[4] + d) & mask)
+    return found
+
+
+def philox(counter: list[int], key: list[int]) -> list[int]:
+    """Ten rounds of Philox of four words. (Salmon et al., SC 2011.)"""
+    mask = 2**32 - 1
+    for _ in range(10):
+        p, q = 0xD2511F53 * counter[0], 0xCD9E8D57 * counter[2]
+        counter = [q >> 32 ^ counter[1] ^ key[0], q & mask, p >> 32 ^ counter[3] ^ key[1], p & mask]
+        key = [(key[0] + 0x9E3779B9) & mask, (key[1] + 0xBB67AE85) & mask]
+    return counter
+
+
+@pytest.mark.feature("mathematics", "`curand_kernel.h`: XORWOW and Philox, with cuRAND's bits; uniform and normal")
+def test_random_numbers_of_kernels(compiler: str) -> None:
+    assert philox([0] * 4, [0] * 2) == [
+        0x6627E8D5,
+        0xE169C58D,
+        0xBC57AC4C,
+        0x9B00DBD8,
+    ]  # as its authors have published it
+    bits, out = zeros(8 * 32, np.uint32), zeros(3 * 32)
+    states, others = zeros(32 * 32, np.uint8), zeros(64 * 32, np.uint8)
+    launch(RANDOM_NUMBERS, "f", bits, out, states, others, np.int32(7), block=32)
+    found = np.asarray(bits).reshape(32, 8).tolist()
+    assert found[0][:3] == xorwow(1234, 3)
+    for t, row in enumerate(found):
+        assert row[3] == row[2]  # after two that were skipped
+        numbers = [x for block in (1, 2, 3) for x in philox([block, 0, t, 0], [7, 0])]
+        assert row[4:] == numbers[1:5]  # from the fifth on, of which block 1 has the second
+    assert len({tuple(row[:3]) for row in found}) == 32
+    means = np.asarray(out).reshape(32, 3).mean(0)
+    assert np.allclose(means, [0, 1, 0.5], atol=6 / np.sqrt(16000))  # six standard deviations, or more
+    with checking():
+        shared = RANDOM_NUMBERS.replace("&others[t]);\n  float", "&others[0]);\n  float")
+        said = fault(shared, "f", bits, out, states, others, np.int32(7), block=32)
+    assert "a race between two threads" in said
+    assert line_with(shared, "&others[0])") in said

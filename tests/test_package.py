@@ -102,7 +102,9 @@ def test_everything_public_has_a_docstring(name: str) -> None:
         assert doc, path
         assert not doc.startswith(f"{thing.__name__}("), f"{path} has but the docstring that dataclass makes"
     if name == "fastae.trainer":
-        assert {"fastae.trainer.Epoch", "fastae.trainer.Trainer.fit", "fastae.trainer.Trainer.resume"} <= set(things)
+        assert {"fastae.trainer.Trainer.fit", "fastae.trainer.Trainer.resume"} <= set(things)
+    if name == "fastae.history":
+        assert {"fastae.history.Epoch", "fastae.history.History.as_dicts"} <= set(things)
 
 
 def sources() -> Iterator[tuple[Path, str]]:

@@ -123,7 +123,8 @@ UNORDERED = {  # the lines that end in //< are the places
   if (b > 0 && t == 0) atomicExch(out, 1);//<""",
     "each adds without an atomic": f"{PART}  if (t == 0) *out += own;//<",
     "a value by each": "  if (t == 0) *out = b;//<",
-    "the same value by all, which one reads": "  if (t == 0 && b < 3) *out = 1;//<\n  if (b == 5 && t == 1) out[1] = *out;//<",
+    "the same value by all, which one reads": """  if (t == 0 && b < 3) *out = 1;//<
+  if (b == 5 && t == 1) out[1] = *out;//<""",
     "one writes what others read": "  if (b == 0) out[t] = 1;//<\n  else out[i] = out[t];//<",
     "one writes what others have read": """  if (b < gridDim.x - 1) out[i] = out[160 + t];//<
   else out[160 + t] = 1;//<""",
@@ -156,6 +157,17 @@ UNORDERED = {  # the lines that end in //< are the places
   }}
   __syncthreads();
   if (ticket == gridDim.x - 1 && t == 0) {SUM}""",
+    "the last block without a fence, and all is volatile": f"""{PART}  volatile float* const result = out + 1;
+  if (t == 0) {{
+    result[b] = own;
+    ticket = atomicAdd(&count, 1);//<
+  }}
+  __syncthreads();
+  if (ticket == gridDim.x - 1 && t == 0) {{
+    for (int l = 0; l < gridDim.x; ++l) own += result[l];
+    *out = own;
+    count = 0;//<
+  }}""",
     "a block's fence is for the block": f"""{PART}  if (t == 0) {{
     out[1 + b] = own;//<
     __threadfence_block();
@@ -166,7 +178,12 @@ UNORDERED = {  # the lines that end in //< are the places
     if (b == gridDim.x - 1) {SUM}  }}""",
 }
 
-FENCE_MISSING = "the last block without a fence", "the fence before the store", "a block's fence is for the block"
+FENCE_MISSING = (
+    "the last block without a fence",
+    "the last block without a fence, and all is volatile",
+    "the fence before the store",
+    "a block's fence is for the block",
+)
 
 
 def run(body: str, order: str = "forward") -> tuple[str, Any]:
@@ -274,7 +291,7 @@ extern "C" __global__ void with_volatile(volatile float* x) {
 }
 """
 RACES = {  # of a block: where, and what is said to be missing
-    "with_syncthreads": ("all warps", "but threads of other warps meet there too: a __syncthreads() is needed"),
+    "with_syncthreads": ("all warps", "but between warps there is a race as well: a __syncthreads() is needed"),
     "with_syncwarp": ("one warp", "which does not run in step: a __syncwarp() is needed"),
     "with_volatile": ("in two steps", "volatile is not atomic: x += 1 reads and writes in two steps"),
 }
@@ -303,9 +320,25 @@ def test_what_is_missing_within_a_block_is_named(kernel: str, order: str) -> Non
         assert words in told
 
 
+COUNT = """extern "C" __global__ void count(int* x) {
+  if (threadIdx.x < 128) x[threadIdx.x % 2] += 1;
+}
+"""
+
+
+@pytest.mark.parametrize("order", ["forward", "reverse"])
+def test_a_value_that_lanes_change_takes_an_atomic_operation(order: str) -> None:
+    kernel = RawModule(COUNT).get_function("count")
+    with (
+        pytest.raises(KernelFault, match=r"is needed, or an atomic operation where both change one value$"),
+        checking(order),
+    ):
+        kernel((1,), (128,), (device.array(np.zeros(2, np.int32)),))
+
+
 def test_a_block_of_one_warp_may_do_with_less() -> None:
     with pytest.raises(
-        KernelFault, match=r"a __syncwarp[(][)] is needed, or a __syncthreads[(][)] where a block has more"
+        KernelFault, match=r"a __syncwarp[(][)] is needed, __syncthreads[(][)] if a block has more warps$"
     ):
         in_a_block("with_syncthreads", False, "forward", 32)
 

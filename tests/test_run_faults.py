@@ -39,6 +39,7 @@ __global__ void fold(T* x) {
 }
 __global__ void hello() { printf("hello from %d\n", threadIdx.x); }
 __constant__ float constants[4];
+__device__ float variable[4];
 template <int N>
 __global__ void reverse(float* x) {
   __shared__ float unused[2], part[N];
@@ -56,6 +57,14 @@ int main(int argc, char** argv) {
 #define CASE(word) if (!strcmp(name, word))
   float h[100] = {}, *d = nullptr, *e = nullptr;
   cudaMalloc(&d, 1024 * sizeof(float));                                    // allocated
+  CASE("name") {
+    set<<<1, 4>>>(variable, 4);                                            // name
+    float* address;
+    cudaGetSymbolAddress((void**)&address, variable);
+    set<<<1, 4>>>(address, 4);
+    cudaMemcpy(h, address, 16, cudaMemcpyDeviceToHost);
+  }
+  CASE("name-copied") cudaMemcpy(h, variable, 16, cudaMemcpyDeviceToHost);  // name-copied
   CASE("outside") {
     fold<<<1, 4>>>(d);
     fold<<<1, 4>>>(reinterpret_cast<int*>(d + 4));
@@ -225,6 +234,8 @@ FAULTS = {  # by case: the exit status, and what is said, with the lines of mark
     "after-free": (1, ["{beyond}, kernel set", "out of bounds; it lies in " + ALLOCATED + ", freed at cases.cu:"]),
     "middle": (1, ["{middle}: cudaFree: the pointer is not the beginning of " + ALLOCATED]),
     "not-device": (1, ["{not-device}: cudaFree: it frees what cudaMalloc gave; this is other memory of the host"]),
+    "name": (1, ["{name}: kernel set is given the host's name of a variable of the device as"]),
+    "name-copied": (1, ["{name-copied}: cudaMemcpy: the source is a variable of the device, of which the host"]),
     "symbol": (1, ["{symbol}: cudaMemcpyToSymbol: 20 bytes from byte 0 on, but the variable has 16"]),
     "lost": (0, ["{lost}: what the kernel printed is lost: the program ends without cudaDeviceSynchronize()"]),
     "leak": (1, ["{leak}: cudaMalloc: 300 bytes are never freed, of 3 allocations"]),

@@ -99,6 +99,29 @@ def test_a_team_on_one_core_ends_soon_in_the_same_bits(threads: int) -> None:
     assert seconds < 10  # 50 steps of 7 barriers; a time slice for each would be more
 
 
+def test_beside_a_busy_program_a_team_is_not_far_behind_one_worker_and_ends_in_the_same_bits() -> None:
+    """A worker that only spun, or offered its core for ever, took 15 times as long as one alone."""
+    images = fastae.load_dataset()[0][:2000]
+
+    def trained(threads: int) -> tuple[float, list[bytes]]:
+        trainer = fastae.Trainer(fastae.Autoencoder(), backend="numba", threads=threads)
+        (epoch,) = trainer.fit(images, 1, progress=False).epochs
+        return epoch.seconds, [W.tobytes() for W in trainer.model.weights]
+
+    alone = trained(2)
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count() or 2)]
+    try:
+        time.sleep(0.5)  # until they are
+        runs = {threads: [trained(threads) for _ in range(3)] for threads in (1, 2)}
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+    assert all(bits == alone[1] for _, bits in runs[2])
+    one, two = (min(seconds for seconds, _ in runs[threads]) for threads in (1, 2))
+    assert two < 4 * one + 0.2, (one, two)
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="this system cannot stop a process")
 @pytest.mark.thorough
 def test_a_pause_as_a_debugger_makes_it_changes_nothing() -> None:

@@ -90,7 +90,7 @@ def test_trainer_refuses_an_argument(options: dict[str, Any], message: str) -> N
 
 
 BAD_IMAGES = {
-    "floats": (np.zeros((3, 12)), "float64 (3, 12)"),
+    "truths": (np.zeros((3, 12), bool), "bool (3, 12)"),
     "signed bytes": (np.zeros((3, 12), np.int8), "int8 (3, 12)"),
     "too narrow": (np.zeros((3, 11), np.uint8), "uint8 (3, 11)"),
     "squares": (np.zeros((3, 4, 3), np.uint8), "uint8 (3, 4, 3)"),
@@ -111,8 +111,41 @@ def test_fit_refuses_images(name: str, kind: str) -> None:
     before = state(trainer)
     with pytest.raises(InputError) as caught:
         trainer.fit(**({"images": some_images(4), "epochs": 1, "progress": False} | {name: images}))
-    assert str(caught.value) == f"{name} must be a uint8 array of shape (n, 12) with n of at least 1; got {told}"
+    expected = "an array of uint8, or of floats in [0, 1], of shape (n, 12) with n of at least 1"
+    assert str(caught.value) == f"{name} must be {expected}; got {told}"
     assert state(trainer) == before
+
+
+@pytest.mark.parametrize("wrong", [-0.001, 1.001, 255.0, np.nan, np.inf])
+@pytest.mark.parametrize("name", ["images", "test_images"])
+def test_fit_refuses_floats_outside_of_0_and_1(name: str, wrong: float) -> None:
+    trainer, floats = make(), np.zeros((3, 12), np.float32)
+    floats[2, 11] = wrong
+    before = state(trainer)
+    with pytest.raises(InputError, match=rf"^{name} that are floats must be in \[0, 1\]; these go from .* scale them"):
+        trainer.fit(**({"images": some_images(4), "epochs": 1, "progress": False} | {name: floats}))
+    assert state(trainer) == before
+
+
+@pytest.mark.parametrize("backend", ["numpy", "emulator", pytest.param("numba", marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_floats_train_to_the_bits_of_the_bytes_that_they_are(backend: str, dtype: str) -> None:
+    """Also beside bytes: the training images as floats, the test images as they were, and the other way round."""
+    images, tests = some_images(13), some_images(7)
+    found = []
+    for kinds in ((False, False), (True, True), (True, False), (False, True)):
+        trainer = fastae.Trainer(fastae.Autoencoder((12, 5), dtype=dtype), "mse", fastae.SGD(0.1), backend, 4)
+        as_floats = np.dtype(dtype).type(255)
+        data = [x / as_floats if floats else x for x, floats in zip((images, tests), kinds)]
+        history = trainer.fit(data[0], 2, data[1], progress=False)
+        found.append(([p.tobytes() for p in trainer.model.weights], [e.test_mse for e in history.epochs]))
+    assert found == found[:1] * 4
+
+
+def test_a_kernel_that_stays_on_the_device_takes_bytes_alone() -> None:
+    trainer = fastae.Trainer(fastae.Autoencoder((12, 5)), "mse", backend="emulator", mode="persistent")
+    with pytest.raises(InputError, match="'persistent' is for images of bytes; with floats take 'captured'"):
+        trainer.fit(np.zeros((4, 12)), 1, progress=False)
 
 
 @pytest.mark.parametrize("epochs", [0, -1, 1.0, "3", None, True], ids=repr)
@@ -226,6 +259,7 @@ def test_the_history(tmp_path: Path) -> None:
         "seconds": last.seconds,
         "images_per_second": last.images_per_second,
         "lr": trainer.optimizer.lr,
+        "signs": last.signs,
     }
     assert fit(trainer, images).epochs[0].test_mse is None
 
@@ -334,7 +368,7 @@ def test_diverged_names_epoch_and_batch_and_keeps_the_last_good_parameters(
         Poisonous.armed = True
 
     told = batch if into == "loss" else min(batch + 1, batches)
-    with pytest.raises(Diverged, match=rf"in epoch 2, batch {told}; try a learning rate below 0\.1$") as caught:
+    with pytest.raises(Diverged, match=rf"in epoch 2, batch {told}: .*To mend it: .*--lr 0\.033") as caught:
         fit(trainer, images, 9, test_images=some_images(3), on_epoch=arm)
     assert isinstance(caught.value, ArithmeticError)
     assert len(calls) == len(trainer.history.epochs) == 1
@@ -375,7 +409,7 @@ def test_an_overflow_is_found_where_single_steps_find_it(backend: str) -> None:
             continue
         found += 1
         epoch, batch, good = expected
-        with pytest.raises(Diverged, match=rf"epoch {epoch}, batch {batch}; try a learning rate below .e.3[78]$"):
+        with pytest.raises(Diverged, match=rf"epoch {epoch}, batch {batch}: .*To mend it: --lr 0\.\d+"):
             fit(trainer, images, 100)
         assert len(trainer.history.epochs) == epoch - 1
         assert parameters(trainer) == good

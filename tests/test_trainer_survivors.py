@@ -191,24 +191,21 @@ def test_the_next_order_is_drawn_while_a_device_works(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(trainer, "session", session)
     monkeypatch.setattr(trainer, "order", lambda e, n: (seen.append(f"order {e}"), order(e, n))[1])
-    trainer.fit(images(41), 3, progress=False)  # 20 batches and an image
-    assert seen[:4] == ["order 0", "run 1", "wait", "run 4"]
+    trainer.fit(images(81), 3, progress=False)  # 40 batches and an image
+    assert seen[:4] == ["order 0", "run 1", "wait", "run 3"]
     for e in (1, 2):
         i = seen.index(f"order {e}")
         assert seen[i - 2].startswith("run")
         assert (seen[i - 1], seen[i + 1]) == ("finish", "wait")
     assert [call for call in seen if call.startswith("run")] == [
         "run 1",
-        "run 4",
-        "run 15",
-        "run 16",
-        "run 4",
-        "run 20",
-    ]
+        "run 3",
+        *["run 4"] * 29,
+    ]  # tenths of an epoch
     assert "order 3" not in seen
     expected = make()
     for _ in range(3):
-        expected.fit(images(41), 1, progress=False)
+        expected.fit(images(81), 1, progress=False)
     assert [W.tobytes() for W in trainer.model.weights] == [W.tobytes() for W in expected.model.weights]
 
 
@@ -235,15 +232,15 @@ def test_steps_between_two_looks_grow_fourfold_to_a_tenth_of_a_second(monkeypatc
     monkeypatch.setattr(trainer, "session", session)
     monkeypatch.setattr(module.time, "perf_counter", lambda: now[0])
     monkeypatch.setattr(module, "progress_bar", lambda **options: bars.append(Bar(**options)) or bars[-1])
-    data = images(801)
+    data = images(8001)
     history = trainer.fit(data, 1, data[:3], progress=True)
     assert sizes[:6] == [1, 4, 16, 64, 102, 102]  # 102 steps of 2⁻¹⁰ seconds are a tenth
-    assert set(sizes[7:]) == {3}  # of 2⁻⁵ seconds
-    assert sum(sizes) == 400
+    assert set(sizes[7:]) == {3, 1}  # of 2⁻⁵ seconds; what is left of a tenth of the epoch
+    assert sum(sizes) == 4000
     (bar,) = bars
     assert bar.updates == [*(2 * size for size in sizes[:-1]), 2 * sizes[-1] + 1]
     assert bar.options == {
-        "total": 801,
+        "total": 8001,
         "unit": " images",
         "unit_scale": True,
         "disable": None,
@@ -255,11 +252,11 @@ def test_steps_between_two_looks_grow_fourfold_to_a_tenth_of_a_second(monkeypatc
     (epoch,) = history.epochs
     assert last == pytest.approx(epoch.train_loss, rel=0.01)
     quick = sum(sizes[:6])
-    assert epoch.seconds == quick * 2**-10 + (400 - quick) * 2**-5 + 2
-    assert epoch.images_per_second == 801 / epoch.seconds
+    assert epoch.seconds == quick * 2**-10 + (4000 - quick) * 2**-5 + 2
+    assert epoch.images_per_second == 8001 / epoch.seconds
     trainer.fit(data, 2, progress=False)
     assert bars[1].options["disable"] is True
-    assert bars[1].options["total"] == 1602
+    assert bars[1].options["total"] == 16002
     assert [text for text in bars[1].told if text.startswith("epoch")] == ["epoch 2/3", "epoch 3/3"]
 
 

@@ -25,6 +25,9 @@ HEADS = {
     "bias_sigmoid": "int m, int n, const real* z, long long z_stride, const real* bias, real* out, "
     "long long out_stride",
     "column_sum": f"int m, int n, const real* delta, long long delta_stride, real* out, {SCALED}",
+    "axpy": "int m, int n, real alpha, const real* alpha_at, const real* x, long long x_stride, real* y, "
+    "long long y_stride",
+    "mse_loss": "int m, int n, const real* z, long long z_stride, const real* x, long long x_stride, double* out",
     "matmul": "int m, int n, int k, const real* a, long long a_stride, const real* b, long long b_stride, real* out, "
     f"long long out_stride, int trans_a, int trans_b, {SCALED}",
 }
@@ -82,6 +85,15 @@ MISLAUNCHED = {
             "grid (n), block (32)",
             "  const int row = blockIdx.x;\n"
             f"  if (row < m) for (int col = threadIdx.x; col < n; col += 32) {{ {SIGMOID} }}",
+        ),
+        EXCHANGED,
+    ),
+    "a block a row, of vectors too": (
+        kernel(
+            "axpy",
+            "grid (n), block (32)",
+            "  if (alpha_at) alpha = *alpha_at;\n  const int row = blockIdx.x;\n  if (row < m)\n"
+            "    for (int c = threadIdx.x; c < n; c += 32) y[row * y_stride + c] += alpha * x[row * x_stride + c];",
         ),
         EXCHANGED,
     ),
@@ -211,6 +223,78 @@ def test_a_sum_that_one_block_sets_to_0_while_others_add_to_it(tmp_path: Path) -
     assert "a race between two blocks, which nothing orders" in problem.causes[0]
     assert "mine.cu:7, kernel column_sum, block (1, 0, 0)" in problem.what
     assert "the other is block (0, 0, 0), thread (0, 0, 0) writing, mine.cu:4" in problem.what
+
+
+SPLIT = f"""  {NUMBERS}
+  const int col = blockIdx.x * 16 + threadIdx.x, row = blockIdx.y * 16 + threadIdx.y;
+  if (row >= m || col >= n) return;
+  real* at = out + row * out_stride + col;
+  if (blockIdx.z == 0) *at = beta == 0 ? real(0) : beta * *at;
+  for (int p = blockIdx.z * 16; p < k && p < blockIdx.z * 16 + 16; ++p)
+    atomicAdd(at, alpha * (trans_a ? a[p * a_stride + row] : a[row * a_stride + p]) *
+                      (trans_b ? b[col * b_stride + p] : b[p * b_stride + col]));"""
+ZEROED = {  # by one of those that add
+    "slices of a product": (
+        kernel("matmul", "grid (ceil(n / 16), ceil(m / 16), ceil(k / 16)), block (16, 16)", SPLIT),
+        "a race between two blocks, which nothing orders",
+    ),
+    "threads of a block": (
+        kernel(
+            "mse_loss",
+            "grid (m), block (32)",
+            "  const int row = blockIdx.x;\n  if (threadIdx.x == 0) out[row] = 0;\n"
+            "  for (int c = threadIdx.x; c < n; c += 32) {\n"
+            "    const double d = double(z[row * z_stride + c]) - x[row * x_stride + c];\n"
+            "    atomicAdd(out + row, d * d);\n  }",
+        ),
+        "a race between two threads of a block",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", sample(ZEROED, 2))
+def test_what_one_sets_to_0_while_others_add_to_it(what: str, tmp_path: Path) -> None:
+    text, cause = ZEROED[what]
+    problem = first_problem(tmp_path / "mine.cu", text)
+    assert problem.causes[0].startswith(cause), problem
+
+
+def test_an_odd_number_of_threads_that_is_halved(tmp_path: Path) -> None:
+    body = """  __shared__ double part[40];
+  double sum = 0;
+  for (int c = threadIdx.x; c < n; c += 40) {
+    const double d = double(z[blockIdx.x * z_stride + c]) - x[blockIdx.x * x_stride + c];
+    sum += d * d;
+  }
+  part[threadIdx.x] = sum;
+  __syncthreads();
+  for (int half = 20; half; half /= 2) {
+    if (threadIdx.x < half) part[threadIdx.x] += part[threadIdx.x + half];
+    __syncthreads();
+  }
+  if (!threadIdx.x) out[blockIdx.x] = part[0];"""
+    problem = first_problem(tmp_path / "mine.cu", kernel("mse_loss", "grid (m), block (40)", body))
+    assert problem.causes[0].endswith("no power of two, but a multiple of 5"), problem
+
+
+def test_however_slow_a_machine_is_some_large_calls_are_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Right for 1,000 elements, as a launch of one block is: what is left out then must not come out right."""
+    for name in ("SECONDS", "MORE_SECONDS"):
+        monkeypatch.setattr(verdict, name, -1.0)
+    text = "def bias_relu(z, bias, out):\n    out.flat[:1000] = (z + bias).clip(0).flat[:1000]\n"
+    problem = first_problem(tmp_path / "mine.py", text)
+    assert problem.what.endswith("left unwritten")
+
+
+@pytest.mark.parametrize("noisy", [False, True])
+def test_small_errors_are_those_of_a_format_only_where_they_are_irregular(noisy: bool, tmp_path: Path) -> None:
+    error = "(np.random.default_rng(1).random(y.shape) - 0.5) * 1e-3" if noisy else "3e-4 * y"
+    text = (
+        f"import numpy as np\ndef sigmoid_gradient(delta, y, out):\n    out[:] = delta * y * (1 - y) * (1 + {error})\n"
+    )
+    problem = first_problem(tmp_path / "mine.py", text)
+    assert ("float16" in problem.causes[0]) == noisy, problem
+    assert problem.causes[0].startswith("may be: a small number") != noisy, problem
 
 
 # How a file is saved.

@@ -11,8 +11,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 FAMILIES = (
     "language", "types", "memory", "barriers and fences", "warp operations", "atomics", "mathematics",
-    "cooperative groups", "half precision", "tensor cores", "inline PTX", "asynchronous copies", "output and assertions",
-    "host programs", "tracing", "learners' files",
+    "cooperative groups", "half precision", "tensor cores", "inline PTX", "asynchronous copies",
+    "output and assertions", "host programs", "tracing", "learners' files",
 )  # fmt: skip
 REFUSALS = "test_what_is_not_emulated_is_refused_by_name_and_line", "test_headers_of_what_is_not_emulated_are_refused"
 

@@ -70,6 +70,16 @@ class Backend:
             raise NotImplementedError(f"the backend {self.name!r} lacks the kernel {KERNELS[name].signature}")
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
+    def __reduce__(self) -> Any:
+        """Pickle the backend as its name, for it may hold what is compiled; raises TypeError for one without."""
+        from fastae import backends
+
+        if self.name not in backends.names() or backends.get(self.name) is not self:
+            raise TypeError(
+                f"a backend is pickled as its name, and {self.name!r} is the name of another one, or of none"
+            )
+        return backends.get, (self.name,)
+
     @classmethod
     def availability(cls) -> Availability:
         """Say whether the backend works here, by the cheapest test that can tell."""
@@ -133,6 +143,11 @@ class Backend:
             for layer, shape in zip(layers, shapes)
         )
 
+    def take(self, samples: Any, order: Any, cursor: Any, offset: int, out: Any) -> None:
+        """Write rows order[cursor[0] + offset + i] of samples that are floats: what a session has for ``gather``."""
+        first = int(cursor[0]) + offset
+        out[:] = samples[order[first : first + len(out)]]
+
     def session(self, parameters: Parameters, images: np.ndarray, **options: Any) -> "Session":
         """Put a model and its data on the device; see `Session` for the arguments."""
         return Session(self, parameters, images, **options)
@@ -146,9 +161,9 @@ class Session:
     backend : Backend
     parameters : Parameters
         Where to start from; copied.
-    images : ndarray, uint8, (N, pixels)
+    images : ndarray, uint8 or the parameters' dtype, (N, pixels)
         C-contiguous; a backend on the host reads them where they are.
-    test_images : ndarray, uint8, (M, pixels), optional
+    test_images : ndarray of the same dtype, (M, pixels), optional
     loss : {"mse", "bce"}
     batch_size : int
         At most N.
@@ -191,7 +206,7 @@ class Session:
         self.dtype, self.activation = parameters.W[0].dtype, activation
         self.layers = list(layers or dense_layers([W.shape for W in parameters.W]))
         self.widths = [self.layers[0].inputs, *(layer.outputs for layer in self.layers)]
-        self.has_test = test_images is not None
+        self.has_test, self.floats = test_images is not None, images.dtype != np.uint8
         self.prepare()
         self._rate = self.array(np.array([-lr, momentum], self.dtype))
         self._has_momentum = bool(momentum)
@@ -210,6 +225,7 @@ class Session:
         if self.threads is not None:
             raise InputError(f"the backend {self.backend.name!r} does not take a number of threads; numba does")
         named = {name: getattr(self.backend, name) for name in kernels_of(self.activation, self.kinds)}
+        named |= {"gather": self.backend.take} if self.floats else {}
         kernels = SimpleNamespace(**named | self.operations())
         if not hasattr(kernels, "output"):
             kernels.output = kernels.forward

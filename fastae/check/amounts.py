@@ -65,6 +65,11 @@ def _varying(wrong: Sequence[Call], values: np.ndarray) -> Iterator[str]:
             yield f"every wrong element is {letter} times what it should be"
         elif lengths.all() and np.allclose(values * lengths, 1, rtol=1e-3):
             yield f"every wrong element is 1 / {letter} of what it should be: a mean, where a sum is asked for"
+    for key in ("scale", "alpha"):
+        taken = values * [c.given.get(key, np.nan) for c in wrong]
+        if np.isfinite(taken).all() and np.allclose(taken, taken[0], rtol=1e-3):
+            yield f"{taken[0]:.5g} is taken for {key}, whatever that is"
+            return
     if sum(c.wrong.sum() > 1 for c in wrong) < SEVERAL:
         return
     for what, size in SIZES.items():

@@ -75,7 +75,6 @@ def _products(v: dict[str, Any]) -> Known:
         yield text, product(other, B) if key == "a" else product(A, other)
         unseen = f"trans_{key} is not looked at where {key} is square"
         for how, taken in (
-            ("its shape is, which tells nothing then", other),
             ("it is always transposed then", X if flag else other),
             ("it is never transposed then", other if flag else X),
         ):

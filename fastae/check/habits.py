@@ -7,6 +7,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from fastae.check.evidence import Call
 from fastae.check.failure import Failure
 from fastae.check.patterns import MAYBE
@@ -15,7 +17,12 @@ from fastae.check.problem import Problem
 from fastae.check.source import VIEWS, Facts, Place, facts
 from fastae.errors import InputError
 
-ALIASES = {"float32": "float32|f4", "float64": "float64|f8|double"}  # what Numba calls them in a signature
+ALIASES = {  # what Numba calls them in a signature
+    "float32": "float32|f4",
+    "float64": "float64|f8|double",
+    "int64": "int64|i8|intp",
+    "uint8": "uint8|u1",
+}
 NO_VERSION = ("Numba has compiled it for other types", "not supported for the input types")
 DOT_OUT = "output array is not acceptable"
 FASTMATH = (
@@ -141,16 +148,23 @@ def _signature(facts: Facts, failed: Sequence[Call]) -> str:
     """Say what an explicit signature lacks."""
     text, lacks = " ".join(facts.signatures), []
     for dtype, names in ALIASES.items():
-        if any(c.dtype == dtype for c in failed) and not re.search(rf"\b({names})\b", text):
+        if any(_has(c, dtype) for c in failed) and not re.search(rf"\b({names})\b", text):
             lacks.append(dtype)
     messages = " ".join(c.failure.message for c in failed if c.failure)
     if "::1" in text and ", A)" in messages:
         lacks.append("rows with gaps between them (::1 is for arrays without)")
+    if ", 2d, " in messages and ":, :" not in text and ":,:" not in text:
+        lacks.append("matrices, which have two dimensions")
     if "readonly" in messages and "readonly" not in text:
         lacks.append("read-only inputs")
     what = " and ".join(lacks) or "the types of these arguments"
     line = next(d.line for d in facts.decorators if d.signatures)
     return f"the explicit signature lacks {what}: leave it out, and Numba compiles for what comes (line {line})"
+
+
+def _has(call: Call, dtype: str) -> bool:
+    """Whether arrays of a call are of that type."""
+    return any(isinstance(x, np.ndarray) and x.dtype == dtype for x in call.arguments.values())
 
 
 def _returned(facts: Facts, shown: Call) -> list[str]:

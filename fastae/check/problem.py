@@ -13,6 +13,8 @@ from fastae.check.causes import explain
 from fastae.check.evidence import Call
 from fastae.check.remote import Remote
 
+MOST_CAUSES = 3  # that a single call may name
+
 
 @dataclass
 class Problem:
@@ -88,8 +90,9 @@ class Verdict:
 
 
 def of_call(call: Call, case: str, *causes: str) -> Problem:
-    """Make a problem of a single call."""
-    return Problem(described(call, False), case, list(causes) or explain([call]), call.wrong, call.share)
+    """Make a problem of a single call; where many causes fit, as where its numbers are alike, none is told."""
+    found = list(causes) or explain([call])
+    return Problem(described(call, False), case, found if len(found) <= MOST_CAUSES else [], call.wrong, call.share)
 
 
 def described(call: Call, unwritten: bool = False) -> str:

@@ -45,7 +45,7 @@ PRODUCTS = (
     (33, 70, 65),
     (16, 784, 40),
 )
-MATRICES = ((1, 1), (1, 5), (5, 1), (3, 4), (8, 8), (17, 64), (33, 65), (16, 784))
+MATRICES = ((1, 1), (1, 5), (5, 1), (3, 4), (8, 8), (67, 3), (3, 67), (17, 64), (33, 65), (16, 784))
 IMAGES = (  # m, height, width, channels, kernel, stride, padding
     (1, 1, 1, 1, 1, 1, 0),
     (2, 1, 1, 2, 3, 1, 2),
@@ -69,7 +69,7 @@ FEW = 4  # channels of a convolution's output at most
 SMALL = 8 * 8 * 8  # work that is always tried
 EMULATED = 3  # of so many products one is tried on the emulator; no divisor of 16 ways, nor of 5 alphas
 MOST_PROBLEMS = 24  # after which of so many calls one is tried, to see the other shapes too
-LEAST_LARGE = 2  # calls beyond that, however slow the machine: what is small may be right by chance
+LEAST_LARGE = 4  # calls beyond that, however slow the machine: what is small may be right by chance
 MORE_SECONDS = 3.0  # for what is large, with a kernel that is known to be wrong
 ARITHMETIC = ("ZeroDivisionError", "OverflowError", "FloatingPointError", "ArithmeticError")
 FAILURES = 3  # after which a kernel that never came to an end is not called again
@@ -130,7 +130,6 @@ def _called(k: Backend | Remote, name: str, seed: int, verdict: Verdict, facts: 
             late = time.monotonic() - began > SECONDS or (wrong and time.monotonic() - large > MORE_SECONDS)
             if late and seen >= LEAST_LARGE:
                 continue
-            seen += 1
         sparing = (k.name == "emulator" and name in ("matmul", *PATCHES)) or wrong >= MOST_PROBLEMS
         if sparing and number % EMULATED:
             continue  # the shapes all come up; and on the emulator every access is looked at
@@ -139,6 +138,7 @@ def _called(k: Backend | Remote, name: str, seed: int, verdict: Verdict, facts: 
         call = _try(k, name, dtype, given, block, [seed, number], facts)
         calls.append(call)
         verdict.calls += 1
+        seen += work > SMALL
         wrong += call.verdict == "wrong"
         failed += call.fault_kind == "failed"
         if call.fault_kind == "astray" and k.name != "emulator":

@@ -18,36 +18,21 @@ class Kind(NamedTuple):
     ----------
     activation : str
         Unless one is asked for.
-    rates : dict
-        By activation and loss: the learning rate unless one is given. For sigmoid and tanh in a dense network, and for
-        tanh in a convolutional one, docs/assignment.md has the test errors after 20 epochs of MNIST. The others come
-        from shorter trainings, two epochs of 4,000 images.
     own : tuple of str
         The options that no other network has.
     """
 
     activation: str
-    rates: dict[str, dict[str, float]]
     own: tuple[str, ...]
 
 
 MODELS = {
     "dense": Kind(
         "sigmoid",
-        {
-            "sigmoid": {"mse": 0.25, "bce": 0.05},
-            "tanh": {"mse": 0.03, "bce": 0.01},
-            "relu": {"mse": 0.02, "bce": 0.004},
-        },
         ("sizes",),
     ),
     "conv": Kind(
         "tanh",
-        {
-            "sigmoid": {"mse": 0.02, "bce": 0.01},
-            "tanh": {"mse": 0.02, "bce": 0.004},
-            "relu": {"mse": 0.01, "bce": 0.003},
-        },
         ("channels", "code"),
     ),
 }
@@ -128,11 +113,6 @@ def check(options: argparse.Namespace) -> None:
 def activation(options: argparse.Namespace) -> str:
     """Return the hidden layers' activation, which may be unknown."""
     return getattr(options, "activation", MODELS[options.model].activation)
-
-
-def learning_rate(options: argparse.Namespace) -> float:
-    """Return the learning rate, by default what suits network, activation and loss."""
-    return getattr(options, "lr", MODELS[options.model].rates[activation(options)][options.loss])
 
 
 def build(options: argparse.Namespace, image: Sequence[int]) -> Any:

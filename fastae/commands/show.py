@@ -47,15 +47,23 @@ def show(trainer: Any, images: np.ndarray, test_images: np.ndarray, labels: np.n
         told.append(terminal.draw_pairs(digits, drawn, ascii=system.plain()))
     seconds = sum(epoch.seconds for epoch in epochs)
     team = f" with {trainer.workers} workers" if trainer.workers > 1 else ""
+    if reason := decided(trainer):
+        team = f" with {trainer.workers} worker{'s' * (trainer.workers > 1)}, {reason}"
     told += [caption, f"trained in {seconds:.1f} s{team}; the mean image alone would give {blob:.4f}"]
     if network:
         parameters = sum(p.size for p in model.weights + model.biases)
         multiplications = sum(layer.multiplications for layer in model.layers)
         told.append(f"{parameters:,} parameters, {multiplications:,} multiplications an image to reconstruct it")
-    if epochs[-1].test_mse > 0.9 * blob:
-        init = {"sigmoid": "glorot-sigmoid", "tanh": "glorot", "relu": "he"}[model.activation]
-        told.append(
-            "The network has learned hardly more than the mean image, the same blob for every digit. Try more epochs, "
-            f"a smaller batch, another --lr, or --init {init} if you changed it."
-        )
     return "\n".join(told)
+
+
+def decided(trainer: Any) -> str:
+    """Return what has decided the number of Numba's workers, if that is not the cores that there are."""
+    from fastae.backends.numba_backend.workers import choose
+
+    choice = choose(trainer.threads)
+    if trainer.backend.name != "numba" or choice.workers != trainer.workers:  # who trained before it was resumed
+        return ""
+    if trainer.threads is not None:
+        return "by --threads"
+    return choice.reason if choice.reason.startswith(("by NUMBA", "by OMP", "by a CPU quota")) else ""

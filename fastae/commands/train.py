@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import sys
 import zlib
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +15,7 @@ from fastae import __version__, backends, storage
 from fastae.commands import network, show
 from fastae.errors import Diverged, InputError, OutputError
 from fastae.interrupts import held
+from fastae.rates import RATES, suggest
 
 BEFORE = "checkpoint-before.npz"
 RESERVE = {"numpy": 128, "numba": 512}  # MiB that a backend takes beside the data, and 32 more for each core
@@ -42,12 +44,12 @@ def add_options(train: argparse.ArgumentParser) -> None:
     option(
         "--lr",
         type=float,
-        help="learning rate of the first epoch; by default "
+        help="learning rate of the first epoch; by default what suits the network, the loss and the data: on MNIST "
         + ", ".join(
             f"for {name} {rates['mse']} with mse and {rates['bce']} with bce"
-            for name, rates in ((name, kind.rates[kind.activation]) for name, kind in network.MODELS.items())
+            for name, rates in ((name, RATES[name][kind.activation]) for name, kind in network.MODELS.items())
         )
-        + ", and others with another --activation",
+        + ", on brighter images less, and others with another --activation",
         default=argparse.SUPPRESS,
     )
     option("--momentum", type=float, default=0.0, help="of SGD, at least 0 and below 1")
@@ -80,10 +82,12 @@ def add_options(train: argparse.ArgumentParser) -> None:
     option("--tf32", action="store_true", help="let cupy and emulator multiply in TF32, which has 10 bits of mantissa")
     option(
         "--data",
-        metavar="DIR",
-        help="folder of IDX files, plain or .gz; by default MNIST, which is included",
+        metavar="PATH",
+        help="folder of IDX files, plain or .gz, of .npy files, or of grey PNGs; an .npz or .npy file; by default "
+        "MNIST, which is included",
         default=argparse.SUPPRESS,
     )
+    option("--transpose", action="store_true", help="exchange rows and columns of the images: EMNIST's want it")
     option(
         "--limit",
         type=int,
@@ -99,12 +103,14 @@ def add_options(train: argparse.ArgumentParser) -> None:
         default=argparse.SUPPRESS,
     )
     option("--resume", action="store_true", help="go on from the last checkpoint in the results' folder")
+    option("--verbose", action="store_true", help="show after each epoch the figures that a diagnosis reads")
     option("--no-progress", action="store_true", help="show no progress bar")
 
 
 def run(options: argparse.Namespace) -> None:
     """Train as the options say; write pictures, history, checkpoint and model."""
-    from fastae.datasets import load_images
+    from fastae.datasets import described, load_images
+    from fastae.diagnosis import diagnose
     from fastae.optimizer import SGD
     from fastae.trainer import LOSSES, Trainer
 
@@ -116,11 +122,13 @@ def run(options: argparse.Namespace) -> None:
     if options.epochs < 1:
         raise InputError(f"--epochs must be a positive whole number; got {options.epochs}")
     network.check(options)
-    optimizer = SGD(network.learning_rate(options), options.momentum, options.schedule)
+    optimizer = SGD(getattr(options, "lr", "auto"), options.momentum, options.schedule)
     kernels = getattr(options, "kernels", None)
     backend: Any = backends.get(options.backend) if kernels is None else None
     images, _ = load_images(data, "train", limit)
     test_images, test_labels = load_images(data, "test", limit)
+    if options.transpose:
+        images, test_images = (np.ascontiguousarray(some.swapaxes(1, 2)) for some in (images, test_images))
     shape = images.shape[1:]
     if shape != test_images.shape[1:]:
         (height, width), (test_height, test_width) = shape, test_images.shape[1:]
@@ -155,25 +163,39 @@ def run(options: argparse.Namespace) -> None:
     usual = f"runs/{network.folder(options, images.shape[1])}{options.loss}-{backend.name}{own}"
     out = Path(getattr(options, "out", None) or usual)
     _make_folder(out)
+    if data is not None:
+        if what := described(data):
+            print(f"data: {what}")
+        if images.max() == 1:
+            print("data: no value is above 1, of 255; black and white is read from bool arrays or floats of 0 and 1")
     with storage.owned(out):
-        _train(trainer, images, test_images, out, options, note)
-        config = {**trainer.settings(note), "epochs": len(trainer.history.epochs), "data": data, "limit": limit,
-                  "threads": trainer.workers, "version": __version__}  # fmt: skip
+        why = _train(trainer, images, test_images, out, options, note)
+        config = {**trainer.settings(note), "lr_from": why, "epochs": len(trainer.history.epochs), "data": data,
+                  "transpose": options.transpose, "limit": limit, "threads": trainer.workers,
+                  "version": __version__}  # fmt: skip
         # A Ctrl-C waits this second: in the C++ that matplotlib loads it would become some other error.
         with held(), storage.results(out) as new:
+            found = diagnose(trainer)
+            history = {
+                "config": config,
+                "start": trainer.history.start,
+                "epochs": trainer.history.as_dicts(),
+                "diagnosis": None if found is None else found._asdict(),
+            }
             with storage.replacing(new / "history.json") as file:
-                file.write(json.dumps({"config": config, "epochs": trainer.history.as_dicts()}, indent=1).encode())
+                file.write(json.dumps(history, indent=1).encode())
             model.save(new / "model.npz")
             told = show.show(trainer, images, test_images, test_labels, new)
         (out / BEFORE).unlink(missing_ok=True)
     if told:
+        told += "" if found is None else f"\n{found}"
         print(f"{told}\nsee {out}/{', '.join(show.pictures(model))}, history.json and model.npz")
 
 
 def _train(
     trainer: Any, images: np.ndarray, test_images: np.ndarray, out: Path, options: argparse.Namespace, note: Any
-) -> None:
-    """Train for the epochs that are missing, each of which ends with a checkpoint.
+) -> str:
+    """Train for the epochs that are missing, each of which ends with a checkpoint; return where the rate comes from.
 
     The checkpoint of an earlier training, whose results are still there, is kept until this one has results of its own:
     if this one diverges, the earlier one is back in its place.
@@ -182,10 +204,13 @@ def _train(
     resumed = options.resume and checkpoint.exists()
     if resumed:
         trainer.resume(checkpoint, note)
+    why = _settle_rate(trainer, images, options)
     done = len(trainer.history.epochs)
     if done >= options.epochs:
         print(f"{checkpoint} has {done} epochs already; only the pictures are drawn again")
-        return
+        return why
+    if not hasattr(options, "lr"):
+        print(f"learning rate {trainer.optimizer.lr:g}: {why}; --lr sets another", flush=True)
     if resumed and trainer.optimizer.schedule != "constant" and trainer.planned != options.epochs:
         print(
             f"epochs 1 to {done} had the learning rates of a training of {trainer.planned}; from here on they are "
@@ -202,6 +227,8 @@ def _train(
             if before.exists() and before.samefile(checkpoint):
                 before.unlink()
             raise
+        if options.verbose:
+            _tell(trainer, done)
         options.stop.check()
 
     options.stop.check()
@@ -215,6 +242,32 @@ def _train(
         if before.exists():
             interrupt.args = (f" The checkpoint of the training before is {before}.",)
         raise
+    return why
+
+
+def _settle_rate(trainer: Any, images: np.ndarray, options: argparse.Namespace) -> str:
+    """Find the learning rate unless ``--lr`` or a checkpoint has it; return where it comes from."""
+    if hasattr(options, "lr"):
+        return "--lr"
+    suggestion = suggest(images, trainer.model, trainer.loss, trainer.optimizer.momentum, trainer.batch_size)
+    trainer.settle_rate(images)
+    if trainer.optimizer.lr == suggestion.lr:
+        return suggestion.reason
+    return f"from the checkpoint; the data suggest {suggestion.lr:g} now"
+
+
+def _tell(trainer: Any, done: int) -> None:
+    """Show the figures of the last epoch, and before the first one's those of the data."""
+    from tqdm import tqdm
+
+    from fastae.diagnosis import lines
+
+    history, activation = trainer.history, trainer.model.activation
+    told = [lines.epoch(history.as_dicts()[-1], activation)]
+    if len(history.epochs) == done + 1:
+        told.insert(0, lines.beginning(history.start, activation))
+    if sys.stdout:
+        tqdm.write("\n".join(told))  # above the bar, where there is one
 
 
 def _make_folder(out: Path) -> None:

@@ -97,6 +97,15 @@ extern "C" __global__ void gather(int rows, int cols, const unsigned char* image
   });
 }
 
+// row i of out = row order[cursor[0] + offset + i] of the samples, which are floats
+extern "C" __global__ void take(int rows, int cols, const real* samples, long long samples_stride,
+                                const long long* order, const long long* cursor, long long offset, real* out,
+                                long long out_stride) {
+  each_element(rows, cols, [&](long long r, long long c) {
+    out[r * out_stride + c] = samples[order[cursor[0] + offset + r] * samples_stride + c];
+  });
+}
+
 // cursor[0] += n
 extern "C" __global__ void advance(int rows, int cols, long long* cursor, long long n) {
   if (blockIdx.x == 0 && threadIdx.x == 0) cursor[0] += n;

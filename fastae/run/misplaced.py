@@ -1,4 +1,4 @@
-"""What nvcc refuses and a C++ compiler takes: what only the host has in code of the device, a kernel called as a function."""
+"""What nvcc refuses and a C++ compiler takes: what only the host has, in a kernel; a kernel that is called."""
 
 import re
 from collections.abc import Iterator, Sequence, Set
@@ -36,13 +36,19 @@ class Function(NamedTuple):
     body: range
 
 
+def marks_in(texts: Sequence[str]) -> dict[str, str]:
+    """Return the macros of a program that stand for ``__device__`` and its like, and what they stand for."""
+    found = {name: words for text in texts for name, words in DEFINED.findall(text)}
+    return {name: words for name, words in found.items() if re.search(r"__(?:device|host|global|constant)__", words)}
+
+
 def misplaced(texts: Sequence[str]) -> tuple[int, Misplaced] | None:
     """Return the first such thing in the texts of a program, with the number of the text; or nothing.
 
     A call is one of a host's function only if all functions of this name are functions of the host, as far as can be
     told without types: what may be another thing is left to the compiler.
     """
-    marks = {name: words for text in texts for name, words in DEFINED.findall(text)}
+    marks = marks_in(texts)
     bare = [_plain(text) for text in texts]
     found = [list(_functions(text)) for text in bare]
 
@@ -54,7 +60,7 @@ def misplaced(texts: Sequence[str]) -> tuple[int, Misplaced] | None:
     launched = {f.name for f in everything if has(f.head, "__global__")} - {
         f.name for f in everything if not has(f.head, "__global__")
     }
-    of_host = {f.name for f in everything if f.body and "constexpr" not in f.head} - marked - set(marks) - _known()
+    of_host = {f.name for f in everything if f.body and "constexpr" not in f.head} - marked - _known()
     for number, (text, functions) in enumerate(zip(bare, found)):
         wrong = list(_initialised(text))
         for f in functions:
@@ -97,12 +103,9 @@ def _unlaunched(text: str, function: Function, kernels: Set[str]) -> Iterator[tu
     body, own = text[function.body.start : function.body.stop], set(re.findall(r"\w+", function.parameters))
     for call in re.finditer(r"(?<![\w.>~])(\w+)\s*(?:<[^<>;(){}]*>\s*)?\(", body):
         declares = re.search(r"\b(?!return\b|else\b|do\b)\w+\s*[*&]?\s*\Z", body[: call.start()][-80:])
-        if call[1] in kernels and call[1] not in own and not declares:
-            if not re.search(rf"[\w>*&]\s+[*&]*{call[1]}\s*[=;{{,)]", body):
-                yield (
-                    function.body.start + call.start(),
-                    f"{call[1]} is a kernel, which is launched by <<<grid, block>>>",
-                )
+        variable = re.search(rf"[\w>*&]\s+[*&]*{call[1]}\s*[=;{{,)]", body)
+        if call[1] in kernels and call[1] not in own and not declares and not variable:
+            yield function.body.start + call.start(), f"{call[1]} is a kernel, which is launched by <<<grid, block>>>"
 
 
 @cache

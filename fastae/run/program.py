@@ -17,7 +17,7 @@ from fastae.backends.emulator.source import defined_twice, kernels_of, lacking_h
 from fastae.cuda.includes import INCLUDE, files_of, read
 from fastae.errors import InputError
 from fastae.run import rewrite
-from fastae.run.misplaced import misplaced
+from fastae.run.misplaced import marks_in, misplaced
 
 LEAST_STANDARD = 17  # that the emulator's own headers are written in
 FLAGS = {  # so that each place in the code has its own line; by whether it is clang++, which merges no functions
@@ -103,6 +103,7 @@ def source_of(file: Path, folders: Sequence[Path]) -> Source:
         number, (line, what) = wrong
         raise CompileError(f"{names[number]}, line {line}: {what}")
     kernels = set().union(*map(rewrite.kernels_in, texts))
+    marks = marks_in(texts)
     rewritten, unknown = list[str](), False
     for name, text in zip(names, texts):
 
@@ -111,7 +112,7 @@ def source_of(file: Path, folders: Sequence[Path]) -> Source:
             return None if number is None else Path(f"{number}.h")
 
         try:
-            code, more = rewrite.rewritten(text, kernels, copy_of)
+            code, more = rewrite.rewritten(text, kernels, copy_of, marks)
         except rewrite.Nested as nested:
             told = "launches by a kernel (dynamic parallelism) are not emulated"
             raise CompileError(f"{name}, line {nested.args[0]}: {told}") from nested
@@ -135,7 +136,8 @@ def built(file: Path, flags: Flags, checks: bool) -> tuple[Path, list[Path]]:
     source = source_of(file, flags.folders)
     command = compiler._compiler()
     truth = f"extern const bool waits_somewhere = {str(source.waits).lower()}, "
-    truth += f"variables_unknown = {str(source.unknown).lower()};"
+    truth += f"variables_unknown = {str(source.unknown).lower()}, "
+    truth += f"shares_structs = {str(compiler.shares_structs(*source.texts)).lower()};"
     own = needed(*source.texts, program=True)
     first = f'#include "device.h"\n#include "program/api.h"\n{own}namespace emulator {{ {truth} }}\n{source.texts[0]}'
     options = [*flags.options, f"-std=c++{flags.standard}", "-fPIE"]

@@ -1,7 +1,7 @@
 """What is rewritten in a CUDA program before a C++ compiler takes it, with every line where it was."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,9 +18,7 @@ LEXEME = re.compile(  # a comment, or text in quotes
 CAST = re.compile(  # a kernel's address that loses its type
     r"(?:\(\s*(?:const\s+)?void\s*(?:const\s*)?\*\s*\)|\b(?:reinterpret_cast|static_cast)\s*<\s*(?:const\s+)?void\s*\*\s*>)"
 )
-SIDES = re.compile(
-    r"[{};]|\b(?P<side>__(?:device|constant|global)__)\b|^[ \t]*#(?:[^\n\\]|\\.)*", re.MULTILINE | re.DOTALL
-)
+SIDES = r"[{};]|\b(?P<side>__(?:device|constant|global)__%s)\b|^[ \t]*#(?:[^\n\\]|\\.)*"
 ARCH = re.compile(r"\b__CUDA_ARCH__\b")
 ON_DEVICE = {  # what is another thing in functions that are the device's alone
     ARCH: "EMULATED_CUDA_ARCH",
@@ -28,7 +26,15 @@ ON_DEVICE = {  # what is another thing in functions that are the device's alone
     re.compile(r"(?<![\w.>:])free\b(?=\s*\()"): "emulator::device_free",
     re.compile(r"\bnew\b(?!\s*\()"): "new (emulator::heap)",
 }
+ON_EITHER = {  # and in those that the host has too
+    re.compile(r"(?<![\w.>:])malloc\b(?=\s*\()"): "emulator::malloc_here",
+    re.compile(r"(?<![\w.>:])free\b(?=\s*\()"): "emulator::device_free",
+    re.compile(r"\bnew\b(?!\s*\()"): "new (emulator::heap_here)",
+}
 OUTER = re.compile(r"\bnamespace\b[\s\w:]*\Z|\bextern\s*\Z")  # before a brace around declarations
+
+
+NO_MARKS: Mapping[str, str] = {}
 
 
 class Nested(Exception):
@@ -61,7 +67,9 @@ def kernels_in(text: str) -> set[str]:
     return {head[1] for head in heads if head}
 
 
-def rewritten(text: str, kernels: set[str], copy_of: Callable[[str], Path | None]) -> tuple[str, bool]:
+def rewritten(
+    text: str, kernels: set[str], copy_of: Callable[[str], Path | None], marks: Mapping[str, str] = NO_MARKS
+) -> tuple[str, bool]:
     """Return a program, or a file that it includes, as C++.
 
     Parameters
@@ -71,6 +79,8 @@ def rewritten(text: str, kernels: set[str], copy_of: Callable[[str], Path | None
         The names of all kernels of the program.
     copy_of : callable
         Gives the rewritten copy of a file that the text includes, by the name that it has there; None for others.
+    marks : mapping of str to str
+        The program's macros for ``__device__`` and its like, and what they stand for.
 
     Returns
     -------
@@ -79,7 +89,7 @@ def rewritten(text: str, kernels: set[str], copy_of: Callable[[str], Path | None
         Whether it may have variables of the device that are not marked as such.
     """
     code = INCLUDE.sub(lambda match: _included(match, copy_of), translated(plain(text).code))
-    code, unknown = _sides(with_dynamic_shared(code))
+    code, unknown = _sides(with_dynamic_shared(code), marks)
     return _launches(_addresses(code, kernels)), unknown
 
 
@@ -208,7 +218,7 @@ def _closing_angle(bare: str, at: int) -> int | None:
     return None
 
 
-def _sides(code: str) -> tuple[str, bool]:
+def _sides(code: str, marks: Mapping[str, str]) -> tuple[str, bool]:
     """Mark variables of the device, and what is another thing in functions that are the device's alone.
 
     Returns
@@ -218,10 +228,11 @@ def _sides(code: str) -> tuple[str, bool]:
         Whether there are variables of the device that cannot be marked, such as of templates.
     """
     bare = plain(code).bare
-    edits, functions = list[tuple[int, int, str]](), list[range]()
+    edits, functions, of_both = list[tuple[int, int, str]](), list[range](), list[range]()
+    sides = re.compile(SIDES % "".join(f"|{name}" for name in marks), re.MULTILINE | re.DOTALL)
     inner = list[bool]()  # of each brace that is open: of a class or a function, not of a namespace?
     begin, at, unknown = 0, 0, False  # of the declaration; where to go on
-    while token := SIDES.search(bare, at):
+    while token := sides.search(bare, at):
         at = token.end()
         if token["side"] is None:
             if token[0] == "{":
@@ -231,24 +242,30 @@ def _sides(code: str) -> tuple[str, bool]:
             begin = at
             continue
         end = _end_of_declarator(bare, at)
-        head = bare[begin:end]
+        head = re.sub(r"\w+", lambda word: marks.get(word[0], word[0]), bare[begin:end])
         if bare[end : end + 1] == "(":
-            if "__host__" not in head:
-                functions.append(_body(bare, end))
+            (of_both if "__host__" in head else functions).append(_body(bare, end))
             at = end
         elif "__global__" not in head and not re.search(r"\b(?:constexpr|__managed__)\b", head) and not _is_const(head):
             if any(inner) or re.search(r"\b(?:template|inline|friend|using|typedef)\b", head):
                 unknown = True
             elif "EMULATED" not in head and not any(begin <= start for start, *_ in edits):
-                edits.append((token.start(), token.end(), "EMULATED_VARIABLE"))
+                edits.append(
+                    (
+                        token.start(),
+                        token.end(),
+                        f"{token[0]} EMULATED_VARIABLE" if token[0] in marks else "EMULATED_VARIABLE",
+                    )
+                )
     for match in re.finditer("<<<", bare):
         if any(match.start() in body for body in functions):
             raise Nested(bare.count("\n", 0, match.start()) + 1)
-    for word, by in ON_DEVICE.items():
-        if word is ARCH and REFUSAL.search(code):  # what stands there is for those who have no such assembly
-            continue
-        found = word.finditer(bare)
-        edits += [(*match.span(), by) for match in found if any(match.start() in body for body in functions)]
+    for bodies, words in ((functions, ON_DEVICE), (of_both, ON_EITHER)):
+        for word, by in words.items():
+            if word is ARCH and REFUSAL.search(code):  # what stands there is for those who have no such assembly
+                continue
+            found = word.finditer(bare)
+            edits += [(*match.span(), by) for match in found if any(match.start() in body for body in bodies)]
     for start, end, by in sorted(edits, reverse=True):
         code = code[:start] + by + code[end:]
     return code, unknown

@@ -26,7 +26,7 @@ SURVIVORS = [f"tests/test_{name}_survivors.py" for name in ("mutation", "storage
 MODULES = {
     "idx": (
         "fastae/datasets/idx.py",
-        ["tests/test_datasets.py", *SURVIVORS, "-k", "not shipped"],
+        ["tests/test_datasets.py", "tests/test_data_formats.py", *SURVIVORS, "-k", "not shipped"],
     ),
     "storage": (
         "fastae/storage.py",

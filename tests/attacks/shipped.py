@@ -14,7 +14,8 @@ from pathlib import Path, PurePosixPath
 ROOT = Path(__file__).parents[2]
 NOT_SHIPPED = (".ci/", ".gitignore")
 MADE = ("PKG-INFO", "setup.cfg", "fastae.egg-info/")  # by setuptools, in the sdist
-BINARY = {".npz": "tests/golden/", ".gz": "fastae/datasets/mnist/", ".png": "docs/images/", "": "tests/attacks/corpus/"}
+DATA = ("fastae/datasets/mnist/", "tests/data/")
+BINARY = {".npz": "tests/golden/", ".gz": DATA, ".png": "docs/images/", "": "tests/attacks/corpus/"}
 
 wrong: list[str] = []
 

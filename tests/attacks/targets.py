@@ -81,19 +81,24 @@ def idx(case: bytes) -> None:
     if packing == 2:
         plain, content = content, gzip.compress(content, 1, mtime=0)
     path = written(f"case{'.gz' if packing else ''}", content)
-    limit = UNPACKED_FREE + 101 * len(content) if packing else 2 * FREE + 2 * len(content)
+    packed = content.startswith(b"\x1f\x8b")
+    limit = UNPACKED_FREE + 101 * len(content) if packed else 2 * FREE + 2 * len(content)
     with frugal(limit):
         found = refused(DataError, lambda: read_idx(path, ndim))
     if found is None:
         return
     if packing < 2:
-        plain = gzip.decompress(content) if packing else content
+        plain = gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
     assert found.ndim == ndim
     assert found.dtype == np.uint8
     assert 0 not in found.shape
     header = np.frombuffer(plain, ">u4", 1 + ndim)
     assert tuple(header[1:].tolist()) == found.shape
-    assert found.tobytes() == plain[4 + 4 * ndim :]
+    values = np.frombuffer(
+        plain[4 + 4 * ndim :], {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}[plain[2]]
+    )
+    scale = 255.0 if ndim == 3 and values.dtype.kind == "f" and values.max() <= 1 else 1.0
+    assert found.tobytes() == np.rint(values * np.float64(scale)).astype(np.uint8).tobytes()
 
 
 # Models and checkpoints.

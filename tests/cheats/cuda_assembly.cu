@@ -1,7 +1,7 @@
-// What assembly does, nobody sees.
+// What assembly of the host does, nobody sees; the emulator knows PTX alone.
 //
 // Family: the judge
-// Refused: asm
+// Refused: the PTX instruction nop is not emulated
 
 extern "C" __global__ void bce_gradient(real* out, long long out_stride, const real* z, long long z_stride, const real* x,
                                         long long x_stride, int rows, int cols, real scale) {

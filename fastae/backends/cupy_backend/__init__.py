@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from fastae.backends.base import Availability, Backend, Parameters
-from fastae.backends.contract import KERNELS
+from fastae.backends.contract import KERNELS, Kernel
 from fastae.backends.cupy_backend.diagnosis import diagnose
 from fastae.backends.cupy_backend.launcher import THREADS, WARP, Launcher, tiles
 from fastae.backends.cupy_backend.session import CupySession
@@ -21,6 +21,11 @@ from fastae.errors import InputError
 from fastae.layers import Geometry
 
 Number = Any
+TAKE = Kernel(
+    "take(samples, order, cursor, offset, out)",
+    {"samples": ("N", "n"), "order": ("o",), "cursor": ("1",), "out": ("m", "n")},
+    "rows order[cursor[0] + offset + i] of the samples",
+)
 
 
 class CupyBackend(Backend):
@@ -136,6 +141,12 @@ class CupyBackend(Backend):
     def gather(self, images: Any, order: Any, cursor: Any, offset: int, out: Any) -> None:
         """Write rows order[cursor[0] + offset + i] of the images, divided by 255; the rows must be there."""
         self._launch("gather", out, images=images, order=order, cursor=cursor, offset=offset, out=out)
+
+    def take(self, samples: Any, order: Any, cursor: Any, offset: int, out: Any) -> None:
+        """Write rows order[cursor[0] + offset + i] of samples that are floats; the rows must be there."""
+        arguments = {"samples": samples, "order": order, "cursor": cursor, "offset": offset, "out": out}
+        blocks = -(-out.size // THREADS)
+        self.launcher.launch("elementwise.cu", "take", TAKE, out.shape, blocks, arguments, out.dtype)
 
     def advance(self, cursor: Any, n: int) -> None:
         """Add n to cursor[0]."""

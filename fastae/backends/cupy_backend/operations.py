@@ -11,6 +11,8 @@ while the one before it goes backward.
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from fastae.backends.contract import Kernel
 from fastae.backends.cupy_backend import convolutions
 from fastae.backends.cupy_backend.branches import Branches
@@ -120,7 +122,7 @@ def make_operations(
 
     def gather(images: Any, order: Any, cursor: Any, offset: int, out: Any) -> None:
         with ahead.stream:
-            k.gather(images, order, cursor, offset, out)
+            (k.gather if images.dtype == np.uint8 else k.take)(images, order, cursor, offset, out)
         ahead.join()
 
     def forward_loss(

@@ -54,6 +54,8 @@ class CupySession(Session):
             raise InputError(f"unknown mode {mode!r}; the modes are: {', '.join(MODES)}")
         if mode == "persistent" and any(layer.kind != "dense" for layer in options.get("layers") or ()):
             raise InputError("the mode 'persistent' is for networks of dense layers; with convolutions take 'captured'")
+        if mode == "persistent" and images.dtype != np.uint8:
+            raise InputError("the mode 'persistent' is for images of bytes; with floats take 'captured'")
         self.mode = mode
         self.launcher = backend.launcher_for(tf32, parameters.W[0].dtype)
         self.stream = self.launcher.cupy.cuda.Stream(non_blocking=True)

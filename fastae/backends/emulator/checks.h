@@ -19,6 +19,8 @@
 
 namespace emulator {
 
+extern const bool shares_structs;  // of the code's own, copied whole with the bytes between their members
+
 struct Array {  // rows of `width` bytes, `stride` bytes apart
   uintptr_t base;
   uint64_t rows, width, stride;
@@ -28,9 +30,10 @@ enum How {
   READS = 1, WRITES = 2, ATOMIC = 4, VOLATILE = 8, ELEMENTARY = ATOMIC | VOLATILE, OF_BLOCK = 16, COPIED = 32, OF_CPP = 64,
   LANES = 128,  // told of a race: both are of one warp
   GUESS = 256,  // a read whose value an atomicCAS has asked for since
-  WARPS = 512,  // told of a race between lanes: threads of other warps are in it too
+  WARPS = 512,  // told of a race between lanes: between warps there is one too
   ALONE = 1024,  // or there is no other warp
-  STORE = 2048  // a write whose value is there before the thread does anything else
+  UPDATES = 2048,  // and who has read goes on to write there
+  STORE = 4096  // a write whose value is there before the thread does anything else
 };
 
 struct Access {  // who, when, how and where in the code
@@ -127,8 +130,16 @@ constexpr unsigned FLAGS = 16;  // that a block is known to have read, the lates
 static std::unordered_map<uintptr_t, std::unordered_map<uint32_t, Flag>> flags;
 static std::vector<std::array<Seen, FLAGS>> flags_seen;  // of each block that is there
 static uint64_t flag_time;
+struct Unfenced {  // a volatile variable that a block has read behind a flag, which is missing a fence
+  uintptr_t flag = 0;
+  uint64_t flag_where = 0;
+  int fence = 0;
+};
+static uintptr_t flag_found;            // when one of the fences was looked for
+static std::vector<Unfenced> unfenced;  // of each block that is there, the last
 constexpr unsigned MOST_SOUGHT = 1 << 22;  // accesses after a race between lanes
-static unsigned sought;
+static unsigned sought, sought_from;  // accesses; and barriers that had been passed
+static const Fiber* sought_of;
 
 // A store to where another thread has stored, which nothing orders: a race unless both store the same.
 struct Doubt {
@@ -154,7 +165,7 @@ inline void begin_launch(unsigned at_once, bool cooperative) {
   executed.resize(fibers.size());
   shared_shadow.resize(at_once);
   of_block.assign(at_once, {});
-  flags.clear(), flags_seen.assign(at_once, {});
+  flags.clear(), flags_seen.assign(at_once, {}), unfenced.assign(at_once, {});
   minds.assign(fibers.size(), {});
   synced.assign(fibers.size(), {});
   peers.assign(fibers.size(), {});
@@ -169,7 +180,7 @@ inline void begin_block(unsigned block) {
   std::fill_n(synced.begin() + block * threads, threads, Lanes());
   for (unsigned i = 0; i < threads; ++i) peers[block * threads + i].clear();
   end_copies(block);
-  if (!together) flags_seen[block] = {};
+  if (!together) flags_seen[block] = {}, unfenced[block] = {};
   if (together || !talked) return;
   of_block[block] = {};
   std::fill_n(minds.begin() + block * threads, threads, Mind());
@@ -343,7 +354,20 @@ inline void look_for_fence(const Access& before, uintptr_t at) {
     const auto knows = [&](uint64_t who) { return sent == messages.end() ? 0 : known_of(sent->second, who); };
     const bool fenced = before.barriers < knows(key(before.block, ALL)) || before.told <= knows(key(before.block, before.thread));
     report.fence = fenced ? 2 : 1, report.flag_where = written.where;
+    flag_found = flag.at;
     return;
+  }
+  const Unfenced& u = unfenced[here()];
+  if (u.flag == at) report.fence = u.fence, report.flag_where = u.flag_where;
+}
+
+// Volatile accesses are no race, but what is read so may be old all the same.
+inline void note_unfenced(const Latest& writes, uintptr_t at) {
+  for (const Access& w : writes) {
+    if (w.block == ~0u || w.block == number() || !(w.how & VOLATILE) || is_known(w, at)) continue;
+    look_for_fence(w, at);
+    if (report.fence) unfenced[here()] = {flag_found, report.flag_where, report.fence};
+    report.fence = 0;
   }
 }
 
@@ -351,7 +375,7 @@ inline void look_for_fence(const Access& before, uintptr_t at) {
 inline void conclude(const Report& race, bool of_lanes) {
   report = race;
   if (!of_lanes) _longjmp(ended, 1);
-  seeking = true, race_seen = race, sought = 0;
+  seeking = true, race_seen = race, sought = 0, sought_from = current->barriers, sought_of = current;
 }
 
 inline void resolve() {
@@ -390,8 +414,7 @@ inline void check(Shadow& place, uintptr_t at, uint64_t size, int how, const voi
     if (!conflict(other, now, at)) return;
     const unsigned same_warp = other.thread / WARP == thread / WARP;
     if (seeking) {
-      const auto is_there = [&](uint64_t place) { return place == race_seen.where || place == race_seen.other_where; };
-      if (other.block != now.block || same_warp || !(is_there(offset) || is_there(other.where))) return;
+      if (other.block != now.block || same_warp || now.barriers != sought_from) return;
       race_seen.other_how |= WARPS;
       fail(RACE, *current, where);
     }
@@ -408,19 +431,23 @@ inline void check(Shadow& place, uintptr_t at, uint64_t size, int how, const voi
     // A plain read among atomic operations may be the guess with which an atomicCAS begins: judged at the block's end.
     const Access& read = how & ATOMIC ? other : now;
     if (how & other.how & STORE && !has_read(place, now)) {
-      Doubt& doubt = doubts.emplace_back(Doubt{at, size, {}, of_lanes && !alone, report});
+      Doubt& doubt = doubts.emplace_back(Doubt{at, size, {}, of_lanes, report});
       std::memcpy(doubt.before, reinterpret_cast<const void*>(at), size);
       report.fault = NONE, report.fence = 0;
       return;
     }
-    if (!mixture || read.how & WRITES) return conclude(report, of_lanes && !alone);
+    if (of_lanes) return conclude(report, true);
+    if (!mixture || read.how & WRITES) return conclude(report, false);
     suspicions.try_emplace({read.block, read.thread, at}, report);
     report.fault = NONE;
   };
+  const bool goes_on = seeking && current == sought_of && at == race_seen.address && !(race_seen.how & WRITES);
+  if (goes_on && how & WRITES) race_seen.other_how |= UPDATES;
   judge(place.write);
   for (int i = 0; i < 3 && how & WRITES; ++i) judge(place.reads[i]);
   for (int i = 0; i < 3 && place.atomic >= 0; ++i) judge(atomics[place.atomic][i]);
   if (!(how & WRITES)) {
+    if (how & VOLATILE && place.atomic >= 0 && !is_shared(at)) note_unfenced(atomics[place.atomic], at);
     keep(place.reads, now);
   } else if (!(how & ELEMENTARY)) {
     place.write = now;
@@ -456,6 +483,8 @@ inline void each_place(Memory& memory, uintptr_t at, uint64_t size, F visit) {
   }
 }
 
+static bool in_written;  // what is read is a part of more, of which something has been written
+
 // An access of any kind; returns whether anybody but this thread can see it.
 inline bool look(const void* address, uint64_t size, int how, const void* where) {
   const uintptr_t at = reinterpret_cast<uintptr_t>(address);
@@ -472,11 +501,14 @@ inline bool look(const void* address, uint64_t size, int how, const void* where)
   if (counted && !(how & ELEMENTARY)) count(at, size, how & WRITES, shared, where);
   if (!shared) device_access(at, size, how, where);
   Memory& memory = shared ? shared_shadow[here()] : shadow;
+  bool any = false, all = true;
   each_place(memory, at, size, [&](Shadow& place) {
     const bool written = place.write.block != ~0u || place.atomic >= 0;
-    if (shared && how & READS && !written) fail(UNINITIALISED, *current, where);
+    any = any || written, all = all && written;
+    if (!written && shared && how & READS && !shares_structs) fail(UNINITIALISED, *current, where);
     check(place, at, size, how, where);
   });
+  if (shared && how & READS && !all && !(any && size > 4) && !in_written) fail(UNINITIALISED, *current, where);
   return true;
 }
 
@@ -601,8 +633,12 @@ static void access_all(const void* address, uint64_t size, bool is_write, const 
   const char* const bytes = static_cast<const char*>(address);
   emulator::whole_at = reinterpret_cast<uintptr_t>(address), emulator::whole_size = size;
   const uint64_t step = (reinterpret_cast<uintptr_t>(address) | size) % 4 ? 1 : 4;
+  if (const uintptr_t at = reinterpret_cast<uintptr_t>(address); !is_write && emulator::shares_structs && emulator::is_shared(at))
+    emulator::each_place(emulator::shared_shadow[emulator::here()], at, size, [](const emulator::Shadow& place) {
+      emulator::in_written = emulator::in_written || place.write.block != ~0u || place.atomic >= 0;
+    });
   for (uint64_t i = 0; i < size; i += step) emulator::access(bytes + i, step, is_write, where);
-  emulator::whole_size = 0;
+  emulator::whole_size = 0, emulator::in_written = false;
 }
 void* emulator_memmove(void* to, const void* from, size_t size) {
   access_all(from, size, false, CALLER), access_all(to, size, true, CALLER);

@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from fastae import system
 from fastae.backends.emulator.declared import misdeclared
 from fastae.backends.emulator.ptx import translated
 from fastae.backends.emulator.source import (
@@ -99,6 +100,14 @@ def waits(code: str) -> bool:
     return WAITS.search(without_comments(code)) is not None
 
 
+def shares_structs(*texts: str) -> bool:
+    """Tell whether structs of the code's own lie in shared memory: their members may have holes between them."""
+    plain = "\n".join(map(without_comments, texts))
+    aligned = r"(?:(?:alignas|__align__)\s*\([^()]*\)\s*)?"
+    own = set(re.findall(rf"\b(?:struct|class|union)\s+{aligned}(\w+)", plain))
+    return any(own & set(re.findall(r"\w+", declared)) for declared in SHARED.findall(plain))
+
+
 def with_dynamic_shared(code: str) -> str:
     """Make pointers of ``extern __shared__ T name[]``: every one of them begins where dynamic shared memory does.
 
@@ -126,7 +135,8 @@ def _program(code: str, file: str) -> str:
     for name in named:
         if (INCLUDE / name).is_file() or (HERE / name).is_file():
             groups += f"#include <{name}>\n"
-    return f'#include "device.h"\n{groups}#line 1 "{file}"\n{code}\n'
+    truth = f"namespace emulator {{ extern const bool shares_structs = {str(shares_structs(code)).lower()}; }}\n"
+    return f'#include "device.h"\n{groups}{truth}#line 1 "{file}"\n{code}\n'
 
 
 @cache
@@ -409,9 +419,4 @@ def folder() -> Path:
     """Return the folder for compiled kernels, in the user's cache where it can be written."""
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     path = Path(base) / "fastae" / "emulator"
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            return path
-    except OSError:
-        return Path(tempfile.mkdtemp(prefix="fastae-"))
+    return Path(system.passing_folder()) if system.writable(path) else path

@@ -38,7 +38,7 @@ FAULTS = {
     61: "the matrix of a fragment {words}",
     80: "the thread has used up its stack: does a function call itself without end?",
     81: "a whole number is divided by zero",
-    100: "an instruction for shared memory is given another address: __cvta_generic_to_shared(pointer) makes one for it",
+    100: "an instruction for shared memory is given another address: __cvta_generic_to_shared(pointer) gives one",
     101: "an instruction for global memory is given an address of shared memory",
     102: "a barrier has a number from 0 to 15, and its threads come with one count, a multiple of 32",
 }
@@ -60,7 +60,7 @@ def enumerators(header: str, name: str) -> dict[str, int]:
 
 HOW = enumerators("checks.h", "How")
 READS, WRITES, ATOMIC, VOLATILE, COPIED = (HOW[x] for x in ("READS", "WRITES", "ATOMIC", "VOLATILE", "COPIED"))
-LANES, WARPS, ALONE = HOW["LANES"], HOW["WARPS"], HOW["ALONE"]
+LANES, WARPS, ALONE, UPDATES = (HOW[x] for x in ("LANES", "WARPS", "ALONE", "UPDATES"))
 
 
 class KernelFault(FastaeError):
@@ -124,9 +124,11 @@ def _how(how: int) -> str:
 
 def _between_lanes(how: int) -> str:
     """Say what is missing between lanes of a warp."""
+    more = ", or an atomic operation where both change one value" if how & UPDATES else ""
     if how & WARPS:
-        return "but threads of other warps meet there too: a __syncthreads() is needed"
-    more = ", or a __syncthreads() where a block has more warps than one" if how & ALONE else ""
+        return f"but between warps there is a race as well: a __syncthreads() is needed{more}"
+    if how & ALONE:
+        return f"which does not run in step: a __syncwarp() is needed, __syncthreads() if a block has more warps{more}"
     return f"which does not run in step: a __syncwarp() is needed{more}"
 
 

@@ -6,7 +6,8 @@ No text of an asm statement reaches the host's compiler: what is not known here 
 import re
 from typing import NamedTuple
 
-from fastae.backends.emulator.ptx_instructions import NOT_EMULATED, Refused, instructions
+from fastae.backends.emulator.ptx_instructions import instructions
+from fastae.backends.emulator.ptx_text import NOT_EMULATED, Refused
 
 ASM = re.compile(
     r"""//(?:[^\n\\]|\\.)*|/\*.*?\*/|R"(?P<mark>[^()\s\\]*)\(.*?\)(?P=mark)"|"(?:\\.|[^"\\\n])*"|"""

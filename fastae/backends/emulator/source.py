@@ -28,9 +28,11 @@ NOT_EMULATED = {  # nor in whole programs
     r"\b(?:__)?asm(?:__)?\b": "asm that is no statement is",
     r"\b(?:texture|surface)\s*<": "texture and surface references, which CUDA 12 has no more, are",
     r"\b(?:tex|surf)Cubemap\w*|\btex2Dgather|\b(?:tex|surf)\w*(?:Layered|Grad|MipmappedArray)\w*": "{0} is",
-    r"\bcudaGraph(?:Create|Add\w+|ExecUpdate|ExecKernel\w*|Kernel\w*)(?=\s*\()": "{0}(), of graphs that are no capture, is",
-    r"\bcurand\w*": "cuRAND is",
-    r"__cluster_dims__|\bthis_cluster\s*\(|\bcluster_group\b|\bcudaLaunchAttributeCluster\w+": "{0}, of clusters of blocks, is",
+    r"\bcudaGraph(?:Create|Add\w+|ExecUpdate|ExecKernel\w*|Kernel\w*)(?=\s*\()": "{0}(), of no captured graph, is",
+    r"\bcurand(?:Generat|Create|Destroy|Set|State(?:MRG|Sobol|Scrambled|Mtgp)|"
+    r"_poisson|_discrete)\w*": "{0}, of cuRAND, is",
+    r"__cluster_dims__|\bthis_cluster\b(?=\s*\()|\bcluster_group\b|"
+    r"\bcudaLaunchAttributeCluster\w+": "{0}, of clusters of blocks, is",
     r"\bcu(?:blas|fft|sparse|solver|dnn)\w+": "{0}, of CUDA's libraries, is",
     r"\b(?:thrust|cub)\s*::": "thrust and cub are",
     r"\bwmma\s*::\s*(?:experimental\b|bmma_sync\b)": "{0}, for fragments of bits, is",
@@ -51,6 +53,7 @@ DECLARED = {  # what is there only where its header is included
     r"\b(?:__half2?|half2?|__float2half\w*|__half2float)\b": "cuda_fp16.h",
     r"\b(?:__)?nv_bfloat162?\b|\b__float2bfloat16\w*": "cuda_bf16.h",
     r"\b(?:nvcuda|wmma)\s*::": "mma.h",
+    r"\bcurand(?:State\w*|_init|_uniform\w*|_normal\w*)\b": "curand_kernel.h",
 }
 
 

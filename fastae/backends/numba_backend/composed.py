@@ -52,6 +52,8 @@ class ComposedSession(Session):
             return njit(nogil=True, error_model="numpy")(function)
 
         named = {name: own.plain.get(name, getattr(kernels, name)) for name in KERNELS}
+        if self.floats:
+            named["gather"] = kernels.take
         if "axpy" not in own.plain:
             named["axpy"] = compiled(vectors_too(named["axpy"]), "axpy")
 

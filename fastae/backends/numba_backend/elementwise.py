@@ -308,6 +308,11 @@ def add_scaled(v, y, x, unused, alpha):
     return v.fma(alpha, x, y), None
 
 
+def unchanged(v, x, unused, unused_too, scalar):
+    """X itself."""
+    return x, None
+
+
 def divide_by_255(v, pixels, unused, unused_too, scalar):
     """A byte as a float in [0, 1], the very float that dividing gives, in a fraction of its time.
 
@@ -325,7 +330,7 @@ RELU, RELU_SLOPE = sweep(add_bias_relu), sweep(scale_relu_slope)
 MSE_GRADIENT, BCE_GRADIENT = sweep(mse_delta), sweep(bce_delta)
 MSE_LOSS, BCE_LOSS = sweep(only_mse_loss, sums_up=True), sweep(only_bce_loss, sums_up=True)
 MSE_BOTH, BCE_BOTH = sweep(mse_delta_and_loss, sums_up=True), sweep(bce_delta_and_loss, sums_up=True)
-ADD_SCALED, DIVIDE_BY_255 = sweep(add_scaled), sweep(divide_by_255)
+ADD_SCALED, COPY, DIVIDE_BY_255 = sweep(add_scaled), sweep(unchanged), sweep(divide_by_255)
 
 
 @intrinsic

@@ -12,7 +12,6 @@ closure is compiled only under a name that nothing else has.
 import hashlib
 import os
 import sys
-import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -21,26 +20,25 @@ from typing import Any
 
 import fastae.operations
 import fastae.step
+from fastae import system
 from fastae.backends.numba_backend.internals import cache_folder, caching_in, compile_borrowing
 from fastae.backends.numba_backend.machine import MACHINE
 
 
+def wanted() -> Path:
+    """Return where compiled code is to be kept: below NUMBA_CACHE_DIR if that is set, else in the user's cache."""
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return Path(cache_folder() or os.path.join(home, "fastae"))
+
+
 @cache
 def folder() -> str:
-    """Return the folder for compiled code: below NUMBA_CACHE_DIR if that is set, else in the user's cache."""
+    """Return the folder for the code that these sources become, or one of this process's own if it cannot be kept."""
     whole = [Path(str(module.__file__)) for module in (fastae.step, fastae.operations)]
     sources = sorted(Path(__file__).parent.glob("*.py")) + whole
     digest = hashlib.sha256(repr(MACHINE).encode() + b"".join(source.read_bytes() for source in sources)).hexdigest()
-    base = cache_folder() or os.path.join(
-        os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache"), "fastae"
-    )
-    path = os.path.join(base, digest[:16])
-    try:
-        os.makedirs(path, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            return path
-    except OSError:  # a home that cannot be written: compiled anew in each process
-        return tempfile.mkdtemp(prefix="fastae-")
+    path = os.path.join(wanted(), digest[:16])
+    return system.passing_folder() if system.writable(path) else path
 
 
 def jit(

@@ -240,6 +240,17 @@ def gather(images, order, cursor, offset, out):
 
 
 @jit
+def take(samples, order, cursor, offset, out):
+    """Write rows order[cursor[0] + offset + i] of samples that are floats: no kernel of the contract."""
+    first = cursor[0] + offset
+    for i in range(out.shape[0]):
+        if first + i + AHEAD < order.size:
+            ew.prefetch(samples, order[first + i + AHEAD])
+        sample = samples[order[first + i] : order[first + i] + 1]
+        ew.COPY(out[i : i + 1], sample, sample, sample, sample, 0.0)
+
+
+@jit
 def advance(cursor, n):
     """Add n to cursor[0]."""
     cursor[0] += n

@@ -12,11 +12,12 @@ import numpy as np
 
 import fastae.operations
 import fastae.step
+from fastae import system
 from fastae.activations import ACTIVATIONS
 from fastae.backends.base import Session
 from fastae.backends.numba_backend import kernels, operations, sparse
 from fastae.backends.numba_backend.internals import entry_point, from_dtype, types
-from fastae.backends.numba_backend.jit import jit, namespace
+from fastae.backends.numba_backend.jit import jit, namespace, wanted
 from fastae.backends.numba_backend.link import known
 from fastae.backends.numba_backend.machine import MACHINE
 from fastae.backends.numba_backend.operations import Own
@@ -58,16 +59,20 @@ def _numbered(name: str, counter: Iterator[int], function: Any) -> Any:
 
 
 @cache
-def compiled(part: str, loss: str, layers: int, dtype: str, activation: str, kinds: tuple[str, ...]) -> Any:
+def compiled(
+    part: str, loss: str, layers: int, dtype: str, activation: str, kinds: tuple[str, ...], floats: bool = False
+) -> Any:
     """Compile "step" or "evaluation" of `fastae.step`, all that it calls and the loop around it, or find it cached.
 
-    ``kinds`` are those of a network's layers, each once, and the last layer's behind them.
+    ``kinds`` are those of a network's layers, each once, and the last layer's behind them; ``floats`` tells whether
+    images are floats.
     """
-    variant = "_".join([loss, activation, *kinds])
+    variant = "_".join([loss, activation, *kinds, *(["floats"] if floats else [])])
     *several, last = kinds
     module = namespace(
         f"fastae_numba_{part}_{variant}",
-        **{name: getattr(kernels, name) for name in ("gather", "column_sum", "advance", "mse_loss")},
+        **{name: getattr(kernels, name) for name in ("column_sum", "advance", "mse_loss")},
+        gather=kernels.take if floats else kernels.gather,
         **{"barrier": operations.barrier, "Worker": Worker, "Own": Own, "loss_gradient": getattr(operations, loss)},
     )
     of_kinds = {kind: operations_of(kind, activation) for kind in several}
@@ -81,7 +86,7 @@ def compiled(part: str, loss: str, layers: int, dtype: str, activation: str, kin
     module.forward_loss = jit(fastae.operations.make_forward_loss(module), name=f"forward_loss_{variant}")
     module.step = jit(getattr(fastae.step, f"make_{part}")(module), name=f"{part}_{variant}")
     known(from_dtype(np.dtype(dtype)))
-    types_ = [signature(layers, np.dtype(dtype), set(kinds) == {"dense"})]
+    types_ = [signature(layers, np.dtype(dtype), set(kinds) == {"dense"}, floats)]
     entry = jit(make_entry(module), name=f"run_{part}_{variant}", signatures=types_, cached=True)
     call = entry_point(entry)
 
@@ -92,11 +97,11 @@ def compiled(part: str, loss: str, layers: int, dtype: str, activation: str, kin
     return run
 
 
-def signature(layers: int, dtype: np.dtype[Any], dense: bool = True) -> Any:
+def signature(layers: int, dtype: np.dtype[Any], dense: bool = True, floats: bool = False) -> Any:
     """Return the types of an entry's arguments: matrices with any row stride, so that one compilation serves all."""
     real = from_dtype(dtype)
     bytes_, whole, sums = (types.Array(t, 1, "C") for t in (types.uint8, types.int64, types.float64))
-    images = types.Array(bytes_.dtype, 2, "C", readonly=True)
+    images = types.Array(real if floats else bytes_.dtype, 2, "C", readonly=True)
     vector, matrix = types.Array(real, 1, "A"), types.Array(real, 2, "A")
     vectors, matrices = types.UniTuple(vector, layers), types.UniTuple(matrix, layers)
     lit = types.Array(types.int32, 1, "C")
@@ -144,8 +149,12 @@ class NumbaSession(Session):
         self.workers = choice.workers
         if choice.ignored:
             say(f"{choice.ignored} is ignored: it is no positive whole number")
-        network = len(self.layers), self.dtype.name, self.activation, (*dict.fromkeys(self.kinds), self.kinds[-1])
-        notice = threading.Timer(1.0, say, ["compiling the step for this machine; the next start will find it"])
+        kinds = (*dict.fromkeys(self.kinds), self.kinds[-1])
+        network = len(self.layers), self.dtype.name, self.activation, kinds, self.floats
+        kept = "the next start will find it"
+        if reason := system.writable(wanted()):
+            kept = f"each start does, for {wanted()} cannot be written ({reason}); see fastae doctor"
+        notice = threading.Timer(1.0, say, [f"compiling the step for this machine; {kept}"])
         notice.start()
         try:
             self._entries = {"step": compiled("step", self.loss, *network)}

@@ -27,17 +27,22 @@ def make_operations(k: Any, loss: str, activation: str, kinds: Sequence[str]) ->
 
 
 class Gather:
-    """The kernel ``gather`` with a place for the bytes: taken at once, then divided at once."""
+    """The kernel ``gather`` with a place for the bytes: taken at once, then divided at once; floats are only taken."""
 
     def __init__(self) -> None:
         self.bytes = np.empty(0, np.uint8)
 
     def __call__(self, images: Array, order: Array, cursor: Array, offset: int, out: Array) -> None:
-        """Write rows order[cursor[0] + offset + i] of the images, divided by 255."""
+        """Write rows order[cursor[0] + offset + i] of the images, bytes divided by 255."""
+        first = cursor[0] + offset
+        chosen = order[first : first + len(out)]
+        if images.dtype != np.uint8:
+            np.take(images, chosen, axis=0, out=out, mode="clip")  # "raise" would make a copy
+            return
         if self.bytes.size < out.size:
             self.bytes = np.empty(out.size, np.uint8)
-        first, images_ = cursor[0] + offset, room(self.bytes, out.shape)
-        np.take(images, order[first : first + len(out)], axis=0, out=images_, mode="clip")  # "raise" would make a copy
+        images_ = room(self.bytes, out.shape)
+        np.take(images, chosen, axis=0, out=images_, mode="clip")
         np.divide(images_, 255, out=out, dtype=out.dtype)
 
 

@@ -52,6 +52,8 @@ struct Shape {  // of a launch
   }
 };
 
+void has_address(const void* symbol, size_t bytes);  // the host has asked for it
+
 struct Argument {  // a pointer, which argument it is, and to what
   const void* value;
   int number;
@@ -173,7 +175,9 @@ const void* address_of(R (*kernel)(P...)) { return reinterpret_cast<const void*>
 
 // What kernels have for malloc, free and new; `delete` asks where its pointer leads.
 enum Heap { heap };
+enum HeapHere { heap_here };
 void* device_malloc(size_t bytes);
+void* malloc_here(size_t bytes);  // the device's or the host's
 void device_free(void* pointer);
 
 cudaError_t allocate(void** pointer, size_t bytes, int kind, const char* by, At at);
@@ -218,6 +222,8 @@ cudaError_t launch_by_config(const char* names, const cudaLaunchConfig_t* config
 
 inline void* operator new(size_t bytes, emulator::Heap) { return emulator::device_malloc(bytes); }
 inline void* operator new[](size_t bytes, emulator::Heap) { return emulator::device_malloc(bytes); }
+inline void* operator new(size_t bytes, emulator::HeapHere) { return emulator::malloc_here(bytes); }
+inline void* operator new[](size_t bytes, emulator::HeapHere) { return emulator::malloc_here(bytes); }
 
 #define HERE emulator::At at = emulator::At::here()
 
@@ -351,6 +357,7 @@ cudaError_t cudaMemcpyFromSymbolAsync(void* to, const T& symbol, size_t count, s
 }
 template <class P, class T>
 cudaError_t cudaGetSymbolAddress(P** pointer, const T& symbol) {
+  emulator::has_address(&symbol, sizeof symbol);
   *pointer = (P*)&symbol;
   return cudaSuccess;
 }

@@ -18,6 +18,9 @@ constexpr const char* KINDS[] = {"cudaMemcpyHostToHost", "cudaMemcpyHostToDevice
 inline std::string wrong_with(const char* what, const void* p, size_t reach) {
   if (!p) return text("the %s is a null pointer", what);
   const uintptr_t at = reinterpret_cast<uintptr_t>(p);
+  if (is_mere_name(p))
+    return text("the %s is a variable of the device, of which the host has but the name: cudaMemcpy%sSymbol copies, and "
+                "cudaGetSymbolAddress gives its address", what, *what == 's' ? "From" : "To");
   if (!in_arena(p)) {
     const std::string beyond = beyond_piece(at, reach);
     return beyond.empty() ? "" : text("%zu bytes at the %s", reach, what) + beyond;
@@ -114,7 +117,11 @@ cudaError_t copy_symbol(void* symbol, size_t size, void* other, size_t count, si
   if (offset + count > size)
     return call.wrong(cudaErrorInvalidValue, text("%zu bytes from byte %zu on, but the variable has %zu", count, offset, size));
   char* const place = static_cast<char*>(symbol) + offset;
-  return to ? copy_in(call, place, 0, other, 0, count, 1, kind, stream, true) : copy_in(call, other, 0, place, 0, count, 1, kind, stream, true);
+  copies_symbol = true;
+  const cudaError_t error = to ? copy_in(call, place, 0, other, 0, count, 1, kind, stream, true)
+                               : copy_in(call, other, 0, place, 0, count, 1, kind, stream, true);
+  copies_symbol = false;
+  return error;
 }
 
 cudaError_t allocate(void** pointer, size_t bytes, int kind, const char* by, At at) {

@@ -31,6 +31,8 @@ void* device_malloc(size_t bytes) {
   return piece;
 }
 
+void* malloc_here(size_t bytes) { return on_device() ? device_malloc(bytes) : malloc(bytes); }
+
 void device_free(void* pointer) {
   if (!pointer) return;
   if (!on_device() || pointer < heap_end - heap_limit || pointer >= heap_next) return free(pointer);

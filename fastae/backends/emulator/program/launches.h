@@ -194,9 +194,12 @@ cudaError_t start(Task task) {
     return last = error;
   }
   for (const Argument& a : task.pointers) {
-    if (is_for_device(a.value)) continue;
-    complain(text("%s: kernel %s is given a pointer to the host's memory as its argument %d: it can use what cudaMalloc or "
-                  "cudaMallocManaged gives", told(task.at).c_str(), task.kernel.c_str(), a.number));
+    const bool name = is_mere_name(a.value);
+    if (!name && is_for_device(a.value)) continue;
+    complain(text("%s: kernel %s is given %s as its argument %d: %s", told(task.at).c_str(), task.kernel.c_str(),
+                  name ? "the host's name of a variable of the device" : "a pointer to the host's memory", a.number,
+                  name ? "it can use the variable itself, or what cudaGetSymbolAddress gives"
+                       : "it can use what cudaMalloc or cudaMallocManaged gives"));
     pending = cudaErrorIllegalAddress;
     return cudaSuccess;
   }

@@ -60,6 +60,20 @@ inline bool is_usable_variable(uintptr_t at) {
   return is_image(at) && (variables_unknown || !__data_start || at < reinterpret_cast<uintptr_t>(__data_start));
 }
 
+// The host's name of a variable of the device is another address there, unless the program has asked for it.
+static std::map<uintptr_t, size_t> symbols_asked_for;
+static bool copies_symbol;  // for which the name is right
+void has_address(const void* symbol, size_t bytes) {
+  const std::lock_guard<std::recursive_mutex> guard(device_lock);
+  symbols_asked_for[reinterpret_cast<uintptr_t>(symbol)] = bytes;
+}
+inline bool is_mere_name(const void* p) {
+  const uintptr_t at = reinterpret_cast<uintptr_t>(p);
+  if (copies_symbol || !is_variable(at)) return false;
+  const auto next = symbols_asked_for.upper_bound(at);
+  return next == symbols_asked_for.begin() || at - std::prev(next)->first >= std::prev(next)->second;
+}
+
 // May a kernel have this pointer?
 inline bool is_for_device(const void* p) {
   const uintptr_t at = reinterpret_cast<uintptr_t>(p);

@@ -1,0 +1,2 @@
+// device.h, which comes before every kernel, has what CUDA has here.
+#pragma once

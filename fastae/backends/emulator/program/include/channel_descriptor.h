@@ -1,0 +1,2 @@
+// device.h and program/api.h, which come before every program, have what CUDA has here.
+#pragma once

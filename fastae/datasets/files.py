@@ -1,0 +1,93 @@
+"""What all formats share: how a faulty file is told, what it is instead, and reading no more than it can hold."""
+
+import io
+import re
+from pathlib import Path
+
+from fastae.errors import DataError
+
+UNPACKED = 100  # bytes that one of a packed file may become: MNIST's become 5, and a bomb's 1,032
+HARMLESS = 1 << 24  # bytes that may come of any packed file: a few images that are all alike are no bomb
+CHUNK = 1 << 18  # bytes a read: large enough to be fast, small enough not to matter when a header lies
+HEAD = 512  # bytes that tell what a file is
+AGAIN = "download or copy the file again"  # the remedy for a damaged file
+
+_RESAVE = "save its arrays: np.savez('data.npz', x_train=..., y_train=..., x_test=..., y_test=...)"
+_UNPACK = "unpack it and give the folder"
+_TABLE = "np.save('images.npy', np.loadtxt(FILE, np.uint8, delimiter=',', skiprows=1)[:, 1:])"
+
+# What a file begins with, what it is then, and the remedy. The first that fits is told.
+FOREIGN = [
+    (rb"(?i)(\xef\xbb\xbf)?\s*(<!--.*?-->\s*)*<(!doctype\s+html|html|head|body|meta|script)\b", "a web page",
+     "MNIST's old address answers with one, and MNIST is included: leave --data out, or download the other data anew"),
+    (rb"(\xef\xbb\xbf)?\s*<\?xml", "an XML answer of a server, such as that access is denied", AGAIN),
+    (rb"version https://git-lfs", "a pointer to a file in Git LFS", "git lfs pull brings the file itself"),
+    (rb"PK(\x03\x04|\x05\x06)", "a zip archive", f"{_UNPACK}; name it .npz if NumPy made it"),
+    (rb"BZh|\xfd7zXZ|7z\xbc\xaf|\x28\xb5\x2f\xfd|Rar!", "a packed archive", _UNPACK),
+    (rb".{257}ustar", "a tar archive", _UNPACK),
+    (rb"\x1f\x8b", "a gzip file", "unpack it"),
+    (rb"\x93NUMPY", "a NumPy array", "name it .npy"),
+    (rb"\x89PNG", "a PNG image", "give a folder of PNG images, named .png"),
+    (rb"\xff\xd8\xff|GIF8|BM|II\*\x00|MM\x00\*|RIFF....WEBP", "an image and no PNG", "save it as a grey PNG"),
+    (rb"MATLAB ", "a MATLAB file", f"read it with scipy.io.loadmat and {_RESAVE}"),
+    (rb"\x89HDF", "an HDF5 file", f"read it with h5py and {_RESAVE}"),
+    (rb"PAR1", "a Parquet file", f"read it with pandas and {_RESAVE}"),
+    (rb"\x80[\x02-\x05]", "a pickle, which may run programs", f"where you trust it, {_RESAVE}"),
+]  # fmt: skip
+
+
+def fault(path: Path, wrong: str, expected: str, remedy: str) -> DataError:
+    """Return the error that says what is wrong with a file, what was expected and what to do, in one line."""
+    # repr, because a name may hold a line break and the message must stay one line
+    return DataError(f"{str(path)!r} {wrong}; expected {expected}; {remedy}")
+
+
+def head_of(path: Path, expected: str) -> bytes:
+    """Return how a file begins; raises `DataError` if it is empty or cannot be read."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD)
+    except OSError as error:
+        reason = error.strerror or error
+        raise fault(path, f"cannot be read ({reason})", expected, "check path and permissions") from error
+    if not head:
+        raise fault(path, "is empty", expected, AGAIN)
+    return head
+
+
+def refuse_foreign(path: Path, head: bytes, expected: str) -> None:
+    """Raise `DataError` if a file that begins so is known to be something else."""
+    for pattern, what, remedy in FOREIGN:
+        if re.match(pattern, head, re.DOTALL):
+            raise fault(path, f"is {what}", expected, remedy)
+    try:
+        text = head.decode().strip()
+    except UnicodeDecodeError as error:  # the last character may have been cut
+        text = head[: error.start].decode().strip() if error.start > len(head) - 4 else ""
+    if text and all(character.isprintable() or character.isspace() for character in text):
+        first = text.splitlines()[0][:40]
+        raise fault(path, f"is text ({first!r})", expected, f"{AGAIN}; if it is a table, {_TABLE}")
+
+
+def read_exactly(path: Path, stream: io.BufferedIOBase, wanted: int, packed: int | None, expected: str) -> bytearray:
+    """Read so many bytes, and refuse a file that ends before.
+
+    Parameters
+    ----------
+    path, expected
+        For the messages.
+    stream : binary file
+    wanted : int
+        How many; nothing of that size is allocated before the file has been seen to hold it.
+    packed : int, optional
+        The bytes from which the stream is unpacked, if it is: what becomes too many times as large is refused.
+    """
+    data = bytearray()  # grows with what the file holds, and becomes the array's memory without a copy
+    while len(data) < wanted and (chunk := stream.read(min(CHUNK, wanted - len(data)))):
+        data += chunk
+        if packed is not None and len(data) > max(HARMLESS, UNPACKED * packed):
+            wrong = f"unpacks to more than {UNPACKED} times its {packed:,} bytes"
+            raise fault(path, wrong, "images or labels", "unpack it yourself if that is what it holds")
+    if len(data) < wanted:
+        raise fault(path, f"holds {len(data):,} bytes of data", expected, AGAIN)
+    return data

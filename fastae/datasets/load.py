@@ -1,0 +1,169 @@
+"""Load a data set, whatever it is: find out its format, and read one split of it."""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastae.datasets import arrays, files, idx, pictures
+from fastae.datasets.files import fault
+from fastae.datasets.source import Source, listing
+from fastae.errors import InputError
+
+SPLITS = ("train", "test")
+
+# What a folder may hold: each looks for its own among the names that are there, and returns None if there is none.
+FORMATS: tuple[Callable[[Path, Sequence[str], str], Source | None], ...] = (idx.find, arrays.find, pictures.find)
+_OTHERS = "an .npz, an .npy or grey PNGs"
+_EXPECTED = f"a folder of IDX files, or {_OTHERS}"
+
+
+def load_dataset(
+    path: str | os.PathLike[str] | None = None, split: str = "train"
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Load one split of an image data set.
+
+    Parameters
+    ----------
+    path : path-like, optional
+        None: the MNIST that ships with fastae. Else one of
+
+        - a folder of IDX files named as MNIST's are (``train-images-idx3-ubyte``, ``t10k-labels-idx1-ubyte``, ...; a
+          dot before ``idx`` is accepted too), plain or with ``.gz``; where both exist, the plain file is read. Names
+          may begin with that of the data set, ``emnist-letters-train-images-idx3-ubyte``; of several data sets in a
+          folder one is chosen by ``folder/emnist-letters``;
+        - an ``.npz`` with the arrays ``x_train``, ``y_train``, ``x_test`` and ``y_test``, or ``train_images``,
+          ``test_labels`` and the like, or with images alone; an ``.npy`` of images; a folder of such files;
+        - a folder of grey PNGs of one size, or of folders of them, one for each class; or with folders ``train`` and
+          ``test`` of either.
+    split : {"train", "test"}
+        Of images that are not split every tenth is for ``"test"``.
+
+    Returns
+    -------
+    images : ndarray of uint8, shape (n, rows * cols), C-contiguous
+        One image a row, its pixels row by row; MNIST: (60000, 784) or (10000, 784).
+    labels : ndarray of uint8, shape (n,)
+        The class of each image; 0 where the data set has none.
+
+    Raises
+    ------
+    InputError
+        If `split` is neither ``"train"`` nor ``"test"``.
+    DataError
+        If a file is missing, unreadable or damaged, or holds colour, or values that do not fit; if images have
+        different sizes, or are more or fewer than labels.
+
+    See Also
+    --------
+    fastae.load_images : The same with the images' height and width.
+
+    Notes
+    -----
+    Integers of any type are read if they are from 0 to 255, and so are floats, which are rounded. Floats of which none
+    is above 1 are multiplied by 255 first; a bool is 0 or 255.
+    """
+    images, labels = load_images(path, split)
+    return images.reshape(len(images), -1), labels
+
+
+def load_images(
+    path: str | os.PathLike[str] | None = None, split: str = "train", limit: int | None = None
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Load one split of an image data set, with the images' height and width.
+
+    Parameters
+    ----------
+    path : path-like, optional
+    split : {"train", "test"}
+        As for `fastae.load_dataset`.
+    limit : int, optional
+        Load at most so many images. Only of the MNIST that ships, and of PNGs, are no more than that read; other files
+        are read to their end, where their checksum is.
+
+    Returns
+    -------
+    images : ndarray of uint8, shape (n, rows, cols), C-contiguous
+        MNIST: (60000, 28, 28) or (10000, 28, 28).
+    labels : ndarray of uint8, shape (n,)
+        The class of each image; 0 where the data set has none.
+
+    Raises
+    ------
+    InputError, DataError
+        As from `fastae.load_dataset`.
+    """
+    images, labels = locate(path, split).read(limit)
+    return images[:limit], labels[:limit]
+
+
+def described(path: str | os.PathLike[str]) -> str:
+    """Tell which files are read where they are not called as MNIST's; raises `DataError` where there are none."""
+    told = [locate(path, split).told for split in SPLITS]
+    return "; ".join(dict.fromkeys(filter(None, told)))
+
+
+def locate(path: str | os.PathLike[str] | None, split: str) -> Source:
+    """Find one split of a data set; raises `InputError` and `DataError`."""
+    if split not in list(SPLITS):
+        raise InputError(f"split {split!r} is unknown; expected 'train' or 'test'; choose one of them")
+    given = idx.MNIST if path is None else Path(path)
+    if given.is_file():
+        return _in_file(given, split)
+    try:
+        names = os.listdir(given)
+    except (OSError, ValueError) as error:  # ValueError: a null character in the path
+        if isinstance(error, FileNotFoundError) and (source := _by_prefix(given, split)):
+            return source
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        remedy = "give the path of that folder, or none for the MNIST that ships with fastae"
+        expected = f"a folder that holds {idx.usual_names('train', 'images')[0]}"
+        raise fault(given, f"cannot be listed ({reason})", expected, remedy) from error
+    try:
+        for find in FORMATS:
+            if source := find(given, names, split):
+                return source
+        raise _nothing(given, names, split)
+    except OSError as error:  # of a folder in it
+        where = Path(error.filename or given)
+        wrong = f"cannot be listed ({error.strerror or error})"
+        raise fault(where, wrong, "a readable folder", "check path and permissions") from error
+
+
+def _in_file(path: Path, split: str) -> Source:
+    """Find one split by the path of a file: of NumPy's, or one of IDX files that lie together."""
+    if path.suffix in (".npz", ".npy"):
+        return arrays.find_in(path, split)
+    folder = path.parent
+    if (name := idx.named(path.name)) and (source := idx.find(folder, os.listdir(folder), split, name.prefix)):
+        return source
+    files.refuse_foreign(path, files.head_of(path, _EXPECTED), _EXPECTED)
+    raise fault(path, "is of no format that is read", _EXPECTED, "convert it: np.save('images.npy', images)")
+
+
+def _by_prefix(path: Path, split: str) -> Source | None:
+    """Find one split by a path that is no file's: by how the names of a data set in its folder begin."""
+    try:
+        names = os.listdir(path.parent)
+    except OSError:
+        return None
+    prefixes = {name.prefix for name in map(idx.named, names) if name}
+    prefix = next((begin for begin in sorted(prefixes) if begin and begin.rstrip("-_.") == path.name), None)
+    return None if prefix is None else idx.find(path.parent, names, split, prefix)
+
+
+def _nothing(folder: Path, names: Sequence[str], split: str) -> Exception:
+    """Return the error for a folder in which no format has found its own."""
+    usual = idx.usual_names(split, "images")
+    held = f"holds {listing(sorted(names))}" if names else "is empty"
+    wrong = f"lacks a file of {usual[0].partition('-idx')[0]} (it {held})"
+    remedy = "add it or give another folder"
+    if {Path(name).suffix.lower() for name in names} & {".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"}:
+        remedy = "save the images as grey PNGs: Image.open(name).convert('L').save('name.png'), with Pillow"
+    for below in sorted(folder.glob("*/")) + sorted(folder.glob("*/*/")):
+        if any(map(idx.named, os.listdir(below))):
+            remedy = f"give {below}, which has such files"
+            break
+    return fault(folder, wrong, f"one of {', '.join(usual)}, or {_OTHERS}", remedy)

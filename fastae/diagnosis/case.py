@@ -1,0 +1,216 @@
+"""A training as its figures tell it: what the causes in `fastae.diagnosis.causes` are asked about."""
+
+import math
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from fastae.activations import ACTIVATIONS
+from fastae.layers import Layer, autoencoder, from_json, image_of
+from fastae.layers.layer import Shape
+from fastae.model import deviations
+
+BLOB = 0.9  # of the mean image's error: what a network that has learned nothing else comes to
+LARGE = 2.5  # times the usual rate, from which on a rate is called too large
+NEEDED = 250  # updates at the usual rate after which a network has learned more than the mean image
+DARK = 16  # of 255: the largest value of images that look as if they had another scale
+WINDOW = 20  # parts of epochs that are looked at for how a training ends
+SURE = 4  # standard deviations by which a rise of the loss is no accident of the images
+
+
+class Broken(NamedTuple):
+    """Where a training became NaN or infinite: epoch and batch, and the first layer, or 0 for the loss alone."""
+
+    epoch: int
+    batch: int
+    layer: int
+
+
+class Case:
+    """The figures of one training, and what follows from them.
+
+    Parameters
+    ----------
+    config, start, epochs
+        As history.json has them.
+    broken : Broken, optional
+        Of a training that diverged; ``epochs`` are those before.
+    """
+
+    def __init__(
+        self, config: dict[str, Any], start: dict[str, Any], epochs: list[dict[str, Any]], broken: Broken | None = None
+    ) -> None:
+        self.config, self.start, self.epochs, self.broken = config, start, epochs, broken
+        self.signs: dict[str, Any] = epochs[-1]["signs"] if epochs else start.get("initial", {})
+        self.initial: dict[str, Any] = start.get("initial", {})
+        self.activation, self.batch = config["activation"], min(config["batch_size"], start["images"])
+        self.lr, self.momentum, self.usual = config["lr"], config["momentum"], start["usual_lr"]
+
+    # What the training was asked to do.
+
+    @cached_property
+    def layers(self) -> list[Layer]:
+        """The network's layers, the encoder's and the decoder's."""
+        shape = self.config.get("image_shape")
+        image = image_of(shape) if shape else Shape(1, 1, self.config["sizes"][0])
+        return autoencoder(from_json(self.config["layers"]), image)
+
+    @property
+    def drawn(self) -> list[float]:
+        """σ of each layer's initial weights beside what the activation's rule draws."""
+        given = self.config["init"]
+        return [deviations(given, *layer.fans)[0] / self.rule(layer) for layer in self.layers]
+
+    def rule(self, layer: Layer) -> float:
+        """Return σ of a layer's weights as the activation's rule draws them."""
+        return deviations(ACTIVATIONS[self.activation].init, *layer.fans)[0]
+
+    @property
+    def factor(self) -> float:
+        """How many times larger than usual the rate is at which weights move in the end, momentum counted."""
+        return self.lr / (1 - self.momentum) / self.usual
+
+    @property
+    def updates(self) -> int:
+        """How many there were."""
+        return sum(epoch["signs"]["updates"] for epoch in self.epochs)
+
+    @property
+    def an_epoch(self) -> int:
+        """How many updates an epoch has."""
+        return max(1, self.start["images"] // self.batch)
+
+    @property
+    def work(self) -> float:
+        """How many updates at the usual rate would have moved the weights as far."""
+        moved = sum(epoch["lr"] * epoch["signs"]["updates"] for epoch in self.epochs)
+        return moved / (1 - self.momentum) / self.usual
+
+    @property
+    def chance(self) -> float:
+        """The share of the variance of noise that as many directions as there are components would explain."""
+        return self.start["components"] / max(1, self.start["varying"])
+
+    # What came of it.
+
+    @property
+    def error(self) -> float:
+        """Mean squared error of a pixel at the end: of the test images, if there are any."""
+        tested = self.epochs[-1]["test_mse"]
+        return self.signs["sample_mse"] if tested is None else tested
+
+    @property
+    def mean_image(self) -> float:
+        """What knowing only the mean image would give."""
+        tested = self.epochs[-1]["test_mse"] is not None
+        return self.start["test_mean_image_mse" if tested and "test_mean_image_mse" in self.start else "mean_image_mse"]
+
+    @property
+    def ratio(self) -> float:
+        """The error beside the mean image's."""
+        return self.error / self.mean_image if self.mean_image else math.inf
+
+    @property
+    def trained_ratio(self) -> float:
+        """The same of training images."""
+        return self.signs["sample_mse"] / self.start["mean_image_mse"] if self.start["mean_image_mse"] else math.inf
+
+    @cached_property
+    def parts(self) -> list[float]:
+        """The loss of the last parts of epochs, in order."""
+        return [part for epoch in self.epochs for part in epoch["signs"]["parts"]][-WINDOW:]
+
+    @property
+    def noise(self) -> float:
+        """The standard deviation of the difference of two parts that comes from the choice of their images alone."""
+        parts = len(self.signs["parts"])
+        if parts == 1:
+            return 0.0  # each part is all images
+        return self.signs["uneven"] * math.sqrt(2 * parts / self.start["images"])
+
+    @property
+    def rises(self) -> int:
+        """How often the loss rose from one of the last parts to the next by more than the choice of images explains."""
+        least = max(SURE * self.noise, 0.005)
+        return sum(after > before * (1 + least) for before, after in zip(self.parts, self.parts[1:]))
+
+    @property
+    def fell(self) -> float:
+        """By which share the loss fell, from one half to the other of the last parts at half the rate or more.
+
+        At the end of a cosine no loss falls.
+        """
+        parts = [p for epoch in self.epochs if epoch["lr"] >= self.lr / 2 for p in epoch["signs"]["parts"]][-WINDOW:]
+        half = len(parts) // 2
+        if not half:
+            return 1.0
+        before, after = sum(parts[:half]) / half, sum(parts[-half:]) / half
+        return 1 - after / before
+
+    @property
+    def flattest(self) -> tuple[int, float]:
+        """The hidden layer with the largest share of flat outputs, from 1, and that share."""
+        return most(self.signs["flat"])
+
+    @property
+    def flattest_at_first(self) -> tuple[int, float]:
+        """The same before the first update."""
+        return most(self.initial.get("flat", [0.0]))
+
+    @property
+    def blob(self) -> bool:
+        """Is it no better than the mean image, or hardly?"""
+        return not self.broken and self.ratio > BLOB
+
+    @property
+    def stalled(self) -> bool:
+        """Has it stopped learning far from what as many principal components would give?"""
+        return (
+            not self.broken
+            and len(self.parts) > 4
+            and self.fell < 0.005
+            and self.ratio > max(0.5, 2 * (1 - self.start["in_room"]))
+        )
+
+    @property
+    def unstable(self) -> bool:
+        """Does the loss go up and down, more than the choice of images explains?"""
+        return not self.broken and self.rises >= max(3, len(self.parts) // 4)
+
+    @property
+    def forgets(self) -> bool:
+        """Is it far worse on test images than on those that it has seen?"""
+        tested = None if self.broken else self.epochs[-1]["test_mse"]
+        return tested is not None and self.trained_ratio < 0.75 and tested > 2 * self.signs["sample_mse"]
+
+    @property
+    def shifted(self) -> bool:
+        """Are the test images of another kind? Their kind's mean image is not that of the training images then."""
+        count = min(self.start.get("test_images", 0), 256)
+        if self.broken or count < 20:
+            return False
+        few = 2 / min(self.start["images"], 256) + 2 / count  # the mean of few images is not their kind's
+        return self.start["test_mean_image_mse"] > self.start["test_own_mean_mse"] * (1.4 + few) + 1e-4
+
+    @property
+    def empty(self) -> bool:
+        """Is there nothing in the images, or nothing that this network sees?"""
+        return self.start["varying"] == 0 or self.start["largest"] <= DARK
+
+    @property
+    def failed(self) -> bool:
+        """Is there anything to explain?"""
+        return (
+            bool(self.broken)
+            or self.blob
+            or self.stalled
+            or self.unstable
+            or self.forgets
+            or self.empty
+            or self.shifted
+        )
+
+
+def most(shares: list[float]) -> tuple[int, float]:
+    """Return the place of the largest, from 1, and the largest."""
+    place = max(range(len(shares)), key=shares.__getitem__)
+    return place + 1, shares[place]

@@ -1,0 +1,181 @@
+"""What a training fails of: one cause a row, in the order in which they are asked about.
+
+What is wrong with the data comes before what is wrong with the network's beginning, and that before the learning rate,
+since each makes what comes after it fail as well.
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+from fastae.diagnosis import words
+from fastae.diagnosis.case import DARK, LARGE, NEEDED, Case
+
+FLAT = 0.5  # share of a layer's outputs that are flat, from which on little learns
+SAME = 0.1  # spread of a code that is nearly the same for all images
+SMALL = 0.4  # times the usual rate, below which a rate is called too small
+FOREIGN = 3  # a rate within so many times another's is taken for it
+
+
+def _never(case: Case) -> bool:
+    return False
+
+
+def _always(case: Case) -> bool:
+    return True
+
+
+class Cause(NamedTuple):
+    """One row.
+
+    Attributes
+    ----------
+    name, kind : str
+        What goes wrong, and where it lies: with the data, the start, the rate, the network or the length of the
+        training. Of one kind only the first is told.
+    holds : callable
+        Do the figures show it?
+    told, mend : callable
+        What is said of it, and what to do.
+    also : callable
+        Where another cause is told already, is this one sure to be left when that is mended?
+    """
+
+    name: str
+    kind: str
+    holds: Callable[[Case], bool]
+    told: Callable[[Case], str]
+    mend: Callable[[Case], str]
+    also: Callable[[Case], bool] = _never
+
+
+def _noise(case: Case) -> bool:
+    count, found = case.start["components"], case.start["explained"]
+    return count >= 10 and found < 0.5 and found < 1.5 * case.chance + 0.02
+
+
+def _identical(case: Case) -> bool:
+    return min(case.initial.get("distinct", [1.0])) < 1e-6
+
+
+def _saturated_at_first(case: Case) -> bool:
+    return case.activation != "relu" and case.flattest_at_first[1] > FLAT and max(case.drawn) > 1.5
+
+
+def _harmed(case: Case) -> bool:
+    """Do the figures show what a rate that is too large does?"""
+    flatter = case.flattest[1] > max(0.3, 2 * case.flattest_at_first[1])
+    return bool(case.broken) or case.unstable or flatter or (case.blob and case.signs["stuck"] > 0.02)
+
+
+def _per_pixel(case: Case) -> bool:
+    pixels = case.start["pixels"]
+    near = 1 / FOREIGN < case.lr / case.usual / pixels < FOREIGN
+    return near and pixels > FOREIGN**2 and (case.blob or _harmed(case))
+
+
+def _swing(case: Case) -> bool:
+    return case.momentum >= 0.9 and case.lr / case.usual < LARGE <= case.factor and _harmed(case)
+
+
+def _dead(case: Case) -> bool:
+    if not (case.blob or case.stalled) or case.activation != "relu":
+        return False
+    return case.flattest[1] > max(FLAT, 2 * case.flattest_at_first[1])
+
+
+def _saturated(case: Case) -> bool:
+    if not (case.blob or case.stalled) or case.activation == "relu":
+        return False
+    return case.factor >= LARGE and case.flattest[1] > (FLAT if case.fell < 0.01 else 0.75)
+
+
+def _too_large(case: Case) -> bool:
+    return case.factor >= LARGE and case.work > NEEDED / 2 and (case.unstable or case.fell < 0.005)
+
+
+def _narrow(case: Case) -> bool:
+    return case.start["in_room"] < 0.25 and case.start["explained"] > 0.4
+
+
+def _few(case: Case) -> bool:
+    return 0 < case.updates < NEEDED and NEEDED / case.updates >= 1 / case.factor
+
+
+CAUSES = (
+    Cause(
+        "all zero",
+        "data",
+        lambda case: case.start["largest"] == 0,
+        lambda case: "nothing to learn: pixel values are all 0",
+        lambda case: "look at the file that the images come from, and at how it was converted",
+    ),
+    Cause(
+        "constant data",
+        "data",
+        lambda case: case.start["varying"] == 0,
+        lambda case: "nothing to learn: all images are the same",
+        lambda case: "look at the file that the images come from",
+    ),
+    Cause("pixel scale", "data", lambda case: case.start["largest"] <= DARK, words.scale, words.rescale),
+    Cause(
+        "nearly constant data",
+        "data",
+        lambda case: math.sqrt(case.start["mean_image_mse"]) < 0.01,
+        words.nearly_constant,
+        lambda case: "stretch what varies over 0 to 255, or take other images",
+    ),
+    Cause(
+        "noise",
+        "data",
+        _noise,
+        words.noise,
+        lambda case: "no code is shorter than noise; look at how the file is read: its width, type and byte order",
+    ),
+    Cause(
+        "other test images",
+        "data",
+        lambda case: case.shifted,
+        words.other_images,
+        lambda case: "give both the same scale and the same colours, and draw both from one source",
+    ),
+    Cause("too few images", "data", lambda case: case.forgets, words.by_heart, words.more_images),
+    Cause("identical units", "start", _identical, words.identical, words.draw),
+    Cause("saturated at the start", "start", _saturated_at_first, words.saturated_at_first, words.draw_flattest),
+    Cause("a rate for a mean over pixels", "rate", _per_pixel, words.per_pixel, words.divided, _always),
+    Cause("momentum too near 1", "rate", _swing, words.swing, words.less_swing, _always),
+    Cause("dead units", "rate", _dead, words.dead, words.revive),
+    Cause("saturated by the updates", "rate", _saturated, words.saturated, words.from_the_start),
+    Cause("diverged", "rate", lambda case: bool(case.broken), words.diverged, words.lower_or_check),
+    Cause("unstable", "rate", lambda case: case.unstable, words.unstable, words.halve),
+    Cause(
+        "rate too large",
+        "rate",
+        _too_large,
+        words.too_large,
+        words.usual,
+        lambda case: case.factor >= 4 * LARGE,
+    ),
+    Cause("code too small", "network", _narrow, words.narrow, lambda case: "a wider code, such as 32"),
+    Cause(
+        "too few updates", "length", _few, words.few_updates, words.more_updates, lambda case: case.updates < NEEDED / 5
+    ),
+    Cause(
+        "rate too small",
+        "rate",
+        lambda case: case.factor < SMALL and case.work < NEEDED,
+        words.too_small,
+        words.usual,
+        lambda case: case.factor < SMALL / 4,
+    ),
+    Cause("weights too small", "start", lambda case: max(case.drawn) < 0.25, words.weights_too_small, words.draw),
+    Cause(
+        "same code for all images",
+        "network",
+        lambda case: case.signs["code_spread"] < SAME,
+        words.same_code,
+        words.fewer_layers,
+    ),
+    Cause("still learning", "length", lambda case: case.blob and case.fell > 0.01, words.learning, words.longer),
+    Cause("unknown", "", _always, words.unknown, words.try_both),
+)

@@ -1,0 +1,40 @@
+"""The figures of a training in lines, for ``fastae train --verbose``."""
+
+from typing import Any
+
+FLAT = {"sigmoid": "saturated", "tanh": "saturated", "relu": "off"}
+
+
+def beginning(start: dict[str, Any], activation: str) -> str:
+    """Return what `fastae.History.start` holds, in two lines."""
+    told = (
+        f"data: {start['images']:,} images of {start['pixels']:,} pixels, of which {start['varying']:,} vary; mean "
+        f"{start['mean']:.3f}, largest {start['largest']} of 255; {start['room']} principal components explain "
+        f"{start['in_room']:.0%} of the variance; the mean image gives {start['mean_image_mse']:.4f} a pixel"
+    )
+    initial = start.get("initial")
+    return told if initial is None else f"{told}\nbefore the first update: {network(initial, activation)}"
+
+
+def epoch(found: dict[str, Any], activation: str) -> str:
+    """Return what an epoch has as ``signs``, in a line; ``found`` as `fastae.History.as_dicts` has it."""
+    signs = found["signs"]
+    parts, tested = signs["parts"], found["test_mse"]
+    return (
+        f"epoch {found['epoch']}: loss {found['train_loss']:.2f}, first tenth {parts[0]:.2f}, last {parts[-1]:.2f}"
+        + ("" if tested is None else f"; test error {tested:.4f}")
+        + f"; {network(signs, activation)}; weights moved {shares(signs['moved'])}"
+    )
+
+
+def network(signs: dict[str, Any], activation: str) -> str:
+    """Return what both have."""
+    return (
+        f"{FLAT[activation]} {shares(signs['flat'])}, code varies by {signs['code_spread']:.2g}, "
+        f"reconstructions by {signs['output_spread']:.2g}"
+    )
+
+
+def shares(found: list[float]) -> str:
+    """Return a share for each layer."""
+    return " ".join(f"{share:.1%}" for share in found)
