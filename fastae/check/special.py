@@ -139,7 +139,7 @@ def _on_device(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> P
         return None
     trials = [({key}, 2.0) for key in numbers]
     if "beta" in numbers:
-        trials.append((set(numbers), 0.0))  # where the old out is NaN, and not to be read
+        trials += [({"beta"}, 0.0), (set(numbers), 2.0)]  # where beta is 0 the old out is NaN, and not to be read
     for keys, beta in trials:
         verdict.calls += 1
         given = {"m": 8, "n": 8, "k": 8, "...": (8, 8), "alpha": -0.25, "beta": beta}
@@ -155,7 +155,7 @@ def _on_device(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> P
 
 def _cause_on_device(name: str, keys: Collection[str], arguments: dict[str, Any], found: np.ndarray) -> str:
     """Say what a kernel has made of numbers that are on the device; what it is given beside their places is 0."""
-    if len(keys) > 1 and np.isnan(found).any():
+    if arguments.get("beta") == 0:
         return "the old out is read where *beta_at is 0: ask whether beta is 0 after *beta_at has been taken for it"
     if len(keys) > 1:
         return "alpha_at and beta_at are not both read where neither is null"

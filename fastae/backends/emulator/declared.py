@@ -42,7 +42,8 @@ def _misdeclared(plain: str, macros: set[str]) -> Iterator[tuple[int, str]]:
         result, name = " ".join(named[1].split()), named[2]
         words = re.findall(r"\w+", result)
         loud = any(word.isupper() and len(word) > 1 for word in words)  # as macros are
-        hidden = name == "void" or macros & {name, *words} or loud  # and a macro may be void
+        hidden = loud or macros & {name, *words} or name in ("void", "decltype")  # and a macro may be void
+        hidden = hidden or not re.fullmatch(r"[\w\s:<>,*&]*", result)
         if result not in ("void", "auto") and not hidden:
             wrong = f"a kernel returns void, not {result}" if result else "a kernel returns void, which is not said"
             yield token.start(), f"{name} is marked __global__: {wrong}"
