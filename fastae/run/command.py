@@ -33,8 +33,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "Compile a CUDA program and run it on the emulator, here, as nvcc FILE && ./a.out would. What follows "
         "-- goes to the program. nvcc's options -I, -D, -U, -std, -include and -Xcompiler -fopenmp do what they do for "
         "nvcc, and others, such as -O3 or -arch, change nothing. Exit status: the program's, 128 + n if signal n ended "
-        "it, 1 if it would be 0 and a fault was found, 2 if the program does not compile. Memory that is never freed, "
-        "and streams and events that are never destroyed, are faults too."
+        "it, 1 if it would be 0 and a fault was found, 2 if the program does not compile. Memory that is never freed "
+        "is told of, and is a fault with --check."
     )
     parser.usage = "fastae run [--check] [--count] [--patience SECONDS] [nvcc's options] FILE [-- ARGUMENT ...]"
     option = parser.add_argument
