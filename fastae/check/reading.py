@@ -1,6 +1,7 @@
 """The text of a learner's file, in whatever way an editor has saved it."""
 
 import io
+import re
 import tokenize
 from pathlib import Path
 
@@ -50,4 +51,4 @@ def read_source(path: Path) -> str:
     if path.suffix == ".py":
         return text
     whole = included(text, shown_name(path.name), path.parent)
-    return whole.encode("utf-8", "surrogateescape").decode("utf-8", "replace")  # it is shown, too
+    return re.sub("[\udc80-\udcff]", lambda byte: chr(ord(byte[0]) - 0xDC00), whole)  # bytes, shown as Latin-1

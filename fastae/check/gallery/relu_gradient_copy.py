@@ -1,8 +1,8 @@
-r"""reshape makes a copy where the rows of a block have gaps between them, and what is written there is lost.
+"""reshape makes a copy where the rows of a block have gaps between them, and what is written there is lost.
 
 Right where rows follow each other, for there it is another view of the same numbers.
 
-Cause: out.reshape\(-1\) is a copy where rows have gaps
+Cause: out.reshape.-1. is a copy where rows have gaps
 """
 
 
