@@ -134,7 +134,9 @@ def test_a_file_that_is_no_cuda_is_told_before_a_compiler_sees_it(
     (tmp_path / "mine.cu").write_text("Dear diary\n")
     status, told = check(tmp_path / "mine.cu", capsys)
     assert status == 2
-    assert "mine.cu defines no kernel of the contract; their names are: matmul, " in told
+    assert (
+        "mine.cu defines no kernel of the contract (it has no __global__ function); their names are: matmul, " in told
+    )
 
 
 def test_the_judge_reads_what_a_file_includes(folder: Path) -> None:

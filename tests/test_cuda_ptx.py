@@ -348,7 +348,7 @@ def test_faults_of_ptx_are_found_at_their_line(compiler: str, name: str) -> None
     if "ld.shared.v2" in change[1]:
         code = code.replace(':: "r"(at), "f"(b), "f"(a) : "memory");', ': "+r"(at), "=f"(b), "=f"(a));')
     with checking():
-        said = fault(code, "f", zeros(128), zeros(128), zeros(128, np.uint8), block=32)
+        said = fault(code, "f", on_device(*range(128)), zeros(128), zeros(128, np.uint8), block=32)
     assert told in said
     assert line_with(code, words) in said
 

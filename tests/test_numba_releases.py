@@ -21,7 +21,7 @@ from fastae.backends.numba_backend import RELEASES, NumbaBackend
 ROOT, PACKAGE = Path(__file__).parents[1], Path(fastae.__file__).parent
 INTERNALS = PACKAGE / "backends" / "numba_backend" / "internals.py"
 LEARNERS = [*(PACKAGE / "ladder").glob("*/numba/*.py"), *(PACKAGE / "check" / "gallery").glob("*.py")]
-PROMISED = {"njit"}  # of what Numba promises, all that learners' files need
+PROMISED = {"njit", "vectorize"}  # of what Numba promises, all that learners' files need
 
 
 def imported(path: Path) -> Iterator[str]:

@@ -23,8 +23,9 @@ def test_each_worker_is_given_what_the_step_was_compiled_for(
     """All workers at once, each on a thread of its own, the first on the caller's; none has arrived anywhere yet."""
     meeting, calls = threading.Barrier(threads), []
 
-    def compiled(part: str, loss: str, layers: int, dtype: str, activation: str, of_layers: tuple[str, ...]) -> Any:
-        assert (activation, of_layers) == ("sigmoid", ("dense", "dense"))
+    def compiled(part: str, loss: str, layers: int, dtype: str, activation: str, of_layers: tuple[str, ...],
+                 floats: bool) -> Any:  # fmt: skip
+        assert (activation, of_layers, floats) == ("sigmoid", ("dense", "dense"), False)
         kinds = session.signature(layers, np.dtype(dtype)).args
 
         def entry(*arguments: Any) -> None:

@@ -64,6 +64,7 @@ class Backend:
     """
 
     name = "?"
+    takes_threads = False  # may a user say how many?
 
     def __getattr__(self, name: str) -> Any:
         if name in KERNELS:

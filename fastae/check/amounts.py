@@ -1,6 +1,7 @@
 """By how much what was written is off: a factor, a difference, a limit that cuts it off, or a format's roundings."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -156,7 +157,7 @@ def _precision(wrong: Sequence[Call]) -> Iterator[str]:
             break
     else:
         return
-    if not _is_noise(wrong, text):
+    if not _is_noise(wrong, text) and not _is_noise(_without_shrinking(wrong, u), text):
         yield (
             f"{MAYBE}a small number that is added, as to a divisor, or a factor near 1: errors are small everywhere, "
             "but follow the numbers, as those of rounding do not"
@@ -181,6 +182,16 @@ def _precision(wrong: Sequence[Call]) -> Iterator[str]:
         yield f"{head}; they do not grow with the number of terms: inputs or results are rounded, not the accumulator"
     else:
         yield f"{head}: an accumulator, an input or something between is rounded to it"
+
+
+def _without_shrinking(wrong: Sequence[Call], u: float) -> list[Call]:
+    """Take from the errors of sums what they have in common: what is cut, not rounded, is smaller by up to 2u."""
+    rest = list[Call]()
+    for call in wrong:
+        share = float(np.sum((call.found - call.exact) * call.exact) / np.sum(call.exact**2)) if call.exact.any() else 0
+        cut = call.terms > 1 and -4 * u <= share < 0  # of both factors
+        rest.append(replace(call, found=call.found - share * call.exact) if cut else call)
+    return rest
 
 
 def _is_noise(wrong: Sequence[Call], text: str) -> bool:

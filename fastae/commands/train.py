@@ -125,6 +125,9 @@ def run(options: argparse.Namespace) -> None:
     optimizer = SGD(getattr(options, "lr", "auto"), options.momentum, options.schedule)
     kernels = getattr(options, "kernels", None)
     backend: Any = backends.get(options.backend) if kernels is None else None
+    asked = getattr(options, "threads", 0) > 0
+    if asked and backend is not None and not backend.takes_threads:  # told before anything is printed
+        raise InputError(f"the backend {backend.name!r} does not take a number of threads; numba does")
     images, _ = load_images(data, "train", limit)
     test_images, test_labels = load_images(data, "test", limit)
     if options.transpose:

@@ -218,7 +218,7 @@ def _closing_angle(bare: str, at: int) -> int | None:
     return None
 
 
-def _sides(code: str, marks: Mapping[str, str]) -> tuple[str, bool]:
+def _sides(code: str, marks: Mapping[str, str] = NO_MARKS) -> tuple[str, bool]:
     """Mark variables of the device, and what is another thing in functions that are the device's alone.
 
     Returns

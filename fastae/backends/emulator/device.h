@@ -62,6 +62,7 @@ void touch(const void* address, uint64_t size, bool reads, int scope, const void
 void touch_to_read(const void* address, uint64_t size, int scope, const void* where);
 void tell_now(const void* address, int scope);
 void hear_now(const void* address);
+void access(const void* address, uint64_t size, bool is_write, const void* where);
 void access_whole(const void* address, uint64_t size, uint64_t alignment, bool is_write, const void* where);
 [[noreturn]] void fail_assertion(const char* words, const void* where);
 void fence(bool of_device);

@@ -20,7 +20,7 @@ inline Phase& begun(void* at, const void* where) {
 
 void begin_phases(void* at, uint64_t expected, const void* where) {
   if (expected == 0 || expected >= MOST_ARRIVALS) fail_assertion("a barrier expects 1 to 1048574 arrivals", where);
-  touch(at, sizeof(Phase), false, DEVICE, where);
+  access(at, sizeof(Phase), true, where);
   *static_cast<Phase*>(at) = {expected, expected, 0};
 }
 

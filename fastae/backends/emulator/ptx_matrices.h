@@ -7,7 +7,7 @@
 
 namespace emulated_ptx {
 
-enum Element { F16, BF16, TF32, S8, U8, F64, F32, S32 };
+enum Element { F16, BF16, TF, S8, U8, F64, F32, S32 };
 constexpr int bits_of_element(Element e) {
   return e == F64 ? 64 : e == S8 || e == U8 ? 8 : e == F16 || e == BF16 ? 16 : 32;
 }
@@ -19,7 +19,7 @@ template <Element e>
 UNSEEN inline auto element_of(Register<e> bits, int number) {
   if constexpr (e == F16) return emulator::Binary16::to_float(static_cast<unsigned short>(bits >> 16 * number));
   else if constexpr (e == BF16) return emulator::Bfloat16::to_float(static_cast<unsigned short>(bits >> 16 * number));
-  else if constexpr (e == TF32) return emulator::bits_as<float>(bits & 0xffffe000u);
+  else if constexpr (e == TF) return emulator::bits_as<float>(bits & 0xffffe000u);
   else if constexpr (e == S8) return static_cast<int>(static_cast<int8_t>(bits >> 8 * number));
   else if constexpr (e == U8) return static_cast<int>(static_cast<uint8_t>(bits >> 8 * number));
   else if constexpr (e == F64) return emulator::bits_as<double>(bits);

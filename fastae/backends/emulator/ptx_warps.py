@@ -117,7 +117,7 @@ class Warps(Text):
         shape, *types = [m for m in more if m not in known]
         to, of_a, of_b, of_c = types
         m, n, k = map(int, re.fullmatch(r"m(\d+)n(\d+)k(\d+)", shape).groups())  # type: ignore[union-attr]
-        factors = {"f16": "F16", "bf16": "BF16", "tf32": "TF32", "s8": "S8", "u8": "U8", "f64": "F64"}
+        factors = {"f16": "F16", "bf16": "BF16", "tf32": "TF", "s8": "S8", "u8": "U8", "f64": "F64"}
         sums = {"f16": "F16", "f32": "F32", "s32": "S32", "f64": "F64"}
         bits = {"f16": 16, "bf16": 16, "tf32": 32, "s8": 8, "u8": 8, "f64": 64}[of_a]
         shapes = {

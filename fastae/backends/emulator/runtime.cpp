@@ -233,6 +233,7 @@ void hear_now(const void*) {}
 void fence(bool) {}
 void release(const void*, uint64_t, const void*) {}
 void acquire(const void*, uint64_t, const void*) {}
+void access(const void*, uint64_t, bool, const void*) {}
 void access_whole(const void*, uint64_t, uint64_t, bool, const void*) {}
 void access_in(int, const void*, uint64_t, uint64_t, bool, const void*) {}
 void touch_volatile(const void*, uint64_t, bool, const void*) {}

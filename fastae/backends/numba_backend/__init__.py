@@ -34,6 +34,7 @@ class NumbaBackend(Backend):
     """Numba on the cores of this machine."""
 
     name = "numba"
+    takes_threads = True
 
     @classmethod
     def availability(cls) -> Availability:
