@@ -484,3 +484,15 @@ def test_static_shared_memory_has_an_end() -> None:
     run(code.replace("LENGTH", "12288"), 1, 1, x)
     with pytest.raises(CompileError, match=r"^mine.cu, line 2: hold declares 49156 bytes of shared memory \(big"):
         run(code.replace("LENGTH", "12289"), 1, 1, x)
+
+
+def test_a_row_beyond_an_array_is_in_no_other_one() -> None:
+    code = """extern "C" __global__ void f(const float* x, float* out, int by) {
+  out[threadIdx.x] = x[by + threadIdx.x];
+}"""
+    kernel = RawModule(code, file="mine.cu").get_function("f")
+    arrays = [device.array(np.zeros(128, np.float32)) for _ in range(40)]  # some of them side by side
+    for x, out in zip(arrays, arrays[1:]):
+        for by in (128, 192, 256):
+            with checking(), pytest.raises(KernelFault, match="reading: out of bounds"):
+                kernel((1,), (32,), (x, out, np.int32(by)))

@@ -28,6 +28,7 @@ from fastae.cuda.includes import included, shown_name
 MEMORIES = ("global", "shared", "constant")  # of counts.h
 THREADS_A_MULTIPROCESSOR = 2048
 ALIGNMENT = 256  # bytes, at which CUDA allocates memory
+LEAST_GAP, MOST_GAP = 1 << 12, 1 << 20  # bytes behind an array, so that an index a row too far is in no other one
 AWAKE = 8  # libraries that keep stacks for their threads
 _one_at_a_time = threading.Lock()  # the emulator has one GPU
 _awake: dict[Path, ctypes.CDLL] = {}  # the one that ran last is last
@@ -106,7 +107,8 @@ def array(host: Any, order: str = "K") -> ndarray:
     host = np.asarray(host)
     if order == "K" and host.flags.f_contiguous and not host.flags.c_contiguous:
         return array(host.T, order="C").T
-    memory = np.empty(host.nbytes + ALIGNMENT, np.uint8)
+    gap = min(max(host.nbytes, LEAST_GAP), MOST_GAP)
+    memory = np.empty(host.nbytes + ALIGNMENT + gap, np.uint8)
     begin = -memory.ctypes.data % ALIGNMENT
     _memory[id(memory)] = memory
     device = memory[begin : begin + host.nbytes].view(host.dtype).reshape(host.shape).view(ndarray)
