@@ -43,6 +43,7 @@ int main() {
   cudaGraphExec_t instance;
   float one = 0;
   CHECK(cudaMemset(d, 0, sizeof(float)));
+  CHECK(cudaDeviceSynchronize());  // these streams do not wait for the default one
   CHECK(cudaStreamBeginCapture(streams[0], cudaStreamCaptureModeGlobal));
   for (int i = 0; i < 2; ++i) increment<<<1, 1, 0, streams[0]>>>(d);
   scale<<<1, 1, 0, streams[0]>>>(d, 0.5f, 1);

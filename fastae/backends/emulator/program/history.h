@@ -204,11 +204,13 @@ inline void carried(void* to, const void* from, size_t size) {
 }
 
 // Tells of what a copy to the host reads and nobody has written. Where something has, the rest may be of no interest.
-inline void look_for_unwritten(const std::string& place, const void* from, size_t reach) {
+inline void look_for_unwritten(const std::string& place, const void* from, size_t pitch, size_t width, size_t height) {
   const uintptr_t at = reinterpret_cast<uintptr_t>(from);
   const Allocation* const a = allocation_of(at);
-  const uint64_t lacking = a ? count_unwritten(*a, at - a->base, reach) : 0;
+  uint64_t lacking = 0;
+  for (size_t row = 0; a && row < height; ++row) lacking += count_unwritten(*a, at - a->base + row * pitch, width);
   if (!lacking) return;
+  const size_t reach = width * height;
   const std::string words = text(": %llu of these %zu bytes were never written, of ", (unsigned long long)lacking, reach);
   lacking < reach ? remark(place + words + of_allocation(*a)) : complain(place + words + of_allocation(*a));
 }
@@ -313,7 +315,7 @@ inline void forget_history() {}
 inline void begin_unwritten(Allocation&) {}
 inline void wrote(Allocation&, uint64_t, uint64_t) {}
 inline void carried(void*, const void*, size_t) {}
-inline void look_for_unwritten(const std::string&, const void*, size_t) {}
+inline void look_for_unwritten(const std::string&, const void*, size_t, size_t, size_t) {}
 inline void work_touches(const void*, size_t, size_t, size_t, bool) {}
 inline bool leave_pending(const void*, size_t, bool) { return false; }
 inline std::string still_pending(uintptr_t, size_t, bool) { return ""; }

@@ -62,9 +62,8 @@ inline void* fenced_piece(size_t bytes) {
   if (!fenced || fencing || on_device() || bytes < LEAST_FENCED) return nullptr;
   const Fencing own;
   const std::lock_guard<std::mutex> guard(fence_lock);
-  // A piece is aligned as far as its size may ask for it.
-  const size_t alignment = bytes % 16 == 0 ? 16 : bytes % 8 == 4 ? 4 : 8;
-  const size_t room = (bytes + alignment - 1) / alignment * alignment, pages = (room + PAGE - 1) / PAGE * PAGE;
+  // Compilers rely on 16 bytes; what lies between a piece's end and the next multiple is not looked at.
+  const size_t room = (bytes + 15) / 16 * 16, pages = (room + PAGE - 1) / PAGE * PAGE;
   if (pieces_now >= MOST_PIECES || pieces_ever >= MOST_CALLS || pages + PAGE > fenced_end - fenced_next) return nullptr;
   const uintptr_t at = fenced_next;
   if (mprotect(reinterpret_cast<void*>(at), pages, PROT_READ | PROT_WRITE)) return nullptr;

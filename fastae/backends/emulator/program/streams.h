@@ -5,6 +5,7 @@
 namespace emulator {
 
 inline cudaError_t new_stream(cudaStream_t* stream, unsigned flags, int priority, At at) {
+  const Fencing own;
   const std::lock_guard<std::recursive_mutex> guard(device_lock);
   *stream = new CUstream_st{at};
   (*stream)->flags = flags, (*stream)->priority = priority;
