@@ -60,7 +60,7 @@ def misplaced(texts: Sequence[str]) -> tuple[int, Misplaced] | None:
     launched = {f.name for f in everything if has(f.head, "__global__")} - {
         f.name for f in everything if not has(f.head, "__global__")
     }
-    of_host = {f.name for f in everything if f.body and "constexpr" not in f.head} - marked - _known()
+    of_host = {f.name for f in everything if f.body and "constexpr" not in f.head} - marked
     for number, (text, functions) in enumerate(zip(bare, found)):
         wrong = list(_initialised(text))
         for f in functions:
@@ -85,27 +85,34 @@ def _initialised(text: str) -> Iterator[tuple[int, str]]:
 
 def _of_host(text: str, function: Function, kind: str, of_host: Set[str]) -> Iterator[tuple[int, str]]:
     """Yield places in a function of the device that name what is the host's."""
-    body, own = text[function.body.start : function.body.stop], set(re.findall(r"\w+", function.parameters))
+    body = text[function.body.start : function.body.stop]
     for match in HOST_ONLY.finditer(body):
         what = f"{''.join(match[0].split())} is the host's alone, and {function.name} is {kind}"
         yield function.body.start + match.start(), what
-    for call in re.finditer(r"(?<![\w.:>~])(\w+)\s*\(", body):
-        name = call[1]
-        declares = re.search(r"\b(?!return\b|else\b|do\b)\w+\s*[*&]?\s*\Z", body[: call.start()][-80:])
-        if name not in of_host or name in own or declares or re.search(rf"[\w>*&]\s+[*&]*{name}\s*[=;{{,)]", body):
-            continue  # it is, or may be, another thing
-        what = f"{name}() is a function of the host, and {function.name}, which calls it, {kind}: mark it __device__"
-        yield function.body.start + call.start(), what
+    for at, name in _calls(text, function, of_host, r"[\w.:>~]"):
+        if name not in _known():
+            what = (
+                f"{name}() is a function of the host, and {function.name}, which calls it, {kind}: mark it __device__"
+            )
+            yield at, what
 
 
 def _unlaunched(text: str, function: Function, kernels: Set[str]) -> Iterator[tuple[int, str]]:
     """Yield places in a function that call a kernel without saying how it is launched."""
+    for at, name in _calls(text, function, kernels, r"[\w.>~]"):
+        yield at, f"{name} is a kernel, which is launched by <<<grid, block>>>"
+
+
+def _calls(text: str, function: Function, names: Set[str], before: str) -> Iterator[tuple[int, str]]:
+    """Yield where a function calls one of these names, not behind such a letter, unless it may be another thing's."""
     body, own = text[function.body.start : function.body.stop], set(re.findall(r"\w+", function.parameters))
-    for call in re.finditer(r"(?<![\w.>~])(\w+)\s*(?:<[^<>;(){}]*>\s*)?\(", body):
+    for call in re.finditer(rf"(?<!{before})(\w+)\s*(?:<[^<>;(){{}}]*>\s*)?\(", body):
+        name = call[1]
+        if name not in names or name in own:
+            continue
         declares = re.search(r"\b(?!return\b|else\b|do\b)\w+\s*[*&]?\s*\Z", body[: call.start()][-80:])
-        variable = re.search(rf"[\w>*&]\s+[*&]*{call[1]}\s*[=;{{,)]", body)
-        if call[1] in kernels and call[1] not in own and not declares and not variable:
-            yield function.body.start + call.start(), f"{call[1]} is a kernel, which is launched by <<<grid, block>>>"
+        if not declares and not re.search(rf"[\w>*&]\s+[*&]*{name}\s*[=;{{,)]", body):
+            yield function.body.start + call.start(), name
 
 
 @cache
@@ -124,9 +131,13 @@ def _functions(text: str) -> Iterator[Function]:
     while token := re.compile(r"[{};(]").search(text, at):
         at = token.end()
         if token[0] != "(":
+            if (
+                token[0] == "{"
+                and not NAMESPACE.search(text, begin, token.start())
+                and not _is_class(text, token.start())
+            ):
+                at = _end_of_body(text, token.start())
             begin = at
-            if token[0] == "{" and not NAMESPACE.search(text, 0, token.start()) and not _is_class(text, token.start()):
-                begin = at = _end_of_body(text, token.start())
             continue
         before = text[begin : token.start()]
         closed = _closing(text, at)
