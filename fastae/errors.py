@@ -15,7 +15,15 @@ def gist(error: BaseException) -> str:
 
 
 class FastaeError(Exception):
-    """Base of every error that fastae raises on purpose; the command line turns it into one line and exit status 2."""
+    """Base of every error that fastae raises on purpose; the command line turns it into one line and exit status 2.
+
+    Attributes
+    ----------
+    common : bool
+        Whether all ranks of a training raise it, so that one of them need say it.
+    """
+
+    common = False
 
 
 class InputError(FastaeError, ValueError):

@@ -80,6 +80,27 @@ def make_step(k: Any) -> Any:
     return step
 
 
+def make_shared_step(gradient: Any, all_reduce: Any, descend: Any) -> Any:
+    """One step where ranks share the batch: each has the gradients of some parts of it, all have their sum.
+
+    The gradient is what `make_step` gives with momentum where the momentum and the learning rate are 0: the velocity
+    v = 0 · v + ∂loss/∂W. A process that trains alone needs no such array, for its update takes the factors.
+    """
+
+    def step(parts, ragged, slots):
+        top = -1
+        for count, part in enumerate(parts, 1):  # summed as a counter counts: two parts, two such pairs, and so on
+            top += 1
+            gradient(part, ragged, top)
+            while count % 2 == 0:
+                slots[top - 1] += slots[top]
+                top, count = top - 1, count // 2
+        update = all_reduce()  # over the ranks; of one alone, its own
+        descend(update)  # every rank the same
+
+    return step
+
+
 def make_evaluation(k: Any) -> Any:
     """The squared error of one batch of test images, added to the total; nothing is learned."""
 

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from fastae.interrupts import held
 from fastae.layers.layer import is_whole
 from fastae.model import Autoencoder
 from fastae.optimizer import SGD
+from fastae.ranks.world import Alone
 from fastae.rates import Suggestion, suggest
 
 LOSSES = ("mse", "bce")
@@ -79,6 +81,11 @@ class Trainer:
         are the same.
     tf32 : bool
         Let cupy and emulator round the inputs of products to TF32.
+    ranks : fastae.ranks.World, optional
+        The processes that share each batch; every one of them makes the same calls.
+    shards : int, optional
+        Into how many parts each batch is cut whose gradients are summed in a fixed order, so that any number of ranks
+        that can share them gives the same bits; by default as many as there are ranks.
 
     Attributes
     ----------
@@ -110,6 +117,8 @@ class Trainer:
         threads: int | None = None,
         mode: str | None = None,
         tf32: bool = False,
+        ranks: Alone | None = None,
+        shards: int | None = None,
     ) -> None:
         if loss not in LOSSES:
             raise InputError(f"unknown loss {loss!r}; the losses are: mse, bce")
@@ -125,6 +134,8 @@ class Trainer:
         if lr != "auto" and not float(span.tiny) <= lr <= float(span.max):
             raise InputError(f"the learning rate must be a normal number in {model.dtype}; got {lr!r}")
         self.mode, self.tf32 = mode, bool(tf32)
+        self.ranks = ranks or Alone()
+        self.shards = None if shards is None else _positive("the number of shards", shards)
         self.backend = backend if isinstance(backend, Backend) else get(backend)
         self.history = History()
         self.workers, self.planned = threads or 1, 0
@@ -213,13 +224,23 @@ class Trainer:
         self.settle_rate(images)
         if any(x is not None and x.dtype != np.uint8 for x in (images, test_images)):
             images, test_images = self._floats(images), None if test_images is None else self._floats(test_images)
-        return self.backend.session(
-            Parameters(
-                *(
-                    [np.asarray(p, self.model.dtype) for p in group]
-                    for group in (self.model.weights, self.model.biases, self._V, self._c)
-                )
-            ),
+        parameters = Parameters(
+            *(
+                [np.asarray(p, self.model.dtype) for p in group]
+                for group in (self.model.weights, self.model.biases, self._V, self._c)
+            )
+        )
+        make: Any = self.backend.session
+        extra = {name: x for name in ("mode", "tf32") if (x := getattr(self, name))}  # for those that know them
+        if threads := self.threads or self._share_of_threads():
+            extra["threads"] = threads
+        if self.ranks.size > 1 or self.shards:
+            from fastae.ranks.session import SharedSession
+
+            make = partial(SharedSession, self.ranks, self.shards or self.ranks.size, self.backend)
+            extra["facts"] = {"seed": self.seed}
+        return make(
+            parameters,
             np.ascontiguousarray(images),
             test_images=None if test_images is None else np.ascontiguousarray(test_images),
             loss=self.loss,
@@ -227,10 +248,16 @@ class Trainer:
             lr=float(self.optimizer.lr),
             momentum=self.optimizer.momentum,
             **self._network(),
-            **{
-                name: x for name in ("threads", "mode", "tf32") if (x := getattr(self, name))
-            },  # for those that know them
+            **extra,
         )
+
+    def _share_of_threads(self) -> int | None:
+        """Return how many workers a rank has unless somebody says: shards want a number that depends on nothing."""
+        if not self.backend.takes_threads or (self.ranks.size == 1 and not self.shards):
+            return None
+        from fastae.backends.numba_backend.workers import choose
+
+        return 1 if self.shards else max(1, choose().workers // self.ranks.here)
 
     def _floats(self, images: np.ndarray) -> np.ndarray:
         dtype = self.model.dtype
@@ -275,7 +302,7 @@ class Trainer:
             parts.look(size, seen, total)
             bar.update(new)
             bar.set_postfix_str(f"loss {total / seen:.4f}")
-            took = time.perf_counter() - t
+            took = session.agreed(time.perf_counter() - t)
             if size == pace or took > SLICE:  # a shorter one, at the end of a part, tells little
                 pace = max(1, min(4 * size, int(size * SLICE / took) if took else size))
         seconds = time.perf_counter() - began
@@ -306,14 +333,21 @@ class Trainer:
         return Diverged(diagnose(self, Broken(e + 1, batch, layer)))
 
     def save(self, path: str | os.PathLike[str], note: dict[str, Any] | None = None) -> None:
-        """Write a checkpoint: model, velocities, history and settings; raises `OutputError`.
+        """Write a checkpoint: model, velocities, history and settings; of several ranks the first one does.
 
         Parameters
         ----------
         path : path-like
         note : dict, optional
             Further settings, as JSON holds them, that a training to be resumed must share.
+
+        Raises
+        ------
+        OutputError
+            It cannot be written; what was there before is still there.
         """
+        if self.ranks.rank:
+            return
         arrays = storage.numbered(
             weight=self.model.weights, bias=self.model.biases, weight_velocity=self._V, bias_velocity=self._c
         )

@@ -318,6 +318,26 @@ class Session:
                 for p, q, layer, c in zip(group, new, self.layers, self._cuts()[1:]):
                     p[:] = self.backend.asarray(q if layer.shared else q[..., c[w]])
 
+    def agreed(self, seconds: float) -> float:
+        """Return a time that this training took; where several processes share it, the longest of theirs."""
+        return seconds
+
+    def adopt(self, parameters: Sequence[Sequence[Any]], velocities: Sequence[Sequence[Any]]) -> None:
+        """Move parameters and velocities to other arrays, for each worker those of its layers: W and b, V and c."""
+        places = [(*mine, *theirs) for mine, theirs in zip(parameters, velocities)]
+        for old, new in zip(self._shares, places):
+            for group, places_ in zip(old, new):
+                for p, q in zip(group, places_):
+                    q[:] = p
+        self._shares = [list(new) for new in places]
+
+        def moved(team: list[Worker]) -> list[Worker]:
+            return [w._replace(**dict(zip("WbVc", new))) for w, new in zip(team, places)]
+
+        self._train, self._tail = moved(self._train), moved(self._tail)
+        if self.has_test:
+            self._test, self._test_tail = moved(self._test), moved(self._test_tail)
+
     def test_error(self) -> float:
         """Return the squared error of the test images' reconstructions: the mean over images and pixels."""
         self._rewind(self._test)

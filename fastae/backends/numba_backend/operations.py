@@ -107,7 +107,8 @@ def update(a, d, W, b, V, c, rate, layer, own):
         kernels.column_sum(d, b, rate[0], 1.0)
     else:
         add_products(a, d, V, 1.0, rate[1], skip, own.lit)
-        kernels.axpy(rate[0], V, W)
+        if rate[0] != 0:  # else the gradient alone is wanted
+            kernels.axpy(rate[0], V, W)
         kernels.column_sum(d, c, 1.0, rate[1])
         for j in range(b.size):
             b[j] += rate[0] * c[j]

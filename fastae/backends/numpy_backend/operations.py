@@ -105,12 +105,15 @@ def dense(slope: Slope) -> dict[str, Any]:
     def update(a: Array, d: Array, W: Array, b: Array, V: Array, c: Array, rate: Array, layer: Any, own: Array) -> None:
         if len(V) == 0:
             d *= rate[0]  # nobody needs the delta any more, and it is smaller than the gradient
+        alone = len(V) > 0 and not rate.any()  # the gradient alone is wanted
         for p, v in ((W, V), (b, c)):
-            gradient = room(own, p.shape)
+            gradient = v if alone else room(own, p.shape)
             if p is W:
                 product(a.T, d, gradient)
             else:
                 np.sum(d, axis=0, out=gradient)
+            if alone:
+                continue
             if len(V):
                 v *= rate[1]
                 v += gradient
@@ -163,12 +166,15 @@ KINDS = {"dense": dense, "conv": convolution, "transposed": transposed}
 def _descend(
     a: Array, d: Array, pixels: Array, W: Array, b: Array, V: Array, c: Array, rate: Array, own: Array
 ) -> None:
+    alone = len(V) > 0 and not rate.any()  # the gradient alone is wanted
     for p, v in ((W, V), (b, c)):
-        gradient = room(own, p.shape)
+        gradient = v if alone else room(own, p.shape)
         if p is W:
             product(a.T, d, gradient)
         else:
             np.sum(pixels, axis=0, out=gradient)
+        if alone:
+            continue
         if len(v):
             v *= rate[1]
             v += gradient

@@ -1,0 +1,14 @@
+"""One training shared by several processes, on one machine or many: data parallelism over MPI.
+
+Each rank has the whole network and a share of every batch. All ranks sum their gradients and make the same update, so
+the run is that of one process but for rounding.
+
+- ``launch``: was this process started by mpiexec?
+- ``world``: the ranks, how they meet, agree, and end together
+- ``sums``: the sum of all gradients, in one fixed order: in memory that the ranks of a machine share, or by messages
+- ``session``: a backend's session that trains on a share of each batch
+"""
+
+from fastae.ranks.world import Alone, World, join
+
+__all__ = ["Alone", "World", "join"]

@@ -1,0 +1,300 @@
+"""A session that trains on this rank's parts of each batch, and makes the update that all ranks make.
+
+The step in it is the backend's own, of a session with momentum whose learning rate and momentum are 0: its velocities
+are then the gradients of the last batch, and its weights stay where they are. What follows, `fastae.step` says:
+the gradients of all parts are summed, and every rank makes the same update.
+"""
+
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fastae import __version__
+from fastae.backends.base import TEST_BATCH, Backend, Parameters, Session
+from fastae.errors import InputError
+from fastae.ranks.sums import LINE, sum_over
+from fastae.ranks.world import Alone, as_common
+from fastae.step import make_shared_step
+
+
+class Layout:
+    """Where each parameter of a session lies in one flat array, in which all are summed and added at once.
+
+    Parameters
+    ----------
+    shares : list of tuples
+        For each worker the weights and the biases of each layer. An array that several workers have is there once.
+    """
+
+    def __init__(self, shares: Sequence[Sequence[Sequence[Any]]]) -> None:
+        self._places: dict[int, tuple[int, int, tuple[int, ...]]] = {}
+        self._shares = [[[id(p) for p in group] for group in share[:2]] for share in shares]
+        self.size = 0
+        for share in shares:
+            for group in share[:2]:
+                for p in group:
+                    if id(p) not in self._places:
+                        row = p.strides[0] // p.itemsize if p.ndim == 2 else p.shape[-1]
+                        self._places[id(p)] = self.size, row, p.shape
+                        length = row * (p.shape[0] if p.ndim == 2 else 1) * p.itemsize
+                        self.size += -(-length // LINE) * LINE // p.itemsize
+
+    def views(self, flat: Any) -> list[list[tuple[Any, ...]]]:
+        """Return each worker's weights and biases, or what has their shapes, as they lie in a flat array."""
+        return [[tuple(self._view(flat, p) for p in group) for group in share] for share in self._shares]
+
+    def _view(self, flat: Any, which: int) -> Any:
+        start, row, shape = self._places[which]
+        if len(shape) == 1:
+            return flat[start : start + row]
+        return flat[start : start + row * shape[0]].reshape(shape[0], row)[:, : shape[1]]
+
+
+class Part:
+    """A part of each batch: a team of workers for whole batches and one for the rest, on the part's images alone."""
+
+    def __init__(self, session: Session, number: int, parts: int, batch_size: int) -> None:
+        images = len(session._train[0].images)
+        whole, rest = divmod(images, batch_size)
+        self.cuts = [slice(m * number // parts, m * (number + 1) // parts) for m in (batch_size, rest)]
+        sizes = [cut.stop - cut.start for cut in self.cuts]
+        backend, workers = session.backend, len(session._train)
+        order = backend.asarray(np.zeros(whole * sizes[0] + sizes[1], np.int64))
+        self.cursors = [session.array(np.zeros(1, np.int64)) for _ in range(workers)]
+        self.totals = [session.array(np.zeros(1)) for _ in range(workers)]
+        self.teams = [
+            [
+                w._replace(order=order, cursor=cursor, total=total, scale=1 / m)
+                for w, cursor, total in zip(session._first_rows(session._train, size), self.cursors, self.totals)
+            ]
+            for size, m in zip(sizes, (batch_size, rest))
+        ]
+        self.order, self.batch_size = order, batch_size
+
+    def start(self, order: np.ndarray, asarray: Any) -> None:
+        """Begin an epoch whose images come in this order, of which those of this part are kept."""
+        whole = len(order) - len(order) % self.batch_size
+        mine = order[:whole].reshape(-1, self.batch_size)[:, self.cuts[0]].ravel()
+        self.order[:] = asarray(np.concatenate([mine, order[whole:][self.cuts[1]]]))
+        for array in (*self.cursors, *self.totals):
+            array[:] = 0
+
+    def total(self, to_host: Any) -> float:
+        """Return the sum of the losses of this part's images so far."""
+        return sum(float(to_host(total)[0]) for total in self.totals)
+
+
+class SharedSession:
+    """What a trainer asks of a `Session`, for a batch that is cut into parts, some of which this rank has.
+
+    Parameters
+    ----------
+    world : Alone or World
+    parts : int
+        Into how many parts each batch is cut: the ranks' number times a power of two.
+    backend : Backend
+    parameters, images, test_images, batch_size, lr, momentum
+        As `Session` has them, on every rank the same, of all parts together.
+    facts : dict, optional
+        What else must be the same on all ranks.
+    **options
+        The session's others.
+
+    Raises
+    ------
+    InputError
+        The ranks have different data, parameters or settings, or cannot share so many parts.
+    """
+
+    def __init__(
+        self,
+        world: Alone,
+        parts: int,
+        backend: Backend,
+        parameters: Parameters,
+        images: np.ndarray,
+        test_images: np.ndarray | None = None,
+        batch_size: int = 16,
+        lr: float = 0.25,
+        momentum: float = 0.0,
+        facts: dict[str, Any] | None = None,
+        **options: Any,
+    ) -> None:
+        each = parts // world.size
+        if parts % world.size or each & (each - 1):
+            raise as_common(InputError(f"{world.size} ranks cannot share {parts} parts: {_possible(parts)}"))
+        self.world, self.parts, self.batch_size = world, parts, batch_size
+        self.backend, self.has_test = backend, test_images is not None
+        world.agree(_facts(backend, parameters, images, test_images, batch_size, momentum, parts, facts or {}, options))
+        first = world.rank * each
+        self._blocks, mine = [], slice(0, 0)
+        if test_images is not None:
+            count = -(-len(test_images) // TEST_BATCH)
+            blocks = count * world.rank // world.size, count * (world.rank + 1) // world.size
+            mine = slice(blocks[0] * TEST_BATCH, min(blocks[1] * TEST_BATCH, len(test_images)))
+            self._blocks = [min(TEST_BATCH, mine.stop - at) for at in range(mine.start, mine.stop, TEST_BATCH)]
+            self._pixels = test_images.size
+        weights = [np.zeros_like(W) for W in parameters.W], [np.zeros_like(b) for b in parameters.b]
+        with world.one_first():
+            self._session = backend.session(
+                Parameters(parameters.W, parameters.b, *weights),
+                images,
+                test_images=test_images[mine] if self._blocks and test_images is not None else None,
+                batch_size=-(-batch_size // parts),
+                lr=0.0,
+                momentum=0.0,
+                **options,
+            )
+        self.workers = self._session.workers
+        world.agree({"number of threads": self.workers})
+        self.dtype = parameters.W[0].dtype
+        self._layout = Layout(self._session._shares)
+        self._parameters = self._session.array(np.zeros(self._layout.size, self.dtype))
+        self._sum = sum_over(world, self._layout.size, each.bit_length(), self.dtype)
+        self._gradients = [self._layout.views(slot) for slot in self._sum.slots]
+        self._session.adopt(self._layout.views(self._parameters), self._gradients[0])
+        self._mine = [Part(self._session, first + i, parts, batch_size) for i in range(each)]
+        self._rate, self._mu = lr, momentum
+        self._velocity = np.zeros(self._sum.slots[0][self._sum.stretch].shape if momentum else 0, self.dtype)
+        self._shapes = [[p.shape for p in group] for group in (parameters.V, parameters.c)]
+        self._step = make_shared_step(self._gradient, self._all_reduce, self._descend)
+        if momentum:
+            self._set_velocity(parameters)
+
+    # The step.
+
+    def _gradient(self, part: Part, ragged: bool, slot: int) -> None:
+        """Compute the gradient of a part of the batch into a slot."""
+        team = part.teams[ragged]
+        if team:
+            placed = [w._replace(V=V, c=c) for w, (V, c) in zip(team, self._gradients[slot])] if slot else team
+            self._session.go("step", placed, 1)
+        else:
+            self._sum.slots[slot][:] = 0
+
+    def _all_reduce(self) -> np.ndarray:
+        return self._sum.all_reduce(self._update)
+
+    def _update(self, gradient: np.ndarray) -> None:
+        """Turn a stretch of the gradient into that of the update, in place."""
+        if self._mu:
+            self._velocity *= self.dtype.type(self._mu)
+            self._velocity += gradient
+            gradient[:] = self._velocity
+        gradient *= self.dtype.type(-self._rate)
+
+    def _descend(self, update: np.ndarray) -> None:
+        self._parameters += update
+
+    # What a trainer does with a session.
+
+    def start(self, order: np.ndarray) -> None:
+        """Begin an epoch with the images in this order, int64 (N,)."""
+        for part in self._mine:
+            part.start(order, self.backend.asarray)
+
+    def run(self, batches: int) -> None:
+        """Train on the next whole batches."""
+        for _ in range(batches):
+            self._step(self._mine, False, self._sum.slots)
+
+    def finish(self) -> None:
+        """Train on the images that are left when the batch size does not divide their number."""
+        if len(self._session._train[0].images) % self.batch_size:
+            self._step(self._mine, True, self._sum.slots)
+
+    def set_rate(self, lr: float, momentum: float = 0.0) -> None:
+        """Go on with another learning rate and momentum."""
+        if momentum and not len(self._velocity):
+            raise InputError("a training that began without momentum keeps no velocities; begin a new one with it")
+        self._rate, self._mu = lr, momentum
+
+    def total(self) -> float:
+        """Return the sum over the epoch's images so far of their loss as they were trained on, of all ranks."""
+        mine = [part.total(self.backend.to_host) for part in self._mine]
+        return sum(total for theirs in self.world.gather(mine) for total in theirs)
+
+    def agreed(self, seconds: float) -> float:
+        """Return the longest of the times that ranks took, to all of them."""
+        return max(self.world.gather(seconds))
+
+    def read(self) -> Parameters:
+        """Copy the parameters to the host, on every rank."""
+        if self._mu:
+            self._sum.slots[0][:] = self._sum.all_gather(self._velocity)
+        W, b, V, c = self._session.read()
+        if not self._mu:
+            V, c = ([np.zeros(shape, self.dtype) for shape in shapes] for shapes in self._shapes)
+        return Parameters(W, b, V, c)
+
+    def write(self, parameters: Parameters) -> None:
+        """Overwrite the parameters."""
+        self._set_velocity(parameters)
+
+    def _set_velocity(self, parameters: Parameters) -> None:
+        W, b, V, c = parameters
+        if not self._mu:
+            V, c = [np.zeros_like(w) for w in W], [np.zeros_like(one) for one in b]
+        for slot in self._sum.slots:
+            slot[:] = 0  # after a training that diverged: 0 times NaN is NaN
+        self._session.write(Parameters(W, b, V, c))
+        self._velocity[:] = self._sum.slots[0][self._sum.stretch][: len(self._velocity)]
+
+    def test_error(self) -> float:
+        """Return the squared error of the test images' reconstructions: the mean over images and pixels."""
+        errors = []
+        if self._blocks:
+            session, team = self._session, self._session._test
+            session._rewind(team)
+            for size in self._blocks:
+                for total in session._totals:
+                    total[:] = 0
+                session.go("evaluation", team if size == len(team[0].loss) else session._test_tail, 1)
+                errors.append(session.total())
+        return sum(error for theirs in self.world.gather(errors) for error in theirs) / self._pixels
+
+
+def _facts(
+    backend: Backend,
+    parameters: Parameters,
+    images: np.ndarray,
+    test_images: np.ndarray | None,
+    batch_size: int,
+    momentum: float,
+    parts: int,
+    more: dict[str, Any],
+    options: dict[str, Any],
+) -> dict[str, Any]:
+    """Return what must be the same on all ranks."""
+    facts: dict[str, Any] = {
+        "version of fastae": __version__,
+        "backend": backend.name,
+        "dtype": parameters.W[0].dtype.name,
+        "batch size": batch_size,
+        "momentum": momentum,
+        "number of parts": parts,
+        "loss": options.get("loss"),
+        "layers": [W.shape for W in parameters.W],
+        **more,
+    }
+    for name, arrays in (
+        ("training images", [images]),
+        ("test images", [] if test_images is None else [test_images]),
+        ("parameters", [p for group in parameters for p in group]),
+    ):
+        checksum = 0
+        for array in arrays:
+            checksum = zlib.crc32(np.ascontiguousarray(array).data, checksum)
+        facts[name] = f"{sum(map(len, arrays))} with checksum {checksum:08x}" if arrays else "none"
+    return facts
+
+
+def _possible(parts: int) -> str:
+    """Say which numbers of ranks can share so many parts."""
+    numbers = []
+    while parts:
+        numbers.append(str(parts))
+        parts = parts // 2 if parts % 2 == 0 else 0
+    return f"take {' or '.join([', '.join(numbers[:-1]), numbers[-1]] if numbers[1:] else numbers)} ranks"
