@@ -25,7 +25,6 @@ LAUNCHERS = {
     "MVAPICH": ("MV2_COMM_WORLD_RANK", "MV2_COMM_WORLD_SIZE", "MV2_COMM_WORLD_LOCAL_SIZE"),
     "MPICH, Intel MPI and Slurm": ("PMI_RANK", "PMI_SIZE", "MPI_LOCALNRANKS"),
 }
-BLAS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")  # read when NumPy is imported
 
 
 def place() -> Place | None:
@@ -37,8 +36,10 @@ def place() -> Place | None:
     return None
 
 
-def divide_cores(ranks: int) -> None:
-    """Let NumPy's BLAS, not imported yet, take this rank's share of the cores, unless the user has said how many."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    for name in BLAS:
-        os.environ.setdefault(name, str(max(1, cores // ranks)))
+def limit_blas(threads: int) -> None:
+    """Let NumPy's BLAS take no more threads than that; without threadpoolctl it stays as the environment has it."""
+    try:
+        from threadpoolctl import threadpool_limits
+    except ImportError:
+        return
+    threadpool_limits(threads, user_api="blas")

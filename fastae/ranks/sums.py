@@ -4,7 +4,8 @@ The parts of a batch are added in pairs, the pairs in pairs, and so on: a fixed 
 which are a subtree, so however many ranks there are the same numbers are added to each other: the bits are the same.
 
 The sum over ranks is a reduce-scatter and an all-gather: each rank adds up one stretch of the gradient, makes the
-update of that stretch, and all ranks take all updates. MPI's own all-reduce would be one call, but may add in any order.
+update of that stretch, and all ranks take all updates. MPI's own all-reduce would be one call, but
+may add in any order.
 """
 
 from collections.abc import Callable, Sequence

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
+from fastae.backends.numba_backend.workers import cores
 from fastae.errors import FastaeError, InputError, MissingPackage
 from fastae.ranks import launch
 
@@ -96,6 +97,7 @@ class World(Alone):
         self.hosts = tuple(self.comm.allgather(platform.node()))
         self.machine = self.comm.Split_type(MPI.COMM_TYPE_SHARED)
         self.here = self.machine.size
+        launch.limit_blas(max(1, cores() // self.here))
 
     def meet(self, patience: float | None = None) -> None:
         """Wait until all ranks are here; end the run if one is not in time, and name it."""
