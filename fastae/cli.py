@@ -6,14 +6,19 @@ Bad input ends in one line and status 2.
 import argparse
 import atexit
 import gc
+import io
+import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from typing import NamedTuple, NoReturn
 
 from fastae import __version__, system
-from fastae.errors import FastaeError
+from fastae.errors import FastaeError, InputError
 from fastae.interrupts import Stop
+from fastae.ranks import launch
 
 NO_READER = 128 + 13  # the exit status of a program that SIGPIPE ends
 
@@ -210,6 +215,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         gc.set_threshold(100_000)  # looking for cycles among what imports make, and which stays, takes a tenth of
         atexit.register(gc.freeze)  # a second; doing so once more at the very end half a second
         system.say_what_can_be_said()
+        if sys.argv[1:2] == ["train"]:
+            launch.guard()
     try:
         try:
             return _run(argv is None, sys.argv[1:] if argv is None else list(argv))
@@ -239,40 +246,100 @@ def parsed(argv: list[str]) -> argparse.Namespace:
 
 def _run(own: bool, argv: list[str]) -> int:
     """Run the command that is asked for; ``own`` if it is the process's own."""
-    options = parsed(argv)
-    options.own = own
+    here = launch.place() if argv[:1] == ["train"] else None
+    options, usage = _parsed_once(here, argv) if here else (parsed(argv), None)
+    options.own, options.ranks = own, None
     with Stop(lambda: _interrupted(options, argv)) as options.stop:
         try:
-            status = options.run(options)
+            if options.command == "train":
+                _join(options, usage)
+            return options.run(options) or 0
         except FastaeError as error:
-            print(one_line(f"fastae: {error}"), file=sys.stderr)
-            return 2
+            return _leave(options, one_line(str(error)), common=error.common)
         except MemoryError:
-            print("fastae: not enough memory; try a smaller network, --batch-size or --limit", file=sys.stderr)
-            return 2
+            return _leave(options, "not enough memory; try a smaller network, --batch-size or --limit")
         except KeyboardInterrupt as interrupt:
             return _interrupted(options, argv, *interrupt.args)
         except UnicodeEncodeError as error:  # the results are written; only the telling failed
-            print(one_line(f"fastae: cannot print all of it: {error}"), file=sys.stderr)
-            return 2
-        except RuntimeError as error:
-            if "can't start new thread" not in str(error):
+            return _leave(options, one_line(f"cannot print all of it: {error}"))
+        except Exception as error:
+            if isinstance(error, RuntimeError) and "can't start new thread" in str(error):
+                return _leave(options, "this system starts no more threads; try fewer --threads")
+            if not _several(options):
                 raise
-            print("fastae: this system starts no more threads; try fewer --threads", file=sys.stderr)
-            return 2
-    return status or 0
+            if isinstance(error, OSError):
+                return _leave(options, one_line(f"the system refuses: {error}"))
+            return _leave(options, f"this should not happen:\n{traceback.format_exc()}", status=1)
+
+
+def _parsed_once(here: launch.Place, argv: list[str]) -> tuple[argparse.Namespace, InputError | None]:
+    """Return the options, and what is wrong with them; of several ranks the first one prints the help."""
+    out, err = io.StringIO(), io.StringIO()
+    try:
+        with redirect_stdout(out), redirect_stderr(err):
+            return parsed(argv), None
+    except SystemExit as stop:  # argparse's
+        if not stop.code:
+            print("" if here.rank else out.getvalue(), end="")
+            raise
+    wrong = InputError(err.getvalue().strip().removeprefix("fastae train: "))
+    return argparse.Namespace(command="train", distributed="auto", patience=launch.PATIENCE, resume=True), wrong
+
+
+def _join(options: argparse.Namespace, usage: InputError | None) -> None:
+    """Become one of the ranks that share the training, of which the first alone prints; refuse wrong options."""
+    from fastae.ranks.world import join
+
+    options.ranks = join(options.distributed, options.patience)
+    if options.ranks.rank:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    with options.ranks.together():
+        if usage:
+            raise usage
+
+
+def _several(options: argparse.Namespace) -> bool:
+    return options.ranks is not None and options.ranks.size > 1
+
+
+def _leave(options: argparse.Namespace, words: str, status: int = 2, common: bool = False) -> int:
+    """Say why a command ends, once for all ranks, and return the exit status.
+
+    What only one of them knows ends the others by force: they wait for it. What is ``common`` ends each by itself.
+    """
+    ranks = options.ranks
+    if _several(options):
+        if not common:
+            ranks.end(f"fastae: {ranks.name(ranks.rank)}: {words}", status)
+        if ranks.rank:
+            return status
+    else:
+        _wait_unless_joined(options)
+    print(f"fastae: {words}", file=sys.stderr, flush=True)
+    return status
+
+
+def _wait_unless_joined(options: argparse.Namespace) -> None:
+    """Let lower ranks speak first, if this is a rank that has not come to know the others."""
+    if options.command == "train" and options.ranks is None and (here := launch.place()):
+        launch.wait_turn(here.rank)
 
 
 def _interrupted(options: argparse.Namespace, argv: list[str], more: str = "") -> int:
     """Say how to go on; return the exit status, as a shell has it."""
-    told = "interrupted"
+    told, status = "interrupted", 128 + (options.stop.number or signal.SIGINT)
     if options.command == "train":
         again = system.command_line(["fastae", *argv, *([] if options.resume else ["--resume"])])
+        if _several(options):
+            again = f"mpirun -n {options.ranks.size} {again}"
         told += f"; what the last whole epoch gave is kept.{more} To go on: {again}"
     elif options.command == "grade":
         told += f"; what was judged is kept.{more} To go on: {system.command_line(['fastae', *argv])}"
+    if _several(options):
+        options.ranks.end(f"\nfastae: {told}", status)
+    _wait_unless_joined(options)
     print(f"\nfastae: {told}", file=sys.stderr, flush=True)
-    return 128 + (options.stop.number or signal.SIGINT)
+    return status
 
 
 def run_doctor(options: argparse.Namespace) -> int:

@@ -59,6 +59,8 @@ class Diverged(FastaeError, ArithmeticError):
         The same in parts.
     """
 
+    common = True  # every rank has the same loss
+
     def __init__(self, diagnosis: Any) -> None:
         super().__init__(str(diagnosis))
         self.diagnosis = diagnosis

@@ -21,7 +21,7 @@ from fastae.interrupts import held
 from fastae.layers.layer import is_whole
 from fastae.model import Autoencoder
 from fastae.optimizer import SGD
-from fastae.ranks.world import Alone
+from fastae.ranks.world import Alone, as_common
 from fastae.rates import Suggestion, suggest
 
 LOSSES = ("mse", "bce")
@@ -92,7 +92,9 @@ class Trainer:
     history : History
         All epochs so far, of every `fit`.
     workers : int
-        How many threads did the last `fit`.
+        How many threads did the last `fit`, of each rank.
+    sharers : int
+        How many ranks did the last `fit`.
     planned : int
         How many epochs the training has when its last `fit` is over: what its schedule reckons with.
     suggestion : Suggestion or None
@@ -138,7 +140,7 @@ class Trainer:
         self.shards = None if shards is None else _positive("the number of shards", shards)
         self.backend = backend if isinstance(backend, Backend) else get(backend)
         self.history = History()
-        self.workers, self.planned = threads or 1, 0
+        self.workers, self.planned, self.sharers = threads or 1, 0, self.ranks.size
         mu = self.optimizer.momentum
         self._V = [np.zeros(W.shape if mu else (0, W.shape[1]), model.dtype) for W in model.weights]
         self._c = [np.zeros(b.shape if mu else (0,), model.dtype) for b in model.biases]
@@ -184,14 +186,18 @@ class Trainer:
             self._check_images("test_images", test_images)
         first, n = len(self.history.epochs), len(images)
         last = first + _positive("the number of epochs", epochs)
+        self.ranks.agree({"number of epochs": last, "epochs so far": first})
         with held():  # LLVM, compiling or loading, would swallow a Ctrl-C
             session = self.session(images, test_images)
-        if first and session.workers != self.workers:
-            raise CheckpointError(
-                f"the epochs so far were trained with {self.workers} workers, and {session.workers} would give other "
-                f"bits; go on with --threads {self.workers} (in Python, threads={self.workers})"
+        other_ranks = self.sharers != self.ranks.size and not self.shards  # who give other bits, as `resume` allows
+        if first and session.workers != self.workers and not other_ranks:
+            raise as_common(
+                CheckpointError(
+                    f"the epochs so far were trained with {self.workers} workers, and {session.workers} would give "
+                    f"other bits; go on with --threads {self.workers} (in Python, threads={self.workers})"
+                )
             )
-        self.workers, self.planned = session.workers, last
+        self.workers, self.planned, self.sharers = session.workers, last, self.ranks.size
         self.model.backend = self.backend.name
         if not self.history.start:
             self.history.start = measure.start(self, images, test_images)
@@ -238,7 +244,7 @@ class Trainer:
             from fastae.ranks.session import SharedSession
 
             make = partial(SharedSession, self.ranks, self.shards or self.ranks.size, self.backend)
-            extra["facts"] = {"seed": self.seed}
+            extra["facts"] = self.settings()
         return make(
             parameters,
             np.ascontiguousarray(images),
@@ -352,30 +358,41 @@ class Trainer:
             weight=self.model.weights, bias=self.model.biases, weight_velocity=self._V, bias_velocity=self._c
         )
         config = {"settings": self.settings(note), "workers": self.workers, "planned": self.planned}
-        config |= {"epochs": self.history.as_dicts(), "start": self.history.start}
+        config |= {"ranks": self.sharers, "epochs": self.history.as_dicts(), "start": self.history.start}
         storage.write(path, "checkpoint", config, arrays)
 
     def resume(self, path: str | os.PathLike[str], note: dict[str, Any] | None = None) -> None:
-        """Go on from a checkpoint that a trainer with the same settings wrote.
+        """Go on from a checkpoint that a trainer with the same settings wrote; of several ranks the first one reads it.
+
+        Another number of ranks may have written it. Unless both have the same ``shards``, the bits are then those of
+        neither.
 
         Raises
         ------
         CheckpointError
             The file is missing or damaged, or its settings differ; nothing is changed.
         """
-        config, arrays = storage.read(path, "checkpoint")
+        with self.ranks.together():
+            found: Any = None if self.ranks.rank else storage.read(path, "checkpoint")
+        config, arrays = self.ranks.spread(found)
+        with self.ranks.together():
+            self._take(path, config, arrays, note)
+
+    def _take(self, path: Any, config: dict[str, Any], arrays: dict[str, np.ndarray], note: Any) -> None:
+        """Go on from what a checkpoint holds."""
         settings = self.settings(note)
         try:
             # Older ones do not say.
             usual = {"tf32": False, "test_images": settings.get("test_images"), "schedule": "constant"}
-            usual |= {"activation": "sigmoid", "image_shape": settings["image_shape"]}
+            usual |= {"shards": None, "activation": "sigmoid", "image_shape": settings["image_shape"]}
             usual["layers"] = [{"Dense": [n]} for n in config["settings"].get("sizes", [0])[1:]]
-            found, workers = {**usual, **config["settings"]}, config["workers"]
+            found, workers, sharers = {**usual, **config["settings"]}, config["workers"], config.get("ranks", 1)
             if settings["lr"] == "auto":
                 settings["lr"] = SGD(found["lr"]).lr
             history = History.read(config["epochs"], found.get("lr"), config.get("start", {}))
             planned = config.get("planned", len(history.epochs))
             _positive("the number of workers", workers)
+            _positive("the number of ranks", sharers)
             if not is_whole(planned) or planned < len(history.epochs):
                 raise ValueError(f"{planned!r} epochs were planned, and {len(history.epochs)} are there")
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -393,6 +410,7 @@ class Trainer:
             self._V, self._c = (model.take(path, arrays, f"{name}_velocity") for name in ("weight", "bias"))
         model.weights, model.biases = weights, biases
         self.history, self.workers, self.planned, self.optimizer = history, workers, planned, optimizer
+        self.sharers = sharers
 
     def settings(self, note: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return what decides the course of this training, as JSON holds it."""
@@ -411,6 +429,7 @@ class Trainer:
             "seed": self.seed,
             "backend": self.backend.name,
             "tf32": self.tf32,
+            "shards": self.shards,
             **(note or {}),
         }
 

@@ -70,10 +70,12 @@ def _known(action: argparse.Action, option: str) -> list[str]:
     from fastae.activations import ACTIVATIONS
     from fastae.commands.network import LOSS_NAMES, MODELS
     from fastae.model import INITS
+    from fastae.ranks.world import WAYS
 
     tables: dict[str, Iterable[str]] = {
         "--activation": ACTIVATIONS,
         "--backend": ("auto", *backends.names()),
+        "--distributed": WAYS,
         "--dtype": ("float32", "float64"),
         "--init": INITS,
         "--loss": LOSS_NAMES,

@@ -5,9 +5,9 @@ import json
 import os
 import sys
 import zlib
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,9 +15,13 @@ from fastae import __version__, backends, storage
 from fastae.commands import network, show
 from fastae.errors import Diverged, InputError, OutputError
 from fastae.interrupts import held
+from fastae.ranks.launch import PATIENCE
 from fastae.rates import RATES, suggest
 
 BEFORE = "checkpoint-before.npz"
+FAINT = "no value is above 1, of 255; black and white is read from bool arrays or floats of 0 and 1"
+# What a rank may have otherwise than the first one; its data and threads are compared by themselves.
+EACH = {"run", "own", "stop", "ranks", "data", "out", "threads", "verbose", "no_progress", "patience"}
 RESERVE = {"numpy": 128, "numba": 512}  # MiB that a backend takes beside the data, and 32 more for each core
 
 
@@ -64,7 +68,7 @@ def add_options(train: argparse.ArgumentParser) -> None:
         "--threads",
         type=int,
         help="workers of the numba backend; by default NUMBA_NUM_THREADS or OMP_NUM_THREADS, else one for each "
-        "core that it may use, at most 8",
+        "core that it may use, at most 8. Of each rank, by default its share of the machine's; 1 with --shards",
         default=argparse.SUPPRESS,
     )
     option(
@@ -102,15 +106,70 @@ def add_options(train: argparse.ArgumentParser) -> None:
         "the network is another than the handout's, and -<file> behind the backend with --kernels",
         default=argparse.SUPPRESS,
     )
+    option(
+        "--distributed",
+        default="auto",
+        help="whether processes share each batch: mpi, all that mpiexec started; none; or auto, mpi where mpiexec did",
+    )
+    option(
+        "--shards",
+        type=int,
+        metavar="N",
+        help="cut each batch into N parts whose gradients are summed in one fixed order: the bits are then the same "
+        "for any number of ranks that can share N; by default a part for each rank",
+        default=argparse.SUPPRESS,
+    )
+    option(
+        "--patience",
+        type=float,
+        metavar="SECONDS",
+        default=PATIENCE,
+        help="time after which ranks that wait for another name it, and end the training",
+    )
     option("--resume", action="store_true", help="go on from the last checkpoint in the results' folder")
     option("--verbose", action="store_true", help="show after each epoch the figures that a diagnosis reads")
     option("--no-progress", action="store_true", help="show no progress bar")
 
 
+class Job(NamedTuple):
+    """A training that can begin."""
+
+    trainer: Any
+    images: np.ndarray
+    test_images: np.ndarray
+    test_labels: np.ndarray
+    out: Path
+    note: dict[str, Any]
+
+
 def run(options: argparse.Namespace) -> None:
     """Train as the options say; write pictures, history, checkpoint and model."""
-    from fastae.datasets import described, load_images
-    from fastae.diagnosis import diagnose
+    from fastae.datasets import described
+
+    world = options.ranks
+    world.agree({f"--{name.replace('_', '-')}": x for name, x in vars(options).items() if name not in EACH})
+    with world.together():
+        job = _prepared(options)
+    world.agree(job.note)
+    data, out = getattr(options, "data", None), job.out
+    with ExitStack() as until_written:
+        with world.together():
+            if not world.rank:
+                _make_folder(out)
+                until_written.enter_context(storage.owned(out))
+        if data is not None:
+            if what := described(data):
+                print(f"data: {what}")
+            if job.images.max() == 1:
+                print(f"data: {FAINT}")
+        why = _train(job, options)
+        if not world.rank:
+            _write(job, options, why)
+
+
+def _prepared(options: argparse.Namespace) -> Job:
+    """Look at the options, read the data and make the trainer: what may fail on one rank and not on another."""
+    from fastae.datasets import load_images
     from fastae.optimizer import SGD
     from fastae.trainer import LOSSES, Trainer
 
@@ -156,6 +215,8 @@ def run(options: argparse.Namespace) -> None:
         threads=getattr(options, "threads", None),
         mode=getattr(options, "mode", None),
         tf32=options.tf32,
+        ranks=options.ranks,
+        shards=getattr(options, "shards", None),
     )
     note = {
         "images": f"{len(images)} with checksum {zlib.crc32(images.data):08x}",
@@ -165,49 +226,56 @@ def run(options: argparse.Namespace) -> None:
     own = "" if kernels is None else f"-{Path(kernels).stem}"
     usual = f"runs/{network.folder(options, images.shape[1])}{options.loss}-{backend.name}{own}"
     out = Path(getattr(options, "out", None) or usual)
-    _make_folder(out)
-    if data is not None:
-        if what := described(data):
-            print(f"data: {what}")
-        if images.max() == 1:
-            print("data: no value is above 1, of 255; black and white is read from bool arrays or floats of 0 and 1")
-    with storage.owned(out):
-        why = _train(trainer, images, test_images, out, options, note)
-        config = {**trainer.settings(note), "lr_from": why, "epochs": len(trainer.history.epochs), "data": data,
-                  "transpose": options.transpose, "limit": limit, "threads": trainer.workers,
-                  "version": __version__}  # fmt: skip
-        # A Ctrl-C waits this second: in the C++ that matplotlib loads it would become some other error.
-        with held(), storage.results(out) as new:
-            found = diagnose(trainer)
-            history = {
-                "config": config,
-                "start": trainer.history.start,
-                "epochs": trainer.history.as_dicts(),
-                "diagnosis": None if found is None else found._asdict(),
-            }
-            with storage.replacing(new / "history.json") as file:
-                file.write(json.dumps(history, indent=1).encode())
-            model.save(new / "model.npz")
-            told = show.show(trainer, images, test_images, test_labels, new)
-        (out / BEFORE).unlink(missing_ok=True)
+    return Job(trainer, images, test_images, test_labels, out, note)
+
+
+def _write(job: Job, options: argparse.Namespace, why: str) -> None:
+    """Write all results but the checkpoint, and tell what they say."""
+    from fastae.diagnosis import diagnose
+
+    trainer, out, world = job.trainer, job.out, options.ranks
+    config = {
+        **trainer.settings(job.note),
+        "lr_from": why,
+        "epochs": len(trainer.history.epochs),
+        "data": getattr(options, "data", None),
+        "transpose": options.transpose,
+        "limit": getattr(options, "limit", None),
+        "threads": trainer.workers,
+        "ranks": {"number": world.size, "hosts": [host for host in world.hosts if host]},
+        "version": __version__,
+    }
+    # A Ctrl-C waits this second: in the C++ that matplotlib loads it would become some other error.
+    with held(), storage.results(out) as new:
+        found = diagnose(trainer)
+        history = {
+            "config": config,
+            "start": trainer.history.start,
+            "epochs": trainer.history.as_dicts(),
+            "diagnosis": None if found is None else found._asdict(),
+        }
+        with storage.replacing(new / "history.json") as file:
+            file.write(json.dumps(history, indent=1).encode())
+        trainer.model.save(new / "model.npz")
+        told = show.show(trainer, job.images, job.test_images, job.test_labels, new)
+    (out / BEFORE).unlink(missing_ok=True)
     if told:
         told += "" if found is None else f"\n{found}"
-        print(f"{told}\nsee {out}/{', '.join(show.pictures(model))}, history.json and model.npz")
+        print(f"{told}\nsee {out}/{', '.join(show.pictures(trainer.model))}, history.json and model.npz")
 
 
-def _train(
-    trainer: Any, images: np.ndarray, test_images: np.ndarray, out: Path, options: argparse.Namespace, note: Any
-) -> str:
+def _train(job: Job, options: argparse.Namespace) -> str:
     """Train for the epochs that are missing, each of which ends with a checkpoint; return where the rate comes from.
 
     The checkpoint of an earlier training, whose results are still there, is kept until this one has results of its own:
     if this one diverges, the earlier one is back in its place.
     """
-    checkpoint, before = out / "checkpoint.npz", out / BEFORE
-    resumed = options.resume and checkpoint.exists()
+    trainer, world = job.trainer, options.ranks
+    checkpoint, before = job.out / "checkpoint.npz", job.out / BEFORE
+    resumed = world.spread(options.resume and checkpoint.exists())
     if resumed:
-        trainer.resume(checkpoint, note)
-    why = _settle_rate(trainer, images, options)
+        trainer.resume(checkpoint, job.note)
+    why = _settle_rate(trainer, job.images, options)
     done = len(trainer.history.epochs)
     if done >= options.epochs:
         print(f"{checkpoint} has {done} epochs already; only the pictures are drawn again")
@@ -219,26 +287,32 @@ def _train(
             f"epochs 1 to {done} had the learning rates of a training of {trainer.planned}; from here on they are "
             f"those of {options.epochs}, which does not end where {options.epochs} epochs in one training would"
         )
+    if resumed and trainer.sharers != world.size and trainer.shards is None:
+        print(
+            f"epochs 1 to {done} were trained by {_ranks(trainer.sharers)}, from here on by {_ranks(world.size)}: the "
+            "bits change. With --shards, from the first epoch on, they do not"
+        )
 
     def keep(trainer: Any) -> None:
-        if len(trainer.history.epochs) == 1:
+        if len(trainer.history.epochs) == 1 and not world.rank:
             with suppress(OSError):  # there is none, or it is kept already, or the file system has no links
                 os.link(checkpoint, before)
         try:
-            trainer.save(checkpoint, note)
+            trainer.save(checkpoint, job.note)
         except BaseException:
             if before.exists() and before.samefile(checkpoint):
                 before.unlink()
             raise
-        if options.verbose:
+        if options.verbose and not world.rank:
             _tell(trainer, done)
         options.stop.check()
 
     options.stop.check()
     try:
-        trainer.fit(images, options.epochs - done, test_images, progress=not options.no_progress, on_epoch=keep)
+        progress = not options.no_progress and not world.rank
+        trainer.fit(job.images, options.epochs - done, job.test_images, progress, on_epoch=keep)
     except Diverged:
-        if trainer.history.epochs and before.exists():
+        if trainer.history.epochs and not world.rank and before.exists():
             os.replace(before, checkpoint)
         raise
     except KeyboardInterrupt as interrupt:
@@ -246,6 +320,10 @@ def _train(
             interrupt.args = (f" The checkpoint of the training before is {before}.",)
         raise
     return why
+
+
+def _ranks(number: int) -> str:
+    return f"{number} rank{'s' * (number > 1)}"
 
 
 def _settle_rate(trainer: Any, images: np.ndarray, options: argparse.Namespace) -> str:

@@ -3,12 +3,24 @@
 Each rank has the whole network and a share of every batch. All ranks sum their gradients and make the same update, so
 the run is that of one process but for rounding.
 
-- ``launch``: was this process started by mpiexec?
+- ``launch``: was this process started by mpiexec? And who tells it if a signal ends this process?
 - ``world``: the ranks, how they meet, agree, and end together
 - ``sums``: the sum of all gradients, in one fixed order: in memory that the ranks of a machine share, or by messages
 - ``session``: a backend's session that trains on a share of each batch
 """
 
-from fastae.ranks.world import Alone, World, join
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fastae.ranks.world import Alone, World, join
 
 __all__ = ["Alone", "World", "join"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the public names when they are first used: ``launch`` must come before whatever takes time."""
+    if name not in __all__:
+        raise AttributeError(f"module 'fastae.ranks' has no attribute {name!r}")
+    from fastae.ranks import world
+
+    return getattr(world, name)

@@ -1,7 +1,20 @@
-"""Whether this process is one of several that mpiexec started, as its environment says before MPI is loaded."""
+"""What a process does before MPI is loaded: see whether mpiexec started it, and have somebody tell how it ended."""
 
 import os
-from typing import NamedTuple
+import signal
+import sys
+import threading
+import time
+from contextlib import suppress
+from types import FrameType
+from typing import NamedTuple, NoReturn
+
+PATIENCE = 30.0  # seconds that ranks wait for one that does not come
+TURN, LAST_TURN = 0.5, 5.0  # seconds between two ranks that want to say why all end, and for the last one
+ONCE = 0.1  # seconds in which a signal that comes again is the same one: launchers send it to a process and its group
+FORWARDED = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2")
+
+_guard = -1  # the writing end of a pipe to the process that waits for this one
 
 
 class Place(NamedTuple):
@@ -43,3 +56,94 @@ def limit_blas(threads: int) -> None:
     except ImportError:
         return
     threadpool_limits(threads, user_api="blas")
+
+
+def wait_turn(rank: int) -> None:
+    """Let lower ranks speak first: if they say the same, their words end this process meanwhile."""
+    time.sleep(min(TURN * rank, LAST_TURN))
+
+
+def guard() -> None:
+    """If this process is one of several ranks, go on in a child; this process waits for it, and tells what ended it.
+
+    A launcher ends all ranks at once when one is killed. None of them could say which it was, and the launcher does
+    not. What the child is to do, it does as if it had been started itself: it has the environment and the open files,
+    gets each signal once, and its exit status becomes this process's. It ends when this process does.
+    """
+    here = place()
+    if here is None or not hasattr(os, "fork"):
+        return
+    numbers = {number for name in FORWARDED if signal.getsignal(number := getattr(signal, name)) != signal.SIG_IGN}
+    reading, writing = os.pipe()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    parent, child = os.getpid(), os.fork()
+    if not child:
+        os.close(reading)
+        _end_with(parent, writing)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        return
+    os.close(writing)
+    came: dict[int, float] = {}
+
+    def forward(number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if now > came.get(number, 0.0) + ONCE:
+            with suppress(ProcessLookupError):
+                os.kill(child, number)
+        came[number] = now
+
+    for number in numbers:
+        signal.signal(number, forward)
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    os.set_blocking(reading, False)  # a process that the child started may have the other end still
+    try:
+        known = os.read(reading, 1) != b""
+    except BlockingIOError:
+        known = False
+    _leave(here.rank, status, status < 0 and -status not in came, known)
+
+
+def joined() -> None:
+    """Tell the process that waits for this one that this one can leave in order, for MPI knows it."""
+    if _guard != -1:
+        os.write(_guard, b"1")
+
+
+def _end_with(parent: int, writing: int) -> None:
+    """Have this process killed when its parent ends, and keep the signals from it that its parent forwards."""
+    global _guard
+    _guard = writing
+    os.setpgid(0, 0)
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+        if os.getppid() != parent:  # it has ended before
+            os._exit(128 + signal.SIGKILL)
+    else:
+        threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(128 + signal.SIGKILL)
+
+
+def _leave(rank: int, status: int, killed: bool, joined: bool) -> NoReturn:
+    """End as the child has; ``killed`` if a signal did it that nobody sent through this process."""
+    if killed:
+        import platform
+
+        try:
+            name = signal.Signals(-status).name
+        except ValueError:  # of real time
+            name = "unknown"
+        words = f"rank {rank} ({platform.node()}) was killed by signal {-status} ({name})"
+        print(f"fastae: {words}; the run is ended; what the last whole epoch gave is kept", file=sys.stderr, flush=True)
+    if status and not joined:  # the others wait for it in MPI's start, which ends for a signal only
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(1)
+    os._exit(128 - status if status < 0 else status)

@@ -2,19 +2,23 @@
 
 import os
 import platform
+import signal
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
 from fastae.backends.numba_backend.workers import cores
 from fastae.errors import FastaeError, InputError, MissingPackage
 from fastae.ranks import launch
+from fastae.ranks.launch import PATIENCE
 
-PATIENCE = 30.0  # seconds that ranks wait for one that does not come
 START = 900.0  # seconds for what takes one rank longer than another: reading the data, compiling
-SPINS = 2000  # questions to MPI before a waiting rank lets others have its core
+PAUSE = 1.0  # seconds between two questions, in which this process itself must have been stopped
+SPINS = 20  # questions to MPI before a waiting rank lets others have its core between two of them
+LONG, NAP = 0.05, 0.001  # seconds after which it sleeps instead, and for how long
 ANSWER = 2.0  # seconds within which those that wait for the same rank say that they do
 
 
@@ -92,6 +96,7 @@ class World(Alone):
         self.mpi, self.patience = MPI, patience
         # Of our own, so that no message of another library is taken for one of ours; and for alarms another.
         self.comm = (comm or MPI.COMM_WORLD).Dup()
+        launch.joined()
         self._alarms = self.comm.Dup()
         self.rank, self.size = self.comm.rank, self.comm.size
         self.hosts = tuple(self.comm.allgather(platform.node()))
@@ -105,12 +110,12 @@ class World(Alone):
         for _ in range(SPINS):
             if arrival.Test():
                 return
-        limit = self.patience if patience is None else patience
-        deadline = time.monotonic() + limit
+        limit, clock = self.patience if patience is None else patience, Clock()
         while not arrival.Test():
-            time.sleep(0)  # others may need this core: there may be more ranks than cores
+            waited = clock.seconds()
+            rest() if waited < LONG else time.sleep(NAP)
             self._answer()
-            if time.monotonic() > deadline and not self._lower_asks():
+            if waited > limit and not self._lower_asks():
                 self._name_missing(limit)
 
     def gather(self, value: Any) -> list[Any]:
@@ -155,18 +160,22 @@ class World(Alone):
 
     def agree(self, facts: dict[str, Any]) -> None:
         """Raise `InputError` on all ranks if one of them has other facts than rank 0."""
-        everybody = self.gather(facts)
-        for name, wanted in everybody[0].items():
-            others = [rank for rank, theirs in enumerate(everybody) if theirs.get(name) != wanted]
+        everybody = self.gather({name: repr(value) for name, value in facts.items()})
+        for name in dict.fromkeys(name for theirs in everybody for name in theirs):
+            told = [theirs.get(name, "none") for theirs in everybody]
+            others = [rank for rank, text in enumerate(told) if text != told[0]]
             if others:
-                has = everybody[others[0]].get(name)
+                has, wanted = (text if len(text) <= 100 else f"{text[:100]}..." for text in (told[others[0]], told[0]))
                 who = ", ".join(self.name(rank) for rank in others)
-                raise as_common(
-                    InputError(f"all ranks must have the same {name}: {who} has {has!r:.100}, rank 0 {wanted!r:.100}")
-                )
+                raise as_common(InputError(f"all ranks must have the same {name}: {who} has {has}, rank 0 {wanted}"))
 
-    def end(self, message: str, status: int = 2) -> NoReturn:
-        """Say why, and end all ranks at once."""
+    def end(self, message: str, status: int = 2, turn: bool = True) -> NoReturn:
+        """Say why, and end all ranks at once; lower ranks first, unless it is known to be this one's turn."""
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_IGN)
+        if turn:
+            launch.wait_turn(self.rank)
         print(message, file=sys.stderr, flush=True)
         with suppress(OSError):  # what MPI adds says less
             os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
@@ -191,16 +200,33 @@ class World(Alone):
         waiting, others = {self.rank}, [rank for rank in range(self.size) if rank != self.rank]
         for rank in others:
             self._alarms.isend(self.rank, rank, tag=0)
-        until = time.monotonic() + ANSWER
-        while time.monotonic() < until:
+        clock = Clock()
+        while clock.seconds() < ANSWER or self._lower_asks():  # which ends this one
             self._answer()
             if self._alarms.Iprobe(tag=1):
                 waiting.add(self._alarms.recv(tag=1))
-            if self._lower_asks():
-                until += 1
-                time.sleep(0.01)
+            time.sleep(NAP)
         missing = ", ".join(self.name(rank) for rank in others if rank not in waiting)
-        self.end(f"fastae: no answer for {limit:g} s from {missing or 'MPI'}; the run is ended")
+        self.end(f"fastae: no answer for {limit:g} s from {missing or 'MPI'}; the run is ended", turn=False)
+
+
+class Clock:
+    """Counts the seconds in which this process ran: if all ranks are stopped for a while, nobody is late."""
+
+    def __init__(self) -> None:
+        self._seconds, self._last = 0.0, time.monotonic()
+
+    def seconds(self) -> float:
+        """Return how many there were; to be asked more often than once in a `PAUSE`."""
+        now = time.monotonic()
+        passed, self._last = now - self._last, now
+        self._seconds += passed if passed < PAUSE else 0.0
+        return self._seconds
+
+
+def rest() -> None:
+    """Let another process have this core, if one waits for it: there may be more ranks than cores."""
+    os.sched_yield() if hasattr(os, "sched_yield") else time.sleep(0)
 
 
 def as_common(error: FastaeError) -> FastaeError:
@@ -209,18 +235,26 @@ def as_common(error: FastaeError) -> FastaeError:
     return error
 
 
+# How processes can be ranks of one training, each with what makes them so from their patience.
+WAYS: dict[str, Callable[[float], Alone]] = {
+    "auto": lambda patience: World(patience) if launch.place() else Alone(),
+    "mpi": World,
+    "none": lambda patience: Alone(),
+}
+
+
 def join(distributed: str = "auto", patience: float = PATIENCE) -> Alone:
     """Return the ranks that this process belongs to.
 
     Parameters
     ----------
-    distributed : {"auto", "mpi", "none"}
-        By default over MPI if mpiexec started several processes.
+    distributed : str
+        A name in `WAYS`: by default over MPI if mpiexec started several processes.
     patience : float
         Seconds; see `World`.
     """
-    if distributed not in ("auto", "mpi", "none"):
-        raise InputError(f"unknown way to distribute {distributed!r}; there are: auto, mpi, none")
-    if distributed == "mpi" or (distributed == "auto" and launch.place()):
-        return World(patience)
-    return Alone()
+    if distributed not in WAYS:
+        raise InputError(f"unknown way to distribute {distributed!r}; there are: {', '.join(WAYS)}")
+    if not patience > 0:
+        raise InputError(f"patience must be a positive number of seconds; got {patience:g}")
+    return WAYS[distributed](patience)
