@@ -282,7 +282,7 @@ def _parsed_once(here: launch.Place, argv: list[str]) -> tuple[argparse.Namespac
         if not stop.code:
             print("" if here.rank else out.getvalue(), end="")
             raise
-    wrong = InputError(err.getvalue().strip().removeprefix("fastae train: "))
+    wrong = InputError(err.getvalue().strip().partition(": ")[2])
     return argparse.Namespace(command="train", distributed="auto", patience=launch.PATIENCE, resume=True), wrong
 
 

@@ -138,6 +138,10 @@ class Trainer:
         self.mode, self.tf32 = mode, bool(tf32)
         self.ranks = ranks or Alone()
         self.shards = None if shards is None else _positive("the number of shards", shards)
+        if self.ranks.size > 1 or self.shards:
+            from fastae.ranks.session import check_parts
+
+            check_parts(self.shards or self.ranks.size, self.ranks.size)
         self.backend = backend if isinstance(backend, Backend) else get(backend)
         self.history = History()
         self.workers, self.planned, self.sharers = threads or 1, 0, self.ranks.size

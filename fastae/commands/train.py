@@ -16,6 +16,7 @@ from fastae.commands import network, show
 from fastae.errors import Diverged, InputError, OutputError
 from fastae.interrupts import held
 from fastae.ranks.launch import PATIENCE
+from fastae.ranks.world import WAYS
 from fastae.rates import RATES, suggest
 
 BEFORE = "checkpoint-before.npz"
@@ -30,6 +31,17 @@ class Names:
 
     def __str__(self) -> str:
         return ", ".join(backends.names())
+
+
+def seconds(text: str) -> float:
+    """Read a positive number of seconds, as argparse calls it."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a positive number of seconds; got {text!r}")
+    return number
 
 
 def add_options(train: argparse.ArgumentParser) -> None:
@@ -109,6 +121,7 @@ def add_options(train: argparse.ArgumentParser) -> None:
     option(
         "--distributed",
         default="auto",
+        choices=list(WAYS),
         help="whether processes share each batch: mpi, all that mpiexec started; none; or auto, mpi where mpiexec did",
     )
     option(
@@ -121,7 +134,7 @@ def add_options(train: argparse.ArgumentParser) -> None:
     )
     option(
         "--patience",
-        type=float,
+        type=seconds,
         metavar="SECONDS",
         default=PATIENCE,
         help="time after which ranks that wait for another name it, and end the training",

@@ -122,9 +122,7 @@ class SharedSession:
         facts: dict[str, Any] | None = None,
         **options: Any,
     ) -> None:
-        each = parts // world.size
-        if parts % world.size or each & (each - 1):
-            raise as_common(InputError(f"{world.size} ranks cannot share {parts} parts: {_possible(parts)}"))
+        each = check_parts(parts, world.size)
         self.world, self.parts, self.batch_size = world, parts, batch_size
         self.backend, self.has_test = backend, test_images is not None
         world.agree(_facts(backend, parameters, images, test_images, batch_size, momentum, parts, facts or {}, options))
@@ -289,6 +287,14 @@ def _facts(
             checksum = zlib.crc32(np.ascontiguousarray(array).data, checksum)
         facts[name] = f"{sum(map(len, arrays))} with checksum {checksum:08x}" if arrays else "none"
     return facts
+
+
+def check_parts(parts: int, ranks: int) -> int:
+    """Return how many parts each rank has; raises `InputError` if they cannot share so many."""
+    each = parts // ranks
+    if parts % ranks or each & (each - 1):
+        raise as_common(InputError(f"{ranks} ranks cannot share {parts} parts: {_possible(parts)}"))
+    return each
 
 
 def _possible(parts: int) -> str:

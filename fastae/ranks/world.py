@@ -1,6 +1,7 @@
 """The ranks of a training: how they meet, agree on what they have, and end together."""
 
 import os
+import pickle
 import platform
 import signal
 import sys
@@ -9,6 +10,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
+
+import numpy as np
 
 from fastae.backends.numba_backend.workers import cores
 from fastae.errors import FastaeError, InputError, MissingPackage
@@ -31,7 +34,7 @@ class Alone:
     def meet(self, patience: float | None = None) -> None:
         """Wait until all ranks are here."""
 
-    def gather(self, value: Any) -> list[Any]:
+    def gather(self, value: Any, patience: float | None = None) -> list[Any]:
         """Return what each rank has, in the ranks' order, to all of them."""
         return [value]
 
@@ -106,27 +109,37 @@ class World(Alone):
 
     def meet(self, patience: float | None = None) -> None:
         """Wait until all ranks are here; end the run if one is not in time, and name it."""
-        arrival = self.comm.Ibarrier()
+        self.wait(self.comm.Ibarrier(), patience)
+
+    def wait(self, request: Any, patience: float | None = None) -> None:
+        """Wait until something that all ranks do together is done; a blocking call would never name a missing one."""
         for _ in range(SPINS):
-            if arrival.Test():
+            if request.Test():
                 return
         limit, clock = self.patience if patience is None else patience, Clock()
-        while not arrival.Test():
+        while not request.Test():
             waited = clock.seconds()
             rest() if waited < LONG else time.sleep(NAP)
             self._answer()
             if waited > limit and not self._lower_asks():
                 self._name_missing(limit)
 
-    def gather(self, value: Any) -> list[Any]:
+    def gather(self, value: Any, patience: float | None = None) -> list[Any]:
         """Return what each rank has, in the ranks' order, to all of them."""
-        self.meet()
-        return self.comm.allgather(value)
+        mine, lengths = pickle.dumps(value), np.zeros(self.size, np.int64)
+        self.wait(self.comm.Iallgather(np.array([len(mine)], np.int64), lengths), patience)
+        everything, ends = bytearray(int(lengths.sum())), np.cumsum(lengths).tolist()
+        self.wait(self.comm.Iallgatherv(mine, [everything, lengths.tolist(), self.mpi.BYTE]))
+        return [pickle.loads(everything[end - length : end]) for end, length in zip(ends, lengths.tolist())]
 
     def spread(self, value: Any) -> Any:
         """Return what rank 0 has to all ranks."""
-        self.meet()
-        return self.comm.bcast(value)
+        mine = b"" if self.rank else pickle.dumps(value)
+        length = np.array([len(mine)], np.int64)
+        self.wait(self.comm.Ibcast(length))
+        data = bytearray(mine or int(length[0]))
+        self.wait(self.comm.Ibcast([data, self.mpi.BYTE]))
+        return pickle.loads(data)
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -136,8 +149,7 @@ class World(Alone):
             yield
         except FastaeError as error:
             failure = error
-        self.meet(START)
-        told = self.comm.allgather(failure and str(failure))
+        told = self.gather(failure and str(failure), START)
         if not any(told):
             return
         if all(text == told[0] for text in told):
@@ -179,7 +191,7 @@ class World(Alone):
         print(message, file=sys.stderr, flush=True)
         with suppress(OSError):  # what MPI adds says less
             os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-        self.comm.Abort(status)
+        self.mpi.COMM_WORLD.Abort(status)
         os._exit(status)
 
     # Ranks that wait too long ask who else does: whoever does not answer is the one that they wait for.
@@ -255,6 +267,4 @@ def join(distributed: str = "auto", patience: float = PATIENCE) -> Alone:
     """
     if distributed not in WAYS:
         raise InputError(f"unknown way to distribute {distributed!r}; there are: {', '.join(WAYS)}")
-    if not patience > 0:
-        raise InputError(f"patience must be a positive number of seconds; got {patience:g}")
     return WAYS[distributed](patience)
