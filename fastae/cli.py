@@ -10,6 +10,7 @@ import io
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
@@ -322,7 +323,7 @@ def _leave(options: argparse.Namespace, words: str, status: int = 2, common: boo
 def _wait_unless_joined(options: argparse.Namespace) -> None:
     """Let lower ranks speak first, if this is a rank that has not come to know the others."""
     if options.command == "train" and options.ranks is None and (here := launch.place()):
-        launch.wait_turn(here.rank)
+        time.sleep(launch.turn(here.rank))
 
 
 def _interrupted(options: argparse.Namespace, argv: list[str], more: str = "") -> int:

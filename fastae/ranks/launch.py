@@ -58,9 +58,9 @@ def limit_blas(threads: int) -> None:
     threadpool_limits(threads, user_api="blas")
 
 
-def wait_turn(rank: int) -> None:
-    """Let lower ranks speak first: if they say the same, their words end this process meanwhile."""
-    time.sleep(min(TURN * rank, LAST_TURN))
+def turn(rank: int) -> float:
+    """Return the seconds after which a rank says why all end; a lower one that says the same has ended it by then."""
+    return min(TURN * rank, LAST_TURN)
 
 
 def guard() -> None:

@@ -293,14 +293,12 @@ def check_parts(parts: int, ranks: int) -> int:
     """Return how many parts each rank has; raises `InputError` if they cannot share so many."""
     each = parts // ranks
     if parts % ranks or each & (each - 1):
-        raise as_common(InputError(f"{ranks} ranks cannot share {parts} parts: {_possible(parts)}"))
+        number = "1 rank" if ranks == 1 else f"{ranks} ranks"
+        raise as_common(InputError(f"{number} cannot share {parts} shards: take {_possible(parts)} ranks"))
     return each
 
 
 def _possible(parts: int) -> str:
     """Say which numbers of ranks can share so many parts."""
-    numbers = []
-    while parts:
-        numbers.append(str(parts))
-        parts = parts // 2 if parts % 2 == 0 else 0
-    return f"take {' or '.join([', '.join(numbers[:-1]), numbers[-1]] if numbers[1:] else numbers)} ranks"
+    *numbers, last = [str(parts >> halved) for halved in range((parts & -parts).bit_length())]
+    return f"{', '.join(numbers)} or {last}" if numbers else last

@@ -87,15 +87,15 @@ class Messages(Own):
 
     def all_reduce(self, update: Update) -> np.ndarray:
         """Return the update of everything, (size,), from the sum of the ranks' first slots; valid until the next."""
-        self.world.meet()
-        self.comm.Alltoallv([self.slots[0], (self._counts, self._starts)], [self._parts, self._to])
+        sent, received = [self.slots[0], (self._counts, self._starts)], [self._parts, self._to]
+        self.world.wait(self.comm.Ialltoallv(sent, received))
         add_tree(list(self._parts), self._mine)
         update(self._mine)
         return self.all_gather(self._mine)
 
     def all_gather(self, stretch: np.ndarray) -> np.ndarray:
         """Return the stretches of all ranks one after another, (size,)."""
-        self.comm.Allgatherv(stretch, [self._all, (self._counts, self._starts)])
+        self.world.wait(self.comm.Iallgatherv(stretch, [self._all, (self._counts, self._starts)]))
         return self._all
 
 

@@ -23,6 +23,7 @@ PAUSE = 1.0  # seconds between two questions, in which this process itself must 
 SPINS = 20  # questions to MPI before a waiting rank lets others have its core between two of them
 LONG, NAP = 0.05, 0.001  # seconds after which it sleeps instead, and for how long
 ANSWER = 2.0  # seconds within which those that wait for the same rank say that they do
+WHO_WAITS, I_WAIT, SPEAKS = range(3)  # what ranks tell each other when something is wrong
 
 
 class Alone:
@@ -121,7 +122,7 @@ class World(Alone):
             waited = clock.seconds()
             rest() if waited < LONG else time.sleep(NAP)
             self._answer()
-            if waited > limit and not self._lower_asks():
+            if waited > limit:
                 self._name_missing(limit)
 
     def gather(self, value: Any, patience: float | None = None) -> list[Any]:
@@ -181,45 +182,51 @@ class World(Alone):
                 who = ", ".join(self.name(rank) for rank in others)
                 raise as_common(InputError(f"all ranks must have the same {name}: {who} has {has}, rank 0 {wanted}"))
 
-    def end(self, message: str, status: int = 2, turn: bool = True) -> NoReturn:
-        """Say why, and end all ranks at once; lower ranks first, unless it is known to be this one's turn."""
+    def end(self, message: str, status: int = 2) -> NoReturn:
+        """Say why, unless a lower rank does, and end all ranks at once."""
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, signal.SIG_IGN)
-        if turn:
-            launch.wait_turn(self.rank)
-        print(message, file=sys.stderr, flush=True)
+        if self._may_speak():
+            print(message, file=sys.stderr, flush=True)
+        else:
+            time.sleep(ANSWER)  # by then it is ended
         with suppress(OSError):  # what MPI adds says less
             os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         self.mpi.COMM_WORLD.Abort(status)
         os._exit(status)
 
-    # Ranks that wait too long ask who else does: whoever does not answer is the one that they wait for.
+    def _may_speak(self) -> bool:
+        """Wait for this rank's turn, and tell the others that it is; return False if another speaks already."""
+        clock, turn = Clock(), launch.turn(self.rank)
+        while not self._alarms.Iprobe(tag=SPEAKS):
+            if clock.seconds() >= turn:
+                self._tell_all(SPEAKS)
+                return True
+            time.sleep(NAP)
+        return False
+
+    def _tell_all(self, tag: int) -> None:
+        for rank in range(self.size):
+            if rank != self.rank:
+                self._alarms.isend(self.rank, rank, tag)
 
     def _answer(self) -> None:
-        """Tell a rank that asks that this one waits too."""
-        status = self.mpi.Status()
-        while self._alarms.Iprobe(tag=0, status=status):
-            asker = self._alarms.recv(source=status.source, tag=0)
-            self._asked_by = min(asker, getattr(self, "_asked_by", asker))
-            self._alarms.isend(self.rank, asker, tag=1)
-
-    def _lower_asks(self) -> bool:
-        """Return whether a rank before this one has asked: then that one will say what is to be said."""
-        return getattr(self, "_asked_by", self.rank) < self.rank
+        """Tell ranks that ask that this one waits too."""
+        while self._alarms.Iprobe(tag=WHO_WAITS):
+            self._alarms.isend(self.rank, self._alarms.recv(tag=WHO_WAITS), I_WAIT)
 
     def _name_missing(self, limit: float) -> NoReturn:
-        waiting, others = {self.rank}, [rank for rank in range(self.size) if rank != self.rank]
-        for rank in others:
-            self._alarms.isend(self.rank, rank, tag=0)
-        clock = Clock()
-        while clock.seconds() < ANSWER or self._lower_asks():  # which ends this one
+        """End the run: whoever does not answer that it waits too is the one that all wait for."""
+        clock, missing = Clock(), set(range(self.size)) - {self.rank}
+        self._tell_all(WHO_WAITS)
+        while clock.seconds() < ANSWER and missing:
             self._answer()
-            if self._alarms.Iprobe(tag=1):
-                waiting.add(self._alarms.recv(tag=1))
+            while self._alarms.Iprobe(tag=I_WAIT):
+                missing.discard(self._alarms.recv(tag=I_WAIT))
             time.sleep(NAP)
-        missing = ", ".join(self.name(rank) for rank in others if rank not in waiting)
-        self.end(f"fastae: no answer for {limit:g} s from {missing or 'MPI'}; the run is ended", turn=False)
+        names = ", ".join(self.name(rank) for rank in sorted(missing))
+        self.end(f"fastae: no answer for {limit:g} s from {names or 'MPI'}; the run is ended")
 
 
 class Clock:
