@@ -85,7 +85,12 @@ def _owner(array: Any) -> Any:
 class Stream:
     """A queue of work; ``with stream:`` makes it the current one."""
 
-    done = True
+    done = True  # whatever it was given
+
+    @property
+    def ptr(self) -> int:
+        """The handle."""
+        return id(self)
 
     def __init__(self, non_blocking: bool = False) -> None:
         self.is_non_blocking = non_blocking
