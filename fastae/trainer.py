@@ -244,10 +244,8 @@ class Trainer:
         extra = {name: x for name in ("mode", "tf32") if (x := getattr(self, name))}  # for those that know them
         if threads := self.threads or self._share_of_threads():
             extra["threads"] = threads
-        if self.ranks.size > 1 or self.shards:
-            from fastae.ranks.session import SharedSession
-
-            make = partial(SharedSession, self.ranks, self.shards or self.ranks.size, self.backend)
+        if self.ranks.size > 1 or self.shards or self.ranks.way == "nccl":
+            make = partial(self.backend.shared_session, self.ranks, self.shards or self.ranks.size)
             extra["facts"] = self.settings()
         return make(
             parameters,

@@ -4,6 +4,7 @@ A third party writes a subclass with the kernels of `fastae.backends.contract.KE
 entry-point group ``fastae.backends``. Everything else here works on the first day, and may be overridden later.
 """
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -152,6 +153,19 @@ class Backend:
     def session(self, parameters: Parameters, images: np.ndarray, **options: Any) -> "Session":
         """Put a model and its data on the device; see `Session` for the arguments."""
         return Session(self, parameters, images, **options)
+
+    def shared_session(
+        self, world: Any, parts: int, parameters: Parameters, images: np.ndarray, **options: Any
+    ) -> "Session":
+        """Put a model that several ranks train on this rank's device; see `fastae.ranks.session.SharedSession`."""
+        from fastae.ranks.session import SharedSession
+        from fastae.ranks.world import as_common
+
+        if world.way == "nccl":
+            reason = f"NCCL connects GPUs, and the backend {self.name!r} has none"
+            raise as_common(InputError(f"{reason}; take --distributed mpi"))
+        session: Any = SharedSession(world, parts, self, parameters, images, **options)
+        return session
 
 
 class Session:
@@ -332,7 +346,7 @@ class Session:
         self._shares = [list(new) for new in places]
 
         def moved(team: list[Worker]) -> list[Worker]:
-            return [w._replace(**dict(zip("WbVc", new))) for w, new in zip(team, places)]
+            return [w._replace(**dict(zip("WbVc", new))) for w, new in zip(team, itertools.cycle(places))]
 
         self._train, self._tail = moved(self._train), moved(self._tail)
         if self.has_test:

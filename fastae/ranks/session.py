@@ -5,6 +5,7 @@ are then the gradients of the last batch, and its weights stay where they are. W
 the gradients of all parts are summed, and every rank makes the same update.
 """
 
+import itertools
 import zlib
 from collections.abc import Sequence
 from typing import Any
@@ -60,14 +61,14 @@ class Part:
         whole, rest = divmod(images, batch_size)
         self.cuts = [slice(m * number // parts, m * (number + 1) // parts) for m in (batch_size, rest)]
         sizes = [cut.stop - cut.start for cut in self.cuts]
-        backend, workers = session.backend, len(session._train)
-        order = backend.asarray(np.zeros(whole * sizes[0] + sizes[1], np.int64))
-        self.cursors = [session.array(np.zeros(1, np.int64)) for _ in range(workers)]
-        self.totals = [session.array(np.zeros(1)) for _ in range(workers)]
+        order = session.backend.asarray(np.zeros(whole * sizes[0] + sizes[1], np.int64))
+        self.cursors = [session.array(np.zeros(1, np.int64)) for _ in range(session.workers)]
+        self.totals = [session.array(np.zeros(1)) for _ in range(session.workers)]
+        own = list(zip(self.cursors, self.totals))  # of each worker; one that takes turns with itself has them once
         self.teams = [
             [
                 w._replace(order=order, cursor=cursor, total=total, scale=1 / m)
-                for w, cursor, total in zip(session._first_rows(session._train, size), self.cursors, self.totals)
+                for w, (cursor, total) in zip(session._first_rows(session._train, size), itertools.cycle(own))
             ]
             for size, m in zip(sizes, (batch_size, rest))
         ]
@@ -149,17 +150,25 @@ class SharedSession:
         world.agree({"number of threads": self.workers})
         self.dtype = parameters.W[0].dtype
         self._layout = Layout(self._session._shares)
-        self._parameters = self._session.array(np.zeros(self._layout.size, self.dtype))
-        self._sum = sum_over(world, self._layout.size, each.bit_length(), self.dtype)
-        self._gradients = [self._layout.views(slot) for slot in self._sum.slots]
-        self._session.adopt(self._layout.views(self._parameters), self._gradients[0])
-        self._mine = [Part(self._session, first + i, parts, batch_size) for i in range(each)]
         self._rate, self._mu = lr, momentum
-        self._velocity = np.zeros(self._sum.slots[0][self._sum.stretch].shape if momentum else 0, self.dtype)
         self._shapes = [[p.shape for p in group] for group in (parameters.V, parameters.c)]
+        self._lay_out(parameters, range(first, first + each))
+
+    def _lay_out(self, parameters: Parameters, mine: range) -> None:
+        """Make the arrays that all are in, this rank's parts and the step."""
+        self._parameters = self._session.array(np.zeros(self._layout.size, self.dtype))
+        self._sum = sum_over(self.world, self._layout.size, len(mine).bit_length(), self.dtype)
+        self._velocity = np.zeros(self._sum.slots[0][self._sum.stretch].shape if self._mu else 0, self.dtype)
         self._step = make_shared_step(self._gradient, self._all_reduce, self._descend)
-        if momentum:
+        self._take_parts(self._sum.slots, mine)
+        if self._mu:
             self._set_velocity(parameters)
+
+    def _take_parts(self, slots: list[Any], mine: range) -> None:
+        """Let the session have its arrays in the flat ones, and this rank its parts of each batch."""
+        self._gradients = [self._layout.views(slot) for slot in slots]
+        self._session.adopt(self._layout.views(self._parameters), self._gradients[0])
+        self._mine = [Part(self._session, number, self.parts, self.batch_size) for number in mine]
 
     # The step.
 
@@ -221,7 +230,7 @@ class SharedSession:
     def read(self) -> Parameters:
         """Copy the parameters to the host, on every rank."""
         if self._mu:
-            self._sum.slots[0][:] = self._sum.all_gather(self._velocity)
+            self._show_velocities()
         W, b, V, c = self._session.read()
         if not self._mu:
             V, c = ([np.zeros(shape, self.dtype) for shape in shapes] for shapes in self._shapes)
@@ -238,6 +247,14 @@ class SharedSession:
         for slot in self._sum.slots:
             slot[:] = 0  # after a training that diverged: 0 times NaN is NaN
         self._session.write(Parameters(W, b, V, c))
+        self._keep_velocities()
+
+    def _show_velocities(self) -> None:
+        """Write the velocities of all ranks into the first slot, which the session has for its own."""
+        self._sum.slots[0][:] = self._sum.all_gather(self._velocity)
+
+    def _keep_velocities(self) -> None:
+        """Take this rank's velocities from the first slot."""
         self._velocity[:] = self._sum.slots[0][self._sum.stretch][: len(self._velocity)]
 
     def test_error(self) -> float:

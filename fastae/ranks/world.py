@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any, NoReturn
 
 import numpy as np
@@ -29,7 +30,7 @@ WHO_WAITS, I_WAIT, SPEAKS = range(3)  # what ranks tell each other when somethin
 class Alone:
     """The only rank: whatever is shared among ranks is its own."""
 
-    rank, size, here = 0, 1, 1
+    rank, size, here, local, way = 0, 1, 1, 0, "none"
     hosts: tuple[str, ...] = ("",)
 
     def meet(self, patience: float | None = None) -> None:
@@ -75,12 +76,14 @@ class World(Alone):
         Seconds that ranks wait for one that does not come, before they end the run and name it.
     comm : mpi4py.MPI.Intracomm, optional
         By default MPI's COMM_WORLD.
+    way : {"auto", "mpi", "nccl"}
+        How gradients are to be summed that are on GPUs; others always are over MPI.
 
     Attributes
     ----------
     rank, size : int
-    here : int
-        How many of them are on this machine.
+    here, local : int
+        How many of them are on this machine, and which of these this one is.
     hosts : tuple of str
         The machine that each rank is on.
 
@@ -90,14 +93,14 @@ class World(Alone):
         mpi4py, or the MPI that it needs, is not installed.
     """
 
-    def __init__(self, patience: float = PATIENCE, comm: Any = None) -> None:
+    def __init__(self, patience: float = PATIENCE, comm: Any = None, way: str = "auto") -> None:
         try:
             from mpi4py import MPI
         except (ImportError, RuntimeError) as error:  # RuntimeError: mpi4py is there, and no MPI
             raise MissingPackage(
                 f"several ranks need mpi4py and an MPI ({error}): python -m pip install 'fastae[mpi]'"
             ) from error
-        self.mpi, self.patience = MPI, patience
+        self.mpi, self.patience, self.way = MPI, patience, way
         # Of our own, so that no message of another library is taken for one of ours; and for alarms another.
         self.comm = (comm or MPI.COMM_WORLD).Dup()
         launch.joined()
@@ -105,7 +108,7 @@ class World(Alone):
         self.rank, self.size = self.comm.rank, self.comm.size
         self.hosts = tuple(self.comm.allgather(platform.node()))
         self.machine = self.comm.Split_type(MPI.COMM_TYPE_SHARED)
-        self.here = self.machine.size
+        self.here, self.local = self.machine.size, self.machine.rank
         launch.limit_blas(max(1, cores() // self.here))
 
     def meet(self, patience: float | None = None) -> None:
@@ -257,7 +260,8 @@ def as_common(error: FastaeError) -> FastaeError:
 # How processes can be ranks of one training, each with what makes them so from their patience.
 WAYS: dict[str, Callable[[float], Alone]] = {
     "auto": lambda patience: World(patience) if launch.place() else Alone(),
-    "mpi": World,
+    "mpi": partial(World, way="mpi"),
+    "nccl": partial(World, way="nccl"),
     "none": lambda patience: Alone(),
 }
 
@@ -268,7 +272,8 @@ def join(distributed: str = "auto", patience: float = PATIENCE) -> Alone:
     Parameters
     ----------
     distributed : str
-        A name in `WAYS`: by default over MPI if mpiexec started several processes.
+        A name in `WAYS`: by default over MPI if mpiexec started several processes, and between GPUs by NCCL if each
+        rank has its own.
     patience : float
         Seconds; see `World`.
     """

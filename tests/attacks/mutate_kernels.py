@@ -44,7 +44,7 @@ CUDA_FILES = (
         "elementwise.cu",
     ),
     *("folds.cu", "losses.cu", "matmul.cu", "multiply_adds.cuh", "operations.cu", "operations.cuh", "patches.cu"),
-    *("patches.cuh", "persistent.cu", "sums.cuh", "tensor_cores.cuh", "tile.cuh"),
+    *("patches.cuh", "persistent.cu", "ranks.cu", "sums.cuh", "tensor_cores.cuh", "tile.cuh"),
 )
 FILES = {f"numba/{name}": f"fastae/backends/numba_backend/{name}.py" for name in NUMBA_FILES}
 FILES |= {f"cuda/{name}": f"fastae/cuda/{name}" for name in CUDA_FILES}
@@ -90,6 +90,7 @@ OF_PATCHES = (
     "patches.cuh",
 )
 TESTS |= {f"cuda/{name}": [CONVOLUTIONS, CONVOLVED, NVRTC] for name in OF_PATCHES}
+TESTS["cuda/ranks.cu"] = [["tests/test_ranks_device.py", "-k", "stand-in and tree"], NVRTC]
 TESTS["cuda/tensor_cores.cuh"] = [TENSOR_CORES, MODES, EMULATED, NVRTC]
 # For a run that takes up to 60 of both on a quiet machine, or, if it is the first, 5 (with a compiler's process beside
 # it) or, where Numba compiles, 18; what hangs is found out, too.

@@ -67,6 +67,23 @@ class CupyBackend(Backend):
         """Put a model and its data on the device; see `CupySession` for the arguments."""
         return CupySession(self, parameters, images, **options)
 
+    def shared_session(self, world: Any, parts: int, parameters: Parameters, images: np.ndarray, **options: Any) -> Any:
+        """Put a model that several ranks train on this rank's GPU; see `fastae.ranks.device_session.DeviceSession`."""
+        from fastae.ranks.device_session import DeviceSession
+
+        return DeviceSession(world, parts, self, parameters, images, **options)
+
+    def take_device(self, number: int) -> None:
+        """Work on another GPU from now on: ranks of one machine are dealt its GPUs in turn."""
+        cuda = self.launcher.cupy.cuda
+        number %= cuda.runtime.getDeviceCount()
+        if number == cuda.Device().id:
+            return
+        cuda.Device(number).use()
+        self.launcher, self._tf32_launcher = (  # what they have compiled is loaded on the other one
+            Launcher(self.launcher.cupy, launcher.tf32) for launcher in (self.launcher, self._tf32_launcher)
+        )
+
     def matmul(
         self,
         a: Any,

@@ -1,7 +1,7 @@
 """A model on a GPU: the step launched one by one, captured into a graph, or as one kernel that stays on the device."""
 
 from collections.abc import Callable, Sequence
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
@@ -60,7 +60,7 @@ class CupySession(Session):
         self.launcher = backend.launcher_for(tf32, parameters.W[0].dtype)
         self.stream = self.launcher.cupy.cuda.Stream(non_blocking=True)
         self._branches = Branches(self.launcher.cupy.cuda)
-        self._graphs: dict[tuple[str, int, int], Any] = {}
+        self._graphs: dict[tuple[str, Any, int], Any] = {}
         self._persistent: Persistent | None = None
         with self.stream:
             super().__init__(backend, parameters, images, **options)
@@ -84,10 +84,8 @@ class CupySession(Session):
             if self._persistent is None:
                 self._persistent = Persistent(self.launcher, team[0], team[1].a[0], self.loss, self.activation)
             self._persistent.run(batches)
-        elif self.mode == "eager":
-            self._launch(part, team, batches)
         else:
-            self._replay(part, team, batches)
+            self.repeat(part, len(team[0].loss), partial(self._launch, part, team), batches)
 
     def _launch(self, part: str, team: list[Worker], batches: int) -> None:
         """Launch the next batches, which take turns with the two buffers."""
@@ -101,22 +99,31 @@ class CupySession(Session):
         batch = self._zeros(*worker.a[0].shape)
         return [worker, worker._replace(a=(batch, *worker.a[1:]), x=batch)]
 
-    def _replay(self, part: str, team: list[Worker], batches: int) -> None:
-        m = len(team[0].loss)
-        if batches and (part, m, 1) not in self._graphs:
-            self._launch(part, team, 1)
-            batches -= 1
-            self._graphs[part, m, 1] = self._capture(part, team, 1)
-        for steps in (STEPS_A_GRAPH, 1):
-            count, batches = divmod(batches, steps)
-            if count and (part, m, steps) not in self._graphs:
-                self._graphs[part, m, steps] = self._capture(part, team, steps)
-            for _ in range(count):
-                self._graphs[part, m, steps].launch()
+    def repeat(self, part: str, which: Any, launch: Callable[[int], object], times: int) -> None:
+        """Launch something so many times; unless eagerly, by graphs from the second time on.
 
-    def _capture(self, part: str, team: list[Worker], steps: int) -> Any:
-        """Record the launches of some steps, which are not run."""
-        return record(self.stream, lambda: self._launch(part, team, steps))
+        Parameters
+        ----------
+        part : str
+        which : hashable
+            Both together are the name by which its graphs are known.
+        launch : callable
+            Launches it as many times as it is told.
+        times : int
+        """
+        if self.mode == "eager":
+            launch(times)
+            return
+        if times and (part, which, 1) not in self._graphs:
+            launch(1)
+            times -= 1
+            self._graphs[part, which, 1] = record(self.stream, lambda: launch(1))
+        for steps in (STEPS_A_GRAPH, 1):
+            count, times = divmod(times, steps)
+            if count and (part, which, steps) not in self._graphs:
+                self._graphs[part, which, steps] = record(self.stream, partial(launch, steps))
+            for _ in range(count):
+                self._graphs[part, which, steps].launch()
 
     set_rate = _on_our_stream(Session.set_rate)
     start = _on_our_stream(Session.start)

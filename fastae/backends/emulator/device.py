@@ -86,6 +86,13 @@ class ndarray(np.ndarray):  # noqa: N801  it stands for cupy.ndarray
         cuda.forbid("an array is assigned to")
         super().__setitem__(key, value)
 
+    def set(self, host: np.ndarray) -> None:
+        """Copy an array of the same shape and type from the host."""
+        cuda.forbid("an array is copied from the host")
+        if self.shape != host.shape or self.dtype != host.dtype:
+            raise ValueError(f"{host.dtype} {host.shape} is copied into {self.dtype} {self.shape}")
+        super().__setitem__(..., host)
+
     @property
     def data(self) -> Any:
         """The address, as ``data.ptr``."""
@@ -116,10 +123,15 @@ def array(host: Any, order: str = "K") -> ndarray:
     return device
 
 
-def asnumpy(device: ndarray) -> np.ndarray:
-    """Copy to the host."""
+def asnumpy(device: ndarray, *, out: np.ndarray | None = None) -> np.ndarray:
+    """Copy to the host, by default to a new array."""
     cuda.forbid("an array is copied to the host")
-    return np.array(device, order="C", subok=False)
+    if out is None:
+        return np.array(device, order="C", subok=False)
+    if device.shape != out.shape or device.dtype != out.dtype:
+        raise ValueError(f"{device.dtype} {device.shape} is copied into {out.dtype} {out.shape}")
+    out[...] = device
+    return out
 
 
 @dataclass(frozen=True)

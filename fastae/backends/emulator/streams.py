@@ -10,6 +10,7 @@ import threading
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 from fastae.errors import FastaeError
@@ -83,6 +84,13 @@ def _owner(array: Any) -> Any:
 
 class Stream:
     """A queue of work; ``with stream:`` makes it the current one."""
+
+    done = True  # whatever it was given
+
+    @property
+    def ptr(self) -> int:
+        """The handle."""
+        return id(self)
 
     def __init__(self, non_blocking: bool = False) -> None:
         self.is_non_blocking = non_blocking
@@ -173,6 +181,10 @@ class Device:
 
     attributes = {"MultiProcessorCount": MULTIPROCESSORS}  # noqa: RUF012  as CuPy has it
     compute_capability = "90"
+    id = 0
+
+
+runtime = SimpleNamespace(getDeviceCount=lambda: 1)
 
 
 def ancestors(nodes: list[Node], of: frozenset[int]) -> set[int]:

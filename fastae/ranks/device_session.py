@@ -1,0 +1,199 @@
+"""A session of ranks that train on GPUs, where steps are launched one by one or captured into graphs."""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from fastae.backends.base import Parameters
+from fastae.errors import InputError
+from fastae.ranks.device import Single, Staged
+from fastae.ranks.nccl import Nccl, why_not
+from fastae.ranks.session import Part, SharedSession
+from fastae.ranks.world import Alone, as_common
+from fastae.step import make_shared_step
+
+WAYS = {"alone": Single, "nccl": Nccl, "mpi": Staged}
+
+
+class Slot:
+    """An array on a GPU, to which `fastae.step.make_shared_step` can add another one."""
+
+    def __init__(self, backend: Any, array: Any) -> None:
+        self._backend, self.array = backend, array
+
+    def __iadd__(self, other: "Slot") -> "Slot":
+        self._backend.axpy(1.0, other.array, self.array)
+        return self
+
+
+class DeviceSession(SharedSession):
+    """`SharedSession` on GPUs.
+
+    Parameters
+    ----------
+    world, parts, backend, parameters, images, facts, **options
+        As `SharedSession` has them.
+    mode : {"captured", "eager"}
+        As `fastae.backends.cupy_backend.session.CupySession` has it. By NCCL, and of one rank alone, all of a step is
+        in one graph; otherwise what comes before the host adds up the gradients.
+
+    Attributes
+    ----------
+    way : {"alone", "nccl", "mpi"}
+        How the gradients are summed.
+    """
+
+    _session: Any
+    _sum: Any
+
+    def __init__(
+        self,
+        world: Alone,
+        parts: int,
+        backend: Any,
+        parameters: Parameters,
+        images: np.ndarray,
+        *,
+        mode: str | None = None,
+        facts: dict[str, Any] | None = None,
+        **options: Any,
+    ) -> None:
+        if mode == "persistent":
+            reason = "the mode 'persistent' is for one process without shards: its kernel cannot wait for other ranks"
+            raise as_common(InputError(f"{reason}; take 'captured'"))
+        if world.here > 1:
+            backend.take_device(world.local)
+        facts = (facts or {}) | {"mode": mode, "TF32": options.get("tf32", False)}
+        facts["number of multiprocessors"] = backend.launcher.multiprocessors  # on which the order of sums depends
+        super().__init__(world, parts, backend, parameters, images, mode=mode, facts=facts, **options)
+
+    def _lay_out(self, parameters: Parameters, mine: range) -> None:
+        """Make the arrays that all are in, this rank's parts and the step."""
+        self.way = self._choose()
+        with self._session.stream:
+            kind = WAYS[self.way]
+            self._sum = kind(self.world, self._session, self._layout.size, len(mine).bit_length(), self._mu)
+            self._sum.set_rate(self._rate, self._mu)
+            self._parameters = self._sum.parameters
+            self._slots = [Slot(self.backend, slot) for slot in self._sum.slots]
+            self._no_rows = self._session.array(np.zeros((0, len(self._sum.slots[0])), self.dtype))
+            self._step = make_shared_step(self._gradient, self._sum.all_reduce, self._sum.descend)
+            self._take_parts(self._sum.slots, mine)
+            with self.world.one_first():
+                self._compile()
+            self._set_velocity(parameters)
+        self._session.stream.synchronize()
+
+    def _choose(self) -> str:
+        """Decide how the gradients are summed, on all ranks alike."""
+        way = self.world.way
+        if way != "nccl" and self.world.size == 1:
+            return "alone"
+        reason = "" if way == "mpi" else why_not(self.world, self.backend)
+        if reason and way == "nccl":
+            raise as_common(InputError(f"{reason}; --distributed mpi goes through the host's memory"))
+        return "mpi" if reason or way == "mpi" else "nccl"
+
+    def _compile(self) -> None:
+        """Launch what a step launches, to no effect: the first time takes one rank longer than another."""
+        self._sum.update(self._sum.parts)  # by 0
+        for part in self._mine:
+            for ragged in (False, True):
+                if part.teams[ragged]:
+                    self._launch_part(part, ragged, 0, 1)
+
+    # The step.
+
+    def _gradient(self, part: Part, ragged: bool, slot: int) -> None:
+        """Compute the gradient of a part of the batch into a slot."""
+        if not part.teams[ragged]:
+            self.backend.column_sum(self._no_rows, self._sum.slots[slot])  # 0: an assignment could not be captured
+        elif self._sum.whole_steps:
+            self._compute(part, ragged, slot)
+        else:
+            self._session.repeat("gradient", (id(part), ragged), partial(self._launch_part, part, ragged, slot), 1)
+
+    def _begin(self) -> None:
+        """Let the branch leave on which batches are gathered, the first one into the first buffer."""
+        self._session._branches.ahead.leave()
+        self._turn = 0
+
+    def _compute(self, part: Part, ragged: bool, slot: int) -> None:
+        """Launch the gradient of a part, whose images are in the other buffer than those of the one before."""
+        ((V, c),) = self._gradients[slot]
+        worker = part.teams[ragged][self._turn % 2]
+        self._turn += 1
+        self._session._parts["step"](worker._replace(V=V, c=c))
+
+    def _launch_part(self, part: Part, ragged: bool, slot: int, times: int) -> None:
+        self._begin()
+        for _ in range(times):
+            self._compute(part, ragged, slot)
+
+    def _launch_steps(self, ragged: bool, times: int) -> None:
+        self._begin()
+        for _ in range(times):
+            self._step(self._mine, ragged, self._slots)
+        self._session._branches.join()  # which has left even if there is no image in this rank's parts
+
+    def _train(self, ragged: bool, batches: int) -> None:
+        with self._session.stream:
+            if self._sum.whole_steps:
+                self._session.repeat("shared step", ragged, partial(self._launch_steps, ragged), batches)
+            else:
+                for _ in range(batches):
+                    self._step(self._mine, ragged, self._slots)
+
+    # What a trainer does with a session.
+
+    def start(self, order: np.ndarray) -> None:
+        """Begin an epoch with the images in this order, int64 (N,)."""
+        with self._session.stream:
+            super().start(order)
+
+    def run(self, batches: int) -> None:
+        """Train on the next whole batches."""
+        self._train(False, batches)
+
+    def finish(self) -> None:
+        """Train on the images that are left when the batch size does not divide their number."""
+        if len(self._session._train[0].images) % self.batch_size:
+            self._train(True, 1)
+
+    def set_rate(self, lr: float, momentum: float = 0.0) -> None:
+        """Go on with another learning rate and momentum."""
+        if momentum and not self._mu:
+            raise InputError("a training that began without momentum keeps no velocities; begin a new one with it")
+        with self._session.stream:
+            self._sum.set_rate(lr, momentum)
+
+    def total(self) -> float:
+        """Return the sum over the epoch's images so far of their loss as they were trained on, of all ranks."""
+        self.world.meet()  # a device would wait for a rank that does not come, and not say for whom
+        self._sum.wait()
+        with self._session.stream:
+            return super().total()
+
+    def read(self) -> Parameters:
+        """Copy the parameters to the host, on every rank."""
+        with self._session.stream:
+            return super().read()
+
+    def write(self, parameters: Parameters) -> None:
+        """Overwrite the parameters."""
+        with self._session.stream:
+            super().write(parameters)
+
+    def test_error(self) -> float:
+        """Return the squared error of the test images' reconstructions: the mean over images and pixels."""
+        with self._session.stream:
+            return super().test_error()
+
+    def _show_velocities(self) -> None:
+        """Write the velocities of all ranks into the first slot, which the session has for its own."""
+        self._sum.show_velocities()
+
+    def _keep_velocities(self) -> None:
+        """Take this rank's velocities from the first slot."""
+        self._sum.keep_velocities()
