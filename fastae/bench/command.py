@@ -12,6 +12,7 @@ from typing import Any
 
 import fastae
 from fastae import storage
+from fastae.bench import ranks
 from fastae.bench.contenders import CONTENDERS, first_epoch_loss, missing, of_model, require, require_agreement
 from fastae.bench.contenders.job import DESCRIBED, NETWORKS
 from fastae.bench.harness import IDLE_BOUND, Race, race
@@ -41,7 +42,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     option = parser.add_argument
     option("--model", choices=tuple(NETWORKS), default="dense", help="which autoencoder (default: dense)")
-    option("--batches", type=int, nargs="+", default=BATCHES, metavar="N", help="batch sizes (default: 1 to 1024)")
+    option("--batches", type=int, nargs="+", metavar="N", help="batch sizes (default: 1 to 1024)")
     option("--loss", choices=("mse", "bce"), default="mse", help="default: mse")
     option("--contenders", nargs="+", metavar="NAME", help="default: all whose libraries are installed")
     option("--rounds", type=int, default=7, metavar="N", help="segments of each contender (default: 7)")
@@ -49,6 +50,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     option("--threads", type=int, metavar="N", help="default: what each library chooses")
     option("--out", type=Path, metavar="DIR", help="default: runs/bench, or runs/bench-conv")
     option("--only", choices=("race", "roofline"), help="default: both, some 20 minutes with all contenders")
+    option("--ranks", type=int, nargs="+", metavar="N", help="race processes that share every batch: --ranks 1 2 4")
     option("--check", action="store_true", help="do not time: only check that all contenders train alike")
 
 
@@ -64,10 +66,17 @@ def run(options: argparse.Namespace) -> None:
         value = getattr(options, name)
         if value is not None and value <= 0:
             raise InputError(f"--{name} must be positive; got {value:g}")
+    if options.batches is None:
+        options.batches = ranks.BATCHES if options.ranks else BATCHES
     most = CHECK_IMAGES if options.check else IMAGES // LEAST_STEPS
     for batch_size in options.batches:
         if not 1 <= batch_size <= most:
             raise InputError(f"a batch size must be from 1 to {most} here; got {batch_size}")
+    if options.ranks:
+        options.out = options.out or Path("runs", "bench-ranks")
+        storage.make_folder(options.out)
+        ranks.run(options)
+        return
     if options.contenders is None:
         able = of_model(options.model)
         absent = {name: library for name in able if (library := missing(name))}

@@ -39,6 +39,9 @@ class Worker:
     threads : int, optional
         By default as many as the contender's library chooses.
     model : {"dense", "conv"}
+    launcher : sequence of str
+        The command that starts a contender of several ranks, such as ``mpiexec -n``.
+    ranks : int
 
     Attributes
     ----------
@@ -58,12 +61,16 @@ class Worker:
         seconds: float,
         threads: int | None = None,
         model: str = "dense",
+        launcher: Sequence[str] = (),
+        ranks: int = 1,
     ) -> None:
         self.name = name
         options = ["--batch-size", str(batch_size), "--loss", loss, "--seconds", str(seconds), "--model", model]
         if threads is not None:
             options += ["--threads", str(threads)]
-        command = [sys.executable, "-m", "fastae.bench.worker", name, *options]
+        command = [sys.executable, "-m", "fastae.bench.worker", name, *options, "--ranks", str(ranks)]
+        if launcher:
+            command = [*launcher, str(ranks), *command]
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,

@@ -1,7 +1,8 @@
 """One contender in a process of its own, which trains when it is told to and sleeps otherwise.
 
 It writes JSON, a line each: first that it is ready (or ``{"error": ...}``, and ends); then, for every line that it
-reads, one timed segment of training. It ends with its input.
+reads, one timed segment of training. It ends with its input. A contender of several ranks does so in all of them, and
+rank 0 reads and writes.
 """
 
 import argparse
@@ -19,10 +20,13 @@ import numpy as np
 import fastae
 from fastae.bench.contenders import make
 from fastae.bench.contenders.job import epoch_order
-from fastae.errors import Diverged, FastaeError
+from fastae.errors import Diverged, FastaeError, InputError
+from fastae.ranks import Alone, join
 
 PAUSE = 0.3  # seconds after each segment: OpenMP's threads may spin for 0.2 s before they sleep
 LEAST_STEPS = 20  # in a segment
+ALONE = Alone()
+NAP = 0.01  # seconds between two looks of a rank whether it is to train
 
 
 def segments(n: int, batch_size: int, parts: int) -> Iterator[np.ndarray]:
@@ -34,35 +38,55 @@ def segments(n: int, batch_size: int, parts: int) -> Iterator[np.ndarray]:
             yield order[part * length : (part + 1) * length]
 
 
-def train(contender: Any, orders: Iterator[np.ndarray]) -> tuple[float, float]:
+def train(contender: Any, orders: Iterator[np.ndarray], world: Alone) -> tuple[float, float]:
     """Shuffle, where the next order begins an epoch, and train; return the seconds and the sum of the losses."""
+    world.meet()
     began = time.perf_counter()
     loss = contender.epoch(next(orders))
-    return time.perf_counter() - began, loss
+    return max(world.gather(time.perf_counter() - began)), loss
 
 
-def choose_parts(contender: Any, order: np.ndarray, batch_size: int, seconds: float) -> int:
+def choose_parts(
+    contender: Any, order: np.ndarray, batch_size: int, seconds: float, world: Alone = ALONE
+) -> int:
     """Return into how many parts to cut an epoch so that one takes about so long, and at least `LEAST_STEPS`."""
     most = len(order) // batch_size
     steps = LEAST_STEPS
     while True:
         # The shortest of three: the first may compile for this length, and others may disturb one.
-        took = min(train(contender, iter([order[: steps * batch_size]]))[0] for _ in range(3))
+        took = min(train(contender, iter([order[: steps * batch_size]]), world)[0] for _ in range(3))
         if took > seconds / 10 or steps == most:
             break
         steps = min(4 * steps, most)
     return max(1, min(round(most * took / steps / seconds), most // LEAST_STEPS))
 
 
-def serve(arguments: argparse.Namespace, say: Any) -> None:
+def calls(world: Any) -> Iterator[None]:
+    """Yield on every rank for each line of rank 0's standard input. Ranks that wait sleep: others are training."""
+    go = np.ones(1, np.int64)
+    while True:
+        if world.rank == 0:
+            go[0] = bool(sys.stdin.readline())
+        if world.size > 1:
+            told = world.comm.Ibcast(go)
+            while not told.Test():
+                time.sleep(NAP)
+        if not go[0]:
+            return
+        yield
+
+
+def serve(arguments: argparse.Namespace, world: Alone, say: Any) -> None:
     """Build the contender, warm it up, and train a segment for each line of standard input."""
+    if world.size != arguments.ranks:
+        raise InputError(f"of {arguments.ranks} ranks each is alone: mpiexec belongs to another MPI than mpi4py's")
     batch_size = arguments.batch_size
     images, _ = fastae.load_dataset()
     contender = make(arguments.name, images, batch_size, arguments.loss, arguments.threads, arguments.model)
     order = epoch_order(0, len(images))[: len(images) // batch_size * batch_size]
     beginning = order[: LEAST_STEPS * batch_size]
     first_loss = contender.epoch(beginning) / len(beginning)  # from the initial weights: the same for all contenders
-    stream = segments(len(images), batch_size, choose_parts(contender, order, batch_size, arguments.seconds))
+    stream = segments(len(images), batch_size, choose_parts(contender, order, batch_size, arguments.seconds, world))
     warm_up = next(stream)
     steps = len(warm_up) // batch_size
     contender.epoch(warm_up)
@@ -70,16 +94,17 @@ def serve(arguments: argparse.Namespace, say: Any) -> None:
     say({"ready": {"first_loss": first_loss, "threads": contender.threads, "steps": steps}})
 
     asleep, cpu_asleep = time.perf_counter(), time.process_time()
-    for _ in sys.stdin:
+    for _ in calls(world):
         began, cpu_began = time.perf_counter(), time.process_time()
-        idle = (cpu_began - cpu_asleep) / (began - asleep)  # in cores, since the last answer
-        seconds, loss = train(contender, stream)
+        idle = max(world.gather((cpu_began - cpu_asleep) / (began - asleep)))  # in cores, since the last answer
+        seconds, loss = train(contender, stream, world)
         cpu = time.process_time() - cpu_began
         if not math.isfinite(loss):
             raise Diverged(f"{arguments.name}: the loss became NaN or infinite")
         time.sleep(PAUSE)
         asleep, cpu_asleep = time.perf_counter(), time.process_time()
-        say({"seconds": seconds, "cpu_seconds": cpu, "loss": loss / (steps * batch_size), "idle_cores": idle})
+        answer = {"seconds": seconds, "cpu_seconds": cpu, "loss": loss / (steps * batch_size), "idle_cores": idle}
+        say({**answer, **getattr(contender, "spent", {})})
 
 
 def main() -> int:
@@ -90,14 +115,22 @@ def main() -> int:
     parser.add_argument("--loss", required=True)
     parser.add_argument("--threads", type=int)
     parser.add_argument("--model", default="dense")
+    parser.add_argument("--ranks", type=int, default=1, help="how many of this process mpiexec has started")
     parser.add_argument("--seconds", type=float, required=True, help="about how long a segment should take")
     arguments = parser.parse_args()
     answers = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)  # whatever a library prints must not pass for an answer
+    world = ALONE
+
+    def say(answer: dict[str, Any]) -> None:
+        if world.rank == 0:
+            print(json.dumps(answer), file=answers)
+
     try:
-        serve(arguments, lambda answer: print(json.dumps(answer), file=answers))
+        world = join()
+        serve(arguments, world, say)
     except FastaeError as error:
-        print(json.dumps({"error": str(error)}), file=answers)
+        say({"error": str(error)})
         return 2
     return 0
 

@@ -45,6 +45,12 @@ CONTENDERS: dict[str, Entry] = {
     "jax-jit": Entry("jax_peers:JaxJit", ("jax",), "JAX: a jitted step, called for each batch from Python"),
     "jax-scan": Entry("jax_peers:JaxScan", ("jax",), "JAX: the whole epoch in lax.scan, jitted"),
 }
+# Those that several processes train together, started by mpiexec: `fastae.bench.ranks` races them.
+RANKED: dict[str, Entry] = {
+    "ranks": Entry("fastae_contenders:FastaeRanks", ("numba", "mpi4py"), "fastae, in memory that all ranks see", False),
+    "messages": Entry("fastae_contenders:FastaeMessages", ("numba", "mpi4py"), "fastae, by messages alone", False),
+    "torch-ddp": Entry("torch_peers:TorchDistributed", ("torch", "mpi4py"), "PyTorch: DistributedDataParallel, gloo"),
+}
 
 
 class Disagreement(FastaeError):
@@ -58,7 +64,8 @@ def of_model(model: str) -> list[str]:
 
 def missing(name: str) -> str | None:
     """Return the library that a contender needs and that is not installed, or None."""
-    return next((library for library in CONTENDERS[name].libraries if find_spec(library) is None), None)
+    libraries = (CONTENDERS.get(name) or RANKED[name]).libraries
+    return next((library for library in libraries if find_spec(library) is None), None)
 
 
 def require(names: list[str], model: str = "dense") -> None:
@@ -79,10 +86,12 @@ def make(
     name: str, images: np.ndarray, batch_size: int, loss: str, threads: int | None = None, model: str = "dense"
 ) -> Any:
     """Import and build a contender; raises `InputError` as `require` does."""
-    require([name], model)
-    module, cls = CONTENDERS[name].place.split(":")
+    if name not in RANKED:
+        require([name], model)
+    entry = RANKED.get(name) or CONTENDERS[name]
+    module, cls = entry.place.split(":")
     contender = getattr(import_module(f"fastae.bench.contenders.{module}"), cls)
-    options = {} if CONTENDERS[name].models == DENSE else {"model": model}
+    options = {} if entry.models == DENSE else {"model": model}
     return contender(images, batch_size, loss, threads, **options)
 
 

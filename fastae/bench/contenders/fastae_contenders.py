@@ -1,16 +1,26 @@
 """fastae's own backends, driven as `fastae.Trainer` drives them."""
 
+import time
+from typing import Any
+
 import numpy as np
 
 import fastae
 from fastae.bench.contenders.job import network, rate
+from fastae.ranks import Alone, join
 
 
 class _Fastae:
     backend: str
 
     def __init__(
-        self, images: np.ndarray, batch_size: int, loss: str, threads: int | None = None, model: str = "dense"
+        self,
+        images: np.ndarray,
+        batch_size: int,
+        loss: str,
+        threads: int | None = None,
+        model: str = "dense",
+        ranks: Alone | None = None,
     ) -> None:
         trainer = fastae.Trainer(
             network(model),
@@ -19,6 +29,7 @@ class _Fastae:
             backend=self.backend,
             batch_size=batch_size,
             threads=threads,
+            ranks=ranks,
         )
         self.session = trainer.session(images)
         self.threads = self.session.workers
@@ -61,3 +72,54 @@ class FastaeNumpy(_Fastae):
 
         super().__init__(images, batch_size, loss, model=model)  # the backend takes no number of threads: its BLAS does
         self.threads = blas_threads(threads)
+
+
+class FastaeRanks(_Fastae):
+    """All ranks of this process's MPI, each with a share of every batch, in memory that all of a machine see.
+
+    Attributes
+    ----------
+    spent : dict of float
+        Seconds of the last epoch that this rank was ``communicating``: from its own gradient to the sum of all; and
+        of these the seconds ``waiting`` for other ranks.
+    """
+
+    backend = "numba"
+
+    def __init__(
+        self, images: np.ndarray, batch_size: int, loss: str, threads: int | None = None, model: str = "dense"
+    ) -> None:
+        world = self._world()
+        super().__init__(images, batch_size, loss, threads, model, world)
+        self.spent = {"communicating": 0.0, "waiting": 0.0}
+        self._clock(self.session._sum, "all_reduce", "communicating")
+        self._clock(world, "meet", "waiting")
+
+    def _world(self) -> Alone:
+        return join("mpi")
+
+    def _clock(self, owner: Any, name: str, label: str) -> None:
+        """Count the seconds in a method."""
+        method = getattr(owner, name)
+
+        def timed(*arguments: Any) -> Any:
+            began = time.perf_counter()
+            result = method(*arguments)
+            self.spent[label] += time.perf_counter() - began
+            return result
+
+        setattr(owner, name, timed)
+
+    def epoch(self, order: np.ndarray) -> float:
+        """Train on the whole batches of an epoch and return the sum of their losses, of all ranks."""
+        self.spent.update(communicating=0.0, waiting=0.0)
+        return super().epoch(order)
+
+
+class FastaeMessages(FastaeRanks):
+    """The same as if every rank had a machine of its own: by messages alone."""
+
+    def _world(self) -> Alone:
+        world = join("mpi")
+        world.here = 1
+        return world

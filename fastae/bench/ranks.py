@@ -1,0 +1,182 @@
+"""``fastae bench --ranks``: what several processes that share every batch gain, and what they spend on each other."""
+
+import argparse
+import shutil
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+from fastae.bench.contenders import missing, require_agreement
+from fastae.bench.contenders.job import DESCRIBED
+from fastae.bench.harness import IDLE_BOUND, Race, Worker
+from fastae.errors import InputError, MissingPackage
+from fastae.ranks import launch
+from fastae.system import progress
+
+BATCHES = (32, 128, 512, 1024)
+
+
+class Way(NamedTuple):
+    """A way to train on a number of cores: its contender, in how many processes, of how many threads each."""
+
+    contender: str
+    ranks: int
+    threads: int
+    label: str
+
+
+def ways(ranks: int) -> list[Way]:
+    """Return the ways to be compared for that many ranks; of one rank, the process that trains alone."""
+    if ranks == 1:
+        return [Way("fastae-numba", 1, 1, "1 worker")]
+    return [
+        Way("fastae-numba", 1, ranks, "as many workers"),
+        Way("ranks", ranks, 1, "ranks"),
+        Way("messages", ranks, 1, "ranks, messages"),
+        Way("torch-ddp", ranks, 1, "PyTorch DDP"),
+    ]
+
+
+def launcher() -> list[str]:
+    """Return the command that starts ranks, but for their number: mpiexec beside this Python, or else on the PATH.
+
+    Raises
+    ------
+    MissingPackage
+        There is none, or no mpi4py.
+    """
+    beside = str(Path(sys.executable).parent)
+    found = shutil.which("mpiexec", path=beside) or shutil.which("mpiexec")
+    absent = missing("ranks") or (None if found else "mpiexec")
+    if absent or not found:
+        raise MissingPackage(f"several ranks need {absent}, which is not installed: pip install 'fastae[mpi]'")
+    return [found, "-n"]
+
+
+def race(options: argparse.Namespace, all_ways: Sequence[Way], batch_size: int) -> Race:
+    """Let the ways train in turn; see `fastae.bench.harness.race`."""
+    result, workers = Race(batch_size, model=options.model), []
+    try:
+        for way in all_ways:
+            progress(f"batch size {batch_size}: starting {way.ranks} × {way.contender}")
+            start: Sequence[str] = launcher() if way.ranks > 1 else ()
+            worker = Worker(
+                way.contender, batch_size, options.loss, options.seconds, way.threads, options.model, start, way.ranks
+            )
+            workers.append(worker)
+            result.ready[key(way)] = worker.ready
+        require_agreement({name: ready["first_loss"] for name, ready in result.ready.items()})
+        for number in range(1, options.rounds + 1):
+            for way, worker in zip(all_ways, workers):
+                progress(f"batch size {batch_size}: round {number} of {options.rounds}, {key(way)}")
+                result.segments.setdefault(key(way), []).append(worker.segment())
+    finally:
+        for worker in workers:
+            worker.close()
+    progress("")
+    return result
+
+
+def key(way: Way) -> str:
+    """Return a name that is a way's own."""
+    return f"{way.contender} {way.ranks}x{way.threads}"
+
+
+HEADING = [
+    "batch", "ranks", "1 worker", "as many workers", "ranks", "ranks, messages", "PyTorch DDP",
+    "ranks: × 1 worker", "time / workers", "time / DDP", "communicating", "of it waiting", "messages: communicating",
+]  # fmt: skip
+
+
+def rows(result: Race, numbers: Sequence[int], absent: str | None) -> list[list[str]]:
+    """Return the table's rows of a batch size, one for each number of ranks."""
+    (alone,) = ways(1)
+    found = []
+    for number in numbers:
+        cells = [str(result.batch_size), str(number), rate(result, alone)]
+        team, ours, by_messages, theirs = ways(number)
+        cells += [rate(result, way) for way in (team, ours, by_messages)]
+        cells.append(f"needs {absent}" if absent else rate(result, theirs))
+        cells.append(f"{result.ratio(key(alone), key(ours)):.2f}")
+        cells.append(f"{result.ratio(key(ours), key(team)):.2f}")
+        cells.append("" if absent else f"{result.ratio(key(ours), key(theirs)):.2f}")
+        cells += [f"{share(result, ours, 'communicating'):.0%}", f"{share(result, ours, 'waiting'):.0%}"]
+        cells.append(f"{share(result, by_messages, 'communicating'):.0%}")
+        found.append(cells)
+    return found
+
+
+def rate(result: Race, way: Way) -> str:
+    """Return images a second: of the median segment, and of the slowest and fastest."""
+    rates = [result.batch_size * 1e6 / time for time in result.times(key(way))]
+    return f"{median(rates):,.0f} ({min(rates):,.0f} to {max(rates):,.0f})"
+
+
+def share(result: Race, way: Way, of: str) -> float:
+    """Return the median part of the time that rank 0 spent communicating, or the part of that spent waiting."""
+    whole = "seconds" if of == "communicating" else "communicating"
+    return median(segment[of] / (segment[whole] or 1.0) for segment in result.segments[key(way)])
+
+
+def run(options: argparse.Namespace) -> None:
+    """Race all ways for each batch size and number of ranks, tell what comes of it, and keep it.
+
+    Raises
+    ------
+    FastaeError
+        Bad input, no MPI, a process that fails or trains otherwise.
+    """
+    from fastae.bench.command import Report, row, tell
+
+    numbers = sorted({number for number in options.ranks if number != 1})
+    if launch.place():
+        raise InputError("fastae bench starts its ranks itself: run it without mpiexec")
+    if min(options.ranks) < 1 or not numbers:
+        raise InputError("--ranks takes whole numbers of at least 1, one of them larger: --ranks 1 2")
+    if max(numbers) > min(options.batches):
+        raise InputError(f"{max(numbers)} ranks cannot share {min(options.batches)} images")
+    launcher()
+    absent = missing("torch-ddp")
+    if absent:
+        tell(f"left out for want of {absent}: PyTorch DDP; pip install 'fastae[bench]' brings it in\n")
+    all_ways = [way for number in (1, *numbers) for way in ways(number) if not absent or way.contender != "torch-ddp"]
+    options.contenders = ["fastae-numba"]
+    report = Report(options)
+    libraries = ["mpi4py", *([] if absent else ["torch"])]
+    report.machine["versions"].update({library: version(library) for library in libraries})
+    if max(numbers) > report.machine["cores"]:
+        tell(f"warning: {max(numbers)} ranks of one thread each share {report.machine['cores']} cores\n")
+    report.say(describe(report.machine, options))
+    report.say(row(HEADING))
+    report.say(row(["---:"] * len(HEADING)))
+    for batch_size in options.batches:
+        result = race(options, all_ways, batch_size)
+        for cells in rows(result, numbers, absent):
+            report.say(row(cells))
+        used, idler = max(
+            (max(segment["idle_cores"] for segment in of), name) for name, of in result.segments.items()
+        )
+        if used > IDLE_BOUND:
+            tell(f"warning: {idler} used {used:.0%} of a core while others trained: their times suffer\n")
+        report.raw.setdefault("ranks", []).append(vars(result))
+        report.keep()
+
+
+def describe(found: dict[str, Any], options: argparse.Namespace) -> str:
+    """Say what is measured, how and on what."""
+    versions = ", ".join(f"{name} {number}" for name, number in found["versions"].items())
+    load = "unknown" if found["load"] is None else f"{found['load']:.2f}"
+    return (
+        f"Autoencoder {DESCRIBED[options.model]}, in float32, loss {options.loss}, plain SGD, every batch shared by\n"
+        "ranks of one thread each. Images a second: median (smallest to largest) of "
+        f"{options.rounds} segments of about {options.seconds:g} s,\nin turn with one process of one worker and one of "
+        "as many workers as there are ranks. Ranks of one machine see\neach other's gradients; with messages they do "
+        "as those of different machines must, though none leaves this one.\nPyTorch: DistributedDataParallel over "
+        "gloo, one thread a rank. Ratios are medians of those of each round: how\nmany times as fast as one worker, "
+        "and the ranks' time over that of the others. Communicating is a rank's share\nof the step between its own "
+        "gradient and the sum of all; a part of that it waits for other ranks.\n\n"
+        f"{found['processor']}, {found['cores']} cores, load {load}; {versions}\n"
+    )
