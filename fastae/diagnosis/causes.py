@@ -9,9 +9,11 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from fastae.diagnosis import words
-from fastae.diagnosis.case import DARK, LARGE, NEEDED, Case
+from fastae.diagnosis.case import DARK, FLAT, LARGE, NEEDED, SAME_WEIGHTS, Case
 
-FLAT = 0.5  # share of a layer's outputs that are flat, from which on little learns
+OFFSET = 4  # bias at which a sigmoid is nearly flat
+HUGE = 4  # times what the activation's rule draws, from which on weights are called too large
+BLANK = 0.1  # share of images without any contrast that is no accident
 SAME = 0.1  # spread of a code that is nearly the same for all images
 SMALL = 0.4  # times the usual rate, below which a rate is called too small
 FOREIGN = 3  # a rate within so many times another's is taken for it
@@ -55,11 +57,20 @@ def _noise(case: Case) -> bool:
 
 
 def _identical(case: Case) -> bool:
-    return min(case.initial.get("distinct", [1.0])) < 1e-6
+    return min(case.initial.get("distinct", [1.0])) < SAME_WEIGHTS
 
 
 def _saturated_at_first(case: Case) -> bool:
-    return case.activation != "relu" and case.flattest_at_first[1] > FLAT and max(case.drawn) > 1.5
+    return case.activation != "relu" and case.flattest_at_first[1] > FLAT and case.thrown
+
+
+def _dead_at_first(case: Case) -> bool:
+    return case.activation == "relu" and case.flattest_at_first[1] > FLAT
+
+
+def _output_at_first(case: Case) -> bool:
+    flat = case.initial.get("output_flat", 0) > FLAT
+    return flat and case.initial["biases"][-1] > OFFSET and max(case.drawn) < HUGE
 
 
 def _harmed(case: Case) -> bool:
@@ -75,12 +86,15 @@ def _per_pixel(case: Case) -> bool:
 
 
 def _swing(case: Case) -> bool:
-    return case.momentum >= 0.9 and case.lr / case.usual < LARGE <= case.factor and _harmed(case)
+    own = case.lr / case.usual  # of the rate, without what momentum makes of it
+    return case.momentum >= 0.9 and case.factor >= max(LARGE, own**2) and _harmed(case)
 
 
 def _dead(case: Case) -> bool:
     if not (case.blob or case.stalled) or case.activation != "relu":
         return False
+    if case.factor < LARGE and _narrow(case):
+        return False  # the few units of a code die easily
     return case.flattest[1] > max(FLAT, 2 * case.flattest_at_first[1])
 
 
@@ -88,6 +102,11 @@ def _saturated(case: Case) -> bool:
     if not (case.blob or case.stalled) or case.activation == "relu":
         return False
     return case.factor >= LARGE and case.flattest[1] > (FLAT if case.fell < 0.01 else 0.75)
+
+
+def _stuck(case: Case) -> bool:
+    signs = case.signs
+    return case.blob and signs["stuck"] > 0.02 and signs.get("output_flat", 0) > 0.9 and signs["output_spread"] < 0.01
 
 
 def _too_large(case: Case) -> bool:
@@ -107,15 +126,22 @@ CAUSES = (
         "all zero",
         "data",
         lambda case: case.start["largest"] == 0,
-        lambda case: "nothing to learn: pixel values are all 0",
+        lambda case: "pixel values are all 0",
         lambda case: "look at the file that the images come from, and at how it was converted",
     ),
     Cause(
         "constant data",
         "data",
         lambda case: case.start["varying"] == 0,
-        lambda case: "nothing to learn: all images are the same",
+        lambda case: "there is only one image" if case.start["images"] == 1 else "all images are the same",
         lambda case: "look at the file that the images come from",
+    ),
+    Cause(
+        "blank images",
+        "data",
+        lambda case: case.start.get("blank", 0) > BLANK,
+        words.blank,
+        words.leave_out,
     ),
     Cause("pixel scale", "data", lambda case: case.start["largest"] <= DARK, words.scale, words.rescale),
     Cause(
@@ -123,7 +149,7 @@ CAUSES = (
         "data",
         lambda case: math.sqrt(case.start["mean_image_mse"]) < 0.01,
         words.nearly_constant,
-        lambda case: "stretch what varies over 0 to 255, or take other images",
+        lambda case: f"stretch what varies over 0 to {case.start.get('white', 255)}, or take other images",
     ),
     Cause(
         "noise",
@@ -140,12 +166,28 @@ CAUSES = (
         lambda case: "give both the same scale and the same colours, and draw both from one source",
     ),
     Cause("too few images", "data", lambda case: case.forgets, words.by_heart, words.more_images),
-    Cause("identical units", "start", _identical, words.identical, words.draw),
+    Cause("identical units", "start", _identical, words.identical, words.draw_identical),
     Cause("saturated at the start", "start", _saturated_at_first, words.saturated_at_first, words.draw_flattest),
+    Cause("dead at the start", "start", _dead_at_first, words.dead_at_first, words.draw_flattest),
+    Cause(
+        "saturated output at the start",
+        "start",
+        _output_at_first,
+        words.output_at_first,
+        lambda case: words.NEAR_0,
+    ),
+    Cause(
+        "weights too large",
+        "start",
+        lambda case: max(case.drawn) > HUGE,
+        words.weights_too_large,
+        lambda case: words.draw(case, case.largest_drawn),
+    ),
     Cause("a rate for a mean over pixels", "rate", _per_pixel, words.per_pixel, words.divided, _always),
     Cause("momentum too near 1", "rate", _swing, words.swing, words.less_swing, _always),
     Cause("dead units", "rate", _dead, words.dead, words.revive),
     Cause("saturated by the updates", "rate", _saturated, words.saturated, words.from_the_start),
+    Cause("saturated output", "rate", _stuck, words.stuck, words.from_the_start),
     Cause("diverged", "rate", lambda case: bool(case.broken), words.diverged, words.lower_or_check),
     Cause("unstable", "rate", lambda case: case.unstable, words.unstable, words.halve),
     Cause(
