@@ -2,7 +2,7 @@
 
 - ``measure``: the figures, on a small sample of the images
 - ``case``: a training as its figures tell it
-- ``causes``: the table of causes, and ``words``: what is said of them
+- ``causes``: the table of causes, and ``words`` and ``data_words``: what is said of them
 - ``lines``: the figures as ``fastae train --verbose`` shows them
 - here: `diagnose`
 """

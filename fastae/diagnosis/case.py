@@ -194,7 +194,7 @@ class Case:
         return (
             not self.broken
             and self.ratio > max(0.5, 2 * (1 - self.start["in_room"]))
-            and (len(self.parts) > 4 and self.fell < 0.005 or self.crippled)
+            and ((len(self.parts) > 4 and self.fell < 0.005) or self.crippled)
         )
 
     @property
@@ -202,7 +202,7 @@ class Case:
         """Is most of a layer flat since the rate is too large, or since the first update?"""
         if self.flattest[1] <= FLAT:
             return False
-        return self.factor >= LARGE or self.thrown and self.flattest_at_first[1] > FLAT
+        return self.factor >= LARGE or (self.thrown and self.flattest_at_first[1] > FLAT)
 
     @property
     def thrown(self) -> bool:

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-from fastae.diagnosis import words
+from fastae.diagnosis import data_words, words
 from fastae.diagnosis.case import DARK, FLAT, LARGE, NEEDED, SAME_WEIGHTS, Case
 
 OFFSET = 4  # bias at which a sigmoid is nearly flat
@@ -140,32 +140,32 @@ CAUSES = (
         "blank images",
         "data",
         lambda case: case.start.get("blank", 0) > BLANK,
-        words.blank,
-        words.leave_out,
+        data_words.blank,
+        data_words.leave_out,
     ),
-    Cause("pixel scale", "data", lambda case: case.start["largest"] <= DARK, words.scale, words.rescale),
+    Cause("pixel scale", "data", lambda case: case.start["largest"] <= DARK, data_words.scale, data_words.rescale),
     Cause(
         "nearly constant data",
         "data",
         lambda case: math.sqrt(case.start["mean_image_mse"]) < 0.01,
-        words.nearly_constant,
+        data_words.nearly_constant,
         lambda case: f"stretch what varies over 0 to {case.start.get('white', 255)}, or take other images",
     ),
     Cause(
         "noise",
         "data",
         _noise,
-        words.noise,
+        data_words.noise,
         lambda case: "no code is shorter than noise; look at how the file is read: its width, type and byte order",
     ),
     Cause(
         "other test images",
         "data",
         lambda case: case.shifted,
-        words.other_images,
+        data_words.other_images,
         lambda case: "give both the same scale and the same colours, and draw both from one source",
     ),
-    Cause("too few images", "data", lambda case: case.forgets, words.by_heart, words.more_images),
+    Cause("too few images", "data", lambda case: case.forgets, data_words.by_heart, data_words.more_images),
     Cause("identical units", "start", _identical, words.identical, words.draw_identical),
     Cause("saturated at the start", "start", _saturated_at_first, words.saturated_at_first, words.draw_flattest),
     Cause("dead at the start", "start", _dead_at_first, words.dead_at_first, words.draw_flattest),
