@@ -10,6 +10,7 @@ from fastae.layers.layer import Shape
 from fastae.model import deviations
 
 BLOB = 0.9  # of the mean image's error: what a network that has learned nothing else comes to
+WORSE = 1.05  # of the mean image's error: a network that is called worse than it
 LARGE = 2.5  # times the usual rate, from which on a rate is called too large
 NEEDED = 250  # updates at the usual rate after which a network has learned more than the mean image
 FLAT = 0.5  # share of a layer's outputs that are flat, from which on little learns
@@ -116,6 +117,12 @@ class Case:
     def chance(self) -> float:
         """The share of the variance of noise that as many directions as there are components would explain."""
         return self.start["components"] / max(1, self.start["varying"])
+
+    @property
+    def negative_square(self) -> float:
+        """The mean of ‖1 − x‖² over the images."""
+        start = self.start
+        return start["pixels"] * (1 - 2 * start["mean"]) + start["square"]
 
     # What came of it.
 

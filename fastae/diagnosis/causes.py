@@ -9,13 +9,14 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from fastae.diagnosis import data_words, words
-from fastae.diagnosis.case import DARK, FLAT, LARGE, NEEDED, SAME_WEIGHTS, Case
+from fastae.diagnosis.case import DARK, FLAT, LARGE, NEEDED, SAME_WEIGHTS, WORSE, Case
 
 OFFSET = 4  # bias at which a sigmoid is nearly flat
 HUGE = 4  # times what the activation's rule draws, from which on weights are called too large
 BLANK = 0.1  # share of images without any contrast that is no accident
 SAME = 0.1  # spread of a code that is nearly the same for all images
 SMALL = 0.4  # times the usual rate, below which a rate is called too small
+BRIGHT = 2  # times the ‖x‖² of their negative, from which on images are bright
 FOREIGN = 3  # a rate within so many times another's is taken for it
 
 
@@ -93,9 +94,10 @@ def _swing(case: Case) -> bool:
 def _dead(case: Case) -> bool:
     if not (case.blob or case.stalled) or case.activation != "relu":
         return False
-    if case.factor < LARGE and _narrow(case):
-        return False  # the few units of a code die easily
-    return case.flattest[1] > max(FLAT, 2 * case.flattest_at_first[1])
+    if case.factor < LARGE and (_narrow(case) or _bright(case)):
+        return False  # the few units of a code die easily; bright images put units off at a third of the rate too
+    share, first = case.flattest[1], case.flattest_at_first[1]
+    return share > max(FLAT, min(2 * first, (1 + first) / 2))  # most of those that were alive, where many were not
 
 
 def _saturated(case: Case) -> bool:
@@ -110,11 +112,23 @@ def _stuck(case: Case) -> bool:
 
 
 def _too_large(case: Case) -> bool:
+    if case.work > 2 * NEEDED and case.ratio > WORSE:
+        return case.factor >= LARGE
     return case.factor >= LARGE and case.work > NEEDED / 2 and (case.unstable or case.fell < 0.005)
 
 
 def _narrow(case: Case) -> bool:
     return case.start["in_room"] < 0.25 and case.start["explained"] > 0.4
+
+
+def _bright(case: Case) -> bool:
+    """Would the negative be less steep by far?"""
+    return case.blob and case.start["square"] > BRIGHT * case.negative_square
+
+
+def _same(case: Case) -> bool:
+    """Is the code the same for all images as it was drawn? One that becomes so may be on its way."""
+    return max(case.signs["code_spread"], case.initial.get("code_spread", 1.0)) < SAME
 
 
 def _few(case: Case) -> bool:
@@ -211,10 +225,11 @@ CAUSES = (
         lambda case: case.factor < SMALL / 4,
     ),
     Cause("weights too small", "start", lambda case: max(case.drawn) < 0.25, words.weights_too_small, words.draw),
+    Cause("bright images", "data", _bright, data_words.bright, data_words.negative),
     Cause(
         "same code for all images",
         "network",
-        lambda case: case.signs["code_spread"] < SAME,
+        _same,
         words.same_code,
         words.fewer_layers,
     ),

@@ -65,6 +65,21 @@ def other_images(case: Case) -> str:
     )
 
 
+def bright(case: Case) -> str:
+    """Say how bright the images are, and what all share."""
+    start = case.start
+    shared = 1 - start["pixels"] * start["mean_image_mse"] / start["square"]
+    return (
+        f"the images are bright: a pixel is {start['mean']:.2f} in the mean, and the mean image makes up {shared:.0%} of "
+        "||x||^2. What all images share moves all units in the same way, and takes long to learn"
+    )
+
+
+def negative(case: Case) -> str:
+    """Say what is darker."""
+    return f"train on the negative, 255 - x, whose pixels are {1 - case.start['mean']:.2f} in the mean"
+
+
 def by_heart(case: Case) -> str:
     """Say how test and training errors differ."""
     if case.repeated:

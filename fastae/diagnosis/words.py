@@ -3,7 +3,7 @@
 import math
 
 from fastae.activations import ACTIVATIONS
-from fastae.diagnosis.case import LARGE, NEEDED, SAME_WEIGHTS, Case
+from fastae.diagnosis.case import LARGE, NEEDED, SAME_WEIGHTS, WORSE, Case
 
 FLAT = {"sigmoid": "outputs are below 0.01 or above 0.99", "tanh": "outputs are beyond ±0.98"}
 NEAR_0 = "begin with biases near 0, as fastae.Autoencoder draws them"
@@ -18,7 +18,7 @@ def outcome(case: Case) -> str:
         return f"the loss or a weight{which} became NaN or infinite in epoch {epoch}, batch {batch}"
     if not (case.mean_image and case.start["varying"]):
         return "The network has nothing to learn"
-    if case.ratio > 1.05:
+    if case.ratio > WORSE:
         return f"The network is {times(case.ratio)} times as far off as the mean image"
     if case.blob:
         return "The network has learned hardly more than the mean image, the same blob for every image"
@@ -286,18 +286,16 @@ def narrow(case: Case) -> str:
 
 def same_code(case: Case) -> str:
     """Say how little the code varies."""
-    began = case.initial.get("code_spread")
     return (
         "every unit of the code is nearly the same for all images: it varies by "
-        f"{case.signs['code_spread']:.1g} of its size{'' if began is None else f', and at first by {began:.1g}'}. What "
-        f"varies may be lost in {len(case.layers) // 2} layers as they were drawn, or as they were trained"
+        f"{case.signs['code_spread']:.1g} of its size, and before the first update by "
+        f"{case.initial['code_spread']:.1g}: what varies is lost in {len(case.layers) // 2} layers as they were drawn"
     )
 
 
 def fewer_layers(case: Case) -> str:
     """Say what makes it vary."""
-    other = "" if case.activation == "tanh" else ", or --activation tanh"
-    return f"fewer layers{other}; else a third of the rate, --lr {case.lr / 3:.2g}"
+    return f"fewer layers{'' if case.activation == 'tanh' else ', or --activation tanh'}"
 
 
 def few_updates(case: Case) -> str:
@@ -343,10 +341,12 @@ def unknown(case: Case) -> str:
     return (
         f"the figures fit no single cause: {count(case.updates, 'update')} at {times(case.factor)} times {SUITS}; "
         f"{flat(case, *case.flattest)}; the code varies by {case.signs['code_spread']:.2g} of its size, and the loss "
-        "no longer falls. They fit both a rate that is somewhat too large and a plateau that more updates would leave"
+        f"no longer falls. They fit both a rate that is somewhat too {'small' if case.factor < 1 else 'large'} and a "
+        "plateau that more updates would leave"
     )
 
 
 def try_both(case: Case) -> str:
     """Return what to try."""
-    return f"a third of the rate, --lr {case.lr / 3:.2g}, and --epochs {3 * len(case.epochs)}"
+    rate = f"three times the rate, --lr {3 * case.lr:.2g}" if case.factor < 1 else lower(case)
+    return f"{rate}, and --epochs {3 * len(case.epochs)}"
