@@ -107,8 +107,9 @@ def _saturated(case: Case) -> bool:
 
 
 def _stuck(case: Case) -> bool:
-    signs = case.signs
-    return case.blob and signs["stuck"] > 0.02 and signs.get("output_flat", 0) > 0.9 and signs["output_spread"] < 0.01
+    if not case.blob or case.config["loss"] != "mse":
+        return False  # the cross-entropy's gradient does not vanish there
+    return case.signs["stuck"] > 0.02 and case.signs.get("output_flat", 0) > 0.9 and case.signs["output_spread"] < 0.01
 
 
 def _too_large(case: Case) -> bool:
@@ -201,7 +202,6 @@ CAUSES = (
     Cause("momentum too near 1", "rate", _swing, words.swing, words.less_swing, _always),
     Cause("dead units", "rate", _dead, words.dead, words.revive),
     Cause("saturated by the updates", "rate", _saturated, words.saturated, words.from_the_start),
-    Cause("saturated output", "rate", _stuck, words.stuck, words.from_the_start),
     Cause("diverged", "rate", lambda case: bool(case.broken), words.diverged, words.lower_or_check),
     Cause("unstable", "rate", lambda case: case.unstable, words.unstable, words.halve),
     Cause(
@@ -212,6 +212,7 @@ CAUSES = (
         words.usual,
         lambda case: case.factor >= 4 * LARGE,
     ),
+    Cause("saturated output", "rate", _stuck, words.stuck, words.from_the_start),
     Cause("code too small", "network", _narrow, words.narrow, lambda case: "a wider code, such as 32"),
     Cause(
         "too few updates", "length", _few, words.few_updates, words.more_updates, lambda case: case.updates < NEEDED / 5

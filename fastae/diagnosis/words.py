@@ -226,7 +226,8 @@ def stuck(case: Case) -> str:
     shade = "black" if case.signs["output_mean"] < 0.5 else "white"
     return (
         f"saturated output: every image comes out the same, and {case.signs['output_flat']:.0%} of its pixels are "
-        f"where the last sigmoid is flat, most of them {shade}{because(case)}"
+        f"where the last sigmoid is flat, most of them {shade}; there the squared error has hardly a gradient"
+        f"{because(case)}"
     )
 
 
