@@ -93,8 +93,8 @@ def alike(images: Images) -> Images:
 
 
 RUNS = [
-    Run("all zero", "pixel values are all 0", change=np.zeros_like, epochs=1),
-    Run("constant data", "all images are the same", change=lambda x: np.repeat(x[:1], len(x), 0), epochs=1),
+    Run("all zero", "Pixel values are all 0", change=np.zeros_like, epochs=1),
+    Run("constant data", "All images are the same", change=lambda x: np.repeat(x[:1], len(x), 0), epochs=1),
     Run("blank images", "may be labels", change=like_labels, epochs=1),
     Run("pixel scale", "largest pixel value is 1, of 255", change=lambda x: x // 255, epochs=1),
     Run("pixel scale", "multiply them by 17", change=lambda x: x // 17, epochs=1),
