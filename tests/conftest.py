@@ -36,6 +36,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--no-skips", action="store_true", help="a skipped test has failed: for a machine with a GPU")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin elsewhere each day where CI may have no time for all: a golden section on, so that no test is always last."""
+    if day := int(os.environ.get("FASTAE_FIRST", "0")):
+        first = int(len(items) * (day * 0.618 % 1))
+        items[:] = items[first:] + items[:first]
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
