@@ -124,3 +124,14 @@ def test_no_source_names_a_folder_of_somebodys_machine() -> None:
     found = {path: text for path, text in sources()}
     assert {ROOT / "pyproject.toml", PACKAGE / "cli.py", PACKAGE / "cuda" / "elementwise.cu"} <= set(found)
     assert [str(path) for path, text in found.items() if any(folder in text for folder in folders)] == []
+
+
+def test_the_map_for_contributors_names_files_that_are_there() -> None:
+    root = Path(__file__).parents[1]
+    text = (root / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| .* \|$", text, re.MULTILINE)[2:]
+    named = {path for row in rows for path in re.findall(r"`([\w./]+/[\w./]*)`", row)}
+    assert len(rows) >= 12
+    assert len(named) > 25
+    homes = [root, root / "fastae", root / "fastae" / "backends"]
+    assert [path for path in sorted(named) if not any((home / path).exists() for home in homes)] == []
