@@ -37,7 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin elsewhere each day where CI may have no time for all: a golden section on, so that no test is always last."""
+    """Begin a golden section further each day where CI may have no time for all, so that no test is always last."""
     if day := int(os.environ.get("FASTAE_FIRST", "0")):
         first = int(len(items) * (day * 0.618 % 1))
         items[:] = items[first:] + items[:first]

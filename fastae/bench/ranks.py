@@ -156,9 +156,7 @@ def run(options: argparse.Namespace) -> None:
         result = race(options, all_ways, batch_size)
         for cells in rows(result, numbers, absent):
             report.say(row(cells))
-        used, idler = max(
-            (max(segment["idle_cores"] for segment in of), name) for name, of in result.segments.items()
-        )
+        used, idler = max((max(segment["idle_cores"] for segment in of), name) for name, of in result.segments.items())
         if used > IDLE_BOUND:
             tell(f"warning: {idler} used {used:.0%} of a core while others trained: their times suffer\n")
         report.raw.setdefault("ranks", []).append(vars(result))
