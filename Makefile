@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+ALONE = $(shell grep -l 'mark\.alone' tests/test_*.py) # pytest takes half a minute to read all files
 MAKEFLAGS += --no-print-directory
 
 .PHONY: train assignment test thorough live bench matrix docs clean
@@ -19,7 +20,7 @@ test: $(VENV)/installed-test
 ifeq ($(ARGS),)
 	$(BIN)/python tests/warm.py & $(BIN)/mypy && wait $$!
 	$(BIN)/python -m pytest -m 'not alone and not thorough' -n auto --dist worksteal --durations=12 --durations-min=2
-	$(BIN)/python -m pytest -m 'alone and not thorough'
+	$(BIN)/python -m pytest -m 'alone and not thorough' $(ALONE)
 else
 	$(BIN)/mypy
 	$(BIN)/python -m pytest $(ARGS)
@@ -30,7 +31,7 @@ thorough: export FASTAE_SEEDS = 20
 thorough: $(VENV)/installed-thorough
 ifeq ($(ARGS),)
 	$(BIN)/python -m pytest -m '(thorough or larger) and not alone' -n auto --dist worksteal --durations=12 --durations-min=2
-	$(BIN)/python -m pytest -m 'thorough and alone'
+	$(BIN)/python -m pytest -m 'thorough and alone' $(ALONE)
 else
 	$(BIN)/python -m pytest $(ARGS)
 endif

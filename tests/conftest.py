@@ -1,6 +1,11 @@
 """What several test modules share: the cupy backend, and a way to register a backend as a third party would."""
 
 import os
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # before NumPy is imported, whose waiting threads would keep others' cores busy
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as those of Numba's parallel loops would
+
 import shutil
 import signal
 import sys
