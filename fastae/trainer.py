@@ -15,12 +15,13 @@ from fastae import storage
 from fastae.backends import get
 from fastae.backends.base import Backend, Parameters, Session
 from fastae.diagnosis import Broken, diagnose, measure
-from fastae.errors import CheckpointError, Diverged, InputError
+from fastae.errors import CheckpointError, Diverged, InputError, MissingPackage
 from fastae.history import Epoch, History
 from fastae.interrupts import held
 from fastae.layers.layer import is_whole
 from fastae.model import Autoencoder
 from fastae.optimizer import SGD
+from fastae.ranks.launch import limit_blas
 from fastae.ranks.world import Alone, as_common
 from fastae.rates import Suggestion, suggest
 
@@ -246,6 +247,13 @@ class Trainer:
         if threads := self.threads or self._share_of_threads():
             extra["threads"] = threads
         if self.ranks.size > 1 or self.shards or self.ranks.way == "nccl":
+            if self.shards and not limit_blas(1) and self.backend.name == "numpy":  # its sums depend on their number
+                raise as_common(
+                    MissingPackage(
+                        "shards need threadpoolctl, so that NumPy's BLAS has one thread on each rank: "
+                        "python -m pip install threadpoolctl"
+                    )
+                )
             make = partial(self.backend.shared_session, self.ranks, self.shards or self.ranks.size)
             extra["facts"] = self.settings()
         return make(

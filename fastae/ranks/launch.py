@@ -49,13 +49,14 @@ def place() -> Place | None:
     return None
 
 
-def limit_blas(threads: int) -> None:
-    """Let NumPy's BLAS take no more threads than that; without threadpoolctl it stays as the environment has it."""
+def limit_blas(threads: int) -> bool:
+    """Let NumPy's BLAS take so many threads; return False if threadpoolctl, which can tell it, is not installed."""
     try:
         from threadpoolctl import threadpool_limits
     except ImportError:
-        return
+        return False
     threadpool_limits(threads, user_api="blas")
+    return True
 
 
 def turn(rank: int) -> float:

@@ -76,7 +76,7 @@ class Messages(Own):
 
     def __init__(self, world: World, size: int, depth: int, dtype: Any) -> None:
         super().__init__(world, size, depth, dtype)
-        self.comm = world.comm
+        self.comm, self.wait = world.comm, world.wait
         cuts = [size * rank // world.size for rank in range(world.size + 1)]
         self._counts, self._starts = [b - a for a, b in zip(cuts, cuts[1:])], cuts[:-1]
         mine = self._counts[world.rank]
@@ -88,14 +88,14 @@ class Messages(Own):
     def all_reduce(self, update: Update) -> np.ndarray:
         """Return the update of everything, (size,), from the sum of the ranks' first slots; valid until the next."""
         sent, received = [self.slots[0], (self._counts, self._starts)], [self._parts, self._to]
-        self.world.wait(self.comm.Ialltoallv(sent, received))
+        self.wait(self.comm.Ialltoallv(sent, received))
         add_tree(list(self._parts), self._mine)
         update(self._mine)
         return self.all_gather(self._mine)
 
     def all_gather(self, stretch: np.ndarray) -> np.ndarray:
         """Return the stretches of all ranks one after another, (size,)."""
-        self.world.wait(self.comm.Iallgatherv(stretch, [self._all, (self._counts, self._starts)]))
+        self.wait(self.comm.Iallgatherv(stretch, [self._all, (self._counts, self._starts)]))
         return self._all
 
 

@@ -21,8 +21,9 @@ from fastae.ranks.launch import PATIENCE
 
 START = 900.0  # seconds for what takes one rank longer than another: reading the data, compiling
 PAUSE = 1.0  # seconds between two questions, in which this process itself must have been stopped
-SPINS = 20  # questions to MPI before a waiting rank lets others have its core between two of them
-LONG, NAP = 0.05, 0.001  # seconds after which it sleeps instead, and for how long
+SPINS = 2000  # questions to MPI before a waiting rank lets others have its core
+SHORT_NAP = 5e-5  # seconds that it lets them have it for, where there are more ranks than cores
+LONG, NAP = 0.05, 0.001  # seconds after which it has waited long, and for how long it then sleeps at a time
 ANSWER = 2.0  # seconds within which those that wait for the same rank say that they do
 WHO_WAITS, I_WAIT, SPEAKS = range(3)  # what ranks tell each other when something is wrong
 
@@ -110,6 +111,7 @@ class World(Alone):
         self.machine = self.comm.Split_type(MPI.COMM_TYPE_SHARED)
         self.here, self.local = self.machine.size, self.machine.rank
         launch.limit_blas(max(1, cores() // self.here))
+        self._spins, self._nap = (SPINS, 0.0) if self.here <= cores() else (1, SHORT_NAP)
 
     def meet(self, patience: float | None = None) -> None:
         """Wait until all ranks are here; end the run if one is not in time, and name it."""
@@ -117,13 +119,13 @@ class World(Alone):
 
     def wait(self, request: Any, patience: float | None = None) -> None:
         """Wait until something that all ranks do together is done; a blocking call would never name a missing one."""
-        for _ in range(SPINS):
+        for _ in range(self._spins):
             if request.Test():
                 return
         limit, clock = self.patience if patience is None else patience, Clock()
         while not request.Test():
             waited = clock.seconds()
-            rest() if waited < LONG else time.sleep(NAP)
+            time.sleep(self._nap if waited < LONG else NAP)
             self._answer()
             if waited > limit:
                 self._name_missing(limit)
@@ -244,11 +246,6 @@ class Clock:
         passed, self._last = now - self._last, now
         self._seconds += passed if passed < PAUSE else 0.0
         return self._seconds
-
-
-def rest() -> None:
-    """Let another process have this core, if one waits for it: there may be more ranks than cores."""
-    os.sched_yield() if hasattr(os, "sched_yield") else time.sleep(0)
 
 
 def as_common(error: FastaeError) -> FastaeError:

@@ -1,0 +1,111 @@
+"""Starts ``fastae train`` under mpiexec for the tests of its failures, and finds the processes of its ranks."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from rank_trainings import mpiexec
+
+PATIENCE = 120  # seconds in which whatever a test waits for must have come
+PROGRAM = """
+import os, sys
+from pathlib import Path
+from fastae import cli
+from fastae.ranks import launch
+
+def enter(stop, usual=cli.Stop.__enter__):
+    usual(stop)
+    from fastae.commands import show
+    show.show = lambda *arguments: None  # pictures are not the point
+    new = Path(os.environ["FASTAE_TEST_RANKS"], "new-" + str(launch.place().rank))
+    new.write_text(f"{os.getpid()} {os.getppid()}", encoding="utf-8")
+    new.rename(new.with_name(new.name[4:]))
+    return stop
+
+cli.Stop.__enter__ = enter
+"""
+GO = "\nsys.exit(cli.main())"
+
+
+def words(data: Path, out: Path, *options: Any) -> list[str]:
+    """Return a command line of a small training that is quick."""
+    given: list[Any] = ["train", "--data", data, "--out", out, "--sizes", "784,32,8"]
+    given += ["--backend", "numpy", "--epochs", 2, "--schedule", "constant", *options]
+    return [str(word) for word in given]
+
+
+class Run:
+    """A training by several ranks: as many as there are command lines.
+
+    Attributes
+    ----------
+    pids : list of tuples
+        Of each rank the process that trains, and the one that waits for it; empty until `begun`.
+    """
+
+    def __init__(self, folder: Path, lines: Sequence[list[str]], more: str = "") -> None:
+        self._folder = folder / f"ranks-{time.monotonic_ns()}"
+        self._folder.mkdir()
+        self.pids: list[tuple[int, int]] = []
+        self.size = len(lines)
+        command = [mpiexec()]
+        for number, line in enumerate(lines):
+            command += [":"] * (number > 0) + ["-n", "1", sys.executable, "-c", PROGRAM + more + GO, *line]
+        env = {**os.environ, "FASTAE_TEST_RANKS": str(self._folder), "OPENBLAS_NUM_THREADS": "1"}
+        pipes: Any = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        self.process = subprocess.Popen(command, env=env, text=True, start_new_session=True, **pipes)
+
+    def __enter__(self) -> "Run":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        for pid in {pid for pair in self.pids for pid in pair}:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.communicate()
+
+    def begun(self, *files: Path) -> None:
+        """Wait until all ranks would answer an interruption, and files are there."""
+        end = time.monotonic() + PATIENCE
+        places = [self._folder / str(rank) for rank in range(self.size)]
+        while not all(path.exists() for path in [*places, *files]):
+            assert self.process.poll() is None, self.process.communicate()
+            assert time.monotonic() < end, f"it did not begin in {PATIENCE} s"
+            time.sleep(0.01)
+        for place in places:
+            child, guard = place.read_text(encoding="utf-8").split()
+            self.pids.append((int(child), int(guard)))
+
+    def ended(self, timeout: float = PATIENCE) -> tuple[int, str, list[str]]:
+        """Wait for the end; return the exit status, what was printed, and the lines of ours on standard error."""
+        out, err = self.process.communicate(timeout=timeout)
+        assert "Traceback" not in err, err
+        return self.process.returncode, out, [line for line in err.splitlines() if line.startswith("fastae")]
+
+    def gone(self) -> None:
+        """Make sure that no process of any rank is left."""
+        end = time.monotonic() + 10
+        for pid in (pid for pair in self.pids for pid in pair):
+            while lives(pid):
+                assert time.monotonic() < end, f"process {pid} goes on"
+                time.sleep(0.01)
+
+
+def lives(pid: int) -> bool:
+    """Return whether a process runs: one whose parent has not asked what became of it does not."""
+    told = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout
+    return bool(told.strip()) and not told.startswith("Z")
+
+
+def ranks(folder: Path, lines: Sequence[list[str]], more: str = "") -> tuple[int, str, list[str]]:
+    """Run a training to its end; return what `Run.ended` does."""
+    with Run(folder, lines, more) as run:
+        return run.ended()
