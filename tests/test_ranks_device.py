@@ -186,11 +186,13 @@ def test_ranks_on_gpus_of_their_own_or_on_one_end_in_the_same_bits(tmp_path: Pat
     assert "NCCL connects GPUs, and the backend 'emulator' has none; --distributed mpi goes" in refused[3]
 
 
-def test_two_ranks_share_one_gpu(cupy: CupyBackend, request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    gpus = GPUS[:1] if request.node.callspec.params["cupy"] == "stand-in" else ()
-    case = Case("cupy", "auto", gpus)
-    (theirs,) = together(2, [case], tmp_path)
-    assert_same(theirs, train(case._replace(shards=2), Alone()), "mpi")
+@pytest.mark.parametrize("cupy", [pytest.param("gpu", marks=pytest.mark.gpu)], indirect=True)
+def test_two_ranks_share_one_gpu(cupy: CupyBackend, tmp_path: Path) -> None:
+    """The stand-ins' are among those above; where there are two GPUs, the other way is taken by itself."""
+    cases = [Case("cupy", "mpi"), CONV._replace(backend="cupy"), Case("cupy", "auto", mode="eager")]
+    for theirs, case in zip(together(2, cases, tmp_path), cases):
+        way = "nccl" if case.way == "auto" and cupy.launcher.cupy.cuda.runtime.getDeviceCount() > 1 else "mpi"
+        assert_same(theirs, train(case._replace(shards=2), Alone()), way, case)
 
 
 @pytest.mark.thorough
