@@ -207,12 +207,14 @@ def test_the_cause_is_named_and_no_other(run: Run, data: str, loss: str) -> None
 
 
 def test_every_cause_is_reproduced_with_each_data_set_and_each_loss() -> None:
-    """But one that the squared error does not lead to, and one that another data set does not."""
+    """But one that the squared error does not lead to, one that it alone leads to, and one of a single data set."""
     found = {(run.cause, data, loss) for run, data, loss in GRID}
     missing = {(cause.name, data, loss) for cause in CAUSES for data in DATA for loss in LOSSES} - found
     assert missing == {
         ("diverged", "mnist", "mse"),
         ("diverged", "fashion", "mse"),
+        ("saturated output", "mnist", "bce"),
+        ("saturated output", "fashion", "bce"),
         ("code too small", "fashion", "mse"),
         ("code too small", "fashion", "bce"),
     }
@@ -326,7 +328,7 @@ def test_the_command_shows_the_figures_and_keeps_the_cause(
     assert lines[first + 1].startswith("before the first update: saturated ")
     assert [line.split(":")[0] for line in lines[first + 2 : first + 4]] == ["epoch 1", "epoch 2"]
     (told,) = [line for line in lines if "To mend it" in line]
-    assert "saturated before the first update" in told
+    assert "Saturated before the first update" in told
     found = history_of(tmp_path)["diagnosis"]
     assert found["cause"] == "saturated at the start"
     assert found["sentence"] in told

@@ -13,6 +13,7 @@ from fastae.diagnosis.case import DARK, FLAT, LARGE, NEEDED, SAME_WEIGHTS, WORSE
 
 OFFSET = 4  # bias at which a sigmoid is nearly flat
 HUGE = 4  # times what the activation's rule draws, from which on weights are called too large
+DIM = 64  # of 255: the largest value of images that are too dark for a network that has learned nothing
 BLANK = 0.1  # share of images without any contrast that is no accident
 SAME = 0.1  # spread of a code that is nearly the same for all images
 SMALL = 0.4  # times the usual rate, below which a rate is called too small
@@ -50,6 +51,10 @@ class Cause(NamedTuple):
     told: Callable[[Case], str]
     mend: Callable[[Case], str]
     also: Callable[[Case], bool] = _never
+
+
+def _dark(case: Case) -> bool:
+    return case.start["largest"] <= (DIM if case.blob else DARK)
 
 
 def _noise(case: Case) -> bool:
@@ -158,7 +163,7 @@ CAUSES = (
         data_words.blank,
         data_words.leave_out,
     ),
-    Cause("pixel scale", "data", lambda case: case.start["largest"] <= DARK, data_words.scale, data_words.rescale),
+    Cause("pixel scale", "data", _dark, data_words.scale, data_words.rescale),
     Cause(
         "nearly constant data",
         "data",
@@ -178,7 +183,7 @@ CAUSES = (
         "data",
         lambda case: case.shifted,
         data_words.other_images,
-        lambda case: "give both the same scale and the same colours, and draw both from one source",
+        data_words.same_source,
     ),
     Cause("too few images", "data", lambda case: case.forgets, data_words.by_heart, data_words.more_images),
     Cause("identical units", "start", _identical, words.identical, words.draw_identical),

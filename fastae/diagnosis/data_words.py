@@ -65,6 +65,13 @@ def other_images(case: Case) -> str:
     )
 
 
+def same_source(case: Case) -> str:
+    """Say what to look at."""
+    if case.unlike:
+        return "look whether one of them is turned, or of other classes, and draw both from one source"
+    return "give both the same scale and the same colours, and draw both from one source"
+
+
 def bright(case: Case) -> str:
     """Say how bright the images are, and what all share."""
     start = case.start
