@@ -85,8 +85,8 @@ def bright(case: Case) -> str:
     start = case.start
     shared = 1 - start["pixels"] * start["mean_image_mse"] / start["square"]
     return (
-        f"the images are bright: a pixel is {start['mean']:.2f} in the mean, and the mean image makes up {shared:.0%} of "
-        "||x||^2. What all images share moves all units in the same way, and takes long to learn"
+        f"the images are bright: {start['mean']:.2f} in the mean, and their mean image makes up {shared:.0%} "
+        "of ||x||^2. What all images share moves all units in the same way, and takes long to learn"
     )
 
 
