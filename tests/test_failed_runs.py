@@ -162,12 +162,17 @@ def name(case: tuple[Run, str, str]) -> str:
 
 
 def some_of(grid: list[Any]) -> list[Any]:
-    """Of the data sets and losses, each run has one for `make test`, another from run to run."""
+    """Of the data sets and losses, each run has one for `make test`, another from run to run.
+
+    Of a cause's runs that are for one data set and one loss, the quickest has.
+    """
     marked = []
     for turn, run in enumerate(RUNS):
         cases = [case for case in grid if case[0] is run]
+        single = [other for other in RUNS if other.cause == run.cause and len(other.only) == 1]
+        slow = run in single and run is not min(single, key=lambda run: run.images * run.epochs)
         for i, case in enumerate(cases):
-            marks = [pytest.mark.thorough] * (i != turn % len(cases))
+            marks = [pytest.mark.thorough] * (slow or i != turn % len(cases))
             marked.append(pytest.param(*case, marks=marks, id=name(case)))
     return marked
 
