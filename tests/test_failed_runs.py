@@ -92,6 +92,7 @@ RUNS = [
     Run("a rate for a mean over pixels", "784 times too large", rate=784, activation="tanh", layers=CONV, epochs=3),
     Run("momentum too near 1", "count 100 times", rate=1, momentum=0.99, activation="tanh", epochs=5),
     Run("dead units", "0 for all images", rate=30, activation="relu", epochs=5),
+    Run("dead units", "from the start", rate=3, activation="relu", sizes=(784, 16, 8)),  # half are off at first
     Run("saturated by the updates", "30 times", rate=30, epochs=5),
     Run("saturated by the updates", "30 times", rate=30, activation="tanh", epochs=5),
     Run("rate too large", "5 times what suits", rate=5, layers=CONV, epochs=4, only=("mnist mse",)),
