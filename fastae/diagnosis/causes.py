@@ -71,7 +71,9 @@ def _saturated_at_first(case: Case) -> bool:
 
 
 def _dead_at_first(case: Case) -> bool:
-    return case.activation == "relu" and case.flattest_at_first[1] > FLAT
+    if case.activation != "relu" or (_bright(case) and not case.thrown):
+        return False  # bright images put many units off
+    return case.flattest_at_first[1] > FLAT
 
 
 def _output_at_first(case: Case) -> bool:
@@ -79,10 +81,15 @@ def _output_at_first(case: Case) -> bool:
     return flat and case.initial["biases"][-1] > OFFSET and max(case.drawn) < HUGE
 
 
+def _flatter(case: Case, least: float) -> bool:
+    """Is more than this share of a layer flat, and twice as much as at first, or half of what was not?"""
+    share, first = case.flattest[1], case.flattest_at_first[1]
+    return share > max(least, min(2 * first, (1 + first) / 2))
+
+
 def _harmed(case: Case) -> bool:
     """Do the figures show what a rate that is too large does?"""
-    flatter = case.flattest[1] > max(0.3, 2 * case.flattest_at_first[1])
-    return bool(case.broken) or case.unstable or flatter or (case.blob and case.signs["stuck"] > 0.02)
+    return bool(case.broken) or case.unstable or _flatter(case, 0.3) or (case.blob and case.signs["stuck"] > 0.02)
 
 
 def _per_pixel(case: Case) -> bool:
@@ -101,8 +108,7 @@ def _dead(case: Case) -> bool:
         return False
     if case.factor < LARGE and (_narrow(case) or _bright(case)):
         return False  # the few units of a code die easily; bright images put units off at a third of the rate too
-    share, first = case.flattest[1], case.flattest_at_first[1]
-    return share > max(FLAT, min(2 * first, (1 + first) / 2))  # most of those that were alive, where many were not
+    return _flatter(case, FLAT)
 
 
 def _saturated(case: Case) -> bool:
