@@ -57,7 +57,7 @@ def test_floats_are_measured_as_their_bytes_are(dtype: str) -> None:
     [
         (1.0, 0.0, None, ""),
         (1 / 255, 0.0, "pixel scale", "floats from 0 to 1: multiply them by 255"),
-        (0.05, 0.0, "pixel scale", "The largest pixel value is 0.05, of 1"),
+        (0.1, 0.0, "pixel scale", "The largest pixel value is 0.1, of 1"),
         (0.01, 0.5, "nearly constant data", "a pixel varies by 0.0026 of 1"),
     ],
 )

@@ -13,6 +13,7 @@ from fastae.diagnosis.case import DARK, FLAT, LARGE, NEEDED, SAME_WEIGHTS, WORSE
 
 OFFSET = 4  # bias at which a sigmoid is nearly flat
 HUGE = 4  # times what the activation's rule draws, from which on weights are called too large
+DIM = 64  # of 255: the largest value of images that are too dark for a network that has learned nothing
 BLANK = 0.1  # share of images without any contrast that is no accident
 SAME = 0.1  # spread of a code that is nearly the same for all images
 SMALL = 0.4  # times the usual rate, below which a rate is called too small
@@ -52,6 +53,10 @@ class Cause(NamedTuple):
     also: Callable[[Case], bool] = _never
 
 
+def _dark(case: Case) -> bool:
+    return case.start["largest"] <= (DIM if case.blob else DARK)
+
+
 def _noise(case: Case) -> bool:
     count, found = case.start["components"], case.start["explained"]
     return count >= 10 and found < 0.5 and found < 1.5 * case.chance + 0.02
@@ -66,7 +71,9 @@ def _saturated_at_first(case: Case) -> bool:
 
 
 def _dead_at_first(case: Case) -> bool:
-    return case.activation == "relu" and case.flattest_at_first[1] > FLAT
+    if case.activation != "relu" or (_bright(case) and not case.thrown):
+        return False  # bright images put many units off
+    return case.flattest_at_first[1] > FLAT
 
 
 def _output_at_first(case: Case) -> bool:
@@ -74,10 +81,15 @@ def _output_at_first(case: Case) -> bool:
     return flat and case.initial["biases"][-1] > OFFSET and max(case.drawn) < HUGE
 
 
+def _flatter(case: Case, least: float) -> bool:
+    """Is more than this share of a layer flat, and twice as much as at first, or half of what was not?"""
+    share, first = case.flattest[1], case.flattest_at_first[1]
+    return share > max(least, min(2 * first, (1 + first) / 2))
+
+
 def _harmed(case: Case) -> bool:
     """Do the figures show what a rate that is too large does?"""
-    flatter = case.flattest[1] > max(0.3, 2 * case.flattest_at_first[1])
-    return bool(case.broken) or case.unstable or flatter or (case.blob and case.signs["stuck"] > 0.02)
+    return bool(case.broken) or case.unstable or _flatter(case, 0.3) or (case.blob and case.signs["stuck"] > 0.02)
 
 
 def _per_pixel(case: Case) -> bool:
@@ -96,8 +108,7 @@ def _dead(case: Case) -> bool:
         return False
     if case.factor < LARGE and (_narrow(case) or _bright(case)):
         return False  # the few units of a code die easily; bright images put units off at a third of the rate too
-    share, first = case.flattest[1], case.flattest_at_first[1]
-    return share > max(FLAT, min(2 * first, (1 + first) / 2))  # most of those that were alive, where many were not
+    return _flatter(case, FLAT)
 
 
 def _saturated(case: Case) -> bool:
@@ -158,7 +169,7 @@ CAUSES = (
         data_words.blank,
         data_words.leave_out,
     ),
-    Cause("pixel scale", "data", lambda case: case.start["largest"] <= DARK, data_words.scale, data_words.rescale),
+    Cause("pixel scale", "data", _dark, data_words.scale, data_words.rescale),
     Cause(
         "nearly constant data",
         "data",
@@ -178,7 +189,7 @@ CAUSES = (
         "data",
         lambda case: case.shifted,
         data_words.other_images,
-        lambda case: "give both the same scale and the same colours, and draw both from one source",
+        data_words.same_source,
     ),
     Cause("too few images", "data", lambda case: case.forgets, data_words.by_heart, data_words.more_images),
     Cause("identical units", "start", _identical, words.identical, words.draw_identical),

@@ -65,19 +65,27 @@ def other_images(case: Case) -> str:
     )
 
 
+def same_source(case: Case) -> str:
+    """Say what to look at."""
+    if case.unlike:
+        return "look whether one of them is turned, or of other classes, and draw both from one source"
+    return "give both the same scale and the same colours, and draw both from one source"
+
+
 def bright(case: Case) -> str:
     """Say how bright the images are, and what all share."""
     start = case.start
     shared = 1 - start["pixels"] * start["mean_image_mse"] / start["square"]
     return (
-        f"the images are bright: a pixel is {start['mean']:.2f} in the mean, and the mean image makes up {shared:.0%} "
+        f"the images are bright: {start['mean']:.2f} in the mean, and their mean image makes up {shared:.0%} "
         "of ||x||^2. What all images share moves all units in the same way, and takes long to learn"
     )
 
 
 def negative(case: Case) -> str:
     """Say what is darker."""
-    return f"train on the negative, 255 - x, whose pixels are {1 - case.start['mean']:.2f} in the mean"
+    white = case.start.get("white", 255)
+    return f"train on the negative, {white} - x, whose pixels are {1 - case.start['mean']:.2f} in the mean"
 
 
 def by_heart(case: Case) -> str:
