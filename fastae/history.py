@@ -32,7 +32,8 @@ class Epoch:
         - ``code_spread``: standard deviation over images of a unit of the code, beside the root mean square of the code
         - ``sample_mse``: mean squared error of a pixel; ``uneven``: its standard deviation over images, beside it
         - ``output_spread``, ``output_mean``: standard deviation over images, and mean, of a pixel of a reconstruction
-        - ``stuck``: share of pixels that are wrong by more than 0.5 where the last sigmoid is flat
+        - ``output_flat``: share of a reconstruction's pixels where the last sigmoid is flat; ``stuck``: of those that
+          are wrong by more than 0.5 as well
     """
 
     epoch: int
@@ -53,12 +54,14 @@ class History:
     epochs : list of Epoch
     start : dict
         What `fastae.diagnose` reads of the time before the first epoch, from at most 256 images: of the data
-        ``images``, ``pixels``, how many of them ``varying``, the ``largest`` value from 0 to 255, the ``mean`` from 0
-        to 1, the ``square`` mean of ‖x‖², ``mean_image_mse`` (what knowing the mean image alone gives) and
-        ``test_mean_image_mse``, the share of the variance that ``components`` principal components of other images
-        have ``explained``, and as many as the narrowest layer has ``room`` for (``in_room``), and the ``usual_lr`` of
-        `fastae.rates.suggest`; and of the network before it was trained ``initial``, with the figures that `Epoch` has
-        as ``signs``, and ``distinct``, how far the units of each layer differ in their weights.
+        ``images``, ``pixels``, how many of them ``varying``, what is ``white`` (255 in bytes, 1 in floats), how many
+        of the images are ``different``, the share of those that are ``blank``, the ``largest`` value from 0 to 255, the
+        ``mean`` from 0 to 1, the ``square`` mean of ‖x‖², ``mean_image_mse`` (what knowing the mean image alone gives)
+        and ``test_mean_image_mse``, the share of the variance that ``components`` principal components of other images
+        have ``explained``, of training and test images (``test_explained``), and as many as the narrowest layer has
+        ``room`` for (``in_room``), and the ``usual_lr`` of `fastae.rates.suggest`; and of the network before it was
+        trained ``initial``, with the figures that `Epoch` has as ``signs``, the root mean square of each layer's
+        ``weights`` and ``biases``, and ``distinct``, how far the units of each layer differ in their weights.
     """
 
     epochs: list[Epoch] = field(default_factory=list)

@@ -146,6 +146,36 @@ class Autoencoder:
         deviations(init, 1, 1)
         self.init = init if init in INITS else float(init)  # as JSON holds it
 
+    def settle_parameters(self) -> None:
+        """Make arrays of the model's dtype of weights and biases that a program has set.
+
+        Raises
+        ------
+        InputError
+            Too few or too many of them, another shape, or values that are not finite.
+        """
+        for kind in ("weights", "biases"):
+            given, settled = list(getattr(self, kind)), []
+            if len(given) != len(self.layers):
+                raise InputError(f"a model of {len(self.layers)} layers has as many {kind}; got {len(given)}")
+            for place, (layer, values) in enumerate(zip(self.layers, given)):
+                shape = layer.shape if kind == "weights" else (layer.channels,)
+                try:
+                    with np.errstate(over="ignore"):  # then it is not finite
+                        array = np.asarray(values, self.dtype)
+                except (TypeError, ValueError) as error:
+                    raise InputError(f"{kind}[{place}] must be numbers of shape {shape}: {error}") from error
+                if array.shape != shape:
+                    turned = "; transpose it" if array.shape == shape[::-1] else ""
+                    raise InputError(f"{kind}[{place}] must have the shape {shape}; got {array.shape}{turned}")
+                if bad := int(np.sum(~np.isfinite(array))):
+                    raise InputError(
+                        f"{kind}[{place}] must be finite in {self.dtype}; {bad:,} of {array.size:,} values are NaN or "
+                        "infinite; set finite ones"
+                    )
+                settled.append(array)
+            setattr(self, kind, settled)
+
     def shapes(self) -> list[tuple[int, int]]:
         """Return the shape of each layer's weights, the encoder's and the decoder's."""
         return [layer.shape for layer in self.layers]

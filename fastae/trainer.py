@@ -129,8 +129,8 @@ class Trainer:
         self.history = History()
         self.workers, self.planned = threads or 1, 0
         mu = self.optimizer.momentum
-        self._V = [np.zeros(W.shape if mu else (0, W.shape[1]), model.dtype) for W in model.weights]
-        self._c = [np.zeros(b.shape if mu else (0,), model.dtype) for b in model.biases]
+        self._V = [np.zeros(shape if mu else (0, shape[1]), model.dtype) for shape in model.shapes()]
+        self._c = [np.zeros(layer.channels if mu else 0, model.dtype) for layer in model.layers]
 
     def fit(
         self,
@@ -211,6 +211,7 @@ class Trainer:
     def session(self, images: np.ndarray, test_images: np.ndarray | None = None) -> Session:
         """Put the model as it is and the data on the device, ready to train; see `fastae.backends.base.Session`."""
         self.settle_rate(images)
+        self.model.settle_parameters()
         if any(x is not None and x.dtype != np.uint8 for x in (images, test_images)):
             images, test_images = self._floats(images), None if test_images is None else self._floats(test_images)
         return self.backend.session(
@@ -387,13 +388,29 @@ class Trainer:
             kind = f"{images.dtype} {images.shape}" if isinstance(images, np.ndarray) else type(images).__name__
             raise InputError(
                 f"{name} must be an array of uint8, or of floats in [0, 1], of shape (n, {width}) with n of at least 1"
-                f"; got {kind}"
+                f"; got {kind}{_remedy(images, width)}"
             )
-        if images.dtype.kind == "f" and not (images.min() >= 0 and images.max() <= 1):  # NaN is neither
+        if images.dtype.kind == "f" and not np.isfinite(images).all():
+            raise InputError(f"{name} hold NaN or infinite values; replace them, for example np.nan_to_num({name})")
+        if images.dtype.kind == "f" and not (images.min() >= 0 and images.max() <= 1):
             raise InputError(
                 f"{name} that are floats must be in [0, 1]; these go from {images.min():g} to {images.max():g}; "
                 "scale them, or take fastae.sklearn.Autoencoder, which does"
             )
+
+
+def _remedy(images: Any, width: int) -> str:
+    """Say how images of another type or shape become an array that a trainer takes, where that is plain."""
+    if not isinstance(images, np.ndarray) or not len(images := np.atleast_1d(images)):
+        return ""
+    if images.ndim == 1:
+        return "; are they labels? An image is a row" if width > 1 else ""
+    if images.ndim > 2 and images[0].size == width:
+        return "; give images.reshape(len(images), -1)"
+    integers = images.dtype.kind in "iu" and images.dtype != np.uint8
+    if integers and images.shape[1] == width and images.min() >= 0 and images.max() <= 255:
+        return "; give images.astype(np.uint8)"
+    return ""
 
 
 def _positive(what: str, n: Any) -> int:

@@ -22,6 +22,7 @@ Images = np.ndarray
 Change = Callable[[Images], Images]
 LOSSES = ("mse", "bce")
 CONV = [fastae.Conv2d(4, stride=2), fastae.Conv2d(8, stride=2), fastae.Dense(32)]
+SHALLOW = [fastae.Conv2d(4), fastae.Dense(16)]
 SIZES = (784, 64, 32)
 
 
@@ -40,6 +41,8 @@ class Run(NamedTuple):
         What is done to the images, and to those of the test alone.
     only : tuple of str
         The data sets and losses with which it fails in this way; by default all.
+    prepare : callable, optional
+        What is done to the model before training.
     """
 
     cause: str
@@ -57,6 +60,7 @@ class Run(NamedTuple):
     test_change: Change = np.array
     schedule: str = "constant"
     only: tuple[str, ...] = ()
+    prepare: Callable[[fastae.Autoencoder], None] | None = None
 
 
 def scrambled(images: Images) -> Images:
@@ -68,6 +72,20 @@ def negative(images: Images) -> Images:
     return 255 - images
 
 
+def like_labels(images: Images) -> Images:
+    """A small number for each image, in all of its pixels."""
+    return np.repeat(images.mean(axis=1, keepdims=True).astype(np.uint8) % 10, images.shape[1], axis=1)
+
+
+def with_bias(layer: int, value: float) -> Callable[[fastae.Autoencoder], None]:
+    """Return what sets all biases of one layer."""
+
+    def prepare(model: fastae.Autoencoder) -> None:
+        model.biases[layer] = np.full_like(model.biases[layer], value)
+
+    return prepare
+
+
 def alike(images: Images) -> Images:
     """The first image again and again, with a little noise."""
     noise = np.random.default_rng(len(images)).integers(0, 2, images.shape, dtype=np.uint8)
@@ -75,9 +93,10 @@ def alike(images: Images) -> Images:
 
 
 RUNS = [
-    Run("all zero", "pixel values are all 0", change=np.zeros_like, epochs=1),
-    Run("constant data", "all images are the same", change=lambda x: np.repeat(x[:1], len(x), 0), epochs=1),
-    Run("pixel scale", "the largest pixel value is 1, of 255", change=lambda x: x // 255, epochs=1),
+    Run("all zero", "Pixel values are all 0", change=np.zeros_like, epochs=1),
+    Run("constant data", "All images are the same", change=lambda x: np.repeat(x[:1], len(x), 0), epochs=1),
+    Run("blank images", "may be labels", change=like_labels, epochs=1),
+    Run("pixel scale", "largest pixel value is 1, of 255", change=lambda x: x // 255, epochs=1),
     Run("pixel scale", "multiply them by 17", change=lambda x: x // 17, epochs=1),
     Run("nearly constant data", "nearly constant", change=alike, epochs=2),
     Run("noise", "look like noise", change=scrambled),
@@ -88,6 +107,9 @@ RUNS = [
     Run("saturated at the start", "σ = 1", init=1.0),
     Run("saturated at the start", "σ = 1", init=1.0, activation="tanh"),
     Run("saturated at the start", "too few updates: batch 500 makes 5 updates", init=1.0, batch=500, rate=12, epochs=5),
+    Run("dead at the start", "square of 50", prepare=with_bias(1, -50), activation="relu", epochs=4),
+    Run("saturated output at the start", "square of 60", prepare=with_bias(-1, -60), epochs=4),
+    Run("weights too large", "20 times what the rule for relu draws", init=1.0, activation="relu", epochs=6),
     Run("a rate for a mean over pixels", "784 times too large", rate=784),
     Run("a rate for a mean over pixels", "784 times too large", rate=784, activation="tanh", layers=CONV, epochs=3),
     Run("momentum too near 1", "count 100 times", rate=1, momentum=0.99, activation="tanh", epochs=5),
@@ -99,6 +121,8 @@ RUNS = [
     Run("rate too large", "10 times what suits", rate=10, layers=CONV, epochs=3, only=("fashion mse",)),
     Run("rate too large", "3 times what suits", rate=3, layers=CONV, epochs=6, only=("mnist bce",)),
     Run("rate too large", "4 times what suits", rate=4, layers=CONV, epochs=6, only=("fashion bce",)),
+    Run("saturated output", "most of them black", rate=3, layers=SHALLOW, images=300, epochs=2, only=("mnist mse",)),
+    Run("saturated output", "most of them black", rate=3, layers=SHALLOW, images=300, epochs=2, only=("fashion mse",)),
     Run("too few updates", "batch 500 makes 5 updates in 5 epochs", batch=500, epochs=5),
     Run("too few updates", "batch 250 makes 4 updates", batch=250, epochs=2, activation="tanh", layers=CONV),
     Run("rate too small", "1,000 times less", rate=1e-3),
@@ -147,6 +171,8 @@ def train(run: Run, data: str, loss: str, seed: int = 0) -> tuple[fastae.Trainer
     network: Any = {"sizes": run.sizes} if run.layers is None else {"layers": run.layers}
     model = fastae.Autoencoder(seed=seed, init=run.init, activation=run.activation, image_shape=(28, 28), **network)
     lr = run.rate * suggest(images, model, loss, 0.0, run.batch).lr  # of the images as they should be
+    if run.prepare:
+        run.prepare(model)
     trainer = fastae.Trainer(
         model, loss, fastae.SGD(lr, run.momentum, run.schedule), "numpy", batch_size=run.batch, seed=seed
     )
@@ -188,12 +214,14 @@ def test_the_cause_is_named_and_no_other(run: Run, data: str, loss: str) -> None
 
 
 def test_every_cause_is_reproduced_with_each_data_set_and_each_loss() -> None:
-    """But one that the squared error does not lead to, and one that another data set does not."""
+    """But one that the squared error does not lead to, one that it alone leads to, and one of a single data set."""
     found = {(run.cause, data, loss) for run, data, loss in GRID}
     missing = {(cause.name, data, loss) for cause in CAUSES for data in DATA for loss in LOSSES} - found
     assert missing == {
         ("diverged", "mnist", "mse"),
         ("diverged", "fashion", "mse"),
+        ("saturated output", "mnist", "bce"),
+        ("saturated output", "fashion", "bce"),
         ("code too small", "fashion", "mse"),
         ("code too small", "fashion", "bce"),
     }
@@ -307,7 +335,7 @@ def test_the_command_shows_the_figures_and_keeps_the_cause(
     assert lines[first + 1].startswith("before the first update: saturated ")
     assert [line.split(":")[0] for line in lines[first + 2 : first + 4]] == ["epoch 1", "epoch 2"]
     (told,) = [line for line in lines if "To mend it" in line]
-    assert "saturated before the first update" in told
+    assert "Saturated before the first update" in told
     found = history_of(tmp_path)["diagnosis"]
     assert found["cause"] == "saturated at the start"
     assert found["sentence"] in told

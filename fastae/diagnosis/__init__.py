@@ -2,7 +2,7 @@
 
 - ``measure``: the figures, on a small sample of the images
 - ``case``: a training as its figures tell it
-- ``causes``: the table of causes, and ``words``: what is said of them
+- ``causes``: the table of causes, and ``words`` and ``data_words``: what is said of them
 - ``lines``: the figures as ``fastae train --verbose`` shows them
 - here: `diagnose`
 """
@@ -46,7 +46,7 @@ class Diagnosis(NamedTuple):
     others: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.outcome}: {self.sentence}. To mend it: {self.mend}."
+        return f"{self.outcome}. {self.sentence}. To mend it: {self.mend}."
 
 
 def diagnose(training: Any, broken: Broken | None = None) -> Diagnosis | None:
@@ -82,7 +82,7 @@ def diagnose(training: Any, broken: Broken | None = None) -> Diagnosis | None:
     case = Case(config, start, epochs, broken)
     if not case.failed:
         return None
-    found = [cause for cause in CAUSES if cause.holds(case) and (not broken or cause.kind == "rate")]
+    found = [cause for cause in CAUSES if cause.holds(case) and (not broken or cause.kind in ("rate", "start"))]
     first = found[0]
     if not (first.kind or case.blob):
         return None  # it has come less far than it might, and nothing says why
@@ -91,6 +91,7 @@ def diagnose(training: Any, broken: Broken | None = None) -> Diagnosis | None:
     if also:
         sentence += "".join(f"; and {cause.told(case)}" for cause in also)
         mend += "".join(f"; and {cause.mend(case)}" for cause in also)
+    sentence = sentence[0].upper() + sentence[1:]
     return Diagnosis(first.name, outcome(case), sentence, mend, tuple(cause.name for cause in also))
 
 

@@ -13,6 +13,8 @@ BLOB = 0.9  # of the mean image's error: what a network that has learned nothing
 WORSE = 1.05  # of the mean image's error: a network that is called worse than it
 LARGE = 2.5  # times the usual rate, from which on a rate is called too large
 NEEDED = 250  # updates at the usual rate after which a network has learned more than the mean image
+FLAT = 0.5  # share of a layer's outputs that are flat, from which on little learns
+SAME_WEIGHTS = 1e-6  # how little units differ, beside their size, that are called identical
 DARK = 16  # of 255: the largest value of images that look as if they had another scale
 WINDOW = 20  # parts of epochs that are looked at for how a training ends
 SURE = 4  # standard deviations by which a rise of the loss is no accident of the images
@@ -57,9 +59,34 @@ class Case:
 
     @property
     def drawn(self) -> list[float]:
-        """σ of each layer's initial weights beside what the activation's rule draws."""
-        given = self.config["init"]
-        return [deviations(given, *layer.fans)[0] / self.rule(layer) for layer in self.layers]
+        """How large each layer's initial weights are beside what the activation's rule draws."""
+        sizes = self.initial.get("weights") or [self.asked(layer) for layer in self.layers]
+        return [size / self.rule(layer) for size, layer in zip(sizes, self.layers)]
+
+    def asked(self, layer: Layer) -> float:
+        """Return σ of a layer's initial weights as ``--init`` asks for."""
+        return deviations(self.config["init"], *layer.fans)[0]
+
+    def own_weights(self, place: int) -> bool:
+        """Has a program set the initial weights of a layer, from 1? Those that were drawn differ, and are as asked."""
+        if "weights" not in self.initial:
+            return False
+        size, asked = self.initial["weights"][place - 1], self.asked(self.layers[place - 1])
+        return abs(size - asked) > 0.3 * asked or (asked > 0 and self.initial["distinct"][place - 1] < SAME_WEIGHTS)
+
+    def biased(self, place: int) -> bool:
+        """Are a layer's initial biases large, place from 1, and its weights not?"""
+        return self.initial.get("biases", [0.0] * place)[place - 1] > 2 and self.drawn[place - 1] <= 1.5
+
+    @property
+    def largest_drawn(self) -> int:
+        """The layer, from 1, whose initial weights are the largest beside that rule."""
+        return most(self.drawn)[0]
+
+    @property
+    def offset(self) -> float:
+        """The largest root mean square of a layer's initial biases."""
+        return max(self.initial.get("biases", [0.0]))
 
     def rule(self, layer: Layer) -> float:
         """Return σ of a layer's weights as the activation's rule draws them."""
@@ -173,10 +200,21 @@ class Case:
         """Has it stopped learning far from what as many principal components would give?"""
         return (
             not self.broken
-            and len(self.parts) > 4
-            and self.fell < 0.005
             and self.ratio > max(0.5, 2 * (1 - self.start["in_room"]))
+            and ((len(self.parts) > 4 and self.fell < 0.005) or self.crippled)
         )
+
+    @property
+    def crippled(self) -> bool:
+        """Is most of a layer flat since the rate is too large, or since the first update?"""
+        if self.flattest[1] <= FLAT:
+            return False
+        return self.factor >= LARGE or (self.thrown and self.flattest_at_first[1] > FLAT)
+
+    @property
+    def thrown(self) -> bool:
+        """Are weights or biases before the first update larger than any rule draws them?"""
+        return max(self.drawn) > 1.5 or self.offset > 2
 
     @property
     def unstable(self) -> bool:
@@ -196,7 +234,19 @@ class Case:
         if self.broken or count < 20:
             return False
         few = 2 / min(self.start["images"], 256) + 2 / count  # the mean of few images is not their kind's
-        return self.start["test_mean_image_mse"] > self.start["test_own_mean_mse"] * (1.4 + few) + 1e-4
+        return self.start["test_mean_image_mse"] > self.start["test_own_mean_mse"] * (1.4 + few) + 1e-4 or self.unlike
+
+    @property
+    def unlike(self) -> bool:
+        """Do test images vary along other directions than the training images, and come out worse?"""
+        if "test_explained" not in self.start or self.repeated or self.error < 1.5 * self.signs["sample_mse"]:
+            return False
+        return 1 - self.start["test_explained"] > 1.6 * (1 - self.start["explained"]) + 0.02
+
+    @property
+    def repeated(self) -> bool:
+        """Are most of the images copies of others?"""
+        return self.start.get("different", math.inf) < min(self.start["images"], 256) / 2
 
     @property
     def empty(self) -> bool:

@@ -8,10 +8,13 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-from fastae.diagnosis import words
-from fastae.diagnosis.case import DARK, LARGE, NEEDED, WORSE, Case
+from fastae.diagnosis import data_words, words
+from fastae.diagnosis.case import DARK, FLAT, LARGE, NEEDED, SAME_WEIGHTS, WORSE, Case
 
-FLAT = 0.5  # share of a layer's outputs that are flat, from which on little learns
+OFFSET = 4  # bias at which a sigmoid is nearly flat
+HUGE = 4  # times what the activation's rule draws, from which on weights are called too large
+DIM = 64  # of 255: the largest value of images that are too dark for a network that has learned nothing
+BLANK = 0.1  # share of images without any contrast that is no accident
 SAME = 0.1  # spread of a code that is nearly the same for all images
 SMALL = 0.4  # times the usual rate, below which a rate is called too small
 BRIGHT = 2  # times the ‖x‖² of their negative, from which on images are bright
@@ -50,17 +53,30 @@ class Cause(NamedTuple):
     also: Callable[[Case], bool] = _never
 
 
+def _dark(case: Case) -> bool:
+    return case.start["largest"] <= (DIM if case.blob else DARK)
+
+
 def _noise(case: Case) -> bool:
     count, found = case.start["components"], case.start["explained"]
     return count >= 10 and found < 0.5 and found < 1.5 * case.chance + 0.02
 
 
 def _identical(case: Case) -> bool:
-    return min(case.initial.get("distinct", [1.0])) < 1e-6
+    return min(case.initial.get("distinct", [1.0])) < SAME_WEIGHTS
 
 
 def _saturated_at_first(case: Case) -> bool:
-    return case.activation != "relu" and case.flattest_at_first[1] > FLAT and max(case.drawn) > 1.5
+    return case.activation != "relu" and case.flattest_at_first[1] > FLAT and case.thrown
+
+
+def _dead_at_first(case: Case) -> bool:
+    return case.activation == "relu" and case.flattest_at_first[1] > FLAT
+
+
+def _output_at_first(case: Case) -> bool:
+    flat = case.initial.get("output_flat", 0) > FLAT
+    return flat and case.initial["biases"][-1] > OFFSET and max(case.drawn) < HUGE
 
 
 def _flatter(case: Case, least: float) -> bool:
@@ -81,14 +97,15 @@ def _per_pixel(case: Case) -> bool:
 
 
 def _swing(case: Case) -> bool:
-    return case.momentum >= 0.9 and case.lr / case.usual < LARGE <= case.factor and _harmed(case)
+    own = case.lr / case.usual  # of the rate, without what momentum makes of it
+    return case.momentum >= 0.9 and case.factor >= max(LARGE, own**2) and _harmed(case)
 
 
 def _dead(case: Case) -> bool:
     if not (case.blob or case.stalled) or case.activation != "relu":
         return False
-    if case.factor < LARGE and _bright(case):
-        return False  # such images put units off at a third of the rate too
+    if case.factor < LARGE and (_narrow(case) or _bright(case)):
+        return False  # the few units of a code die easily; bright images put units off at a third of the rate too
     return _flatter(case, FLAT)
 
 
@@ -96,6 +113,12 @@ def _saturated(case: Case) -> bool:
     if not (case.blob or case.stalled) or case.activation == "relu":
         return False
     return case.factor >= LARGE and case.flattest[1] > (FLAT if case.fell < 0.01 else 0.75)
+
+
+def _stuck(case: Case) -> bool:
+    if not case.blob or case.config["loss"] != "mse":
+        return False  # the cross-entropy's gradient does not vanish there
+    return case.signs["stuck"] > 0.02 and case.signs.get("output_flat", 0) > 0.9 and case.signs["output_spread"] < 0.01
 
 
 def _too_large(case: Case) -> bool:
@@ -127,41 +150,63 @@ CAUSES = (
         "all zero",
         "data",
         lambda case: case.start["largest"] == 0,
-        lambda case: "nothing to learn: pixel values are all 0",
+        lambda case: "pixel values are all 0",
         lambda case: "look at the file that the images come from, and at how it was converted",
     ),
     Cause(
         "constant data",
         "data",
         lambda case: case.start["varying"] == 0,
-        lambda case: "nothing to learn: all images are the same",
+        lambda case: "there is only one image" if case.start["images"] == 1 else "all images are the same",
         lambda case: "look at the file that the images come from",
     ),
-    Cause("pixel scale", "data", lambda case: case.start["largest"] <= DARK, words.scale, words.rescale),
+    Cause(
+        "blank images",
+        "data",
+        lambda case: case.start.get("blank", 0) > BLANK,
+        data_words.blank,
+        data_words.leave_out,
+    ),
+    Cause("pixel scale", "data", _dark, data_words.scale, data_words.rescale),
     Cause(
         "nearly constant data",
         "data",
         lambda case: math.sqrt(case.start["mean_image_mse"]) < 0.01,
-        words.nearly_constant,
-        lambda case: "stretch what varies over 0 to 255, or take other images",
+        data_words.nearly_constant,
+        lambda case: f"stretch what varies over 0 to {case.start.get('white', 255)}, or take other images",
     ),
     Cause(
         "noise",
         "data",
         _noise,
-        words.noise,
+        data_words.noise,
         lambda case: "no code is shorter than noise; look at how the file is read: its width, type and byte order",
     ),
     Cause(
         "other test images",
         "data",
         lambda case: case.shifted,
-        words.other_images,
-        lambda case: "give both the same scale and the same colours, and draw both from one source",
+        data_words.other_images,
+        data_words.same_source,
     ),
-    Cause("too few images", "data", lambda case: case.forgets, words.by_heart, words.more_images),
-    Cause("identical units", "start", _identical, words.identical, words.draw),
+    Cause("too few images", "data", lambda case: case.forgets, data_words.by_heart, data_words.more_images),
+    Cause("identical units", "start", _identical, words.identical, words.draw_identical),
     Cause("saturated at the start", "start", _saturated_at_first, words.saturated_at_first, words.draw_flattest),
+    Cause("dead at the start", "start", _dead_at_first, words.dead_at_first, words.draw_flattest),
+    Cause(
+        "saturated output at the start",
+        "start",
+        _output_at_first,
+        words.output_at_first,
+        lambda case: words.NEAR_0,
+    ),
+    Cause(
+        "weights too large",
+        "start",
+        lambda case: max(case.drawn) > HUGE,
+        words.weights_too_large,
+        lambda case: words.draw(case, case.largest_drawn),
+    ),
     Cause("a rate for a mean over pixels", "rate", _per_pixel, words.per_pixel, words.divided, _always),
     Cause("momentum too near 1", "rate", _swing, words.swing, words.less_swing, _always),
     Cause("dead units", "rate", _dead, words.dead, words.revive),
@@ -176,6 +221,7 @@ CAUSES = (
         words.usual,
         lambda case: case.factor >= 4 * LARGE,
     ),
+    Cause("saturated output", "rate", _stuck, words.stuck, words.from_the_start),
     Cause("code too small", "network", _narrow, words.narrow, lambda case: "a wider code, such as 32"),
     Cause(
         "too few updates", "length", _few, words.few_updates, words.more_updates, lambda case: case.updates < NEEDED / 5
@@ -189,7 +235,7 @@ CAUSES = (
         lambda case: case.factor < SMALL / 4,
     ),
     Cause("weights too small", "start", lambda case: max(case.drawn) < 0.25, words.weights_too_small, words.draw),
-    Cause("bright images", "data", _bright, words.bright, words.negative),
+    Cause("bright images", "data", _bright, data_words.bright, data_words.negative),
     Cause(
         "same code for all images",
         "network",

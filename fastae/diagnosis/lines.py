@@ -9,7 +9,7 @@ def beginning(start: dict[str, Any], activation: str) -> str:
     """Return what `fastae.History.start` holds, in two lines."""
     told = (
         f"data: {start['images']:,} images of {start['pixels']:,} pixels, of which {start['varying']:,} vary; mean "
-        f"{start['mean']:.3f}, largest {start['largest']} of 255; {start['room']} principal components explain "
+        f"{start['mean']:.3f}, largest {start['largest']:.3g} of 255; {start['room']} principal components explain "
         f"{start['in_room']:.0%} of the variance; the mean image gives {start['mean_image_mse']:.4f} a pixel"
     )
     initial = start.get("initial")

@@ -31,6 +31,11 @@ def sample(images: np.ndarray, most: int = SAMPLE) -> np.ndarray:
     return images[np.linspace(0, len(images) - 1, most).astype(np.intp)]
 
 
+def pixels(images: np.ndarray, dtype: Any) -> np.ndarray:
+    """Return images, bytes or floats, as floats in [0, 1]."""
+    return np.divide(images, 255, dtype=dtype) if images.dtype == np.uint8 else images.astype(dtype, copy=False)
+
+
 @np.errstate(all="ignore")  # figures of a training that goes wrong may be infinite
 def signs(
     layers: Sequence[Layer], activation: str, W: Sequence[Any], b: Sequence[Any], x: np.ndarray
@@ -43,7 +48,8 @@ def signs(
         As a `fastae.Autoencoder` has them.
     W, b : sequence of ndarray
         Weights and biases.
-    x : ndarray, uint8 (m, pixels)
+    x : ndarray, (m, pixels)
+        uint8, or floats in [0, 1].
 
     Returns
     -------
@@ -51,7 +57,7 @@ def signs(
         As `fastae.Epoch.signs` has it, without what needs the epoch.
     """
     k, code = get("numpy"), len(layers) // 2 - 1
-    a = x = np.divide(x, 255, dtype=W[0].dtype)
+    a = x = pixels(x, W[0].dtype)
     flat: list[float] = []
     found: dict[str, Any] = {}
     for l, layer in enumerate(layers):
@@ -77,7 +83,8 @@ def signs(
         "uneven": float(squares.std() / (squares.mean() or 1)),
         "output_spread": float(np.sqrt(a.var(axis=0).mean(dtype=np.float64))),
         "output_mean": float(a.mean(dtype=np.float64)),
-        "stuck": float(np.mean((wrong > OFF_BY) & ((a < slope[0]) | (a > slope[1])))),
+        "output_flat": float(np.mean(ends := (a < slope[0]) | (a > slope[1]))),
+        "stuck": float(np.mean((wrong > OFF_BY) & ends)),
     }
     return found
 
@@ -124,13 +131,20 @@ def distinct(W: np.ndarray, transposed: bool) -> float:
     return float(np.linalg.norm(W - W.mean(axis=1, keepdims=True))) / size if size else 0.0
 
 
+@np.errstate(over="ignore")
+def rms(x: np.ndarray) -> float:
+    """Return the root mean square."""
+    return float(np.sqrt(np.square(x).mean(dtype=np.float64)))
+
+
 def facts(images: np.ndarray, tested: np.ndarray | None, width: int) -> dict[str, Any]:
     """Return what a sample of the images tells of the data.
 
     Parameters
     ----------
-    images : ndarray, uint8 (n, pixels)
-    tested : ndarray, uint8 (m, pixels), or None
+    images : ndarray, (n, pixels)
+        uint8, or floats in [0, 1].
+    tested : ndarray, (m, pixels), or None
     width : int
         Units of the network's narrowest layer.
 
@@ -139,30 +153,35 @@ def facts(images: np.ndarray, tested: np.ndarray | None, width: int) -> dict[str
     dict
         As `fastae.History.start` has it.
     """
-    x = sample(images, FACTS)
-    low, high = x.min(axis=0), x.max(axis=0)
-    x = x.astype(np.float32) / np.float32(255)
+    some = sample(images, FACTS)
+    low, high = some.min(axis=0), some.max(axis=0)
+    x = pixels(some, np.float32)
     mean = x.mean(axis=0)
+    white = 255 if images.dtype == np.uint8 else 1
     found = {
         "images": len(images),
         "pixels": images.shape[1],
+        "white": white,
         "varying": int(np.sum(high > low)),
-        "largest": int(high.max()),
+        "different": len(np.unique(some, axis=0)),
+        "blank": float(np.mean(some.min(axis=1) == some.max(axis=1))),
+        "largest": int(high.max()) if white == 255 else 255 * float(high.max()),
         "mean": float(mean.mean(dtype=np.float64)),
         "square": float(np.square(x).sum(axis=1, dtype=np.float64).mean()),
         "mean_image_mse": float(np.square(x - mean).mean(dtype=np.float64)),
     }
+    y = None
     if tested is not None:
-        y = sample(tested, FACTS).astype(np.float32) / np.float32(255)
+        y = pixels(sample(tested, FACTS), np.float32)
         found["test_images"] = len(tested)
         found["test_mean_image_mse"] = float(np.square(y - mean).mean(dtype=np.float64))
         found["test_own_mean_mse"] = float(np.square(y - y.mean(axis=0)).mean(dtype=np.float64))
-    return found | explained(x, width)
+    return found | explained(x, width, y)
 
 
-def explained(x: np.ndarray, width: int) -> dict[str, Any]:
+def explained(x: np.ndarray, width: int, tested: np.ndarray | None = None) -> dict[str, Any]:
     """Return the share of some images' variance that lies along all the principal components of others, and along as
-    many as the narrowest layer has room for.
+    many as the narrowest layer has room for; and that of the test images' variance.
 
     Of images without structure it is no more than along as many directions drawn at random.
 
@@ -171,9 +190,9 @@ def explained(x: np.ndarray, width: int) -> dict[str, Any]:
     x : ndarray, (m, pixels)
     width : int
         Units of the narrowest layer.
+    tested : ndarray, (k, pixels), optional
     """
-    one, other = x[::2] - x[::2].mean(axis=0), x[1::2]
-    other = other - other.mean(axis=0) if len(other) else other
+    one, other = (some - some.mean(axis=0) if len(some) else some for some in (x[::2], x[1::2]))
     total = float(np.square(other).sum(dtype=np.float64))
     if not total or len(other) < 2:
         return {"components": 0, "explained": 0.0, "room": 0, "in_room": 0.0}
@@ -182,7 +201,12 @@ def explained(x: np.ndarray, width: int) -> dict[str, Any]:
     axes = one.T @ (vectors[:, ::-1][:, :count] / np.sqrt(values[::-1][:count]))
     shares = np.cumsum(np.square(other @ axes).sum(axis=0, dtype=np.float64)) / total
     room = min(width, count)
-    return {"components": count, "explained": float(shares[-1]), "room": room, "in_room": float(shares[room - 1])}
+    found = {"components": count, "explained": float(shares[-1]), "room": room, "in_room": float(shares[room - 1])}
+    if tested is not None:
+        tested = tested - tested.mean(axis=0)
+        along, all_of_it = (np.square(some).sum(dtype=np.float64) for some in (tested @ axes, tested))
+        found["test_explained"] = float(along / all_of_it) if all_of_it else 1.0
+    return found
 
 
 class Parts:
@@ -228,6 +252,7 @@ def start(trainer: Any, images: np.ndarray, tested: np.ndarray | None) -> dict[s
         found["usual_lr"] = suggest(images, model, trainer.loss, 0.0, trainer.batch_size).lr
     if not trainer.history.epochs:
         initial = signs(model.layers, model.activation, model.weights, model.biases, sample(images))
+        initial["weights"], initial["biases"] = (list(map(rms, group)) for group in (model.weights, model.biases))
         initial["distinct"] = [distinct(W, layer.kind == "transposed") for W, layer in zip(model.weights, model.layers)]
         found["initial"] = initial
     return brief(found)

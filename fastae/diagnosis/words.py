@@ -3,9 +3,10 @@
 import math
 
 from fastae.activations import ACTIVATIONS
-from fastae.diagnosis.case import LARGE, NEEDED, WORSE, Case
+from fastae.diagnosis.case import LARGE, NEEDED, SAME_WEIGHTS, WORSE, Case
 
 FLAT = {"sigmoid": "outputs are below 0.01 or above 0.99", "tanh": "outputs are beyond ±0.98"}
+NEAR_0 = "begin with biases near 0, as fastae.Autoencoder draws them"
 SUITS = "what suits this network, loss and data"
 
 
@@ -15,10 +16,10 @@ def outcome(case: Case) -> str:
         epoch, batch, layer = case.broken
         which = f" of layer {layer}" if layer else ""
         return f"the loss or a weight{which} became NaN or infinite in epoch {epoch}, batch {batch}"
-    if not case.mean_image:
+    if not (case.mean_image and case.start["varying"]):
         return "The network has nothing to learn"
     if case.ratio > WORSE:
-        return f"The network is {case.ratio:.2g} times as far off as the mean image"
+        return f"The network is {times(case.ratio)} times as far off as the mean image"
     if case.blob:
         return "The network has learned hardly more than the mean image, the same blob for every image"
     if case.shifted:
@@ -28,7 +29,7 @@ def outcome(case: Case) -> str:
         return f"The network is {worse} times worse on test images than on those that it has seen"
     if case.unstable:
         return "The training goes up and down"
-    return f"The training has stopped at {case.ratio:.0%} of the mean image's error"
+    return f"The training has come no further than {case.ratio:.0%} of the mean image's error"
 
 
 def times(x: float) -> str:
@@ -43,84 +44,24 @@ def count(n: int, what: str) -> str:
     return f"{n:,} {what}{'s' * (n != 1)}"
 
 
-# The data.
-
-
-def scale(case: Case) -> str:
-    """Say that the images are dark."""
-    return f"the largest pixel value is {case.start['largest']}, of 255: to this network the images are black"
-
-
-def rescale(case: Case) -> str:
-    """Say by what they should be multiplied."""
-    return f"pixels are bytes from 0 to 255: multiply them by {255 // case.start['largest']}"
-
-
-def nearly_constant(case: Case) -> str:
-    """Say how little varies."""
-    varies = 255 * math.sqrt(case.start["mean_image_mse"])
-    return f"the data is nearly constant: from image to image a pixel varies by {varies:.1f} of 255"
-
-
-def noise(case: Case) -> str:
-    """Say how much principal components explain."""
-    start = case.start
-    return (
-        f"the images look like noise: {start['components']} principal components explain {start['explained']:.0%} of "
-        f"the variance of other images, and as many directions at random {case.chance:.0%}"
-    )
-
-
-def other_images(case: Case) -> str:
-    """Say how the test images differ."""
-    start = case.start
-    return (
-        "the test images are not of the kind of the training images, whose mean is wrong on them by "
-        f"{start['test_mean_image_mse']:.2g} a pixel, while their own is wrong by {start['test_own_mean_mse']:.2g}"
-    )
-
-
-def bright(case: Case) -> str:
-    """Say how bright the images are, and what all share."""
-    start = case.start
-    shared = 1 - start["pixels"] * start["mean_image_mse"] / start["square"]
-    return (
-        f"the images are bright: {start['mean']:.2f} in the mean, and their mean image makes up {shared:.0%} "
-        "of ||x||^2. What all images share moves all units in the same way, and takes long to learn"
-    )
-
-
-def negative(case: Case) -> str:
-    """Say what is darker."""
-    return f"train on the negative, 255 - x, whose pixels are {1 - case.start['mean']:.2f} in the mean"
-
-
-def by_heart(case: Case) -> str:
-    """Say how test and training errors differ."""
-    return (
-        f"too few images: the {case.start['images']:,} training images are known by heart (error "
-        f"{case.signs['sample_mse']:.2g} a pixel), and others are not ({case.error:.2g})"
-    )
-
-
-def more_images(case: Case) -> str:
-    """Say how many it takes."""
-    return f"more training images, {10 * case.start['images']:,} say; with these, fewer --epochs or a smaller code"
-
-
 # The start.
 
 
-def drawn(case: Case) -> str:
-    """Say how the initial weights were drawn."""
+def drawn(case: Case, place: int = 1) -> str:
+    """Say how the initial weights of a layer, from 1, were drawn, or how large they are if they were set."""
     init = case.config["init"]
+    if case.own_weights(place):
+        size = case.initial["weights"][place - 1]
+        return f"these weights were set, not drawn by --init; their root mean square is {size:.2g}"
     return f"weights were drawn by --init {init}" if isinstance(init, str) else f"weights were drawn with σ = {init:g}"
 
 
 def draw(case: Case, place: int = 1) -> str:
     """Say how they should be; ``place`` is the layer's, from 1."""
-    sigma = case.rule(case.layers[place - 1])
-    return f"--init {ACTIVATIONS[case.activation].init}, which draws σ = {sigma:.2g} for layer {place}"
+    sigma, init = case.rule(case.layers[place - 1]), ACTIVATIONS[case.activation].init
+    if case.own_weights(place):
+        return f"draw them as --init {init} does, with σ = {sigma:.2g} for layer {place}"
+    return f"--init {init}, which draws σ = {sigma:.2g} for layer {place}"
 
 
 def flat(case: Case, place: int, share: float) -> str:
@@ -132,21 +73,60 @@ def flat(case: Case, place: int, share: float) -> str:
 
 def identical(case: Case) -> str:
     """Say in which layer they are."""
-    shares = case.initial["distinct"]
+    place = next(l for l, share in enumerate(case.initial["distinct"], 1) if share < SAME_WEIGHTS)
     return (
-        f"identical units: all units of layer {shares.index(min(shares)) + 1} began with the same weights, so they "
-        f"have the same gradients and stay the same; {drawn(case)}"
+        f"identical units: all units of layer {place} began with the same weights, so they "
+        f"have the same gradients and stay the same; {drawn(case, place)}"
     )
+
+
+def draw_identical(case: Case) -> str:
+    """Say how their weights should be drawn."""
+    return draw(case, next(l for l, share in enumerate(case.initial["distinct"], 1) if share < SAME_WEIGHTS))
 
 
 def saturated_at_first(case: Case) -> str:
     """Say how much is flat before the first update."""
-    return f"saturated before the first update: {flat(case, *case.flattest_at_first)}; {drawn(case)}"
+    return f"saturated before the first update: {flat(case, *case.flattest_at_first)}; {thrown(case)}"
+
+
+def dead_at_first(case: Case) -> str:
+    """Say how many units are off before the first update."""
+    return f"dead before the first update: {flat(case, *case.flattest_at_first)}; {thrown(case)}"
+
+
+def thrown(case: Case) -> str:
+    """Say what is large in the layer that is the flattest at first."""
+    place = case.flattest_at_first[0]
+    if case.biased(place):
+        return f"its biases have a root mean square of {case.initial['biases'][place - 1]:.2g}"
+    return drawn(case, place)
 
 
 def draw_flattest(case: Case) -> str:
-    """Say how the weights of the flattest layer should be drawn."""
-    return draw(case, case.flattest_at_first[0])
+    """Say how the parameters of the flattest layer should be drawn."""
+    place = case.flattest_at_first[0]
+    if case.biased(place):
+        return NEAR_0
+    return draw(case, place) if case.thrown else "another --seed, or a layer of more units"
+
+
+def output_at_first(case: Case) -> str:
+    """Say how much of the output is flat before the first update."""
+    return (
+        f"saturated output before the first update: {case.initial['output_flat']:.0%} of its pixels are below 0.01 or "
+        f"above 0.99, where the sigmoid is flat; the last layer's biases have a root mean square of "
+        f"{case.initial['biases'][-1]:.2g}"
+    )
+
+
+def weights_too_large(case: Case) -> str:
+    """Say how large they are."""
+    place = case.largest_drawn
+    return (
+        f"weights too large: layer {place}'s are {times(case.drawn[place - 1])} times what the rule for "
+        f"{case.activation} draws; {drawn(case, place)}"
+    )
 
 
 def weights_too_small(case: Case) -> str:
@@ -172,7 +152,8 @@ def lower(case: Case) -> str:
 
 def because(case: Case) -> str:
     """Say that the rate is too large, if it is."""
-    return f"; the rate is {times(case.factor)} times {SUITS}" if case.factor >= LARGE else ""
+    momentum = f", with momentum {case.momentum:g}," if case.momentum else ""
+    return f"; the rate{momentum} is {times(case.factor)} times {SUITS}" if case.factor >= LARGE else ""
 
 
 def effect(case: Case) -> str:
@@ -213,7 +194,10 @@ def swing(case: Case) -> str:
 
 def less_swing(case: Case) -> str:
     """Return a rate for it, and a smaller momentum."""
-    return f"{usual(case)} with this momentum, or --momentum 0.9 --lr {case.usual / 10:.2g}"
+    less = (
+        f"--momentum 0.9 --lr {case.usual / 10:.2g}" if case.momentum > 0.9 else f"--momentum 0 --lr {case.usual:.2g}"
+    )
+    return f"{usual(case)} with this momentum, or {less}"
 
 
 def dead(case: Case) -> str:
@@ -235,6 +219,16 @@ def saturated(case: Case) -> str:
 def from_the_start(case: Case) -> str:
     """Return a lower rate."""
     return f"{lower(case)}, from the start"
+
+
+def stuck(case: Case) -> str:
+    """Say how much of the output is flat."""
+    shade = "black" if case.signs["output_mean"] < 0.5 else "white"
+    return (
+        f"saturated output: every image comes out the same, and {case.signs['output_flat']:.0%} of its pixels are "
+        f"where the last sigmoid is flat, most of them {shade}; there the squared error has hardly a gradient"
+        f"{because(case)}"
+    )
 
 
 def _before(case: Case) -> str:
@@ -317,12 +311,13 @@ def more_updates(case: Case) -> str:
     """Say what makes enough of them."""
     images, epochs = case.start["images"], len(case.epochs)
     small = min(16, case.batch)
+    an_epoch = max(1, images // small)
     told = []
     if case.batch > small:
-        told.append(f"--batch-size {small}, which makes {max(1, images // small) * epochs:,} in as many epochs")
-    needed = math.ceil(NEEDED / max(1, images // small))
+        told.append(f"--batch-size {small}, which makes {an_epoch * epochs:,} in as many epochs")
+    needed = math.ceil(NEEDED / an_epoch)
     if needed > epochs:
-        told.append(f"--epochs {needed}{' with it' if told else f', which makes {NEEDED}'}")
+        told.append(f"--epochs {needed}{' with it' if told else f', which makes {needed * an_epoch:,}'}")
     return ", and ".join(told) or f"--epochs {2 * epochs}"
 
 
