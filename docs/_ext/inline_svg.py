@@ -22,7 +22,8 @@ class InlineSvg(SphinxPostTransform):
         """Replace them in one page."""
         for node in list(self.document.findall(nodes.Element)):
             uri = node.get("uri", "")
-            if node.tagname in ("image", "imgsgnode") and uri.endswith(".svg"):
+            card = "sd-card-img-top" in node.get("classes", ())  # as wide as its card, not as its text wants
+            if node.tagname in ("image", "imgsgnode") and uri.endswith(".svg") and not card:
                 svg = self._find(uri).read_text(encoding="utf-8")
                 node.replace_self(nodes.raw("", inline(svg, node.get("alt")), format="html"))
 
