@@ -88,7 +88,7 @@ class Part:
 
 
 class SharedSession:
-    """What a trainer asks of a `Session`, for a batch that is cut into parts, some of which this rank has.
+    """What a trainer asks of a `fastae.backends.base.Session`, for a batch that is cut into parts, some of which this rank has.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ class SharedSession:
         Into how many parts each batch is cut: the ranks' number times a power of two.
     backend : Backend
     parameters, images, test_images, batch_size, lr, momentum
-        As `Session` has them, on every rank the same, of all parts together.
+        As `fastae.backends.base.Session` has them, on every rank the same, of all parts together.
     facts : dict, optional
         What else must be the same on all ranks.
     **options
