@@ -29,7 +29,8 @@ def every_kernel() -> Iterator[Any]:
             most = f"{real}, tanh"
             if architecture != "sm_90" and most in nvrtc.REALS and nvrtc.makes_sense(file, most, architecture):
                 continue
-            long = architecture != "sm_90" or real not in ("float, both", "double")
+            quick = real == "double" and file != "persistent.cu"
+            long = architecture != "sm_90" or not (quick or real == "float, both")
             yield pytest.param(file, real, architecture, marks=[pytest.mark.thorough] * long)
 
 
