@@ -26,8 +26,8 @@ else
 	$(BIN)/python -m pytest $(ARGS)
 endif
 
-# What `make test` leaves out, and again what it does with a sample of cases: with all of them, and twenty seeds of data.
-thorough: export FASTAE_SEEDS = 20
+# What `make test` leaves out, and again what it does with a sample of cases: with all of them, and eight seeds of data.
+thorough: export FASTAE_SEEDS = 8
 thorough: $(VENV)/installed-thorough
 ifeq ($(ARGS),)
 	$(BIN)/python -m pytest -m '(thorough or larger) and not alone' -n auto --dist worksteal --durations=12 --durations-min=2

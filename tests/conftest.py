@@ -25,7 +25,7 @@ from fastae.backends.cupy_backend import CupyBackend, diagnose
 from fastae.backends.emulator import compiler as compilers
 from fastae.commands import show
 
-SEEDS = int(os.environ.get("FASTAE_SEEDS", "3"))  # of data for right kernels, which `make thorough` makes 20
+SEEDS = int(os.environ.get("FASTAE_SEEDS", "3"))  # of data for right kernels, which `make thorough` makes 8
 WHOLE = SEEDS > 3  # whether this is `make thorough`, in which a test that is marked `larger` is at its largest
 
 COMPILERS = [  # of C++ that are here, the second for `make thorough`

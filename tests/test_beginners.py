@@ -241,6 +241,9 @@ def test_without_scipy_nothing_is_said_of_the_kernel(tmp_path: Path, monkeypatch
         examined(text, tmp_path / "mine.py")
 
 
+CACHED = f"{HEAD}@njit(cache=True)\ndef axpy(alpha, x, y): y += alpha * x\n"
+
+
 def test_a_cache_that_nobody_can_write_is_explained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -250,14 +253,20 @@ def test_a_cache_that_nobody_can_write_is_explained(
         raise OSError("read-only file system")
 
     path = tmp_path / "mine.py"
-    path.write_text(f"{HEAD}@njit(cache=True)\ndef axpy(alpha, x, y): y += alpha * x\n")
-    assert cli.main(["check", "--no-speed", str(path)]) == 0  # the judge gives it a folder
+    path.write_text(CACHED)
     monkeypatch.setattr(caching._CacheLocator, "ensure_cache_path", refuse)
     assert cli.main(["train", "--kernels", str(path), "--limit", "32", "--epochs", "1", "--out", str(tmp_path)]) == 2
     assert (
         "line 4: RuntimeError: Numba can write into no folder to cache it: leave out cache=True"
         in capsys.readouterr().err
     )
+
+
+@pytest.mark.thorough
+def test_the_judge_gives_a_cache_a_folder(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(CACHED)
+    assert cli.main(["check", "--no-speed", str(path)]) == 0
 
 
 def test_read_only_inputs_that_a_signature_lacks_are_named(tmp_path: Path) -> None:

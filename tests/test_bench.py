@@ -85,21 +85,11 @@ def test_a_small_benchmark_from_the_command_line(
 
 
 @pytest.mark.thorough
-def test_all_layers_and_kernels_of_the_convolutional_network_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And one of each kind runs."""
+def test_all_layers_and_kernels_of_the_convolutional_network_are_there() -> None:
     found = list(roofline.all_runs(16, "conv"))
     assert len({name for name, *_ in found}) == len(found) == 6 + 6 + 5 + 2 * 3 + 4
     products = [flops for name, _, flops, _ in found if name.startswith(("forward", "update", "backward"))]
     assert sum(products) == 2 * roofline.multiplications(16, "conv")  # that is all that the step multiplies
-    few = ("forward conv 3136 to 1568", "unfold 784", "convolve 3136")
-    assert {name for name, *_ in found}.issuperset(few)
-    monkeypatch.setattr(roofline, "MOMENT", 0.002)
-    monkeypatch.setattr(roofline, "all_runs", lambda m, model: [run for run in found if run[0] in few])
-    limits_, kernels = roofline.kernels(16, 1, model="conv")
-    assert limits_.workers == 1
-    assert {kernel.name for kernel in kernels} == set(few)
-    for kernel in kernels:
-        assert 0.001 < kernel.share < 10, kernel  # as above
 
 
 @pytest.mark.thorough

@@ -75,10 +75,11 @@ MENDED = "pip install 'numba>=0.61,<0.69', or take --backend numpy"
 
 @pytest.mark.parametrize("release", UNKNOWN, indirect=True)
 def test_a_release_that_is_not_known_is_told_by_the_doctor(release: str, capsys: pytest.CaptureFixture[str]) -> None:
-    (found,) = (line for line in doctor.report(doctor.examine()).splitlines() if line.startswith("numba"))
-    assert found == f"numba     does not work: {UNKNOWN[release]}"
     assert cli.main(["doctor"]) == 1
-    assert f"mend: {MENDED}" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    (found,) = (line for line in out.splitlines() if line.startswith("numba"))
+    assert found == f"numba     does not work: {UNKNOWN[release]}"
+    assert f"mend: {MENDED}" in out
 
 
 @pytest.mark.parametrize("release", UNKNOWN, indirect=True)

@@ -425,7 +425,7 @@ ADDED = {
 
 
 @pytest.mark.parametrize("how", ADDED)
-@pytest.mark.parametrize("parts", PARTS)
+@pytest.mark.parametrize("parts", sample(PARTS, 2))
 def test_an_update_is_lost_between_two_atomic_operations(parts: str, how: str, tmp_path: Path) -> None:
     blocks, threads, body = PARTS[parts]
     path = tmp_path / "mine.cu"

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from conftest import SEEDS, sample
 from image_loops import LOOPS, SMALL
+from test_check import RIGHT
 
 from fastae.check import bounds, cases, learner, special, verdict
 from fastae.check.evidence import judged
 
 PYTHON = {
+    "as one writes it": RIGHT["NumPy"],
     "float64 accumulators": """
         def matmul(a, b, out, trans_a, trans_b, alpha, beta):
             A, B = (a.T if trans_a else a).astype("f8"), (b.T if trans_b else b).astype("f8")
