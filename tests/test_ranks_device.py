@@ -82,7 +82,7 @@ def test_the_update_is_by_a_tree_of_the_parts(cupy: CupyBackend, dtype: str, mom
 # One rank.
 
 
-@pytest.mark.parametrize("case", [Case(dtype="float64"), CONV, NARROW], ids=["dense", "conv", "empty parts"])
+@pytest.mark.parametrize("case", [Case(dtype="float64"), NARROW, pytest.param(CONV, marks=pytest.mark.thorough)])
 def test_shards_are_summed_on_the_device(case: Case) -> None:
     """One process's numbers but for rounding, whatever the mode."""
     captured = alone(case._replace(shards=4))

@@ -7,6 +7,7 @@ the run is that of one process but for rounding.
 - ``world``: the ranks, how they meet, agree, and end together
 - ``sums``: the sum of all gradients, in one fixed order: in memory that the ranks of a machine share, or by messages
 - ``session``: a backend's session that trains on a share of each batch
+- ``device``, ``nccl``, ``device_session``: the same on GPUs, where sums are through the host's memory or by NCCL
 """
 
 from typing import TYPE_CHECKING, Any

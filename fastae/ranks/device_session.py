@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from fastae.backends.base import Parameters
+from fastae.backends.cupy_backend.session import MODES
 from fastae.errors import InputError
 from fastae.ranks.device import Single, Staged
 from fastae.ranks.nccl import Nccl, why_not
@@ -64,8 +65,8 @@ class DeviceSession(SharedSession):
             raise as_common(InputError(f"{reason}; take 'captured'"))
         if world.here > 1:
             backend.take_device(world.local)
-        facts = (facts or {}) | {"mode": mode, "TF32": options.get("tf32", False)}
-        facts["number of multiprocessors"] = backend.launcher.multiprocessors  # on which the order of sums depends
+        # What one rank captures all must capture, or NCCL waits.
+        facts = (facts or {}) | {"mode": mode or MODES[0], "TF32": options.get("tf32", False)}
         super().__init__(world, parts, backend, parameters, images, mode=mode, facts=facts, **options)
 
     def _lay_out(self, parameters: Parameters, mine: range) -> None:
