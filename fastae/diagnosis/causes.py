@@ -71,7 +71,9 @@ def _saturated_at_first(case: Case) -> bool:
 
 
 def _dead_at_first(case: Case) -> bool:
-    return case.activation == "relu" and case.flattest_at_first[1] > FLAT
+    if case.activation != "relu" or (_bright(case) and not case.thrown):
+        return False  # bright images put many units off
+    return case.flattest_at_first[1] > FLAT
 
 
 def _output_at_first(case: Case) -> bool:

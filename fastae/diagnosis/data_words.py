@@ -77,14 +77,15 @@ def bright(case: Case) -> str:
     start = case.start
     shared = 1 - start["pixels"] * start["mean_image_mse"] / start["square"]
     return (
-        f"the images are bright: a pixel is {start['mean']:.2f} in the mean, and the mean image makes up {shared:.0%} "
+        f"the images are bright: {start['mean']:.2f} in the mean, and their mean image makes up {shared:.0%} "
         "of ||x||^2. What all images share moves all units in the same way, and takes long to learn"
     )
 
 
 def negative(case: Case) -> str:
     """Say what is darker."""
-    return f"train on the negative, 255 - x, whose pixels are {1 - case.start['mean']:.2f} in the mean"
+    white = case.start.get("white", 255)
+    return f"train on the negative, {white} - x, whose pixels are {1 - case.start['mean']:.2f} in the mean"
 
 
 def by_heart(case: Case) -> str:
