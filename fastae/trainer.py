@@ -451,7 +451,7 @@ class Trainer:
             kind = f"{images.dtype} {images.shape}" if isinstance(images, np.ndarray) else type(images).__name__
             raise InputError(
                 f"{name} must be an array of uint8, or of floats in [0, 1], of shape (n, {width}) with n of at least 1"
-                f"; got {kind}{_remedy(images, width)}"
+                f"; got {kind}{_remedy(name, images, width)}"
             )
         if images.dtype.kind == "f" and not np.isfinite(images).all():
             raise InputError(f"{name} hold NaN or infinite values; replace them, for example np.nan_to_num({name})")
@@ -462,17 +462,17 @@ class Trainer:
             )
 
 
-def _remedy(images: Any, width: int) -> str:
+def _remedy(name: str, images: Any, width: int) -> str:
     """Say how images of another type or shape become an array that a trainer takes, where that is plain."""
     if not isinstance(images, np.ndarray) or not len(images := np.atleast_1d(images)):
         return ""
     if images.ndim == 1:
         return "; are they labels? An image is a row" if width > 1 else ""
     if images.ndim > 2 and images[0].size == width:
-        return "; give images.reshape(len(images), -1)"
+        return f"; give {name}.reshape(len({name}), -1)"
     integers = images.dtype.kind in "iu" and images.dtype != np.uint8
     if integers and images.shape[1] == width and images.min() >= 0 and images.max() <= 255:
-        return "; give images.astype(np.uint8)"
+        return f"; give {name}.astype(np.uint8)"
     return ""
 
 
