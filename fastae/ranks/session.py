@@ -88,7 +88,7 @@ class Part:
 
 
 class SharedSession:
-    """What a trainer asks of a `fastae.backends.base.Session`, for a batch that is cut into parts, some of which this rank has.
+    """What a trainer asks of a session, `fastae.backends.base.Session`, for a rank that has some parts of each batch.
 
     Parameters
     ----------
