@@ -2,7 +2,6 @@
 
 import math
 import os
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,51 +10,23 @@ from typing import Any
 
 import numpy as np
 
-from fastae import storage
+from fastae import checkpoints, storage
 from fastae.backends import get
 from fastae.backends.base import Backend, Parameters, Session
 from fastae.diagnosis import Broken, diagnose, measure
 from fastae.errors import CheckpointError, Diverged, InputError, MissingPackage
 from fastae.history import Epoch, History
 from fastae.interrupts import held
-from fastae.layers.layer import is_whole
+from fastae.layers.layer import is_whole, positive
 from fastae.model import Autoencoder
 from fastae.optimizer import SGD
+from fastae.progress import progress_bar
 from fastae.ranks.launch import limit_blas
 from fastae.ranks.world import Alone, as_common
 from fastae.rates import Suggestion, suggest
 
 LOSSES = ("mse", "bce")
 SLICE = 0.1  # seconds of training between two looks at the clock, the loss and the keyboard
-
-
-class Silence:
-    """A progress bar that nobody sees."""
-
-    def __enter__(self) -> "Silence":
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        pass
-
-    def update(self, n: int) -> None:
-        """Take notice of n images more."""
-
-    def set_description(self, text: str) -> None:
-        """Take the text before the bar."""
-
-    def set_postfix_str(self, text: str) -> None:
-        """Take the text behind the bar."""
-
-
-def progress_bar(**options: Any) -> Any:
-    """Return the bar of tqdm, which is not even imported where it is disabled: that takes a tenth of a second."""
-    disable = options["disable"]
-    if disable or (disable is None and not (sys.stderr and sys.stderr.isatty())):
-        return Silence()
-    from tqdm import tqdm
-
-    return tqdm(**options)
 
 
 class Trainer:
@@ -128,9 +99,9 @@ class Trainer:
         if not is_whole(seed) or seed < 0:
             raise InputError(f"seed must be a whole number of at least 0; got {seed!r}")
         if threads is not None:
-            _positive("the number of threads", threads)
+            positive("the number of threads", threads)
         self.model, self.loss, self.optimizer = model, loss, optimizer or SGD("auto")
-        self.batch_size, self.seed, self.threads = _positive("the batch size", batch_size), int(seed), threads
+        self.batch_size, self.seed, self.threads = positive("the batch size", batch_size), int(seed), threads
         self.suggestion: Suggestion | None = None
         lr: Any = self.optimizer.lr
         span = np.finfo(model.dtype)
@@ -138,7 +109,7 @@ class Trainer:
             raise InputError(f"the learning rate must be a normal number in {model.dtype}; got {lr!r}")
         self.mode, self.tf32 = mode, bool(tf32)
         self.ranks = ranks or Alone()
-        self.shards = None if shards is None else _positive("the number of shards", shards)
+        self.shards = None if shards is None else positive("the number of shards", shards)
         if self.ranks.size > 1 or self.shards:
             from fastae.ranks.session import check_parts
 
@@ -190,7 +161,7 @@ class Trainer:
         if test_images is not None:
             self._check_images("test_images", test_images)
         first, n = len(self.history.epochs), len(images)
-        last = first + _positive("the number of epochs", epochs)
+        last = first + positive("the number of epochs", epochs)
         self.ranks.agree({"number of epochs": last, "epochs so far": first})
         with held():  # LLVM, compiling or loading, would swallow a Ctrl-C
             session = self.session(images, test_images)
@@ -365,12 +336,7 @@ class Trainer:
         """
         if self.ranks.rank:
             return
-        arrays = storage.numbered(
-            weight=self.model.weights, bias=self.model.biases, weight_velocity=self._V, bias_velocity=self._c
-        )
-        config = {"settings": self.settings(note), "workers": self.workers, "planned": self.planned}
-        config |= {"ranks": self.sharers, "epochs": self.history.as_dicts(), "start": self.history.start}
-        storage.write(path, "checkpoint", config, arrays)
+        checkpoints.save(self, path, note)
 
     def resume(self, path: str | os.PathLike[str], note: dict[str, Any] | None = None) -> None:
         """Go on from a checkpoint that a trainer with the same settings wrote; of several ranks the first one reads it.
@@ -387,62 +353,11 @@ class Trainer:
             found: Any = None if self.ranks.rank else storage.read(path, "checkpoint")
         config, arrays = self.ranks.spread(found)
         with self.ranks.together():
-            self._take(path, config, arrays, note)
-
-    def _take(self, path: Any, config: dict[str, Any], arrays: dict[str, np.ndarray], note: Any) -> None:
-        """Go on from what a checkpoint holds."""
-        settings = self.settings(note)
-        try:
-            # Older ones do not say.
-            usual = {"tf32": False, "test_images": settings.get("test_images"), "schedule": "constant"}
-            usual |= {"shards": None, "activation": "sigmoid", "image_shape": settings["image_shape"]}
-            usual["layers"] = [{"Dense": [n]} for n in config["settings"].get("sizes", [0])[1:]]
-            found, workers, sharers = {**usual, **config["settings"]}, config["workers"], config.get("ranks", 1)
-            if settings["lr"] == "auto":
-                settings["lr"] = SGD(found["lr"]).lr
-            history = History.read(config["epochs"], found.get("lr"), config.get("start", {}))
-            planned = config.get("planned", len(history.epochs))
-            _positive("the number of workers", workers)
-            _positive("the number of ranks", sharers)
-            if not is_whole(planned) or planned < len(history.epochs):
-                raise ValueError(f"{planned!r} epochs were planned, and {len(history.epochs)} are there")
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            reason = storage.brief(error)
-            raise CheckpointError(f"{path}: its configuration is not a checkpoint's: {reason}") from error
-        other = [
-            f"{name} {found.get(name)!r:.200}, not {new!r}" for name, new in settings.items() if found.get(name) != new
-        ]
-        if other:
-            raise CheckpointError(f"{path} was made with other settings: {'; '.join(other)}")
-        optimizer = replace(self.optimizer, lr=settings["lr"])
-        model = self.model
-        weights, biases = model.take(path, arrays, "weight"), model.take(path, arrays, "bias")
-        if self.optimizer.momentum:
-            self._V, self._c = (model.take(path, arrays, f"{name}_velocity") for name in ("weight", "bias"))
-        model.weights, model.biases = weights, biases
-        self.history, self.workers, self.planned, self.optimizer = history, workers, planned, optimizer
-        self.sharers = sharers
+            checkpoints.take(self, path, config, arrays, note)
 
     def settings(self, note: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return what decides the course of this training, as JSON holds it."""
-        model = self.model
-        return {
-            "sizes": list(model.sizes),
-            **model.described(),
-            "init": model.init,
-            "model_seed": model.seed,
-            "dtype": model.dtype.name,
-            "loss": self.loss,
-            "lr": self.optimizer.lr if self.optimizer.lr == "auto" else float(self.optimizer.lr),
-            "momentum": float(self.optimizer.momentum),
-            "schedule": self.optimizer.schedule,
-            "batch_size": self.batch_size,
-            "seed": self.seed,
-            "backend": self.backend.name,
-            "tf32": self.tf32,
-            "shards": self.shards,
-            **(note or {}),
-        }
+        return checkpoints.settings(self, note)
 
     def _check_images(self, name: str, images: Any) -> None:
         width = self.model.sizes[0]
@@ -474,9 +389,3 @@ def _remedy(name: str, images: Any, width: int) -> str:
     if integers and images.shape[1] == width and images.min() >= 0 and images.max() <= 255:
         return f"; give {name}.astype(np.uint8)"
     return ""
-
-
-def _positive(what: str, n: Any) -> int:
-    if not is_whole(n) or n < 1:
-        raise InputError(f"{what} must be a positive whole number; got {n!r}")
-    return int(n)

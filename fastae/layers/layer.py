@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fastae.errors import InputError
+
 MIRROR = {"dense": "dense", "conv": "transposed", "transposed": "conv"}
 
 
@@ -136,3 +138,10 @@ class Layer:
 def is_whole(n: Any) -> bool:
     """Tell whether n is a whole number; True and False are not."""
     return isinstance(n, int | np.integer) and not isinstance(n, bool)
+
+
+def positive(what: str, n: Any) -> int:
+    """Return a positive whole number; raises `InputError`."""
+    if not is_whole(n) or n < 1:
+        raise InputError(f"{what} must be a positive whole number; got {n!r}")
+    return int(n)

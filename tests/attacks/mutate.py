@@ -48,6 +48,10 @@ MODULES = {
             *("-k", "not numba and not flipped and not cut_short"),
         ],
     ),
+    "checkpoints": (
+        "fastae/checkpoints.py",
+        ["tests/test_checkpoints.py", *SURVIVORS, "-k", "not numba and not flipped and not cut_short"],
+    ),
     "step": (
         "fastae/step.py",
         ["tests/test_step.py", *SURVIVORS, "-k", "survivors or pure-python or (numpy and not real and not allocates)"],
