@@ -83,6 +83,7 @@ def test_the_settings_are_those_that_decide_the_course_of_a_training() -> None:
         "seed": 0,
         "backend": "numpy",
         "tf32": False,
+        "shards": None,
         "images": "some",
     }
 
