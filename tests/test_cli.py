@@ -88,6 +88,7 @@ def test_the_results(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
         "seed": 5,
         "backend": "numpy",
         "tf32": False,
+        "shards": None,
         "kernels": None,
         "lr_from": RATE_FROM,
         "epochs": 2,
@@ -95,6 +96,7 @@ def test_the_results(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
         "transpose": False,
         "limit": 64,
         "threads": 1,
+        "ranks": {"number": 1, "hosts": []},
         "version": fastae.__version__,
     }
     assert [epoch["epoch"] for epoch in history["epochs"]] == [1, 2]
@@ -175,6 +177,8 @@ def test_the_defaults_are_those_of_the_design() -> None:
         "schedule": "cosine",
         "dtype": "float32",
         "seed": 0,
+        "distributed": "auto",
+        "patience": 30.0,
         "resume": False,
         "no_progress": False,
         "tf32": False,

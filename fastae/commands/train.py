@@ -16,7 +16,7 @@ from fastae.commands import network, show
 from fastae.errors import Diverged, InputError, OutputError
 from fastae.interrupts import held
 from fastae.ranks.launch import PATIENCE
-from fastae.ranks.world import WAYS
+from fastae.ranks.world import START, WAYS
 from fastae.rates import RATES, suggest
 
 BEFORE = "checkpoint-before.npz"
@@ -178,6 +178,7 @@ def run(options: argparse.Namespace) -> None:
         why = _train(job, options)
         if not world.rank:
             _write(job, options, why)
+        world.meet(START)  # the others do not wait in MPI's end, where nobody would name a first rank that hangs
 
 
 def _prepared(options: argparse.Namespace) -> Job:
