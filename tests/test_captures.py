@@ -90,11 +90,12 @@ def test_a_host_side_counter_is_frozen_when_it_is_captured(monkeypatch: pytest.M
     [
         (lambda k, array: k.asarray(np.zeros(3)), "memory is allocated while a stream is captured"),
         (lambda k, array: k.to_host(array), "an array is copied to the host while a stream is captured"),
+        (lambda k, array: array.set(np.zeros_like(array)), "an array is copied from the host while a stream is"),
         (lambda k, array: array.__setitem__(slice(None), 0), "an array is assigned to while a stream is captured"),
         (lambda k, array: streams.get_current_stream().synchronize(), "the host waits for the device while"),
         (lambda k, array: Graph([]).launch(), "a graph is launched while a stream is captured"),
     ],
-    ids=["allocation", "copy to the host", "assignment", "synchronisation", "a graph in a graph"],
+    ids=["allocation", "copy to the host", "copy from the host", "assignment", "synchronisation", "a graph in a graph"],
 )
 def test_what_may_not_happen_inside_a_capture(
     fault: Callable[[Any, Any], Any], words: str, monkeypatch: pytest.MonkeyPatch

@@ -21,7 +21,7 @@ import fastae
 from fastae.backends.cupy_backend import CupyBackend
 from fastae.backends.cupy_backend.launcher import record
 from fastae.backends.cupy_backend.session import STEPS_A_GRAPH
-from fastae.backends.emulator import streams
+from fastae.backends.emulator import device, streams
 from fastae.errors import BackendUnavailable, InputError
 from fastae.ranks import Alone, join, nccl, sums
 from fastae.ranks.device import DESCEND
@@ -183,7 +183,7 @@ def test_ranks_on_gpus_of_their_own_or_on_one_end_in_the_same_bits(tmp_path: Pat
     assert refused[0].endswith(f") share {GPUS[0]}; --distributed mpi goes through the host's memory")
     assert refused[1].startswith("the mode 'persistent' is for one process without shards")
     assert refused[2] == "NCCL connects GPUs, and the backend 'numpy' has none; take --distributed mpi"
-    assert "NCCL connects GPUs, and the backend 'emulator' has none; --distributed mpi goes" in refused[3]
+    assert refused[3].startswith("NCCL connects GPUs, and the backend 'emulator' has none; --distributed mpi goes")
 
 
 @pytest.mark.parametrize("cupy", [pytest.param("gpu", marks=pytest.mark.gpu)], indirect=True)
@@ -218,6 +218,20 @@ def test_more_ranks_end_in_the_same_bits(ranks: int, tmp_path: Path) -> None:
 
 
 # What would go wrong.
+
+
+def test_what_is_copied_has_the_shape_and_the_type_of_its_place() -> None:
+    """A GPU's copy takes the bytes of one array for those of the other."""
+    array, host = device.array(np.arange(3.0)), np.zeros(3)
+    assert device.asnumpy(array, out=host) is host
+    array.set(2 * host)
+    assert device.asnumpy(array).tolist() == [0, 2, 4]
+    for other in (np.zeros(4), np.zeros(3, np.float32)):
+        with pytest.raises(ValueError, match=r"is copied into float64 \(3,\)"):
+            array.set(other)
+        with pytest.raises(ValueError, match=r"float64 \(3,\) is copied into"):
+            device.asnumpy(array, out=other)
+
 
 FAULTS: dict[str, tuple[str, Callable[..., Any], type[Exception], str]] = {
     "a receive of fewer": ("recv", lambda at, n, *more: (at, n - 1, *more), Misuse, "which receives"),

@@ -131,9 +131,10 @@ def why_not(world: Alone, backend: Any) -> str:
             reason = f"CuPy finds no NCCL: python -m pip install nvidia-nccl-cu{major}"
         gpu = cuda.Device().pci_bus_id
     found = world.gather((reason, gpu))
-    for rank, (theirs, _) in enumerate(found):
+    reasons = [theirs for theirs, _ in found]
+    for rank, theirs in enumerate(reasons):
         if theirs:
-            return theirs if world.size == 1 else f"{world.name(rank)}: {theirs}"
+            return theirs if len(set(reasons)) == 1 else f"{world.name(rank)}: {theirs}"
     owners: dict[tuple[str, str], int] = {}
     for rank, (_, gpu) in enumerate(found):
         first = owners.setdefault((world.hosts[rank], gpu), rank)
