@@ -46,9 +46,7 @@ def train(contender: Any, orders: Iterator[np.ndarray], world: Alone) -> tuple[f
     return max(world.gather(time.perf_counter() - began)), loss
 
 
-def choose_parts(
-    contender: Any, order: np.ndarray, batch_size: int, seconds: float, world: Alone = ALONE
-) -> int:
+def choose_parts(contender: Any, order: np.ndarray, batch_size: int, seconds: float, world: Alone = ALONE) -> int:
     """Return into how many parts to cut an epoch so that one takes about so long, and at least `LEAST_STEPS`."""
     most = len(order) // batch_size
     steps = LEAST_STEPS

@@ -92,7 +92,8 @@ class FastaeRanks(_Fastae):
         world = self._world()
         super().__init__(images, batch_size, loss, threads, model, world)
         self.spent = {"communicating": 0.0, "waiting": 0.0}
-        self._clock(self.session._sum, "all_reduce", "communicating")
+        session: Any = self.session
+        self._clock(session._sum, "all_reduce", "communicating")
         self._clock(world, "meet", "waiting")
 
     def _world(self) -> Alone:
