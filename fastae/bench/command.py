@@ -73,8 +73,6 @@ def run(options: argparse.Namespace) -> None:
         if not 1 <= batch_size <= most:
             raise InputError(f"a batch size must be from 1 to {most} here; got {batch_size}")
     if options.ranks:
-        options.out = options.out or Path("runs", "bench-ranks")
-        storage.make_folder(options.out)
         ranks.run(options)
         return
     if options.contenders is None:

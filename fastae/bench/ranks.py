@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
+from fastae import storage
 from fastae.bench.contenders import missing, require_agreement
 from fastae.bench.contenders.job import DESCRIBED
 from fastae.bench.harness import IDLE_BOUND, Race, Worker
@@ -25,18 +26,22 @@ class Way(NamedTuple):
     contender: str
     ranks: int
     threads: int
-    label: str
+
+    @property
+    def key(self) -> str:
+        """A name of its own."""
+        return f"{self.contender} {self.ranks}x{self.threads}"
 
 
 def ways(ranks: int) -> list[Way]:
     """Return the ways to be compared for that many ranks; of one rank, the process that trains alone."""
     if ranks == 1:
-        return [Way("fastae-numba", 1, 1, "1 worker")]
+        return [Way("fastae-numba", 1, 1)]
     return [
-        Way("fastae-numba", 1, ranks, "as many workers"),
-        Way("ranks", ranks, 1, "ranks"),
-        Way("messages", ranks, 1, "ranks, messages"),
-        Way("torch-ddp", ranks, 1, "PyTorch DDP"),
+        Way("fastae-numba", 1, ranks),
+        Way("ranks", ranks, 1),
+        Way("messages", ranks, 1),
+        Way("torch-ddp", ranks, 1),
     ]
 
 
@@ -67,12 +72,12 @@ def race(options: argparse.Namespace, all_ways: Sequence[Way], batch_size: int) 
                 way.contender, batch_size, options.loss, options.seconds, way.threads, options.model, start, way.ranks
             )
             workers.append(worker)
-            result.ready[key(way)] = worker.ready
+            result.ready[way.key] = worker.ready
         require_agreement({name: ready["first_loss"] for name, ready in result.ready.items()})
         for number in range(1, options.rounds + 1):
             for way, worker in zip(all_ways, workers):
-                progress(f"batch size {batch_size}: round {number} of {options.rounds}, {key(way)}")
-                result.segments.setdefault(key(way), []).append(worker.segment())
+                progress(f"batch size {batch_size}: round {number} of {options.rounds}, {way.key}")
+                result.segments.setdefault(way.key, []).append(worker.segment())
     finally:
         for worker in workers:
             worker.close()
@@ -80,14 +85,9 @@ def race(options: argparse.Namespace, all_ways: Sequence[Way], batch_size: int) 
     return result
 
 
-def key(way: Way) -> str:
-    """Return a name that is a way's own."""
-    return f"{way.contender} {way.ranks}x{way.threads}"
-
-
 HEADING = [
-    "batch", "ranks", "1 worker", "as many workers", "ranks", "ranks, messages", "PyTorch DDP",
-    "ranks: × 1 worker", "time / workers", "time / DDP", "communicating", "of it waiting", "messages: communicating",
+    "batch", "ranks", "one worker", "as many workers", "ranks of one", "by messages", "PyTorch DDP",
+    "× one worker", "time / workers", "time / DDP", "communicating", "of it waiting", "by messages: communicating",
 ]  # fmt: skip
 
 
@@ -100,9 +100,9 @@ def rows(result: Race, numbers: Sequence[int], absent: str | None) -> list[list[
         team, ours, by_messages, theirs = ways(number)
         cells += [rate(result, way) for way in (team, ours, by_messages)]
         cells.append(f"needs {absent}" if absent else rate(result, theirs))
-        cells.append(f"{result.ratio(key(alone), key(ours)):.2f}")
-        cells.append(f"{result.ratio(key(ours), key(team)):.2f}")
-        cells.append("" if absent else f"{result.ratio(key(ours), key(theirs)):.2f}")
+        cells.append(f"{result.ratio(alone.key, ours.key):.2f}")
+        cells.append(f"{result.ratio(ours.key, team.key):.2f}")
+        cells.append("" if absent else f"{result.ratio(ours.key, theirs.key):.2f}")
         cells += [f"{share(result, ours, 'communicating'):.0%}", f"{share(result, ours, 'waiting'):.0%}"]
         cells.append(f"{share(result, by_messages, 'communicating'):.0%}")
         found.append(cells)
@@ -111,14 +111,14 @@ def rows(result: Race, numbers: Sequence[int], absent: str | None) -> list[list[
 
 def rate(result: Race, way: Way) -> str:
     """Return images a second: of the median segment, and of the slowest and fastest."""
-    rates = [result.batch_size * 1e6 / time for time in result.times(key(way))]
+    rates = [result.batch_size * 1e6 / time for time in result.times(way.key)]
     return f"{median(rates):,.0f} ({min(rates):,.0f} to {max(rates):,.0f})"
 
 
 def share(result: Race, way: Way, of: str) -> float:
     """Return the median part of the time that rank 0 spent communicating, or the part of that spent waiting."""
     whole = "seconds" if of == "communicating" else "communicating"
-    return median(segment[of] / (segment[whole] or 1.0) for segment in result.segments[key(way)])
+    return median(segment[of] / (segment[whole] or 1.0) for segment in result.segments[way.key])
 
 
 def run(options: argparse.Namespace) -> None:
@@ -132,13 +132,19 @@ def run(options: argparse.Namespace) -> None:
     from fastae.bench.command import Report, row, tell
 
     numbers = sorted({number for number in options.ranks if number != 1})
+    for name in ("check", "contenders", "only", "threads"):
+        if getattr(options, name):
+            raise InputError(f"--{name} does not go with --ranks")
     if launch.place():
         raise InputError("fastae bench starts its ranks itself: run it without mpiexec")
     if min(options.ranks) < 1 or not numbers:
         raise InputError("--ranks takes whole numbers of at least 1, one of them larger: --ranks 1 2")
     if max(numbers) > min(options.batches):
-        raise InputError(f"{max(numbers)} ranks cannot share {min(options.batches)} images")
+        few = min(options.batches)
+        raise InputError(f"{max(numbers)} ranks cannot share {few} image{'s' * (few > 1)}")
     launcher()
+    options.out = options.out or Path("runs", "bench-ranks")
+    storage.make_folder(options.out)
     absent = missing("torch-ddp")
     if absent:
         tell(f"left out for want of {absent}: PyTorch DDP; pip install 'fastae[bench]' brings it in\n")
