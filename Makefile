@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ALONE = $(shell grep -l 'mark\.alone' tests/test_*.py) # pytest takes half a minute to read all files
 MAKEFLAGS += --no-print-directory
+unexport PYTHONDONTWRITEBYTECODE # each of some hundred processes would compile the whole package
 
 .PHONY: train assignment test thorough live bench matrix docs clean
 
