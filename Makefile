@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ALONE = $(shell grep -l 'mark\.alone' tests/test_*.py) # pytest takes half a minute to read all files
 MAKEFLAGS += --no-print-directory
+unexport PYTHONDONTWRITEBYTECODE # each of some hundred processes would compile the whole package
 
 .PHONY: train assignment test thorough live bench matrix docs clean
 
@@ -73,7 +74,8 @@ $(VENV)/installed-test: $(VENV)/bin/python pyproject.toml
 	@touch $@ $(VENV)/installed
 
 $(VENV)/installed-thorough: $(VENV)/bin/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[thorough]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -e '.[thorough]'
+	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib || true
 	@touch $@ $(VENV)/installed $(VENV)/installed-test $(VENV)/installed-docs
 
 $(VENV)/installed-bench: $(VENV)/bin/python pyproject.toml

@@ -2,9 +2,9 @@
 
 import os
 
-if "PYTEST_XDIST_WORKER" in os.environ:  # before NumPy is imported, whose waiting threads would keep others' cores busy
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as those of Numba's parallel loops would
+# Before NumPy is imported: threads of several tests, which spin while they wait, would keep each other from the cores.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # of Numba's parallel loops
 
 import shutil
 import signal

@@ -120,7 +120,7 @@ def test_two_processes_judge_the_gallery_as_one_does(
     assert re.search(exhibit.cause, " ".join([problem["what"], *problem["causes"][:1]])), problem
 
 
-@pytest.mark.parametrize("rung", sample(RUNGS, 8, lambda rung: rung.exercise))
+@pytest.mark.parametrize("rung", sample(RUNGS, 16, lambda rung: rung.exercise))
 def test_two_processes_judge_the_rungs_as_one_does(rung: Rung, capsys: pytest.CaptureFixture[str]) -> None:
     status, found = judged(rung.path, capsys, "--no-speed", "--seed", "7")
     assert (status, found["verdict"], found["kernels"][0]["kernel"]) == (0, "right", rung.kernel)
