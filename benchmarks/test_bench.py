@@ -11,7 +11,7 @@ import pytest
 
 import fastae
 from fastae import cli
-from fastae.bench import command, contenders
+from fastae.bench import command, contenders, ranks
 from fastae.bench.contenders import Disagreement, first_epoch_loss, make, of_model, require_agreement
 from fastae.bench.contenders.job import NETWORKS, RATES, SEED, epoch_order, network, rate
 from fastae.bench.harness import Race, WorkerFailed, race
@@ -56,6 +56,14 @@ def test_trains_as_the_trainer_does_and_goes_on_from_there(
         found = contender.epoch(epoch_order(epoch, IMAGES)) / IMAGES
         assert found == pytest.approx(loss_expected, rel=contenders.TOLERANCE)
     assert contender.threads >= 1
+
+
+@pytest.mark.parametrize("model", NETWORKS)
+def test_ranks_of_every_kind_train_as_one_process_does(model: str) -> None:
+    """`ranks.race` refuses them otherwise; 100 images are 33, 33 and 34."""
+    options = SimpleNamespace(model=model, loss="mse", rounds=1, seconds=0.01)
+    raced = ranks.race(options, [*ranks.ways(1), *ranks.ways(3)], 100)
+    assert len(raced.segments) == 5
 
 
 @pytest.mark.parametrize("name", of_model("dense"))

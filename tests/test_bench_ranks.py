@@ -70,7 +70,7 @@ def options(**others: object) -> argparse.Namespace:
 def test_two_ranks_train_as_one_process_does_and_say_what_they_spend() -> None:
     """`ranks.race` itself refuses them if their losses differ."""
     alone, ours = ranks.Way("fastae-numba", 1, 1), ranks.Way("ranks", 2, 1)
-    found = ranks.race(options(), [alone, ours], 512)
+    found = ranks.race(options(), [alone, ours], 64)
     assert [len(found.segments[way.key]) for way in (alone, ours)] == [2, 2]
     assert 0 < ranks.share(found, ours, "communicating") < 1
     assert 0 < ranks.share(found, ours, "waiting") < 1

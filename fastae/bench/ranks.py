@@ -61,7 +61,7 @@ def launcher() -> list[str]:
     return [found, "-n"]
 
 
-def race(options: argparse.Namespace, all_ways: Sequence[Way], batch_size: int) -> Race:
+def race(options: Any, all_ways: Sequence[Way], batch_size: int) -> Race:
     """Let the ways train in turn; see `fastae.bench.harness.race`."""
     result, workers = Race(batch_size, model=options.model), []
     try:
