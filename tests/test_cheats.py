@@ -105,8 +105,8 @@ def test_ordinary_cuda_is_not_refused(text: str) -> None:
 
 
 GALLERY = exhibits.exhibits()
-# Of each ladder the first rung and the last: the ladders' own tests judge the others, in one process. For Numba the last
-# alone, with which a step is compiled.
+# Of each ladder the first rung and the last: the ladders' own tests judge the others, in one process. For Numba, which
+# compiles a step with each, the last alone.
 RUNGS = [
     ladder(key, language)[i]
     for key in KERNELS
