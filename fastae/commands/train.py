@@ -122,7 +122,8 @@ def add_options(train: argparse.ArgumentParser) -> None:
         "--distributed",
         default="auto",
         choices=list(WAYS),
-        help="whether processes share each batch: mpi, all that mpiexec started; none; or auto, mpi where mpiexec did",
+        help="whether processes share each batch: mpi, all that mpiexec started; nccl, those too, each with a GPU of its "
+        "own; none; or auto, where mpiexec did: nccl where it works, else mpi",
     )
     option(
         "--shards",
