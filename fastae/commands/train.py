@@ -122,8 +122,8 @@ def add_options(train: argparse.ArgumentParser) -> None:
         "--distributed",
         default="auto",
         choices=list(WAYS),
-        help="whether processes share each batch: mpi, all that mpiexec started; nccl, those too, each with a GPU of its "
-        "own; none; or auto, where mpiexec did: nccl where it works, else mpi",
+        help="whether processes share each batch: mpi, all that mpiexec started; nccl, those too, each with a GPU of "
+        "its own; none; or auto: if mpiexec started several, nccl where it works, else mpi",
     )
     option(
         "--shards",
