@@ -65,6 +65,7 @@ def fit(
     images: np.ndarray,
     epochs: int,
     test_images: np.ndarray | None = None,
+    **options: Any,
 ) -> fastae.History:
     optimizer = fastae.SGD(lr=golden["lr"].item(), momentum=golden["momentum"].item())
     trainer = fastae.Trainer(
@@ -74,6 +75,7 @@ def fit(
         backend=backend,
         batch_size=golden["batch_size"].item(),
         seed=golden["order_seed"].item(),
+        **options,
     )
     return trainer.fit(images, epochs=epochs, test_images=test_images, progress=False)
 

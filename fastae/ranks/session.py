@@ -124,7 +124,8 @@ class SharedSession:
     ) -> None:
         each = parts // world.size
         if parts % world.size or each & (each - 1):
-            raise as_common(InputError(f"{world.size} ranks cannot share {parts} parts: {_possible(parts)}"))
+            ranks = "1 rank" if world.size == 1 else f"{world.size} ranks"
+            raise as_common(InputError(f"{ranks} cannot share {parts} shards: take {_possible(parts)} ranks"))
         self.world, self.parts, self.batch_size = world, parts, batch_size
         self.backend, self.has_test = backend, test_images is not None
         world.agree(_facts(backend, parameters, images, test_images, batch_size, momentum, parts, facts or {}, options))
@@ -293,8 +294,5 @@ def _facts(
 
 def _possible(parts: int) -> str:
     """Say which numbers of ranks can share so many parts."""
-    numbers = []
-    while parts:
-        numbers.append(str(parts))
-        parts = parts // 2 if parts % 2 == 0 else 0
-    return f"take {' or '.join([', '.join(numbers[:-1]), numbers[-1]] if numbers[1:] else numbers)} ranks"
+    *numbers, last = [str(parts >> halved) for halved in range((parts & -parts).bit_length())]
+    return f"{', '.join(numbers)} or {last}" if numbers else last

@@ -15,6 +15,7 @@ from fastae.ranks import launch
 PATIENCE = 30.0  # seconds that ranks wait for one that does not come
 START = 900.0  # seconds for what takes one rank longer than another: reading the data, compiling
 SPINS = 2000  # questions to MPI before a waiting rank lets others have its core
+NAP = 5e-5  # seconds that it lets them have it for, where there are more ranks than cores
 ANSWER = 2.0  # seconds within which those that wait for the same rank say that they do
 
 
@@ -98,17 +99,18 @@ class World(Alone):
         self.machine = self.comm.Split_type(MPI.COMM_TYPE_SHARED)
         self.here = self.machine.size
         launch.limit_blas(max(1, cores() // self.here))
+        self._spins, self._nap = (SPINS, 0.0) if self.here <= cores() else (1, NAP)
 
     def meet(self, patience: float | None = None) -> None:
         """Wait until all ranks are here; end the run if one is not in time, and name it."""
         arrival = self.comm.Ibarrier()
-        for _ in range(SPINS):
+        for _ in range(self._spins):
             if arrival.Test():
                 return
         limit = self.patience if patience is None else patience
         deadline = time.monotonic() + limit
         while not arrival.Test():
-            time.sleep(0)  # others may need this core: there may be more ranks than cores
+            time.sleep(self._nap)
             self._answer()
             if time.monotonic() > deadline and not self._lower_asks():
                 self._name_missing(limit)
