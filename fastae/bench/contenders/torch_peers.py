@@ -85,8 +85,8 @@ class TorchEager(_Torch):
 class TorchDistributed(TorchEager):
     """The same in DistributedDataParallel over gloo, a share of every batch on each rank.
 
-    Gradients that are views of the buckets that are sent were the faster ones. A graph that is declared to be the same in
-    every step, and a fused update instead of a foreach one, made no difference beyond the spread.
+    Gradients that are views of the buckets that are sent were the faster ones. A graph that is declared to be the same
+    in every step, and a fused update instead of a foreach one, made no difference beyond the spread.
     """
 
     def __init__(
