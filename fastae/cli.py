@@ -249,7 +249,7 @@ def _run(own: bool, argv: list[str]) -> int:
     """Run the command that is asked for; ``own`` if it is the process's own."""
     here = launch.place() if argv[:1] == ["train"] else None
     options, usage = _parsed_once(here, argv) if here else (parsed(argv), None)
-    options.own, options.ranks = own, None
+    options.own, options.world = own, None
     with Stop(lambda: _interrupted(options, argv)) as options.stop:
         try:
             if options.command == "train":
@@ -291,16 +291,16 @@ def _join(options: argparse.Namespace, usage: InputError | None) -> None:
     """Become one of the ranks that share the training, of which the first alone prints; refuse wrong options."""
     from fastae.ranks.world import join
 
-    options.ranks = join(options.distributed, options.patience)
-    if options.ranks.rank:
+    options.world = join(options.distributed, options.patience)
+    if options.world.rank:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
-    with options.ranks.together():
+    with options.world.together():
         if usage:
             raise usage
 
 
 def _several(options: argparse.Namespace) -> bool:
-    return options.ranks is not None and options.ranks.size > 1
+    return options.world is not None and options.world.size > 1
 
 
 def _leave(options: argparse.Namespace, words: str, status: int = 2, common: bool = False) -> int:
@@ -308,7 +308,7 @@ def _leave(options: argparse.Namespace, words: str, status: int = 2, common: boo
 
     What only one of them knows ends the others by force: they wait for it. What is ``common`` ends each by itself.
     """
-    ranks = options.ranks
+    ranks = options.world
     if _several(options):
         if not common:
             ranks.end(f"fastae: {ranks.name(ranks.rank)}: {words}", status)
@@ -322,7 +322,7 @@ def _leave(options: argparse.Namespace, words: str, status: int = 2, common: boo
 
 def _wait_unless_joined(options: argparse.Namespace) -> None:
     """Let lower ranks speak first, if this is a rank that has not come to know the others."""
-    if options.command == "train" and options.ranks is None and (here := launch.place()):
+    if options.command == "train" and options.world is None and (here := launch.place()):
         time.sleep(launch.turn(here.rank))
 
 
@@ -332,12 +332,12 @@ def _interrupted(options: argparse.Namespace, argv: list[str], more: str = "") -
     if options.command == "train":
         again = system.command_line(["fastae", *argv, *([] if options.resume else ["--resume"])])
         if _several(options):
-            again = f"mpirun -n {options.ranks.size} {again}"
+            again = f"mpirun -n {options.world.size} {again}"
         told += f"; what the last whole epoch gave is kept.{more} To go on: {again}"
     elif options.command == "grade":
         told += f"; what was judged is kept.{more} To go on: {system.command_line(['fastae', *argv])}"
     if _several(options):
-        options.ranks.end(f"\nfastae: {told}", status)
+        options.world.end(f"\nfastae: {told}", status)
     _wait_unless_joined(options)
     print(f"\nfastae: {told}", file=sys.stderr, flush=True)
     return status

@@ -22,7 +22,7 @@ from fastae.rates import RATES, suggest
 BEFORE = "checkpoint-before.npz"
 FAINT = "no value is above 1, of 255; black and white is read from bool arrays or floats of 0 and 1"
 # What a rank may have otherwise than the first one; its data and threads are compared by themselves.
-EACH = {"run", "own", "stop", "ranks", "data", "out", "threads", "verbose", "no_progress", "patience"}
+EACH = {"run", "own", "stop", "world", "data", "out", "threads", "verbose", "no_progress", "patience"}
 RESERVE = {"numpy": 128, "numba": 512}  # MiB that a backend takes beside the data, and 32 more for each core
 
 
@@ -160,7 +160,7 @@ def run(options: argparse.Namespace) -> None:
     """Train as the options say; write pictures, history, checkpoint and model."""
     from fastae.datasets import described
 
-    world = options.ranks
+    world = options.world
     world.agree({f"--{name.replace('_', '-')}": x for name, x in vars(options).items() if name not in EACH})
     with world.together():
         job = _prepared(options)
@@ -230,7 +230,7 @@ def _prepared(options: argparse.Namespace) -> Job:
         threads=getattr(options, "threads", None),
         mode=getattr(options, "mode", None),
         tf32=options.tf32,
-        ranks=options.ranks,
+        ranks=options.world,
         shards=getattr(options, "shards", None),
     )
     note = {
@@ -248,7 +248,7 @@ def _write(job: Job, options: argparse.Namespace, why: str) -> None:
     """Write all results but the checkpoint, and tell what they say."""
     from fastae.diagnosis import diagnose
 
-    trainer, out, world = job.trainer, job.out, options.ranks
+    trainer, out, world = job.trainer, job.out, options.world
     config = {
         **trainer.settings(job.note),
         "lr_from": why,
@@ -285,7 +285,7 @@ def _train(job: Job, options: argparse.Namespace) -> str:
     The checkpoint of an earlier training, whose results are still there, is kept until this one has results of its own:
     if this one diverges, the earlier one is back in its place.
     """
-    trainer, world = job.trainer, options.ranks
+    trainer, world = job.trainer, options.world
     checkpoint, before = job.out / "checkpoint.npz", job.out / BEFORE
     resumed = world.spread(options.resume and checkpoint.exists())
     if resumed:
