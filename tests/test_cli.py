@@ -38,7 +38,7 @@ def test_a_training_that_diverges_says_where_and_keeps_the_last_good_checkpoint(
     stdout, stderr = capsys.readouterr()
     assert is_one_line(stderr)
     assert stdout == ""
-    found = re.search(r"NaN or infinite in epoch (\d+), batch (\d+): .*To mend it: --lr 0\.\d+", stderr)
+    found = re.search(r"NaN or infinite in epoch (\d+), batch (\d+)\. .*To mend it: --lr 0\.\d+", stderr)
     assert found
     epoch, batch = map(int, found.groups())
     assert 2 <= epoch <= 30
@@ -200,7 +200,7 @@ def test_a_network_that_knows_only_the_mean_image_is_called_a_blob(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert train(data, "--out", tmp_path) == 0
-    assert "too few updates: batch 16 makes 4 updates in 1 epoch" in capsys.readouterr().out
+    assert "Too few updates: batch 16 makes 4 updates in 1 epoch" in capsys.readouterr().out
     assert history_of(tmp_path)["diagnosis"]["cause"] == "too few updates"
 
 

@@ -70,7 +70,7 @@ def test_a_convolutional_run_leaves_two_pictures_more_and_names_them(
         "Conv2d(16, stride=2), Conv2d(32, stride=2), Dense(128), tanh: squared error, 1 epoch of 64"
     )
     assert "412,673 parameters, 909,440 multiplications an image" in stdout
-    assert "too few updates: batch 16 makes 4 updates in 1 epoch" in stdout
+    assert "Too few updates: batch 16 makes 4 updates in 1 epoch" in stdout
     config = history_of(out)["config"]
     found = {name: config[name] for name in ("sizes", "layers", "activation", "image_shape", "init", "lr")}
     assert found == {
@@ -285,7 +285,7 @@ def test_a_convolutional_training_that_diverges_keeps_what_was_there(
     stdout, stderr = capsys.readouterr()
     assert is_one_line(stderr)
     assert stdout == ""
-    assert re.search(r"NaN or infinite in epoch 1, batch \d: .*To mend it: --lr 0\.\d+", stderr)
+    assert re.search(r"NaN or infinite in epoch 1, batch \d\. .*To mend it: --lr 0\.\d+", stderr)
     assert snapshot(tmp_path) == before
 
 

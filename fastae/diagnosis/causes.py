@@ -66,19 +66,22 @@ def _identical(case: Case) -> bool:
     return min(case.initial.get("distinct", [1.0])) < SAME_WEIGHTS
 
 
+# What is flat has no gradient, and makes no NaN: a training that diverged did so for another reason.
+
+
 def _saturated_at_first(case: Case) -> bool:
-    return case.activation != "relu" and case.flattest_at_first[1] > FLAT and case.thrown
+    return not case.broken and case.activation != "relu" and case.flattest_at_first[1] > FLAT and case.thrown
 
 
 def _dead_at_first(case: Case) -> bool:
-    if case.activation != "relu" or (_bright(case) and not case.thrown):
+    if case.broken or case.activation != "relu" or (_bright(case) and not case.thrown):
         return False  # bright images put many units off
     return case.flattest_at_first[1] > FLAT
 
 
 def _output_at_first(case: Case) -> bool:
     flat = case.initial.get("output_flat", 0) > FLAT
-    return flat and case.initial["biases"][-1] > OFFSET and max(case.drawn) < HUGE
+    return not case.broken and flat and case.initial["biases"][-1] > OFFSET and max(case.drawn) < HUGE
 
 
 def _flatter(case: Case, least: float) -> bool:
