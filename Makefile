@@ -1,4 +1,4 @@
-# make train: the autoencoder on all of MNIST, with pictures.   make test: what a change must pass, in twenty minutes.
+# make train: the autoencoder on all of MNIST, with pictures.   make test: what a change must pass, in twelve minutes.
 # make thorough: all the other checks, in an hour.   make docs: the book.
 PYTHON ?= python3
 VENV := .venv
