@@ -96,7 +96,11 @@ class SharedSession:
     parts : int
         Into how many parts each batch is cut: the ranks' number times a power of two.
     backend : Backend
-    parameters, images, test_images, batch_size, lr, momentum
+    parameters : Parameters
+    images : ndarray
+    test_images : ndarray, optional
+    batch_size : int
+    lr, momentum : float
         As `fastae.backends.base.Session` has them, on every rank the same, of all parts together.
     facts : dict, optional
         What else must be the same on all ranks.
