@@ -25,6 +25,7 @@ SPINS = 2000  # questions to MPI before a waiting rank lets others have its core
 SHORT_NAP = 5e-5  # seconds that it lets them have it for, where there are more ranks than cores
 LONG, NAP = 0.05, 0.001  # seconds after which it has waited long, and for how long it then sleeps at a time
 ANSWER = 2.0  # seconds within which those that wait for the same rank say that they do
+PASSED_ON = 0.5  # seconds in which a launcher has passed on what a rank said: an abort may overtake it
 WHO_WAITS, I_WAIT, SPEAKS = range(3)  # what ranks tell each other when something is wrong
 
 
@@ -194,6 +195,7 @@ class World(Alone):
                 signal.signal(number, signal.SIG_IGN)
         if self._may_speak():
             print(message, file=sys.stderr, flush=True)
+            time.sleep(PASSED_ON)
         else:
             time.sleep(ANSWER)  # by then it is ended
         with suppress(OSError):  # what MPI adds says less
