@@ -98,7 +98,7 @@ def connected(
     nccl.communicator.cache_clear()
     if request.node.callspec.params["cupy"] == "gpu":
         if nccl.library() is None:
-            pytest.skip("CuPy finds no NCCL: install nvidia-nccl-cu13, or -cu12")
+            pytest.fail("CuPy finds no NCCL: install nvidia-nccl-cu13, or -cu12")
         yield None
     else:
         cluster = fake_nccl.Cluster(None, GPUS[:1])
