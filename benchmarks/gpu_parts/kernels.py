@@ -73,20 +73,13 @@ def _products(k: Any, dtype: str, m: int, inputs: int, outputs: int) -> list[flo
         shares.append(_share(k.to_host(out), (d64 @ W64.T) * slope, bounds.gamma(outputs + 6, dtype) * terms * slope))
         none = on_device[1][:0], on_device[2][:0]
         made["update"](on_device[0], on_device[3], on_device[1], on_device[2], *none, rate)
-        _synchronize(k)
+        k.launcher.cupy.cuda.runtime.deviceSynchronize()  # the branches too
         rate64 = float(np.array(RATE, dtype))
         for after, before, left in ((on_device[1], W64, a64), (on_device[2], b64, np.ones((m, 1)))):
             moved = rate64 * (left.T @ d64).reshape(before.shape)
             bound = bounds.gamma(m + 4, dtype) * (rate64 * (abs(left).T @ abs(d64)).reshape(before.shape) + abs(before))
             shares.append(_share(k.to_host(after), before - moved, bound))
     return shares
-
-
-def _synchronize(k: Any) -> None:
-    """Wait for the branches too."""
-    cuda = k.launcher.cupy.cuda
-    if hasattr(cuda, "runtime"):
-        cuda.runtime.deviceSynchronize()
 
 
 def _share(found: np.ndarray, exact: np.ndarray, bound: np.ndarray) -> float:

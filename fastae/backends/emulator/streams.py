@@ -184,7 +184,7 @@ class Device:
     id = 0
 
 
-runtime = SimpleNamespace(getDeviceCount=lambda: 1)
+runtime = SimpleNamespace(getDeviceCount=lambda: 1, deviceSynchronize=lambda: forbid("the device is waited for"))
 
 
 def ancestors(nodes: list[Node], of: frozenset[int]) -> set[int]:
