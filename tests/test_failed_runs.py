@@ -24,6 +24,7 @@ LOSSES = ("mse", "bce")
 CONV = [fastae.Conv2d(4, stride=2), fastae.Conv2d(8, stride=2), fastae.Dense(32)]
 SHALLOW = [fastae.Conv2d(4), fastae.Dense(16)]
 SIZES = (784, 64, 32)
+NEAR = (0.9, 0.95, 1.0, 1.05, 1.1)
 
 
 class Run(NamedTuple):
@@ -37,6 +38,9 @@ class Run(NamedTuple):
         What is to be said, among other things.
     rate : float
         The learning rate, beside what suits network, loss and data.
+    near : tuple of float
+        The learning rates, beside that one, of which most have to lead to the cause. Where training is unstable, the
+        last bit decides how it ends, and no single rate ends alike on all processors.
     change, test_change : callable
         What is done to the images, and to those of the test alone.
     only : tuple of str
@@ -51,6 +55,7 @@ class Run(NamedTuple):
     epochs: int = 10
     batch: int = 16
     rate: float = 1.0
+    near: tuple[float, ...] = (1.0,)
     momentum: float = 0.0
     init: float | None = None
     activation: str = "sigmoid"
@@ -137,10 +142,10 @@ RUNS = [
     Run("still learning", "the loss fell by", rate=0.49, epochs=4, only=("mnist mse", "mnist bce", "fashion bce")),
     Run("still learning", "--epochs 15", rate=0.45, epochs=5, sizes=(784, 64, 64, 32, 16), only=("fashion mse",)),
     Run("unknown", "fit no single cause", rate=0.45, activation="tanh"),
-    Run("unstable", "the loss rose in", batch=500, epochs=60, rate=4, only=("fashion mse",)),
-    Run("unstable", "the loss rose in", batch=500, epochs=60, rate=16, only=("fashion bce",)),
-    Run("unstable", "halve the rate", batch=500, epochs=100, rate=2.4, only=("mnist mse",)),
-    Run("unstable", "the loss rose in", batch=500, epochs=100, rate=7, only=("mnist bce",)),
+    Run("unstable", "the loss rose in", batch=500, epochs=60, rate=3.8, near=NEAR, only=("fashion mse",)),
+    Run("unstable", "the loss rose in", batch=500, epochs=80, rate=4.6, near=NEAR, only=("fashion bce",)),
+    Run("unstable", "halve the rate", batch=500, epochs=100, rate=2.4, near=NEAR, only=("mnist mse",)),
+    Run("unstable", "the loss rose in", batch=500, epochs=100, rate=7, near=NEAR, only=("mnist bce",)),
     Run(
         "diverged",
         "became NaN or infinite in epoch 1, batch",
@@ -197,7 +202,7 @@ def some_of(grid: list[Any]) -> list[Any]:
     for turn, run in enumerate(RUNS):
         cases = [case for case in grid if case[0] is run]
         single = [other for other in RUNS if other.cause == run.cause and len(other.only) == 1]
-        slow = run in single and run is not min(single, key=lambda run: run.images * run.epochs)
+        slow = run in single and run is not min(single, key=lambda run: run.images * run.epochs * len(run.near))
         for i, case in enumerate(cases):
             marks = [pytest.mark.thorough] * (slow or i != turn % len(cases))
             marked.append(pytest.param(*case, marks=marks, id=name(case)))
@@ -206,11 +211,11 @@ def some_of(grid: list[Any]) -> list[Any]:
 
 @pytest.mark.parametrize(("run", "data", "loss"), some_of(GRID))
 def test_the_cause_is_named_and_no_other(run: Run, data: str, loss: str) -> None:
-    _, found = train(run, data, loss)
-    assert found is not None
-    assert found.cause == run.cause
-    assert run.told in str(found)
-    assert found.mend
+    found = [train(run._replace(rate=run.rate * factor), data, loss)[1] for factor in run.near]
+    named = [diagnosis for diagnosis in found if diagnosis is not None and diagnosis.cause == run.cause]
+    assert len(named) > len(found) / 2, found
+    assert any(run.told in str(diagnosis) for diagnosis in named)
+    assert all(diagnosis.mend for diagnosis in named)
 
 
 def test_every_cause_is_reproduced_with_each_data_set_and_each_loss() -> None:
