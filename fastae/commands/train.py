@@ -4,16 +4,16 @@ import argparse
 import json
 import os
 import sys
-import zlib
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from fastae import __version__, backends, storage
 from fastae.commands import network, show
-from fastae.errors import Diverged, InputError, OutputError
+from fastae.commands.job import Job, check, prepared, read
+from fastae.errors import Diverged, OutputError
 from fastae.interrupts import held
 from fastae.ranks.launch import PATIENCE
 from fastae.ranks.world import START, WAYS
@@ -23,7 +23,6 @@ BEFORE = "checkpoint-before.npz"
 FAINT = "no value is above 1, of 255; black and white is read from bool arrays or floats of 0 and 1"
 # What a rank may have otherwise than the first one; its data and threads are compared by themselves.
 EACH = {"run", "own", "stop", "world", "data", "out", "threads", "verbose", "no_progress", "patience"}
-RESERVE = {"numpy": 128, "numba": 512}  # MiB that a backend takes beside the data, and 32 more for each core
 
 
 class Names:
@@ -145,25 +144,18 @@ def add_options(train: argparse.ArgumentParser) -> None:
     option("--no-progress", action="store_true", help="show no progress bar")
 
 
-class Job(NamedTuple):
-    """A training that can begin."""
-
-    trainer: Any
-    images: np.ndarray
-    test_images: np.ndarray
-    test_labels: np.ndarray
-    out: Path
-    note: dict[str, Any]
-
-
 def run(options: argparse.Namespace) -> None:
     """Train as the options say; write pictures, history, checkpoint and model."""
-    from fastae.datasets import described
+    from fastae.datasets import described, idx
 
     world = options.world
     world.agree({f"--{name.replace('_', '-')}": x for name, x in vars(options).items() if name not in EACH})
     with world.together():
-        job = _prepared(options)
+        check(options)
+    with world.together():
+        arrays = world.read_once(lambda: read(options), getattr(options, "data", None) or idx.MNIST)
+    with world.together():
+        job = prepared(options, *arrays)
     world.agree(job.note)
     data, out = getattr(options, "data", None), job.out
     with ExitStack() as until_written:
@@ -171,7 +163,7 @@ def run(options: argparse.Namespace) -> None:
             if not world.rank:
                 _make_folder(out)
                 until_written.enter_context(storage.owned(out))
-        if data is not None:
+        if data is not None and not world.rank:
             if what := described(data):
                 print(f"data: {what}")
             if job.images.max() == 1:
@@ -180,68 +172,6 @@ def run(options: argparse.Namespace) -> None:
         if not world.rank:
             _write(job, options, why)
         world.meet(START)  # the others do not wait in MPI's end, where nobody would name a first rank that hangs
-
-
-def _prepared(options: argparse.Namespace) -> Job:
-    """Look at the options, read the data and make the trainer: what may fail on one rank and not on another."""
-    from fastae.datasets import load_images
-    from fastae.optimizer import SGD
-    from fastae.trainer import LOSSES, Trainer
-
-    data, limit = getattr(options, "data", None), getattr(options, "limit", None)
-    if options.loss not in LOSSES:
-        raise InputError(f"unknown loss {options.loss!r}; the losses are: mse, bce")
-    if limit is not None and limit < 1:
-        raise InputError(f"--limit must be a positive whole number; got {limit}")
-    if options.epochs < 1:
-        raise InputError(f"--epochs must be a positive whole number; got {options.epochs}")
-    network.check(options)
-    optimizer = SGD(getattr(options, "lr", "auto"), options.momentum, options.schedule)
-    kernels = getattr(options, "kernels", None)
-    backend: Any = backends.get(options.backend) if kernels is None else None
-    asked = getattr(options, "threads", 0) > 0
-    if asked and backend is not None and not backend.takes_threads:  # told before anything is printed
-        raise InputError(f"the backend {backend.name!r} does not take a number of threads; numba does")
-    images, _ = load_images(data, "train", limit)
-    test_images, test_labels = load_images(data, "test", limit)
-    if options.transpose:
-        images, test_images = (np.ascontiguousarray(some.swapaxes(1, 2)) for some in (images, test_images))
-    shape = images.shape[1:]
-    if shape != test_images.shape[1:]:
-        (height, width), (test_height, test_width) = shape, test_images.shape[1:]
-        raise InputError(
-            f"training images are {height} x {width}, {height * width} pixels, but test images "
-            f"{test_height} x {test_width}, {test_height * test_width}"
-        )
-    images, test_images = images.reshape(len(images), -1), test_images.reshape(len(test_images), -1)
-    _require_memory(options.backend)
-    if kernels is not None:
-        from fastae.check import learner
-
-        backend = learner.load(kernels, options.backend)
-    model = network.build(options, shape)
-    trainer = Trainer(
-        model,
-        options.loss,
-        optimizer,
-        backend,
-        options.batch_size,
-        options.seed,
-        threads=getattr(options, "threads", None),
-        mode=getattr(options, "mode", None),
-        tf32=options.tf32,
-        ranks=options.world,
-        shards=getattr(options, "shards", None),
-    )
-    note = {
-        "images": f"{len(images)} with checksum {zlib.crc32(images.data):08x}",
-        "test_images": f"{len(test_images)} with checksum {zlib.crc32(test_images.data):08x}",
-        "kernels": getattr(backend, "origin", None),
-    }
-    own = "" if kernels is None else f"-{Path(kernels).stem}"
-    usual = f"runs/{network.folder(options, images.shape[1])}{options.loss}-{backend.name}{own}"
-    out = Path(getattr(options, "out", None) or usual)
-    return Job(trainer, images, test_images, test_labels, out, note)
 
 
 def _write(job: Job, options: argparse.Namespace, why: str) -> None:
@@ -257,7 +187,7 @@ def _write(job: Job, options: argparse.Namespace, why: str) -> None:
         "transpose": options.transpose,
         "limit": getattr(options, "limit", None),
         "threads": trainer.workers,
-        "ranks": {"number": world.size, "hosts": [host for host in world.hosts if host]},
+        "ranks": {"number": world.size, "hosts": [host for host in world.hosts if host], "way": trainer.way},
         "version": __version__,
     }
     # A Ctrl-C waits this second: in the C++ that matplotlib loads it would become some other error.
@@ -376,12 +306,3 @@ def _make_folder(out: Path) -> None:
     except (OSError, ValueError) as error:  # ValueError: a null character in the path
         reason = (error.strerror if isinstance(error, OSError) else None) or error
         raise OutputError(f"cannot write in {out}: {reason}; choose another with --out") from error
-
-
-def _require_memory(backend: str) -> None:
-    """Raise `InputError` if there is too little; OpenBLAS and LLVM end the process when they find out."""
-    size = RESERVE.get(backend, RESERVE["numba"]) + 32 * min(os.cpu_count() or 1, 64)
-    try:
-        np.empty(size << 20, np.uint8)  # addresses alone: nothing is written there
-    except MemoryError:
-        raise InputError(f"not enough memory: --backend {backend} needs {size} MiB beside the images") from None

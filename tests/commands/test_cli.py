@@ -96,7 +96,7 @@ def test_the_results(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
         "transpose": False,
         "limit": 64,
         "threads": 1,
-        "ranks": {"number": 1, "hosts": []},
+        "ranks": {"number": 1, "hosts": [], "way": "alone"},
         "version": fastae.__version__,
     }
     assert [epoch["epoch"] for epoch in history["epochs"]] == [1, 2]

@@ -40,7 +40,7 @@ def pair(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_one_of_two_ranks_writes(pair: Path) -> None:
     assert set(snapshot(pair)) == RESULTS - {"loss.png", "reconstructions.png"}
     config = history_of(pair)["config"]
-    assert config["ranks"] == {"number": 2, "hosts": [HOST, HOST]}
+    assert config["ranks"] == {"number": 2, "hosts": [HOST, HOST], "way": "mpi"}
     assert config["shards"] is None
 
 
@@ -60,7 +60,7 @@ def test_what_two_ranks_began_goes_on(
         "epochs 1 to 2 were trained by 2 ranks, from here on by 1 rank: the bits change. With --shards, from the first "
         "epoch on, they do not"
     ]
-    assert history_of(halves)["config"]["ranks"] == {"number": 1, "hosts": []}
+    assert history_of(halves)["config"]["ranks"] == {"number": 1, "hosts": [], "way": "alone"}
 
 
 @pytest.mark.usefixtures("no_pictures")
