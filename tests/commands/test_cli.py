@@ -164,7 +164,8 @@ def test_auto_is_numba_where_no_gpu_works(data: Path, tmp_path: Path, monkeypatc
 
 
 def test_the_defaults_are_those_of_the_design() -> None:
-    options = vars(cli.parser(["train"]).parse_args(["train"]))
+    given = vars(cli.parser(["train"]).parse_args(["train"]))
+    options = {name: value for name, value in given.items() if value is not None}
     assert options.pop("run") is train_command.run
     assert options == {
         "command": "train",
