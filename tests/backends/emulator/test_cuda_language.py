@@ -682,7 +682,7 @@ def test_a_change_in_a_header_of_the_emulator_is_seen() -> None:
         "device.h",
         "mathematics.h",
         "math_constants.h",
-        "host.h",
+        "c_library.h",
     }
 
 

@@ -2,7 +2,7 @@
 // guide, on cooperative groups.)
 #pragma once
 
-#include "device.h"
+#include "language/device.h"
 
 namespace cooperative_groups {
 

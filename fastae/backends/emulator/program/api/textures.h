@@ -2,7 +2,7 @@
 // where a file names one. (CUDA C++ programming guide, on texture and surface memory and on texture fetching.)
 #pragma once
 
-#include "../halves.h"
+#include "language/halves.h"
 
 enum cudaChannelFormatKind {
   cudaChannelFormatKindSigned, cudaChannelFormatKindUnsigned, cudaChannelFormatKindFloat, cudaChannelFormatKindNone

@@ -2,7 +2,7 @@
 // is told in the PTX ISA under each shape; all are of one pattern, by the bits of an element.
 #pragma once
 
-#include "halves.h"
+#include "language/halves.h"
 #include "ptx.h"
 
 namespace emulated_ptx {

@@ -1,6 +1,6 @@
 // A whole CUDA program as a process of this machine: the runtime of kernels, and behind it CUDA's API for the host.
 #define PROGRAM
-#include "runtime.cpp"
+#include "../runtime/runtime.cpp"
 
 #include <execinfo.h>
 #include <fcntl.h>
@@ -15,27 +15,27 @@
 #include <set>
 #include <sstream>
 
-#include "halves.h"
-#include "program/api.h"
-#include "program/textures.h"
+#include "language/halves.h"
+#include "api/api.h"
+#include "api/textures.h"
 
 namespace emulator {
 static uintptr_t running_with;  // where the arguments of the launch lie that runs
 static size_t running_with_size;
 }  // namespace emulator
 
-#include "program/told.h"
-#include "program/host_heap.h"
-#include "program/calls.h"
-#include "program/memory.h"
-#include "program/heap.h"
-#include "program/launches.h"
-#include "program/copies.h"
-#include "program/volumes.h"
-#include "program/streams.h"
-#include "program/devices.h"
-#include "program/crashes.h"
-#include "program/hooks.h"
+#include "told.h"
+#include "host_heap.h"
+#include "calls.h"
+#include "memory.h"
+#include "heap.h"
+#include "launches.h"
+#include "copies.h"
+#include "volumes.h"
+#include "streams.h"
+#include "devices.h"
+#include "crashes.h"
+#include "hooks.h"
 
 // CPU time for the host; for a kernel its own count, which goes on in nanoseconds.
 extern "C" clock_t clock() noexcept {

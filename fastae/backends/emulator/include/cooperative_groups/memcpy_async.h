@@ -1,7 +1,7 @@
 // Asynchronous copies by a group, whose threads share them: a part of CUDA's cooperative_groups/memcpy_async.h.
 #pragma once
 
-#include "../asynchronous.h"
+#include "language/asynchronous.h"
 #include "../cooperative_groups.h"
 
 namespace cooperative_groups {

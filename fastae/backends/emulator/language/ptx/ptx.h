@@ -1,8 +1,8 @@
 // What the instructions of inline PTX become: ptx.py makes calls of this of every asm statement. (NVIDIA, PTX ISA 8.)
 #pragma once
 
-#include "asynchronous.h"
-#include "device.h"
+#include "language/asynchronous.h"
+#include "language/device.h"
 
 namespace emulator {
 void access_in(int space, const void* address, uint64_t size, uint64_t alignment, bool is_write, const void* where);
