@@ -45,9 +45,8 @@ def make(name: str, dtype: str, seed: Any = 0, **given: Any) -> dict[str, Any]:
     given = lengths(name, given)
     rng = np.random.default_rng([len(name), *np.atleast_1d(seed)])
     arguments: dict[str, Any] = {}
-    for key, parameter in KERNELS[name].parameters.parameters.items():
-        default = 1 / 7 if key == "scale" else parameter.default
-        arguments[key] = given.get(key, default)
+    for key, default in KERNELS[name].arguments.items():
+        arguments[key] = given.get(key, 1 / 7 if key == "scale" else default)
     if name == "gather":
         return arguments | _rows(rng, dtype, **given)
     for key, letters in KERNELS[name].shapes.items():

@@ -221,7 +221,7 @@ def _decorator(node: ast.expr) -> Decorator | None:
 def _written(function: Function, name: str) -> str:
     """Return what the kernel calls its output; the contract's name, for others are refused."""
     written = WRITTEN.get(name, "out")
-    position = list(KERNELS[name].parameters.parameters).index(written)
+    position = list(KERNELS[name].arguments).index(written)
     arguments = function.args.args
     return arguments[position].arg if position < len(arguments) else written
 

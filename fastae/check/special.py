@@ -134,7 +134,7 @@ def _remembers(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> P
 
 def _on_device(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Problem | None:
     """On a GPU, numbers may lie in its memory, each or all: so does the learning rate in training."""
-    numbers = [key for key in NUMBERS if key in KERNELS[name].parameters.parameters]
+    numbers = [key for key in NUMBERS if key in KERNELS[name].arguments]
     if k.name not in ("cupy", "emulator"):
         return None
     trials = [({key}, 2.0) for key in numbers]
@@ -143,7 +143,7 @@ def _on_device(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> P
     for keys, beta in trials:
         verdict.calls += 1
         given = {"m": 8, "n": 8, "k": 8, "...": (8, 8), "alpha": -0.25, "beta": beta}
-        given = {x: y for x, y in given.items() if x in KERNELS[name].parameters.parameters or _is_length(name, x)}
+        given = {x: y for x, y in given.items() if x in KERNELS[name].arguments or _is_length(name, x)}
         arguments = made(name, "float64", given, [seed, 4000])
         found = cases.call(k, name, arguments, on_device=keys).found
         call = judged(name, "float64", given, True, arguments, found)

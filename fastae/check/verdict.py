@@ -251,7 +251,7 @@ def _cases(name: str, seed: int) -> Iterator[tuple[str, dict[str, Any], bool]]:
             for alpha, beta in cases.ALPHA_BETA:
                 yield dtype, {"m": m, "n": n, "alpha": alpha, "beta": beta}, block
         else:
-            scale = {"scale": next(scales)} if "scale" in KERNELS[name].parameters.parameters else {}
+            scale = {"scale": next(scales)} if "scale" in KERNELS[name].arguments else {}
             yield dtype, {"m": m, "n": n, **scale}, block
 
 
