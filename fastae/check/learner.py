@@ -22,10 +22,11 @@ from fastae.backends.emulator.declared import misdeclared
 from fastae.backends.emulator.source import CompileError, Parameter, kernels_of, lacking_headers
 from fastae.backends.numba_backend import NumbaBackend
 from fastae.backends.numpy_backend import NumpyBackend
-from fastae.check import policy, python_file
-from fastae.check.failure import KernelFailed, describe_failure
-from fastae.check.launch_comments import SHARED, launch_of, launches_of, lengths_of
-from fastae.check.reading import read_source
+from fastae.check.file import python_file
+from fastae.check.file.failure import KernelFailed, describe_failure
+from fastae.check.file.launch_comments import SHARED, launch_of, launches_of, lengths_of
+from fastae.check.file.reading import read_source
+from fastae.check.sandbox import policy
 from fastae.cuda.includes import shown_name
 from fastae.errors import FastaeError, InputError
 from fastae.operations import make_operations

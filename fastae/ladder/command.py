@@ -10,7 +10,7 @@ from typing import Any
 
 from fastae import backends, storage, system
 from fastae.check import command as check_command
-from fastae.check.process import Refused
+from fastae.check.sandbox.process import Refused
 from fastae.check.speed import FLOPS
 from fastae.errors import InputError
 from fastae.ladder import exercises
