@@ -15,8 +15,8 @@ from conftest import sample
 
 from fastae import cli
 from fastae.check import learner, pictures, verdict
+from fastae.check.file.reading import read_source
 from fastae.check.problem import Problem
-from fastae.check.reading import read_source
 from fastae.errors import InputError
 
 SIGMOID = "const real t = z[row * z_stride + col] + bias[col]; out[row * out_stride + col] = 1 / (1 + exp(-t));"

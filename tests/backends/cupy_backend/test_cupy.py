@@ -19,8 +19,9 @@ from conftest import sample
 import fastae
 from fastae.backends.contract import KERNELS, PATCHES
 from fastae.backends.cupy_backend import CupyBackend
-from fastae.check import bounds, cases
-from fastae.check.cases import ALPHA_BETA, WRITTEN, expected, make
+from fastae.check import bounds
+from fastae.check.calls import cases
+from fastae.check.calls.cases import ALPHA_BETA, WRITTEN, expected, make
 from fastae.errors import InputError
 
 NUMBERS = ("alpha", "beta", "scale")

@@ -16,7 +16,7 @@ from fastae import cli
 from fastae.backends.emulator import RawModule, checking, device, ptx
 from fastae.backends.emulator.compiler import CompileError, waits
 from fastae.backends.emulator.source import not_emulated
-from fastae.check import policy
+from fastae.check.sandbox import policy
 
 # Arithmetic: text, constraints (the result's first), operands as C++ has them, and what it gives.
 

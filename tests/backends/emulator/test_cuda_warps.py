@@ -10,7 +10,8 @@ import pytest
 from fastae.backends.emulator import KernelFault, RawModule, checking, device
 from fastae.backends.emulator import compiler as compilers
 from fastae.backends.emulator.compiler import CompileError, kernels_of, with_dynamic_shared
-from fastae.check import learner, policy
+from fastae.check import learner
+from fastae.check.sandbox import policy
 from fastae.errors import InputError
 
 ORDERS = (None, "forward", "reverse", "random")
