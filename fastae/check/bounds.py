@@ -21,7 +21,13 @@ TANH = SIGMOID
 
 
 def unit_roundoff(dtype: str) -> float:
-    """Return u."""
+    """Return u.
+
+    Examples
+    --------
+    >>> unit_roundoff("float32") == 2.0**-24
+    True
+    """
     return float(np.finfo(dtype).eps) / 2
 
 
@@ -31,12 +37,26 @@ def smallest(dtype: str) -> float:
 
 
 def gamma(n: int, dtype: str) -> float:
-    """γ(n) of the kernel plus γ(n) of the float64 reference that it is compared with."""
+    """γ(n) of the kernel plus γ(n) of the float64 reference that it is compared with.
+
+    Examples
+    --------
+    >>> f"{gamma(10, 'float32'):.2e}"
+    '5.96e-07'
+    """
     return sum(n * u / (1 - n * u) for u in (unit_roundoff(dtype), unit_roundoff("float64")))
 
 
 def matmul(a: Matrix, b: Matrix, out: Matrix, alpha: float, beta: float, dtype: str) -> Matrix:
-    """The k products and beta · out are k + 1 terms of a sum; one rounding more for each of alpha and alpha · Σ."""
+    """The k products and beta · out are k + 1 terms of a sum; one rounding more for each of alpha and alpha · Σ.
+
+    Examples
+    --------
+    >>> ones = np.ones((2, 2))
+    >>> bound = matmul(ones, ones, np.zeros((2, 2)), 1.0, 0.0, "float32")
+    >>> accepts(ones @ ones + 1e-7, ones @ ones, bound), accepts(ones @ ones + 1e-5, ones @ ones, bound)
+    (True, False)
+    """
     k = a.shape[1]
     terms = abs(alpha) * (abs(a) @ abs(b))
     if beta != 0:
@@ -45,12 +65,24 @@ def matmul(a: Matrix, b: Matrix, out: Matrix, alpha: float, beta: float, dtype: 
 
 
 def sigmoid(y: Matrix, dtype: str) -> Matrix:
-    """What the contract grants, y being σ of the rounded sum; what is no normal number may be cut at one nearby."""
+    """What the contract grants, y being σ of the rounded sum; what is no normal number may be cut at one nearby.
+
+    Examples
+    --------
+    >>> float(sigmoid(np.array([[0.5]]), "float32")[0, 0])
+    1e-06
+    """
     return SIGMOID[dtype] * abs(y) + 2 * smallest(dtype)
 
 
 def sigmoid_gradient(delta: Matrix, y: Matrix, dtype: str) -> Matrix:
-    """Roundings: 1 − y, and two products."""
+    """Roundings: 1 − y, and two products.
+
+    Examples
+    --------
+    >>> bool(sigmoid_gradient(np.array([[1.0]]), np.array([[0.5]]), "float32")[0, 0] < 1e-7)
+    True
+    """
     return gamma(3, dtype) * abs(delta * y * (1 - y)) + (1 + abs(delta)) * smallest(dtype)
 
 
@@ -75,17 +107,37 @@ def relu_gradient(delta: Matrix, y: Matrix, dtype: str) -> Matrix:
 
 
 def mse_gradient(z: Matrix, x: Matrix, scale: float, dtype: str) -> Matrix:
-    """Roundings: scale, z − x, 1 − z, and three products."""
+    """Roundings: scale, z − x, 1 − z, and three products.
+
+    Examples
+    --------
+    >>> z, x = np.array([[0.5]]), np.array([[0.25]])
+    >>> bool(mse_gradient(z, x, 1.0, "float32")[0, 0] < 1e-6)
+    True
+    """
     return gamma(6, dtype) * abs(2 * scale * (z - x) * z * (1 - z)) + (1 + 4 * abs(scale)) * smallest(dtype)
 
 
 def bce_gradient(z: Matrix, x: Matrix, scale: float, dtype: str) -> Matrix:
-    """Roundings: scale, z − x, and their product."""
+    """Roundings: scale, z − x, and their product.
+
+    Examples
+    --------
+    >>> z, x = np.array([[0.5]]), np.array([[0.25]])
+    >>> bool(bce_gradient(z, x, 1.0, "float32")[0, 0] < 1e-6)
+    True
+    """
     return gamma(3, dtype) * abs(scale * (z - x)) + smallest(dtype)
 
 
 def mse_loss(z: Matrix, x: Matrix, dtype: str) -> Matrix:
-    """Three roundings for each (z − x)², of which the first counts twice, and n − 1 for their sum."""
+    """Three roundings for each (z − x)², of which the first counts twice, and n − 1 for their sum.
+
+    Examples
+    --------
+    >>> mse_loss(np.full((3, 4), 0.5), np.zeros((3, 4)), "float32").shape
+    (3,)
+    """
     n = z.shape[1]
     return gamma(n + 2, dtype) * np.sum((z - x) ** 2, axis=1) + n * smallest(dtype)
 
@@ -95,6 +147,11 @@ def bce_loss(z: Matrix, x: Matrix, dtype: str) -> Matrix:
 
     Besides, 1 − z is rounded before its logarithm is taken: log((1 − z)(1 + δ)) = log(1 − z) + δ, to first order; the
     second order is what γ(2) has over γ(1).
+
+    Examples
+    --------
+    >>> bce_loss(np.full((3, 4), 0.5), np.zeros((3, 4)), "float32").shape
+    (3,)
     """
     n = z.shape[1]
     log_z, log_1z = floored_logs(z)
@@ -109,12 +166,24 @@ def floored_logs(z: Matrix) -> tuple[Matrix, Matrix]:
 
 
 def column_sum(delta: Matrix, out: Matrix, alpha: float, beta: float, dtype: str) -> Matrix:
-    """A product of a row of ones with delta."""
+    """A product of a row of ones with delta.
+
+    Examples
+    --------
+    >>> column_sum(np.ones((3, 4)), np.zeros(4), 1.0, 0.0, "float32").shape
+    (4,)
+    """
     return matmul(np.ones((1, len(delta))), delta, out[None], alpha, beta, dtype)[0]
 
 
 def axpy(alpha: float, x: Matrix, y: Matrix, dtype: str) -> Matrix:
-    """Roundings: alpha, alpha · x, and the sum."""
+    """Roundings: alpha, alpha · x, and the sum.
+
+    Examples
+    --------
+    >>> bool(axpy(2.0, np.ones((1, 1)), np.ones((1, 1)), "float32")[0, 0] < 1e-6)
+    True
+    """
     return gamma(3, dtype) * (abs(alpha * x) + abs(y)) + smallest(dtype)
 
 
@@ -166,6 +235,13 @@ def step(
     The step's kernels one after another. Beside its own roundings each hands on the error of its inputs: that of a
     product pq is ``e|q| + |p|f + ef``, that of σ(z) at most ``e (|σ′| + e/10)`` or e/4, as ``|σ′| ≤ 1/4`` and
     ``|σ″| < 1/10``, and that of y (1 − y) is ``e |1 − 2y| + e²``.
+
+    Examples
+    --------
+    >>> W, b, x = [np.ones((3, 2)), np.ones((2, 3))], [np.zeros(2), np.zeros(3)], np.full((4, 3), 0.5)
+    >>> errors_W, errors_b = step(W, b, x, "mse", 0.1, "float32")
+    >>> [error.shape for error in errors_W + errors_b]
+    [(3, 2), (2, 3), (2,), (3,)]
     """
     layers = len(W)
     a, e = [x], [gamma(1, dtype) * x]  # activations, and their errors
@@ -211,12 +287,25 @@ def step(
 
 
 def accepts(found: Matrix, exact: Matrix, bound: Matrix | float) -> bool:
-    """Whether every element is within its bound; a NaN is within none."""
+    """Whether every element is within its bound; a NaN is within none.
+
+    Examples
+    --------
+    >>> exact = np.array([[1.0, 2.0]])
+    >>> accepts(exact + 1e-7, exact, 1e-6), accepts(exact * np.nan, exact, 1e-6)
+    (True, False)
+    """
     assert found.shape == exact.shape
     return bool(np.all(abs(found - exact) <= bound))
 
 
 def rounded(x: Matrix, bits: int) -> Matrix:
-    """Round to a mantissa of so many bits after the leading one: 10 as TF32 has it, 7 as bfloat16."""
+    """Round to a mantissa of so many bits after the leading one: 10 as TF32 has it, 7 as bfloat16.
+
+    Examples
+    --------
+    >>> rounded(np.array([1 + 2.0**-12, 1 + 2.0**-10]), 10).tolist()
+    [1.0, 1.0009765625]
+    """
     mantissa, exponent = np.frexp(x)
     return np.ldexp(np.rint(np.ldexp(mantissa, bits + 1)), exponent - bits - 1)

@@ -53,6 +53,13 @@ def load(path: str | Path, backend: str = "auto", text: str | None = None) -> Ba
     ------
     InputError
         There is no such file, it fails, or it defines no kernel of the contract.
+
+    Examples
+    --------
+    >>> with open("mine.py", "w") as file:
+    ...     print("def axpy(alpha, x, y):", "    y += alpha * x", sep=chr(10), file=file)
+    >>> load("mine.py").kernels
+    ('axpy',)
     """
     path = Path(path)
     text = read_source(path) if text is None else text

@@ -35,6 +35,11 @@ class Problem:
         The path of the picture of them, if one was drawn.
     example, better : str
         Of an imprecise kernel an element that loses digits, and how to write it; a wrong one has neither.
+
+    Examples
+    --------
+    >>> Problem("3 of 4 elements are wrong", "float32").causes
+    []
     """
 
     what: str
@@ -64,6 +69,11 @@ class Verdict:
         The calls whose results are not within the best bound, but as near as a formula that is right on paper has them.
     refused : bool
         It does what no kernel does, and the problems say what.
+
+    Examples
+    --------
+    >>> Verdict("matmul").verdict
+    'right'
     """
 
     kernel: str

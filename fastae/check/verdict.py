@@ -47,6 +47,13 @@ def examine(k: Backend | Remote, name: str, seed: int) -> Verdict:
     name : str
     seed : int
         Of the data.
+
+    Examples
+    --------
+    >>> import fastae
+    >>> verdict = examine(fastae.backends.get("numpy"), "advance", seed=0)
+    >>> verdict.verdict
+    'right'
     """
     verdict, facts = Verdict(name), text.facts(getattr(k, "source", ""), name)
     with quiet():

@@ -37,6 +37,11 @@ class Diagnosis(NamedTuple):
         What to do, with its number.
     others : tuple of str
         Names of what would have to be mended as well.
+
+    Examples
+    --------
+    >>> Diagnosis("unknown", "the loss did not fall", "nothing is known of it", "try another seed").others
+    ()
     """
 
     cause: str
@@ -70,8 +75,10 @@ def diagnose(training: Any, broken: Broken | None = None) -> Diagnosis | None:
 
     Examples
     --------
+    >>> import fastae
+    >>> images, _ = fastae.load_dataset(split="test")
     >>> trainer = fastae.Trainer(fastae.Autoencoder(init=1.0), backend="numpy")
-    >>> trainer.fit(images, 1)
+    >>> history = trainer.fit(images[:500], 1, progress=False)
     >>> fastae.diagnose(trainer).cause
     'saturated at the start'
     """

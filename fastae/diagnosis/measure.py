@@ -18,7 +18,6 @@ SAMPLE = 64  # images that the network is run on after each epoch
 FACTS = 256  # images that are looked at once, before the first
 PARTS = 10  # of an epoch, whose losses are kept
 DIGITS = 6  # that are kept of a figure
-FLAT = {"sigmoid": (0.01, 0.99), "tanh": (-0.98, 0.98)}  # outside them the slope is below 4% of the steepest
 ALONE, ROWS = 1 << 18, 16  # multiplications that OpenBLAS does without its threads; images in a block
 HUGE = 1e300  # stands for what is no number
 OFF_BY = 0.5  # what a pixel that is black or white for good is wrong by at least
@@ -75,7 +74,7 @@ def signs(
         if l == code:
             found["code_spread"] = spread(y)
     wrong = np.abs(a - x)
-    slope = FLAT["sigmoid"]
+    slope = ACTIVATIONS["sigmoid"].flat
     squares = np.square(wrong).mean(axis=1, dtype=np.float64)
     found |= {
         "flat": flat,
@@ -106,7 +105,7 @@ def share_flat(y: np.ndarray, layer: Layer, activation: str) -> float:
     """
     if activation == "relu":
         return float(np.mean(~(y > 0).reshape(-1, layer.channels).any(axis=0)))
-    low, high = FLAT[activation]
+    low, high = ACTIVATIONS[activation].flat
     return float(np.mean((y < low) | (y > high)))
 
 

@@ -5,7 +5,6 @@ import math
 from fastae.activations import ACTIVATIONS
 from fastae.diagnosis.case import LARGE, NEEDED, SAME_WEIGHTS, WORSE, Case
 
-FLAT = {"sigmoid": "outputs are below 0.01 or above 0.99", "tanh": "outputs are beyond ±0.98"}
 NEAR_0 = "begin with biases near 0, as fastae.Autoencoder draws them"
 SUITS = "what suits this network, loss and data"
 
@@ -68,7 +67,9 @@ def flat(case: Case, place: int, share: float) -> str:
     """Say how much of a layer is flat."""
     if case.activation == "relu":
         return f"{share:.0%} of layer {place}'s units are 0 for all images"
-    return f"{share:.0%} of layer {place}'s {FLAT[case.activation]}, where the {case.activation} is flat"
+    low, high = ACTIVATIONS[case.activation].flat
+    beyond = f"beyond ±{high:g}" if low == -high else f"below {low:g} or above {high:g}"
+    return f"{share:.0%} of layer {place}'s outputs are {beyond}, where the {case.activation} is flat"
 
 
 def identical(case: Case) -> str:
