@@ -11,12 +11,14 @@ from fastae.check.calls.cases import ALPHA_BETA
 from fastae.layers import Geometry
 
 DTYPES = ("float32", "float64")
-PRODUCTS = (
+# Of m, k and n, and of m and n below, some length is a multiple of 2, of 4 and of 8 and not of twice that, so that
+# `fastae.check.cause.conditions` can tell a kernel that works in blocks of 4 from one that works in blocks of 8.
+PRODUCTS = (  # m, k, n
     (1, 1, 1),
     (2, 3, 4),
     (5, 7, 3),
     (1, 6, 4),
-    (6, 1, 4),
+    (12, 1, 4),
     (6, 4, 1),
     (8, 5, 3),  # of three lengths only one a multiple of 8, so that one can be told from another
     (3, 8, 5),
@@ -26,7 +28,7 @@ PRODUCTS = (
     (33, 70, 65),
     (16, 784, 40),
 )
-MATRICES = ((1, 1), (1, 5), (5, 1), (3, 4), (8, 8), (67, 3), (3, 67), (17, 64), (33, 65), (16, 784))
+MATRICES = ((1, 1), (1, 6), (6, 1), (12, 4), (8, 8), (67, 3), (3, 67), (17, 64), (33, 65), (16, 784))
 IMAGES = (  # m, height, width, channels, kernel, stride, padding
     (1, 1, 1, 1, 1, 1, 0),
     (2, 1, 1, 2, 3, 1, 2),

@@ -60,10 +60,19 @@ def _conditions(calls: Sequence[Call]) -> Iterator[tuple[str, str, Callable[[Cal
         yield one + other, f"only where {one} and {other} are equal", _alike(one, other)
         yield one + other, f"only where {one} and {other} differ", _unlike(one, other)
     for letter in "mnk":
-        for size in MULTIPLES:
-            yield letter, f"only where {letter} is no multiple of {size}", _compared(letter, operator.mod, size)
+        for sizes in _told_apart({c.given[letter] for c in calls if letter in c.given}):
+            which = " or ".join(map(str, sizes)) + " (these calls do not tell which)" * (len(sizes) > 1)
+            yield letter, f"only where {letter} is no multiple of {which}", _compared(letter, operator.mod, sizes[0])
         for length in sorted({c.given[letter] for c in calls if letter in c.given})[:-1]:
             yield letter, f"only where {letter} is above {length}", _compared(letter, operator.gt, length)
+
+
+def _told_apart(lengths: set[int]) -> list[list[int]]:
+    """Group the sizes of blocks of which the same lengths are multiples."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for size in MULTIPLES:
+        groups.setdefault(tuple(n for n in sorted(lengths) if n % size == 0), []).append(size)
+    return list(groups.values())
 
 
 def _alike(one: str, other: str) -> Callable[[Call], bool]:
