@@ -2,8 +2,8 @@
 
     python tests/attacks/gap.py        # prints the table of docs/bounds.md: a minute
 
-For each kernel, on the judge's own data, the largest error of any formula of `tests/honest.py`; and of all the formats
-of fewer bits, and of all the known ways to be wrong, that one whose largest error is smallest.
+For each kernel, on the judge's own data, the largest error of any formula of `tests/support/honest.py`; and of all the
+formats of fewer bits, and of all the known ways to be wrong, that one whose largest error is smallest.
 """
 
 import sys
@@ -97,7 +97,7 @@ def lower(name: str) -> tuple[dict[str, float], dict[str, float]]:
 
 def main() -> None:
     """Print the table."""
-    sys.path.insert(0, str(Path(__file__).parent.parent))
+    sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
     import honest as files
 
     print("| kernel | honest formulas, at most | fewer bits, at least | which | mistakes, at least | which |")
