@@ -101,7 +101,7 @@ def _kernel(mark: Mark) -> dict[str, Any]:
         "file": mark.file or None,
         "problems": [asdict(problem) for problem in mark.problems],
         "thresholds": [
-            {"asked": threshold.told(), "points": threshold.points, "found": found, "reached": is_reached}
+            {"asked": threshold.describe(), "points": threshold.points, "found": found, "reached": is_reached}
             for threshold, found, is_reached in mark.reached
         ],
         "speed": mark.speed,
@@ -152,7 +152,7 @@ def _section(mark: Mark, seed: int) -> Iterable[str]:
         told += [f"  - {'likely' if i == 0 else 'or'}: {_text(cause)}" for i, cause in enumerate(problem.causes)]
         told += [f"  - write {_text(problem.better)}"] * bool(problem.better)
     for threshold, found, is_reached in mark.reached:
-        asked = f"{threshold.told()} for {_counted(threshold.points)}"
+        asked = f"{threshold.describe()} for {_counted(threshold.points)}"
         told.append(f"- {_text(asked)}: {'reached' if is_reached else 'not reached'}; found: {_text(found)}")
     if not told:
         return []

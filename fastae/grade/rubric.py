@@ -67,7 +67,7 @@ class Threshold:
     share: float = 0.0
     rung: int = 0
 
-    def told(self) -> str:
+    def describe(self) -> str:
         """Put it in words."""
         return f"rung {self.rung} of the ladder" if self.rung else f"{self.share:.0%} of the limit on {self.shape}"
 
