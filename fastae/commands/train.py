@@ -4,16 +4,16 @@ import argparse
 import json
 import os
 import sys
-import zlib
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from fastae import __version__, backends, storage
 from fastae.commands import network, show
-from fastae.errors import Diverged, InputError, OutputError
+from fastae.commands.job import Job, check, prepared, read
+from fastae.errors import Diverged, OutputError
 from fastae.interrupts import held
 from fastae.ranks.launch import PATIENCE
 from fastae.ranks.world import START, WAYS
@@ -23,7 +23,6 @@ BEFORE = "checkpoint-before.npz"  # keeps the last training's checkpoint until t
 FAINT = "no value is above 1, of 255; black and white is read from bool arrays or floats of 0 and 1"
 # Options in which a rank may differ from rank 0. Data and threads are compared elsewhere, by their contents.
 EACH = {"run", "own", "stop", "world", "data", "out", "threads", "verbose", "no_progress", "patience"}
-RESERVE = {"numpy": 128, "numba": 512}  # MiB that a backend needs besides the data; 32 more for each core
 
 
 class Names:
@@ -144,28 +143,6 @@ def add_options(train: argparse.ArgumentParser) -> None:
     option("--no-progress", action="store_true", help="show no progress bar")
 
 
-class Job(NamedTuple):
-    """A training that is ready to begin.
-
-    Attributes
-    ----------
-    trainer : fastae.Trainer
-    images, test_images : ndarray of uint8, (n, pixels)
-    test_labels : ndarray of uint8, (n,)
-    out : Path
-        The results' folder.
-    note : dict
-        What a checkpoint records about the data and the kernels, and what all ranks must agree on.
-    """
-
-    trainer: Any
-    images: np.ndarray
-    test_images: np.ndarray
-    test_labels: np.ndarray
-    out: Path
-    note: dict[str, Any]
-
-
 def run(options: argparse.Namespace) -> None:
     """Train as the options say; write the pictures, the history, the checkpoints and the model.
 
@@ -174,20 +151,24 @@ def run(options: argparse.Namespace) -> None:
     FastaeError
         Bad input, a training that diverged, or results that cannot be written.
     """
-    from fastae.datasets import described
+    from fastae.datasets import described, idx
 
     world = options.world
     given = {name: x for name, x in vars(options).items() if x is not None and name not in EACH}
     world.agree({f"--{name.replace('_', '-')}": x for name, x in given.items()})
     with world.together():
-        job = _prepared(options)
+        check(options)
+    with world.together():
+        arrays = world.read_once(lambda: read(options), options.data or idx.MNIST)
+    with world.together():
+        job = prepared(options, *arrays)
     world.agree(job.note)
     with ExitStack() as until_written:
         with world.together():
             if not world.rank:
                 _make_folder(job.out)
                 until_written.enter_context(storage.owned(job.out))
-        if options.data is not None:
+        if options.data is not None and not world.rank:
             if what := described(options.data):
                 print(f"data: {what}")
             if job.images.max() == 1:
@@ -196,65 +177,6 @@ def run(options: argparse.Namespace) -> None:
         if not world.rank:
             _write(job, options, why)
         world.meet(START)  # not in MPI's finalization, where nobody would name a rank 0 that hangs
-
-
-def _prepared(options: argparse.Namespace) -> Job:
-    """Check the options, read the data and make the trainer: everything that may fail on one rank only."""
-    from fastae.datasets import load_images
-    from fastae.optimizer import SGD
-    from fastae.trainer import LOSSES, Trainer
-
-    if options.loss not in LOSSES:
-        raise InputError(f"unknown loss {options.loss!r}; the losses are: mse, bce")
-    if options.limit is not None and options.limit < 1:
-        raise InputError(f"--limit must be a positive whole number; got {options.limit}")
-    if options.epochs < 1:
-        raise InputError(f"--epochs must be a positive whole number; got {options.epochs}")
-    network.check(options)
-    optimizer = SGD("auto" if options.lr is None else options.lr, options.momentum, options.schedule)
-    backend: Any = backends.get(options.backend) if options.kernels is None else None
-    asked = (options.threads or 0) > 0
-    if asked and backend is not None and not backend.takes_threads:  # reported before anything is printed
-        raise InputError(f"the backend {backend.name!r} does not take a number of threads; numba does")
-    images, _ = load_images(options.data, "train", options.limit)
-    test_images, test_labels = load_images(options.data, "test", options.limit)
-    if options.transpose:
-        images, test_images = (np.ascontiguousarray(some.swapaxes(1, 2)) for some in (images, test_images))
-    shape = images.shape[1:]
-    if shape != test_images.shape[1:]:
-        (height, width), (test_height, test_width) = shape, test_images.shape[1:]
-        raise InputError(
-            f"training images are {height} x {width}, {height * width} pixels, but test images "
-            f"{test_height} x {test_width}, {test_height * test_width}"
-        )
-    images, test_images = images.reshape(len(images), -1), test_images.reshape(len(test_images), -1)
-    _require_memory(options.backend)
-    if options.kernels is not None:
-        from fastae.check import learner
-
-        backend = learner.load(options.kernels, options.backend)
-    model = network.build(options, shape)
-    trainer = Trainer(
-        model,
-        options.loss,
-        optimizer,
-        backend,
-        options.batch_size,
-        options.seed,
-        threads=options.threads,
-        mode=options.mode,
-        tf32=options.tf32,
-        ranks=options.world,
-        shards=options.shards,
-    )
-    note = {
-        "images": f"{len(images)} with checksum {zlib.crc32(images.data):08x}",
-        "test_images": f"{len(test_images)} with checksum {zlib.crc32(test_images.data):08x}",
-        "kernels": getattr(backend, "origin", None),
-    }
-    file = "" if options.kernels is None else f"-{Path(options.kernels).stem}"
-    usual = f"runs/{network.folder(options, images.shape[1])}{options.loss}-{backend.name}{file}"
-    return Job(trainer, images, test_images, test_labels, Path(options.out or usual), note)
 
 
 def _write(job: Job, options: argparse.Namespace, why: str) -> None:
@@ -270,7 +192,7 @@ def _write(job: Job, options: argparse.Namespace, why: str) -> None:
         "transpose": options.transpose,
         "limit": options.limit,
         "threads": trainer.workers,
-        "ranks": {"number": world.size, "hosts": [host for host in world.hosts if host]},
+        "ranks": {"number": world.size, "hosts": [host for host in world.hosts if host], "way": trainer.way},
         "version": __version__,
     }
     # Ctrl-C is held back for this second: inside matplotlib's C++ code it would turn into some other error.
@@ -389,12 +311,3 @@ def _make_folder(out: Path) -> None:
     except (OSError, ValueError) as error:  # ValueError: a null character in the path
         reason = (error.strerror if isinstance(error, OSError) else None) or error
         raise OutputError(f"cannot write in {out}: {reason}; choose another with --out") from error
-
-
-def _require_memory(backend: str) -> None:
-    """Raise `InputError` if memory is too small for a backend; OpenBLAS and LLVM would end the process instead."""
-    size = RESERVE.get(backend, RESERVE["numba"]) + 32 * min(os.cpu_count() or 1, 64)
-    try:
-        np.empty(size << 20, np.uint8)  # reserves addresses only, since nothing is written
-    except MemoryError:
-        raise InputError(f"not enough memory: --backend {backend} needs {size} MiB beside the images") from None

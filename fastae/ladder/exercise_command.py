@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from fastae.check import command as check_command
-from fastae.check.process import Refused
+from fastae.check.sandbox.process import Refused
 from fastae.errors import InputError
 from fastae.ladder import exercises
 from fastae.ladder.rungs import listing
