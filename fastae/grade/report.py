@@ -1,4 +1,4 @@
-"""What a teacher gets, a table, JSON and CSV; and a page for each student, which names nobody else."""
+"""The results as a table, JSON and CSV for the teacher, and as a page for each student, which names no other."""
 
 import csv
 import io
@@ -17,17 +17,17 @@ from fastae.grade.rubric import Rubric
 from fastae.grade.submissions import printable
 
 WIDEST = 28  # characters of a name in the table
-NAMED = 3  # of those who have the same kernel, in the table; grades.json names all
-FORMULA = ("=", "+", "-", "@")  # with which a spreadsheet begins to compute
+NAMED = 3  # students with the same kernel that the table names; grades.json names all
+FORMULA = ("=", "+", "-", "@")  # these begin a formula in a spreadsheet
 
 
 def number(points: float) -> str:
-    """Return points without needless digits."""
+    """Return points with at most two decimals."""
     return f"{points:.2f}".rstrip("0").rstrip(".")
 
 
 def table(grades: Sequence[Grade], rubric: Rubric) -> str:
-    """Put the grades in lines: student, points, a verdict for each kernel, a note."""
+    """Return the grades in lines: student, points, a verdict for each kernel, a note."""
     rows = [["student", "points", *rubric.kernels, "note"]]
     for grade in grades:
         verdicts = [mark.verdict for mark in grade.marks]
@@ -39,7 +39,7 @@ def table(grades: Sequence[Grade], rubric: Rubric) -> str:
 
 
 def _width(text: str) -> int:
-    """Return how many columns of a terminal a text takes."""
+    """Return the width of a text in columns of a terminal."""
     return sum(0 if unicodedata.combining(x) else 1 + (unicodedata.east_asian_width(x) in "WF") for x in text)
 
 
@@ -48,7 +48,7 @@ def _padded(text: str, width: int) -> str:
 
 
 def notes(grade: Grade) -> list[str]:
-    """Return what a teacher should know in short: who copied what, what was refused, what could not be judged."""
+    """Return short notes for the teacher: copies, refused kernels, kernels that could not be judged."""
     found = [*grade.notes, *grade.details]
     refused: dict[str, list[str]] = {}
     for mark in grade.marks:
@@ -63,7 +63,7 @@ def notes(grade: Grade) -> list[str]:
 
 
 def _of(copy: Copy) -> str:
-    """Name what a kernel is a copy of; of many students the first."""
+    """Return in words what a kernel is a copy of; of many students the first."""
     if copy.kind != "student":
         return ("fastae's " if copy.kind == "library" else "the handed-out ") + copy.of[0]
     names = [f"{printable(name, WIDEST)}'s" for name in copy.of[:NAMED]]
@@ -72,7 +72,7 @@ def _of(copy: Copy) -> str:
 
 
 def as_json(grades: Sequence[Grade], left: Sequence[str], settings: dict[str, Any]) -> dict[str, Any]:
-    """Return all that is known, as JSON has it."""
+    """Return all results as JSON has them."""
     return {"settings": settings, "left": list(left), "students": [_student(grade) for grade in grades]}
 
 
@@ -112,7 +112,7 @@ def _kernel(mark: Mark) -> dict[str, Any]:
 
 
 def as_csv(grades: Sequence[Grade], rubric: Rubric) -> str:
-    """Return a line for each student: points in all, then verdict and points for each kernel."""
+    """Return CSV with a line for each student: the sum of points, then verdict and points for each kernel."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     heads = [f"{name} {what}" for name in rubric.kernels for what in ("verdict", "points")]
@@ -126,13 +126,13 @@ def as_csv(grades: Sequence[Grade], rubric: Rubric) -> str:
 
 
 def _cell(text: str) -> str:
-    """Return a text that no spreadsheet takes for a formula."""
+    """Return a text that a spreadsheet does not take for a formula."""
     text = printable(text, 10_000)
     return f"'{text}" if text.startswith(FORMULA) else text
 
 
 def page(grade: Grade, rubric: Rubric, seed: int) -> str:
-    """Return what a student is shown: Markdown in which nothing of what was handed in is more than text."""
+    """Return a student's page in Markdown; everything that was handed in is escaped."""
     lines = [f"# {_text(rubric.title)}", "", f"**{number(grade.points)} of {number(grade.most)} points**", ""]
     lines += ["| kernel | verdict | points | of |", "| --- | --- | ---: | ---: |"]
     lines += [f"| {m.kernel} | {m.verdict} | {number(m.points)} | {number(m.most)} |" for m in grade.marks]
@@ -168,7 +168,7 @@ def _counted(points: float) -> str:
 
 
 def _text(text: str) -> str:
-    """Return a text as Markdown shows it as it is."""
+    """Return a text escaped for Markdown."""
     return re.sub(r"([\\`*_\[\]<>&|#~$])", r"\\\1", printable(text))
 
 
