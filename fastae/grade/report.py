@@ -34,17 +34,13 @@ def table(grades: Sequence[Grade], rubric: Rubric) -> str:
         shown = printable(grade.student.name, WIDEST)
         rows.append([shown, f"{number(grade.points)}/{number(grade.most)}", *verdicts, "; ".join(notes(grade))])
     widths = [max(_width(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
-    lines = ["  ".join([*(_padded(text, width) for text, width in zip(row, widths)), row[-1]]) for row in rows]
-    return "\n".join(line.rstrip() for line in lines)
+    padded = [[text + " " * (width - _width(text)) for text, width in zip(row, widths)] for row in rows]
+    return "\n".join("  ".join([*cells, row[-1]]).rstrip() for cells, row in zip(padded, rows))
 
 
 def _width(text: str) -> int:
     """Return the width of a text in columns of a terminal."""
     return sum(0 if unicodedata.combining(x) else 1 + (unicodedata.east_asian_width(x) in "WF") for x in text)
-
-
-def _padded(text: str, width: int) -> str:
-    return text + " " * (width - _width(text))
 
 
 def notes(grade: Grade) -> list[str]:

@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
 
 import numpy as np
 
@@ -43,29 +42,6 @@ class Tally:
     other: int = 0
     missed: int = 0
     refuted: int = 0
-
-
-def likely(name: str, arguments: dict[str, Any], found: np.ndarray, exact: np.ndarray, bound: np.ndarray) -> list[str]:
-    """Name the likely causes of a single wrong call, the likeliest first.
-
-    Parameters
-    ----------
-    name : str
-        A kernel of the contract.
-    arguments : dict
-        Of the call, before it.
-    found, exact, bound : ndarray
-        What the kernel wrote, what it should have written, and how far from that it may be.
-
-    Returns
-    -------
-    list of str
-        Empty if no cause is known.
-    """
-    dtypes = {str(x.dtype) for x in arguments.values() if isinstance(x, np.ndarray) and x.dtype.kind == "f"}
-    dtype = "float32" if "float32" in dtypes else "float64"
-    lengths = {"m": exact.shape[0], "n": exact.shape[-1]} if exact.ndim else {}
-    return explain([Call(name, dtype, lengths, False, arguments, found, exact, bound)])
 
 
 def explain(calls: Sequence[Call]) -> list[str]:

@@ -7,8 +7,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from fastae.check.calls.evidence import MAYBE, Call
 from fastae.check.cause.experiments import RACE
 from fastae.check.file.failure import Failure
@@ -87,7 +85,11 @@ def of_calls(
     """
     found = _failed(facts, wrong)
     if unwritten:
-        found += _returned(facts, shown) or _renamed(facts) or _copied(facts, wrong)
+        found += (
+            _returned(facts, shown)
+            or [_at(place, RENAMED.format(place.text)) for place in facts.rebound[-1:]]
+            or _copied(facts, wrong)
+        )
     elif not explained and not any(c.fault for c in wrong):
         found += [_at(place, QUOTIENT.format(place.text)) for place in facts.quotients[:1]]
     if facts.option("parallel") or RACE in probed:
@@ -153,7 +155,8 @@ def _signature(facts: Facts, failed: Sequence[Call]) -> str:
     """Return in words what an explicit signature lacks."""
     text, lacks = " ".join(facts.signatures), []
     for dtype, names in ALIASES.items():
-        if any(_has(c, dtype) for c in failed) and not re.search(rf"\b({names})\b", text):
+        is_given = any(getattr(x, "dtype", None) == dtype for c in failed for x in c.arguments.values())
+        if is_given and not re.search(rf"\b({names})\b", text):
             lacks.append(dtype)
     messages = " ".join(c.failure.message for c in failed if c.failure)
     if "::1" in text and ", A)" in messages:
@@ -165,11 +168,6 @@ def _signature(facts: Facts, failed: Sequence[Call]) -> str:
     what = " and ".join(lacks) or "the types of these arguments"
     line = next(d.line for d in facts.decorators if d.signatures)
     return f"the explicit signature lacks {what}: leave it out, and Numba compiles for what comes (line {line})"
-
-
-def _has(call: Call, dtype: str) -> bool:
-    """Whether a call has an array of a dtype."""
-    return any(isinstance(x, np.ndarray) and x.dtype == dtype for x in call.arguments.values())
 
 
 def _returned(facts: Facts, shown: Call) -> list[str]:
@@ -187,11 +185,6 @@ def _returned(facts: Facts, shown: Call) -> list[str]:
     if returned.value is not None and replace(shown, found=returned.value).is_wrong:
         text += "; what is returned is wrong too"
     return [_at(facts.returned[-1], text) if facts.returned else text]
-
-
-def _renamed(facts: Facts) -> list[str]:
-    """Name the cause if a kernel assigns to the name of its output, and so writes nothing."""
-    return [_at(place, RENAMED.format(place.text)) for place in facts.rebound[-1:]]
 
 
 def _copied(facts: Facts, wrong: Sequence[Call]) -> list[str]:

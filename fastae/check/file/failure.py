@@ -75,14 +75,14 @@ def describe_failure(error: BaseException, file: str = "") -> Failure:
         text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
     except Exception:  # from its own __str__
         text = ""
-    frames = [(frame, line) for frame, line in traceback.walk_tb(error.__traceback__) if file and _is_in(frame, file)]
+    frames = [
+        (frame, line)
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if file and frame.f_code.co_filename == file
+    ]
     line = frames[-1][1] if frames else _line(text, file)
     place = _place(*frames[-1], file) if frames and isinstance(error, IndexError) else ""
     return Failure(type(error).__name__, _decisive(text) or gist(error), line, place)
-
-
-def _is_in(frame: FrameType, file: str) -> bool:
-    return frame.f_code.co_filename == file
 
 
 def _decisive(text: str) -> str:

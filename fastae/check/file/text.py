@@ -159,7 +159,7 @@ def facts(text: str, name: str) -> Facts:
         found.returned = [
             Place(node.lineno, ast.unparse(node))
             for node in _within(own)
-            if isinstance(node, ast.Return) and not _is_none(node.value)
+            if isinstance(node, ast.Return) and ast.unparse(node) not in ("return", "return None")
         ]
         found.rebound = list(_rebound(own, found.written, {each.name: each for each in reached}))
         found.copied = list(_copied(own, found.written))
@@ -246,10 +246,6 @@ def _within(function: Function) -> Iterator[ast.AST]:
         yield node
         if not isinstance(node, ast.FunctionDef | ast.Lambda | ast.ClassDef):
             waiting += ast.iter_child_nodes(node)
-
-
-def _is_none(value: ast.expr | None) -> bool:
-    return value is None or (isinstance(value, ast.Constant) and value.value is None)
 
 
 def _rebound(function: Function, written: str, functions: dict[str, Function]) -> Iterator[Place]:
