@@ -97,7 +97,8 @@ def read_once(world: World, read: Callable[[], Arrays], path: str | os.PathLike[
     comm = world.machine.Split(keys.index(keys[world.rank]), world.rank)
     if comm.size == 1:
         return list(read()), {}
-    rooms, arrays = Rooms(world, comm), []
+    rooms = Rooms(world, comm)
+    arrays: list[np.ndarray] = []
     if comm.rank:
         told = rooms.follow()
     else:
