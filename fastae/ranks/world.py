@@ -126,6 +126,7 @@ class World(Alone):
     """
 
     def __init__(self, patience: float = PATIENCE, comm: Any = None, way: str = "auto") -> None:
+        launch.begins()
         try:
             from mpi4py import MPI
         except (ImportError, RuntimeError) as error:  # RuntimeError: mpi4py is there, and no MPI
