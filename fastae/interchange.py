@@ -115,8 +115,15 @@ def modules(model: "Autoencoder") -> list[Module]:
 
     A network that begins with a convolution takes and gives images (n, channels, height, width), another one rows (n,
     pixels).
+
+    Raises
+    ------
+    InputError
+        A kind of layer that is not described here.
     """
     made: list[Module] = []
+    if unknown := {layer.kind for layer in model.layers} - {"dense", "conv", "transposed"}:
+        raise InputError(f"layers of the kind {min(unknown)!r} cannot be written for other libraries; save an .npz")
     for number, (layer, side) in enumerate(zip(model.layers, sides(model.layers))):
         weight, bias = to_torch(layer, side, model.weights[number], model.biases[number])
         if layer.kind == "dense":

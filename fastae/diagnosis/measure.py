@@ -134,7 +134,7 @@ def distinct(W: np.ndarray, transposed: bool) -> float:
 @np.errstate(over="ignore")
 def rms(x: np.ndarray) -> float:
     """Return the root mean square."""
-    return float(np.sqrt(np.square(x).mean(dtype=np.float64)))
+    return float(np.sqrt(np.square(x).mean(dtype=np.float64))) if x.size else 0.0
 
 
 def facts(images: np.ndarray, tested: np.ndarray | None, width: int) -> dict[str, Any]:
