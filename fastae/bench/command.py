@@ -125,7 +125,7 @@ class Report:
         self.text: list[str] = []
         load = self.machine["load"]
         if load is not None and load > BUSY:
-            tell(f"warning: others are computing on this machine (load {load:.2f}): expect wide ranges\n")
+            tell(f"warning: other programs are running on this machine (load {load:.2f}): expect wide ranges\n")
 
     def say(self, line: str) -> None:
         """Print a line, and add it to ``bench.md``."""
