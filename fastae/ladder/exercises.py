@@ -18,11 +18,6 @@ WORTH = 1.3  # least gain of a rung for which speed is required; a smaller one c
 BATCH, ROUNDS = 128, 5
 
 
-def names() -> list[str]:
-    """Return the names of all exercises."""
-    return [rung.exercise for key in KERNELS for language in LANGUAGES for rung in ladder(key, language)[:-1]]
-
-
 def find(name: str) -> Rung:
     """Return the rung whose idea an exercise removes; raises `InputError` if there is no such exercise."""
     for key in KERNELS:
