@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import forget_backends
+from registry import forget_backends
 
 import fastae
 from fastae import backends, cli, doctor, storage, system

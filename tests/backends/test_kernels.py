@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import some
 from pure_python import PurePython
+from sampling import some
 
 import fastae
 from fastae.backends.contract import KERNELS

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from command_line import start
-from conftest import sample
+from sampling import sample
 
 from fastae import cli
 from fastae.check import cases, failure, habits, learner, source, verdict

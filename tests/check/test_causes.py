@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import sample
+from sampling import sample
 
 from fastae.check import learner, verdict
 

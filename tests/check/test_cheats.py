@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import sample
+from sampling import sample
 
 from fastae import cli
 from fastae.backends.emulator import EmulatorBackend

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import SEEDS, sample
 from matplotlib import image
+from sampling import SEEDS, sample
 
 from fastae import cli
 from fastae.check import exhibits, learner, verdict

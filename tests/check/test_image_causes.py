@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import sample
 from image_loops import CLEAR, LOOPS, SMALL
+from sampling import sample
 
 from fastae.check import learner, verdict
 

@@ -11,7 +11,7 @@ import honest
 import numpy as np
 import pytest
 from attacks import gap
-from conftest import SEEDS, sample
+from sampling import SEEDS, sample
 
 from fastae import cli
 from fastae.backends.numpy_backend import NumpyBackend

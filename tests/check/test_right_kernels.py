@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import SEEDS, sample
 from image_loops import LOOPS, SMALL
+from sampling import SEEDS, sample
 from test_check import RIGHT
 
 from fastae.check import bounds, cases, learner, special, verdict

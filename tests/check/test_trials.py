@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from command_line import posix
-from conftest import sample
+from sampling import sample
 
 from fastae import cli
 from fastae.check import learner, pictures, verdict

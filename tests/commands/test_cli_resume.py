@@ -25,7 +25,7 @@ from command_line import (
     train,
     untimed,
 )
-from conftest import sample
+from sampling import sample
 
 import fastae
 from fastae import cli, storage

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 from command_line import history_of
-from conftest import SEEDS
+from sampling import SEEDS
 
 import fastae
 from fastae import cli

@@ -144,7 +144,7 @@ def test_features_are_listed_with_the_tests_that_show_them(monkeypatch: pytest.M
     for family, rows in features.shown().items():
         assert f"| **{family}** |" in table
         assert all(f"| {feature} |" in table for feature in rows)
-    assert "| `test_cuda_warps.py`: a sum by warps, a scan by warps |" in table
+    assert "| `test_warps.py`: a sum by warps, a scan by warps |" in table
     monkeypatch.setattr(features, "FAMILIES", features.FAMILIES[1:])
     with pytest.raises(ValueError, match="a family is one of: types"):
         features.table()

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import SEEDS, seconds
+from sampling import SEEDS, seconds
 
 from fastae import backends, cli
 from fastae.backends.contract import KERNELS as CONTRACT

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import sample
 from numpy.lib.stride_tricks import sliding_window_view
+from sampling import sample
 
 from fastae import cli
 from fastae.backends.numpy_backend import patches

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import nvrtc
 import pytest
-from conftest import seconds
+from sampling import seconds
 
 from fastae import backends
 from fastae.backends.emulator import checking

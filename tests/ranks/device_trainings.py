@@ -104,7 +104,7 @@ def main(folder: Path) -> None:
 
 def stand_in(cluster: fake_nccl.Cluster) -> None:
     """Have the cupy backend work on the stand-ins for the rest of this process."""
-    from conftest import forget_backends
+    from registry import forget_backends
 
     from fastae.ranks import nccl
 

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import sample
+from sampling import sample
 
 from fastae import cli
 from fastae.run import rewrite

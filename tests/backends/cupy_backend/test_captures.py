@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import sample
+from sampling import sample
 from test_modes import BATCH, IMAGES, LOSSES, epochs, session
 
 from fastae.backends.cupy_backend import launcher, operations

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import sample
+from sampling import sample
 from test_captures import longest_chain
 
 import fastae

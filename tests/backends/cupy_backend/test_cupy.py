@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import sample
+from sampling import sample
 
 import fastae
 from fastae.backends.contract import KERNELS, PATCHES

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import forget_backends as forget
+from registry import forget_backends as forget
 
 from fastae import backends
 from fastae.backends import Availability

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import test_step
-from conftest import sample
+from sampling import sample
 
 import fastae
 from fastae import cli

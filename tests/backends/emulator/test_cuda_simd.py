@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from test_cuda_language import fault, launch, line_with, on_device, results, zeros
+from cuda_kernels import fault, launch, line_with, on_device, results, zeros
 
 from fastae.backends.emulator import checking
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import sample
+from sampling import sample
 
 import fastae
 from fastae import backends, cli

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import sample
+from sampling import sample
 
 from fastae.backends.emulator import KernelFault, RawModule, checking, device
 from fastae.backends.emulator.compiler import kernels_of

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import sample
 from numba import types
+from sampling import sample
 from test_operations import whole_numbers
 
 from fastae.backends.numba_backend import jit, kernels, link, sparse, tiles

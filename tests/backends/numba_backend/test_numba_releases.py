@@ -12,7 +12,7 @@ from pathlib import Path
 import command_line
 import numba
 import pytest
-from conftest import forget_backends
+from registry import forget_backends
 
 import fastae
 from fastae import cli, doctor

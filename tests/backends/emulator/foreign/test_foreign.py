@@ -8,9 +8,9 @@ import foreign_patterns  # noqa: F401
 import foreign_programs  # noqa: F401
 import numpy as np
 import pytest
-from conftest import sample
 from foreign_faults import FAULTS, Fault
 from foreign_launches import FOLDER, LAUNCHES, F, I, Launch
+from sampling import sample
 
 from fastae.backends.emulator import KernelFault, RawModule, checking, device
 
