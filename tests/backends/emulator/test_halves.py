@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cuda_kernels import fault, launch, line_with
-from half_numbers import BFLOAT, FORMATS, HALF, Format, rounded
+from half_numbers import BFLOAT, FORMATS, HALF, Format, fault, launch, line_with, rounded
 
 from fastae.backends.emulator import KernelFault, RawModule, checking, device
 from fastae.backends.emulator.compiler import CompileError
