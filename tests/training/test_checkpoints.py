@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_trainer import backends, fit, make, some_images, state
+from trainings import backends, fit, make, some_images, state
 
 from fastae import SGD, Autoencoder, Trainer, storage
 from fastae.errors import CheckpointError, OutputError
