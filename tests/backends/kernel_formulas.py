@@ -1,4 +1,4 @@
-"""The contract's kernels as formulas in float64, how far from them a kernel may be, and a call that watches its arrays."""
+"""The contract's kernels as formulas in float64, how far from them a kernel may be, and a call that is watched."""
 
 import warnings
 from collections.abc import Callable
@@ -183,3 +183,8 @@ def run(
             after[inner] = before[inner]
         assert after.tobytes() == before.tobytes(), f"{name} has written into or around {key}"
     return found
+
+
+def small_enough(backend: str, *lengths: int) -> bool:
+    """Leave large shapes to those who take no seconds for them."""
+    return backend != "pure-python" or np.prod(lengths) <= 500

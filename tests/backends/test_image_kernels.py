@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from kernel_formulas import BOUND, Arguments, backends, dtypes, in_float64, kernels_of, make, run
 from numpy.lib.stride_tricks import sliding_window_view
 from sampling import some
-from test_kernels import BOUND, Arguments, backends, dtypes, in_float64, kernels_of, make, run
 
 from fastae.check import bounds
 from fastae.layers import Geometry

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from test_kernels import backends, dtypes, make, right, run
+from kernel_formulas import backends, dtypes, make, right, run
 
 from fastae.backends.contract import KERNELS
 

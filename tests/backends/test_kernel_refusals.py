@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_kernels import (
+from kernel_formulas import (
     BOUND,
     EXACT,
     Arguments,

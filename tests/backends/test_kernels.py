@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from kernel_formulas import HERE, backends, dtypes, make, right, run
+from kernel_formulas import HERE, backends, dtypes, make, right, run, small_enough
 from sampling import some
 
 from fastae.backends.contract import KERNELS
@@ -19,13 +19,6 @@ ELEMENTWISE = [
     *["bias_sigmoid", "sigmoid_gradient", "bias_tanh", "tanh_gradient", "bias_relu", "relu_gradient"],
     *["mse_gradient", "bce_gradient", "mse_loss", "bce_loss"],
 ]
-
-# Arguments for a kernel, and a call that watches everything around them.
-
-
-def small_enough(backend: str, *lengths: int) -> bool:
-    """Leave large shapes to those who take no seconds for them."""
-    return backend != "pure-python" or np.prod(lengths) <= 500
 
 
 def test_the_backends_that_run_anywhere_run_here() -> None:

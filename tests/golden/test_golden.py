@@ -1,83 +1,28 @@
 """fastae against the committed trajectories of PyTorch's autograd; tests/golden/README.md says what they hold."""
 
-import gzip
 from functools import cache
-from importlib.resources import files
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from golden_files import (
+    FLOAT32_LOSS_BOUND,
+    GOLDEN,
+    LOSS_BOUND,
+    REAL,
+    SYNTHETIC,
+    WEIGHT_BOUND,
+    Golden,
+    fit,
+    load,
+    new_model,
+)
 
 import fastae
-
-GOLDEN = Path(__file__).parent
-SYNTHETIC = [
-    "batch-of-all",
-    "batch-of-one",
-    "bce-momentum",
-    "bce-plain",
-    "deep",
-    "mse-momentum",
-    "mse-plain",
-    "one-hidden",
-]
-REAL = ["mnist-bce", "mnist-mse"]
-
-# A NumPy loop written by hand ended within 9e-16 of PyTorch's weights and 4e-16 of its losses in float64, and
-# within 2e-7 of its losses in float32. The bounds leave room for another BLAS or another exp, and for no mistake.
-WEIGHT_BOUND = 1e-10
-LOSS_BOUND = 1e-12  # relative
-FLOAT32_LOSS_BOUND = 2e-5  # relative
 
 backends = pytest.mark.parametrize("backend", ["numpy", "numba"])
 every_case = pytest.mark.parametrize("name", SYNTHETIC + REAL)
 
 FLOAT32_COMPILED = [("deep", "numba"), ("one-hidden", "numba")]  # in float32 for this one test
-
-Golden = dict[str, Any]
-
-
-def load(name: str) -> Golden:
-    with np.load(GOLDEN / f"{name}.npz", allow_pickle=False) as file:
-        golden = dict(file)
-    if name in REAL:
-        golden["images"] = read_mnist("train", golden["train_count"])
-        golden["test_images"] = read_mnist("t10k", golden["test_count"])
-    return golden
-
-
-def read_mnist(part: str, count: int) -> np.ndarray:
-    with (files("fastae") / f"datasets/mnist/{part}-images-idx3-ubyte.gz").open("rb") as file:
-        return np.frombuffer(gzip.decompress(file.read()), np.uint8, offset=16).reshape(-1, 784)[:count]
-
-
-def new_model(golden: Golden, dtype: str = "float64") -> fastae.Autoencoder:
-    return fastae.Autoencoder(
-        sizes=tuple(golden["sizes"].tolist()), seed=golden["seed"].item(), dtype=dtype, init=golden["init"].item()
-    )
-
-
-def fit(
-    model: fastae.Autoencoder,
-    golden: Golden,
-    backend: str,
-    images: np.ndarray,
-    epochs: int,
-    test_images: np.ndarray | None = None,
-    **options: Any,
-) -> fastae.History:
-    optimizer = fastae.SGD(lr=golden["lr"].item(), momentum=golden["momentum"].item())
-    trainer = fastae.Trainer(
-        model,
-        loss=golden["loss"].item(),
-        optimizer=optimizer,
-        backend=backend,
-        batch_size=golden["batch_size"].item(),
-        seed=golden["order_seed"].item(),
-        **options,
-    )
-    return trainer.fit(images, epochs=epochs, test_images=test_images, progress=False)
 
 
 @cache

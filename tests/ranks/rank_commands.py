@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from typing import Any
 from rank_trainings import mpiexec
 
 PATIENCE = 120  # seconds in which whatever a test waits for must have come
+HOST = socket.gethostname()
 PROGRAM = """
 import os, sys
 from pathlib import Path

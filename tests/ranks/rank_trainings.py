@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import golden_files
 import numpy as np
-import test_golden
 
 import fastae
 from fastae.ranks import Alone, join, sums
@@ -40,10 +40,10 @@ class Case(NamedTuple):
 def train(case: Case, ranks: Alone) -> dict[str, np.ndarray]:
     """Return all parameters and velocities at the end, and the losses of each epoch."""
     options: dict[str, Any] = {"ranks": ranks, "shards": case.shards, "threads": case.threads}
-    if case.network in test_golden.SYNTHETIC:
-        golden = test_golden.load(case.network)
-        model = test_golden.new_model(golden)
-        history = test_golden.fit(
+    if case.network in golden_files.SYNTHETIC:
+        golden = golden_files.load(case.network)
+        model = golden_files.new_model(golden)
+        history = golden_files.fit(
             model, golden, case.backend, golden["images"], golden["epochs"].item(), golden.get("test_images"), **options
         )
         trainer = None

@@ -1,7 +1,6 @@
 """The command line under mpiexec: rank 0 speaks and writes, refusals are said once, trainings go on as they began."""
 
 import shutil
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +17,12 @@ from command_line import (
     train,
     untimed,
 )
-from rank_commands import ranks, words
+from rank_commands import HOST, ranks, words
 
 from fastae import cli, storage
 from fastae.ranks import launch
 
 pytestmark = posix
-HOST = socket.gethostname()
 
 
 @pytest.fixture(scope="module")

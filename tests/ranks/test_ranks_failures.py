@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 from command_line import arrays_of, posix, untimed
-from rank_commands import PATIENCE, Run, ranks, words
-from test_ranks_cli import HOST
+from rank_commands import HOST, PATIENCE, Run, ranks, words
 
 from fastae import cli, storage
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_trace import KERNELS, NAIVE, RACE, counted, products, run, traced
+from traced_kernels import KERNELS, NAIVE, RACE, counted, products, run, traced
 
 from fastae.backends.emulator import KernelFault, RawModule, Trace, counting, tracing
 from fastae.trace import page as pages

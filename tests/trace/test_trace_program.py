@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_trace import data_of, line
+from traced_kernels import data_of, line
 
 from fastae import cli
 from fastae.trace.program import LAUNCHES, arrays_of, shares

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cuda_sessions import BATCH, IMAGES, LOSSES, epochs, longest_chain, session
 from sampling import sample
-from test_modes import BATCH, IMAGES, LOSSES, epochs, session
 
 from fastae.backends.cupy_backend import launcher, operations
 from fastae.backends.cupy_backend.plan import PIXELS, SUM, make_plan
@@ -187,14 +187,6 @@ def test_the_branches_of_a_graph_may_mix_in_any_order(seed: int, monkeypatch: py
 
     monkeypatch.setattr(streams, "Stream", Careless)
     assert epochs(session(EmulatorBackend(), "captured")) != expected
-
-
-def longest_chain(graph: Graph) -> list[str]:
-    """Return the names of a longest row of launches of which each must wait for the one before it."""
-    chains: list[list[str]] = []
-    for node in graph.nodes:
-        chains.append([*max((chains[i] for i in node.after), key=len, default=[]), node.name])
-    return max(chains, key=len)
 
 
 @LOSSES

@@ -5,9 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-import test_step
-from test_cupy import run
-from test_modes import bits, epochs, session
+import step_by_hand
+from cuda_sessions import bits, epochs, run, session
 
 from fastae.backends.contract import KERNELS, PATCHES
 from fastae.backends.cupy_backend import CupyBackend, launcher
@@ -35,7 +34,7 @@ def test_cudas_persistent_kernel_gathers_every_pixel(cupy: CupyBackend) -> None:
     assert 27 * 19 % 256 == 1
     found = []
     for mode in ("eager", "persistent"):
-        s = cupy.session(test_step.start((19, 6), "float32"), test_step.images(19, 54), batch_size=27, mode=mode)
+        s = cupy.session(step_by_hand.start((19, 6), "float32"), step_by_hand.images(19, 54), batch_size=27, mode=mode)
         s.start(np.arange(54))
         with checking():  # by the stand-in: nor does it write a pixel too many
             s.run(2)

@@ -14,18 +14,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cuda_sessions import dtypes, right, run
 from sampling import sample
 
 import fastae
 from fastae.backends.contract import KERNELS, PATCHES
 from fastae.backends.cupy_backend import CupyBackend
-from fastae.check import bounds, cases
-from fastae.check.cases import ALPHA_BETA, WRITTEN, expected, make
+from fastae.check import bounds
+from fastae.check.cases import ALPHA_BETA, expected, make
 from fastae.errors import InputError
-
-NUMBERS = ("alpha", "beta", "scale")
-
-dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
 
 def test_the_stand_in_has_its_compiler() -> None:
@@ -36,26 +33,6 @@ def test_the_stand_in_has_its_compiler() -> None:
 
 
 # The kernels.
-
-
-def run(k: CupyBackend, name: str, arguments: dict[str, Any], on_device: bool = False, **how: Any) -> np.ndarray:
-    """Call a kernel and return what it wrote; fail if it returns something or touches anything but its output.
-
-    With ``on_device``, alpha, beta and scale are 0-d arrays there.
-    """
-    if on_device:
-        how["on_device"] = [key for key in NUMBERS if key in arguments]
-    outcome = cases.call(k, name, arguments, **how)
-    assert outcome.returned is None
-    assert outcome.touched == [], f"{name} has written into or around them"
-    return outcome.found
-
-
-def right(k: CupyBackend, name: str, arguments: dict[str, Any], dtype: str, **how: Any) -> bool:
-    found = run(k, name, arguments, **how)
-    assert found.dtype == arguments[WRITTEN.get(name, "out")].dtype
-    return bounds.accepts(found, *expected(name, arguments, dtype))
-
 
 on_device = pytest.mark.parametrize("on_device", [False, True], ids=["numbers", "numbers on the device"])
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-import test_step
+import step_by_hand
+from cuda_sessions import BATCH, IMAGES, LOSSES, bits, epochs, images, parameters, session
 from sampling import sample
 
 import fastae
@@ -17,51 +18,9 @@ from fastae import cli
 from fastae.backends.base import Parameters
 from fastae.backends.cupy_backend import CupyBackend, launcher, operations
 from fastae.backends.cupy_backend.branches import Branches
-from fastae.backends.cupy_backend.session import MODES, STEPS_A_GRAPH, CupySession
+from fastae.backends.cupy_backend.session import MODES, STEPS_A_GRAPH
 from fastae.backends.emulator import EmulatorBackend, streams
 from fastae.errors import InputError
-
-SIZES, PIXELS, IMAGES, BATCH = (37, 20, 9, 20, 37), 37, 140, 4  # 35 batches: two graphs of 16 steps and three more
-LOSSES = pytest.mark.parametrize("loss", ["mse", "bce"])
-
-
-def parameters(momentum: float = 0.0, dtype: str = "float32") -> Parameters:
-    rng = np.random.default_rng(0)
-    W = [rng.normal(0, 0.5, shape).astype(dtype) for shape in zip(SIZES, SIZES[1:])]
-    b = [rng.normal(0, 0.1, n).astype(dtype) for n in SIZES[1:]]
-    none = slice(None) if momentum else slice(0)
-    return Parameters(W, b, [np.zeros_like(w)[none] for w in W], [np.zeros_like(x)[none] for x in b])
-
-
-def images(n: int = IMAGES) -> np.ndarray:
-    return np.random.default_rng(1).integers(0, 256, (n, PIXELS), dtype=np.uint8)
-
-
-def session(
-    backend: CupyBackend, mode: str | None, n: int = IMAGES + 3, momentum: float = 0.0, **more: Any
-) -> CupySession:
-    options = {"batch_size": BATCH, "lr": 0.05, "momentum": momentum, "mode": mode, **more}
-    dtype = options.pop("dtype", "float32")
-    return backend.session(parameters(momentum, dtype), images(n), test_images=images(41), **options)
-
-
-def epochs(s: CupySession, count: int = 2, batches: int = IMAGES // BATCH) -> list[float]:
-    """Train, in pieces as a trainer does, and return every number that can be read on the way."""
-    numbers = []
-    for epoch in range(count):
-        n = len(s._train[0].order)
-        s.start(np.random.default_rng([1, 0, epoch]).permutation(n))
-        s.run(1)
-        numbers.append(s.total())
-        s.run(batches - 1)
-        s.finish()
-        numbers += [s.total(), s.test_error()]
-    return numbers
-
-
-def bits(s: CupySession) -> bytes:
-    return b"".join(p.tobytes() for group in s.read() for p in group)
-
 
 # The same bits.
 
@@ -238,7 +197,7 @@ def test_a_step_is_numpys_with_tiles_of_any_size(
         s.start(np.arange(50))
         s.run(1)
         found.append(s.read())
-    assert test_step.close(*found, 2e-6)
+    assert step_by_hand.close(*found, 2e-6)
 
 
 @pytest.mark.parametrize("side", [16, 32, 64])

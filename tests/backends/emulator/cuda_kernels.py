@@ -98,3 +98,25 @@ def marked(code: str, *marks: str) -> str:
 
 def quads(n: int) -> np.ndarray:
     return RANDOM.standard_normal(4 * n).astype("f4")
+
+
+def arrays(*values: Any) -> list[Any]:
+    return [device.array(np.asarray(x)) for x in values]
+
+
+SUM = """extern "C" __global__ void sum(int n, const float* x, float* out) {
+  __shared__ float part[64];
+  const int t = threadIdx.x;
+  part[t] = 0;
+  for (int i = blockIdx.x * 64 + t; i < n; i += gridDim.x * 64) part[t] += x[i];
+  __syncthreads();
+  for (int half = 32; half > 0; half /= 2) {
+    if (t < half) part[t] += part[t + half];
+    __syncthreads();  // before the next half
+  }
+  if (t == 0) atomicAdd(out, part[0]);
+}"""
+
+
+def sum_arguments(n: int = 1000) -> tuple[Any, ...]:
+    return np.int32(n), *arrays(np.ones(n, np.float32), np.zeros(1, np.float32))
