@@ -7,7 +7,6 @@ import pytest
 
 from fastae.backends.base import Parameters
 from fastae.backends.cupy_backend import CupyBackend
-from fastae.backends.cupy_backend.plan import PIXELS
 from fastae.backends.cupy_backend.session import CupySession
 from fastae.backends.emulator.streams import Graph
 from fastae.check import bounds, cases
