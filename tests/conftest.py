@@ -10,6 +10,7 @@ import contextlib
 import shutil
 import signal
 import sys
+import textwrap
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,6 +27,7 @@ from fastae.backends import Availability
 from fastae.backends.cupy_backend import CupyBackend
 from fastae.backends.emulator import checking
 from fastae.backends.emulator import compiler as compilers
+from fastae.check import verdict
 from fastae.commands import show
 
 COMPILERS = [  # of C++ that are here, the second for `make thorough`
@@ -130,3 +132,22 @@ def checks(request: pytest.FixtureRequest) -> Iterator[bool]:
     """Run once unchecked, and once with every access checked."""
     with checking() if request.param else contextlib.nullcontext():
         yield request.param
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that writes a learner's file."""
+
+    def write(text: str, name: str = "mine.py") -> Path:
+        path = tmp_path / name
+        path.write_text(textwrap.dedent(text))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Try every shape, on a machine that is busy too."""
+    for name in ("SECONDS", "MORE_SECONDS"):
+        monkeypatch.setattr(verdict, name, 1e9)

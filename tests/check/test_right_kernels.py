@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 from image_loops import LOOPS, SMALL
+from learner_files import RIGHT
 from sampling import SEEDS, sample
-from test_check import RIGHT
 
 from fastae.check import bounds, cases, learner, special, verdict
 from fastae.check.evidence import judged

@@ -11,16 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from networks import bits
 
 import fastae
 from fastae.errors import CheckpointError, InputError, OutputError
 
 SIZES = (11, 7, 3)
-
-
-def bits(model: fastae.Autoencoder) -> list[bytes]:
-    return [p.tobytes() for p in (*model.weights, *model.biases)]
-
 
 # Where the parameters start.
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from numba import types
 from sampling import sample
-from test_operations import whole_numbers
+from whole_numbers import whole_numbers
 
 from fastae.backends.numba_backend import jit, kernels, link, sparse, tiles
 from fastae.backends.numba_backend.kernels import AHEAD, PIECE, ROW_BLOCK

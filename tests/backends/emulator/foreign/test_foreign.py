@@ -6,6 +6,8 @@ from typing import Any
 import foreign_matrices  # noqa: F401
 import foreign_patterns  # noqa: F401
 import foreign_programs  # noqa: F401
+import foreign_simulations  # noqa: F401
+import foreign_stencils  # noqa: F401
 import numpy as np
 import pytest
 from foreign_faults import FAULTS, Fault
