@@ -16,7 +16,7 @@ from registry import forget_backends
 
 import fastae
 from fastae import backends, cli, doctor, storage, system
-from fastae.check import process
+from fastae.check.sandbox import process
 from fastae.errors import BackendUnavailable
 from fastae.interrupts import Stop
 

@@ -40,12 +40,12 @@ def operations(m: int, model: str) -> Iterator[tuple[str, Run, int, int]]:
             return lambda times: repeating(f"{key}_{name}", made[name])(times, arguments)  # compiled when first run
 
         x, y, weights = numbers
-        arguments: tuple[Any, ...] = w.a[l], w.W[l], w.b[l], w.y[l], w.layers[l], w.own
+        arguments: tuple[Any, ...] = w.a[l], w.W[l], w.b[l], w.y[l], w.local[l], w.workspace
         yield f"forward {shape}", run("forward", *arguments), flops, size * (x + y + weights)
-        arguments = w.a[l], w.d[l], w.W[l], w.b[l], w.V[l], w.c[l], w.rate, w.layers[l], w.own
+        arguments = w.a[l], w.d[l], w.W[l], w.b[l], w.V[l], w.c[l], w.rate, w.local[l], w.workspace
         yield f"update {shape}", run("update", *arguments), flops, size * (x + y + 2 * weights)
         if l > 0:  # into the image goes no gradient
-            arguments = w.d[l], w.W[l], w.y[l - 1], w.d[l - 1], w.layers[l], w.own
+            arguments = w.d[l], w.W[l], w.y[l - 1], w.d[l - 1], w.local[l], w.workspace
             yield f"backward {shape}", run("backward", *arguments), flops, size * (2 * x + y + weights)
 
 

@@ -138,8 +138,8 @@ def built(file: Path, flags: Flags, checks: bool) -> tuple[Path, list[Path]]:
     truth = f"extern const bool waits_somewhere = {str(source.waits).lower()}, "
     truth += f"variables_unknown = {str(source.unknown).lower()}, "
     truth += f"shares_structs = {str(compiler.shares_structs(*source.texts)).lower()};"
-    own = needed(*source.texts, program=True)
-    first = f'#include "device.h"\n#include "program/api.h"\n{own}namespace emulator {{ {truth} }}\n{source.texts[0]}'
+    own = '#include "language/device.h"\n#include "program/api/api.h"\n' + needed(*source.texts, program=True)
+    first = f"{own}namespace emulator {{ {truth} }}\n{source.texts[0]}"
     options = [*flags.options, f"-std=c++{flags.standard}", "-fPIE"]
     path = compiler._kept(
         [
@@ -182,7 +182,7 @@ def runtime(checks: bool) -> Path:
     if not path.exists():
         with tempfile.TemporaryDirectory(dir=path.parent) as temporary:
             work = Path(temporary) / "runtime.o"
-            compiler.run(command, *options, f"-I{HERE}", "-c", HERE / "program.cpp", "-o", work)
+            compiler.run(command, *options, f"-I{HERE}", "-c", HERE / "program" / "program.cpp", "-o", work)
             os.replace(work, path)
     return path
 

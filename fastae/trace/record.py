@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from fastae.backends.emulator.faults import ATOMIC, RACES, TWO_PLACES, VOLATILE, WRITES, enumerators
+from fastae.backends.emulator.faults import ATOMIC, FAULTS, VOLATILE, WRITES, enumerators
 from fastae.backends.emulator.recording import EVENT, HEADER, Recorded
 
 WARP, SECTOR, WORD, BANKS, LINE = 32, 32, 4, 32, 256
@@ -96,11 +96,11 @@ class Launch:
             stop["block"], stop["thread"], stop["kind"], stop["operation"] = block, thread, WAITS, STOP
             stop["where"] = self.header["where"]
             events, at = np.concatenate([events, stop]), len(events)
-        if fault not in TWO_PLACES:
+        if not FAULTS[fault].has_other:
             return events, at, -1
         block, thread = self._number("other")
         theirs = (events["block"] == block) & (events["thread"] == thread) & (events["kind"] != ENDS)
-        if fault in RACES:
+        if FAULTS[fault].reported == "RACE":
             low, size = events["address"], events["size"]
             mine = events[at]
             touching = (low < mine["address"] + mine["size"]) & (mine["address"] < low + size)

@@ -10,7 +10,8 @@ from pure_python import PurePython
 
 import fastae
 from fastae.backends.contract import KERNELS
-from fastae.check import bounds, cases
+from fastae.check import bounds
+from fastae.check.calls import cases
 
 Arguments = dict[str, Any]
 

@@ -13,8 +13,12 @@ from command_line import start
 from sampling import sample
 
 from fastae import cli
-from fastae.check import cases, failure, habits, learner, source, verdict
-from fastae.check.patterns import MAYBE, WHEN, WHERE
+from fastae.check import learner, verdict
+from fastae.check.calls import cases, shapes
+from fastae.check.calls.evidence import MAYBE, WHEN, WHERE
+from fastae.check.cause import habits
+from fastae.check.file import failure
+from fastae.check.file import text as source
 from fastae.errors import InputError
 
 HEAD = "import math\nimport numpy as np\nfrom numba import guvectorize, njit, prange, types, vectorize\n"  # 3 lines
@@ -182,8 +186,8 @@ RIGHT = {
 
 @pytest.fixture(autouse=True)
 def _other_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verdict, "MATRICES", ((1, 1), (2, 7), (7, 2), (5, 5), (9, 13), (20, 31)))
-    monkeypatch.setattr(verdict, "PRODUCTS", ((1, 1, 1), (2, 5, 3), (7, 4, 1), (6, 6, 6), (11, 9, 13)))
+    monkeypatch.setattr(shapes, "MATRICES", ((1, 1), (2, 7), (7, 2), (5, 5), (9, 13), (20, 31)))
+    monkeypatch.setattr(shapes, "PRODUCTS", ((1, 1, 1), (2, 5, 3), (7, 4, 1), (6, 6, 6), (11, 9, 13)))
 
 
 def examined(text: str, path: Path) -> list[verdict.Problem]:

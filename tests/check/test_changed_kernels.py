@@ -8,7 +8,9 @@ import image_loops
 import pytest
 from changed_kernels import CUDA, EMULATED, LOOPS, MUTANTS, NUMPY, SAME, Mutant
 
-from fastae.check import causes, learner, verdict
+from fastae.check import learner, verdict
+from fastae.check.calls import shapes
+from fastae.check.cause import explain as causes
 
 pytestmark = pytest.mark.thorough
 
@@ -16,9 +18,9 @@ pytestmark = pytest.mark.thorough
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fewer and smaller shapes, still with a whole tile and more than one; and no more time than it takes."""
-    monkeypatch.setattr(verdict, "PRODUCTS", ((1, 1, 1), (2, 3, 4), (6, 4, 1), (8, 5, 3), (8, 8, 8), (9, 17, 11)))
-    monkeypatch.setattr(verdict, "MATRICES", ((1, 1), (1, 5), (3, 4), (8, 8), (9, 17)))
-    monkeypatch.setattr(verdict, "IMAGES", image_loops.SMALL)
+    monkeypatch.setattr(shapes, "PRODUCTS", ((1, 1, 1), (2, 3, 4), (6, 4, 1), (8, 5, 3), (8, 8, 8), (9, 17, 11)))
+    monkeypatch.setattr(shapes, "MATRICES", ((1, 1), (1, 5), (3, 4), (8, 8), (9, 17)))
+    monkeypatch.setattr(shapes, "IMAGES", image_loops.SMALL)
     monkeypatch.setattr(verdict, "MOST_PROBLEMS", 4)
     monkeypatch.setattr(causes, "MOST_CALLS", 2)  # what is the cause is tested elsewhere
 
@@ -40,7 +42,7 @@ def test_the_originals_are_right(tmp_path: Path) -> None:
 @pytest.mark.parametrize("mutant", MUTANTS, ids=[mutant.change for mutant in MUTANTS])
 def test_a_mutant_is_called_wrong(mutant: Mutant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if MUTANTS.index(mutant) % 10:  # of nine in ten the cause, which takes five times as long, is not looked for
-        monkeypatch.setattr(verdict, "_diagnosed", lambda *found: verdict.Problem("wrong", mutant.change, []))
+        monkeypatch.setattr(verdict, "diagnosed", lambda *found: verdict.Problem("wrong", mutant.change, []))
     assert is_wrong(mutant, tmp_path / "mutant.py") == (mutant.change not in SAME), SAME.get(mutant.change)
 
 

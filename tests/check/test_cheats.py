@@ -13,7 +13,8 @@ from sampling import sample
 
 from fastae import cli
 from fastae.backends.emulator import EmulatorBackend
-from fastae.check import exhibits, policy
+from fastae.check import exhibits
+from fastae.check.sandbox import policy
 from fastae.ladder.rungs import KERNELS, Rung, ladder
 
 FOLDER = Path(__file__).parent / "cheats"

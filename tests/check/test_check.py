@@ -10,7 +10,9 @@ from sampling import sample
 
 from fastae import cli
 from fastae.backends.contract import KERNELS, PATCHES
-from fastae.check import cases, causes
+from fastae.check.calls import cases
+from fastae.check.cause import explain as causes
+from fastae.check.cause import formulas
 
 
 @pytest.mark.parametrize("style", sample(RIGHT, 4))
@@ -147,9 +149,9 @@ def test_each_known_way_to_be_wrong_is_named_at_other_shapes(name: str, monkeypa
     arguments = cases.make(name, "float64", 77, **lengths)
     exact, bound = cases.expected(name, arguments, "float64")
     with np.errstate(all="ignore"):
-        known = list(causes.hypotheses(name, cases.in_float64(arguments)))
+        known = list(formulas.named(name, cases.in_float64(arguments)))
     assert len(known) > 4
-    monkeypatch.setattr(causes, "hypotheses", lambda *call: iter(known))  # the same for each of them
+    monkeypatch.setattr(causes, "named", lambda *call: iter(known))  # the same for each of them
     for text, wrong in known:
         wrong = np.asarray(np.ma.filled(wrong, np.nan))
         if wrong.shape == exact.shape and np.isfinite(wrong).any() and not np.all(np.abs(wrong - exact) <= 8 * bound):

@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 
 from fastae import system
-from fastae.check import confine, fresh, speed
-from fastae.check.process import Rungs, WorkerLost
-from fastae.check.remote import Remote
+from fastae.check import fresh, speed
+from fastae.check.sandbox import confine
+from fastae.check.sandbox.process import Rungs, WorkerLost
+from fastae.check.sandbox.remote import Remote
 
 HEAD = """
 import ctypes, os, socket, sys
 from pathlib import Path
-from fastae.check.confine import confine
+from fastae.check.sandbox.confine import confine
 lacking = confine(Path({scratch!r}))
 libc = ctypes.CDLL(None, use_errno=True)
 def errno(status):

@@ -9,7 +9,7 @@ import pytest
 from fastae import cli
 from fastae.backends.emulator import KernelFault, RawModule, checking, device
 from fastae.check.command import _stamp
-from fastae.check.reading import read_source
+from fastae.check.file.reading import read_source
 from fastae.cuda.includes import included, place_of, read
 from fastae.errors import InputError
 

@@ -12,7 +12,8 @@ from sampling import SEEDS, sample
 
 from fastae import cli
 from fastae.check import exhibits, learner, verdict
-from fastae.check.patterns import WHEN
+from fastae.check.calls import shapes
+from fastae.check.calls.evidence import WHEN
 
 GALLERY = exhibits.exhibits()
 PRODUCTS = (  # odd primes, and more than a tile of 8, 16, 32 or 64
@@ -55,9 +56,9 @@ def test_each_is_called_wrong_and_its_cause_comes_first(
     k = None if "njit" not in exhibit.path.read_text() else learner.load(exhibit.path)
     for seed in range(SEEDS):
         if seed == 1:
-            monkeypatch.setattr(verdict, "PRODUCTS", PRODUCTS)
-            monkeypatch.setattr(verdict, "MATRICES", MATRICES)
-            monkeypatch.setattr(verdict, "IMAGES", IMAGES)
+            monkeypatch.setattr(shapes, "PRODUCTS", PRODUCTS)
+            monkeypatch.setattr(shapes, "MATRICES", MATRICES)
+            monkeypatch.setattr(shapes, "IMAGES", IMAGES)
         problem = first_problem(exhibit, seed, k)
         assert re.search(exhibit.cause, " ".join([problem.what, *problem.causes[:1]])), (seed, problem)
 

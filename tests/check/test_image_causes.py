@@ -9,6 +9,7 @@ from image_loops import CLEAR, LOOPS, SMALL
 from sampling import sample
 
 from fastae.check import learner, verdict
+from fastae.check.calls import shapes
 
 Changes = list[tuple[str, str]]
 
@@ -158,8 +159,8 @@ ELEMENTS = {
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verdict, "IMAGES", SMALL)
-    monkeypatch.setattr(verdict, "MATRICES", verdict.MATRICES[:-1])
+    monkeypatch.setattr(shapes, "IMAGES", SMALL)
+    monkeypatch.setattr(shapes, "MATRICES", shapes.MATRICES[:-1])
 
 
 def first_cause(text: str, path: Path) -> str:

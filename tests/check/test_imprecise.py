@@ -15,8 +15,9 @@ from sampling import SEEDS, sample
 
 from fastae import cli
 from fastae.backends.numpy_backend import NumpyBackend
-from fastae.check import bounds, cases, learner, special, verdict
-from fastae.check.evidence import judged
+from fastae.check import bounds, learner, verdict
+from fastae.check.calls import cases, shapes, special
+from fastae.check.calls.evidence import judged
 
 ELSEWHERE = ("Strassen's products", "a convolution by Fourier transforms")  # in which NaN spreads, and that is wrong
 UNLUCKY = ("the square multiplied out", "the difference of the logarithms")  # imprecise only where z is near x
@@ -57,9 +58,9 @@ def write(tmp_path: Path) -> Write:
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verdict, "PRODUCTS", ((1, 1, 1), (2, 3, 4), (6, 4, 1), (8, 8, 8), (9, 17, 11)))
-    monkeypatch.setattr(verdict, "MATRICES", ((1, 1), (1, 5), (3, 4), (9, 17), (33, 65)))
-    monkeypatch.setattr(verdict, "IMAGES", verdict.IMAGES[:6])
+    monkeypatch.setattr(shapes, "PRODUCTS", ((1, 1, 1), (2, 3, 4), (6, 4, 1), (8, 8, 8), (9, 17, 11)))
+    monkeypatch.setattr(shapes, "MATRICES", ((1, 1), (1, 5), (3, 4), (9, 17), (33, 65)))
+    monkeypatch.setattr(shapes, "IMAGES", shapes.IMAGES[:6])
     monkeypatch.setattr(special, "REPEATED", 1)
 
 
@@ -131,7 +132,7 @@ def test_how_many_digits_are_lost_is_counted() -> None:
     call = judged("sigmoid_gradient", "float64", {"m": 1, "n": 1}, False, given, y - y * y)
     error = abs(float(call.found[0, 0]) / float(y[0, 0] * (1 - y[0, 0])) - 1)
     assert call.verdict == "imprecise"
-    from fastae.check import precision
+    from fastae.check.cause import precision
 
     loss = precision._loss(call)
     assert loss.of == pytest.approx(-np.log10(bounds.gamma(3, "float64")), abs=0.1)
@@ -174,7 +175,7 @@ def test_fewer_bits_are_wrong(
     k = loaded(write(f"{code}\ndef {signature}: out[:] = {formula}\n"))
     for seed in range(SEEDS):
         assert verdict.examine(k, k.kernels[0], seed).verdict == "wrong"
-        monkeypatch.setattr(verdict, "_diagnosed", lambda *found: verdict.Problem("wrong", "", []))  # once is enough
+        monkeypatch.setattr(verdict, "diagnosed", lambda *found: verdict.Problem("wrong", "", []))  # once is enough
 
 
 @pytest.mark.parametrize("text", sample(["TF32", "bfloat16", "float16"], 3))

@@ -1,4 +1,4 @@
-"""Wrong launches and guards, and sums that blocks share: the cause that is told, at other shapes and in other styles."""
+"""Wrong launches and guards, and sums that blocks share: the cause is told, at other shapes and in other styles too."""
 
 from pathlib import Path
 from typing import Any

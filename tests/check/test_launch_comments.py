@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fastae import cli
-from fastae.check.launch_comments import launch_of, launches_of
+from fastae.check.file.launch_comments import launch_of, launches_of
 from fastae.errors import InputError
 
 MSE_LOSS = """

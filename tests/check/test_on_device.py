@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from fastae.check import exhibits, learner, special
+from fastae.check import exhibits, learner
+from fastae.check.calls import special
 from fastae.check.verdict import Verdict
 
 HEAD = 'extern "C" __global__ void '

@@ -10,8 +10,9 @@ from image_loops import LOOPS, SMALL
 from learner_files import RIGHT
 from sampling import SEEDS, sample
 
-from fastae.check import bounds, cases, learner, special, verdict
-from fastae.check.evidence import judged
+from fastae.check import bounds, learner, verdict
+from fastae.check.calls import cases, shapes, special
+from fastae.check.calls.evidence import judged
 
 PYTHON = {
     "as one writes it": RIGHT["NumPy"],
@@ -323,9 +324,9 @@ def assert_right(k: Any, seeds: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the first seed have all shapes, the others a few."""
     for seed in range(seeds):
         if seed == 1:
-            monkeypatch.setattr(verdict, "PRODUCTS", ((1, 9, 2), (5, 7, 3), (17, 33, 18)))
-            monkeypatch.setattr(verdict, "MATRICES", ((1, 3), (5, 4), (9, 150)))
-            monkeypatch.setattr(verdict, "IMAGES", SMALL)
+            monkeypatch.setattr(shapes, "PRODUCTS", ((1, 9, 2), (5, 7, 3), (17, 33, 18)))
+            monkeypatch.setattr(shapes, "MATRICES", ((1, 3), (5, 4), (9, 150)))
+            monkeypatch.setattr(shapes, "IMAGES", SMALL)
             monkeypatch.setattr(special, "REPEATED", 1)
         for name in k.kernels:
             assert verdict.examine(k, name, seed).problems == [], (name, seed)

@@ -9,7 +9,7 @@ import pytest
 
 from fastae import cli
 from fastae.check import learner
-from fastae.check.reading import read_source
+from fastae.check.file.reading import read_source
 from fastae.errors import InputError
 
 PLAIN = "def axpy(alpha, x, y):\n    y += alpha * x  # dérivée\n"

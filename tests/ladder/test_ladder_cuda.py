@@ -13,7 +13,8 @@ from sampling import seconds
 
 from fastae import backends
 from fastae.backends.emulator import checking
-from fastae.check import cases, learner, verdict
+from fastae.check import learner, verdict
+from fastae.check.calls import cases
 from fastae.ladder import exercises
 from fastae.ladder.counts import Counts, count
 from fastae.ladder.rungs import KERNELS, Rung, ladder, split

@@ -16,7 +16,8 @@ from fastae import Autoencoder, storage
 from fastae.backends import get
 from fastae.backends.base import Backend, Session
 from fastae.backends.numpy_backend import NumpyBackend
-from fastae.check import bounds, cases
+from fastae.check import bounds
+from fastae.check.calls import cases
 from fastae.datasets import files, idx, load_dataset
 from fastae.errors import CheckpointError, InputError
 

@@ -130,13 +130,13 @@ def _program(code: str, file: str) -> str:
     code = translated(code)
     groups = needed(code)
     if "cooperative_groups" in code and "<cooperative_groups" not in code:  # its own includes may have been taken out
-        groups += '#include "cooperative_groups/reduce.h"\n'
+        groups += "#include <cooperative_groups/reduce.h>\n"
     named = dict.fromkeys(INCLUDED.findall(code))
     for name in named:
-        if (INCLUDE / name).is_file() or (HERE / name).is_file():
+        if (INCLUDE / name).is_file():
             groups += f"#include <{name}>\n"
     truth = f"namespace emulator {{ extern const bool shares_structs = {str(shares_structs(code)).lower()}; }}\n"
-    return f'#include "device.h"\n{groups}{truth}#line 1 "{file}"\n{code}\n'
+    return f'#include "language/device.h"\n{groups}{truth}#line 1 "{file}"\n{code}\n'
 
 
 @cache
@@ -341,7 +341,7 @@ def runtime(checks: bool) -> Path:
     if not path.exists():
         with tempfile.TemporaryDirectory(dir=path.parent) as temporary:
             work = Path(temporary) / "runtime.o"
-            run(command, *options, f"-I{HERE}", "-c", HERE / "runtime.cpp", "-o", work)
+            run(command, *options, f"-I{HERE}", "-c", HERE / "runtime" / "runtime.cpp", "-o", work)
             os.replace(work, path)
     return path
 

@@ -6,49 +6,53 @@ import re
 from collections.abc import Callable
 from functools import reduce
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastae.backends.emulator.source import without_comments
 from fastae.errors import FastaeError
 
-FAULTS = {
-    1: "not every thread of the block comes to this __syncthreads()",
-    2: "a warp operation waits for lanes that never come",
-    3: "out of bounds",
-    4: "shared memory is read before it is written",
-    5: "a race between two threads of a block: no __syncthreads() lies between their accesses, of which one writes",
-    6: "a race between two blocks, which nothing orders",
-    7: "there is no memory for so many threads: take smaller blocks",
-    8: "it waits for ever for what no other thread will do",
-    9: "the index is outside of a shared or local array",
-    10: "global memory is read before anything is written there",
-    20: "a lane of a warp names a mask in which it is not itself",
-    21: "beyond the dynamic shared memory of the launch, {shared} bytes: it asks for too little, by shared_mem= or by "
-    "shared (...) in the launch comment",
-    22: "this_grid().sync() needs a launch that is cooperative: RawModule(..., enable_cooperative_groups=True)",
-    23: "a misaligned address: it must be a multiple of the size of what is read or written there at once",
-    24: "an assertion does not hold: {words}",
-    40: "it is read before the asynchronous copy into it has been waited for",
-    41: "it is written before the asynchronous copy into it has been waited for",
-    42: "it is written before the asynchronous copy from it has been waited for",
-    43: "too few threads arrive at this barrier: {words} that it was told to expect",
-    44: "more arrive at this barrier than it was told to expect",
-    45: "the barrier is used before it was initialised: init(&bar, n) by one thread, then __syncthreads()",
-    60: "an operation of a whole warp in a warp of fewer threads: a block of it has a multiple of 32",
-    61: "the matrix of a fragment {words}",
-    80: "the thread has used up its stack: does a function call itself without end?",
-    81: "a whole number is divided by zero",
-    100: "an instruction for shared memory is given another address: __cvta_generic_to_shared(pointer) gives one",
-    101: "an instruction for global memory is given an address of shared memory",
-    102: "a barrier has a number from 0 to 15, and its threads come with one count, a multiple of 32",
-}
-ACCESS_FAULTS, RACES, APART, COPIES = (3, 4, 5, 6, 10, 21, 23, 40, 41, 42, 100, 101), (5, 6), (1, 2), (40, 41, 42)
-TWO_PLACES = RACES + APART + COPIES  # another thread is told of, with its line
+RUNTIME = Path(__file__).parent / "runtime"
+
+
+class Fault(NamedTuple):
+    """A row of ``runtime/faults.h``.
+
+    Attributes
+    ----------
+    reported : {"THREAD", "ACCESS", "RACE", "COPY", "APART"}
+        What is reported beside the message: nothing; an access; two accesses that race; an access and a copy; where
+        another thread waits.
+    message : str
+        With ``{words}`` and ``{shared}`` to be filled in.
+    """
+
+    reported: str
+    message: str
+
+    @property
+    def is_access(self) -> bool:
+        """Whether the thread's access is reported."""
+        return self.reported in ("ACCESS", "RACE", "COPY")
+
+    @property
+    def has_other(self) -> bool:
+        """Whether another thread is reported, with its line."""
+        return self.reported in ("RACE", "COPY", "APART")
+
+
+def _rows(header: str) -> dict[int, Fault]:
+    """Return the rows of ``faults.h`` by number."""
+    row = re.compile(r'^FAULT\(\w+, (\d+), (\w+), ((?:"[^"\n]*"\s*)+)\)$', re.MULTILINE)
+    text = (RUNTIME / header).read_text(encoding="utf-8")
+    return {int(n): Fault(reported, re.sub(r'"\s*"', "", words)[1:-1]) for n, reported, words in row.findall(text)}
+
+
+FAULTS = _rows("faults.h")
 
 
 def enumerators(header: str, name: str) -> dict[str, int]:
-    """Return the values that an enumeration of a header of the emulator has."""
-    text = without_comments((Path(__file__).parent / header).read_text(encoding="utf-8"))
+    """Return the values of an enumeration in a header of the emulator's runtime."""
+    text = without_comments((RUNTIME / header).read_text(encoding="utf-8"))
     body = re.search(rf"\benum {name} {{(.*?)}}", text, re.DOTALL)
     assert body is not None, (header, name)
     found, last = dict[str, int](), -1
@@ -58,7 +62,7 @@ def enumerators(header: str, name: str) -> dict[str, int]:
     return found
 
 
-HOW = enumerators("checks.h", "How")
+HOW = enumerators("checks/shadow.h", "How")
 READS, WRITES, ATOMIC, VOLATILE, COPIED = (HOW[x] for x in ("READS", "WRITES", "ATOMIC", "VOLATILE", "COPIED"))
 LANES, WARPS, ALONE, UPDATES = (HOW[x] for x in ("LANES", "WARPS", "ALONE", "UPDATES"))
 
@@ -80,12 +84,13 @@ class KernelFault(FastaeError):
     def __init__(self, kernel: str, report: Any, line: str, line_of: Callable[[int], str], shared: int = 0) -> None:
         self.kernel, self.line = kernel, line
         said = (report.words or b"").decode(errors="replace")
-        self.fault = words = FAULTS[report.fault].replace("{shared}", str(shared)).replace("{words}", said)
+        row = FAULTS[report.fault]
+        self.fault = words = row.message.replace("{shared}", str(shared)).replace("{words}", said)
         self.block, self.thread = tuple(report.block), tuple(report.thread)
-        what = f" {_how(report.how)}" if report.fault in ACCESS_FAULTS else ""
+        what = f" {_how(report.how)}" if row.is_access else ""
         other = ""
-        other_line = line_of(report.other_where) if report.fault in TWO_PLACES else ""
-        if report.fault in RACES:
+        other_line = line_of(report.other_where) if row.has_other else ""
+        if row.reported == "RACE":
             other = f"; the other is block {tuple(report.other_block)}, thread {tuple(report.other_thread)}"
             other = f"{'; the other is' if report.other_how & COPIED else other} {_how(report.other_how)}, {other_line}"
             if report.other_how & LANES:
@@ -98,10 +103,10 @@ class KernelFault(FastaeError):
                 other += f"; a flag {told}, {line_of(report.flag_where)}, but no __threadfence() lies between {which}"
             if (report.how ^ report.other_how) & ATOMIC:
                 self.fault += ": atomic operations are safe from each other alone, not from plain reads and writes"
-        if report.fault in APART:
+        if row.reported == "APART":
             where = f"waits at {other_line}" if report.other_where else "has returned"
             other = f"; thread {tuple(report.other_thread)} {where}{' with another mask' * report.other_how}"
-        if report.fault in COPIES:
+        if row.reported == "COPY":
             other = f"; thread {tuple(report.other_thread)} asked for it, {other_line}"
         place = f"{line}, kernel {kernel}, block {self.block}, thread {self.thread}{what}"
         super().__init__(f"{place}: {words}{other}")
@@ -133,7 +138,7 @@ def _between_lanes(how: int) -> str:
 
 
 class Report(ctypes.Structure):
-    """The emulator's report of a fault, as runtime.cpp lays it out."""
+    """The emulator's report of a fault, as ``runtime/fibers.h`` lays it out."""
 
     _fields_ = (
         ("fault", ctypes.c_int),

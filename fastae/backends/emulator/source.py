@@ -58,10 +58,10 @@ DECLARED = {  # what is there only where its header is included
 
 
 NEEDED = {  # which of the emulator's headers is included where a file, its PTX translated, names what is in it
-    "simd.h": r"\b__v(?:i|ib)?(?:abs|neg|add|sub|avg|hadd|max|min|sad|cmp|set)\w*|\b__dp[24]a\w*",
-    "program/textures.h": r"\bcuda(?:Texture|Surface|Resource|ChannelFormat|CreateChannel|\w*Array)\w*",
-    "ptx.h": r"\bemulated_ptx\s*::",
-    "ptx_matrices.h": r"\bemulated_ptx\s*::\s*(?:mma|ldmatrix|stmatrix|movmatrix)",
+    "language/simd.h": r"\b__v(?:i|ib)?(?:abs|neg|add|sub|avg|hadd|max|min|sad|cmp|set)\w*|\b__dp[24]a\w*",
+    "program/api/textures.h": r"\bcuda(?:Texture|Surface|Resource|ChannelFormat|CreateChannel|\w*Array)\w*",
+    "language/ptx/ptx.h": r"\bemulated_ptx\s*::",
+    "language/ptx/matrices.h": r"\bemulated_ptx\s*::\s*(?:mma|ldmatrix|stmatrix|movmatrix)",
     "include/cuda_fp16.h": r"\bemulated_ptx\b[^;]*\b__half2?\b",
     "include/cuda_bf16.h": r"\bemulated_ptx\b[^;]*\b__nv_bfloat162?\b",
 }

@@ -9,8 +9,9 @@ from fastae.backends.base import Parameters
 from fastae.backends.cupy_backend import CupyBackend
 from fastae.backends.cupy_backend.session import CupySession
 from fastae.backends.emulator.streams import Graph
-from fastae.check import bounds, cases
-from fastae.check.cases import WRITTEN, expected
+from fastae.check import bounds
+from fastae.check.calls import cases
+from fastae.check.calls.cases import WRITTEN, expected
 
 SIZES, PIXELS, IMAGES, BATCH = (37, 20, 9, 20, 37), 37, 140, 4  # 35 batches: two graphs of 16 steps and three more
 LOSSES = pytest.mark.parametrize("loss", ["mse", "bce"])

@@ -13,7 +13,7 @@ from fastae.backends.cupy_backend import CupyBackend, launcher
 from fastae.backends.cupy_backend.branches import Branches
 from fastae.backends.cupy_backend.operations import make_operations
 from fastae.backends.emulator import EmulatorBackend, checking, streams
-from fastae.check.cases import make
+from fastae.check.calls.cases import make
 
 pytestmark = pytest.mark.thorough
 

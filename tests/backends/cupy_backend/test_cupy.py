@@ -21,7 +21,7 @@ import fastae
 from fastae.backends.contract import KERNELS, PATCHES
 from fastae.backends.cupy_backend import CupyBackend
 from fastae.check import bounds
-from fastae.check.cases import ALPHA_BETA, expected, make
+from fastae.check.calls.cases import ALPHA_BETA, expected, make
 from fastae.errors import InputError
 
 

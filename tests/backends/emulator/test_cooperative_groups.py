@@ -10,7 +10,8 @@ from warp_programs import CONVOLUTION, COUNTERS, GROUPS, HISTOGRAM, REDUCED, SOF
 
 from fastae.backends.emulator import KernelFault, checking, device
 from fastae.backends.emulator import compiler as compilers
-from fastae.check import learner, policy
+from fastae.check import learner
+from fastae.check.sandbox import policy
 from fastae.errors import InputError
 
 # Cooperative groups.

@@ -302,7 +302,7 @@ def test_a_learners_product_by_tensor_cores_is_wrong_for_its_precision(
     kind: str, element: str, depth: str, tmp_path: Any
 ) -> None:
     from fastae.check import verdict
-    from fastae.check.remote import Remote
+    from fastae.check.sandbox.remote import Remote
 
     path = tmp_path / "mine.cu"
     code = LEARNERS.replace("KIND", kind).replace("ELEMENT", element).replace("DEPTH", depth)

@@ -37,7 +37,7 @@ __global__ void f(float* out) {{ out[0] = FLT_MAX; out[1] = CUDART_PI_F; out[2] 
 
 
 def test_a_learners_file_may_include_them_too() -> None:
-    from fastae.check import policy
+    from fastae.check.sandbox import policy
 
     text = "\n".join([*(f"#include <{name}>" for name in HEADERS), '#include "cuda_runtime.h"'])
     assert policy.of_cuda(text) == []

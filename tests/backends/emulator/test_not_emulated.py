@@ -83,7 +83,7 @@ def test_a_change_in_a_header_of_the_emulator_is_seen() -> None:
         "device.h",
         "mathematics.h",
         "math_constants.h",
-        "host.h",
+        "c_library.h",
     }
 
 
@@ -102,7 +102,7 @@ def test_a_change_in_a_header_of_the_emulator_is_seen() -> None:
     ],
 )
 def test_launches_are_reckoned_as_people_think(grid: str, expected: tuple[int, ...]) -> None:
-    from fastae.check.launch_comments import launch_of
+    from fastae.check.file.launch_comments import launch_of
 
     named = {"z": np.zeros((3, 41), "f4"), "bias": np.zeros(41, "f4"), "out": np.zeros((3, 41), "f4")}
     text = f"// launch bias_sigmoid: grid {grid}, block (16, 16)"
@@ -111,7 +111,7 @@ def test_launches_are_reckoned_as_people_think(grid: str, expected: tuple[int, .
 
 @pytest.mark.parametrize("grid", ["(n / 0)", "(n - 100)", "(ceil(n, 2))", "(min(n))", "(n ** 2)", "(abs(n))", "()"])
 def test_a_launch_that_nobody_can_reckon_is_refused(grid: str) -> None:
-    from fastae.check.launch_comments import launch_of
+    from fastae.check.file.launch_comments import launch_of
     from fastae.errors import InputError
 
     named = {"z": np.zeros((3, 41), "f4"), "bias": np.zeros(41, "f4"), "out": np.zeros((3, 41), "f4")}
@@ -137,7 +137,7 @@ __global__ void axpy(int m, int n, real alpha, const real* alpha_at, const real*
 @pytest.mark.feature("learners' files", "`printf` and `assert` in `fastae check`")
 def test_a_learners_kernel_prints_and_asserts(tmp_path: Path) -> None:
     from fastae.check import verdict
-    from fastae.check.remote import Remote
+    from fastae.check.sandbox.remote import Remote
 
     path = tmp_path / "mine.cu"
     for condition, faults in (("row < m", 0), ("col < n", 1)):

@@ -8,7 +8,7 @@ import pytest
 from cuda_kernels import COPY, ORDERS, RANDOM, UNWRITTEN, fault_of, in_every_order, is_at, marked, without
 from sampling import sample
 
-from fastae.check import policy
+from fastae.check.sandbox import policy
 
 PIPELINE = """#include <cuda/pipeline>
 #include <cooperative_groups.h>
@@ -175,7 +175,7 @@ def test_a_learners_kernel_with_asynchronous_copies(tmp_path: Any) -> None:
     import contextlib
 
     from fastae.check import verdict
-    from fastae.check.remote import Remote
+    from fastae.check.sandbox.remote import Remote
 
     path = tmp_path / "mine.cu"
     assert policy.of_cuda(LEARNERS) == []

@@ -13,7 +13,7 @@ from fastae import cli
 from fastae.backends.emulator import checking
 from fastae.backends.emulator.compiler import CompileError
 from fastae.backends.emulator.source import not_emulated
-from fastae.check import policy
+from fastae.check.sandbox import policy
 
 # Text: names, braces, predicates, labels, macros.
 

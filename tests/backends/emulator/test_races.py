@@ -10,7 +10,8 @@ from sampling import sample
 
 from fastae.backends.emulator import KernelFault, RawModule, checking, device
 from fastae.backends.emulator.compiler import kernels_of
-from fastae.check import learner, special, verdict
+from fastae.check import learner, verdict
+from fastae.check.calls import special
 
 BLOCKS, THREADS, LENGTH = 6, 32, 192
 

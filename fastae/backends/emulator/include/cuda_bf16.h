@@ -1,6 +1,6 @@
 // CUDA's bfloat16: the upper half of a float.
 #pragma once
-#include "../halves.h"
+#include "language/halves.h"
 
 #define NAME bfloat16
 #define TYPE __nv_bfloat16
@@ -8,7 +8,7 @@
 #define RAW __nv_bfloat16_raw
 #define RAW_PAIR __nv_bfloat162_raw
 #define FORMAT Bfloat16
-#include "../half_type.h"
+#include "language/half_type.h"
 #undef FORMAT
 #undef RAW_PAIR
 #undef RAW

@@ -1,6 +1,6 @@
 // CUDA's half precision: IEEE 754's binary16.
 #pragma once
-#include "../halves.h"
+#include "language/halves.h"
 
 #define NAME half
 #define TYPE __half
@@ -8,7 +8,7 @@
 #define RAW __half_raw
 #define RAW_PAIR __half2_raw
 #define FORMAT Binary16
-#include "../half_type.h"
+#include "language/half_type.h"
 #undef FORMAT
 #undef RAW_PAIR
 #undef RAW

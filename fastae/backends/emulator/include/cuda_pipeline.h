@@ -1,7 +1,7 @@
 // Asynchronous copies in C: the groups of a thread's own copies.
 #pragma once
 
-#include "asynchronous.h"
+#include "language/asynchronous.h"
 
 NOT_INLINED inline void __pipeline_memcpy_async(void* shared, const void* global, size_t size, size_t zeros = 0) {
   if ((size != 4 && size != 8 && size != 16) || zeros > size) {

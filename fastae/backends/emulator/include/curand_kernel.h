@@ -2,7 +2,7 @@
 // Marsaglia (Xorshift RNGs, J. Stat. Softw. 2003) and of Salmon et al. (Parallel random numbers: as easy as 1, 2, 3, SC 2011);
 // floating point is as near as the functions here are to CUDA's.
 #pragma once
-#include "../device.h"
+#include "language/device.h"
 
 #ifdef SEEING
 #define CURAND_SEE(state) emulator::access_whole(state, sizeof *state, 4, false, CALLER), emulator::access_whole(state, sizeof *state, 4, true, CALLER)

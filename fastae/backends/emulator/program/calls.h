@@ -57,7 +57,7 @@ inline cudaError_t waited() {
 const char* cudaGetErrorName(cudaError_t error) {
   switch (error) {
 #define ERROR(name, number, words) case name: return #name;
-#include "errors.h"
+#include "api/errors.h"
 #undef ERROR
   }
   return "unrecognized error code";
@@ -65,7 +65,7 @@ const char* cudaGetErrorName(cudaError_t error) {
 const char* cudaGetErrorString(cudaError_t error) {
   switch (error) {
 #define ERROR(name, number, words) case name: return words;
-#include "errors.h"
+#include "api/errors.h"
 #undef ERROR
   }
   return "unrecognized error code";

@@ -1,2 +1,2 @@
-// device.h and program/api.h, which come before every program, have what CUDA has here.
+// device.h and program/api/api.h, which come before every program, have what CUDA has here.
 #pragma once

@@ -1,2 +1,2 @@
-// program/api.h, which comes before every program, has what CUDA has here.
+// program/api/api.h, which comes before every program, has what CUDA has here.
 #pragma once
