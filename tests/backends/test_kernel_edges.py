@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from kernel_formulas import backends, dtypes, make, right, run
 
+import fastae
 from fastae.backends.contract import KERNELS
 
 HUGE = {"bias_sigmoid": (0.0, 1.0), "bias_tanh": (-1.0, 1.0), "bias_relu": (0.0, np.inf)}  # and what bounds them
@@ -144,3 +145,14 @@ def test_nan_reaches_exactly_its_column_sum(backend: str, dtype: str) -> None:
     arguments = make("column_sum", dtype, m=9, n=37)
     arguments["delta"][8, [0, 36]] = np.nan
     assert np.flatnonzero(np.isnan(run(backend, "column_sum", arguments))).tolist() == [0, 36]
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("backend", ["numpy", "numba", "emulator"])
+def test_logarithms_are_floored_at_minus_100(backend: str) -> None:
+    """Numba's of −0 was +73: −0 is not negative, but has a sign bit."""
+    k = fastae.backends.get(backend)
+    z = np.array([[0.0], [-0.0], [np.exp(-100.5)], [np.exp(-99.5)]])
+    z, x, out = (k.asarray(array) for array in (z, np.ones_like(z), np.zeros(len(z))))
+    k.bce_loss(z, x, out)
+    np.testing.assert_allclose(k.to_host(out), [100, 100, 100, 99.5], rtol=1e-14)

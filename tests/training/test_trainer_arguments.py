@@ -1,11 +1,12 @@
 """Trainer, SGD and fit: which arguments they refuse, and which they take."""
 
+import inspect
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from trainings import SIZES, fit, make, some_images, state
+from trainings import NUMPY, SIZES, fit, make, some_images, state, tiny, tiny_images
 
 import fastae
 from fastae import SGD, Autoencoder, Trainer
@@ -140,3 +141,37 @@ def test_numpys_numbers_are_numbers(tmp_path: Path) -> None:
     assert state(same) == state(trainer)
     model.save(tmp_path / "model.npz")
     assert Autoencoder.load(tmp_path / "model.npz").init == 0.5
+
+
+def test_defaults_are_those_that_the_documentation_promises() -> None:
+    defaults = {name: p.default for name, p in inspect.signature(Trainer.__init__).parameters.items()}
+    assert (defaults["backend"], defaults["batch_size"], defaults["seed"]) == ("numba", 16, 0)
+    defaults = {name: p.default for name, p in inspect.signature(Trainer.fit).parameters.items()}
+    assert (defaults["epochs"], defaults["progress"]) == (20, True)
+    trainer = tiny()
+    assert (trainer.workers, trainer.tf32) == (1, False)
+    assert trainer.backend is NUMPY
+    assert Trainer(Autoencoder((4, 2)), backend=NUMPY, threads=3, tf32=True).settings()["tf32"] is True
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("momentum", [0.0, 0.5])
+def test_velocities_are_of_the_models_dtype_and_empty_without_momentum(momentum: float, dtype: str) -> None:
+    trainer = tiny(momentum, dtype)
+    assert {array.dtype.name for array in trainer._V + trainer._c} == {dtype}
+    shapes = [array.shape for array in trainer._V + trainer._c]
+    assert shapes == ([(4, 2), (2, 4), (2,), (4,)] if momentum else [(0, 2), (0, 4), (0,), (0,)])
+
+
+def test_the_smallest_and_the_largest_rate_are_normal_numbers() -> None:
+    for rate in (np.finfo(np.float32).tiny, np.finfo(np.float32).max):
+        assert tiny(lr=float(rate)).optimizer.lr == rate
+
+
+def test_weights_of_another_dtype_are_trained_in_the_models() -> None:
+    trainer, other = tiny(), tiny()
+    trainer.model.weights = [w.astype(np.float64) for w in trainer.model.weights]
+    for each in (trainer, other):
+        each.fit(tiny_images(5), 1, progress=False)
+    assert [w.dtype for w in trainer.model.weights] == [np.float32] * 2
+    assert all(np.array_equal(p, q) for p, q in zip(trainer.model.weights, other.model.weights))

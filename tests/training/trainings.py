@@ -7,6 +7,7 @@ import pytest
 
 import fastae
 from fastae import SGD, Autoencoder, Trainer
+from fastae.backends.numpy_backend import NumpyBackend
 
 SIZES = (12, 7, 4)
 TIMINGS = ("seconds", "images_per_second")
@@ -39,3 +40,14 @@ def state(trainer: Trainer) -> Any:
     """Everything that training changes, the velocities too."""
     velocities = [array.tobytes() for array in (*trainer._V, *trainer._c)]
     return parameters(trainer), velocities, untimed(trainer.history)
+
+
+NUMPY = NumpyBackend()
+
+
+def tiny(momentum: float = 0.0, dtype: str = "float32", lr: float = 0.5) -> Trainer:
+    return Trainer(Autoencoder((4, 2), dtype=dtype), "mse", SGD(lr, momentum), NUMPY, batch_size=2)
+
+
+def tiny_images(n: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (n, 4), dtype=np.uint8)

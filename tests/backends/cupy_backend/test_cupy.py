@@ -19,7 +19,8 @@ from sampling import sample
 
 import fastae
 from fastae.backends.contract import KERNELS, PATCHES
-from fastae.backends.cupy_backend import CupyBackend
+from fastae.backends.cupy_backend import CupyBackend, launcher
+from fastae.backends.emulator import EmulatorBackend, checking
 from fastae.check import bounds
 from fastae.check.calls.cases import ALPHA_BETA, expected, make
 from fastae.errors import InputError
@@ -156,6 +157,18 @@ def test_nan_reaches_its_loss_its_column_and_its_row_and_nothing_else(cupy: Cupy
     arguments = make("matmul", dtype, m=5, k=6, n=7)
     arguments["a"][2, 3] = np.nan
     assert np.isnan(run(cupy, "matmul", arguments)).tolist() == [[row == 2] * 7 for row in range(5)]
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", ["mse_loss", "bce_loss", "column_sum"])
+@pytest.mark.parametrize("order", ["forward", "random"])
+def test_cudas_sums_by_one_block_after_another_have_no_race(
+    name: str, order: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No thread may write its part of the next sum while another still reads those of this one."""
+    monkeypatch.setattr(launcher, "MOST_BLOCKS", 1)
+    with checking(order):
+        run(EmulatorBackend(), name, make(name, "float32", m=5, n=90))
 
 
 # What it refuses, before anything is launched.

@@ -1,4 +1,4 @@
-"""Mutants of the storage and the trainer that the other tests let live; see tests/attacks/MUTATION.md."""
+"""Storage: files that take their places whole, a folder that is one training's, and arrays in archives."""
 
 import errno
 import os
