@@ -7,7 +7,7 @@ import pytest
 from cuda_kernels import RANDOM, fault_of, in_every_order, is_at, run, without
 from warp_programs import COUNTERS, HISTOGRAM
 
-from fastae.backends.emulator import checking
+from fastae.backends.emulator import RawModule, checking, device
 from fastae.backends.emulator.compiler import CompileError
 
 ATOMICS = [  # operation, C's type, NumPy's, what it does to all values in turn
@@ -130,3 +130,20 @@ extern "C" __global__ void sum(const float* x, float* total) {
 }"""
     x = np.arange(20, dtype="f4")
     assert [out[0] for _, out in in_every_order(code, 20, 32, x, np.zeros(1, "f4"))] == [190] * 4
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        ("atomicAdd(p, 3)", 13), ("atomicSub(p, 3)", 7), ("atomicMin(p, 3)", 3), ("atomicMax(p, 13)", 13),
+        ("atomicAnd(p, 6)", 2), ("atomicOr(p, 5)", 15), ("atomicXor(p, 3)", 9), ("atomicInc(p, 10)", 0),
+        ("atomicInc(p, 11)", 11), ("atomicDec(p, 11)", 9), ("atomicDec(p, 9)", 9), ("atomicExch(p, 4)", 4),
+        ("atomicCAS(p, 10, 4)", 4), ("atomicCAS(p, 9, 4)", 10),
+    ],
+)  # fmt: skip
+def test_atomic_operations_do_what_cudas_do(call: str, expected: int) -> None:
+    code = f'extern "C" __global__ void one(unsigned* p) {{ p[1] = {call}; }}'
+    p = device.array(np.array([10, 0], np.uint32))
+    with checking():
+        RawModule(code).get_function("one")((1,), (1,), (p,))
+    assert np.asarray(p).tolist() == [expected, 10]
