@@ -1,4 +1,4 @@
-"""A learner's sum that several threads or blocks add to: an update that is lost between two atomic operations is named."""
+"""A learner's sum that several threads or blocks add to: an update lost between two atomic operations is named."""
 
 from pathlib import Path
 
