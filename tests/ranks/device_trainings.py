@@ -1,7 +1,7 @@
-"""Trainings by ranks on GPUs, or on what stands for them: a module of cases, and the program of the ranks.
+"""Trainings by ranks on GPUs, or on what stands for them: the cases, and the program of each rank.
 
-``mpiexec -n 2 python -m mpi4py tests/ranks/device_trainings.py FOLDER`` trains the cases that the folder's
-``cases.json`` lists, and writes what each came to there.
+`together` starts the program with a folder: it trains the cases that the folder's ``cases.json`` lists, and writes what
+each came to there.
 """
 
 import json

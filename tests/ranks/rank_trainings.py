@@ -1,7 +1,7 @@
-"""Trainings that several ranks do together, and one process alone: a module of cases, and the program of the ranks.
+"""Trainings that several ranks do together, and one process alone: the cases, and the program of each rank.
 
-``mpiexec -n 3 python tests/ranks/rank_trainings.py FOLDER`` trains the cases that the folder's ``cases.json`` lists,
-and writes what each came to there.
+`together` starts the program with a folder: it trains the cases that the folder's ``cases.json`` lists, and writes what
+each came to there.
 """
 
 import json
