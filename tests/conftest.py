@@ -1,4 +1,4 @@
-"""What several test modules share: the cupy backend, and a way to register a backend as a third party would."""
+"""Fixtures that tests of several folders share, and pytest's options."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""The package as a whole: quick to import, documented, and free of the machine that it was written on."""
+"""The package as a whole: quick to import, documented, and without paths of the machine that it was written on."""
 
 import importlib
 import inspect
@@ -71,7 +71,7 @@ def test_all_names_resolve() -> None:
         fastae.nope  # noqa: B018
 
 
-def test_the_version() -> None:
+def test_the_version_is_the_one_of_pyproject() -> None:
     assert python("-m", "fastae", "--version") == f"fastae {fastae.__version__}\n"
     assert f'version = "{fastae.__version__}"' in (ROOT / "pyproject.toml").read_text()
 

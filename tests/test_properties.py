@@ -1,4 +1,4 @@
-"""Properties that hold for whatever Hypothesis draws: kernels, data sets, saved files, the command line."""
+"""Properties that hold for what Hypothesis draws: kernels, data sets, saved files, the command line."""
 
 import gzip
 import itertools

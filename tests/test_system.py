@@ -1,4 +1,4 @@
-"""What is otherwise on Windows and macOS, run here with the facts of those systems put in the place of Linux's."""
+"""What differs on Windows and macOS, run here with those systems' facts in place of Linux's."""
 
 import ast
 import io
@@ -68,13 +68,13 @@ def on_windows(*arguments: object, cwd: Path) -> str:
 
 
 @pytest.mark.parametrize("backend", ["numpy", "numba"])
-def test_a_training(backend: str, tmp_path: Path) -> None:
+def test_a_training_runs_and_resumes_on_windows(backend: str, tmp_path: Path) -> None:
     options = ["train", "--backend", backend, "--limit", 64, "--schedule", "constant", "--out", tmp_path / "out"]
     assert "1 epoch of 64 images" in on_windows(*options, "--epochs", 1, cwd=tmp_path)
     assert "2 epochs of 64 images" in on_windows(*options, "--epochs", 2, "--resume", cwd=tmp_path)
 
 
-def test_an_exercise_and_a_check(tmp_path: Path) -> None:
+def test_an_exercise_and_a_check_run_on_windows(tmp_path: Path) -> None:
     """And a rung whose text has signs that the pipe has not."""
     assert "wrote" in on_windows("exercise", "start", "sigmoid-numpy-2", "--solution", cwd=tmp_path)
     (written,) = tmp_path.glob("*.py")

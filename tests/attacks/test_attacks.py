@@ -1,4 +1,4 @@
-"""Nothing lost and nothing silently wrong: the attacks of tests/attacks in short, and those that need no process."""
+"""Nothing is lost and nothing is silently wrong: short runs of this folder's attacks, and attacks in one process."""
 
 import ctypes
 import errno

@@ -1,4 +1,4 @@
-"""What the fuzzers found, and attacks that were thought of: replayed; see tests/attacks/fuzz.py."""
+"""The cases that the fuzzers found or that were thought of, replayed; see `fuzz.py`."""
 
 import shutil
 import time

@@ -1,4 +1,4 @@
-"""The contract's kernels as formulas in float64, how far from them a kernel may be, and a call that is watched."""
+"""The contract's kernels as formulas in float64, the error that each kernel may have, and a call that is checked."""
 
 import warnings
 from collections.abc import Callable

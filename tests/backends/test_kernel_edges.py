@@ -1,4 +1,4 @@
-"""Kernels at the edges of the number range: NaN, infinities, what is huge, what is tiny."""
+"""Kernels at the ends of the number range: NaN, infinities, very large and very small numbers."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ HUGE = {"bias_sigmoid": (0.0, 1.0), "bias_tanh": (-1.0, 1.0), "bias_relu": (0.0,
 
 @backends
 @dtypes
-def test_sigmoid_over_the_whole_range(backend: str, dtype: str) -> None:
+def test_sigmoid_is_right_over_the_whole_range(backend: str, dtype: str) -> None:
     """Within [0, 1] and accurate wherever σ is normal; infinite and huge sums warn of nothing."""
     far = 120 if dtype == "float32" else 750
     huge = float(np.finfo(dtype).max)
@@ -26,7 +26,7 @@ def test_sigmoid_over_the_whole_range(backend: str, dtype: str) -> None:
 
 
 @backends
-def test_sigmoid_of_a_sum_that_overflows(backend: str) -> None:
+def test_sigmoid_of_a_sum_that_overflows_is_0_1_or_a_half(backend: str) -> None:
     huge = np.float32(3e38)
     z, bias = np.array([[huge, -huge, huge]], np.float32), np.array([huge, -huge, -huge], np.float32)
     found = run(backend, "bias_sigmoid", {"z": z, "bias": bias, "out": np.full_like(z, np.nan)})
@@ -38,7 +38,7 @@ def test_sigmoid_of_a_sum_that_overflows(backend: str) -> None:
 @backends
 @dtypes
 @pytest.mark.parametrize("name", HUGE)
-def test_activations_of_infinite_and_huge_sums(backend: str, dtype: str, name: str) -> None:
+def test_activations_of_infinite_and_huge_sums_stay_within_their_range(backend: str, dtype: str, name: str) -> None:
     """Beyond the sums of ordinary numbers too each is what it should be, within its range, and warns of nothing."""
     huge = float(np.finfo(dtype).max)
     t = np.array([0.0, -0.0, 1e-30, -1e-30, 20, -20, huge, -huge, np.inf, -np.inf], dtype)
@@ -52,7 +52,7 @@ def test_activations_of_infinite_and_huge_sums(backend: str, dtype: str, name: s
 
 @backends
 @dtypes
-def test_tanh_over_the_whole_range(backend: str, dtype: str) -> None:
+def test_tanh_is_right_over_the_whole_range(backend: str, dtype: str) -> None:
     """Accurate where it is small, as no difference of exponentials is, and odd to the last bit or nearly."""
     count = 300 if backend == "pure-python" else 20_000
     small = 2.0 ** np.linspace(-100, 0, count // 2)

@@ -1,4 +1,4 @@
-"""What must not pass: kernels that are wrong by a little, and arguments that the contract does not allow."""
+"""Kernels that are slightly wrong are rejected, and so are arguments that the contract does not allow."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

@@ -48,7 +48,7 @@ LARGE = [
 @pytest.mark.parametrize("trans_b", [False, True], ids=["b", "bT"])
 @pytest.mark.parametrize("trans_a", [False, True], ids=["a", "aT"])
 @pytest.mark.larger
-def test_matmul(backend: str, dtype: str, trans_a: bool, trans_b: bool) -> None:
+def test_matmul_is_within_its_bound(backend: str, dtype: str, trans_a: bool, trans_b: bool) -> None:
     """Over all edges of tiles and pieces, alternately plain and accumulating, as matrices and as blocks of columns."""
     for i, (m, k, n) in some(enumerate(SMALL + LARGE)):
         if not small_enough(backend, m, k, n):
@@ -64,7 +64,7 @@ def test_matmul(backend: str, dtype: str, trans_a: bool, trans_b: bool) -> None:
 @pytest.mark.parametrize("alpha", [1.0, -0.3, 0.0])
 @pytest.mark.parametrize("beta", [0.0, 1.0, -1.3])
 @pytest.mark.parametrize("name", ["matmul", "column_sum"])
-def test_alpha_and_beta(backend: str, dtype: str, name: str, alpha: float, beta: float) -> None:
+def test_alpha_and_beta_scale_sum_and_output(backend: str, dtype: str, name: str, alpha: float, beta: float) -> None:
     """Both are obeyed; with beta = 0 an output full of NaN leaves no trace."""
     arguments = make(name, dtype, m=9, k=6, n=21, alpha=alpha, beta=beta)
     gaps = (backend, name) != ("cupy", "matmul")
@@ -83,7 +83,7 @@ def test_left_out_alpha_and_beta_are_one_and_zero(backend: str, name: str) -> No
 @dtypes
 @pytest.mark.parametrize("name", ELEMENTWISE)
 @pytest.mark.larger
-def test_elementwise_and_loss_kernels(backend: str, dtype: str, name: str) -> None:
+def test_elementwise_and_loss_kernels_are_within_their_bounds(backend: str, dtype: str, name: str) -> None:
     """Over all remainders of a vector, with outputs of σ that are exactly 0 and 1."""
     widths = [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 100, 784]
     for m, n in some(itertools.product([0, 1, 2, 9], widths)):
@@ -97,7 +97,7 @@ def test_elementwise_and_loss_kernels(backend: str, dtype: str, name: str) -> No
 @backends
 @dtypes
 @pytest.mark.larger
-def test_column_sum(backend: str, dtype: str) -> None:
+def test_column_sum_is_within_its_bound(backend: str, dtype: str) -> None:
     """Over columns of one, four and no whole vectors."""
     for i, (m, n) in some(enumerate(itertools.product([0, 1, 2, 9, 300], [1, 3, 8, 15, 16, 17, 63, 64, 65, 150]))):
         if not small_enough(backend, m, n):
@@ -111,7 +111,7 @@ def test_column_sum(backend: str, dtype: str) -> None:
 @backends
 @dtypes
 @pytest.mark.parametrize("shape", [(5,), (33,), (1, 1), (9, 31), (4, 16), (0, 3)], ids=str)
-def test_axpy_on_vectors_and_matrices(backend: str, dtype: str, shape: tuple[int, ...]) -> None:
+def test_axpy_is_within_its_bound_on_vectors_and_matrices(backend: str, dtype: str, shape: tuple[int, ...]) -> None:
     rng = np.random.default_rng(4)
     x, y = rng.normal(size=(2, *shape)).astype(dtype)
     for alpha in (0.0, 1.0, -0.3):
@@ -156,7 +156,7 @@ def test_gather_divides_by_255_with_one_rounding(backend: str, dtype: str) -> No
 
 
 @backends
-def test_advance(backend: str) -> None:
+def test_advance_moves_the_cursor(backend: str) -> None:
     for n in (1, 16, 2**40):
         assert run(backend, "advance", {"cursor": np.array([7]), "n": n}).tolist() == [7 + n]
 

@@ -1,4 +1,4 @@
-"""A backend that somebody else installs: found by its entry point, trained with at once, and harmless when broken."""
+"""A third party's backend: found by its entry point, trained with at once, and harmless when broken."""
 
 import inspect
 import sys

@@ -1,4 +1,4 @@
-"""What ``benchmarks/gpu.py`` is made of: its supervisor, its report, and what stands between us and CUDA's tools."""
+"""The parts of ``benchmarks/gpu.py``: its supervisor, its report, and its interfaces to CUDA's tools."""
 
 import ast
 import itertools

@@ -1,4 +1,4 @@
-"""Causes that beginners meet, which lie in how a kernel is written: each is named, with its line, at odd shapes too."""
+"""Beginners' mistakes in how a kernel is written: the cause and its line are named, at odd shapes too."""
 
 import os
 import re

@@ -122,7 +122,7 @@ def test_a_picture_shows_where_the_errors_are() -> None:
         ('extern "C" __global__ void axpy(real* y) { oops }', "h.cu", "h.cu:1"),
     ],
 )
-def test_a_file_that_cannot_be_checked(
+def test_a_file_that_cannot_be_checked_is_refused_in_one_line(
     text: str, name: str, words: str, write: Write, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["check", str(write(text, name)), "--backend", "emulator" if name.endswith("u") else "auto"]) == 2
@@ -131,7 +131,7 @@ def test_a_file_that_cannot_be_checked(
     assert len(error.splitlines()) == 1
 
 
-def test_a_file_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["check", str(tmp_path / "none.py")]) == 2
     assert "No such file" in capsys.readouterr().err
 

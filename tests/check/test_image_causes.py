@@ -1,4 +1,4 @@
-"""What is told of wrong kernels for images and for the activations: the likely cause comes first."""
+"""Wrong kernels for images and activations: the likely cause comes first."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Wrong launches and guards, and sums that blocks share: the cause is told, at other shapes and in other styles too."""
+"""Wrong launches and guards, and sums that blocks share: the cause is named at other shapes and in other styles too."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""A learner's sum that several threads or blocks add to: an update lost between two atomic operations is named."""
+"""A learner's sum in memory that several threads or blocks share: a lost update is named."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The command line: what it refuses and how, and that what was there before is as it was."""
+"""The command line: what it refuses and how, and that existing files stay as they were."""
 
 import gzip
 import os

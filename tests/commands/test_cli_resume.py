@@ -1,4 +1,4 @@
-"""The command line: a training broken off goes on to the same bits."""
+"""The command line: an interrupted training resumes and ends in the same bits."""
 
 import os
 import re

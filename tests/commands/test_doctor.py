@@ -1,4 +1,4 @@
-"""``fastae doctor``: every backend examined by a small real training, and every way to fail named."""
+"""``fastae doctor``: it trains on every backend, and names each way in which a backend can fail."""
 
 import os
 import re

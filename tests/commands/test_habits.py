@@ -1,4 +1,4 @@
-"""The command line as people are used to it: examples, completion, odd paths and environments."""
+"""What users of command lines expect: examples, completion, odd paths and environments."""
 
 import argparse
 import os

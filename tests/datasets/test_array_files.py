@@ -29,7 +29,7 @@ def arrays(keys: tuple[str, ...], labels: Callable[[np.ndarray], np.ndarray] = l
 
 @pytest.mark.parametrize("keys", KEYS, ids=" ".join)
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
-def test_npz_by_its_keys(keys: tuple[str, ...], save: Any, tmp_path: Path) -> None:
+def test_npz_is_read_by_its_keys(keys: tuple[str, ...], save: Any, tmp_path: Path) -> None:
     others = {"val_images": IMAGES, "val_labels": LABELS, "mean": np.float64(0.5), "classes_names": np.arange(3)}
     save(tmp_path / "a.npz", **arrays(keys, lambda y: y[:, None].astype(np.int64)), **others)
     assert_read(tmp_path / "a.npz")
@@ -38,7 +38,7 @@ def test_npz_by_its_keys(keys: tuple[str, ...], save: Any, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".npz"])
-def test_a_folder_of_arrays_by_their_names(suffix: str, tmp_path: Path) -> None:
+def test_a_folder_of_arrays_is_read_by_their_names(suffix: str, tmp_path: Path) -> None:
     for name, array in arrays(
         ("kmnist-train-imgs", "kmnist-train-labels", "kmnist-test-imgs", "kmnist-test-labels")
     ).items():
@@ -60,13 +60,15 @@ def test_a_folder_of_arrays_by_their_names(suffix: str, tmp_path: Path) -> None:
     ],
     ids=["plain", "channel last", "channel first", "Fortran", "floats", "shares", "rounded", "whole"],
 )
-def test_one_array_of_images_however_it_is_laid_out(laid: Callable[[np.ndarray], np.ndarray], tmp_path: Path) -> None:
+def test_one_array_of_images_is_read_however_it_is_laid_out(
+    laid: Callable[[np.ndarray], np.ndarray], tmp_path: Path
+) -> None:
     np.save(tmp_path / "images.npy", laid(IMAGES))
     assert_held_out(tmp_path / "images.npy")
     assert not load_images(tmp_path)[1].any()
 
 
-def test_rows_of_pixels_of_square_images_and_black_and_white(tmp_path: Path) -> None:
+def test_rows_of_pixels_of_square_images_are_read_and_black_and_white(tmp_path: Path) -> None:
     np.save(tmp_path / "images.npy", IMAGES[:, :5].reshape(-1, 25))
     assert load_images(tmp_path)[0].tolist() == np.delete(IMAGES[:, :5], [9, 19], 0).tolist()
     np.savez(tmp_path / "images.npz", x_train=IMAGES > 99, x_test=TESTED > 99)
@@ -92,7 +94,7 @@ WRONG: dict[str, tuple[np.ndarray, str]] = {
 
 
 @pytest.mark.parametrize("what", WRONG)
-def test_arrays_that_are_no_grey_images(what: str, tmp_path: Path) -> None:
+def test_arrays_that_are_no_grey_images_are_refused(what: str, tmp_path: Path) -> None:
     array, words = WRONG[what]
     np.save(tmp_path / "it.npy", array)
     assert words in refused(tmp_path / "it.npy")
@@ -110,7 +112,7 @@ def test_arrays_that_are_no_grey_images(what: str, tmp_path: Path) -> None:
         ({"x": IMAGES, "y": np.full(25, "cat")}, "np.unique(labels, return_inverse=True)"),
     ],
 )
-def test_npz_that_does_not_say_what_is_what(held: dict[str, np.ndarray], words: str, tmp_path: Path) -> None:
+def test_npz_that_does_not_say_what_is_what_is_refused(held: dict[str, np.ndarray], words: str, tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", **held)
     assert words in refused(tmp_path / "a.npz")
 

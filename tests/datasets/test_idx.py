@@ -62,13 +62,15 @@ MESSAGES: dict[str, tuple[str, bytes, int, str]] = {
 
 
 @pytest.mark.parametrize(("name", "content", "ndim", "words"), MESSAGES.values(), ids=MESSAGES)
-def test_what_is_said_of_a_faulty_file(tmp_path: Path, name: str, content: bytes, ndim: int, words: str) -> None:
+def test_every_word_of_a_faulty_file_is_pinned(
+    tmp_path: Path, name: str, content: bytes, ndim: int, words: str
+) -> None:
     path = tmp_path / name
     path.write_bytes(content)
     assert refusal(name, lambda: idx.read_idx(path, ndim)) == f"{str(path)!r} {words}"
 
 
-def test_what_is_said_of_paths(tmp_path: Path) -> None:
+def test_every_word_of_a_wrong_path_is_pinned(tmp_path: Path) -> None:
     def told(call: Callable[[], object]) -> str:
         return refusal("", call).replace(str(tmp_path), "DIR")
 

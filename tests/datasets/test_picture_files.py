@@ -20,13 +20,13 @@ def draw(folder: Path, images: Any, labels: np.ndarray | None = None, **options:
     return folder
 
 
-def test_pngs_in_one_folder(tmp_path: Path) -> None:
+def test_of_pngs_in_one_folder_every_tenth_is_held_out(tmp_path: Path) -> None:
     assert_held_out(draw(tmp_path, IMAGES))
     (tmp_path / "notes.txt").touch()
     assert "25 PNGs" in described(tmp_path)
 
 
-def test_pngs_in_folders_of_classes_and_splits(tmp_path: Path) -> None:
+def test_folders_of_pngs_are_classes_and_splits(tmp_path: Path) -> None:
     """Classes have the same numbers in both splits, though the test lacks one."""
     for split, images, labels in (("training", IMAGES, LABELS), ("Testing", TESTED, np.maximum(TEST_LABELS, 1))):
         draw(tmp_path / split, images, labels)
@@ -46,13 +46,13 @@ def test_pngs_in_folders_of_classes_and_splits(tmp_path: Path) -> None:
         ("black and white", lambda x: x > 99),
     ],
 )
-def test_pngs_of_other_kinds_that_are_grey(kind: str, change: Callable[[Any], Any], tmp_path: Path) -> None:
+def test_pngs_of_other_kinds_that_are_grey_are_read(kind: str, change: Callable[[Any], Any], tmp_path: Path) -> None:
     expected = 255 * (IMAGES > 99) if "white" in kind else IMAGES
     draw(tmp_path, map(change, IMAGES))
     assert load_images(tmp_path)[0].tolist() == np.delete(expected, [9, 19], 0).tolist()
 
 
-def test_a_png_with_a_palette_of_greys(tmp_path: Path) -> None:
+def test_a_png_with_a_palette_of_greys_is_read(tmp_path: Path) -> None:
     for i, image in enumerate(IMAGES[:3]):
         Image.fromarray(image).convert("P").save(tmp_path / f"{i}.png")
     assert load_images(tmp_path)[0].tolist() == IMAGES[:2].tolist()

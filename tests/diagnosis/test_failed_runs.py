@@ -1,4 +1,4 @@
-"""Trainings that fail, each in its own way, and what `fastae.diagnose` makes of their figures."""
+"""Trainings that fail, each in its own way, and what `fastae.diagnose` concludes from their figures."""
 
 import json
 from collections.abc import Callable

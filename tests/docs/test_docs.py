@@ -1,4 +1,4 @@
-"""The book: it builds without a warning, its code runs, its links lead somewhere, and nothing is fetched from afar."""
+"""The book builds without a warning, its links resolve, and it loads nothing from other hosts."""
 
 import os
 import re

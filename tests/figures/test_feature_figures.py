@@ -1,4 +1,4 @@
-"""The pictures of kernels and feature maps, read back pixel by pixel."""
+"""The pictures of kernels and feature maps, compared pixel by pixel."""
 
 from pathlib import Path
 from typing import Any

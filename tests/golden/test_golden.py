@@ -1,4 +1,4 @@
-"""fastae against the committed trajectories of PyTorch's autograd; tests/golden/README.md says what they hold."""
+"""fastae follows the committed trajectories of PyTorch's autograd; README.md describes them."""
 
 from functools import cache
 
@@ -57,7 +57,7 @@ def test_initial_parameters_are_drawn_as_pinned(name: str) -> None:
         for backend in ("numpy", "numba")
     ],
 )
-def test_first_step(name: str, backend: str) -> None:
+def test_the_first_step_is_pytorchs(name: str, backend: str) -> None:
     golden = load(name)
     model = new_model(golden)
     # one epoch on the images of the first batch alone is one step; in which order they are summed is rounding
@@ -70,14 +70,14 @@ def test_first_step(name: str, backend: str) -> None:
 
 @backends
 @pytest.mark.parametrize("name", SYNTHETIC)
-def test_every_parameter_after_the_last_step(name: str, backend: str) -> None:
+def test_every_parameter_after_the_last_step_is_pytorchs(name: str, backend: str) -> None:
     golden, (model, _) = load(name), trained(name, backend)
     assert_parameters(model, golden, "final", atol=WEIGHT_BOUND)
 
 
 @backends
 @pytest.mark.parametrize("name", REAL)
-def test_sampled_parameters_after_100_steps_on_mnist(name: str, backend: str) -> None:
+def test_sampled_parameters_after_100_steps_on_mnist_are_pytorchs(name: str, backend: str) -> None:
     golden, (model, _) = load(name), trained(name, backend)
     assert len(parameters(model)) == 8
     for key, array in parameters(model).items():
@@ -94,7 +94,7 @@ def test_sampled_parameters_after_100_steps_on_mnist(name: str, backend: str) ->
 
 @backends
 @every_case
-def test_losses_in_float64(name: str, backend: str) -> None:
+def test_losses_in_float64_are_pytorchs(name: str, backend: str) -> None:
     golden, (_, history) = load(name), trained(name, backend)
     assert_losses(history, golden, rtol=LOSS_BOUND)
 
@@ -107,7 +107,7 @@ def test_losses_in_float64(name: str, backend: str) -> None:
         for backend in ("numpy", "numba")
     ],
 )
-def test_losses_in_float32(name: str, backend: str) -> None:
+def test_losses_in_float32_are_near_pytorchs(name: str, backend: str) -> None:
     golden, (model, history) = load(name), trained(name, backend, "float32")
     assert {array.dtype for array in parameters(model).values()} == {np.dtype(np.float32)}
     assert_losses(history, golden, rtol=FLOAT32_LOSS_BOUND)

@@ -27,7 +27,7 @@ backends = pytest.mark.parametrize("backend", ["numpy", pytest.param("numba", ma
 
 @backends
 @every_case
-def test_every_parameter_and_loss_after_the_last_step(name: str, backend: str) -> None:
+def test_every_parameter_and_loss_after_the_last_step_is_pytorchs(name: str, backend: str) -> None:
     golden = load(name)
     model = new_model(golden)
     # Without test images Numba need not compile the evaluation; the last test error is the model's own to compute.
@@ -41,7 +41,7 @@ def test_every_parameter_and_loss_after_the_last_step(name: str, backend: str) -
 
 
 @every_case
-def test_the_test_error_of_every_epoch(name: str) -> None:
+def test_the_test_error_of_every_epoch_is_pytorchs(name: str) -> None:
     golden = load(name)
     history = fit(new_model(golden), golden, "numpy", golden["images"], golden["epochs"].item(), golden["test_images"])
     found = [epoch.test_mse for epoch in history.epochs]
@@ -49,7 +49,7 @@ def test_the_test_error_of_every_epoch(name: str) -> None:
 
 
 @every_case
-def test_losses_in_float32(name: str) -> None:
+def test_losses_in_float32_are_near_pytorchs(name: str) -> None:
     golden = load(name)
     model = new_model(golden, dtype="float32")
     history = fit(model, golden, "numpy", golden["images"], golden["epochs"].item(), golden["test_images"])

@@ -1,4 +1,4 @@
-"""The ladders for the CPU: every rung is right, a few lines from the last, and faster; exercises are made from them."""
+"""The ladders for the CPU: every rung is right, few lines from the one before, and faster; exercises made of them."""
 
 import difflib
 import json

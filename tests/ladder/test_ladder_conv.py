@@ -1,4 +1,4 @@
-"""The ladder of the convolution: what its rungs compute, what their texts count, and an exercise from start to goal."""
+"""The ladder of the convolution: what its rungs compute, their numbers, and an exercise from start to goal."""
 
 import inspect
 import tracemalloc

@@ -1,4 +1,4 @@
-"""Models as ``.safetensors`` and ``.onnx``: the same bits come back, another library computes the same."""
+"""Models as ``.safetensors`` and ``.onnx``: the same bits come back, and another library computes the same."""
 
 import json
 import subprocess

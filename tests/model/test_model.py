@@ -1,4 +1,4 @@
-"""The model: where its parameters start, what it computes, and that a file brings back the same bits or is refused."""
+"""The model: its initial parameters, what it computes, and its files, which bring back the same bits or are refused."""
 
 import errno
 import json
@@ -105,7 +105,7 @@ def test_parameters_that_overflow_are_an_error_and_no_warning(sizes: tuple[int, 
 
 @pytest.mark.parametrize("backend", ["numpy", "numba"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_encode_decode_and_reconstruct(backend: str, dtype: str) -> None:
+def test_encode_decode_and_reconstruct_follow_the_definition(backend: str, dtype: str) -> None:
     """On the backend that trained it; none, one and many images."""
     model = fastae.Autoencoder(SIZES, dtype=dtype)
     model.backend = backend

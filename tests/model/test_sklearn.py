@@ -1,4 +1,4 @@
-"""The estimator: what scikit-learn asks of every one, and what is this one's own."""
+"""The estimator: what scikit-learn requires of every estimator, and what is this one's own."""
 
 import os
 import pickle
@@ -127,7 +127,7 @@ def test_a_backend_is_pickled_as_its_name_or_not_at_all() -> None:
             pickle.dumps(Own())
 
 
-def test_convolutions_of_images() -> None:
+def test_an_estimator_takes_convolutions_and_the_shape_of_its_images() -> None:
     X = load_digits().data[:100]
     layers = [Conv2d(4, stride=2), Dense(6)]
     estimator = Autoencoder(layers, image_shape=(8, 8), epochs=3, scaling="global", random_state=0).fit(X)

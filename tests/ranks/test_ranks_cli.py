@@ -1,4 +1,4 @@
-"""The command line under mpiexec: rank 0 speaks and writes, refusals are said once, trainings go on as they began."""
+"""The command line under mpiexec: rank 0 prints and writes, errors are printed once, trainings resume as they began."""
 
 import shutil
 from pathlib import Path

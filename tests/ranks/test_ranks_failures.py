@@ -1,4 +1,4 @@
-"""What ends one rank ends all, in seconds and with one line that names it; nothing that was written is lost."""
+"""A failure of one rank ends all ranks within seconds, with one line that names it; no file is lost."""
 
 import os
 import random

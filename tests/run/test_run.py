@@ -1,4 +1,4 @@
-"""Whole CUDA programs by `fastae run`: in the styles of many people, with their output; and nvcc's options."""
+"""Whole CUDA programs by `fastae run`, in many styles, with their output; and nvcc's options."""
 
 import subprocess
 import sys

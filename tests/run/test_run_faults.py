@@ -1,4 +1,4 @@
-"""What `fastae run` tells of a program's faults: each by its line, and the exit status."""
+"""Faults of programs under `fastae run`: each is named with its line, and the exit status is right."""
 
 import shutil
 import sys
@@ -186,7 +186,9 @@ def test_what_follows_from_a_fault_is_not_told_too(program: Path, capfd: pytest.
 
 
 @pytest.mark.feature("host programs", "a program that never ends: `--patience`")
-def test_patience(program: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_program_that_does_not_end_is_ended_after_its_patience(
+    program: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     assert cli.main(["run", "--patience", "0.5", str(program), "--", "endless"]) == 1
     said = capfd.readouterr().err.splitlines()
     assert said[0] == "fastae: the program has not come to an end within 0.5 seconds, as --patience has it"
@@ -282,7 +284,9 @@ def test_what_may_be_a_function_of_the_device_is_not_refused(tmp_path: Path, cap
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_a_file_that_cannot_be_run(case: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_cannot_be_run_is_refused_by_its_line(
+    case: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     text, words = REFUSED[case]
     path = tmp_path / "it.cu"
     path.write_text(text, encoding="utf-8")
@@ -292,7 +296,7 @@ def test_a_file_that_cannot_be_run(case: str, tmp_path: Path, capfd: pytest.Capt
     assert said.count("\n") == 1
 
 
-def test_a_file_that_is_not_there(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["run", str(tmp_path / "no.cu")]) == 2
     assert cli.main(["run", str(tmp_path)]) == 2
     said = capfd.readouterr().err.splitlines()
@@ -303,7 +307,9 @@ def test_a_file_that_is_not_there(tmp_path: Path, capfd: pytest.CaptureFixture[s
 @pytest.mark.parametrize(
     ("words", "part"), [(["--patience", "0"], "--patience"), (["--frob"], "--frob"), (["-std=x"], "-std")]
 )
-def test_bad_options(words: list[str], part: str, program: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_bad_option_is_refused_in_one_line(
+    words: list[str], part: str, program: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     try:
         status = cli.main(["run", *words, str(program)])
     except SystemExit as stop:  # argparse's

@@ -1,4 +1,4 @@
-"""`fastae trace`: a launch as steps of warps, whose numbers are those of `counting`, and the page that holds them."""
+"""`fastae trace`: the steps of a launch's warps, with the numbers of `counting`, and the page that shows them."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The page of `fastae trace` in a browser: it opens, says what was recorded, and is gone through by keys."""
+"""The page of `fastae trace` in a browser: it opens, shows what was recorded, and is used by keys."""
 
 import importlib.util
 import os

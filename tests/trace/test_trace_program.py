@@ -1,4 +1,4 @@
-"""`fastae trace` of whole programs: their launches on a page, whose numbers are those of `fastae run --count`."""
+"""`fastae trace` of whole programs: their launches on a page, with the numbers of `fastae run --count`."""
 
 import re
 import sys

@@ -1,4 +1,4 @@
-"""The step's own operations, which a backend composes of its kernels on its first day."""
+"""The step's own operations, which a backend has until it replaces them."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Signals while compiled code runs and Python cannot see them: the process ends all the same, and says how to go on."""
+"""Signals while compiled code runs, where Python cannot handle them: the process ends, and says how to go on."""
 
 import signal
 import subprocess

@@ -1,4 +1,4 @@
-"""Between the steps: looks at the clock, the progress bar, and the next order that is drawn while a device works."""
+"""Between the steps of an epoch: looks at the clock, the progress bar, and the next epoch's order."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The learning rate that is found from the data: the rule, where it is told, and that training at it is not chaotic."""
+"""The learning rate that is chosen from the data: the rule, where it is shown, and that training at it is stable."""
 
 import itertools
 import tracemalloc

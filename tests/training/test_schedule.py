@@ -1,4 +1,4 @@
-"""The learning rate's schedule: what each epoch has, on every backend, captured once, and after a resumption."""
+"""The schedule of the learning rate: each epoch's rate on every backend, captured once, and after a resumption."""
 
 import json
 import math
@@ -27,7 +27,7 @@ def bits(trainer: fastae.Trainer) -> list[bytes]:
     return [array.tobytes() for array in trainer.model.weights + trainer.model.biases]
 
 
-def test_the_rates() -> None:
+def test_each_epoch_has_the_rate_of_its_schedule() -> None:
     constant, cosine = fastae.SGD(0.1), fastae.SGD(0.1, schedule="cosine")
     assert [constant.rate(e, 3) for e in range(3)] == [0.1] * 3
     assert [cosine.rate(e, 3) for e in range(3)] == pytest.approx(RATES, rel=1e-15)

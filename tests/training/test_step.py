@@ -1,4 +1,4 @@
-"""The training step: its gradients against differences of an independent loss, its bits, its batches, its memory."""
+"""The training step: its gradients against finite differences, its bits, its batches, its memory."""
 
 import itertools
 import os

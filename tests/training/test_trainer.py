@@ -79,7 +79,7 @@ def test_a_second_fit_goes_on(backend: str, momentum: float) -> None:
     assert [epoch.epoch for epoch in second.epochs] == [2, 3]
 
 
-def test_the_history(tmp_path: Path) -> None:
+def test_the_history_holds_what_was_measured(tmp_path: Path) -> None:
     images, tested = some_images(10), some_images(5, seed=1)
     trainer = make()
     history = fit(trainer, images, 2, test_images=tested)

@@ -129,7 +129,7 @@ def test_a_number_of_threads_is_refused_by_a_backend_without_a_team() -> None:
         fit(make(threads=2), some_images(4))
 
 
-def test_numpys_numbers_are_numbers(tmp_path: Path) -> None:
+def test_arguments_may_be_numpys_numbers(tmp_path: Path) -> None:
     """In every argument, and then in the JSON of a checkpoint."""
     model = Autoencoder((np.int64(12), np.int32(7), 4), seed=np.int64(3), init=np.float32(0.5))
     optimizer = SGD(np.float32(0.25), np.float64(0.5))

@@ -1,4 +1,4 @@
-"""Sessions on CUDA's kernels, whose every number is compared; and a kernel that is called and watched."""
+"""Sessions on CUDA's kernels, of which every number is compared, and a call of a kernel that is checked."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Every wrong capture is caught by the stand-in, and each part of the persistent kernel's barrier is needed."""
+"""The stand-in catches every wrong capture, and each part of the persistent kernel's barrier is needed."""
 
 import random
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Trainings of networks with convolutions, tanh and relu by CUDA's kernels: NumPy's, in every mode, with every tile."""
+"""Trainings of networks with convolutions, tanh and relu by CUDA's kernels: NumPy's numbers in every mode and tile."""
 
 import random
 

@@ -41,7 +41,7 @@ def test_copies_in_groups() -> None:
         ("__syncthreads();  // met", ""),
     ],
 )
-def test_a_copy_that_has_not_been_waited_for(missing: str, told: str, order: str) -> None:
+def test_reading_a_copy_that_has_not_been_waited_for_is_a_fault(missing: str, told: str, order: str) -> None:
     code = marked(without(REVERSED, missing), "read")
     x = quads(128)
     fault = fault_of(code, 2, 64, x, np.zeros_like(x), order=order)
@@ -95,7 +95,7 @@ def test_stages_of_copies() -> None:
 
 @pytest.mark.feature("asynchronous copies", "several stages, `__pipeline_wait_prior(N)`; a wrong count is a fault")
 @pytest.mark.parametrize("order", ORDERS[1:])
-def test_a_wait_for_too_few_groups(order: str) -> None:
+def test_a_wait_for_too_few_groups_is_a_fault(order: str) -> None:
     code = marked(STAGES.replace("wait_prior(STAGES - 2)", "wait_prior(STAGES - 1)"), "read")
     fault = fault_of(code, 1, 64, np.int32(10), np.zeros(640, "f4"), np.zeros(64, "f4"), order=order)
     assert is_at(fault, code)
@@ -134,7 +134,7 @@ def test_zeros_are_written_where_nothing_is_read() -> None:
 
 @pytest.mark.feature("asynchronous copies", "zeros behind what is copied; 4, 8 or 16 bytes, aligned to their size")
 @pytest.mark.parametrize(("change", "how"), [("&x[4 * t + 1]", "reading"), ("&part[4 * t + 2]", "writing")])
-def test_a_misaligned_copy(change: str, how: str) -> None:
+def test_a_misaligned_copy_is_a_fault(change: str, how: str) -> None:
     code = ZEROS.replace(f"{change.partition(' + ')[0]}]", change, 1) if how == "reading" else ZEROS
     code = code.replace("async(&part[4 * t]", f"async({change}", 1) if how == "writing" else code
     code = code.replace(", &x[4 * t],", f", {change},") if how == "reading" else code
@@ -223,7 +223,7 @@ def test_copies_of_a_block(n: int) -> None:
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("order", ORDERS[1:])
-def test_a_group_that_waits_for_too_few_copies(order: str) -> None:
+def test_a_group_that_waits_for_too_few_copies_is_a_fault(order: str) -> None:
     code = GROUPS.replace("wait_prior<1>", "wait_prior<2>")
     fault = fault_of(code, 1, 32, np.int32(64), np.zeros(256, "f4"), np.zeros(32, "f4"), shared=512, order=order)
     assert is_at(fault, code)

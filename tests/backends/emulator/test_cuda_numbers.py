@@ -121,7 +121,7 @@ INTEGERS = {
     "integer intrinsics: `__popc`, `__clz`, `__ffs`, `__brev`, `__byte_perm`, `__funnelshift_*`, `__mulhi`, "
     "`__dp4a` and others",
 )
-def test_integer_intrinsics(compiler: str) -> None:
+def test_integer_intrinsics_are_those_of_a_model_in_python(compiler: str) -> None:
     found = results(list(INTEGERS), "long long", "i8")
     assert dict(zip(INTEGERS, found.tolist())) == INTEGERS
 
@@ -268,7 +268,7 @@ def test_fast_functions_are_as_near_as_cuda_says() -> None:
     "mathematics",
     "`norm3d`, `erfinv`, `normcdf`, `cyl_bessel_i0`, `__saturatef`, `CUDART_*` and others",
 )
-def test_other_functions() -> None:
+def test_other_functions_are_right() -> None:
     expected = {
         "hypot(3.0, 4.0)": 5, "rhypot(3.0, 4.0)": 0.2, "norm3d(1.0, 2.0, 2.0)": 3, "rnorm3d(1.0, 2.0, 2.0)": 1 / 3,
         "norm4d(1.0, 1.0, 1.0, 1.0)": 2, "norm3d(1e300, 1e300, 0.0)": math.sqrt(2) * 1e300,

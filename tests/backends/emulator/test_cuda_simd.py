@@ -1,4 +1,4 @@
-"""Integer intrinsics of CUDA: several numbers in a word, DPX, and what else people use; against a model in Python."""
+"""Integer intrinsics of CUDA, SIMD within a word and DPX among them: compared with a model in Python."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""The emulator: right kernels run, under every order of the threads, and each way to be wrong is named where it is."""
+"""The emulator: right kernels run under every order of the threads, and each fault is named with its line."""
 
 import json
 import re

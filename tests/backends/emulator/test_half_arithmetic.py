@@ -157,7 +157,7 @@ def test_a_fused_operation_is_rounded_once(compiler: str, of: Format) -> None:
 
 @FORMATS
 @pytest.mark.feature("half precision", "comparisons, ordered and not, of numbers and of pairs")
-def test_comparisons(of: Format) -> None:
+def test_comparisons_of_any_two_numbers_are_right(of: Format) -> None:
     a, b, _ = operands(of)
     a, b = a[:4000], b[:4000]
     names = [*COMPARISONS, *(f"{name}u" for name in COMPARISONS)]

@@ -1,4 +1,4 @@
-"""The language of CUDA on the emulator: what people write is right there, and faults are told with their lines."""
+"""The language of CUDA on the emulator: what people write runs, and faults are named with their lines."""
 
 import math
 import re
@@ -49,7 +49,7 @@ def test_a_learners_file_may_include_them_too() -> None:
 
 
 @pytest.mark.feature("types", "complex numbers: `cuComplex.h`")
-def test_complex_numbers(compiler: str, checks: bool) -> None:
+def test_complex_numbers_are_pythons(compiler: str, checks: bool) -> None:
     code = """#include <cuComplex.h>
 __global__ void f(const cuComplex* a, const cuDoubleComplex* b, cuComplex* c, cuDoubleComplex* d) {
   c[0] = cuCmulf(a[0], a[1]), c[1] = cuCdivf(a[0], a[1]), c[2] = cuCaddf(a[0], cuConjf(a[1]));
@@ -71,7 +71,7 @@ __global__ void f(const cuComplex* a, const cuDoubleComplex* b, cuComplex* c, cu
     "language",
     "`__host__ __device__`, `__forceinline__`, `__noinline__`, `__launch_bounds__`, `__restrict__`",
 )
-def test_qualifiers_and_hinted_accesses(compiler: str, checks: bool) -> None:
+def test_qualifiers_and_hinted_accesses_compile_and_run(compiler: str, checks: bool) -> None:
     code = """
 __host__ __device__ __forceinline__ float twice(float x) { return 2 * x; }
 __device__ __noinline__ float thrice(float x) { return 3 * x; }
@@ -171,7 +171,7 @@ def test_a_trap_is_a_fault() -> None:
     "language",
     "parameters: `bool`, numbers of every size, enums, structs, pointers to them and in them",
 )
-def test_parameters_of_every_kind(compiler: str, checks: bool) -> None:
+def test_parameters_of_every_kind_arrive(compiler: str, checks: bool) -> None:
     code = """struct Size { int rows; double by; bool flip; };
 struct Matrix { float* data; Size size; };
 enum Mode { ADD, SUBTRACT };

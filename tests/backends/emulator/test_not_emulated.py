@@ -1,4 +1,4 @@
-"""What of CUDA the emulator does not have is refused by name and line, and learners' files are told."""
+"""What the emulator lacks of CUDA is refused with its name and line; and learners' files, which print and assert."""
 
 import contextlib
 import io

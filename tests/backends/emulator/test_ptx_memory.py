@@ -13,7 +13,7 @@ from fastae.backends.emulator import RawModule, checking, device
     "inline PTX",
     "loads and stores of all spaces and sizes, as vectors, with cache hints; `cvta`, `__cvta_generic_to_shared`",
 )
-def test_loads_and_stores(compiler: str) -> None:
+def test_loads_and_stores_move_what_they_name(compiler: str) -> None:
     x = np.arange(128, dtype="f4")
     given = np.arange(128, dtype="u1")
     for result in in_every_order(VECTORS, 1, 32, x, np.zeros(128, "f4"), given):
@@ -51,7 +51,7 @@ def test_faults_of_ptx_are_found_at_their_line(compiler: str, name: str) -> None
 
 
 @pytest.mark.feature("inline PTX", "`cp.async` of 4, 8 and 16 bytes, groups of copies, and zeros in place of a source")
-def test_asynchronous_copies(compiler: str) -> None:
+def test_asynchronous_copies_arrive_when_they_were_waited_for(compiler: str) -> None:
     x = np.arange(256, dtype="f4") + 1
     code = COPIES.replace("y[64 + t]", "__syncthreads();\n  y[64 + t]")
     code = code.replace(
@@ -101,7 +101,7 @@ __global__ void f(int* at, unsigned long long* most, float* total, unsigned* tur
 @pytest.mark.feature(
     "inline PTX", "`atom` and `red` of global and shared memory; `ld.acquire`, `st.release`, `fence`, `membar`"
 )
-def test_atomics(compiler: str) -> None:
+def test_atomic_instructions_return_what_was_there(compiler: str) -> None:
     given = np.zeros(4, "i4"), np.zeros(1, "u8"), np.zeros(1, "f4"), np.zeros(1, "u4"), np.zeros(64, "i4")
     for at, most, total, turn, out in in_every_order(ATOMICS, 1, 64, *given):
         assert (at[0], 1 <= at[1] <= 64, *at[2:]) == (64 * 63 // 2, True, 5, 255)

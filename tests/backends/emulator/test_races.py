@@ -1,4 +1,4 @@
-"""Races between the blocks of a launch: found whatever accesses meet, and not where something orders them."""
+"""Races between the blocks of a launch: found for every pair of accesses, and not where something orders them."""
 
 import re
 from typing import Any

@@ -47,7 +47,7 @@ def test_a_tiled_product_in_dynamic_shared_memory() -> None:
 @pytest.mark.feature("memory", "dynamic shared memory: `extern __shared__`, `shared_mem=`; a dropped barrier is a race")
 @pytest.mark.parametrize("order", ORDERS[1:])
 @pytest.mark.parametrize("barrier", ["loaded", "used"])
-def test_a_tiled_product_without_a_barrier(barrier: str, order: str) -> None:
+def test_a_tiled_product_without_a_barrier_is_a_fault(barrier: str, order: str) -> None:
     code = marked(without(TILED, f"    __syncthreads();  // {barrier}\n"), "a", "b", "sum")
     fault = fault_of(code, *product(), shared=2048, order=order)
     assert is_at(fault, code)
@@ -56,7 +56,7 @@ def test_a_tiled_product_without_a_barrier(barrier: str, order: str) -> None:
 
 @pytest.mark.feature("memory", "dynamic shared memory: its bounds and its first reads")
 @pytest.mark.parametrize(("shared", "place"), [(0, "a"), (1024, "b"), (2044, "b")])
-def test_too_little_dynamic_shared_memory(shared: int, place: str) -> None:
+def test_too_little_dynamic_shared_memory_is_a_fault(shared: int, place: str) -> None:
     code = marked(TILED, place)
     fault = fault_of(code, *product(), shared=shared)
     assert is_at(fault, code)

@@ -232,7 +232,7 @@ WRONG_MASKS = {
 @pytest.mark.feature("warp operations", "a wrong mask is a fault, and what lies outside of it no number")
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("wrong", WRONG_MASKS)
-def test_a_wrong_mask(wrong: str, order: str | None) -> None:
+def test_a_wrong_mask_is_a_fault(wrong: str, order: str | None) -> None:
     body, told = WRONG_MASKS[wrong]
     code = f"""extern "C" __global__ void f(const int* x, int* out) {{
   const int t = threadIdx.x;

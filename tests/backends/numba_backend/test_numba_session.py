@@ -1,4 +1,4 @@
-"""The Numba backend's session: the arrays that it makes, and what it gives to whom; its step is compiled elsewhere."""
+"""The Numba backend's session: its arrays, and what each worker receives; the compiled step is tested elsewhere."""
 
 import threading
 import time

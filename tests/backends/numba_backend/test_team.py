@@ -1,4 +1,4 @@
-"""The Numba backend's team of workers where it is easily upset: forks, threads, pauses, crowds."""
+"""The Numba backend's team of workers under forks, threads, pauses and crowded cores."""
 
 import os
 import signal
