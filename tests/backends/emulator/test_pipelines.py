@@ -8,7 +8,7 @@ import pytest
 from cuda_kernels import COPY, ORDERS, RANDOM, UNWRITTEN, fault_of, in_every_order, is_at, marked, without
 from sampling import sample
 
-from fastae.check.sandbox import policy
+from fastae.check.sandbox import cuda_policy
 
 PIPELINE = """#include <cuda/pipeline>
 #include <cooperative_groups.h>
@@ -178,7 +178,7 @@ def test_a_learners_kernel_with_asynchronous_copies(tmp_path: Any) -> None:
     from fastae.check.sandbox.remote import Remote
 
     path = tmp_path / "mine.cu"
-    assert policy.of_cuda(LEARNERS) == []
+    assert cuda_policy.of_cuda(LEARNERS) == []
     for code, told in ((LEARNERS, None), (without(LEARNERS, "  pipe.consumer_wait();  // waited\n"), COPY)):
         path.write_text(code, encoding="utf-8")
         with contextlib.closing(Remote(path, "emulator")) as k:
