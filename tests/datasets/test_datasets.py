@@ -124,6 +124,7 @@ def test_a_plain_file_wins_over_gzip(tmp_path: Path) -> None:
 PIXELS = bytes(range(6))
 # In part; test_idx.py has every word.
 FAULTS = {
+    "empty": (b"", 3, "is empty"),
     "cut in the magic": (header(1, 2, 3)[:3], 3, "ends after 3 bytes; expected an IDX header of 16 bytes"),
     "cut in the sizes": (header(1, 2, 3)[:15], 3, "ends after 15 bytes; expected an IDX header of 16 bytes"),
     "cut in a label header": (header(1)[:7], 1, "ends after 7 bytes; expected an IDX header of 8 bytes"),
