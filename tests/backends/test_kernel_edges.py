@@ -75,7 +75,7 @@ def test_a_unit_that_is_off_passes_no_delta_and_one_that_is_on_all_of_it(backend
 @backends
 @dtypes
 def test_nan_passes_through_a_unit_that_is_on(backend: str, dtype: str) -> None:
-    """Who multiplies by the derivative lets it through one that is off as well; nobody may lose it."""
+    """A kernel that multiplies by the derivative also passes it through a unit that is off; none may lose it."""
     arguments = make("relu_gradient", dtype, m=4, n=37)
     places = [0, 2, 3], [36, 5, 20]
     arguments["delta"][places], arguments["y"][places] = np.nan, 1

@@ -22,7 +22,7 @@ ELEMENTWISE = [
 
 
 def test_the_backends_that_run_anywhere_run_here() -> None:
-    """Else the tests below would quietly test nothing."""
+    """Without them the tests below would have no cases."""
     assert {"numpy", "numba"} <= set(HERE)
 
 

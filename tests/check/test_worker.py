@@ -176,7 +176,7 @@ def test_waiting_for_a_change_is_no_endless_loop(tmp_path: Path) -> None:
     assert "does not come back" not in out + err
 
 
-# Who has the pipe, and writes into it what the judge should take for the worker's answers.
+# A learner's file that has the pipe, and writes forged answers of the worker into it.
 
 PIPE = """
 import os

@@ -70,7 +70,7 @@ def test_a_backend_that_fails_is_told_from_the_others(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     register(backend.name, lambda: backend)
-    assert cli.main(["doctor"]) == 0  # nobody needs it
+    assert cli.main(["doctor"]) == 0  # the doctor succeeds without it
     out = capsys.readouterr().out
     assert re.search(rf"^{backend.name} +does not work: .*{re.escape(words)}", out, re.MULTILINE), out
     assert re.search(r"^numpy +works", out, re.MULTILINE)

@@ -105,7 +105,7 @@ def test_every_word_of_a_wrong_path_is_pinned(tmp_path: Path) -> None:
 def test_a_gzip_file_may_become_so_large_and_no_larger(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int
 ) -> None:
-    """What any file may, or so many times its size if that is more."""
+    """At most the size that any file may have, or so many times its own size if that is more."""
     path = tmp_path / "f.gz"
     path.write_bytes(gzip.compress(header(1, 20, 50) + bytes(1000)))
     size = path.stat().st_size

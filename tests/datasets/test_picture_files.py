@@ -27,7 +27,7 @@ def test_of_pngs_in_one_folder_every_tenth_is_held_out(tmp_path: Path) -> None:
 
 
 def test_folders_of_pngs_are_classes_and_splits(tmp_path: Path) -> None:
-    """Classes have the same numbers in both splits, though the test lacks one."""
+    """Classes have the same numbers in both splits, although the test split lacks one."""
     for split, images, labels in (("training", IMAGES, LABELS), ("Testing", TESTED, np.maximum(TEST_LABELS, 1))):
         draw(tmp_path / split, images, labels)
     for split, images, labels in (("train", IMAGES, LABELS), ("test", TESTED, np.maximum(TEST_LABELS, 1))):

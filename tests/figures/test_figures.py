@@ -37,7 +37,7 @@ def enlarged(image):
 
 @pytest.fixture
 def drawn(monkeypatch):
-    """The figures, as they were when they were to be saved."""
+    """Give the figures as they were when they were saved."""
     caught = []
     monkeypatch.setattr(figures, "save", lambda figure, path: caught.append(figure))
     return caught

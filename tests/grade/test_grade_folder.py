@@ -16,7 +16,7 @@ from fastae.grade import submissions
 
 
 def shown(group: Class) -> dict[str, list[str]]:
-    """Return what is told of each student's files."""
+    """Return the message about each student's files."""
     found = json.loads((group.out / "grades.json").read_text(encoding="utf-8"))
     return {student["student"]: student["notes"] for student in found["students"]}
 

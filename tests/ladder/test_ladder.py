@@ -105,7 +105,7 @@ def test_a_ladder_is_climbed() -> None:
 
 @pytest.mark.thorough
 def test_a_ladder_for_a_gpu_is_timed_in_graphs(cupy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On the stand-in too, whose time means nothing."""
+    """Also on the stand-in, whose times are meaningless."""
     device = cupy.launcher.cupy.cuda.Device
     if not hasattr(cupy.launcher.cupy, "show_config"):  # the stand-in
         says = {"ClockRate": 1_755_000, "MemoryClockRate": 2_619_000, "GlobalMemoryBusWidth": 5120}

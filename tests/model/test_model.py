@@ -203,7 +203,7 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.thorough
 def test_every_damaged_byte_and_every_truncation_is_noticed(tmp_path: Path) -> None:
-    """Either the file is refused, or the byte meant nothing: the model is the same."""
+    """Either the file is refused, or the byte had no meaning and the model is the same."""
     path = tmp_path / "model"
     model = fastae.Autoencoder((2, 1))
     model.save(path)

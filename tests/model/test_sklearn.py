@@ -93,7 +93,7 @@ def test_what_is_beyond_the_training_data_is_clipped_and_scored_as_it_is() -> No
 
 
 def test_partial_fit_goes_on_at_a_constant_rate_and_with_the_first_scale() -> None:
-    """As one fit of constant rate, also after being pickled; the second half's range is not looked at."""
+    """Equal to one fit at a constant rate, also after pickling; the range of the second half is ignored."""
     whole = small(schedule="constant", epochs=2, momentum=0.5).fit(IRIS)
     parts = small(momentum=0.5).partial_fit(IRIS)
     parts = pickle.loads(pickle.dumps(parts)).partial_fit(IRIS)

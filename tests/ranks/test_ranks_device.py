@@ -32,7 +32,7 @@ NARROW = Case(batch_size=2, momentum=0.0)  # of four parts two have nothing
 
 
 class OneRank(Alone):
-    """A rank that has nobody to meet, by NCCL."""
+    """A single rank, by NCCL."""
 
     way = "nccl"
 

@@ -54,7 +54,7 @@ def test_no_rank_outlives_the_process_that_waits_for_it(data: Path, tmp_path: Pa
     with Run(tmp_path, [words(data, tmp_path / "out", *LONG)] * 2) as run:
         run.begun(tmp_path / "out" / "checkpoint.npz")
         os.kill(run.pids[1][1], signal.SIGKILL)
-        assert run.ended(30)[2] == []  # nobody is left who could say it
+        assert run.ended(30)[2] == []  # no process is left that could print it
         run.gone()
 
 

@@ -13,7 +13,7 @@ Arrays = list[np.ndarray]
 
 REAL = (784, 256, 128)
 
-# The same network, written down once more: in float64, as anybody would who has never seen fastae.
+# The same network in float64, written independently of fastae.
 
 
 def outputs(W: Arrays, b: Arrays, x: np.ndarray) -> Arrays:
@@ -31,7 +31,7 @@ def loss_of(W: Arrays, b: Arrays, x: np.ndarray, loss: str) -> float:
 
 
 def gradient_by_hand(W: Arrays, b: Arrays, x: np.ndarray, loss: str) -> tuple[Arrays, Arrays]:
-    """Where differences are too coarse; itself checked by differences below."""
+    """Return the gradients where finite differences are too coarse; `test_step` compares the two."""
     a = outputs(W, b, x)
     d = (a[-1] - x) / len(x) * (1 if loss == "bce" else 2 * a[-1] * (1 - a[-1]))
     G, g = [], []

@@ -328,7 +328,7 @@ def test_what_is_cut_is_told(show: Open) -> None:
 
 
 def test_everything_has_a_name(show: Open) -> None:
-    """For who does not see it: every control and picture says what it is."""
+    """For screen readers: every control and picture has a label."""
     seen = show([traced("tiled matmul")])
     nameless = seen.ask(NAMELESS)
     assert nameless == []

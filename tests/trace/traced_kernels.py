@@ -190,7 +190,7 @@ def counted(counts: Counted) -> Counter[tuple[str, ...]]:
 
 
 def shown(launch: Recorded) -> tuple[Counter[tuple[str, ...]], dict[str, Any]]:
-    """Return the numbers that stand in the page itself."""
+    """Return the numbers in the page itself."""
     (told,) = data_of(page.page([launch]))[0]["launches"]
     found = Counter[tuple[str, ...]]()
     for place, memory, writes, *numbers in told["traffic"]:

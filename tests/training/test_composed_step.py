@@ -11,7 +11,7 @@ from fastae.backends.numpy_backend import NumpyBackend
 
 
 class Composed(NumpyBackend):
-    """NumPy's kernels with the step's own operations, as a backend has them on its first day."""
+    """NumPy's kernels with the step's own operations."""
 
     operations = Backend.operations
     workspace = Backend.workspace
@@ -26,7 +26,7 @@ def composed(loss: str, momentum: float) -> Session:
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 @pytest.mark.parametrize("loss", ["mse", "bce"])
 def test_the_composed_operations_train_over_several_batches(loss: str, momentum: float) -> None:
-    """With one batch every buffer holds zeros before, and what is added to it is as good as written."""
+    """With one batch every buffer is zero before, so that adding to it and writing to it would be the same."""
     s, data, p = composed(loss, momentum), images(20, 7), start((20, 17, 9), momentum=bool(momentum))
     order = np.array([4, 0, 6, 1, 5, 3, 2])
     for _ in range(2):

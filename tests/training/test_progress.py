@@ -9,7 +9,7 @@ from trainings import tiny, tiny_images
 
 
 class Bar:
-    """A progress bar that keeps what it is told."""
+    """A progress bar that records its calls."""
 
     def __init__(self, **options: Any) -> None:
         self.options, self.updates, self.told = options, [], []
@@ -30,7 +30,7 @@ class Bar:
 
 
 def test_the_next_order_is_drawn_while_a_device_works(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Behind an epoch's last steps and before the host waits for them; the steps a look go on where they were."""
+    """After an epoch's last steps are queued and before the host waits; the number of steps between looks is kept."""
     trainer, seen = tiny(), []
     session_of, order = trainer.session, trainer.order
 
@@ -63,7 +63,7 @@ def test_the_next_order_is_drawn_while_a_device_works(monkeypatch: pytest.Monkey
 
 
 def test_steps_between_two_looks_grow_fourfold_to_a_tenth_of_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And fall when a step takes longer; the bar sees every image; the seconds are those of training alone."""
+    """They become fewer when a step takes longer; the bar counts every image; the seconds are those of training."""
     now, sizes, bars = [1000.0], [], []
     trainer = tiny()
     session_of = trainer.session
@@ -114,7 +114,7 @@ def test_steps_between_two_looks_grow_fourfold_to_a_tenth_of_a_second(monkeypatc
 
 
 def test_a_clock_that_stands_still_does_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = iter(np.repeat(np.arange(99.0), 4))  # each time is told so often that a slice takes none
+    clock = iter(np.repeat(np.arange(99.0), 4))  # each time is returned four times, so that a slice takes none
     monkeypatch.setattr(module.time, "perf_counter", lambda: next(clock))
     trainer = tiny()
     trainer.fit(tiny_images(9), 1, progress=False)

@@ -36,7 +36,7 @@ TEAMS = [("numpy", None), *[("numba", threads) for threads in (1, 2, 3, 5)]]
 losses = pytest.mark.parametrize("loss", ["mse", "bce"])
 teams = pytest.mark.parametrize(("backend", "threads"), TEAMS)
 
-# The same network, written down once more: in float64, as anybody would who has never seen fastae.
+# The same network in float64, written independently of fastae.
 
 
 @cache
@@ -169,7 +169,7 @@ def test_several_steps_in_one_run_are_the_steps_one_by_one(backend: str, threads
 @losses
 @teams
 def test_the_total_is_the_loss_of_each_batch_as_it_was_trained_on(loss: str, backend: str, threads: int | None) -> None:
-    """And starts anew with an epoch; the test error after it leaves the parameters alone."""
+    """It starts at 0 with each epoch, and the test error leaves the parameters unchanged."""
     data, test = images(20, 7), images(20, 600)
     p = start((20, 17, 9))
     s = session(backend, p, data, test_images=test, loss=loss, lr=0.5, batch_size=3, threads=threads)
@@ -222,7 +222,7 @@ def test_momentum_is_pytorchs(loss: str, backend: str, threads: int | None) -> N
 
 @teams
 def test_written_parameters_are_trained_on(backend: str, threads: int | None) -> None:
-    """What a trainer needs to go back to the last good epoch."""
+    """A trainer does this to go back to the last good epoch."""
     data = images(20, 6)
     s = session(backend, start((20, 17, 9)), data, batch_size=6, lr=0.5, threads=threads)
     s.start(np.arange(6))
@@ -263,7 +263,7 @@ SMALL = (20, 17, 9)  # seven layers of hundreds of units could, in the worst cas
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("backend", "threads"), [*TEAMS, ("pure-python", None)])
 def test_one_step_is_as_exact_as_its_kernels(loss: str, dtype: str, backend: str, threads: int | None) -> None:
-    """Within a bound that is derived from sizes and roundings alone."""
+    """Within a bound that is derived from the sizes and the unit roundoff alone."""
     found = step(backend, start(SMALL, dtype), images(20, 16), loss=loss, lr=0.25, threads=threads)
     for q, exact, bound in zip((*found.W, *found.b), *exact_step(SMALL, dtype, loss), strict=True):
         assert q.dtype == dtype
@@ -271,7 +271,7 @@ def test_one_step_is_as_exact_as_its_kernels(loss: str, dtype: str, backend: str
 
 
 @losses
-def test_the_bound_of_one_step_has_teeth(loss: str) -> None:
+def test_the_bound_of_one_step_rejects_what_is_slightly_wrong(loss: str) -> None:
     """Neither a result in half precision nor a learning rate that is off by a thousandth is within it."""
     rest = start(SMALL, "float32")
     for exact, bound, before in zip(*exact_step(SMALL, "float32", loss), (*rest.W, *rest.b), strict=True):
@@ -289,7 +289,7 @@ FLOAT32_GRADIENT = 2e-6  # relative, in the norm of each array; measured: up to 
 @losses
 @pytest.mark.parametrize(("backend", "threads"), [("numpy", None), ("numba", 1), ("numba", 2)])
 def test_float32_gradients_of_the_real_architecture(loss: str, backend: str, threads: int | None) -> None:
-    """With steps so long that the old weights do not count beside them."""
+    """With a learning rate so large that the old weights are negligible."""
     p, data = start(REAL, "float32"), fastae.load_dataset()[0][:16]
     after = step(backend, p, data, loss=loss, lr=2.0**20, threads=threads)
     found = [(q.astype(np.float64) - r) / 2**20 for q, r in zip((*p.W, *p.b), (*after.W, *after.b))]

@@ -280,7 +280,7 @@ def test_each_part_of_the_barrier_across_blocks_is_needed(
 
 
 def test_a_barrier_across_blocks_needs_a_cooperative_launch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else a block may wait for one that cannot begin before it ends."""
+    """Otherwise a block may wait for one that cannot start before it ends."""
     s = persistent_with(monkeypatch, cooperative=False)
     s.start(np.arange(IMAGES + 3))
     with pytest.raises(KernelFault, match=r"barrier\.cuh:\d+, kernel train, .*waits for ever"):

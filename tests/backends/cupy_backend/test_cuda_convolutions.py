@@ -66,7 +66,7 @@ def test_unfold_and_fold_are_numpys_to_the_bit_and_convolve_within_its_bound(
 
 @pytest.mark.parametrize("order", sample(["forward", "reverse", "random"], 3))
 def test_the_kernels_of_patches_have_no_fault(order: str) -> None:
-    """Nothing is read outside of the images, where the padding lies; nobody writes what another does."""
+    """Nothing is read outside of the images, where the padding lies; no two threads write one element."""
     k, rng = EmulatorBackend(), np.random.default_rng(0)
     for g, channels, others, m in (GEOMETRIES[1], GEOMETRIES[3], GEOMETRIES[7]):
         image, patch = (m, g.height * g.width * channels), (m * g.rows * g.columns, g.kernel**2 * channels)

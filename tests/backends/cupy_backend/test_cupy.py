@@ -27,7 +27,7 @@ from fastae.errors import InputError
 
 
 def test_the_stand_in_has_its_compiler() -> None:
-    """Else every test above it would fail for that reason alone; none is skipped."""
+    """Without a compiler the tests here fail; none is skipped."""
     compiler = shutil.which("g++") or shutil.which("clang++") or shutil.which("c++")
     assert compiler, "install g++ or clang++"
     subprocess.run([compiler, "--version"], check=True, capture_output=True)

@@ -36,7 +36,7 @@ def run(arguments: list[str], folder: Path | None, **settings: str) -> str:
 
 
 def test_the_real_cupy_is_here() -> None:
-    """Else every test below would speak of its absence."""
+    """The tests below need it."""
     assert run(["-c", "import cupy; print(cupy.__version__)"], None).strip(), "pip install cupy-cuda13x"
 
 

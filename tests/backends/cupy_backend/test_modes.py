@@ -274,7 +274,7 @@ def test_cuda_grids_of_few_blocks_do_all_the_work(cupy: CupyBackend, most: int, 
 @pytest.mark.thorough
 @pytest.mark.parametrize("side", [16, 32, 64])
 def test_cudas_tensor_cores_read_only_what_is_there(side: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A warp with no piece of a small tile left would read shared memory that nobody has written."""
+    """A warp without a piece of a small tile would read shared memory that was never written."""
     k = EmulatorBackend()
     tf32 = k.launcher_for(True, np.dtype(np.float32))
     monkeypatch.setattr(tf32, "tile", lambda *product: launcher.Tile(side))

@@ -15,7 +15,7 @@ ORDERS = (None, "forward", "reverse", "random")
 
 COPY = "it is read before the asynchronous copy into it has been waited for"
 
-UNWRITTEN = "shared memory is read before it is written"  # whoever asks for the copy comes later
+UNWRITTEN = "shared memory is read before it is written"  # the thread that asks for the copy comes later
 
 
 def launch(code: str, name: str, *arguments: Any, grid: int = 1, block: int = 1, names: tuple[str, ...] = ()) -> None:

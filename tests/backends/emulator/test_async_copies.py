@@ -49,7 +49,7 @@ def test_reading_a_copy_that_has_not_been_waited_for_is_a_fault(missing: str, to
     if told:
         assert fault.fault == told
         assert re.search(r"reading: .*; thread \(\d+, 0, 0\) asked for it, mine.cu:5$", str(fault))
-    else:  # each has waited for its own alone: another's is under way, or has come without order
+    else:  # each waits only for its own copy: another thread's has not arrived, or is not ordered
         assert fault.fault in (COPY, "shared memory is read before it is written") or "a race between two" in str(fault)
 
 

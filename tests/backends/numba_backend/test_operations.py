@@ -70,7 +70,7 @@ def called(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def team(workers: int, m: int, widest: int) -> list[Workspace]:
-    """Make what the workers of a team have besides the model; NaN where nobody has written yet."""
+    """Make what the workers of a team have besides the model; NaN where nothing was written."""
     arrivals, partial = np.zeros(8, np.int64), np.full((2, workers, m, widest), np.nan)
     return [
         Workspace(

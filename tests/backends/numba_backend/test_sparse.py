@@ -12,7 +12,7 @@ from fastae.backends.numba_backend.sparse import BYTE, ROWS
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_numbas_products_that_leave_out_zeros_are_the_whole_products(dtype: str) -> None:
     """Of whole numbers, which are exact in any order: dark pixels everywhere, alone, in columns and in all images."""
-    assert not sparse.has_zeros(np.zeros((1, 9), dtype)[:0])  # nobody looks where no image is
+    assert not sparse.has_zeros(np.zeros((1, 9), dtype)[:0])  # without images nothing is read
     rng = np.random.default_rng(0)
     for m, inputs, outputs in (
         (1, 9, 5),
