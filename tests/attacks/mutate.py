@@ -32,7 +32,10 @@ MODULES = {
         ["test_storage.py", "test_model.py", *CHECKPOINTS, *TRAINER, "test_fuzz_corpus.py"]
         + ["-k", "not numba and not flipped"],
     ),
-    "model": ("fastae/model.py", ["test_model.py", "-k", "not every_damaged"]),
+    "model": (
+        "fastae/model.py",
+        ["test_model.py", *CHECKPOINTS[1:], *TRAINER[1:], "-k", "not every_damaged and not numba"],
+    ),
     "trainer": (
         "fastae/trainer.py",
         [*TRAINER, *CHECKPOINTS, "-k", "not numba and not flipped and not cut_short"],
@@ -43,13 +46,14 @@ MODULES = {
     ),
     "step": (
         "fastae/step.py",
-        ["test_composed_step.py", "test_step.py"]
-        + ["-k", "composed or pure-python or (numpy and not real and not allocates)"],
+        ["test_composed_step.py", "test_step.py", *TRAINER[1:]]
+        + ["-k", "composed or progress or weights_of_another or pure-python or (numpy and not real and not allocates)"],
     ),
     "numpy": (
         "fastae/backends/numpy_backend/__init__.py",
         ["test_numpy.py", "test_kernels.py", "test_kernel_refusals.py", "test_step.py", "test_composed_step.py"]
-        + ["test_properties.py", "-k", "numpy and not real and not allocates or composed"],
+        + ["test_properties.py", "test_progress.py"]
+        + ["-k", "composed or progress or (numpy and not real and not allocates)"],
     ),
 }
 SETUP = """[mutmut]
