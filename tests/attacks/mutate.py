@@ -34,7 +34,7 @@ MODULES = {
     ),
     "model": (
         "fastae/model.py",
-        ["test_model.py", *CHECKPOINTS[1:], *TRAINER[1:], "-k", "not every_damaged and not numba"],
+        ["test_model.py", *CHECKPOINTS[1:], *TRAINER[1:], "-k", "not every_damaged"],
     ),
     "trainer": (
         "fastae/trainer.py",

@@ -11,6 +11,7 @@ from fastae.backends.numpy_backend import NumpyBackend
 
 SIZES = (12, 7, 4)
 TIMINGS = ("seconds", "images_per_second")
+NUMPY = NumpyBackend()
 
 backends = pytest.mark.parametrize("backend", ["numpy", "numba"])
 
@@ -40,9 +41,6 @@ def state(trainer: Trainer) -> Any:
     """Everything that training changes, the velocities too."""
     velocities = [array.tobytes() for array in (*trainer._V, *trainer._c)]
     return parameters(trainer), velocities, untimed(trainer.history)
-
-
-NUMPY = NumpyBackend()
 
 
 def tiny(momentum: float = 0.0, dtype: str = "float32", lr: float = 0.5) -> Trainer:

@@ -10,11 +10,8 @@ from fastae.backends.emulator import KernelFault, RawModule, checking, device
 from fastae.backends.emulator.compiler import kernels_of
 
 RANDOM = np.random.default_rng(20)
-
 ORDERS = (None, "forward", "reverse", "random")
-
 COPY = "it is read before the asynchronous copy into it has been waited for"
-
 UNWRITTEN = "shared memory is read before it is written"  # the thread that asks for the copy comes later
 
 
