@@ -67,11 +67,13 @@ def train(case: Case, ranks: Alone) -> dict[str, np.ndarray]:
     return made
 
 
-def together(ranks: int, cases: Sequence[Case], folder: Path) -> list[dict[str, np.ndarray]]:
-    """Train the cases by so many ranks, started once."""
+def together(
+    ranks: int, cases: Sequence[Any], folder: Path, program: Sequence[str] = (__file__,)
+) -> list[dict[str, np.ndarray]]:
+    """Start the program on so many ranks, and return what it wrote of each case."""
     (folder / "cases.json").write_text(json.dumps(cases), encoding="utf-8")
     done = subprocess.run(
-        [mpiexec(), "-n", str(ranks), sys.executable, __file__, str(folder)],
+        [mpiexec(), "-n", str(ranks), sys.executable, *program, str(folder)],
         capture_output=True,
         text=True,
         timeout=TIMEOUT,
