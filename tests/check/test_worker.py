@@ -1,4 +1,4 @@
-"""The process that runs a learner's code: a kernel that ends it, or never comes back, is told like any mistake."""
+"""The process that runs a learner's code: a kernel that ends it, or never returns, is reported as any mistake is."""
 
 import importlib.util
 import json
@@ -81,7 +81,7 @@ def test_the_end_of_the_process(act: str, what: str, cause: str, tmp_path: Path)
     assert cause in "".join(problem["causes"])
 
 
-def test_the_model(tmp_path: Path) -> None:
+def test_a_kernel_that_ends_the_process_only_in_the_model_is_named(tmp_path: Path) -> None:
     """The step calls the kernel with what no check has: an image count of 5 and a width of 20."""
     text = HEAD + "    if z.shape == (5, 20):\n        os.abort()\n"
     (tmp_path / "mine.py").write_text(text)
@@ -101,7 +101,7 @@ def test_a_file_that_is_never_read_to_its_end(tmp_path: Path) -> None:
     assert err == f"fastae: {tmp_path / 'mine.py'}: it does not return within 3 seconds, while it is read\n"
 
 
-def test_an_exercise(tmp_path: Path) -> None:
+def test_an_exercise_that_ends_the_process_is_called_wrong(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("import os\n\ndef bias_sigmoid(z, bias, out):\n    os.abort()\n")
     command = [sys.executable, "-m", "fastae", "exercise", "check", "sigmoid-numpy-2", "--file", "mine.py"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
@@ -176,7 +176,7 @@ def test_waiting_for_a_change_is_no_endless_loop(tmp_path: Path) -> None:
     assert "does not return" not in out + err
 
 
-# Who has the pipe, and writes into it what the judge should take for the worker's answers.
+# A learner's file that has the pipe, and writes forged answers of the worker into it.
 
 PIPE = """
 import os

@@ -57,7 +57,7 @@ def ten(tmp_path_factory: pytest.TempPathFactory) -> tuple[Class, int]:
 
 
 @pytest.mark.thorough
-def test_the_honest_of_ten(ten: tuple[Class, int]) -> None:
+def test_the_honest_of_ten_get_the_points_that_they_earned(ten: tuple[Class, int]) -> None:
     group, status = ten
     assert status == 1
     assert [group.mark(name, "matmul") for name in HONEST] == [
@@ -74,7 +74,7 @@ def test_the_honest_of_ten(ten: tuple[Class, int]) -> None:
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("name", HOSTILE)
-def test_the_hostile_of_ten(name: str, ten: tuple[Class, int]) -> None:
+def test_the_hostile_of_ten_get_no_points(name: str, ten: tuple[Class, int]) -> None:
     group, _ = ten
     student = group.student(name)
     assert student["points"] == 0
