@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cuda_kernels import ORDERS, SUM, arrays, fault_of, line_with, run, sum_arguments
+from cuda_kernels import ORDERS, SUM, arrays, fault_of, launch, line_with, run, sum_arguments
 from sampling import sample
 
 import fastae
@@ -300,9 +300,9 @@ def test_an_argument_of_another_type_is_refused(position: int, wrong: Any, words
     arguments = list(sum_arguments())
     arguments[position] = wrong
     with pytest.raises(TypeError, match=re.escape(words)):
-        run(SUM, 1, 64, *arguments)
+        launch(SUM, "sum", *arguments, block=64)
     with pytest.raises(TypeError, match="sum takes 3 arguments, not 2"):
-        run(SUM, 1, 64, *arguments[:2])
+        launch(SUM, "sum", *arguments[:2], block=64)
 
 
 def test_what_does_not_compile_is_told_in_the_compilers_words() -> None:
