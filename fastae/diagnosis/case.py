@@ -120,11 +120,6 @@ class Case:
         return sum(epoch["signs"]["updates"] for epoch in self.epochs)
 
     @property
-    def an_epoch(self) -> int:
-        """Number of updates in an epoch."""
-        return max(1, self.start["images"] // self.batch)
-
-    @property
     def work(self) -> float:
         """Number of updates at the usual rate that would have moved the weights as far."""
         moved = sum(epoch["lr"] * epoch["signs"]["updates"] for epoch in self.epochs)
