@@ -6,11 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cuda_kernels import launch, on_device, zeros
-from nvrtc import ptx
 from ptx_programs import ARITHMETIC, CARRIES, COPIES, MATRICES, MBARRIER, NAMED, SPECIAL, VECTORS, WARP
 
 from fastae import cli
-from fastae.backends.emulator import checking
+from fastae.backends.emulator import checking, ptx
 from fastae.backends.emulator.compiler import CompileError
 from fastae.backends.emulator.source import not_emulated
 from fastae.check.sandbox import cuda_policy
