@@ -81,7 +81,7 @@ inline cudaError_t copy_in(const Entered& call, void* to, size_t to_pitch, const
   const std::string name = call.name;
   const At at = call.at;
   submit(stream, [=] {
-    if (is_to == HOST || kind == cudaMemcpyDeviceToHost) look_for_unwritten(told(at) + ": " + name, from, from_pitch, width, height);
+    if (is_to == HOST || kind == cudaMemcpyDeviceToHost) look_for_unwritten(place_of(at) + ": " + name, from, from_pitch, width, height);
     begin_work(stream, name, at);
     const bool pends = !waits && ((is_from != DEVICE_SIDE && leave_pending(from, reach, false)) |
                                   (is_to != DEVICE_SIDE && leave_pending(to, to_reach, true)));

@@ -77,7 +77,7 @@ inline void on_crash(int signal, siginfo_t* info, void* context) {
 inline void on_impatience(int, siginfo_t*, void* context) {
   const std::string line = lines_at(machine_of(context)) + ": ";
   if (running_task) {
-    complain(line + "kernel " + running_task->kernel + ", launched at " + told(running_task->at) + ", has not come to an end");
+    complain(line + "kernel " + running_task->kernel + ", launched at " + place_of(running_task->at) + ", has not come to an end");
     end_recording();
     tell_recording(*running_task, true, true);
   } else {

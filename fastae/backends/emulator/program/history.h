@@ -225,7 +225,7 @@ inline void clash(uint32_t before, bool writes, bool wrote, const std::string& p
   const Work &mine = works[work_now], &theirs = works[before];
   complain_once(place + text("%s %s what %s, asked for at %s on another stream, %s: nothing orders the two, as cudaStreamWaitEvent, "
                         "or the host's waiting between them, would",
-                        mine.what, writes ? "writes" : "reads", theirs.what, told(theirs.at).c_str(), wrote ? "writes" : "reads"));
+                        mine.what, writes ? "writes" : "reads", theirs.what, place_of(theirs.at).c_str(), wrote ? "writes" : "reads"));
 }
 
 inline void refine(Trail& trail) {
@@ -269,7 +269,7 @@ inline void work_touches(const void* p, size_t pitch, size_t width, size_t heigh
     const uintptr_t at = reinterpret_cast<uintptr_t>(p) + row * pitch;
     Allocation* const a = allocation_of(at);
     if (a && a->base + a->bytes - at >= width)
-      leave_trail(*a, at - a->base, width, writes, false, [] { return told(works[work_now].at) + ": "; });
+      leave_trail(*a, at - a->base, width, writes, false, [] { return place_of(works[work_now].at) + ": "; });
   }
 }
 
@@ -285,7 +285,7 @@ inline bool leave_pending(const void* p, size_t reach, bool writes) {
 
 inline std::string pending_words(const Pending& p) {
   return text("before %s, asked for at %s, has ended: cudaStreamSynchronize or another way of waiting is to come first",
-              works[p.work].what, told(works[p.work].at).c_str());
+              works[p.work].what, place_of(works[p.work].at).c_str());
 }
 
 // The host frees or touches memory; returns what is wrong with that.

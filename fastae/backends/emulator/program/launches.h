@@ -77,12 +77,12 @@ inline cudaError_t as_error(int fault) {
 
 // The report of a launch that was ended, for Python; what it reads are the bytes of the report.
 inline void tell_fault(const Task& task) {
-  std::string message = "k" + task.kernel + "\x1f" + told(task.at) + "\x1f" + std::to_string(task.shape.shared) + "\x1f";
+  std::string message = "k" + task.kernel + "\x1f" + place_of(task.at) + "\x1f" + std::to_string(task.shape.shared) + "\x1f";
   const bool outside = report.fault == OUT_OF_BOUNDS || report.fault == UNWRITTEN;
   message += (outside ? described(report.address) : "") + "\x1f" + crashed_at + "\x1f" + (report.words ? report.words : "") + "\x1f";
   const auto* bytes = reinterpret_cast<const unsigned char*>(&report);
   for (size_t i = 0; i < sizeof report; ++i) message += text("%02x", bytes[i]);
-  if (channel < 0) message = "k" + text("kernel %s, launched at %s, ends with fault %d", task.kernel.c_str(), told(task.at).c_str(), report.fault);
+  if (channel < 0) message = "k" + text("kernel %s, launched at %s, ends with fault %d", task.kernel.c_str(), place_of(task.at).c_str(), report.fault);
   send_message(message);
 }
 
@@ -189,14 +189,14 @@ cudaError_t start(Task task) {
   cudaError_t error;
   const std::string why = refusal(task, error);
   if (!why.empty()) {
-    unread = told(task.at) + ": the launch of kernel " + task.kernel + " failed with " + cudaGetErrorName(error);
-    remark(told(task.at) + ": kernel " + task.kernel + " is not launched: " + why + ": " + cudaGetErrorName(error));
+    unread = place_of(task.at) + ": the launch of kernel " + task.kernel + " failed with " + cudaGetErrorName(error);
+    remark(place_of(task.at) + ": kernel " + task.kernel + " is not launched: " + why + ": " + cudaGetErrorName(error));
     return last = error;
   }
   for (const Argument& a : task.pointers) {
     const bool name = is_mere_name(a.value);
     if (!name && is_for_device(a.value)) continue;
-    complain(text("%s: kernel %s is given %s as its argument %d: %s", told(task.at).c_str(), task.kernel.c_str(),
+    complain(text("%s: kernel %s is given %s as its argument %d: %s", place_of(task.at).c_str(), task.kernel.c_str(),
                   name ? "the host's name of a variable of the device" : "a pointer to the host's memory", a.number,
                   name ? "it can use the variable itself, or what cudaGetSymbolAddress gives"
                        : "it can use what cudaMalloc or cudaMallocManaged gives"));

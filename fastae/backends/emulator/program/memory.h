@@ -82,14 +82,14 @@ inline bool is_for_device(const void* p) {
 }
 
 inline std::string of_allocation(const Allocation& a) {
-  return text("the %zu bytes that %s at %s gave", a.bytes, a.by, told(a.at).c_str());
+  return text("the %zu bytes that %s at %s gave", a.bytes, a.by, place_of(a.at).c_str());
 }
 
 // What lies at an address, for a message; it begins with "; ".
 inline std::string described(uintptr_t at) {
   if (at < PAGE) return "; it is a null pointer";
   if (const Allocation* a = allocation_of(at, freed); a && !allocation_of(at))
-    return text("; it lies in %s, freed at %s", of_allocation(*a).c_str(), told(a->freed_at).c_str());
+    return text("; it lies in %s, freed at %s", of_allocation(*a).c_str(), place_of(a->freed_at).c_str());
   if (const Allocation* a = allocation_of(at)) return "; it lies in " + of_allocation(*a);
   if (at >= arena && at < arena_end) {
     auto next = live.upper_bound(at);
@@ -206,7 +206,7 @@ inline cudaError_t free_in(const Entered& call, const void* pointer, bool pinned
   if (!a) {
     if (const Allocation* before = allocation_of(at, freed))
       return call.wrong(cudaErrorInvalidValue, text("%s were freed before, at %s", of_allocation(*before).c_str(),
-                                                    told(before->freed_at).c_str()));
+                                                    place_of(before->freed_at).c_str()));
     if (!in_arena(pointer)) {
       const char* const own = pinned ? "cudaMallocHost or cudaHostAlloc gave" : "cudaMalloc gave";
       return call.wrong(cudaErrorInvalidValue, text("it frees what %s; this is other memory of the host", own));

@@ -24,9 +24,9 @@ static uintptr_t running_with;  // where the arguments of the launch lie that ru
 static size_t running_with_size;
 }  // namespace emulator
 
-#include "told.h"
+#include "messages.h"
 #include "host_heap.h"
-#include "calls.h"
+#include "errors.h"
 #include "memory.h"
 #include "heap.h"
 #include "launches.h"
@@ -53,7 +53,7 @@ static void at_end(int status, void*) {
   const std::lock_guard<std::recursive_mutex> guard(device_lock);
   if (!unread.empty()) complain(unread + ", and the program never asks cudaGetLastError() for it");
   if (!printed.empty())
-    remark(told(printed_at) + ": what the kernel printed is lost: the program ends without cudaDeviceSynchronize()");
+    remark(place_of(printed_at) + ": what the kernel printed is lost: the program ends without cudaDeviceSynchronize()");
   if (status || sticky != cudaSuccess || pending != cudaSuccess) return;
   // The system takes all of it back, and many programs leave it to it: a fault for who asks for all that can be found.
   const auto leaks = CHECKS ? complain : remark;
@@ -61,15 +61,15 @@ static void at_end(int status, void*) {
   size_t count = 0, bytes = 0;
   for (const auto& [base, a] : live) {
     if (a.kind == REGISTERED || a.kind == HEAP) continue;
-    auto& [n, sum] = lost[told(a.at) + ": " + a.by];
+    auto& [n, sum] = lost[place_of(a.at) + ": " + a.by];
     ++n, sum += a.bytes, ++count, bytes += a.bytes;
   }
   for (const auto& [place, sums] : lost)
     leaks(place + text(": %zu bytes are never freed", sums.second) + (sums.first > 1 ? text(", of %zu allocations", sums.first) : ""));
   if (lost.size() > 1) remark(text("%zu bytes of %zu allocations in all are never freed", bytes, count));
   std::map<std::string, size_t> streams, events;
-  for (const CUstream_st* s : live_streams) ++streams[told(s->at)];
-  for (const CUevent_st* e : live_events) ++events[told(e->at)];
+  for (const CUstream_st* s : live_streams) ++streams[place_of(s->at)];
+  for (const CUevent_st* e : live_events) ++events[place_of(e->at)];
   const auto tell = [](const auto& places, const char* one, const char* many, const char* by) {
     for (const auto& [place, n] : places)
       remark(place + (n == 1 ? text(": the %s is never destroyed: %s", one, by) : text(": %zu %s are never destroyed: %s", n, many, by)));
@@ -79,7 +79,7 @@ static void at_end(int status, void*) {
 
 // The state above exists from here on, and longer than the program's own, before which this is linked.
 static const struct Begin {
-  Begin() { join(), join_recordings(), watch(), on_exit(at_end, nullptr), begin_fence(); }
+  Begin() { connect_to_python(), begin_recordings(), watch(), on_exit(at_end, nullptr), begin_fence(); }
 } begin_now;
 
 }  // namespace emulator

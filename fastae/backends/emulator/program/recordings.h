@@ -17,7 +17,7 @@ static struct Recordings {
   uint64_t count = 0;
 } recordings;
 
-inline void join_recordings() {
+inline void begin_recordings() {
   const char* const given = getenv("FASTAE_TRACE");  // two numbers, a kernel's name and a folder, each in its line
   if (!given) return;
   std::istringstream lines(given);
@@ -53,7 +53,7 @@ inline bool write_recording(const Task& task, const std::string& path) {
     fprintf(names, "pointer %d %llu %c %u %u\n", a.number, (unsigned long long)a.value, a.type.kind ? a.type.kind : '?',
             unsigned(a.type.element), a.type.size);
   for (const auto& [base, a] : live)
-    fprintf(names, "memory %llu %zu %s\n", (unsigned long long)base, a.bytes, told(a.at).c_str());
+    fprintf(names, "memory %llu %zu %s\n", (unsigned long long)base, a.bytes, place_of(a.at).c_str());
   return !fclose(names) && fine;
 }
 
@@ -65,10 +65,10 @@ inline void tell_recording(const Task& task, bool fault, bool endless = false) {
     number = std::to_string(recordings.written++);
     if (!write_recording(task, recordings.folder + "/" + number)) number = "lost";
   }
-  send_message("t" + task.kernel + "\x1f" + told(task.at) + "\x1f" + number + (endless ? "\x1f" "endless" : ""));
+  send_message("t" + task.kernel + "\x1f" + place_of(task.at) + "\x1f" + number + (endless ? "\x1f" "endless" : ""));
 }
 #else
-inline void join_recordings() {}
+inline void begin_recordings() {}
 inline void begin_recording(const Task&) {}
 inline void end_recording() {}
 inline void tell_recording(const Task&, bool, bool = false) {}

@@ -27,7 +27,7 @@ struct Entered {
   explicit Entered(const char* name, At at = {}) : name(name), at(at) {
     if (pending != cudaSuccess) sticky = last = pending, pending = cudaSuccess;
   }
-  std::string place() const { return told(at) + ": " + name; }
+  std::string place() const { return place_of(at) + ": " + name; }
   // Something that no program means to do.
   cudaError_t wrong(cudaError_t error, const std::string& words) const {
     complain(place() + ": " + words);
@@ -57,7 +57,7 @@ inline cudaError_t waited() {
 const char* cudaGetErrorName(cudaError_t error) {
   switch (error) {
 #define ERROR(name, number, words) case name: return #name;
-#include "api/errors.h"
+#include "api/error_codes.h"
 #undef ERROR
   }
   return "unrecognized error code";
@@ -65,7 +65,7 @@ const char* cudaGetErrorName(cudaError_t error) {
 const char* cudaGetErrorString(cudaError_t error) {
   switch (error) {
 #define ERROR(name, number, words) case name: return words;
-#include "api/errors.h"
+#include "api/error_codes.h"
 #undef ERROR
   }
   return "unrecognized error code";

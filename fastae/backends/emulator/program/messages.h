@@ -18,7 +18,7 @@ __attribute__((format(printf, 1, 2))) inline std::string text(const char* format
   return buffer;
 }
 
-inline std::string told(At at) {
+inline std::string place_of(At at) {
   const char* slash = strrchr(at.file, '/');
   return text("%s:%d", slash ? slash + 1 : at.file, at.line);
 }
@@ -51,7 +51,7 @@ inline std::string line_of_caller() {
   return "@{" + chain + "}";
 }
 
-inline void join() {
+inline void connect_to_python() {
   const char* given = getenv("FASTAE_RUN");
   if (!given) return;
   channel = atoi(given);
