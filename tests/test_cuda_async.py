@@ -9,7 +9,7 @@ from conftest import sample
 from test_cuda_warps import ORDERS, fault_of, in_every_order, is_at, launch, marked, without
 
 from fastae.backends.emulator import KernelFault, checking, counting, device
-from fastae.backends.emulator.compiler import CompileError
+from fastae.backends.emulator.source import CompileError
 from fastae.check import policy
 
 RANDOM = np.random.default_rng(21)

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from fastae.backends.emulator import KernelFault, RawModule, checking, counting, device
-from fastae.backends.emulator.compiler import CompileError
+from fastae.backends.emulator.arguments import Type
+from fastae.backends.emulator.source import CompileError
 
 RANDOM = np.random.default_rng(16)
 ALL = np.arange(65536, dtype=np.uint16)
@@ -530,11 +531,11 @@ def test_atomic_additions(compiler: str, checks: bool, of: Format) -> None:
 
 
 def test_a_bfloat16_is_what_ml_dtypes_calls_so() -> None:
-    kind = device.Type(pointer=True, kind=b"h", element=2, size=2)
+    kind = Type(pointer=True, kind=b"h", element=2, size=2)
     assert kind.dtypes == [np.dtype("u2")]
     assert kind.is_bfloat16(SimpleNamespace(name="bfloat16"))  # type: ignore[arg-type]
     assert not kind.is_bfloat16(np.dtype("f2"))
-    assert not device.Type(pointer=True, kind=b"f", element=2, size=2).is_bfloat16(
+    assert not Type(pointer=True, kind=b"f", element=2, size=2).is_bfloat16(
         SimpleNamespace(name="bfloat16")  # type: ignore[arg-type]
     )
 

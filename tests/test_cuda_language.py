@@ -13,7 +13,7 @@ import pytest
 
 from fastae.backends.emulator import KernelFault, RawModule, checking, device
 from fastae.backends.emulator import compiler as compilers
-from fastae.backends.emulator.compiler import CompileError, kernels_of
+from fastae.backends.emulator.source import CompileError, kernels_of
 
 
 @pytest.fixture(params=[False, True], ids=["unchecked", "checked"])

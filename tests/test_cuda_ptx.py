@@ -14,8 +14,8 @@ from test_cuda_warps import in_every_order
 
 from fastae import cli
 from fastae.backends.emulator import RawModule, checking, device, ptx
-from fastae.backends.emulator.compiler import CompileError, waits
-from fastae.backends.emulator.source import not_emulated
+from fastae.backends.emulator.refusals import not_emulated
+from fastae.backends.emulator.source import CompileError, waits
 from fastae.check import policy
 
 # Arithmetic: text, constraints (the result's first), operands as C++ has them, and what it gives.

@@ -9,7 +9,8 @@ import pytest
 
 from fastae.backends.emulator import KernelFault, RawModule, checking, device
 from fastae.backends.emulator import compiler as compilers
-from fastae.backends.emulator.compiler import CompileError, kernels_of, with_dynamic_shared
+from fastae.backends.emulator.shared_memory import with_dynamic_shared
+from fastae.backends.emulator.source import CompileError, kernels_of
 from fastae.check import learner, policy
 from fastae.errors import InputError
 

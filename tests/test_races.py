@@ -9,7 +9,7 @@ import pytest
 from conftest import sample
 
 from fastae.backends.emulator import KernelFault, RawModule, checking, device
-from fastae.backends.emulator.compiler import kernels_of
+from fastae.backends.emulator.source import kernels_of
 from fastae.check import learner, special, verdict
 
 BLOCKS, THREADS, LENGTH = 6, 32, 192

@@ -23,7 +23,7 @@ from fastae.backends.emulator import (
     device,
     tracing,
 )
-from fastae.backends.emulator.compiler import kernels_of
+from fastae.backends.emulator.source import kernels_of
 from fastae.errors import InputError
 from fastae.trace import names, page
 from fastae.trace.launches import shape_of

@@ -55,7 +55,7 @@ def refused() -> str:
 
 def refusals() -> list[tuple[str, str]]:
     """Return the examples of the tests, and what is said of each."""
-    from fastae.backends.emulator.source import not_emulated
+    from fastae.backends.emulator.refusals import not_emulated
 
     found = []
     for _, test in _tests():

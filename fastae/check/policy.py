@@ -14,8 +14,8 @@ from functools import cache
 from pathlib import Path
 
 from fastae.backends.contract import KERNELS
-from fastae.backends.emulator.compiler import kernels_of
 from fastae.backends.emulator.ptx import NOT_EMULATED, REFUSAL, translated
+from fastae.backends.emulator.source import kernels_of
 from fastae.check.confine import LIBRARIES, OPEN
 from fastae.cuda.includes import place_of, shown_name
 

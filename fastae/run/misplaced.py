@@ -6,7 +6,7 @@ from functools import cache
 from typing import NamedTuple
 
 from fastae.backends.emulator.compiler import RUNTIME
-from fastae.backends.emulator.source import _closing, _plain
+from fastae.backends.emulator.source import blanked, closing
 from fastae.run.rewrite import plain
 
 DEFINED = re.compile(r"^[ \t]*#[ \t]*define[ \t]+(\w+)(?!\()((?:[^\n\\]|\\.)*)", re.MULTILINE | re.DOTALL)
@@ -49,7 +49,7 @@ def misplaced(texts: Sequence[str]) -> tuple[int, Misplaced] | None:
     told without types: what may be another thing is left to the compiler.
     """
     marks = marks_in(texts)
-    bare = [_plain(text) for text in texts]
+    bare = [blanked(text) for text in texts]
     found = [list(_functions(text)) for text in bare]
 
     def has(head: str, mark: str) -> bool:
@@ -140,7 +140,7 @@ def _functions(text: str) -> Iterator[Function]:
             begin = at
             continue
         before = text[begin : token.start()]
-        closed = _closing(text, at)
+        closed = closing(text, at)
         at = closed + 1
         name = re.search(r"(\w+)\s*\Z", before)
         if name is None or NO_NAME.search(before) or re.search(r"[=]", before):

@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from fastae.backends.emulator.compiler import places_of
-from fastae.backends.emulator.device import MEMORIES
 from fastae.backends.emulator.faults import KernelFault, Report
+from fastae.backends.emulator.modules import MEMORIES
 from fastae.backends.emulator.source import constants_of
+from fastae.backends.emulator.toolchain import places_of
 from fastae.cuda.includes import read
 from fastae.errors import InputError
 from fastae.run.program import line_of

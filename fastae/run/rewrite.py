@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from fastae.backends.emulator.compiler import with_dynamic_shared
 from fastae.backends.emulator.ptx import REFUSAL, translated
-from fastae.backends.emulator.source import HEAD, _closing
+from fastae.backends.emulator.shared_memory import with_dynamic_shared
+from fastae.backends.emulator.source import HEAD, closing
 from fastae.cuda.includes import INCLUDE
 
 LEXEME = re.compile(  # a comment, or text in quotes
@@ -289,7 +289,7 @@ def _end_of_declarator(bare: str, at: int) -> int:
                 return match.start()
             at = closed
         elif len(match[0]) > 1:
-            at = _closing(bare, match.end()) + 1
+            at = closing(bare, match.end()) + 1
         else:
             return match.start()
     return len(bare)
@@ -297,7 +297,7 @@ def _end_of_declarator(bare: str, at: int) -> int:
 
 def _body(bare: str, at: int) -> range:
     """Return where the body of a function lies whose parameters begin at a place; empty if it is only declared."""
-    opened = re.compile(r"[{;]").search(bare, _closing(bare, at + 1))
+    opened = re.compile(r"[{;]").search(bare, closing(bare, at + 1))
     if opened is None or opened[0] == ";":
         return range(0)
     depth = 0

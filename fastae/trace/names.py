@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastae.backends.emulator.compiler import DECODED, DYNAMIC, line_of, places_of
 from fastae.backends.emulator.recording import Recorded
+from fastae.backends.emulator.shared_memory import DYNAMIC
 from fastae.backends.emulator.source import constants_of, without_comments
+from fastae.backends.emulator.toolchain import DECODED, line_of, places_of
 from fastae.run import program
 
 TYPES = {
