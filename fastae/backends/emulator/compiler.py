@@ -32,8 +32,8 @@ INLINED = [
     "--param=max-inline-insns-auto=300",
     "--param=inline-unit-growth=300",
 ]
-# Accesses to volatile memory have hooks of their own. g++ copies a struct of 16 bytes at once, and inlines functions: it has
-# no hook where a struct in memory becomes an argument. clang++ splits such a struct, misaligned or not.
+# Accesses to volatile memory have hooks of their own. g++ copies a struct of 16 bytes at once, and inlines functions: it
+# has no hook where a struct in memory becomes an argument. clang++ splits such a struct, misaligned or not.
 SEEN = {
     False: ["-fsanitize=bounds", "--param=tsan-distinguish-volatile=1", "-fno-tree-sra", *INLINED],
     True: ["-fsanitize=array-bounds", "-mllvm", "-tsan-distinguish-volatile"],
@@ -85,7 +85,7 @@ def compiled(code: str, file: str, options: tuple[str, ...], checks: bool, *name
     Returns
     -------
     Path
-        Of the library. It has ``run_0`` and ``types_0`` for the first kernel of `kernels_of` and of these names, and so on.
+        Of the library, with ``run_0`` and ``types_0`` for the first kernel of `kernels_of` and ``names``, and so on.
 
     Raises
     ------

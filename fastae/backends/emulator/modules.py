@@ -135,8 +135,7 @@ class RawModule:
     def get_global(self, name: str) -> MemoryPointer:
         """Return the memory of a ``__device__`` or ``__constant__`` variable; raises `KeyError`.
 
-        ``ndarray(shape, dtype, pointer)`` is an array in it. Later launches, checked or not, read what is written there,
-        and write there.
+        ``ndarray(shape, dtype, pointer)`` is an array in it, which later launches, checked or not, read and write.
         """
         if name not in self._variables:
             library, _ = self._built()

@@ -1,8 +1,8 @@
 """CuPy's streams, events and graphs on the CPU, with CUDA's rules for what may happen while a stream is captured.
 
-Outside of a capture a launch runs at once. While a stream is captured, launches are recorded with the arguments that they
-have at that moment; streams that wait for an event of the capture take part in it as branches. A graph runs its launches
-in an order that its branches allow. (CUDA C++ programming guide, on graphs and stream capture.)
+Outside of a capture a launch runs at once. While a stream is captured, launches are recorded with the arguments that
+they have at that moment; streams that wait for an event of the capture take part in it as branches. A graph runs its
+launches in an order that its branches allow. (CUDA C++ programming guide, on graphs and stream capture.)
 """
 
 import random
