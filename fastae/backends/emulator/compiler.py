@@ -32,8 +32,8 @@ INLINED = [
     "--param=max-inline-insns-auto=300",
     "--param=inline-unit-growth=300",
 ]
-# Accesses to volatile memory have hooks of their own. g++ copies a struct of 16 bytes at once, and inlines functions: it
-# has no hook where a struct in memory becomes an argument. clang++ splits such a struct, misaligned or not.
+# Accesses to volatile memory have hooks of their own. g++ copies a struct of 16 bytes at once, and inlines functions,
+# since it has no hook where a struct in memory becomes an argument. clang++ splits such a struct, misaligned or not.
 SEEN = {
     False: ["-fsanitize=bounds", "--param=tsan-distinguish-volatile=1", "-fno-tree-sra", *INLINED],
     True: ["-fsanitize=array-bounds", "-mllvm", "-tsan-distinguish-volatile"],
