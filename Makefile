@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-ALONE = $(shell grep -l 'mark\.alone' tests/test_*.py) # pytest takes half a minute to read all files
+ALONE = $(shell grep -rl --include='test_*.py' 'mark\.alone' tests) # pytest takes half a minute to read all files
 MAKEFLAGS += --no-print-directory
 unexport PYTHONDONTWRITEBYTECODE # each of some hundred processes would compile the whole package
 
@@ -19,7 +19,7 @@ test: $(VENV)/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 ifeq ($(ARGS),)
-	$(BIN)/python tests/warm.py & $(BIN)/mypy && wait $$!
+	$(BIN)/python tests/support/warm.py & $(BIN)/mypy && wait $$!
 	$(BIN)/python -m pytest -m 'not alone and not thorough' -n auto --dist worksteal --durations=12 --durations-min=2
 	$(BIN)/python -m pytest -m 'alone and not thorough' $(ALONE)
 else

@@ -12,7 +12,7 @@ from sphinx import addnodes
 HERE = Path(__file__).parent
 # For this process and for the kernels that run the pages' code: the book's own modules, the examples, the third party's
 # backend of the tests, and the commands.
-PATHS = [str(path) for path in (HERE / "_ext", HERE.parent / "examples", HERE.parent / "tests")]
+PATHS = [str(path) for path in (HERE / "_ext", HERE.parent / "examples", HERE.parent / "tests" / "support")]
 sys.path[:0] = PATHS
 os.environ["PYTHONPATH"] = os.pathsep.join([*PATHS, *filter(None, [os.environ.get("PYTHONPATH")])])
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])

@@ -1,6 +1,7 @@
-"""The command line: ``fastae train``, ``check``, ``run``, ``trace``, ``grade``, ``ladder``, ``bench`` and others.
+"""The command line ``fastae``: the table of its commands, and how each of them ends.
 
-Bad input ends in one line and status 2.
+The options and the work of a command are in its own module, which `COMMANDS` names. Bad input ends a command with one
+line on standard error and exit status 2.
 """
 
 import argparse
@@ -12,8 +13,9 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
+from importlib import import_module
 from typing import NamedTuple, NoReturn
 
 from fastae import __version__, system
@@ -25,7 +27,7 @@ NO_READER = 128 + 13  # the exit status of a program that SIGPIPE ends
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse, but a mistake is answered in one line, and examples end the help.
+    """An `argparse.ArgumentParser` that reports an error in one line and lists examples at the end of its help.
 
     Attributes
     ----------
@@ -36,97 +38,38 @@ class Parser(argparse.ArgumentParser):
     examples: Sequence[str] = ()
 
     def format_help(self) -> str:
-        """Return the help, with the examples, which argparse would break anew, behind it."""
+        """Return the help text with the examples appended; argparse itself would re-wrap their lines."""
         lines = [f"  fastae {example}" for example in self.examples]
         return "\n".join([super().format_help(), *(["examples:", *lines, ""] if lines else [])])
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong and where to look."""
+        """Print what is wrong and where the help is, and exit with status 2."""
         self.exit(2, one_line(f"{self.prog}: {message}; see {self.prog} --help") + "\n")
 
 
-def _train(parser: argparse.ArgumentParser) -> None:
-    from fastae.commands import train
-
-    train.add_options(parser)
-    parser.set_defaults(run=train.run)
-
-
-def _bench(parser: argparse.ArgumentParser) -> None:
-    from fastae.bench import command
-
-    command.add_options(parser)
-    parser.set_defaults(run=command.run)
-
-
-def _check(parser: argparse.ArgumentParser) -> None:
-    from fastae.check import command
-
-    command.add_options(parser)
-    parser.set_defaults(run=command.run)
-
-
-def _program(parser: argparse.ArgumentParser) -> None:
-    from fastae.run import command
-
-    command.add_options(parser)
-    parser.set_defaults(run=command.run)
-
-
-def _grade(parser: argparse.ArgumentParser) -> None:
-    from fastae.grade import command
-
-    command.add_options(parser)
-    parser.set_defaults(run=command.run)
-
-
-def _ladder(parser: argparse.ArgumentParser) -> None:
-    from fastae.ladder import command
-
-    command.add_ladder_options(parser)
-    parser.set_defaults(run=command.run_ladder)
-
-
-def _exercise(parser: argparse.ArgumentParser) -> None:
-    from fastae.ladder import command
-
-    command.add_exercise_options(parser)
-    parser.set_defaults(run=command.run_exercise)
-
-
-def _trace(parser: argparse.ArgumentParser) -> None:
-    from fastae.trace import command
-
-    command.add_options(parser)
-    parser.set_defaults(run=command.run)
-
-
-def _doctor(parser: argparse.ArgumentParser) -> None:
-    parser.description = (
-        "Train a few steps with each backend and compare. Exit status 1 if numpy or numba does not work."
-    )
-    parser.set_defaults(run=run_doctor)
-
-
-def _completion(parser: argparse.ArgumentParser) -> None:
-    from fastae.commands import completion
-
-    parser.description = completion.DESCRIPTION
-    parser.set_defaults(run=completion.run)
-
-
 class Command(NamedTuple):
-    """One row of the table of commands: its purpose, what declares its options, and examples of its use."""
+    """One row of the table of commands.
+
+    Attributes
+    ----------
+    purpose : str
+        One line for ``fastae --help``.
+    module : str
+        The module with the functions ``add_options(parser)`` and ``run(options)``. It is imported when its command is
+        asked for.
+    examples : tuple of str
+        Command lines for the end of the command's help, without the program's name.
+    """
 
     purpose: str
-    declare: Callable[[argparse.ArgumentParser], None]
+    module: str
     examples: tuple[str, ...]
 
 
 COMMANDS = {
     "train": Command(
         "train the autoencoder and draw what it learned",
-        _train,
+        "fastae.commands.train",
         (
             "train --limit 6000 --epochs 3",
             "train --loss bce --sizes 784,100,20 --out runs/small",
@@ -136,64 +79,71 @@ COMMANDS = {
     ),
     "bench": Command(
         "measure fastae beside other libraries and this machine's limits",
-        _bench,
+        "fastae.bench.command",
         ("bench --batches 16 128 --contenders numpy numba",),
     ),
     "check": Command(
         "tell whether a kernel of your own is right, and what may be wrong with it",
-        _check,
+        "fastae.check.command",
         ("check mine.py", "check mine.cu --out errors", "check --gallery"),
     ),
     "run": Command(
         "compile and run a whole CUDA program without a GPU",
-        _program,
+        "fastae.run.command",
         ("run program.cu -- 1024", "run --check -O2 -I include program.cu"),
     ),
     "trace": Command(
         "show a CUDA kernel as it runs, step by step, on a page",
-        _trace,
+        "fastae.trace.command",
         ("trace mine.cu --kernel matmul --out page.html",),
     ),
     "grade": Command(
         "judge a folder of submissions by a rubric, with a page for each student",
-        _grade,
+        "fastae.grade.command",
         ("grade --example-rubric", "grade submissions --rubric rubric.toml"),
     ),
     "ladder": Command(
         "climb from naive loops to the kernel that a backend uses, with what each idea gains",
-        _ladder,
+        "fastae.ladder.command",
         ("ladder matmul", "ladder sigmoid --backend numpy --show 2"),
     ),
     "exercise": Command(
         "take the idea out of a rung of a ladder, and put it back",
-        _exercise,
+        "fastae.ladder.exercise_command",
         ("exercise list", "exercise start matmul-numba-2", "exercise check matmul-numba-2"),
     ),
     "doctor": Command(
-        "tell for each backend whether it works here, or why not and what mends it", _doctor, ("doctor",)
+        "tell for each backend whether it works here, or why not and what mends it", "fastae.doctor", ("doctor",)
     ),
     "completion": Command(
         "print what lets bash or zsh complete commands and options",
-        _completion,
+        "fastae.commands.completion",
         ('completion  # eval "$(fastae completion)"',),
     ),
 }
 
 
 def parser(argv: Sequence[str]) -> argparse.ArgumentParser:
-    """Return the parser of a command line: all commands, and the options of the one that it asks for.
+    """Return the parser of a command line: all commands, with the options of the one that is asked for.
 
-    The modules of the other commands are not imported, for that takes longer than most of what is asked.
+    The modules of the other commands are not imported, because that takes longer than most commands run.
+
+    Parameters
+    ----------
+    argv : sequence of str
+        Arguments without the program's name.
     """
     top = Parser(prog="fastae", description="An autoencoder on MNIST, to learn fast kernels from.", allow_abbrev=False)
     top.add_argument("--version", action="version", version=f"fastae {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
     asked = next((word for word in argv if not word.startswith("-")), None)
     top.examples = [command.examples[0] for command in COMMANDS.values()]
-    for name, (purpose, declare, examples) in COMMANDS.items():
+    for name, (purpose, module, examples) in COMMANDS.items():
         command = commands.add_parser(name, help=purpose, allow_abbrev=False)
         if name == asked:
-            declare(command)
+            implementation = import_module(module)
+            implementation.add_options(command)
+            command.set_defaults(run=implementation.run)
             command.examples = examples
     return top
 
@@ -209,12 +159,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status: 0, 1 from a command that found something wrong, 2 for bad input, 130 and 143 when
-        interrupted, by Ctrl-C and by SIGTERM, 141 when whoever reads the output has gone, as ``head`` does.
+        Exit status: 0 on success; 1 if the command found something wrong; 2 for bad input; 130 after Ctrl-C and 143
+        after SIGTERM; 141 if the reader of the output has closed the pipe, as ``head`` does.
     """
     if argv is None:
-        gc.set_threshold(100_000)  # looking for cycles among what imports make, and which stays, takes a tenth of
-        atexit.register(gc.freeze)  # a second; doing so once more at the very end half a second
+        # Imported objects live until the end, so the garbage collector need not search them for cycles: that takes
+        # 0.1 s during the imports, and 0.5 s once more at exit.
+        gc.set_threshold(100_000)
+        atexit.register(gc.freeze)
         system.say_what_can_be_said()
         if sys.argv[1:2] == ["train"]:
             launch.guard()
@@ -227,16 +179,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         system.say_no_more()
         return NO_READER
-    except OSError as error:  # a disk that is full elsewhere, no more processes or open files
+    except OSError as error:  # for instance a full disk, or no more processes or open files
         system.say_no_more()
         print(one_line(f"fastae: the system refuses: {error}"), file=sys.stderr)
         return 2
 
 
 def parsed(argv: list[str]) -> argparse.Namespace:
-    """Return the options of a command line, whose command is their ``run``."""
+    """Return the parsed options of a command line; their attribute ``run`` is the command's function."""
     for word in argv:
-        if word.startswith("--") and word.endswith("=--"):  # of which argparse up to Python 3.12 makes an empty list
+        if word.startswith("--") and word.endswith("=--"):  # argparse up to Python 3.12 parses it as an empty list
             parser([]).error(f"argument {word.removesuffix('=--')}: expected one argument")
     if argv[:1] in (["run"], ["trace"]):
         from fastae.run.command import arranged
@@ -246,7 +198,7 @@ def parsed(argv: list[str]) -> argparse.Namespace:
 
 
 def _run(own: bool, argv: list[str]) -> int:
-    """Run the command that is asked for; ``own`` if it is the process's own."""
+    """Run a command and return its exit status; ``own`` tells whether ``argv`` is the process's own command line."""
     here = launch.place() if argv[:1] == ["train"] else None
     options, usage = _parsed_once(here, argv) if here else (parsed(argv), None)
     options.own, options.world = own, None
@@ -261,7 +213,7 @@ def _run(own: bool, argv: list[str]) -> int:
             return _leave(options, "not enough memory; try a smaller network, --batch-size or --limit")
         except KeyboardInterrupt as interrupt:
             return _interrupted(options, argv, *interrupt.args)
-        except UnicodeEncodeError as error:  # the results are written; only the telling failed
+        except UnicodeEncodeError as error:  # the results are written; only printing failed
             return _leave(options, one_line(f"cannot print all of it: {error}"))
         except Exception as error:
             if isinstance(error, RuntimeError) and "can't start new thread" in str(error):
@@ -274,7 +226,7 @@ def _run(own: bool, argv: list[str]) -> int:
 
 
 def _parsed_once(here: launch.Place, argv: list[str]) -> tuple[argparse.Namespace, InputError | None]:
-    """Return the options, and what is wrong with them; of several ranks the first one prints the help."""
+    """Return the options of one of several ranks, and what is wrong with them; only rank 0 prints the help."""
     out, err = io.StringIO(), io.StringIO()
     try:
         with redirect_stdout(out), redirect_stderr(err):
@@ -288,7 +240,7 @@ def _parsed_once(here: launch.Place, argv: list[str]) -> tuple[argparse.Namespac
 
 
 def _join(options: argparse.Namespace, usage: InputError | None) -> None:
-    """Become one of the ranks that share the training, of which the first alone prints; refuse wrong options."""
+    """Join the ranks that share the training, of which only rank 0 prints; raise `InputError` for wrong options."""
     from fastae.ranks.world import join
 
     options.world = join(options.distributed, options.patience)
@@ -304,9 +256,10 @@ def _several(options: argparse.Namespace) -> bool:
 
 
 def _leave(options: argparse.Namespace, words: str, status: int = 2, common: bool = False) -> int:
-    """Say why a command ends, once for all ranks, and return the exit status.
+    """Print why a command ends, once for all ranks, and return the exit status.
 
-    What only one of them knows ends the others by force: they wait for it. What is ``common`` ends each by itself.
+    An error that is ``common`` is raised by every rank, so that each ends by itself. Any other error is known to one
+    rank while the others wait for it; that rank ends them by force.
     """
     ranks = options.world
     if _several(options):
@@ -321,13 +274,13 @@ def _leave(options: argparse.Namespace, words: str, status: int = 2, common: boo
 
 
 def _wait_unless_joined(options: argparse.Namespace) -> None:
-    """Let lower ranks speak first, if this is a rank that has not come to know the others."""
+    """Let lower ranks print first, if this process is a rank that has not joined the others yet."""
     if options.command == "train" and options.world is None and (here := launch.place()):
         time.sleep(launch.turn(here.rank))
 
 
 def _interrupted(options: argparse.Namespace, argv: list[str], more: str = "") -> int:
-    """Say how to go on; return the exit status, as a shell has it."""
+    """Print that the command was interrupted and how to resume it; return the exit status that shells use."""
     told, status = "interrupted", 128 + (options.stop.number or signal.SIGINT)
     if options.command == "train":
         again = system.command_line(["fastae", *argv, *([] if options.resume else ["--resume"])])
@@ -343,17 +296,6 @@ def _interrupted(options: argparse.Namespace, argv: list[str], more: str = "") -
     return status
 
 
-def run_doctor(options: argparse.Namespace) -> int:
-    """Examine every backend; a GPU is nobody's duty."""
-    from fastae import doctor
-
-    findings = doctor.examine()
-    print(doctor.report(findings))
-    for told in filter(None, (doctor.cache(), doctor.interpreter())):
-        print(told)
-    return int(not all(finding.works for finding in findings if finding.name in ("numpy", "numba")))
-
-
 def one_line(message: str) -> str:
-    """Return the message without line breaks, which a name that it quotes may hold."""
+    """Return the message on one line: a file name that it quotes may contain line breaks."""
     return " ".join(message.splitlines())

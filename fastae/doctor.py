@@ -1,5 +1,6 @@
-"""``fastae doctor``: does each backend work on this machine? If not, why, and what mends it."""
+"""The command ``fastae doctor``: whether each backend works on this machine, and if not, why and what to do."""
 
+import argparse
 import importlib.util
 import math
 import os
@@ -15,7 +16,23 @@ from fastae import backends, system
 from fastae.errors import FastaeError
 
 IMAGES, BATCH = 64, 16
-TOLERANCE = 1e-4  # relative: between two backends' losses of so few steps in float32
+TOLERANCE = 1e-4  # relative difference allowed between two backends' losses after these few steps in float32
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Describe the command, which has no options of its own."""
+    parser.description = (
+        "Train a few steps with each backend and compare. Exit status 1 if numpy or numba does not work."
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Examine every backend and print the findings; return 1 if numpy or numba does not work, else 0."""
+    findings = examine()
+    print(report(findings))
+    for line in filter(None, (cache(), interpreter())):
+        print(line)
+    return int(not all(finding.works for finding in findings if finding.name in ("numpy", "numba")))
 
 
 class Finding(NamedTuple):
@@ -24,14 +41,15 @@ class Finding(NamedTuple):
     Attributes
     ----------
     name : str
+        The backend's name.
     works : bool
-        It has trained, and as NumPy does.
+        Whether it trained with the same loss as NumPy.
     reason, remedy : str
-        Why it does not work, and what mends it; empty when it does.
+        Why it does not work, and what to do; empty if it works.
     details : str
-        Versions, and what it computes with.
+        Versions, and the device or threads that it computes with.
     seconds : float
-        What the small training took, compilation included; NaN if there was none.
+        Duration of the small training, including compilation; NaN if none was run.
     """
 
     name: str
@@ -43,12 +61,12 @@ class Finding(NamedTuple):
 
 
 def examine() -> list[Finding]:
-    """Train a few steps with every backend that can be loaded, and compare with NumPy.
+    """Train a few steps with every backend that can be loaded, and compare the losses with NumPy's.
 
     Returns
     -------
     list of Finding
-        In the order of `fastae.backends.names`.
+        One for each backend, in the order of `fastae.backends.names`.
     """
     expected = _train("numpy")[0]
     return [_examine(name, expected) for name in backends.names()]
@@ -60,7 +78,7 @@ def _examine(name: str, expected: float) -> Finding:
         return Finding(name, False, reason, remedy, _details(name))
     try:
         loss, workers, seconds = _train(name)
-    except Exception as error:  # whatever it is, the others are to be examined too
+    except Exception as error:  # whatever it is, examine the other backends too
         first = (str(error).splitlines() or [""])[0]
         kind = "" if isinstance(error, FastaeError) else f"{type(error).__name__}: "
         return Finding(name, False, f"its first steps failed: {kind}{first}", _remedy(name), _details(name))
@@ -72,7 +90,7 @@ def _examine(name: str, expected: float) -> Finding:
 
 
 def _train(name: str) -> tuple[float, int, float]:
-    """Return the loss of a small real training, its workers and its seconds."""
+    """Train for a few steps; return the loss, the number of workers and the seconds."""
     from fastae.datasets import load_dataset
     from fastae.model import Autoencoder
     from fastae.optimizer import SGD
@@ -105,7 +123,7 @@ def _details(name: str) -> str:
 
 
 def _cupy_details() -> str:
-    """Name CuPy's version and the device, as far as they can be found out."""
+    """Return CuPy's version and the device, as far as they can be determined."""
     try:
         import cupy
 
@@ -113,12 +131,12 @@ def _cupy_details() -> str:
         device = runtime.getDeviceProperties(0)["name"].decode() if backends.availability()["cupy"].ok else "no device"
         supported = runtime.driverGetVersion()  # 0 without a driver
         return f"CuPy {cupy.__version__}, {device}" + (f", driver for CUDA {supported / 1000:g}" if supported else "")
-    except Exception:  # the diagnosis has said already what is wrong
+    except Exception:  # `availability` has reported already what is wrong
         return ""
 
 
 def _remedy(name: str) -> str:
-    """Say what may help when a backend loads and does not compute."""
+    """Return what may help if a backend can be loaded but does not compute."""
     package = {"numpy": "numpy", "numba": "numba llvmlite"}.get(name)
     if package:
         return f"reinstall it: pip install --force-reinstall {package}"
@@ -128,12 +146,14 @@ def _remedy(name: str) -> str:
 
 
 def interpreter() -> str:
-    """Tell of a free-threaded Python whether it is one still: modules not made for it turn its lock on for all threads.
+    """Report whether the GIL of a free-threaded Python is off.
+
+    Importing a module that is not made for free threading turns the GIL on for all threads.
 
     Returns
     -------
     str
-        Empty for any other Python.
+        One line; empty for a Python that is not free-threaded.
     """
     if not sysconfig.get_config_var("Py_GIL_DISABLED"):
         return ""
@@ -143,17 +163,17 @@ def interpreter() -> str:
 
 
 def cache() -> str:
-    """Tell of a cache that cannot be written, below a home that cannot for instance.
+    """Report the folders for compiled code that cannot be written, for instance because the home folder cannot.
 
     Returns
     -------
     str
-        Empty if what is compiled can be kept.
+        Two lines for each such folder; empty if all can be written.
     """
     home = "XDG_CACHE_HOME"
     usual = Path(os.environ.get(home) or Path("~/.cache").expanduser()) / "fastae"
     folders = {usual: home if os.environ.get(home) else f"HOME or {home}"}
-    if own := os.environ.get("NUMBA_CACHE_DIR"):  # in which Numba's code is, and the emulator's is not
+    if own := os.environ.get("NUMBA_CACHE_DIR"):  # for Numba's code; the emulator's stays in the other
         folders[Path(own)] = "NUMBA_CACHE_DIR"
     lines = []
     for folder, variable in folders.items():
@@ -166,7 +186,7 @@ def cache() -> str:
 
 
 def report(findings: list[Finding]) -> str:
-    """Put the findings in lines for a terminal."""
+    """Return the findings as lines for a terminal."""
     lines = []
     for finding in findings:
         took = "" if math.isnan(finding.seconds) else f" ({finding.seconds:.1f} s for {IMAGES} images)"

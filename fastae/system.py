@@ -1,7 +1,7 @@
 """What operating systems have in different ways, if at all: each such matter once, its branches side by side.
 
 What only one module needs is in that module: how files reach the disk and who owns a folder in `fastae.storage`,
-signals in `fastae.interrupts`, exit statuses in `fastae.check.process`.
+signals in `fastae.interrupts`, exit statuses in `fastae.check.sandbox.process`.
 """
 
 import atexit

@@ -67,6 +67,8 @@ class Trainer:
         How many threads did the last `fit`, of each rank.
     sharers : int
         How many ranks did the last `fit`.
+    way : {"alone", "mpi", "nccl"} or None
+        How their gradients were summed; None before the first `fit`.
     planned : int
         How many epochs the training has when its last `fit` is over: what its schedule reckons with.
     suggestion : Suggestion or None
@@ -117,6 +119,7 @@ class Trainer:
         self.backend = backend if isinstance(backend, Backend) else get(backend)
         self.history = History()
         self.workers, self.planned, self.sharers = threads or 1, 0, self.ranks.size
+        self.way: str | None = None
         mu = self.optimizer.momentum
         self._V = [np.zeros(shape if mu else (0, shape[1]), model.dtype) for shape in model.shapes()]
         self._c = [np.zeros(layer.channels if mu else 0, model.dtype) for layer in model.layers]
@@ -174,6 +177,7 @@ class Trainer:
                 )
             )
         self.workers, self.planned, self.sharers = session.workers, last, self.ranks.size
+        self.way = getattr(session, "way", "alone")
         self.model.backend = self.backend.name
         if not self.history.start:
             self.history.start = measure.start(self, images, test_images)

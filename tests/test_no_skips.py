@@ -1,5 +1,6 @@
 """``pytest --no-skips``, with which the tests of a GPU are run on one: what was not tested is not passed over."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -37,7 +38,8 @@ def test_a_skip_is_a_failure_where_that_is_asked(tmp_path: Path) -> None:
         "--rootdir",
         str(tmp_path),
     ]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     for option, summary in (([], "1 passed, 2 skipped"), (["--no-skips"], "1 failed, 1 passed, 1 error")):
-        done = subprocess.run([*command, *option], capture_output=True, text=True, cwd=Path(__file__).parent)
+        done = subprocess.run([*command, *option], capture_output=True, text=True, env=environment)
         assert summary in done.stdout, done.stdout
         assert ("skipped, where nothing may be: Skipped: no GPU can be used" in done.stdout) == bool(option)

@@ -111,7 +111,7 @@ def test_everything_public_has_a_docstring(name: str) -> None:
 def sources() -> Iterator[tuple[Path, str]]:
     """All text files that belong to the project."""
     folders = [PACKAGE, *(ROOT / name for name in ("tests", "examples", "benchmarks", "docs", ".ci"))]
-    top = [path for path in ROOT.iterdir() if path.is_file()]
+    top = [path for path in ROOT.iterdir() if path.is_file() and path.name != ".git"]  # a worktree's is a file
     for path in [*top, *(path for folder in folders for path in folder.rglob("*"))]:
         if path.is_file() and not {"__pycache__", "_build"} & set(path.parts):
             try:

@@ -20,7 +20,8 @@ from pure_python import PurePython
 import fastae
 from fastae import SGD, Autoencoder, Trainer, cli, figures, storage
 from fastae.backends.contract import KERNELS, PATCHES
-from fastae.check import bounds, cases
+from fastae.check import bounds
+from fastae.check.calls import cases
 from fastae.datasets import read_idx
 from fastae.errors import CheckpointError, DataError, Diverged
 

@@ -16,7 +16,7 @@ from conftest import forget_backends
 
 import fastae
 from fastae import backends, cli, doctor, storage, system
-from fastae.check import process
+from fastae.check.sandbox import process
 from fastae.errors import BackendUnavailable
 from fastae.interrupts import Stop
 
@@ -211,4 +211,4 @@ def test_every_text_file_is_read_and_written_in_an_encoding_that_is_named() -> N
     """Else it is that of the country on Windows, and the sources' σ is something else."""
     files = [path for path in PACKAGE.rglob("*.py") if "gallery" not in path.parts]
     assert [call for path in files for call in opened_as_text(path)] == []
-    assert list(opened_as_text(Path(__file__).parent / "test_check.py")) != []  # which has some
+    assert list(opened_as_text(Path(__file__).parent / "check" / "test_check.py")) != []  # which has some

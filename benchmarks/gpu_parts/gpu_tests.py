@@ -53,7 +53,7 @@ def persistent(findings: Findings, rehearse: bool) -> None:
 
 def _run(findings: Findings, rehearse: bool, names: str, more: list[str]) -> None:
     """Run those of these names; in a rehearsal some of the same tests with the stand-in for CuPy."""
-    files = [str(path) for path in sorted((ROOT / "tests").glob("test_*.py")) if USES.search(path.read_text())]
+    files = [str(path) for path in sorted((ROOT / "tests").rglob("test_*.py")) if USES.search(path.read_text())]
     if rehearse:
         files = [file for file in files if file.endswith("test_modes.py")]
         names = f"({names}) and stand-in and (without_another_capture or default)"

@@ -67,7 +67,7 @@ def refusals() -> list[tuple[str, str]]:
 
 
 def _tests() -> Iterator[tuple[str, ast.FunctionDef]]:
-    for path in sorted((ROOT / "tests").glob("test_*.py")):
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
         text = path.read_text(encoding="utf-8")
         if "mark.feature(" in text or any(name in text for name in REFUSALS):
             for node in ast.parse(text).body:

@@ -13,7 +13,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import LogNorm
 
-from fastae.check import cases
+from fastae.check.calls import cases
 from fastae.check.learner import load
 from fastae.check.verdict import examine
 

@@ -10,6 +10,7 @@ Images of several pixels and channels are rows too: pixel by pixel, row by row, 
 The whole numbers of ``unfold``, ``fold`` and ``convolve`` are a `fastae.layers.Geometry`.
 """
 
+import ast
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ import numpy as np
 
 from fastae.errors import InputError
 from fastae.layers import Geometry
+
+EMPTY = inspect.Parameter.empty
 
 
 @dataclass(frozen=True)
@@ -48,11 +51,18 @@ class Kernel:
     bytes: Callable[..., int] = lambda s, **n: 0
 
     @property
+    def arguments(self) -> dict[str, Any]:
+        """The arguments in order, each with its default; `inspect.Parameter.empty` where it has none."""
+        listed = self.signature[self.signature.index("(") + 1 : -1].split(", ")
+        pairs = (text.partition("=") for text in listed)
+        return {name: ast.literal_eval(default) if equals else EMPTY for name, equals, default in pairs}
+
+    @property
     def parameters(self) -> inspect.Signature:
-        """The arguments as Python sees them."""
-        namespace: dict[str, Any] = {}
-        exec(f"def kernel{self.signature[self.signature.index('(') :]}: ...", namespace)  # the table's own text
-        return inspect.signature(namespace["kernel"])
+        """The arguments as Python sees them, to bind a call's."""
+        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        found = [inspect.Parameter(name, kind, default=default) for name, default in self.arguments.items()]
+        return inspect.Signature(found)
 
 
 MN, PQ = ("m", "n"), ("p", "q")

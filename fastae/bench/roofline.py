@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from fastae.backends.contract import KERNELS
+from fastae.backends.contract import EMPTY, KERNELS
 from fastae.bench.contenders.job import network
 from fastae.bench.limits import MOMENT, Limits, combined, measure
 
@@ -100,9 +100,8 @@ def prepared(kernel: str, lengths: dict[str, int], numbers: dict[str, Any]) -> C
     images = 4 * lengths["m"]
     letters = {**lengths, "1": 1, "N": images, "o": images}
     arguments: dict[str, Any] = {"scale": 0.1, "offset": 0}
-    for argument, parameter in KERNELS[kernel].parameters.parameters.items():
-        if parameter.default is not parameter.empty:
-            arguments[argument] = parameter.default
+    defaults = KERNELS[kernel].arguments
+    arguments |= {argument: default for argument, default in defaults.items() if default is not EMPTY}
     arguments |= numbers
     for argument, axes in KERNELS[kernel].shapes.items():
         shape = tuple(letters[letter] for letter in axes)
@@ -119,7 +118,7 @@ def prepared(kernel: str, lengths: dict[str, int], numbers: dict[str, Any]) -> C
             array = aligned((math.prod(shape),), dtype).reshape(shape) if "kernel" in numbers else aligned(shape, dtype)
             array[:] = generator.uniform(0.1, 0.9, shape)
             arguments[argument] = array
-    given = tuple(arguments[argument] for argument in KERNELS[kernel].parameters.parameters)
+    given = tuple(arguments[argument] for argument in defaults)
     repeat = repeating(kernel, getattr(kernel_functions, kernel))
     return lambda times: repeat(times, given)
 

@@ -1,11 +1,13 @@
-"""The verdict on a kernel, ours or a learner's.
+"""`fastae check`: is a kernel right? If not, what is wrong, and where?
 
-- ``learner``: a file of kernels as a backend
-- ``cases``: what a kernel is called with; ``bounds``: how far from the exact result it may be
-- ``verdict``: right or wrong, in ordinary calls; ``special``: in others; ``evidence``, ``problem``: what it is told by
-- ``causes``: which known way to be wrong it is: ``formulas`` (``activation_formulas``, ``own_formulas``,
-  ``patch_formulas``, ``sums``), ``edits``; ``probes``: experiments; ``patterns``, ``amounts``: what errors look like;
-  ``habits``, ``launches``: what the file's text says
-- ``exhibits``: the gallery of known ways; ``pictures``: errors on paper; ``speed``: how far from the machine's limit
-- ``command``: ``fastae check``
+The modules here are read in this order; each folder's ``__init__.py`` lists its own.
+
+- `command`, `report`, `pictures`: the command, what it prints and what it draws
+- `learner`: a file of kernels as a backend; `file`: how the file is read
+- `verdict`, `problem`: whether a kernel is right, imprecise or wrong; `calls`: the calls that are made to find out
+- `bounds`, `wide`: how far from the exact result a right kernel, and an imprecise one, may be
+- `cause`: why a kernel is wrong
+- `sandbox`: the process that runs the file, and what it may not do
+- `speed`, `fresh`: how fast a right kernel is, on data that it has not seen before
+- `exhibits`: known ways to be wrong, each a file in ``gallery``
 """

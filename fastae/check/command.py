@@ -14,11 +14,11 @@ from fastae import storage
 from fastae.bench.limits import Limits
 from fastae.check import exhibits, speed
 from fastae.check import verdict as verdicts
+from fastae.check.file.reading import read_source
 from fastae.check.problem import of_call, quiet
-from fastae.check.process import Refused, WorkerLost
-from fastae.check.reading import read_source
-from fastae.check.remote import Remote
 from fastae.check.report import Report
+from fastae.check.sandbox.process import Refused, WorkerLost
+from fastae.check.sandbox.remote import Remote
 from fastae.check.speed import BATCHES, Speed
 from fastae.check.verdict import Problem, Verdict
 from fastae.cuda.includes import names_of

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from fastae.check import cases
-from fastae.check.evidence import Call, judged
-from fastae.check.process import Timed
+from fastae.check.calls import cases
+from fastae.check.calls.evidence import Call, judged
+from fastae.check.sandbox.process import Timed
 
 LINE = 64  # bytes of the cache, at the beginning of which each array lies
 BYTES = 16 << 20  # of all sets

@@ -23,10 +23,11 @@ from fastae.backends.emulator.refusals import lacking_headers
 from fastae.backends.emulator.source import CompileError, Parameter, kernels_of
 from fastae.backends.numba_backend import NumbaBackend
 from fastae.backends.numpy_backend import NumpyBackend
-from fastae.check import policy, python_file
-from fastae.check.failure import KernelFailed, describe_failure
-from fastae.check.launch_comments import SHARED, launch_of, launches_of, lengths_of
-from fastae.check.reading import read_source
+from fastae.check.file import python_file
+from fastae.check.file.failure import KernelFailed, describe_failure
+from fastae.check.file.launch_comments import SHARED, launch_of, launches_of, lengths_of
+from fastae.check.file.reading import read_source
+from fastae.check.sandbox import policy
 from fastae.cuda.includes import shown_name
 from fastae.errors import FastaeError, InputError
 from fastae.operations import make_operations
@@ -100,7 +101,7 @@ def check_signature(path: Path, name: str, found: list[str] | None) -> None:
     """Refuse other parameters than the contract's; defaults may be left out, for the step gives every argument."""
     if found is None:
         raise InputError(f"{path}: {name} must be a function {KERNELS[name].signature} in Python")
-    if found != list(KERNELS[name].parameters.parameters):
+    if found != list(KERNELS[name].arguments):
         raise InputError(f"{path}: {name} must be {KERNELS[name].signature}, not {name}({', '.join(found)})")
 
 
@@ -211,7 +212,7 @@ class _CudaLearner(_Learner):
         self._modules: dict[Any, Any] = {}
         functions = {}
         for name, parameters in kernels.items():
-            known = set(self._values(name, dict.fromkeys(KERNELS[name].parameters.parameters), {}, np.dtype("f4")))
+            known = set(self._values(name, dict.fromkeys(KERNELS[name].arguments), {}, np.dtype("f4")))
             unknown = [p.name for p in parameters if p.name not in known]
             if unknown:
                 raise InputError(
@@ -229,7 +230,7 @@ class _CudaLearner(_Learner):
 
     def _launcher(self, name: str, parameters: list[Parameter]) -> Any:
         def launch(*arguments: Any) -> None:
-            named = dict(zip(KERNELS[name].parameters.parameters, arguments))
+            named = dict(zip(KERNELS[name].arguments, arguments))
             floats = (named[x].dtype for x in ("a", "z", "delta", "x", "out") if x in named)
             real = np.dtype(next((dtype for dtype in floats if dtype.kind == "f"), np.float32))
             lengths = lengths_of(name, named)

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from fastae.check.patterns import headline
+from fastae.check.cause.patterns import headline
 from fastae.check.problem import Problem
 from fastae.figures import CAPTION_SIZE, DPI, save
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from fastae.backends.base import Backend
 from fastae.backends.emulator import checking
-from fastae.check.causes import explain
-from fastae.check.evidence import Call
-from fastae.check.remote import Remote
+from fastae.check.calls.evidence import Call
+from fastae.check.cause.explain import explain
+from fastae.check.sandbox.remote import Remote
 
 MOST_CAUSES = 3  # that a single call may name
 

@@ -8,12 +8,13 @@ import numpy as np
 
 from fastae import system
 from fastae.backends.contract import KERNELS
-from fastae.check import policy, speed
-from fastae.check.confine import ENFORCED
-from fastae.check.patterns import MAYBE, WHEN, WHERE
+from fastae.check import speed
+from fastae.check.calls.evidence import MAYBE, WHEN, WHERE
 from fastae.check.problem import Problem, Verdict
-from fastae.check.process import Refused
-from fastae.check.remote import Remote
+from fastae.check.sandbox import policy
+from fastae.check.sandbox.confine import ENFORCED
+from fastae.check.sandbox.process import Refused
+from fastae.check.sandbox.remote import Remote
 from fastae.check.speed import Speed
 from fastae.check.verdict import MODEL
 from fastae.ladder.rungs import LADDERS

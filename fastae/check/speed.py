@@ -15,10 +15,11 @@ import numpy as np
 from fastae.backends.contract import KERNELS, PATCHES
 from fastae.backends.numba_backend.workers import cores
 from fastae.bench import limits
-from fastae.check import cases, fresh
-from fastae.check.evidence import Call
-from fastae.check.remote import Remote
-from fastae.check.source import is_parallel
+from fastae.check import fresh
+from fastae.check.calls import cases
+from fastae.check.calls.evidence import Call
+from fastae.check.file.text import is_parallel
+from fastae.check.sandbox.remote import Remote
 
 BATCHES = (16, 128)
 MOMENT, SEGMENTS = 0.02, 7  # seconds of a segment, and how many: their median is told

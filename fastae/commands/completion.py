@@ -1,14 +1,8 @@
-"""The command ``fastae completion``: a script by which bash and zsh complete commands, options and their values."""
+"""The command ``fastae completion``: print a script that lets bash and zsh complete the command line."""
 
 import argparse
 import shlex
 from collections.abc import Iterable
-
-DESCRIPTION = (
-    "Print what lets a shell complete commands, options and the names that some of them take. In ~/.bashrc: "
-    'eval "$(fastae completion)". In ~/.zshrc, behind autoload -U compinit bashcompinit && compinit && bashcompinit, '
-    "the same."
-)
 
 SCRIPT = """_fastae() {{
   local word=${{COMP_WORDS[COMP_CWORD]}} before=${{COMP_WORDS[COMP_CWORD-1]}} command= i offered=
@@ -28,6 +22,15 @@ SCRIPT = """_fastae() {{
 }}
 complete -o default -F _fastae fastae
 """
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Describe the command, which has no options of its own."""
+    parser.description = (
+        "Print what lets a shell complete commands, options and the names that some of them take. In ~/.bashrc: "
+        'eval "$(fastae completion)". In ~/.zshrc, behind autoload -U compinit bashcompinit && compinit && '
+        "bashcompinit, the same."
+    )
 
 
 def run(options: argparse.Namespace) -> None:
@@ -56,7 +59,7 @@ def _parser(name: str) -> argparse.ArgumentParser:
 
 
 def _words(parser: argparse.ArgumentParser) -> list[str]:
-    """Return a parser's options and what its positional arguments may be."""
+    """Return a parser's options and the choices of its positional arguments."""
     words: list[str] = []
     for action in parser._actions:
         if action.help != argparse.SUPPRESS:
@@ -65,7 +68,7 @@ def _words(parser: argparse.ArgumentParser) -> list[str]:
 
 
 def _known(action: argparse.Action, option: str) -> list[str]:
-    """Return the values that an option takes, where they have names."""
+    """Return the values that an option takes, if they have names."""
     from fastae import backends
     from fastae.activations import ACTIVATIONS
     from fastae.commands.network import LOSS_NAMES, MODELS

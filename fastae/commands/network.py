@@ -1,4 +1,4 @@
-"""The options that choose the network, the network that they choose, and what it is called."""
+"""The options of ``fastae train`` that choose the network, the network itself, and its name in files and captions."""
 
 import argparse
 from collections.abc import Sequence
@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 from fastae.errors import InputError
 
-HIDDEN = (256, 128)  # the handout's: of the dense network, behind the image
-CHANNELS, CODE = (16, 32), 128
+HIDDEN = (256, 128)  # units of the dense network's layers after the image, as the handout asks for
+CHANNELS, CODE = (16, 32), 128  # of the convolutional network
 LOSS_NAMES = {"mse": "squared error", "bce": "cross-entropy"}
 
 
@@ -17,34 +17,28 @@ class Kind(NamedTuple):
     Attributes
     ----------
     activation : str
-        Unless one is asked for.
-    own : tuple of str
-        The options that no other network has.
+        The default activation of the hidden layers.
+    options : tuple of str
+        Names of the options that only this network has.
     """
 
     activation: str
-    own: tuple[str, ...]
+    options: tuple[str, ...]
 
 
 MODELS = {
-    "dense": Kind(
-        "sigmoid",
-        ("sizes",),
-    ),
-    "conv": Kind(
-        "tanh",
-        ("channels", "code"),
-    ),
+    "dense": Kind("sigmoid", ("sizes",)),
+    "conv": Kind("tanh", ("channels", "code")),
 }
 
 
 def whole(text: str) -> int:
-    """Read a positive whole number, as argparse calls it."""
+    """Parse a positive whole number; an argparse type."""
     return whole_numbers(text, 1)[0]
 
 
 def whole_numbers(text: str, most: int | None = None) -> tuple[int, ...]:
-    """Read positive whole numbers with commas between, as argparse calls it."""
+    """Parse positive whole numbers separated by commas, at most ``most`` of them; an argparse type."""
     try:
         numbers = tuple(int(part) for part in text.split(","))
     except ValueError:
@@ -63,14 +57,12 @@ def add_options(option: Any) -> None:
         help="dense: the handout's, each unit sees all of the layer before; conv: convolutions of stride 2 and then a "
         "dense layer. The decoder mirrors the encoder",
     )
-    absent: dict[str, Any] = {"default": argparse.SUPPRESS}
     option(
         "--sizes",
         type=whole_numbers,
         metavar="N,N,...",
         help="of --model dense: numbers from the image to the code; by default the image's pixels, "
         + ", ".join(map(str, HIDDEN)),
-        **absent,
     )
     option(
         "--channels",
@@ -78,41 +70,38 @@ def add_options(option: Any) -> None:
         metavar="N,N,...",
         help="of --model conv: of each convolution, 3 x 3 with stride 2 and padding 1; by default "
         + ",".join(map(str, CHANNELS)),
-        **absent,
     )
-    option("--code", type=whole, metavar="N", help=f"of --model conv: numbers of the code; by default {CODE}", **absent)
+    option("--code", type=whole, metavar="N", help=f"of --model conv: numbers of the code; by default {CODE}")
     option(
         "--activation",
         help="sigmoid, tanh or relu, of all layers but the last, which has the sigmoid; by default "
         + ", ".join(f"{kind.activation} for {name}" for name, kind in MODELS.items()),
-        **absent,
     )
     option(
         "--init",
         metavar="NAME|F",
         help="glorot-sigmoid, glorot, he, or the standard deviation of every weight and bias; by default the first for "
         "sigmoid, the second for tanh, the third for relu",
-        **absent,
     )
 
 
 def check(options: argparse.Namespace) -> None:
-    """Refuse an unknown network or activation, and options of one network given to another; raises `InputError`."""
+    """Raise `InputError` for an unknown network or activation, or an option that belongs to another network."""
     from fastae.activations import activation_of
 
     if options.model not in MODELS:
         raise InputError(f"unknown model {options.model!r}; the models are: {', '.join(MODELS)}")
     activation_of(activation(options))
     for name, kind in MODELS.items():
-        for foreign in kind.own:
-            if name != options.model and hasattr(options, foreign):
-                own = " and ".join(f"--{mine}" for mine in MODELS[options.model].own)
+        for foreign in kind.options:
+            if name != options.model and getattr(options, foreign) is not None:
+                own = " and ".join(f"--{option}" for option in MODELS[options.model].options)
                 raise InputError(f"--{foreign} is an option of --model {name}; --model {options.model} has {own}")
 
 
 def activation(options: argparse.Namespace) -> str:
-    """Return the hidden layers' activation, which may be unknown."""
-    return getattr(options, "activation", MODELS[options.model].activation)
+    """Return the name of the hidden layers' activation; it may be unknown."""
+    return MODELS[options.model].activation if options.activation is None else options.activation
 
 
 def build(options: argparse.Namespace, image: Sequence[int]) -> Any:
@@ -121,15 +110,13 @@ def build(options: argparse.Namespace, image: Sequence[int]) -> Any:
     from fastae.model import INITS, Autoencoder
 
     pixels = image[0] * image[1]
-    given = getattr(options, "init", None)
-    init = given if given is None or given in INITS else _number(given)
+    init = options.init if options.init is None or options.init in INITS else _number(options.init)
     chosen: dict[str, Any] = {"init": init, "activation": activation(options), "image_shape": tuple(image)}
     if options.model == "conv":
-        layers: list[Any] = [Conv2d(n, kernel=3, stride=2, padding=1) for n in _channels(options)]
-        return Autoencoder(
-            None, options.seed, options.dtype, layers=[*layers, Dense(getattr(options, "code", CODE))], **chosen
-        )
-    sizes = getattr(options, "sizes", (pixels, *HIDDEN))
+        layers: list[Any] = [Conv2d(n, kernel=3, stride=2, padding=1) for n in options.channels or CHANNELS]
+        layers.append(Dense(options.code or CODE))
+        return Autoencoder(None, options.seed, options.dtype, layers=layers, **chosen)
+    sizes = options.sizes or (pixels, *HIDDEN)
     if sizes[0] != pixels or len(sizes) < 2:
         raise InputError(
             f"--sizes must begin with {pixels}, the pixels of an image of {image[0]} x {image[1]}, and have at least "
@@ -139,22 +126,22 @@ def build(options: argparse.Namespace, image: Sequence[int]) -> Any:
 
 
 def folder(options: argparse.Namespace, pixels: int) -> str:
-    """Return how the results' folder begins: "" for the handout's network, else what is different, and a dash."""
+    """Return the beginning of the results' folder: what differs from the handout's network, each part with a dash."""
     parts = []
     if options.model == "conv":
-        code = getattr(options, "code", CODE)
+        channels, code = options.channels or CHANNELS, options.code or CODE
         parts += ["conv"]
-        parts += [] if _channels(options) == CHANNELS else ["-".join(map(str, _channels(options)))]
+        parts += [] if channels == CHANNELS else ["-".join(map(str, channels))]
         parts += [] if code == CODE else [f"code{code}"]
-    elif (sizes := getattr(options, "sizes", (pixels, *HIDDEN))) != (pixels, *HIDDEN):
+    elif (sizes := options.sizes or (pixels, *HIDDEN)) != (pixels, *HIDDEN):
         parts += ["-".join(map(str, sizes))]
-    usual = MODELS[options.model].activation
-    parts += [] if activation(options) == usual else [activation(options)]
+    if activation(options) != MODELS[options.model].activation:
+        parts += [activation(options)]
     return "".join(f"{part}-" for part in parts)
 
 
 def named(model: Any) -> str:
-    """Return the network in words, from the image to the code; "" for the handout's, of which nobody need be told."""
+    """Return a description of the encoder, from the image to the code; "" for the handout's network."""
     if all(layer.kind == "dense" for layer in model.layers):
         usual = model.sizes[1:] == HIDDEN and model.activation == "sigmoid"
         return "" if usual else f"{'-'.join(map(str, model.sizes))}, {model.activation}"
@@ -162,20 +149,16 @@ def named(model: Any) -> str:
 
 
 def brief(spec: Any) -> str:
-    """Return a layer without what is as usual: Conv2d(16, stride=2)."""
+    """Return a layer without its default arguments, such as ``Conv2d(16, stride=2)``."""
     if type(spec).__name__ != "Conv2d":
         return str(spec)
     usual = {"kernel": 3, "stride": 1, "padding": spec.kernel // 2}
-    told = [f"{name}={getattr(spec, name)}" for name, n in usual.items() if getattr(spec, name) != n]
-    return f"Conv2d({', '.join([str(spec.channels), *told])})"
-
-
-def _channels(options: argparse.Namespace) -> tuple[int, ...]:
-    return getattr(options, "channels", CHANNELS)
+    others = [f"{name}={getattr(spec, name)}" for name, n in usual.items() if getattr(spec, name) != n]
+    return f"Conv2d({', '.join([str(spec.channels), *others])})"
 
 
 def _number(text: str) -> float | str:
     try:
         return float(text)
     except ValueError:
-        return text  # the model says what it should have been
+        return text  # `Autoencoder` reports what it should have been

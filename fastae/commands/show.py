@@ -1,4 +1,4 @@
-"""The end of ``fastae train``: pictures of what was learned, and what is said of it."""
+"""The end of ``fastae train``: pictures of what was learned, and a summary in words."""
 
 import sys
 from pathlib import Path
@@ -16,14 +16,30 @@ def pictures(model: Any) -> list[str]:
 
 
 def show(trainer: Any, images: np.ndarray, test_images: np.ndarray, labels: np.ndarray, out: Path) -> str:
-    """Draw what was learned, on paper, and return what to say of it, with digits where a terminal can show them."""
+    """Write the pictures of a trained network, and return the summary to be printed.
+
+    Parameters
+    ----------
+    trainer : fastae.Trainer
+        A trainer after its `fit`.
+    images, test_images : ndarray of uint8, (n, pixels)
+    labels : ndarray of uint8, (n,)
+        Classes of the test images, by which the ten that are drawn are chosen.
+    out : Path
+        The folder for the pictures.
+
+    Returns
+    -------
+    str
+        The summary; if standard output is a terminal, digits and their reconstructions are drawn in it.
+    """
     from fastae import figures, system, terminal
 
     model, epochs = trainer.model, trainer.history.epochs
     mean_image = images.mean(axis=0) / 255
-    some = range(0, len(test_images), 1000)  # in floats, a few at a time
-    squares = sum(float(np.sum((test_images[i : i + 1000] / 255 - mean_image) ** 2)) for i in some)
-    blob = squares / test_images.size  # what knowing only the mean image would give
+    starts = range(0, len(test_images), 1000)  # a thousand at a time, because floats take eight times the memory
+    squares = sum(float(np.sum((test_images[i : i + 1000] / 255 - mean_image) ** 2)) for i in starts)
+    of_mean_image = squares / test_images.size  # the error of a network that always gives the mean image
     digits = test_images[terminal.one_of_each(labels)]
     drawn = model.reconstruct(digits)
     count = "1 epoch" if len(epochs) == 1 else f"{len(epochs)} epochs"
@@ -35,34 +51,35 @@ def show(trainer: Any, images: np.ndarray, test_images: np.ndarray, labels: np.n
     rows = [("reconstruction", drawn)]
     figures.reconstructions(out / "reconstructions.png", digits, rows, caption, shape=model.image_shape)
     history = trainer.history.as_dicts()
-    figures.loss_curve(out / "loss.png", history, caption, references={"mean image": blob})
+    figures.loss_curve(out / "loss.png", history, caption, references={"mean image": of_mean_image})
     if any(layer.shared for layer in model.layers):
         from fastae import feature_figures
 
         feature_figures.kernels(out / "kernels.png", model, caption)
         feature_figures.features(out / "features.png", model, digits[min(3, len(digits) - 1)], caption)
-    told = []
+    lines = []
     height, width = model.image_shape[:2]
     if sys.stdout.isatty() and height == width:
-        told.append(terminal.draw_pairs(digits, drawn, ascii=system.plain()))
+        lines.append(terminal.draw_pairs(digits, drawn, ascii=system.plain()))
     seconds = sum(epoch.seconds for epoch in epochs)
     team = f" with {trainer.workers} workers" if trainer.workers > 1 else ""
     if reason := decided(trainer):
         team = f" with {trainer.workers} worker{'s' * (trainer.workers > 1)}, {reason}"
-    told += [caption, f"trained in {seconds:.1f} s{team}; the mean image alone would give {blob:.4f}"]
+    lines += [caption, f"trained in {seconds:.1f} s{team}; the mean image alone would give {of_mean_image:.4f}"]
     if network:
         parameters = sum(p.size for p in model.weights + model.biases)
         multiplications = sum(layer.multiplications for layer in model.layers)
-        told.append(f"{parameters:,} parameters, {multiplications:,} multiplications an image to reconstruct it")
-    return "\n".join(told)
+        lines.append(f"{parameters:,} parameters, {multiplications:,} multiplications an image to reconstruct it")
+    return "\n".join(lines)
 
 
 def decided(trainer: Any) -> str:
-    """Return what has decided the number of Numba's workers, if that is not the cores that there are."""
+    """Return what determined the number of Numba's workers; empty if it is the number of cores."""
     from fastae.backends.numba_backend.workers import choose
 
     choice = choose(trainer.threads)
-    if trainer.backend.name != "numba" or choice.workers != trainer.workers:  # who trained before it was resumed
+    # The numbers differ if a training was resumed without a new epoch: then the workers are the checkpoint's.
+    if trainer.backend.name != "numba" or choice.workers != trainer.workers:
         return ""
     if trainer.threads is not None:
         return "by --threads"

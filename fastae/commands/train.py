@@ -4,37 +4,43 @@ import argparse
 import json
 import os
 import sys
-import zlib
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from fastae import __version__, backends, storage
 from fastae.commands import network, show
-from fastae.errors import Diverged, InputError, OutputError
+from fastae.commands.job import Job, check, prepared, read
+from fastae.errors import Diverged, OutputError
 from fastae.interrupts import held
 from fastae.ranks.launch import PATIENCE
 from fastae.ranks.world import START, WAYS
 from fastae.rates import RATES, suggest
 
-BEFORE = "checkpoint-before.npz"
+BEFORE = "checkpoint-before.npz"  # keeps the last training's checkpoint until this one has results
 FAINT = "no value is above 1, of 255; black and white is read from bool arrays or floats of 0 and 1"
-# What a rank may have otherwise than the first one; its data and threads are compared by themselves.
+# Options in which a rank may differ from rank 0. Data and threads are compared elsewhere, by their contents.
 EACH = {"run", "own", "stop", "world", "data", "out", "threads", "verbose", "no_progress", "patience"}
-RESERVE = {"numpy": 128, "numba": 512}  # MiB that a backend takes beside the data, and 32 more for each core
 
 
 class Names:
-    """The names of all backends, for the help: other packages' are looked for when they are to be read, not before."""
+    """The names of all backends for the help, looked up when they are printed: searching entry points takes time."""
 
     def __str__(self) -> str:
         return ", ".join(backends.names())
 
 
+class Defaults(argparse.ArgumentDefaultsHelpFormatter):
+    """A help formatter that appends "(default: ...)" to an option, unless the default is None."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return action.help if action.default is None else super()._get_help_string(action)
+
+
 def seconds(text: str) -> float:
-    """Read a positive number of seconds, as argparse calls it."""
+    """Parse a positive number of seconds; an argparse type."""
     try:
         number = float(text)
     except ValueError:
@@ -49,7 +55,7 @@ def add_options(train: argparse.ArgumentParser) -> None:
     train.description = (
         "Train an autoencoder, by default 784-256-128-256-784, and draw its reconstructions of ten test digits."
     )
-    train.formatter_class = argparse.ArgumentDefaultsHelpFormatter
+    train.formatter_class = Defaults
     option = train.add_argument
     network.add_options(option)
     backend = option("--backend", default="auto", help="auto (cupy where a GPU works, else numba), %(names)s")
@@ -66,7 +72,6 @@ def add_options(train: argparse.ArgumentParser) -> None:
             for name, rates in ((name, RATES[name][kind.activation]) for name, kind in network.MODELS.items())
         )
         + ", on brighter images less, and others with another --activation",
-        default=argparse.SUPPRESS,
     )
     option("--momentum", type=float, default=0.0, help="of SGD, at least 0 and below 1")
     option(
@@ -81,19 +86,16 @@ def add_options(train: argparse.ArgumentParser) -> None:
         type=int,
         help="workers of the numba backend; by default NUMBA_NUM_THREADS or OMP_NUM_THREADS, else one for each "
         "core that it may use, at most 8. Of each rank, by default its share of the machine's; 1 with --shards",
-        default=argparse.SUPPRESS,
     )
     option(
         "--mode",
         help="how cupy and emulator launch steps: captured (into a graph, which is replayed), eager (one by one) or "
         "persistent (one kernel that stays on the device); by default captured",
-        default=argparse.SUPPRESS,
     )
     option(
         "--kernels",
         metavar="FILE",
         help="a .py or .cu file with kernels of your own, to train with; what it lacks comes from its backend",
-        default=argparse.SUPPRESS,
     )
     option("--tf32", action="store_true", help="let cupy and emulator multiply in TF32, which has 10 bits of mantissa")
     option(
@@ -101,7 +103,6 @@ def add_options(train: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="folder of IDX files, plain or .gz, of .npy files, or of grey PNGs; an .npz or .npy file; by default "
         "MNIST, which is included",
-        default=argparse.SUPPRESS,
     )
     option("--transpose", action="store_true", help="exchange rows and columns of the images: EMNIST's want it")
     option(
@@ -109,14 +110,12 @@ def add_options(train: argparse.ArgumentParser) -> None:
         type=int,
         metavar="N",
         help="use only the first N training and at most N test images",
-        default=argparse.SUPPRESS,
     )
     option(
         "--out",
         metavar="DIR",
         help="folder for the results; by default runs/<loss>-<backend>, with conv- and the like before the loss where "
         "the network is another than the handout's, and -<file> behind the backend with --kernels",
-        default=argparse.SUPPRESS,
     )
     option(
         "--distributed",
@@ -131,7 +130,6 @@ def add_options(train: argparse.ArgumentParser) -> None:
         metavar="N",
         help="cut each batch into N parts whose gradients are summed in one fixed order: the bits are then the same "
         "for any number of ranks that can share N; by default a part for each rank",
-        default=argparse.SUPPRESS,
     )
     option(
         "--patience",
@@ -145,107 +143,44 @@ def add_options(train: argparse.ArgumentParser) -> None:
     option("--no-progress", action="store_true", help="show no progress bar")
 
 
-class Job(NamedTuple):
-    """A training that can begin."""
-
-    trainer: Any
-    images: np.ndarray
-    test_images: np.ndarray
-    test_labels: np.ndarray
-    out: Path
-    note: dict[str, Any]
-
-
 def run(options: argparse.Namespace) -> None:
-    """Train as the options say; write pictures, history, checkpoint and model."""
-    from fastae.datasets import described
+    """Train as the options say; write the pictures, the history, the checkpoints and the model.
+
+    Raises
+    ------
+    FastaeError
+        Bad input, a training that diverged, or results that cannot be written.
+    """
+    from fastae.datasets import described, idx
 
     world = options.world
-    world.agree({f"--{name.replace('_', '-')}": x for name, x in vars(options).items() if name not in EACH})
+    given = {name: x for name, x in vars(options).items() if x is not None and name not in EACH}
+    world.agree({f"--{name.replace('_', '-')}": x for name, x in given.items()})
     with world.together():
-        job = _prepared(options)
+        check(options)
+    with world.together():
+        arrays = world.read_once(lambda: read(options), options.data or idx.MNIST)
+    with world.together():
+        job = prepared(options, *arrays)
     world.agree(job.note)
-    data, out = getattr(options, "data", None), job.out
     with ExitStack() as until_written:
         with world.together():
             if not world.rank:
-                _make_folder(out)
-                until_written.enter_context(storage.owned(out))
-        if data is not None:
-            if what := described(data):
+                _make_folder(job.out)
+                until_written.enter_context(storage.owned(job.out))
+        if options.data is not None and not world.rank:
+            if what := described(options.data):
                 print(f"data: {what}")
             if job.images.max() == 1:
                 print(f"data: {FAINT}")
         why = _train(job, options)
         if not world.rank:
             _write(job, options, why)
-        world.meet(START)  # the others do not wait in MPI's end, where nobody would name a first rank that hangs
-
-
-def _prepared(options: argparse.Namespace) -> Job:
-    """Look at the options, read the data and make the trainer: what may fail on one rank and not on another."""
-    from fastae.datasets import load_images
-    from fastae.optimizer import SGD
-    from fastae.trainer import LOSSES, Trainer
-
-    data, limit = getattr(options, "data", None), getattr(options, "limit", None)
-    if options.loss not in LOSSES:
-        raise InputError(f"unknown loss {options.loss!r}; the losses are: mse, bce")
-    if limit is not None and limit < 1:
-        raise InputError(f"--limit must be a positive whole number; got {limit}")
-    if options.epochs < 1:
-        raise InputError(f"--epochs must be a positive whole number; got {options.epochs}")
-    network.check(options)
-    optimizer = SGD(getattr(options, "lr", "auto"), options.momentum, options.schedule)
-    kernels = getattr(options, "kernels", None)
-    backend: Any = backends.get(options.backend) if kernels is None else None
-    asked = getattr(options, "threads", 0) > 0
-    if asked and backend is not None and not backend.takes_threads:  # told before anything is printed
-        raise InputError(f"the backend {backend.name!r} does not take a number of threads; numba does")
-    images, _ = load_images(data, "train", limit)
-    test_images, test_labels = load_images(data, "test", limit)
-    if options.transpose:
-        images, test_images = (np.ascontiguousarray(some.swapaxes(1, 2)) for some in (images, test_images))
-    shape = images.shape[1:]
-    if shape != test_images.shape[1:]:
-        (height, width), (test_height, test_width) = shape, test_images.shape[1:]
-        raise InputError(
-            f"training images are {height} x {width}, {height * width} pixels, but test images "
-            f"{test_height} x {test_width}, {test_height * test_width}"
-        )
-    images, test_images = images.reshape(len(images), -1), test_images.reshape(len(test_images), -1)
-    _require_memory(options.backend)
-    if kernels is not None:
-        from fastae.check import learner
-
-        backend = learner.load(kernels, options.backend)
-    model = network.build(options, shape)
-    trainer = Trainer(
-        model,
-        options.loss,
-        optimizer,
-        backend,
-        options.batch_size,
-        options.seed,
-        threads=getattr(options, "threads", None),
-        mode=getattr(options, "mode", None),
-        tf32=options.tf32,
-        ranks=options.world,
-        shards=getattr(options, "shards", None),
-    )
-    note = {
-        "images": f"{len(images)} with checksum {zlib.crc32(images.data):08x}",
-        "test_images": f"{len(test_images)} with checksum {zlib.crc32(test_images.data):08x}",
-        "kernels": getattr(backend, "origin", None),
-    }
-    own = "" if kernels is None else f"-{Path(kernels).stem}"
-    usual = f"runs/{network.folder(options, images.shape[1])}{options.loss}-{backend.name}{own}"
-    out = Path(getattr(options, "out", None) or usual)
-    return Job(trainer, images, test_images, test_labels, out, note)
+        world.meet(START)  # not in MPI's finalization, where nobody would name a rank 0 that hangs
 
 
 def _write(job: Job, options: argparse.Namespace, why: str) -> None:
-    """Write all results but the checkpoint, and tell what they say."""
+    """Write all results but the checkpoint, and print a summary; ``why`` is where the learning rate came from."""
     from fastae.diagnosis import diagnose
 
     trainer, out, world = job.trainer, job.out, options.world
@@ -253,14 +188,14 @@ def _write(job: Job, options: argparse.Namespace, why: str) -> None:
         **trainer.settings(job.note),
         "lr_from": why,
         "epochs": len(trainer.history.epochs),
-        "data": getattr(options, "data", None),
+        "data": options.data,
         "transpose": options.transpose,
-        "limit": getattr(options, "limit", None),
+        "limit": options.limit,
         "threads": trainer.workers,
-        "ranks": {"number": world.size, "hosts": [host for host in world.hosts if host]},
+        "ranks": {"number": world.size, "hosts": [host for host in world.hosts if host], "way": trainer.way},
         "version": __version__,
     }
-    # A Ctrl-C waits this second: in the C++ that matplotlib loads it would become some other error.
+    # Ctrl-C is held back for this second: inside matplotlib's C++ code it would turn into some other error.
     with held(), storage.results(out) as new:
         found = diagnose(trainer)
         history = {
@@ -272,18 +207,18 @@ def _write(job: Job, options: argparse.Namespace, why: str) -> None:
         with storage.replacing(new / "history.json") as file:
             file.write(json.dumps(history, indent=1).encode())
         trainer.model.save(new / "model.npz")
-        told = show.show(trainer, job.images, job.test_images, job.test_labels, new)
+        summary = show.show(trainer, job.images, job.test_images, job.test_labels, new)
     (out / BEFORE).unlink(missing_ok=True)
-    if told:
-        told += "" if found is None else f"\n{found}"
-        print(f"{told}\nsee {out}/{', '.join(show.pictures(trainer.model))}, history.json and model.npz")
+    if summary:
+        summary += "" if found is None else f"\n{found}"
+        print(f"{summary}\nsee {out}/{', '.join(show.pictures(trainer.model))}, history.json and model.npz")
 
 
 def _train(job: Job, options: argparse.Namespace) -> str:
-    """Train for the epochs that are missing, each of which ends with a checkpoint; return where the rate comes from.
+    """Train the missing epochs, with a checkpoint after each; return where the learning rate comes from.
 
-    The checkpoint of an earlier training, whose results are still there, is kept until this one has results of its own:
-    if this one diverges, the earlier one is back in its place.
+    If the folder has results of an earlier training, its checkpoint is kept until this training has results of its own.
+    If this training diverges, the earlier checkpoint is put back.
     """
     trainer, world = job.trainer, options.world
     checkpoint, before = job.out / "checkpoint.npz", job.out / BEFORE
@@ -295,7 +230,7 @@ def _train(job: Job, options: argparse.Namespace) -> str:
     if done >= options.epochs:
         print(f"{checkpoint} has {done} epochs already; only the pictures are drawn again")
         return why
-    if not hasattr(options, "lr"):
+    if options.lr is None:
         print(f"learning rate {trainer.optimizer.lr:g}: {why}; --lr sets another", flush=True)
     if resumed and trainer.optimizer.schedule != "constant" and trainer.planned != options.epochs:
         print(
@@ -310,7 +245,7 @@ def _train(job: Job, options: argparse.Namespace) -> str:
 
     def keep(trainer: Any) -> None:
         if len(trainer.history.epochs) == 1 and not world.rank:
-            with suppress(OSError):  # there is none, or it is kept already, or the file system has no links
+            with suppress(OSError):  # no checkpoint, or kept already, or a file system without links
                 os.link(checkpoint, before)
         try:
             trainer.save(checkpoint, job.note)
@@ -319,7 +254,7 @@ def _train(job: Job, options: argparse.Namespace) -> str:
                 before.unlink()
             raise
         if options.verbose and not world.rank:
-            _tell(trainer, done)
+            _print_figures(trainer, done)
         options.stop.check()
 
     options.stop.check()
@@ -342,8 +277,8 @@ def _ranks(number: int) -> str:
 
 
 def _settle_rate(trainer: Any, images: np.ndarray, options: argparse.Namespace) -> str:
-    """Find the learning rate unless ``--lr`` or a checkpoint has it; return where it comes from."""
-    if hasattr(options, "lr"):
+    """Determine the learning rate unless ``--lr`` or a checkpoint gives it; return where it comes from."""
+    if options.lr is not None:
         return "--lr"
     suggestion = suggest(images, trainer.model, trainer.loss, trainer.optimizer.momentum, trainer.batch_size)
     trainer.settle_rate(images)
@@ -352,36 +287,27 @@ def _settle_rate(trainer: Any, images: np.ndarray, options: argparse.Namespace) 
     return f"from the checkpoint; the data suggest {suggestion.lr:g} now"
 
 
-def _tell(trainer: Any, done: int) -> None:
-    """Show the figures of the last epoch, and before the first one's those of the data."""
+def _print_figures(trainer: Any, done: int) -> None:
+    """Print the figures of the last epoch; before those of the first epoch, print those of the data."""
     from tqdm import tqdm
 
     from fastae.diagnosis import lines
 
     history, activation = trainer.history, trainer.model.activation
-    told = [lines.epoch(history.as_dicts()[-1], activation)]
+    text = [lines.epoch(history.as_dicts()[-1], activation)]
     if len(history.epochs) == done + 1:
-        told.insert(0, lines.beginning(history.start, activation))
+        text.insert(0, lines.beginning(history.start, activation))
     if sys.stdout:
-        tqdm.write("\n".join(told))  # above the bar, where there is one
+        tqdm.write("\n".join(text))  # above the progress bar, if there is one
 
 
 def _make_folder(out: Path) -> None:
-    """Make the results' folder, and see now rather than after an hour that it can be written."""
+    """Make the results' folder, and find out now, not after an hour of training, whether it can be written."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         probe = out / f".writable-{os.getpid()}"
         probe.touch()
-        probe.unlink(missing_ok=True)  # whoever owns the folder may have cleared it
+        probe.unlink(missing_ok=True)  # the process that owns the folder may have removed it
     except (OSError, ValueError) as error:  # ValueError: a null character in the path
         reason = (error.strerror if isinstance(error, OSError) else None) or error
         raise OutputError(f"cannot write in {out}: {reason}; choose another with --out") from error
-
-
-def _require_memory(backend: str) -> None:
-    """Raise `InputError` if there is too little; OpenBLAS and LLVM end the process when they find out."""
-    size = RESERVE.get(backend, RESERVE["numba"]) + 32 * min(os.cpu_count() or 1, 64)
-    try:
-        np.empty(size << 20, np.uint8)  # addresses alone: nothing is written there
-    except MemoryError:
-        raise InputError(f"not enough memory: --backend {backend} needs {size} MiB beside the images") from None

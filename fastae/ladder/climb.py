@@ -11,7 +11,7 @@ import numpy as np
 from fastae.backends.cupy_backend.launcher import record
 from fastae.bench import limits
 from fastae.check import fresh
-from fastae.check.process import Rungs, Timed
+from fastae.check.sandbox.process import Rungs, Timed
 from fastae.check.speed import FLOPS, PRODUCTS, Timer, Work, works
 from fastae.errors import InputError
 from fastae.ladder.rungs import Rung, between, ladder

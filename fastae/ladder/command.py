@@ -1,4 +1,4 @@
-"""The commands ``fastae ladder`` and ``fastae exercise``."""
+"""The command ``fastae ladder``."""
 
 import argparse
 import difflib
@@ -9,21 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from fastae import backends, storage, system
-from fastae.check import command as check_command
-from fastae.check.process import Refused
 from fastae.check.speed import FLOPS
 from fastae.errors import InputError
 from fastae.ladder import exercises
 from fastae.ladder.climb import Cpu, Gpu, Height, amount, climb, cpu_for, work_of
-from fastae.ladder.rungs import BACKENDS, KERNELS, Rung, ladder, split
+from fastae.ladder.rungs import KERNELS, Rung, ladder, listing, split
 
 BLOCKS = " ▏▎▍▌▋▊▉█"
 BAR = 28  # characters
 FOLDER = Path("runs/ladder")
 
 
-def add_ladder_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of ``fastae ladder``."""
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options to its parser."""
     parser.description = (
         "Time the teaching versions of a kernel beside this machine's limit, and draw them; or, for CUDA "
         "without a GPU, count what they ask of memory."
@@ -42,23 +40,18 @@ def add_ladder_options(parser: argparse.ArgumentParser) -> None:
     option("--out", type=Path, metavar="DIR", help="for the picture and the numbers (default: runs/ladder)")
 
 
-def add_exercise_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of ``fastae exercise``."""
-    parser.description = (
-        "Exercises made from the ladders: start one, edit the file that it writes, check it. Exit status "
-        "of check: 0 if it is right and its goal is reached, 1 if not, 2 if it cannot be checked."
-    )
-    option = parser.add_argument
-    option("action", choices=("list", "start", "check"), help="list all, start one, or check what you made of it")
-    option("name", nargs="?", metavar="NAME", help="as the list has it, such as matmul-numba-2")
-    option("--file", type=Path, help="where yours is; by default NAME with .py or .cu, in this folder")
-    option("--solution", action="store_true", help="with start: write the rung itself, to compare with")
+def run(options: argparse.Namespace) -> None:
+    """List the ladders, print a rung, or time or count a ladder, as the options say.
 
-
-def run_ladder(options: argparse.Namespace) -> None:
-    """Show, list or climb a ladder."""
+    Raises
+    ------
+    InputError
+        There is no such ladder, rung, product or number of rounds.
+    OutputError
+        The results' folder cannot be written.
+    """
     if options.ladder is None:
-        _list("fastae ladder LADDER --backend BACKEND times it; --show N prints a rung")
+        print(f"{listing()}\n\nfastae ladder LADDER --backend BACKEND times it; --show N prints a rung")
         return
     rungs = ladder(options.ladder, options.backend)
     if options.show is not None:
@@ -72,23 +65,8 @@ def run_ladder(options: argparse.Namespace) -> None:
     _climb(rungs, options)
 
 
-def _list(last: str) -> None:
-    for key in KERNELS:
-        for language in dict.fromkeys(BACKENDS.values()):
-            rungs = ladder(key, language)
-            print(f"{key}, {language}")
-            for rung in rungs:
-                print(f"  {rung.exercise if rung.path else '':24} {_short(rung)}")
-    print(f"\n{last}")
-
-
-def _short(rung: Rung) -> str:
-    """Return what a title says before its colon."""
-    return rung.title.split(":")[0].rstrip(".")
-
-
 def shown(rungs: Sequence[Rung], number: int) -> str:
-    """Return a rung's file, what is new in it marked by +."""
+    """Return a rung's text and code; lines that the rung below does not have are marked with +."""
     if not 1 <= number <= len(rungs):
         raise InputError(f"this ladder has the rungs 1 to {len(rungs)}; got {number}")
     rung = rungs[number - 1]
@@ -126,7 +104,7 @@ def _climb(rungs: Sequence[Rung], options: argparse.Namespace) -> None:
 def _count(rungs: Sequence[Rung], folder: Path) -> None:
     from fastae.ladder import counts
 
-    backends.get("emulator")  # which says why it cannot run here
+    backends.get("emulator")  # raises if it cannot run here, and says why
     found = [counts.count(rung.load("emulator"), rung.kernel) for rung in rungs]
     unit = f"{'multiply-adds' if rungs[0].kernel in FLOPS else 'elements'} a cycle"
     least = found[0].least
@@ -138,14 +116,14 @@ def _count(rungs: Sequence[Rung], folder: Path) -> None:
 
 
 def _legend(rungs: Sequence[Rung]) -> list[str]:
-    """Say what the rungs are, and what may be done with them."""
+    """Return lines with the rungs' titles and the commands that show or exercise them."""
     show = f"fastae ladder {rungs[0].ladder} --backend {rungs[0].language} --show 2"
     more = f"{show} prints a rung; fastae exercise start {rungs[1].exercise} takes its idea out"
-    return ["", *(f"{rung.number} {_short(rung)}" for rung in rungs), "", more]
+    return ["", *(f"{rung.number} {rung.short_title}" for rung in rungs), "", more]
 
 
 def table(rungs: Sequence[Rung], heights: Sequence[Height], most: float, unit: str, title: str) -> str:
-    """Put a climbed ladder in lines: rate, share of the limit, gain and what was predicted, and a bar."""
+    """Return a timed ladder as a table: rate, share of the limit, measured and predicted gain, and a bar."""
     lines = [title, "", f"{'rung':20} {unit:>9} {'of limit':>9} {'gain':>7} {'predicted':>9}"]
     for rung, height in zip(rungs, heights):
         gain = "" if height.gain is None else f"{height.gain:.2f}" if height.gain < 10 else f"{height.gain:.0f}"
@@ -183,40 +161,3 @@ def _keep(
     with storage.replacing(folder / f"{stem}.json") as file:
         file.write((json.dumps(content, indent=1) + "\n").encode())
     print(f"see {folder}/{stem}.png and {stem}.json")
-
-
-def run_exercise(options: argparse.Namespace) -> int:
-    """List, start or check an exercise; return 1 if what is checked is wrong, or its idea is missing."""
-    if options.action == "list":
-        _list("fastae exercise start NAME writes a file with the idea taken out; fastae exercise check NAME checks it")
-        return 0
-    if options.name is None:
-        raise InputError(f"fastae exercise {options.action} needs a name; fastae exercise list has them")
-    rung = exercises.find(options.name)
-    if options.action == "start":
-        path = exercises.start(rung, options.file, options.solution)
-        named = "" if options.file is None else f" --file {path}"
-        print(f"wrote {path}: {rung.title}\nedit it, and see: fastae check {path} --watch")
-        print(f"then: fastae exercise check {rung.exercise}{named}")
-        return 0
-    path = options.file or exercises.default_path(rung)
-    if not path.exists():
-        raise InputError(f"there is no {path}; fastae exercise start {rung.exercise} writes it")
-    backend = "emulator" if rung.language == "cuda" else "auto"
-    settings = check_command.settings(path, backend=backend)
-    try:
-        with check_command.opened(settings) as learner:
-            if rung.kernel not in learner.kernels:
-                raise InputError(f"{path} does not define {rung.kernel}, which the exercise is about")
-            if learner.name != {"cuda": "emulator"}.get(rung.language, rung.language):
-                raise InputError(f"{path} is for {learner.name}; the exercise is for {rung.language}")
-            status = check_command.check(settings, learner)
-            if status:
-                return status
-            reached, told = exercises.goal(rung, learner)
-    except Refused:
-        return check_command.check(settings)
-    print(f"the goal: {'reached' if reached else 'NOT REACHED'}: {told}")
-    if not reached:
-        print(f"hint: {rung.hint}")
-    return int(not reached)

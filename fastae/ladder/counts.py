@@ -21,9 +21,9 @@ import numpy as np
 
 from fastae.backends.contract import KERNELS
 from fastae.backends.emulator import Counted, EmulatorBackend, counting
-from fastae.check import cases
-from fastae.check.process import doubting
-from fastae.check.remote import Remote
+from fastae.check.calls import cases
+from fastae.check.sandbox.process import doubting
+from fastae.check.sandbox.remote import Remote
 from fastae.check.speed import FLOPS, LETTERS
 from fastae.ladder.rungs import Rung, between, ladder
 from fastae.layers import Geometry

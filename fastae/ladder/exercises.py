@@ -4,8 +4,8 @@ import re
 import textwrap
 from pathlib import Path
 
-from fastae.check.process import Rungs
-from fastae.check.remote import Remote
+from fastae.check.sandbox.process import Rungs
+from fastae.check.sandbox.remote import Remote
 from fastae.errors import InputError, OutputError
 from fastae.ladder.climb import rates
 from fastae.ladder.rungs import KERNELS, LANGUAGES, Rung, ladder, split

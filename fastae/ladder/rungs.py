@@ -68,6 +68,11 @@ class Rung:
         return f"{self.ladder}-{self.language}-{self.number}"
 
     @property
+    def short_title(self) -> str:
+        """The title up to its colon."""
+        return self.title.split(":")[0].rstrip(".")
+
+    @property
     def gain(self) -> float | None:
         """How many times faster than the rung below it should be."""
         match = GAIN.match(self.predicted)
@@ -129,6 +134,17 @@ def ladder(name: str, language: str) -> tuple[Rung, ...]:
         rungs.append(Rung(name, language, int(number), word.replace("_", " "), path, **said(path)))
     top = f"the backend's own kernel, in {TOPS[language]}"
     return (*rungs, Rung(name, language, len(rungs) + 1, "backend", None, top))
+
+
+def listing() -> str:
+    """Return all rungs of all ladders in lines, each with the name of its exercise."""
+    lines = []
+    for name in KERNELS:
+        for language in LANGUAGES:
+            lines.append(f"{name}, {language}")
+            rungs = ladder(name, language)
+            lines += [f"  {rung.exercise if rung.path else '':24} {rung.short_title}" for rung in rungs]
+    return "\n".join(lines)
 
 
 def between(told: Sequence[str], passed: Sequence[bool]) -> str:

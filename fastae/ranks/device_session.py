@@ -38,11 +38,6 @@ class DeviceSession(SharedSession):
     mode : {"captured", "eager"}
         As `fastae.backends.cupy_backend.session.CupySession` has it. By NCCL, and of one rank alone, all of a step is
         in one graph; otherwise what comes before the host adds up the gradients.
-
-    Attributes
-    ----------
-    way : {"alone", "nccl", "mpi"}
-        How the gradients are summed.
     """
 
     _session: Any

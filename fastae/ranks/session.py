@@ -107,6 +107,11 @@ class SharedSession:
     **options
         The session's others.
 
+    Attributes
+    ----------
+    way : {"alone", "mpi", "nccl"}
+        How the gradients are summed; by NCCL only in `fastae.ranks.device_session.DeviceSession`.
+
     Raises
     ------
     InputError
@@ -129,8 +134,12 @@ class SharedSession:
     ) -> None:
         each = check_parts(parts, world.size)
         self.world, self.parts, self.batch_size = world, parts, batch_size
+        self.way = "mpi" if world.size > 1 else "alone"
         self.backend, self.has_test = backend, test_images is not None
-        world.agree(_facts(backend, parameters, images, test_images, batch_size, momentum, parts, facts or {}, options))
+        facts = _facts(backend, parameters, batch_size, momentum, parts, facts or {}, options)
+        for name, data in (("training images", images), ("test images", test_images)):
+            facts[name] = "none" if data is None else f"{len(data)} with checksum {world.checksum(data):08x}"
+        world.agree(facts)
         first = world.rank * each
         self._blocks, mine = [], slice(0, 0)
         if test_images is not None:
@@ -278,16 +287,17 @@ class SharedSession:
 def _facts(
     backend: Backend,
     parameters: Parameters,
-    images: np.ndarray,
-    test_images: np.ndarray | None,
     batch_size: int,
     momentum: float,
     parts: int,
     more: dict[str, Any],
     options: dict[str, Any],
 ) -> dict[str, Any]:
-    """Return what must be the same on all ranks."""
-    facts: dict[str, Any] = {
+    """Return what must be the same on all ranks beside the data."""
+    checksum = 0
+    for p in itertools.chain(*parameters):
+        checksum = zlib.crc32(np.ascontiguousarray(p).data, checksum)
+    return {
         "version of fastae": __version__,
         "backend": backend.name,
         "dtype": parameters.W[0].dtype.name,
@@ -296,18 +306,9 @@ def _facts(
         "number of parts": parts,
         "loss": options.get("loss"),
         "layers": [W.shape for W in parameters.W],
+        "parameters": f"checksum {checksum:08x}",
         **more,
     }
-    for name, arrays in (
-        ("training images", [images]),
-        ("test images", [] if test_images is None else [test_images]),
-        ("parameters", [p for group in parameters for p in group]),
-    ):
-        checksum = 0
-        for array in arrays:
-            checksum = zlib.crc32(np.ascontiguousarray(array).data, checksum)
-        facts[name] = f"{sum(map(len, arrays))} with checksum {checksum:08x}" if arrays else "none"
-    return facts
 
 
 def check_parts(parts: int, ranks: int) -> int:

@@ -7,7 +7,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, NoReturn
@@ -45,6 +46,35 @@ class Alone:
     def spread(self, value: Any) -> Any:
         """Return what rank 0 has to all ranks."""
         return value
+
+    def read_once(
+        self, read: Callable[[], Sequence[np.ndarray]], path: str | os.PathLike[str] = "."
+    ) -> list[np.ndarray]:
+        """Return the arrays that a function gives, which one rank of each machine calls.
+
+        The ranks of a machine share the memory of the arrays: none of them may write there.
+
+        Parameters
+        ----------
+        read : callable
+            Returns a sequence of arrays; on every rank the same.
+        path : path-like
+            Where it reads. Ranks of one machine that are led to different files by it all call the function.
+
+        Returns
+        -------
+        list of ndarray, C-contiguous
+
+        Raises
+        ------
+        FastaeError
+            What the function raises, on all ranks for which it was called.
+        """
+        return list(read())
+
+    def checksum(self, array: np.ndarray) -> int:
+        """Return the CRC-32 of an array's bytes; of an array from `read_once` it is known already."""
+        return checksum(array)
 
     def name(self, rank: int) -> str:
         """Return what a rank is called in messages."""
@@ -111,6 +141,8 @@ class World(Alone):
         self.hosts = tuple(self.comm.allgather(platform.node()))
         self.machine = self.comm.Split_type(MPI.COMM_TYPE_SHARED)
         self.here, self.local = self.machine.size, self.machine.rank
+        self._checksums: dict[tuple[int, int], int] = {}  # by address and length in bytes
+        self._windows: list[Any] = []  # of arrays that are there as long as this process is
         launch.limit_blas(max(1, cores() // self.here))
         self._spins, self._nap = (SPINS, 0.0) if self.here <= cores() else (1, SHORT_NAP)
 
@@ -139,14 +171,33 @@ class World(Alone):
         self.wait(self.comm.Iallgatherv(mine, [everything, lengths.tolist(), self.mpi.BYTE]))
         return [pickle.loads(everything[end - length : end]) for end, length in zip(ends, lengths.tolist())]
 
-    def spread(self, value: Any) -> Any:
-        """Return what rank 0 has to all ranks."""
-        mine = b"" if self.rank else pickle.dumps(value)
+    def spread(self, value: Any, comm: Any = None, patience: float | None = None) -> Any:
+        """Return what rank 0, of all ranks or of some that have a communicator, has to the others."""
+        comm = comm or self.comm
+        mine = b"" if comm.rank else pickle.dumps(value)
         length = np.array([len(mine)], np.int64)
-        self.wait(self.comm.Ibcast(length))
+        self.wait(comm.Ibcast(length), patience)
         data = bytearray(mine or int(length[0]))
-        self.wait(self.comm.Ibcast([data, self.mpi.BYTE]))
+        self.wait(comm.Ibcast([data, self.mpi.BYTE]))
         return pickle.loads(data)
+
+    def read_once(
+        self, read: Callable[[], Sequence[np.ndarray]], path: str | os.PathLike[str] = "."
+    ) -> list[np.ndarray]:
+        """Return the arrays that a function gives, which one rank of each machine calls; see `Alone.read_once`."""
+        from fastae.ranks.data import read_once
+
+        return read_once(self, read, path)
+
+    def keep(self, window: Any, checksums: dict[tuple[int, int], int]) -> None:
+        """Keep a window of arrays that nobody changes, and their checksums by address and length."""
+        self._windows.append(window)
+        self._checksums |= checksums
+
+    def checksum(self, array: np.ndarray) -> int:
+        """Return the CRC-32 of an array's bytes; of an array from `read_once` it is known already."""
+        known = self._checksums.get((array.ctypes.data, array.nbytes)) if array.flags.c_contiguous else None
+        return checksum(array) if known is None else known
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -248,6 +299,11 @@ class Clock:
         passed, self._last = now - self._last, now
         self._seconds += passed if passed < PAUSE else 0.0
         return self._seconds
+
+
+def checksum(array: np.ndarray) -> int:
+    """Return the CRC-32 of an array's bytes, row by row."""
+    return zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
 
 
 def as_common(error: FastaeError) -> FastaeError:

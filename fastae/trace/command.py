@@ -9,8 +9,8 @@ from pathlib import Path
 
 from fastae import backends
 from fastae.backends.emulator import Trace
-from fastae.check.process import Refused, WorkerLost
-from fastae.check.remote import Remote
+from fastae.check.sandbox.process import Refused, WorkerLost
+from fastae.check.sandbox.remote import Remote
 from fastae.errors import InputError
 from fastae.run.command import flags_of
 from fastae.run.program import built, has_main, read

@@ -7,7 +7,7 @@ import numpy as np
 from fastae.backends.contract import KERNELS, PATCHES
 from fastae.backends.emulator import KernelFault, Trace, tracing
 from fastae.backends.emulator.recording import MOST
-from fastae.check import cases
+from fastae.check.calls import cases
 from fastae.errors import InputError
 from fastae.layers import Geometry
 

@@ -19,7 +19,8 @@ import numpy as np
 import fastae
 from fastae.backends.base import Backend, Parameters
 from fastae.backends.contract import KERNELS, PATCHES
-from fastae.check import bounds, cases, verdict
+from fastae.check import bounds
+from fastae.check.calls import cases, shapes
 
 Array = np.ndarray
 Arguments = dict[str, Any]
@@ -107,7 +108,7 @@ def arguments(name: str, dtype: str, rng: np.random.Generator, kinds: Callable[[
         given["beta"] = float(rng.choice([0, 0, 1, -1.3, 0.5]))
     if name in PATCHES:
         given |= dict(zip(("m", "height", "width", "channels", "kernel", "stride", "padding"),
-                          verdict.IMAGES[rng.integers(len(verdict.IMAGES))]))  # fmt: skip
+                          shapes.IMAGES[rng.integers(len(shapes.IMAGES))]))  # fmt: skip
         given["c"] = int(rng.integers(1, 5))
     if "scale" in parameters:
         given["scale"] = 1 / float(rng.integers(1, 130))

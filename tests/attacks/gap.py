@@ -2,8 +2,8 @@
 
     python tests/attacks/gap.py        # prints the table of docs/bounds.md: a minute
 
-For each kernel, on the judge's own data, the largest error of any formula of `tests/honest.py`; and of all the formats
-of fewer bits, and of all the known ways to be wrong, that one whose largest error is smallest.
+For each kernel, on the judge's own data, the largest error of any formula of `tests/support/honest.py`; and of all the
+formats of fewer bits, and of all the known ways to be wrong, that one whose largest error is smallest.
 """
 
 import sys
@@ -16,8 +16,10 @@ from typing import Any
 import numpy as np
 
 from fastae.backends.contract import KERNELS
-from fastae.check import cases, formulas, special, verdict
-from fastae.check.evidence import Call, judged
+from fastae.check.calls import cases, shapes, special
+from fastae.check.calls.evidence import Call, judged
+from fastae.check.cause import formulas
+from fastae.check.cause.formulas import parts
 from fastae.check.learner import load
 
 NAMES = [name for name in KERNELS if name != "advance"]
@@ -27,7 +29,7 @@ PRODUCTS = 7  # of so many products one is measured
 
 def calls(name: str) -> Iterator[Call]:
     """Make the judge's calls, those of blocks left out; what is written is right."""
-    plain = [(dtype, given) for dtype, given, block in verdict._cases(name, 1) if not block]
+    plain = [(dtype, given) for dtype, given, block in shapes.ordinary(name, 1) if not block]
     for number, (dtype, given) in enumerate(plain):
         if name != "matmul" or number % PRODUCTS == 0:
             yield _call(name, dtype, given, cases.made(name, dtype, given, [SEED, number]))
@@ -77,15 +79,15 @@ def lower(name: str) -> tuple[dict[str, float], dict[str, float]]:
     ways: dict[str, float] = {}
     with np.errstate(all="ignore"):
         for call in calls(name):
-            for text, found in formulas.hypotheses(name, call.values):
+            for text, found in formulas.named(name, call.values):
                 if found.shape != call.exact.shape:
                     continue
-                rounds = text.startswith(formulas.ROUNDED)
+                rounds = text.startswith(parts.ROUNDED)
                 if not (rounds and "float32" in text and call.dtype == "float32"):
                     kept = formats if rounds else ways
                     text = f"{text}, {call.dtype}" if rounds else text
                     kept[text] = max(kept.get(text, 0), share(call, found))
-            for text, (_, convert) in formulas.FORMATS.items():
+            for text, (_, convert) in parts.FORMATS.items():
                 if text != call.dtype:
                     text = f"results are rounded to {text}, {call.dtype}"
                     formats[text] = max(formats.get(text, 0), share(call, convert(call.exact)))
@@ -95,7 +97,7 @@ def lower(name: str) -> tuple[dict[str, float], dict[str, float]]:
 
 def main() -> None:
     """Print the table."""
-    sys.path.insert(0, str(Path(__file__).parent.parent))
+    sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
     import honest as files
 
     print("| kernel | honest formulas, at most | fewer bits, at least | which | mistakes, at least | which |")

@@ -20,47 +20,47 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 # What the other tests let pass.
-SURVIVORS = [f"tests/test_{name}_survivors.py" for name in ("mutation", "storage", "trainer")]
+SURVIVORS = [f"test_{name}_survivors.py" for name in ("mutation", "storage", "trainer")]
 
 # The module, and tests that take seconds and should notice.
 MODULES = {
     "idx": (
         "fastae/datasets/idx.py",
-        ["tests/test_datasets.py", "tests/test_data_formats.py", *SURVIVORS, "-k", "not shipped"],
+        ["test_datasets.py", "test_data_formats.py", *SURVIVORS, "-k", "not shipped"],
     ),
     "storage": (
         "fastae/storage.py",
         [
-            "tests/test_model.py",
-            "tests/test_checkpoints.py",
-            "tests/test_trainer.py",
-            "tests/test_fuzz_corpus.py",
+            "test_model.py",
+            "test_checkpoints.py",
+            "test_trainer.py",
+            "test_fuzz_corpus.py",
             *SURVIVORS,
             "-k",
             "not numba and not flipped",
         ],
     ),
-    "model": ("fastae/model.py", ["tests/test_model.py", *SURVIVORS, "-k", "not every_damaged"]),
+    "model": ("fastae/model.py", ["test_model.py", *SURVIVORS, "-k", "not every_damaged"]),
     "trainer": (
         "fastae/trainer.py",
         [
-            *("tests/test_trainer.py", "tests/test_checkpoints.py", *SURVIVORS),
+            *("test_trainer.py", "test_checkpoints.py", *SURVIVORS),
             *("-k", "not numba and not flipped and not cut_short"),
         ],
     ),
     "checkpoints": (
         "fastae/checkpoints.py",
-        ["tests/test_checkpoints.py", *SURVIVORS, "-k", "not numba and not flipped and not cut_short"],
+        ["test_checkpoints.py", *SURVIVORS, "-k", "not numba and not flipped and not cut_short"],
     ),
     "step": (
         "fastae/step.py",
-        ["tests/test_step.py", *SURVIVORS, "-k", "survivors or pure-python or (numpy and not real and not allocates)"],
+        ["test_step.py", *SURVIVORS, "-k", "survivors or pure-python or (numpy and not real and not allocates)"],
     ),
     "numpy": (
         "fastae/backends/numpy_backend/__init__.py",
         [
-            *("tests/test_kernels.py", "tests/test_kernel_refusals.py", "tests/test_step.py"),
-            *("tests/test_properties.py", *SURVIVORS),
+            *("test_kernels.py", "test_kernel_refusals.py", "test_step.py"),
+            *("test_properties.py", *SURVIVORS),
             *("-k", "survivors or (numpy and not real and not allocates)"),
         ],
     ),
@@ -107,7 +107,8 @@ def mutate(folder: Path, module: str, tests: list[str]) -> None:
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
     shutil.copy(ROOT / "pyproject.toml", folder)
     texts = "\n    ".join(TEXTS if module != MODULES["idx"][0] else ["$^"])  # whose messages the tests know
-    (folder / "setup.cfg").write_text(SETUP.format(module=module, tests="\n    ".join(tests), texts=texts))
+    selected = "\n    ".join(with_paths(tests))
+    (folder / "setup.cfg").write_text(SETUP.format(module=module, tests=selected, texts=texts))
     (folder / module).write_text(undecorated((folder / module).read_text()))
     mutmut = [sys.executable, "-m", "mutmut"]
     whole = os.environ | {"FASTAE_SEEDS": "20"}  # the tests' grids in full
@@ -123,6 +124,12 @@ def mutate(folder: Path, module: str, tests: list[str]) -> None:
             print(line)
         elif line.startswith("# "):
             print(f"\n{line}: {dict(results)[line[2:]]}")
+
+
+def with_paths(arguments: list[str]) -> list[str]:
+    """Return pytest's arguments with the paths of the test files, whose names are unique."""
+    paths = {path.name: str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py")}
+    return [paths[word] if word.endswith(".py") else word for word in arguments]
 
 
 def undecorated(source: str) -> str:

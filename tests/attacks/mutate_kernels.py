@@ -29,7 +29,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from mutate import ROOT, undecorated
+from mutate import ROOT, undecorated, with_paths
 from tqdm import tqdm
 
 NUMBA_FILES = ("elementwise", "kernels", "operations", "session", "simd", "sparse", "tiles", "waiting")
@@ -50,34 +50,34 @@ FILES = {f"numba/{name}": f"fastae/backends/numba_backend/{name}.py" for name in
 FILES |= {f"cuda/{name}": f"fastae/cuda/{name}" for name in CUDA_FILES}
 
 # Runs of pytest, of which one must fail: a quick one first, then those that find what it lets pass.
-SURVIVORS, CUDA_SURVIVORS = "tests/test_kernel_survivors.py", "tests/test_cuda_survivors.py"
-PRODUCTS = ["tests/test_kernels.py", "-k", "numba and matmul and float32"]
-FORMULAS = ["tests/test_kernels.py", SURVIVORS, "-k", "numba and not matmul and not leave_out_zeros"]
-KERNELS = ["tests/test_kernels.py", "tests/test_kernel_refusals.py", SURVIVORS, "-k", "numba"]
-ONE_STEP = ["tests/test_step.py", "-k", "numba and one_step and float32 and mse"]
-STEPS = ["tests/test_step.py", "-k", "numba and float64 and one_step or numba and (momentum or any_number or total)"]
-TEAM = ["tests/test_team.py", "tests/test_numba_session.py"]
-CUDA_STEP = ["tests/test_modes.py", CUDA_SURVIVORS, "-k", "any_size or few_blocks"]
-TENSOR_CORES = ["tests/test_nvrtc.py", "tests/test_modes.py", "-k", "operands or rounds_the_inputs"]
-PERSISTENT = ["tests/test_modes.py", CUDA_SURVIVORS, "-k", "all_modes and mse and float32 or multiprocessor"]
-ON_CUDA = ["tests/test_cupy.py", "-k", "stand-in"]
-EMULATED = ["tests/test_emulator.py", CUDA_SURVIVORS, "-k", "our or step or cuda"]
+SURVIVORS, CUDA_SURVIVORS = "test_kernel_survivors.py", "test_cuda_survivors.py"
+PRODUCTS = ["test_kernels.py", "-k", "numba and matmul and float32"]
+FORMULAS = ["test_kernels.py", SURVIVORS, "-k", "numba and not matmul and not leave_out_zeros"]
+KERNELS = ["test_kernels.py", "test_kernel_refusals.py", SURVIVORS, "-k", "numba"]
+ONE_STEP = ["test_step.py", "-k", "numba and one_step and float32 and mse"]
+STEPS = ["test_step.py", "-k", "numba and float64 and one_step or numba and (momentum or any_number or total)"]
+TEAM = ["test_team.py", "test_numba_session.py"]
+CUDA_STEP = ["test_modes.py", CUDA_SURVIVORS, "-k", "any_size or few_blocks"]
+TENSOR_CORES = ["test_nvrtc.py", "test_modes.py", "-k", "operands or rounds_the_inputs"]
+PERSISTENT = ["test_modes.py", CUDA_SURVIVORS, "-k", "all_modes and mse and float32 or multiprocessor"]
+ON_CUDA = ["test_cupy.py", "-k", "stand-in"]
+EMULATED = ["test_emulator.py", CUDA_SURVIVORS, "-k", "our or step or cuda"]
 MODES = [
-    "tests/test_modes.py",
-    "tests/test_captures.py",
+    "test_modes.py",
+    "test_captures.py",
     "-k",
     "all_modes or tf32 or tile or persistent or barrier",
 ]
-CONVOLUTIONS = ["tests/test_cuda_convolutions.py", "-k", "stand-in and (bit or few_blocks or activations or any_size)"]
-CONVOLVED = ["tests/test_cuda_convolutions.py", "-k", "not mnist"]
-NVRTC = ["tests/test_nvrtc.py"]
+CONVOLUTIONS = ["test_cuda_convolutions.py", "-k", "stand-in and (bit or few_blocks or activations or any_size)"]
+CONVOLVED = ["test_cuda_convolutions.py", "-k", "not mnist"]
+NVRTC = ["test_nvrtc.py"]
 TESTS = {"numba": [PRODUCTS, KERNELS, ONE_STEP], "cuda": [CUDA_STEP, ON_CUDA, EMULATED, NVRTC]}
 TESTS["numba/elementwise"] = [FORMULAS, ONE_STEP]
-TESTS["numba/kernels"] = [["tests/test_numba_loops.py"], PRODUCTS, KERNELS]
+TESTS["numba/kernels"] = [["test_numba_loops.py"], PRODUCTS, KERNELS]
 TESTS["numba/sparse"] = [[SURVIVORS, "-k", "leave_out_zeros"], ONE_STEP]
-TESTS["numba/operations"] = [["tests/test_operations.py"], ONE_STEP, STEPS, TEAM]
-TESTS["numba/waiting"] = [["tests/test_waiting.py"], TEAM]
-TESTS["numba/session"] = [["tests/test_numba_session.py", "-k", "not waits"], ONE_STEP, STEPS, TEAM]
+TESTS["numba/operations"] = [["test_operations.py"], ONE_STEP, STEPS, TEAM]
+TESTS["numba/waiting"] = [["test_waiting.py"], TEAM]
+TESTS["numba/session"] = [["test_numba_session.py", "-k", "not waits"], ONE_STEP, STEPS, TEAM]
 TESTS |= {f"cuda/operations.{end}": [CUDA_STEP, MODES, EMULATED, NVRTC] for end in ("cu", "cuh")}
 TESTS |= {f"cuda/{name}": [PERSISTENT, MODES, EMULATED, NVRTC] for name in ("barrier.cuh", "persistent.cu")}
 OF_PATCHES = (
@@ -90,7 +90,7 @@ OF_PATCHES = (
     "patches.cuh",
 )
 TESTS |= {f"cuda/{name}": [CONVOLUTIONS, CONVOLVED, NVRTC] for name in OF_PATCHES}
-TESTS["cuda/ranks.cu"] = [["tests/test_ranks_device.py", "-k", "stand-in and tree"], NVRTC]
+TESTS["cuda/ranks.cu"] = [["test_ranks_device.py", "-k", "stand-in and tree"], NVRTC]
 TESTS["cuda/tensor_cores.cuh"] = [TENSOR_CORES, MODES, EMULATED, NVRTC]
 # For a run that takes up to 60 of both on a quiet machine, or, if it is the first, 5 (with a compiler's process beside
 # it) or, where Numba compiles, 18; what hangs is found out, too.
@@ -195,7 +195,7 @@ def status(folder: Path, arguments: list[str], cpu_seconds: int) -> int | None:
         environment = os.environ | {"XDG_CACHE_HOME": cache, "NUMBA_CACHE_DIR": cache, "PYTHONDONTWRITEBYTECODE": "1"}
         environment["FASTAE_SEEDS"] = "20"  # the tests' grids in full
         group = subprocess.Popen(
-            [sys.executable, "-m", "pytest", *options, *arguments],
+            [sys.executable, "-m", "pytest", *options, *with_paths(arguments)],
             cwd=folder,
             env=environment,
             stdout=subprocess.DEVNULL,

@@ -25,12 +25,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
+sys.path.extend(str(Path(__file__).parents[1] / folder) for folder in (".", "support", "check"))
 import image_loops
 import test_mutants
 
-from fastae.check import causes, exhibits, learner, verdict
-from fastae.check.patterns import MAYBE, WHEN, WHERE
+from fastae.check import exhibits, learner, verdict
+from fastae.check.calls import shapes
+from fastae.check.calls.evidence import MAYBE, WHEN, WHERE
+from fastae.check.cause import explain as causes
 
 KINDS = ("rightly", "vaguely", "wrongly", "not at all", "called right")
 MOST_WRONG, LEAST_RIGHT = 0.02, 0.85
@@ -144,9 +146,9 @@ def _all(cases: list[Case], folder: Path, listed: bool) -> Iterator[Named]:
 
 def smaller() -> None:
     """Let fewer and smaller shapes be called, and fewer calls compared, or it would take hours."""
-    verdict.PRODUCTS = ((1, 1, 1), (2, 3, 4), (5, 7, 3), (6, 4, 1), (8, 5, 3), (8, 8, 8), (17, 33, 18))
-    verdict.MATRICES = ((1, 1), (1, 5), (3, 4), (8, 8), (17, 33))
-    verdict.IMAGES = image_loops.SMALL
+    shapes.PRODUCTS = ((1, 1, 1), (2, 3, 4), (5, 7, 3), (6, 4, 1), (8, 5, 3), (8, 8, 8), (17, 33, 18))
+    shapes.MATRICES = ((1, 1), (1, 5), (3, 4), (8, 8), (17, 33))
+    shapes.IMAGES = image_loops.SMALL
     verdict.MOST_PROBLEMS, causes.MOST_CALLS = 12, 8
 
 

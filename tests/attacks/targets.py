@@ -2,7 +2,7 @@
 
 Each target takes the bytes of a case. The first says how the rest becomes a file; the file is read; and whatever is
 not one of fastae's own errors, or takes much more memory than the file has bytes, is a finding. Plain Python:
-`fuzz.py` lets atheris find cases, tests/test_fuzz_corpus.py replays those that are kept in corpus/.
+`fuzz.py` lets atheris find cases, test_fuzz_corpus.py replays those that are kept in corpus/.
 """
 
 import gzip

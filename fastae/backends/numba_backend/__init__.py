@@ -115,5 +115,5 @@ def compiled(name: str, dtype: np.dtype[Any]) -> Any:
 
     as_type: Any = from_dtype
     known(as_type(dtype))
-    arguments = [kind(argument) for argument in KERNELS[name].parameters.parameters]
+    arguments = [kind(argument) for argument in KERNELS[name].arguments]
     return jit(getattr(kernels, name).py_func, signatures=[types.void(*arguments)], cached=True)

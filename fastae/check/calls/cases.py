@@ -1,0 +1,323 @@
+"""What a kernel is called with, and what it should have written: fresh data, poisoned outputs, guarded surroundings."""
+
+import contextlib
+import math
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fastae.backends.contract import KERNELS, PATCHES
+from fastae.backends.emulator import checking
+from fastae.backends.numpy_backend import NumpyBackend
+from fastae.check import bounds
+from fastae.check.file.failure import KernelFailed, describe_failure
+from fastae.check.file.python_file import Returned, describe_return
+from fastae.layers import Geometry
+
+REFERENCE = NumpyBackend()
+WRITTEN = {"axpy": "y", "advance": "cursor"}  # by the others: out
+ROUNDED_SUMS = {"bias_sigmoid": bounds.sigmoid, "bias_tanh": bounds.tanh}  # what they are taken of is rounded
+ALPHA_BETA = ((1.0, 0.0), (-0.25, 1.0), (0.75, -1.5), (0.0, 2.0), (-0.5, 0.0))
+OUTPUTS: dict[tuple[str, str], Callable[[np.ndarray], np.ndarray]] = {  # that are not those of σ
+    ("tanh_gradient", "y"): np.tanh,
+    ("relu_gradient", "y"): lambda t: np.maximum(t, 0),
+}
+SPREAD = {"bias_tanh": 2}  # of the sums that an activation is taken of; beyond 9 all of tanh is 1 in float32
+UNTOUCHED = 99  # what surrounds whole numbers; floats are surrounded by NaN
+GUARD = 4096  # elements before and behind an array: an index that goes astray should not end the process
+
+
+def make(name: str, dtype: str, seed: Any = 0, **given: Any) -> dict[str, Any]:
+    """Make arguments of the lengths given by the contract's letters; ``out`` is full of NaN unless beta reads it.
+
+    Parameters
+    ----------
+    name : str
+        A kernel of the contract.
+    dtype : {"float32", "float64"}
+    seed : int or sequence of int
+    **given
+        Lengths by letter, and arguments that are not to be their defaults. Of the kernels for images the letters are
+        m and, of ``convolve``, c; beside the geometry they take ``channels``.
+    """
+    given = lengths(name, given)
+    rng = np.random.default_rng([len(name), *np.atleast_1d(seed)])
+    arguments: dict[str, Any] = {}
+    for key, default in KERNELS[name].arguments.items():
+        arguments[key] = given.get(key, 1 / 7 if key == "scale" else default)
+    if name == "gather":
+        return arguments | _rows(rng, dtype, **given)
+    for key, letters in KERNELS[name].shapes.items():
+        shape = tuple(given[letter] for letter in letters)
+        if key == "out" and arguments.get("beta", 0) == 0:
+            values = np.full(shape, np.nan)
+        elif (name, key) in OUTPUTS:
+            values = OUTPUTS[name, key](rng.normal(0, 2, shape))
+            values.flat[:4] = [0, 1, -0.0, {"tanh_gradient": -1}.get(name, 1e-30)][: values.size]
+        elif name.endswith("loss") or (key in "xyz" and name.endswith("gradient")):
+            values = 1 / (1 + np.exp(-rng.normal(0, 8, shape)))  # outputs of σ, and greys
+            values.flat[:4] = {"x": [0, 1, 1, 0]}.get(key, [0, 1, -0.0, 1])[: values.size]  # log ±0, by 0 and by 1
+        else:
+            values = rng.normal(0, SPREAD.get(name, 8) if key == "z" else 1, shape)
+        values = values.astype("float64" if key == "out" and name.endswith("loss") else dtype)
+        arguments[key] = np.ascontiguousarray(values.T) if arguments.get(f"trans_{key}") else values
+    return arguments
+
+
+def redrawn(name: str, key: str, array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Draw an argument anew, quickly: of the shape, the type and roughly the numbers of one that `make` made."""
+    if array.dtype.kind != "f":
+        if key == "cursor":
+            return array
+        return rng.integers(0, int(array.max()) + 1, array.shape, array.dtype)
+    kind: Any = array.dtype.type
+    if (name, key) not in OUTPUTS and (name.endswith("loss") or (key in "xyz" and name.endswith("gradient"))):
+        return rng.random(array.shape, kind)
+    if name == "tanh_gradient" and key == "y":
+        return 2 * rng.random(array.shape, kind) - 1
+    values = rng.standard_normal(array.shape, kind)
+    if name == "relu_gradient" and key == "y":
+        return np.maximum(values, 0)
+    return values * SPREAD.get(name, 8) if key == "z" else values
+
+
+def lengths(name: str, given: dict[str, Any]) -> dict[str, Any]:
+    """Return the lengths by letter; of kernels for images, from the number of images, their geometry and channels."""
+    if name not in PATCHES:
+        return given
+    g = Geometry(*(given[key] for key in Geometry._fields))
+    numbers = {
+        "n": g.height * g.width * given["channels"],
+        "p": given["m"] * g.rows * g.columns,
+        "q": g.kernel**2 * given["channels"],
+    }
+    return given | numbers
+
+
+def work(name: str, given: dict[str, Any]) -> int:
+    """Return how many times the innermost of plain loops is run, for the lengths of a call."""
+    letters = "pqc" if name in PATCHES else "mnk"
+    return math.prod(int(x) for key, x in lengths(name, given).items() if key in letters)
+
+
+def _rows(rng: np.random.Generator, dtype: str, m: int, n: int, **given: Any) -> dict[str, Any]:
+    """Make a gather's arguments: unordered and repeated rows, from a cursor and an offset on."""
+    images, cursor, offset = rng.integers(0, 256, (m + 9, n), dtype=np.uint8), 2, int(rng.integers(3))
+    order = rng.integers(0, len(images), cursor + offset + m + 1)
+    out = np.full((m, n), np.nan, dtype)
+    return {"images": images, "order": order, "cursor": np.array([cursor]), "offset": offset, "out": out}
+
+
+def made(name: str, dtype: str, given: dict[str, Any], seed: list[int]) -> dict[str, Any]:
+    """Make arguments as `make` does, of the whole numbers' kernel and of matrices too."""
+    if name == "advance":
+        return {"cursor": np.array([seed[0] % 1000 + 7]), "n": given["n"]}
+    if name == "axpy" and isinstance(given["..."], tuple):
+        x, y = np.random.default_rng(seed).normal(size=(2, *given["..."])).astype(dtype)
+        return {"alpha": given["alpha"], "x": x, "y": y}
+    return make(name, dtype, seed, **given)
+
+
+def in_float64(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments with every float array in double precision."""
+    return {k: v.astype(np.float64) if _is_float(v) else v for k, v in arguments.items()}
+
+
+def expected(name: str, arguments: dict[str, Any], dtype: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return what the numpy backend writes in float64, and how far from it a kernel may be in that dtype."""
+    values = in_float64(arguments)
+    if name in ROUNDED_SUMS:
+        sums = arguments["z"] + arguments["bias"]
+        values |= {"z": sums.astype(np.float64), "bias": np.zeros(sums.shape[1])}
+    exact = values[WRITTEN.get(name, "out")].copy()
+    getattr(REFERENCE, name)(**(values | {WRITTEN.get(name, "out"): exact}))
+    if name in ROUNDED_SUMS:
+        return exact, ROUNDED_SUMS[name](exact, dtype)
+    if name == "gather":
+        return exact, bounds.gather(exact, dtype)
+    if name == "matmul":
+        values |= {key: values[key].T for key in "ab" if values[f"trans_{key}"]}
+        values = {key: value for key, value in values.items() if not key.startswith("trans")}
+    elif name not in ("column_sum", "axpy"):
+        del values["out"]
+    return exact, getattr(bounds, name)(**values, dtype=dtype)
+
+
+def frame(
+    array: np.ndarray, block: bool, right: int = 1, around: float = np.nan
+) -> tuple[np.ndarray, tuple[slice, ...]]:
+    """Lay the array among other rows of NaN or 99 and, as a block of columns, among other columns too."""
+    width = (array.shape[1] + (1 + right) * block) if array.ndim == 2 else 1
+    rows = -(-GUARD // max(1, width))
+    margins = [(rows, rows)] + [(1, right) if block else (0, 0)] * (array.ndim - 1)
+    framed = np.pad(array, margins, constant_values=around if array.dtype.kind == "f" else UNTOUCHED)
+    return framed, tuple(slice(before, before + n) for (before, _), n in zip(margins, array.shape))
+
+
+@dataclass
+class Outcome:
+    """What a call did.
+
+    Attributes
+    ----------
+    found : ndarray
+        What is in the output now.
+    returned : Returned or None
+        What it returned, if not None.
+    touched : list of str
+        The inputs that were changed, and the arrays around which something was.
+    """
+
+    found: np.ndarray
+    returned: Returned | None
+    touched: list[str]
+
+
+def call(
+    k: Any,
+    name: str,
+    arguments: dict[str, Any],
+    block: bool | Collection[str] = True,
+    alias: str = "",
+    interpreted: bool = False,
+    around: float = np.nan,
+    on_device: Collection[str] = (),
+    frozen: bool = False,
+    before: dict[str, Any] | None = None,
+    turns: int = 0,
+) -> Outcome:
+    """Call a kernel on framed copies of the arguments.
+
+    Parameters
+    ----------
+    k : Backend or Remote
+        Whose kernel, and whose device.
+    name : str
+    arguments : dict
+        As from `make`; not changed.
+    block : bool or collection of str
+        Let matrices, or those named, be blocks of columns of wider ones.
+    alias : str
+        ``"out=z"``: one array for both.
+    interpreted : bool
+        Let the interpreter run what Numba compiles.
+    around : float
+        What arrays of floats lie among.
+    on_device : collection of str
+        The numbers that are to be 0-d arrays on the device.
+    frozen : bool
+        Let NumPy refuse to write into inputs.
+    before : dict, optional
+        Arguments of the same shapes, with which the same arrays are used first.
+    turns : int
+        Of an emulated launch: if not 0, the seed of the order in which threads and blocks take turns, also between two
+        atomic operations of one thread.
+    """
+    arrays = [(key, x) for key, x in arguments.items() if isinstance(x, np.ndarray)]
+    blocks = {key for key, _ in arrays if (block if isinstance(block, bool) else key in block)}
+    frames = {key: frame(x, key in blocks, 1 + i, around) for i, (key, x) in enumerate(arrays)}  # strides differ
+    hosts, inner = {key: whole.copy() for key, (whole, _) in frames.items()}, {key: x[1] for key, x in frames.items()}
+    numbers = {key: None if isinstance(x, np.ndarray) else x for key, x in arguments.items()}
+    written = WRITTEN.get(name, "out")
+    how: dict[str, Any] = {"written": written, "alias": alias, "frozen": frozen, "interpreted": interpreted}
+    how |= {"on_device": list(on_device), "turns": turns}
+    kept: dict[str, Any] = {}
+    if before is not None:
+        first = {key: frame(before[key], key in blocks, 1 + i, around)[0] for i, (key, _) in enumerate(arrays)}
+        others = {key: None if key in first else x for key, x in before.items()}
+        run(k, name, first, inner, others, kept=kept, **how)
+    returned = run(k, name, hosts, inner, numbers, kept=kept, **how)
+    if alias:
+        written = alias.split("=")[1]
+    found, touched = np.empty(0), []
+    for key, (whole, at) in frames.items():
+        after = hosts[key]
+        if key == written:
+            found = after[at].copy()
+            after[at] = whole[at]
+        if after.tobytes() != whole.tobytes():
+            touched.append(f"around {key}" if key == written else key)
+    return Outcome(found, returned, touched)
+
+
+def run(
+    k: Any,
+    name: str,
+    hosts: dict[str, np.ndarray],
+    inner: dict[str, tuple[slice, ...]],
+    arguments: dict[str, Any],
+    written: str,
+    alias: str = "",
+    frozen: bool = False,
+    interpreted: bool = False,
+    on_device: Collection[str] = (),
+    kept: dict[str, Any] | None = None,
+    turns: int = 0,
+) -> Returned | None:
+    """Call a kernel with parts of arrays.
+
+    Parameters
+    ----------
+    k : Backend
+    name : str
+    hosts : dict of str to ndarray
+        Whole arrays, which hold afterwards what is in them then.
+    inner : dict of str to tuple of slice
+        What of each is passed.
+    arguments : dict
+        The numbers, and None for each array, in the contract's order.
+    written : str
+        The output.
+    alias, frozen, interpreted, on_device, turns
+        As `call` takes them.
+    kept : dict, optional
+        Arrays on the device that are to be used again; holds afterwards those that were used.
+
+    Returns
+    -------
+    Returned or None
+        What the kernel returned, which should be nothing.
+    """
+    kept = {} if kept is None else kept
+    if hasattr(k, "run"):  # in another process
+        how = {
+            "alias": alias,
+            "frozen": frozen,
+            "interpreted": interpreted,
+            "on_device": list(on_device),
+            "turns": turns,
+        }
+        again, kept["again"] = "again" in kept, True
+        returned: Returned | None = k.run(name, hosts, inner, arguments, again=again, written=written, **how)
+        return returned
+    for key, host in hosts.items():
+        if key in kept:
+            kept[key][...] = k.asarray(host)
+        else:
+            kept[key] = k.asarray(host)
+    passed = {key: kept[key][inner[key]] if key in kept else x for key, x in arguments.items()}
+    real = next((x.dtype for x in hosts.values() if x.dtype.kind == "f"), np.dtype(np.float64))
+    passed |= {key: k.asarray(np.array([arguments[key]], real))[:1].reshape(()) for key in on_device}
+    for key in kept if frozen else ():
+        passed[key].flags.writeable = key == written
+    if alias:
+        out, other = alias.split("=")
+        passed[out] = passed[other]
+    if interpreted:
+        try:
+            value = k.plain[name].py_func(*passed.values())
+        except (Exception, SystemExit) as error:  # whatever a learner's code may raise
+            raise KernelFailed(name, describe_failure(error, str(k.path))) from error
+    else:
+        with checking("random", turns) if turns else contextlib.nullcontext():
+            value = getattr(k, name)(**passed)
+    returned = describe_return(value, passed[written])
+    for key, host in hosts.items():
+        host[...] = k.to_host(kept[key])
+    return returned
+
+
+def _is_float(x: Any) -> bool:
+    return isinstance(x, np.ndarray) and x.dtype.kind == "f"

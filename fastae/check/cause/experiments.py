@@ -1,0 +1,130 @@
+"""Experiments with a wrong kernel: the same call again, with one thing changed that must not matter.
+
+What the output held before, what lies around the arrays, whether rows follow each other without gaps; or nothing.
+"""
+
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+
+from fastae.backends.base import Backend
+from fastae.backends.emulator import KernelFault
+from fastae.check.calls import cases
+from fastae.check.calls.evidence import Call, judged
+from fastae.check.file.failure import KernelFailed
+from fastae.check.problem import looking
+from fastae.check.sandbox.process import WorkerLost
+from fastae.check.sandbox.remote import Remote
+
+UNREAD = "the old out is read although beta is 0"
+RACE = (
+    "two calls with the same arguments differ: a race, memory is read that nobody has written (as of np.empty), or "
+    "something is kept between calls"
+)
+
+
+def tried(k: Backend | Remote, call: Call) -> tuple[list[str], bool]:
+    """Find out what a wrong call depends on.
+
+    Parameters
+    ----------
+    k : Backend
+    call : Call
+        One that is wrong.
+
+    Returns
+    -------
+    causes : list of str
+    unwritten : bool
+        Whether the elements that are wrong are as they were before.
+    """
+    if not call.fault:
+        again = [_again(k, call) for _ in range(3)]
+        if any(x is not None and x.found.tobytes() != call.found.tobytes() for x in again):
+            return [RACE], False
+        causes, unwritten = _old_out(k, call) if _poisoned(call).any() and call.unread else ([], _untouched(call))
+        if causes or unwritten:
+            return causes, unwritten
+        strides = _strides(k, call)
+        if strides:
+            return strides, False
+        if _poisoned(call).any() and _sees_surroundings(k, call):
+            return [
+                "it reads beyond an array or the end of a row, one too far or more: what lies there comes in"
+            ], False
+    return _strides(k, call), False
+
+
+def _again(k: Backend | Remote, call: Call, block: bool | Collection[str] | None = None, **changed: Any) -> Call | None:
+    """Call again, some arguments or surroundings changed; None if there is no result."""
+    around = changed.pop("around", np.nan)
+    arguments = call.arguments | changed
+    try:
+        with looking(k):
+            outcome = cases.call(k, call.name, arguments, call.block if block is None else block, around=around)
+    except (KernelFault, KernelFailed, WorkerLost):
+        return None
+    found = judged(call.name, call.dtype, call.given, call.block, arguments, outcome.found)
+    found.fault = "it writes where it must not" if outcome.touched else ""
+    return found
+
+
+def _poisoned(call: Call) -> np.ndarray:
+    """Return where there is NaN and should be none."""
+    poisoned: np.ndarray = np.isnan(call.found) & ~np.isnan(call.exact)
+    return poisoned
+
+
+def _untouched(call: Call) -> bool:
+    """Whether wrong elements are what they were, where that is a number."""
+    old = call.arguments[call.written]
+    if not call.given.get("alpha", 1) or call.given.get("beta") == 1:
+        return False  # the old out is what is right, or beta · out
+    return bool(old.shape == call.found.shape and not np.isnan(old).any() and (call.found == old)[call.wrong].all())
+
+
+def _old_out(k: Backend | Remote, call: Call) -> tuple[list[str], bool]:
+    """Fill the output with numbers, not with NaN: what comes of them?"""
+    old = call.arguments["out"]
+    fill = (5 + 0.37 * np.arange(old.size, dtype=np.float64)).reshape(old.shape).astype(old.dtype)
+    first, second = _again(k, call, out=fill), _again(k, call, out=fill + 1)
+    if first is None or second is None:
+        return [], False
+    bad = _poisoned(call)
+    if bad.all() and first.verdict != "wrong" and second.verdict != "wrong":
+        return [
+            UNREAD + ": 0 · NaN is NaN" if "beta" in call.given else "the old out is read, which must not matter"
+        ], False
+    if np.array_equal(first.found[bad], fill[bad]) and np.array_equal(second.found[bad], (fill + 1)[bad]):
+        return [] if not bad.all() else ["nothing is written"], True
+    if np.array_equal(first.found[bad], second.found[bad], equal_nan=True):
+        return [], False  # it comes from elsewhere
+    with np.errstate(all="ignore"):
+        added = np.abs(first.found - first.exact - fill) <= 1e-3 * np.abs(fill)
+    if "beta" in call.given:
+        return [UNREAD + (": it is added" if added[bad].all() else "")], False
+    if added[bad].all():
+        return ["it adds to the old out (+= for =), which it should overwrite"], False
+    return ["the old out is read: what it held before must not matter"], False
+
+
+def _sees_surroundings(k: Backend | Remote, call: Call) -> bool:
+    """Lay the arrays among numbers, not among NaN: does NaN vanish?"""
+    again = _again(k, call, around=7.25)
+    bad = _poisoned(call)
+    return again is not None and bool(np.isfinite(again.found[bad]).any())
+
+
+def _strides(k: Backend | Remote, call: Call) -> list[str]:
+    """Give gaps between rows to one array after another: which stride is ignored?"""
+    if not call.block:
+        return []
+    whole = _again(k, call, block=False)
+    if whole is None or whole.verdict == "wrong":
+        return []
+    matrices = [key for key, x in call.arguments.items() if isinstance(x, np.ndarray) and x.ndim == 2]
+    alone = [_again(k, call, block={key}) for key in matrices]
+    guilty = [key for key, again in zip(matrices, alone) if again is None or again.verdict == "wrong"]
+    which = f"the row stride of {' and '.join(guilty)}" if guilty else "a row stride"
+    return [f"{which} is ignored: it is right where rows follow each other without gaps"]

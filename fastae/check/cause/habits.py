@@ -1,0 +1,242 @@
+"""Causes that lie in how a kernel is written rather than in its formula: what beginners meet first.
+
+Each needs two things to fit: what the kernel did, and what the text of its file says (`fastae.check.file.text`).
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from fastae.check.calls.evidence import MAYBE, Call
+from fastae.check.cause.experiments import RACE
+from fastae.check.file.failure import Failure
+from fastae.check.file.statements import Place
+from fastae.check.file.text import VIEWS, Facts, facts
+from fastae.check.problem import Problem
+from fastae.errors import InputError
+
+ALIASES = {  # what Numba calls them in a signature
+    "float32": "float32|f4",
+    "float64": "float64|f8|double",
+    "int64": "int64|i8|intp",
+    "uint8": "uint8|u1",
+}
+NO_VERSION = ("Numba has compiled it for other types", "not supported for the input types")
+DOT_OUT = "output array is not acceptable"
+FASTMATH = (
+    "fastmath=True lets the compiler assume that there is no NaN and no infinity: leave it out, or name its parts"
+)
+FROZEN = (
+    "the global {} is a constant in compiled code, as it was when Numba compiled, whatever changes it later: "
+    "pass it as an argument"
+)
+RENAMED = "{0} = ... only gives the name {0} to something else: nothing is written; write {0}[...] = ..."
+COPIED = "{} is a copy: what is written there does not come into the output; write into the output itself"
+GAPS = "{} is a copy where rows have gaps between them: what is written there does not come into the output"
+QUOTIENT = f"{MAYBE}{{}} is a quotient of whole numbers in C, whose fraction is lost: write it with a decimal point"
+OVERFLOW = "math.exp raises an exception where np.exp gives ∞: take an exponent that is never large"
+NUMBERS = re.compile(r"\b(alpha|beta|trans_[ab]|shape|len|range)\b")  # no comparison of those hides NaN
+HIDES = (  # what turns NaN into a number, as a call begins, and why
+    ("nan_to_num", "nan_to_num replaces it"),
+    ("fmax", "fmax returns the other number"),
+    ("fmin", "fmin returns the other number"),
+    ("nansum", "nansum leaves it out"),
+    ("nanmax", "nanmax leaves it out"),
+    ("nanmin", "nanmin leaves it out"),
+    ("max(", "max compares, and any comparison with NaN is false"),
+    ("min(", "min compares, and any comparison with NaN is false"),
+    ("where(", "a comparison with NaN is false, so the other value is taken"),
+    ("clip", "clip may compare, and any comparison with NaN is false"),
+    ("isnan", "NaN is looked for, and replaced"),
+    ("isfinite", "NaN is looked for, and replaced"),
+    ("if ", "a comparison with NaN is false, so the other branch is taken"),
+)
+
+
+def require(failure: Failure) -> None:
+    """Raise `InputError` if a kernel failed for want of a package, which is no fault of it."""
+    if failure.type_name == "ImportError" and "scipy" in failure.message:
+        raise InputError("Numba's np.dot and @ need SciPy, which is not installed here: pip install scipy")
+
+
+def of_calls(
+    facts: Facts, wrong: Sequence[Call], shown: Call, unwritten: bool, probed: Sequence[str], explained: bool = False
+) -> list[str]:
+    """Name the habits that explain what is wrong in ordinary calls, the likeliest first.
+
+    Parameters
+    ----------
+    facts : Facts
+    wrong : sequence of Call
+        The wrong ones.
+    shown : Call
+        The one that is shown.
+    unwritten : bool
+        Whether its wrong elements are as they were before.
+    probed : sequence of str
+        What experiments with it have told.
+    explained : bool
+        Whether a formula tells what is wrong as well.
+    """
+    found = _failed(facts, wrong)
+    if unwritten:
+        found += _returned(facts, shown) or _renamed(facts) or _copied(facts, wrong)
+    elif not explained and not any(c.fault for c in wrong):
+        found += [_at(place, QUOTIENT.format(place.text)) for place in facts.quotients[:1]]
+    if facts.option("parallel") or RACE in probed:
+        found += [_race(place) for place in facts.races[:1] if facts.option("parallel")]
+    if facts.frozen and facts.decorators:
+        place = facts.frozen[0]
+        found.append(MAYBE * explained + _at(place, FROZEN.format(place.text)))
+    return found
+
+
+def certain(facts: Facts) -> Problem | None:
+    """Return what is wrong whatever the calls have shown: a race that was not lost in any of them."""
+    if not facts.option("parallel") or not facts.lost_updates:
+        return None
+    place = facts.lost_updates[0]
+    return Problem("threads race, though none of these calls has shown it", "parallel=True", [_race(place)])
+
+
+def _race(place: Place) -> str:
+    return _at(place, f"a race: {place.text}")
+
+
+def of_model(text: str, kernels: Sequence[str]) -> list[str]:
+    """Name why kernels that are right alone may not be compiled into the step.
+
+    Parameters
+    ----------
+    text : str
+        Of the file.
+    kernels : sequence of str
+        Of those that it defines.
+    """
+    if any(facts(text, name).signatures for name in kernels):
+        return [f"{MAYBE}an explicit signature lacks the step's own types, whose inputs are read-only: leave it out"]
+    return []
+
+
+def _at(place: Place, text: str) -> str:
+    return f"{text} (line {place.line})"
+
+
+def _failed(facts: Facts, wrong: Sequence[Call]) -> list[str]:
+    """Explain exceptions."""
+    failed = [c for c in wrong if c.failure]
+    messages = [c.failure.message for c in failed if c.failure]
+    if facts.signatures and any(text in message for message in messages for text in NO_VERSION):
+        return [_signature(facts, failed)]
+    if any(DOT_OUT in message for message in messages):
+        where = next((p for p in facts.calls if re.match(r"\w+\.dot\(.*out=", p.text)), None)
+        text = (
+            "np.dot(out=) wants an array without gaps between rows, of the product's own type: "
+            "np.matmul(..., out=out) or out[:] = ... takes any"
+        )
+        return [_at(where, text) if where else text]
+    if any("Cannot modify readonly array" in message for message in messages):
+        return ["a global array is a constant in compiled code, and inputs may be read-only: neither can be written"]
+    if any(c.failure.type_name == "OverflowError" for c in failed if c.failure):
+        return [OVERFLOW]
+    return []
+
+
+def _signature(facts: Facts, failed: Sequence[Call]) -> str:
+    """Say what an explicit signature lacks."""
+    text, lacks = " ".join(facts.signatures), []
+    for dtype, names in ALIASES.items():
+        if any(_has(c, dtype) for c in failed) and not re.search(rf"\b({names})\b", text):
+            lacks.append(dtype)
+    messages = " ".join(c.failure.message for c in failed if c.failure)
+    if "::1" in text and ", A)" in messages:
+        lacks.append("rows with gaps between them (::1 is for arrays without)")
+    if ", 2d, " in messages and ":, :" not in text and ":,:" not in text:
+        lacks.append("matrices, which have two dimensions")
+    if "readonly" in messages and "readonly" not in text:
+        lacks.append("read-only inputs")
+    what = " and ".join(lacks) or "the types of these arguments"
+    line = next(d.line for d in facts.decorators if d.signatures)
+    return f"the explicit signature lacks {what}: leave it out, and Numba compiles for what comes (line {line})"
+
+
+def _has(call: Call, dtype: str) -> bool:
+    """Whether arrays of a call are of that type."""
+    return any(isinstance(x, np.ndarray) and x.dtype == dtype for x in call.arguments.values())
+
+
+def _returned(facts: Facts, shown: Call) -> list[str]:
+    """Explain that nothing is written where something is returned."""
+    returned = shown.returned
+    if returned is None or returned.is_out:
+        return []
+    if any(d.name == "vectorize" for d in facts.decorators):
+        text = (
+            "what @vectorize makes returns a new array, and writes into none of its arguments: "
+            "call it in a kernel, with the output as out="
+        )
+    else:
+        text = "the result is returned, not written: nobody uses what a kernel returns; write out[...] = ..."
+    if returned.value is not None and replace(shown, found=returned.value).is_wrong:
+        text += "; what is returned is wrong too"
+    return [_at(facts.returned[-1], text) if facts.returned else text]
+
+
+def _renamed(facts: Facts) -> list[str]:
+    """Explain that nothing is written where the output's name is given away."""
+    return [_at(place, RENAMED.format(place.text)) for place in facts.rebound[-1:]]
+
+
+def _copied(facts: Facts, wrong: Sequence[Call]) -> list[str]:
+    """Explain that nothing is written where a copy of the output is."""
+    for place in facts.copied[-1:]:
+        if not any(f".{method}(" in place.text for method in VIEWS):
+            return [_at(place, COPIED.format(place.text))]
+        if all(c.block for c in wrong):
+            return [_at(place, GAPS.format(place.text))]
+    return []
+
+
+def of_check(facts: Facts, problem: Problem, failure: Failure | None = None) -> Problem:
+    """Add what the text tells of a problem that shows in special calls only: of NaN, of huge numbers, of races.
+
+    Parameters
+    ----------
+    facts : Facts
+    problem : Problem
+    failure : Failure, optional
+        If it is an exception.
+    """
+    causes = list(problem.causes)
+    special = problem.case.startswith("NaN") or "huge" in problem.case or problem.case.startswith("t from")
+    if special and facts.option("fastmath"):
+        causes.insert(0, FASTMATH)
+        if failure:
+            return replace(problem, what=f"NaN does not come out: {problem.what}", causes=causes)
+    if failure and failure.type_name == "OverflowError":
+        causes.insert(0, OVERFLOW)
+    if problem.what.endswith("is lost"):
+        causes = _hiding(facts) + causes if facts.option("fastmath") is None else causes + _hiding(facts)
+    if facts.option("parallel") and (RACE in causes or not causes):
+        causes = [_race(place) for place in facts.races[:1]] + causes
+    return replace(problem, causes=causes)
+
+
+def _hiding(facts: Facts) -> list[str]:
+    """Name what may turn NaN into a number: for certain if there is but one that could."""
+    for begins, why in HIDES:
+        places = [p for p in facts.calls if _calls(p.text, begins) and not NUMBERS.search(p.text)]
+        if places:
+            text = _at(places[0], f"it hides NaN: {why}")
+            return [MAYBE + text] if begins in ("clip", "if ") else [text]
+    return []
+
+
+def _calls(text: str, begins: str) -> bool:
+    """Whether a call is of that function, of whatever module; C's end in f for float."""
+    if begins == "if ":
+        return text.startswith(begins)
+    name = re.split(r"\(", text)[0].rpartition(".")[2]
+    return name.removesuffix("f") == begins.rstrip("(")

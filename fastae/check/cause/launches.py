@@ -1,0 +1,114 @@
+"""What a launch has no thread for: the elements left unwritten, beside the blocks that a ``.cu`` file asks for."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from fastae.check.calls.evidence import Call
+from fastae.check.file.launch_comments import divided, launch_of
+
+X, Y = 0, 1  # of a launch
+EXCHANGED = (
+    "rows and columns of threads are exchanged: the launch has blocks in x for one of them, and the kernel takes x "
+    "for the other"
+)
+
+
+def told(source: str, calls: Sequence[Call]) -> list[str]:
+    """Say so if exactly what lies beyond the blocks of the launch is unwritten, in all calls.
+
+    Parameters
+    ----------
+    source : str
+        The text of the file.
+    calls : sequence of Call
+        Right and wrong ones, of one kernel.
+    """
+    seen = [c for c in calls if not c.fault and _shows(c)]
+    if "__global__" not in source or not all(_unwritten(c) for c in seen if c.is_wrong):
+        return []
+    blocks = [_blocks(source, c) for c in seen]
+    if missed := divided_away(source, seen):
+        return missed
+    if any(c.found.ndim == 2 for c in seen):  # a vector among matrices is one row
+        wrong = [np.atleast_2d(c.wrong) for c in seen]
+        if all(map(_is_corner, wrong)):
+            written = [tuple(_reach(~x, axis) for axis in (0, 1)) for x in wrong]
+            return _of_matrices(written, [x.shape for x in wrong], blocks)
+    flat = [_reach(~c.wrong.reshape(-1), 0) for c in seen]
+    if any(c.wrong.reshape(-1)[:n].any() for c, n in zip(seen, flat)):
+        return []
+    sizes, in_x = [c.found.size for c in seen], [n[X] for n in blocks]
+    few = "one block" if max(in_x, default=0) == 1 else "too few blocks"
+    return [f"the launch has {few}: no thread for the last elements"] if _step(flat, sizes, in_x) else []
+
+
+def divided_away(source: str, seen: Sequence[Call]) -> list[str]:
+    """Say which quotients of a launch have dropped a rest in every wrong call, and in no right one."""
+    found = [set(divided(source, c.name, c.arguments)) for c in seen]
+    rests = [rest for rest, c in zip(found, seen) if c.is_wrong]
+    if not rests or not all(rests) or any(rest for rest, c in zip(found, seen) if not c.is_wrong):
+        return []
+    return [
+        f"the launch's {quotient} is whole-number division, which misses the last block: it starts no block where "
+        f"{length} is below {divisor}; write ceil({quotient})"
+        for quotient, length, divisor in sorted(set().union(*rests))
+    ]
+
+
+def _of_matrices(
+    written: list[tuple[int, ...]], lengths: list[tuple[int, ...]], blocks: list[tuple[int, int]]
+) -> list[str]:
+    few, exchanged = list[str](), False
+    for axis, what, usual in ((0, "rows", Y), (1, "columns", X)):
+        reach, length = ([x[axis] for x in pairs] for pairs in (written, lengths))
+        if reach == length:
+            continue
+        counts = {of: [n[of] for n in blocks] for of in (usual, 1 - usual)}
+        steps = {of: step for of in counts if (step := _step(reach, length, counts[of]))}
+        if not steps:
+            return []
+        of = next((of for of in steps if max(counts[of]) == 1), next(iter(steps)))
+        if max(counts[of]) == 1:
+            few.append(f"the launch has one {'column' if of == X else 'row'} of blocks: no thread for the other {what}")
+        elif of != usual or all(n * steps[of] >= most for n, most in zip(counts[1 - of], length)):
+            exchanged = True  # in the kernel; or in the launch, whose other number would do
+        else:
+            few.append(f"the launch has too few blocks in {'xy'[of]}: no thread for the other {what}")
+    return few or ([EXCHANGED] if exchanged else [])
+
+
+def _step(reach: Sequence[int], lengths: Sequence[int], counts: Sequence[int]) -> int:
+    """Return how far a block reaches, if so many reach exactly so far in each call; else 0."""
+    steps = {r / n if n else r for r, length, n in zip(reach, lengths, counts) if r < length and (n or r)}
+    step = int(steps.pop()) if len(steps) == 1 else 0
+    return step if all(min(length, step * n) == r for r, length, n in zip(reach, lengths, counts)) else 0
+
+
+def _blocks(source: str, call: Call) -> tuple[int, int]:
+    """Return how many blocks a call is launched with, in x and in y."""
+    grid, *_ = launch_of(source, call.name, call.arguments)
+    return grid[X], (*grid, 1)[Y]
+
+
+def _shows(call: Call) -> bool:
+    """Whether an element that is not written is wrong."""
+    return bool(call.given.get("alpha", 1)) and call.given.get("beta") != 1 and call.found.ndim > 0
+
+
+def _unwritten(call: Call) -> bool:
+    """Whether all that is wrong is what it was before."""
+    old, found = (x[call.wrong] for x in (call.arguments[call.written], call.found))
+    return bool(((found == old) | (np.isnan(found) & np.isnan(old))).all())
+
+
+def _is_corner(wrong: np.ndarray) -> bool:
+    """Whether what is right is some of the first rows of some of the first columns."""
+    right = ~wrong
+    return bool(right.any() and right[: _reach(right, 0), : _reach(right, 1)].all())
+
+
+def _reach(right: np.ndarray, axis: int) -> int:
+    """Return the number of rows or columns up to the last in which something is right."""
+    lines = right.any(axis=tuple(i for i in range(right.ndim) if i != axis))
+    return int(np.flatnonzero(lines)[-1]) + 1 if lines.any() else 0

@@ -1,0 +1,118 @@
+"""Trainings by ranks on GPUs, or on what stands for them: a module of cases, and the program of the ranks.
+
+``mpiexec -n 2 python -m mpi4py tests/ranks/device_trainings.py FOLDER`` trains the cases that the folder's
+``cases.json`` lists, and writes what each came to there.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import fake_nccl
+import numpy as np
+
+import fastae
+from fastae.backends import Availability
+from fastae.backends.cupy_backend import CupyBackend
+from fastae.errors import FastaeError
+from fastae.ranks import Alone, join
+
+TIMEOUT = 240  # seconds for all cases of one start: some compile
+
+
+class Case(NamedTuple):
+    """A training of 3 batches and a smaller one an epoch."""
+
+    backend: str = "emulator"
+    way: str = "mpi"  # how the ranks are joined
+    gpus: tuple[str, ...] = ()  # of the machine, by NCCL's stand-in; none for CuPy itself
+    network: str = "dense"  # or conv
+    loss: str = "mse"
+    momentum: float = 0.9
+    dtype: str = "float32"
+    batch_size: int = 7
+    images: int = 24  # a last batch of 3
+    epochs: int = 2
+    shards: int | None = None
+    mode: str | None = None
+
+
+def train(case: Case, ranks: Alone) -> dict[str, np.ndarray]:
+    """Return all parameters and velocities at the end, the losses of each epoch, and how gradients were summed."""
+    rng = np.random.default_rng(3)
+    images, test_images = (rng.integers(0, 256, (n, 36)).astype(np.uint8) for n in (case.images, 5))
+    if case.network == "dense":
+        model = fastae.Autoencoder((36, 13, 6), seed=1, dtype=case.dtype)
+    else:
+        layers = [fastae.Conv2d(3, 3, stride=2), fastae.Dense(5)]
+        model = fastae.Autoencoder(image_shape=(6, 6), layers=layers, activation="tanh", seed=1, dtype=case.dtype)
+    optimizer, options = fastae.SGD(0.05, case.momentum), {"mode": case.mode} if case.backend != "numpy" else {}
+    trainer = fastae.Trainer(
+        model, case.loss, optimizer, case.backend, case.batch_size, ranks=ranks, shards=case.shards, **options
+    )
+    sessions, session_of = list[Any](), trainer.session
+    trainer.session = lambda *data: sessions.append(session_of(*data)) or sessions[0]  # type: ignore[method-assign]
+    history = trainer.fit(images, case.epochs, test_images, progress=False)
+    made = {"way": np.array(getattr(sessions[0], "way", ""))}
+    for name, group in zip("WbVc", (model.weights, model.biases, trainer._V, trainer._c)):
+        made |= {f"{name}{l}": p for l, p in enumerate(group)}
+    made["loss"] = np.array([epoch.train_loss for epoch in history.epochs])
+    made["test"] = np.array([epoch.test_mse for epoch in history.epochs])
+    return made
+
+
+def together(ranks: int, cases: Sequence[Case], folder: Path) -> list[dict[str, np.ndarray]]:
+    """Train the cases by so many ranks, started once; of one that is refused, return the ``error``."""
+    (folder / "cases.json").write_text(json.dumps(cases), encoding="utf-8")
+    mpiexec = Path(sys.executable).with_name("mpiexec")
+    assert mpiexec.exists(), "the tests of several ranks need: python -m pip install 'fastae[mpi]'"
+    command = [str(mpiexec), "-n", str(ranks), sys.executable, "-m", "mpi4py", __file__, str(folder)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, env=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = []
+    for number in range(len(cases)):
+        with np.load(folder / f"{number}.npz") as file:
+            results.append(dict(file))
+    return results
+
+
+def main(folder: Path) -> None:
+    from mpi4py import MPI
+
+    worlds: dict[str, Any] = {}
+    for number, fields in enumerate(json.loads((folder / "cases.json").read_text(encoding="utf-8"))):
+        case = Case(*fields)
+        if case.way not in worlds:
+            worlds[case.way] = join(case.way)
+        world = worlds[case.way]
+        if case.gpus:
+            stand_in(fake_nccl.Cluster(MPI.COMM_WORLD.Dup(), case.gpus))
+        try:
+            result = train(case, world)
+        except FastaeError as error:
+            result = {"error": np.array(str(error) if error.common else f"of one rank: {error}")}
+        if world.rank == 0:
+            np.savez(folder / f"{number}.npz", **result)
+        for theirs in world.gather({name: array.tobytes() for name, array in result.items()}):
+            assert theirs == {name: array.tobytes() for name, array in result.items()}, "ranks ended differently"
+
+
+def stand_in(cluster: fake_nccl.Cluster) -> None:
+    """Have the cupy backend work on the stand-ins for the rest of this process."""
+    from conftest import forget_backends
+
+    from fastae.ranks import nccl
+
+    sys.modules.update(fake_nccl.module(cluster))
+    CupyBackend.availability = classmethod(lambda cls: Availability(True))  # type: ignore[method-assign]
+    forget_backends()
+    nccl.communicator.cache_clear()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,105 @@
+"""Trainings that several ranks do together, and one process alone: a module of cases, and the program of the ranks.
+
+``mpiexec -n 3 python tests/ranks/rank_trainings.py FOLDER`` trains the cases that the folder's ``cases.json`` lists,
+and writes what each came to there.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import test_golden
+
+import fastae
+from fastae.ranks import Alone, join, sums
+
+TIMEOUT = 240  # seconds for all cases of one start: some compile
+
+
+class Case(NamedTuple):
+    """A training: 25 epochs of 4 batches and a smaller one are 125 steps."""
+
+    backend: str
+    network: str = "dense"  # or conv, or the name of a golden trajectory
+    loss: str = "mse"
+    momentum: float = 0.0
+    dtype: str = "float64"
+    batch_size: int = 10
+    images: int = 43  # a last batch of 3: with more ranks some have none of it
+    epochs: int = 25
+    threads: int | None = None
+    shards: int | None = None
+    messages: bool = False  # though the ranks are on one machine
+
+
+def train(case: Case, ranks: Alone) -> dict[str, np.ndarray]:
+    """Return all parameters and velocities at the end, and the losses of each epoch."""
+    options: dict[str, Any] = {"ranks": ranks, "shards": case.shards, "threads": case.threads}
+    if case.network in test_golden.SYNTHETIC:
+        golden = test_golden.load(case.network)
+        model = test_golden.new_model(golden)
+        history = test_golden.fit(
+            model, golden, case.backend, golden["images"], golden["epochs"].item(), golden.get("test_images"), **options
+        )
+        trainer = None
+    else:
+        rng = np.random.default_rng(3)
+        images, test_images = (rng.integers(0, 256, (n, 64)).astype(np.uint8) for n in (case.images, 300))
+        if case.network == "dense":
+            model = fastae.Autoencoder((64, 21, 10), seed=1, dtype=case.dtype)
+        else:
+            encoder = [fastae.Conv2d(4, 3, stride=2), fastae.Dense(9)]
+            model = fastae.Autoencoder(image_shape=(8, 8), layers=encoder, activation="tanh", seed=1, dtype=case.dtype)
+        optimizer = fastae.SGD(0.05 * (1 - case.momentum), case.momentum)
+        trainer = fastae.Trainer(model, case.loss, optimizer, case.backend, case.batch_size, **options)
+        history = trainer.fit(images, case.epochs, test_images, progress=False)
+    made = {f"W{l}": W for l, W in enumerate(model.weights)} | {f"b{l}": b for l, b in enumerate(model.biases)}
+    if trainer and case.momentum:
+        made |= {f"V{l}": V for l, V in enumerate(trainer._V)} | {f"c{l}": c for l, c in enumerate(trainer._c)}
+    made["loss"] = np.array([epoch.train_loss for epoch in history.epochs])
+    if history.epochs[0].test_mse is not None:
+        made["test"] = np.array([epoch.test_mse for epoch in history.epochs])
+    return made
+
+
+def together(ranks: int, cases: Sequence[Case], folder: Path) -> list[dict[str, np.ndarray]]:
+    """Train the cases by so many ranks, started once."""
+    (folder / "cases.json").write_text(json.dumps(cases), encoding="utf-8")
+    done = subprocess.run(
+        [mpiexec(), "-n", str(ranks), sys.executable, __file__, str(folder)],
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = []
+    for number in range(len(cases)):
+        with np.load(folder / f"{number}.npz") as file:
+            results.append(dict(file))
+    return results
+
+
+def mpiexec() -> str:
+    """Return the launcher that was installed with this Python's MPI."""
+    path = Path(sys.executable).with_name("mpiexec")
+    assert path.exists(), "the tests of several ranks need: python -m pip install 'fastae[mpi]'"
+    return str(path)
+
+
+if __name__ == "__main__":
+    here, world = Path(sys.argv[1]), join()
+    window = sums.Window
+    for number, fields in enumerate(json.loads((here / "cases.json").read_text(encoding="utf-8"))):
+        case = Case(*fields)
+        sums.Window = sums.Messages if case.messages else window  # type: ignore[misc, assignment]
+        result = train(case, world)
+        if world.rank == 0:
+            np.savez(here / f"{number}.npz", **result)
+        for theirs in world.gather({name: array.tobytes() for name, array in result.items()}):
+            assert theirs == {name: array.tobytes() for name, array in result.items()}, "ranks ended differently"
