@@ -1,4 +1,4 @@
-"""From a CUDA program of one file, and the files of its own that it includes, to an executable in the user's cache."""
+"""Compile a CUDA program of one file, and the files of its own that it includes, to an executable in the user's cache."""
 
 import os
 import re
@@ -29,14 +29,14 @@ FLAGS = {  # so that each place in the code has its own line; by whether it is c
 
 
 class Flags(NamedTuple):
-    """What of nvcc's options matters here.
+    """The options of nvcc that have an effect.
 
     Attributes
     ----------
     options : list of str
         For the C++ compiler: macros, folders of headers, OpenMP.
     folders : list of Path
-        Where headers are looked for.
+        Of headers.
     standard : int
         Of C++: 17 or 20.
     """
@@ -47,16 +47,16 @@ class Flags(NamedTuple):
 
 
 class Source(NamedTuple):
-    """A program as it is compiled: the text of each file, the first being the program's own, and what it takes.
+    """A program as it is compiled: the rewritten text of each file, the program's own first.
 
     Attributes
     ----------
     names : list of Path
     texts : list of str
     waits : bool
-        Does some kernel wait for other threads?
+        Whether some kernel waits for other threads.
     unknown : bool
-        May there be variables of the device that are not marked as such?
+        Whether there may be variables of the device that are not marked as such.
     """
 
     names: list[Path]
@@ -66,7 +66,7 @@ class Source(NamedTuple):
 
 
 def has_main(text: str) -> bool:
-    """Tell whether a file is a program, by its ``main()``."""
+    """Return whether a file is a program: whether it has a ``main()``."""
     return re.search(r"\bmain\s*\(", rewrite.plain(text).bare) is not None
 
 
@@ -116,8 +116,8 @@ def source_of(file: Path, folders: Sequence[Path]) -> Source:
         try:
             code, more = rewrite.rewritten(text, kernels, copy_of, marks)
         except rewrite.Nested as nested:
-            told = "launches by a kernel (dynamic parallelism) are not emulated"
-            raise CompileError(f"{name}, line {nested.args[0]}: {told}") from nested
+            what = "launches by a kernel (dynamic parallelism) are not emulated"
+            raise CompileError(f"{name}, line {nested.args[0]}: {what}") from nested
         rewritten.append(f'#line 1 "{_quoted(name)}"\n{code}\n')
         unknown = unknown or more
     return Source(names, rewritten, any(map(waits, texts)), unknown)
@@ -128,7 +128,7 @@ def _quoted(name: Path) -> str:
 
 
 def built(file: Path, flags: Flags, checks: bool) -> tuple[Path, list[Path]]:
-    """Compile a program, or find it compiled; return the executable, and the files that it is made of.
+    """Compile a program, or find it in the cache; return the executable, and the program's files.
 
     Raises
     ------
@@ -177,7 +177,7 @@ def built(file: Path, flags: Flags, checks: bool) -> tuple[Path, list[Path]]:
 
 
 def runtime(checks: bool) -> Path:
-    """Compile what stands behind device.h and api.h, or find it compiled."""
+    """Compile ``program/program.cpp``, or find it in the cache; return its object file."""
     command = compiler_path()
     options = [*compiler.LANGUAGE, "-fPIE", "-O2", *(["-DCHECKED"] if checks else [])]
     path = compiler.cache_path([command, "program", *options], ".o")
@@ -197,7 +197,7 @@ def _compile(source: Source, command: list[object]) -> None:
 
 
 def _why(error: CompileError, source: Source) -> str:
-    """Say why a program does not compile: by what the emulator lacks, if that is why; else by the compiler's words."""
+    """Return why a program does not compile: what the emulator lacks, or else the compiler's words."""
     if refused := refused_in(error.words):
         return f"{refused[0]}, line {refused[1]}: {refused[2]}"
     if twice := defined_twice(error.words):

@@ -1,8 +1,8 @@
-"""From the events that the emulator has written down to steps of warps, and what each step costs.
+"""Turn the events that the emulator has recorded into steps of warps, and count what each step costs.
 
-A step is what counts.h calls a request: the n-th time after a barrier that the lanes of a warp come to an instruction.
-The emulator runs one thread after another; here the steps of a warp stand in an order that every one of its lanes has
-gone through them, a branch at a time.
+A step is a request of ``runtime/counts.h``: the n-th time after a barrier that the lanes of a warp come to an
+instruction. The emulator runs one thread after another; the steps of a warp are sorted so that each of its lanes goes
+through them in this order, a branch at a time.
 """
 
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ class Launch:
     ----------
     grid, block : tuple of int
     blocks : ndarray
-        The numbers of the blocks that are here, in order; those after a fault, or beyond what is written down, are not.
+        The numbers of the blocks that were recorded, in order: none after a fault, or beyond the recording's end.
     rows, column, place, kind, operation, size, lanes, cost, best : ndarray
         Of each step: its warp among those of `blocks`; its place in time; its place in the code, an index of `places`;
         what it does, as trace.h has it; bytes of an access; bits of the lanes that take part; sectors of global memory,

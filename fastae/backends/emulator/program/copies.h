@@ -1,4 +1,4 @@
-// Copies and fills, with their directions and bounds looked at. A part of program.cpp.
+// Copies and fills, with checks of their directions and bounds.
 #pragma once
 
 namespace emulator {
@@ -14,7 +14,7 @@ inline Side side_of(const void* p) {
 constexpr const char* KINDS[] = {"cudaMemcpyHostToHost", "cudaMemcpyHostToDevice", "cudaMemcpyDeviceToHost",
                                  "cudaMemcpyDeviceToDevice", "cudaMemcpyDefault"};
 
-// What is wrong with one end of a copy; empty if nothing is. `from` is the first byte, `reach` how many there are.
+// What is wrong with one end of a copy, or "": `from` is the first byte, `reach` the number of bytes.
 inline std::string wrong_with(const char* what, const void* p, size_t reach) {
   if (!p) return text("the %s is a null pointer", what);
   const uintptr_t at = reinterpret_cast<uintptr_t>(p);

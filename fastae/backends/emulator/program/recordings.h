@@ -1,6 +1,6 @@
-// Launches written down for `fastae trace`: the first of a program, and one that a fault ends. Of each there is a file as
-// trace.h lays it out, and one of names: a line for each pointer that the kernel was given, with its number, address, and
-// what type it points to; and one for each allocation, with its address, bytes and line. A part of program.cpp.
+// Launches recorded for `fastae trace`: the first of a program, and one that a fault ends. Each has a file in the layout of
+// runtime/trace.h, and one of names: a line for each pointer that the kernel was given, with its number, address, and
+// what type it points to; and one for each allocation, with its address, bytes and line.
 #pragma once
 
 namespace emulator {
@@ -9,7 +9,7 @@ namespace emulator {
 
 static struct Recordings {
   unsigned long long most = 0;  // numbers of 4 bytes, of a launch
-  unsigned launches = 0;        // how many are written down; none if nobody asks
+  unsigned launches = 0;        // how many to record
   std::string kernel, folder;   // of this kernel alone, if it has a name
   unsigned written = 0;
   const Recording* head = nullptr;  // of the last launch
@@ -57,8 +57,8 @@ inline bool write_recording(const Task& task, const std::string& path) {
   return !fclose(names) && fine;
 }
 
-// A launch has come to its end: say which it was, and under what number it was written down, if it was.
-inline void tell_recording(const Task& task, bool fault, bool endless = false) {
+// Tell Python of a launch that has ended, and of the number of its recording, if there is one.
+inline void report_recording(const Task& task, bool fault, bool endless = false) {
   if (!recordings.launches) return;
   std::string number;
   if (recorded && (fault || recordings.written < recordings.launches)) {
@@ -71,7 +71,7 @@ inline void tell_recording(const Task& task, bool fault, bool endless = false) {
 inline void begin_recordings() {}
 inline void begin_recording(const Task&) {}
 inline void end_recording() {}
-inline void tell_recording(const Task&, bool, bool = false) {}
+inline void report_recording(const Task&, bool, bool = false) {}
 #endif
 
 }  // namespace emulator

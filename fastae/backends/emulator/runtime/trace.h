@@ -6,7 +6,8 @@
 
 namespace emulator {
 
-enum Mark { CONSTANT_MEMORY = 16, SHARED_MEMORY = 32, WAITS = 64, ENDS = 128 };  // beside the first four bits of How in checks/shadow.h
+// Beside the first four bits of How in checks/shadow.h.
+enum Mark { CONSTANT_MEMORY = 16, SHARED_MEMORY = 32, WAITS = 64, ENDS = 128 };
 enum Wait { BARRIER = 100, GRID = 101, NO_VALUE = 255 };   // beside the operations of a warp (language/warps.h)
 
 struct Event {

@@ -255,7 +255,7 @@ PTX I to_integer(F x) {
   return emulator::to_integer<I>(x);
 }
 template <class To, class From>
-PTX To clamped(From x) {  // to what there is of the type
+PTX To clamped(From x) {  // to the type's range
   using L = std::numeric_limits<To>;
   const __int128 wide = x;
   return wide < L::min() ? L::min() : wide > L::max() ? L::max() : static_cast<To>(x);
@@ -263,7 +263,7 @@ PTX To clamped(From x) {  // to what there is of the type
 template <class To, class From>
 PTX To converted(From x) { return static_cast<To>(x); }
 template <class T, class S>
-PTX T saturated(S x) {  // floating point to [0, 1], whole numbers to what there is
+PTX T saturated(S x) {  // floating point to [0, 1], whole numbers to the type's range
   if constexpr (std::is_floating_point_v<T>) return x > 1 ? T(1) : x > 0 ? T(x) : T(0);
   else return clamped<T>(x);
 }

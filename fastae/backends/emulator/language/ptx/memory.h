@@ -5,7 +5,7 @@
 
 namespace emulated_ptx {
 
-// Addresses. Those of shared memory count from where this library lies, so that they have 32 bits.
+// Addresses. Those of shared memory count from the beginning of this library, so that they have 32 bits.
 template <Space S>
 struct Place {
   static constexpr int space = S;
@@ -58,7 +58,7 @@ NOT_INLINED T ld_strong(Place<S> place, Order order, bool of_block) {
   }
   if (order == ACQUIRE) emulator::acquire_at(place.at());
   const T value = *static_cast<const volatile T*>(place.at());
-  emulator::nap_if_seen(place.at(), bits_of(value), CALLER);  // whoever waits lets the others go on
+  emulator::nap_if_seen(place.at(), bits_of(value), CALLER);  // a thread that waits lets the others go on
   return value;
 }
 template <class T, Space S>

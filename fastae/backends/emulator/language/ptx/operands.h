@@ -34,7 +34,7 @@ PTX Bits<sizeof(T)> bits_of(T x) {
   return emulator::bits_as<Bits<sizeof(T)>>(x);
 }
 template <class T>
-PTX T unknown() {  // nobody has written it
+PTX T unknown() {  // the value of a register that was not written
   if constexpr (std::is_same_v<T, bool>) return true;
   else return emulator::bits_as<T>(Bits<sizeof(T)>(~Bits<sizeof(T)>(0)));
 }

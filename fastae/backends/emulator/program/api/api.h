@@ -1,5 +1,5 @@
-// CUDA for a whole program: put before it, behind device.h. Host and kernels are one compilation, in which __CUDA_ARCH__
-// is not defined; in the body of a function that is the device's alone rewrite.py has another name for it.
+// CUDA for a whole program: put before it, behind language/device.h. Host and kernels are compiled together, without
+// __CUDA_ARCH__; in functions for the device alone, run/rewrite.py has another name for it.
 #pragma once
 #include <cstdlib>
 #include <memory>
@@ -18,7 +18,7 @@
 #define EMULATED_VARIABLE __attribute__((section("cudevice")))
 #define __managed__ __attribute__((section("cumanaged")))
 
-// Variables here, not macros: a program may have variables of its own of these names.
+// Variables instead of macros: a program may have variables of its own with these names.
 #undef threadIdx
 #undef blockIdx
 #undef blockDim

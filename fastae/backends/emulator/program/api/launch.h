@@ -18,15 +18,15 @@ struct Shape {  // of a launch
   }
 };
 
-void has_address(const void* symbol, size_t bytes);  // the host has asked for it
+void has_address(const void* symbol, size_t bytes);  // noted when the host asks for it
 
-struct Argument {  // a pointer, which argument it is, and to what
+struct Argument {  // a pointer among the arguments of a launch, and the type of what it points to
   const void* value;
   int number;
   Type type;
 };
 
-// A launch, with all that it takes to run it, perhaps later and again.
+// A launch, which may run later, and more than once.
 struct Task {
   std::string kernel;
   Shape shape;
@@ -47,7 +47,7 @@ constexpr Type type_behind<P, decltype(sizeof(P))> = type_of<std::remove_all_ext
 template <class T>
 constexpr bool is_data_pointer = std::is_pointer_v<T> && !std::is_function_v<std::remove_pointer_t<T>>;
 
-// A kernel and its arguments, for as long as the launch lasts.
+// A kernel and its arguments, kept until the launch has run.
 template <class F, class... A>
 struct Call {
   F kernel;
@@ -139,7 +139,7 @@ inline const void* address_of(const void* kernel) { return kernel; }
 template <class R, class... P>
 const void* address_of(R (*kernel)(P...)) { return reinterpret_cast<const void*>(kernel); }
 
-// What kernels have for malloc, free and new; `delete` asks where its pointer leads.
+// malloc, free and new of kernels; `delete` finds out where its pointer leads.
 enum Heap { heap };
 enum HeapHere { heap_here };
 void* device_malloc(size_t bytes);
