@@ -1,4 +1,4 @@
-"""Compile a CUDA program of one file, and the files of its own that it includes, to an executable in the user's cache."""
+"""Compile a CUDA program, of one file and those of its own that it includes, to an executable in the user's cache."""
 
 import os
 import re

@@ -41,7 +41,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--shape",
         metavar="LENGTHS",
         default="",
-        help="of the arguments of a kernel of the contract, as m=32,n=32,k=32 (default: small ones, which a page can show)",
+        help="of a call of a kernel of the contract, as m=32,n=32,k=32 (default: small ones, which a page can show)",
     )
     option("--out", type=Path, metavar="PAGE", help="the page (default: FILE-trace.html, in this folder)")
     option(
