@@ -18,7 +18,7 @@ from fastae.backends.emulator.recording import EVENT, HEADER, Recorded
 WARP, SECTOR, WORD, BANKS, LINE = 32, 32, 4, 32, 256
 MARKS, WAIT = enumerators("trace.h", "Mark"), enumerators("trace.h", "Wait")
 CONSTANT, SHARED, WAITS, ENDS = (MARKS[x] for x in ("CONSTANT_MEMORY", "SHARED_MEMORY", "WAITS", "ENDS"))
-BARRIER, GRID, NO_VALUE = WAIT["BARRIER"], WAIT["GRID"], WAIT["NO_VALUE"]
+BARRIER, GRID = WAIT["BARRIER"], WAIT["GRID"]
 STOP = GRID + 1  # a fault that is no access, among the operations
 Columns = np.ndarray
 
@@ -124,7 +124,6 @@ class Launch:
         e, thread = events[order], all_threads[order]
         self.blocks = np.unique(events["block"][kept])
         warp = np.searchsorted(self.blocks, e["block"]) * self.warps + e["thread"] // WARP
-        self.rows_of_blocks = len(self.blocks) * self.warps
         ends = (e["kind"] == WAITS) & ((e["operation"] == BARRIER) | (e["operation"] == GRID))
         epoch = _passed(ends, thread)
         step = _grouped(e, ends, thread, warp, epoch)

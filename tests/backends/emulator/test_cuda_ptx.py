@@ -743,6 +743,7 @@ def test_text_of_any_kind_is_translated_or_refused() -> None:
         "instruction %0;",
         "ldmatrix.m8n8.b16 {%0}, [%1];",
         "mma.m1;",
+        "{.reg .pred p; isspacep.const p, %1;}",
         "cvt.x;",
         "@p;",
         "}",

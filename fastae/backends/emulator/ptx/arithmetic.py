@@ -134,13 +134,7 @@ class Arithmetic(Text):
         return self.write(operands[0], f"emulated_ptx::{function}({self.read(operands[1], 'u64')})")
 
     def _do_isspacep(self, more: list[str], operands: list[str], _: str) -> str:
-        spaces = {
-            "shared": "shared",
-            "shared::cta": "shared",
-            "global": "global",
-            "local": "local",
-            "const": "constant",
-        }
+        spaces = {"shared": "shared", "shared::cta": "shared", "global": "global", "local": "local"}
         return f"{self.register(operands[0])} = emulated_ptx::is_{spaces[more[-1]]}({self.read(operands[1], 'u64')});"
 
     def _do_cvt(self, more: list[str], operands: list[str], _: str) -> str:
@@ -176,11 +170,8 @@ class Arithmetic(Text):
         if to[0] == "f":
             name = {"u32": "uint", "s32": "int", "u64": "ull", "s64": "ll"}.get(of, "int")
             exact = to == "f64" and of not in ("u64", "s64")
-            value = (
-                f"double({value})"
-                if exact
-                else f"__{name}2{'float' if to == 'f32' else 'double'}_{mode or 'rn'}({value})"
-            )
+            rounded = f"__{name}2{'float' if to == 'f32' else 'double'}_{mode or 'rn'}({value})"
+            value = f"double({value})" if exact else rounded
             return self.write(d, f"emulated_ptx::saturated<{C[to]}>({value})" if "sat" in modes else value)
         return self.write(d, f"emulated_ptx::{'clamped' if 'sat' in modes else 'converted'}<{C[to]}>({value})")
 
