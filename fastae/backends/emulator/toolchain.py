@@ -75,7 +75,7 @@ def _decisive(lines: list[str]) -> str:
         calls = [*lines[:i][::-1], *lines[i + 1 :]]  # g++ names the calls before the error, clang++ behind it
         call = next((c for c in calls if re.search("required from here|requested here", c)), line)
         return f"{re.split(': +(?:required|note|error)', call)[0]}: {what.removeprefix('static assertion failed: ')}"
-    return lines[0] if lines else "without a word"
+    return lines[0] if lines else "it printed no error"
 
 
 def show_copies(path: Path) -> None:
