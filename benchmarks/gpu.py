@@ -28,7 +28,7 @@ PATIENCE = 4.0  # times all limits in a rehearsal, whose machine may be slow and
 
 
 class Wrong(Exception):
-    """Something that the user should read in one line."""
+    """An error that is reported to the user in one line."""
 
 
 def main() -> int:
@@ -52,7 +52,7 @@ def main() -> int:
 
 
 def chosen(options: argparse.Namespace) -> tuple[list[Part], float]:
-    """Return the parts with their limits, and the limit of all."""
+    """Return a command's parts with their time limits, and the limit of the whole command."""
     parts = {part.name: part for part in PARTS[options.command]}
     limits, plants = (dict(_pair(text, parts) for text in texts) for texts in (options.limit, options.plant))
     for name in options.only:
@@ -131,7 +131,7 @@ def run(options: argparse.Namespace, parts: list[Part], seconds: float) -> int:
 
 
 def replaced(path: Path, text: str) -> None:
-    """Write a file so that there is always a whole one."""
+    """Write a file atomically, so that an interrupted write leaves the old one."""
     temporary = path.with_name(path.name + ".new")
     temporary.write_text(text)
     os.replace(temporary, path)

@@ -78,12 +78,12 @@ COMMANDS = {
         ),
     ),
     "bench": Command(
-        "measure fastae beside other libraries and this machine's limits",
+        "compare fastae's speed with other libraries and with this machine's limits",
         "fastae.bench.command",
         ("bench --batches 16 128 --contenders numpy numba",),
     ),
     "check": Command(
-        "tell whether a kernel of your own is right, and what may be wrong with it",
+        "check whether your kernel is correct, and what may be wrong with it",
         "fastae.check.command",
         ("check mine.py", "check mine.cu --out errors", "check --gallery"),
     ),
@@ -93,30 +93,30 @@ COMMANDS = {
         ("run program.cu -- 1024", "run --check -O2 -I include program.cu"),
     ),
     "trace": Command(
-        "show a CUDA kernel as it runs, step by step, on a page",
+        "show a CUDA kernel step by step as it runs, on an HTML page",
         "fastae.trace.command",
         ("trace mine.cu --kernel matmul --out page.html",),
     ),
     "grade": Command(
-        "judge a folder of submissions by a rubric, with a page for each student",
+        "grade a folder of submissions by a rubric, with a page for each student",
         "fastae.grade.command",
         ("grade --example-rubric", "grade submissions --rubric rubric.toml"),
     ),
     "ladder": Command(
-        "climb from naive loops to the kernel that a backend uses, with what each idea gains",
+        "time versions of a kernel, from naive loops to the one that a backend uses",
         "fastae.ladder.command",
         ("ladder matmul", "ladder sigmoid --backend numpy --show 2"),
     ),
     "exercise": Command(
-        "take the idea out of a rung of a ladder, and put it back",
+        "remove the idea from a rung of a ladder, for you to put it back",
         "fastae.ladder.exercise_command",
         ("exercise list", "exercise start matmul-numba-2", "exercise check matmul-numba-2"),
     ),
     "doctor": Command(
-        "tell for each backend whether it works here, or why not and what mends it", "fastae.doctor", ("doctor",)
+        "report for each backend whether it works here, or why not and how to fix it", "fastae.doctor", ("doctor",)
     ),
     "completion": Command(
-        "print what lets bash or zsh complete commands and options",
+        "print a script that lets bash or zsh complete commands and options",
         "fastae.commands.completion",
         ('completion  # eval "$(fastae completion)"',),
     ),
@@ -133,7 +133,9 @@ def parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     argv : sequence of str
         Arguments without the program's name.
     """
-    top = Parser(prog="fastae", description="An autoencoder on MNIST, to learn fast kernels from.", allow_abbrev=False)
+    top = Parser(
+        prog="fastae", description="An autoencoder on MNIST, for learning how fast kernels work.", allow_abbrev=False
+    )
     top.add_argument("--version", action="version", version=f"fastae {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
     asked = next((word for word in argv if not word.startswith("-")), None)

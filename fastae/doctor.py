@@ -180,7 +180,7 @@ def cache() -> str:
         if reason := system.writable(folder):
             lines += [
                 f"{'cache':10}{folder} cannot be written: {reason}. Every process compiles anew what it calls",
-                f"{'':10}mend: set {variable} to a folder that can be written",
+                f"{'':10}fix: set {variable} to a folder that can be written",
             ]
     return "\n".join(lines)
 
@@ -191,6 +191,6 @@ def report(findings: list[Finding]) -> str:
     for finding in findings:
         took = "" if math.isnan(finding.seconds) else f" ({finding.seconds:.1f} s for {IMAGES} images)"
         lines.append(f"{finding.name:10}{'works' + took if finding.works else 'does not work: ' + finding.reason}")
-        texts = [*finding.details.splitlines(), finding.remedy and f"mend: {finding.remedy}"]
+        texts = [*finding.details.splitlines(), finding.remedy and f"fix: {finding.remedy}"]
         lines += [f"{'':10}{text}" for text in texts if text]
     return "\n".join(lines)

@@ -1,7 +1,8 @@
-"""matplotlib, imported before anything of it is: whatever MPLBACKEND says, and without its notices.
+"""Import matplotlib quietly, whatever MPLBACKEND is; import this module before anything of matplotlib.
 
-Pictures are drawn without pyplot, by no backend that could be chosen. Where matplotlib can keep nothing it says so at
-every import; `fastae doctor` says so, and what mends it.
+fastae draws without pyplot, so it needs no interactive backend, and an unknown MPLBACKEND must not end a command. If
+matplotlib cannot write its cache, it logs a message at every import, which is suppressed here; `fastae doctor` reports
+the problem and the fix.
 """
 
 import contextlib
@@ -20,5 +21,5 @@ finally:
     if _chosen is not None:
         os.environ["MPLBACKEND"] = _chosen
 if _chosen:
-    with contextlib.suppress(ValueError):  # for others in this process, who may use pyplot
+    with contextlib.suppress(ValueError):  # for other code in this process that uses pyplot
         matplotlib.rcParams["backend"] = _chosen

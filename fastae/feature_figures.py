@@ -1,4 +1,4 @@
-"""What matplotlib draws of convolutions: their kernels, and what they make of an image."""
+"""Draw figures of convolutional networks: their kernels, and the output of each layer for an image."""
 
 import os
 from typing import Any
@@ -13,16 +13,16 @@ from fastae.errors import InputError
 from fastae.figures import GREY, SIGNED, Row, page, pictures, save
 from fastae.layers.layer import Layer, Shape
 
-LINE = 16  # pictures side by side
-MOST = 32  # pictures of one layer
+LINE = 16  # most pictures side by side
+MOST = 32  # most pictures of one layer
 KINDS = {"dense": "dense", "conv": "convolution", "transposed": "transposed"}
 
 
 def kernels(path: str | os.PathLike[str], model: Any, caption: str) -> None:
-    """Draw the kernels of the first convolution and of the last layer that is one or a transposed one.
+    """Draw the kernels of the first and of the last convolution; the last one may be transposed.
 
-    Each picture is one kernel: of a convolution what it multiplies a patch by, of a transposed one what it adds to a
-    patch. A kernel that sees several channels is drawn once for each, three at most.
+    Each picture is one kernel: the weights by which a convolution multiplies a patch, or which a transposed convolution
+    adds to a patch. A kernel of several channels has one picture for each channel, at most three.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def kernels(path: str | os.PathLike[str], model: Any, caption: str) -> None:
         The PNG file to write, whatever its suffix.
     model : Autoencoder
     caption : str
-        The line above the kernels.
+        The text above the kernels.
 
     Raises
     ------
@@ -38,6 +38,12 @@ def kernels(path: str | os.PathLike[str], model: Any, caption: str) -> None:
         If the model has no convolutions.
     OutputError
         If `path` cannot be written; what it held before is kept.
+
+    Examples
+    --------
+    >>> import fastae
+    >>> model = fastae.Autoencoder(layers=[fastae.Conv2d(4, stride=2), fastae.Dense(8)])
+    >>> kernels("kernels.png", model, "before training")
     """
     shared = [number for number, layer in enumerate(model.layers) if layer.shared]
     if not shared:
@@ -56,7 +62,7 @@ def kernels(path: str | os.PathLike[str], model: Any, caption: str) -> None:
 
 
 def features(path: str | os.PathLike[str], model: Any, image: np.ndarray, caption: str) -> None:
-    """Draw one image, what each layer makes of it, and the reconstruction.
+    """Draw one image, the output of each layer for it, and the reconstruction.
 
     Parameters
     ----------
@@ -66,14 +72,20 @@ def features(path: str | os.PathLike[str], model: Any, image: np.ndarray, captio
     image : (pixels,) array
         Floats in [0, 1] or uint8.
     caption : str
-        The line above.
+        The text above the pictures.
 
     Raises
     ------
     InputError
-        If the image is not one of the model's.
+        If the image does not have the model's number of pixels.
     OutputError
         If `path` cannot be written; what it held before is kept.
+
+    Examples
+    --------
+    >>> import fastae
+    >>> model = fastae.Autoencoder(layers=[fastae.Conv2d(4, stride=2), fastae.Dense(8)])
+    >>> features("features.png", model, np.zeros(784, np.uint8), "a dark image")
     """
     image = np.asarray(image)[None]
     *hidden, drawn = model.outputs(image)
@@ -98,7 +110,7 @@ def features(path: str | os.PathLike[str], model: Any, image: np.ndarray, captio
 
 
 def shape_after(layers: list[Layer], number: int) -> Shape:
-    """Return the shape of what a layer gives: of a dense one, what the next takes it for."""
+    """Return the shape of a layer's output; of a dense layer before a convolution, that of the convolution's input."""
     layer, g = layers[number], layers[number].geometry
     if layer.kind != "dense":
         height, width = (g.rows, g.columns) if layer.kind == "conv" else (g.height, g.width)
@@ -112,13 +124,13 @@ def shape_after(layers: list[Layer], number: int) -> Shape:
 
 
 def some(count: int, what: str) -> str:
-    """Return how many there are, and how many of them are drawn where that is not all: "32 of 64 maps"."""
+    """Return the number with its noun, and how many are drawn if not all: "32 of 64 maps"."""
     plural = what + "s" * (count != 1)
     return f"{count} {plural}" if count <= MOST else f"{MOST} of {count} {plural}"
 
 
 def lines(label: str, drawn: np.ndarray, colours: Any, limits: tuple[float, float]) -> list[Row]:
-    """Return rows of at most `LINE` of a layer's first `MOST` pictures, (n, height, width); the first has the label."""
+    """Return rows of at most `LINE` of the first `MOST` pictures, (n, height, width); the first row has the label."""
     drawn = drawn[:MOST]
     return [Row(label if i == 0 else "", drawn[i : i + LINE], colours, limits) for i in range(0, len(drawn), LINE)]
 

@@ -1,9 +1,9 @@
-"""What matplotlib draws of a training: digits beside their reconstructions, the loss curve, first-layer weights.
+"""Draw figures of a training: digits and their reconstructions, the loss curve, weights of the first layer.
 
-What it draws of convolutions is in `fastae.feature_figures`.
+`fastae.feature_figures` draws kernels and outputs of convolutions.
 
-The figures are built from `matplotlib.figure.Figure`, never from pyplot: no display is opened and no global state is
-left behind. Importing this module imports matplotlib, which takes a while; import it where a figure is drawn.
+The figures use `matplotlib.figure.Figure`, not pyplot, so that no display is opened and no global state changes.
+Importing this module imports matplotlib, which takes a while; import it only where a figure is drawn.
 """
 
 import contextlib
@@ -29,13 +29,13 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 from .errors import InputError, OutputError
 
 DPI = 150
-CELL = 84  # pixels of the page per side of an image: 3 per pixel of an MNIST digit, so that each is drawn alike
+CELL = 84  # pixels of the page per side of an image: 3 for each pixel of an MNIST digit
 BAR = 160  # pixels of the page for a colour bar and its numbers
 GAP = 6  # pixels between two images
 MARGIN = 18  # pixels around the page
 CAPTION_SIZE = 10  # points
-PAGE = 780  # a page of images is at least this wide, so that a caption over one image is not a column of words
-GREY = colormaps["gray"].with_extremes(bad="red")  # on black digits, black or white for NaN would pass for ink or paper
+PAGE = 780  # least width of a page, so that a caption over a single image is not a column of words
+GREY = colormaps["gray"].with_extremes(bad="red")  # black or white for NaN would look like a pixel of a digit
 SIGNED = colormaps["RdBu_r"].with_extremes(bad="black")
 
 
@@ -45,13 +45,15 @@ class Row(NamedTuple):
     Attributes
     ----------
     label : str
-        At their left.
+        The label at their left.
     pictures : (n, height, width) or (n, height, width, 3) array
-        The last is of red, green and blue from 0 to 1.
-    colours, limits
-        What the numbers are drawn in, and the ends of that scale.
+        Numbers, or red, green and blue from 0 to 1.
+    colours : Colormap
+        The colours of numbers.
+    limits : tuple of float
+        The numbers at the two ends of the colour map.
     wide : bool
-        One picture that is as wide as the widest row.
+        Whether the row is one picture as wide as the widest row.
     """
 
     label: str
@@ -79,10 +81,10 @@ def reconstructions(
     rows : sequence of (label, images)
         The label at the left of a row, and its (n, width) float array. NaN is drawn red.
     caption : str
-        The line above the images: loss, epochs, backend and test error.
+        The text above the images.
     shape : (height, width) or (height, width, channels), optional
-        Of an image; three channels are drawn as red, green and blue, any other number as their mean. By default square,
-        and a strip where the width is no square number.
+        The shape of an image. Three channels are drawn as red, green and blue, any other number as their mean. By
+        default images are square, or a strip one pixel high if their width is not a square number.
 
     Raises
     ------
@@ -90,6 +92,11 @@ def reconstructions(
         If there is no image, a row has another shape than `originals`, or `shape` is not that of the images.
     OutputError
         If `path` cannot be written; what it held before is kept.
+
+    Examples
+    --------
+    >>> images = np.zeros((3, 784))
+    >>> reconstructions("reconstructions.png", images, [("mse", images)], "three dark images")
     """
     if originals.ndim != 2 or originals.size == 0:
         raise InputError(f"no images to draw: got an array of shape {originals.shape}, expected (images, pixels)")
@@ -101,7 +108,13 @@ def reconstructions(
 
 
 def pictures(images: np.ndarray, shape: Sequence[int] | None = None) -> np.ndarray:
-    """Return images, (n, pixels), as `Row` has them; ``shape`` as for `reconstructions`. Raises `InputError`."""
+    """Return images, (n, pixels), as the pictures of a `Row`; ``shape`` is as in `reconstructions`.
+
+    Raises
+    ------
+    InputError
+        If `shape` is not that of the images.
+    """
     scale = 255.0 if images.dtype == np.uint8 else 1.0
     if shape is None:
         side = math.isqrt(images.shape[1])
@@ -117,18 +130,18 @@ def pictures(images: np.ndarray, shape: Sequence[int] | None = None) -> np.ndarr
 
 
 def weights(path: str | os.PathLike[str], W: np.ndarray, caption: str, count: int = 100) -> None:
-    """Draw what the units of the first layer look for: their weights as images, largest norm first.
+    """Draw the weights of the first layer's units as images, largest norm first.
 
     Parameters
     ----------
     path : path-like
         The PNG file to write, whatever its suffix.
     W : (inputs, units) float array
-        Column j holds the weights of unit j.
+        Column j has the weights of unit j.
     caption : str
-        The line above the images.
+        The text above the images.
     count : int
-        How many units to draw at most.
+        The largest number of units to draw.
 
     Raises
     ------
@@ -136,6 +149,10 @@ def weights(path: str | os.PathLike[str], W: np.ndarray, caption: str, count: in
         If there is no unit to draw.
     OutputError
         If `path` cannot be written; what it held before is kept.
+
+    Examples
+    --------
+    >>> weights("weights.png", np.eye(784)[:, :4], "four units, of a pixel each")
     """
     largest = np.argsort(-np.linalg.norm(W, axis=0), kind="stable")[:count]
     if len(largest) == 0:
@@ -153,7 +170,7 @@ def weight_rows(
     rows: Sequence[tuple[str, np.ndarray]],
     caption: str,
 ) -> None:
-    """Draw the same few units of several models below each other: one column a unit, one row a model.
+    """Draw the weights of the same units in several models: one column for each unit, one row for each model.
 
     Parameters
     ----------
@@ -162,7 +179,7 @@ def weight_rows(
     rows : sequence of (label, weights)
         The label at the left of a row, and its (inputs, units) float array. All rows share one symmetric scale.
     caption : str
-        The line above the images.
+        The text above the images.
 
     Raises
     ------
@@ -170,6 +187,11 @@ def weight_rows(
         If there is no unit to draw, or two rows differ in shape.
     OutputError
         If `path` cannot be written; what it held before is kept.
+
+    Examples
+    --------
+    >>> W = np.eye(784)[:, :4]
+    >>> weight_rows("weights.png", [("before", W), ("after", 2 * W)], "the same units of two models")
     """
     shapes = {W.shape for _, W in rows}
     if len(shapes) != 1 or 0 in next(iter(shapes)):
@@ -185,17 +207,17 @@ def loss_curve(
     caption: str,
     references: Mapping[str, float] | None = None,
 ) -> None:
-    """Draw the training loss and, where it was measured, the test error against the epoch.
+    """Draw the training loss and, if it was measured, the test error against the epoch.
 
     Parameters
     ----------
     path : path-like
         The PNG file to write, whatever its suffix.
     epochs : sequence of mappings
-        One per epoch, with `epoch`, `train_loss` (summed over pixels, mean over images) and `test_mse` (per pixel; None
-        where it was not measured). Values that are not finite are left out.
+        One for each epoch, with `epoch`, `train_loss` (sum over pixels, mean over images) and `test_mse` (per pixel;
+        None if it was not measured). Values that are not finite are omitted.
     caption : str
-        The line above the two panels.
+        The text above the two panels.
     references : mapping of str to float, optional
         Test errors to compare with, drawn as horizontal lines: ``{"mean image": 0.0675}``.
 
@@ -205,6 +227,10 @@ def loss_curve(
         If there is no epoch to draw.
     OutputError
         If `path` cannot be written; what it held before is kept.
+
+    Examples
+    --------
+    >>> loss_curve("loss.png", [{"epoch": 1, "train_loss": 31.2, "test_mse": 0.02}], "one epoch")
     """
     if not epochs:
         raise InputError("no loss curve to draw: there is no epoch")
@@ -217,16 +243,16 @@ def loss_curve(
     text = _wrapped(caption, figure, figure.bbox.width - 2 * MARGIN)
     title = figure.suptitle(text, y=1 - 0.08 / height, fontsize=CAPTION_SIZE, parse_math=False)
     panels = figure.subplots(1, 2 if tested else 1, squeeze=False)[0]
-    # Inches that are enough for ticks and labels; a layout engine would measure all text four times.
+    # Fixed inches for ticks and labels, because a layout engine would measure all text four times.
     head = 0.2 + title.get_window_extent(FigureCanvasAgg(figure).get_renderer()).height / DPI
     foot = 0.75 if tested and references else 0.5
-    head = min(head, height - foot - 0.5)  # whatever the caption, there is room for a curve
+    head = min(head, height - foot - 0.5)  # leave room for a curve below a long caption
     figure.subplots_adjust(0.9 / width, foot / height, 1 - 0.15 / width, 1 - head / height, 1.0 / ((width - 2) / 2))
     _panel(panels[0], epochs, losses, "training loss\n(sum over pixels, mean over images)", {})
     if tested:
         _panel(panels[1], epochs, errors, "test MSE per pixel", references or {})
         if references:
-            # Below both panels, where it can hide no part of a curve.
+            # Below both panels, where it hides no part of a curve.
             figure.legend(loc="lower center", ncols=3, fontsize=8, frameon=False)
     save(figure, path)
 
@@ -258,26 +284,26 @@ def _panel(
     shown = np.array([*values[measured], *references.values()])
     if shown.size and shown.min() > 0 and shown.max() > 10 * shown.min():
         axes.set_yscale("log")
-        # Label within the decades too while there are few: matplotlib's own choice can leave one tick in all.
+        # Ticks within the decades if there are few decades: matplotlib's own choice may be a single tick.
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if shown.max() < 1000 * shown.min() else (1,)))
         axes.yaxis.set_minor_locator(NullLocator())
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def page(rows: Sequence[Row], caption: str, bar: str | None = None, bar_of: int = 0) -> Figure:
-    """Lay out labelled rows of pictures under a caption.
+    """Return a figure with labelled rows of pictures under a caption.
 
-    One pair of axes covers the page and counts its pixels from the upper left corner. All text is measured before
-    the page gets its size, so none can be cut off or run into an image.
+    One pair of axes covers the page, with coordinates in pixels from the upper left corner. The size of the page is
+    chosen after measuring all text, so that no text is cut off or overlaps an image.
 
     Parameters
     ----------
     rows : sequence of Row
     caption : str
     bar : str, optional
-        The name of a colour bar at their right.
+        The label of a colour bar at the right.
     bar_of : int
-        The row whose colours that is of.
+        The row whose colours the bar shows.
     """
     figure = Figure(dpi=DPI)
     renderer = FigureCanvasAgg(figure).get_renderer()
@@ -292,7 +318,7 @@ def page(rows: Sequence[Row], caption: str, bar: str | None = None, bar_of: int 
     labels = [page.text(0, 0, row.label, fontsize=9, ha="right", va="center", parse_math=False) for row in rows]
     widest = max(label.get_window_extent(renderer).width for label in labels)
     left = MARGIN + (math.ceil(widest) + 2 * GAP if widest else 0)
-    # A size that is not whole again when it was in inches would shift the images.
+    # A size that is not a whole number after conversion to inches and back would shift the images.
     while (width := max(left + span + (BAR if bar else 0) + MARGIN, PAGE)) / DPI * DPI != width:
         left += 1
 
@@ -307,7 +333,7 @@ def page(rows: Sequence[Row], caption: str, bar: str | None = None, bar_of: int 
     for r, (row, label, height) in enumerate(zip(rows, labels, heights)):
         label.set_position((left - 2 * GAP, y + height / 2))
         cell = span if row.wide else CELL
-        # Pixels that divide a cell are drawn sharp; matplotlib would blur them where the factor is not quite whole.
+        # No interpolation where the factor is whole: matplotlib would blur pixels if rounding makes it not quite whole.
         smoothing = "nearest" if CELL % row.pictures.shape[2] == 0 or row.wide else None
         for c, picture in enumerate(row.pictures):
             x = left + c * (CELL + GAP)
@@ -333,14 +359,14 @@ def page(rows: Sequence[Row], caption: str, bar: str | None = None, bar_of: int 
 
 
 def _height(row: Row) -> int:
-    """Return the pixels of the page from the top to the bottom of a row's pictures."""
+    """Return the height of a row's pictures in pixels of the page."""
     height, width = row.pictures.shape[1:3]
-    # What is one pixel high, or wide, would not be seen.
+    # Images one pixel high, or wide, would be too small to see.
     return CELL // 3 if row.wide else min(max(round(CELL * height / width), CELL // 3), 3 * CELL)
 
 
 def _wrapped(caption: str, figure: Figure, pixels: float) -> str:
-    """Break a caption into lines no wider than `pixels`, through a word where the word alone is wider."""
+    """Break a caption into lines no wider than ``pixels``; a word that is wider is split."""
     renderer = FigureCanvasAgg(figure).get_renderer()
     font = FontProperties(size=CAPTION_SIZE)
     lines, characters = [caption], len(caption)
@@ -351,7 +377,7 @@ def _wrapped(caption: str, figure: Figure, pixels: float) -> str:
 
 
 def save(figure: Figure, path: str | os.PathLike[str]) -> None:
-    """Write a PNG beside its destination and move it there whole, so that a failure leaves the old file as it was."""
+    """Write a PNG beside its destination and move it there, so that a failure leaves the old file unchanged."""
     path = Path(path)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -360,5 +386,5 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
     except OSError as error:
         raise OutputError(f"cannot write the figure {path}: {error.strerror or error}") from error
     finally:
-        with contextlib.suppress(OSError):  # it is gone if it was moved, and never was if it could not be opened
+        with contextlib.suppress(OSError):  # the file was moved, or could not be created
             part.unlink()

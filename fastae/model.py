@@ -72,6 +72,16 @@ class Autoencoder:
     InputError
         Sizes that are not positive whole numbers, layers that do not fit, an unknown activation, dtype or init, a σ
         that is negative or too large.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> model = Autoencoder((784, 256, 128), seed=0)
+    >>> [W.shape for W in model.weights]
+    [(784, 256), (256, 128), (128, 256), (256, 784)]
+    >>> images = np.zeros((3, 784), np.uint8)
+    >>> model.encode(images).shape, model.reconstruct(images).shape
+    ((3, 128), (3, 784))
     """
 
     def __init__(
@@ -236,18 +246,18 @@ class Autoencoder:
         return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
     def _run_some(self, x: np.ndarray, first: int, last: int) -> np.ndarray:
-        k = get(self.backend)
-        a = k.asarray(x)
+        backend = get(self.backend)
+        a = backend.asarray(x)
         for l in range(first, last):
-            layer, W, b = self.layers[l], k.asarray(self.weights[l]), k.asarray(self.biases[l])
-            y = k.asarray(np.empty((len(x), layer.outputs), self.dtype))
+            layer, W, b = self.layers[l], backend.asarray(self.weights[l]), backend.asarray(self.biases[l])
+            y = backend.asarray(np.empty((len(x), layer.outputs), self.dtype))
             activation = "sigmoid" if l == len(self.layers) - 1 else self.activation
             if (layer.kind, activation) == ("dense", "sigmoid"):
-                k.forward(a, W, b, y)
+                backend.forward(a, W, b, y)
             else:
-                k.forward(a, W, b, y, layer, activation)
+                backend.forward(a, W, b, y, layer, activation)
             a = y
-        return k.to_host(a)
+        return backend.to_host(a)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to ``path``, all or nothing.

@@ -16,9 +16,9 @@ A transposed convolution goes forward as a convolution goes backward, with the s
 convolution arithmetic for deep learning, 2016). Channels are last, so whatever is done by columns, the bias, its
 gradient, the activation, is done to a matrix with a row for each pixel.
 
-The functions are made from ``k``, a namespace of kernels, and are plain enough to be interpreted by Python, compiled by
-Numba and captured by CuPy. Those of a layer take what the step hands on as their last arguments: ``layer``, a
-`fastae.step.Local`, and ``own``.
+The functions are made from ``ops``, a namespace of kernels. They are plain enough to be interpreted by Python, compiled
+by Numba and captured by CuPy. Those of a layer take two more arguments at the end: ``local``, which is a
+`fastae.step.Local`, and ``workspace``.
 """
 
 from collections.abc import Callable, Sequence
@@ -34,90 +34,90 @@ def rows(array, columns):
     return array.reshape((array.size // columns, columns))
 
 
-def make_updates(k: Any) -> tuple[Any, Any]:
+def make_updates(ops: Any) -> tuple[Any, Any]:
     """Make what every update consists of, functions of the factors of a gradient: for weights and for biases."""
 
     def weights(a, d, W, V, rate):
         if V.shape[0] == 0:  # the gradient goes straight into the weights: W += −lr · aᵀ d
-            k.matmul(a, d, W, True, False, rate[0], 1.0)
+            ops.matmul(a, d, W, True, False, rate[0], 1.0)
         else:  # momentum as PyTorch's: v = μ v + gradient, W += −lr · v
-            k.matmul(a, d, V, True, False, 1.0, rate[1])
-            k.axpy(rate[0], V, W)
+            ops.matmul(a, d, V, True, False, 1.0, rate[1])
+            ops.axpy(rate[0], V, W)
 
     def biases(d, b, c, rate):
         if c.shape[0] == 0:
-            k.column_sum(d, b, rate[0], 1.0)
+            ops.column_sum(d, b, rate[0], 1.0)
         else:
-            k.column_sum(d, c, 1.0, rate[1])
-            k.axpy(rate[0], c, b)
+            ops.column_sum(d, c, 1.0, rate[1])
+            ops.axpy(rate[0], c, b)
 
     return weights, biases
 
 
-def dense(k: Any, activation: str) -> dict[str, Any]:
+def dense(ops: Any, activation: str) -> dict[str, Any]:
     """Compose the operations of a dense layer."""
-    activate, slope = (getattr(k, name) for name in ACTIVATIONS[activation][:2])
-    weights, biases = k.weights, k.biases
+    activate, slope = (getattr(ops, name) for name in ACTIVATIONS[activation][:2])
+    weights, biases = ops.weights, ops.biases
 
-    def forward(a, W, b, y, layer=None, own=None):
-        k.matmul(a, W, y, False, False, 1.0, 0.0)
+    def forward(a, W, b, y, local=None, workspace=None):
+        ops.matmul(a, W, y, False, False, 1.0, 0.0)
         activate(y, b, y)
 
-    def backward(d, W, y, out, layer=None, own=None):
-        k.matmul(d, W, out, False, True, 1.0, 0.0)
+    def backward(d, W, y, out, local=None, workspace=None):
+        ops.matmul(d, W, out, False, True, 1.0, 0.0)
         slope(out, y, out)
 
-    def update(a, d, W, b, V, c, rate, layer=None, own=None):
+    def update(a, d, W, b, V, c, rate, local=None, workspace=None):
         weights(a, d, W, V, rate)
         biases(d, b, c, rate)
 
     return {"forward": forward, "backward": backward, "update": update}
 
 
-def convolution(k: Any, activation: str) -> dict[str, Any]:
+def convolution(ops: Any, activation: str) -> dict[str, Any]:
     """Compose the operations of a convolution."""
-    activate, slope = (getattr(k, name) for name in ACTIVATIONS[activation][:2])
-    weights, biases, rows = k.weights, k.biases, k.rows
+    activate, slope = (getattr(ops, name) for name in ACTIVATIONS[activation][:2])
+    weights, biases, rows = ops.weights, ops.biases, ops.rows
 
-    def forward(a, W, b, y, layer, own=None):
-        g, pixels = layer.geometry, rows(y, W.shape[1])
-        k.unfold(a, g[0], g[1], g[2], g[3], g[4], layer.patches)
-        k.matmul(layer.patches, W, pixels, False, False, 1.0, 0.0)
+    def forward(a, W, b, y, local, workspace=None):
+        g, pixels = local.geometry, rows(y, W.shape[1])
+        ops.unfold(a, g[0], g[1], g[2], g[3], g[4], local.patches)
+        ops.matmul(local.patches, W, pixels, False, False, 1.0, 0.0)
         activate(pixels, b, pixels)
 
-    def backward(d, W, y, out, layer, own=None):
-        g = layer.geometry
-        k.matmul(rows(d, W.shape[1]), W, layer.products, False, True, 1.0, 0.0)
-        k.fold(layer.products, g[0], g[1], g[2], g[3], g[4], out)
+    def backward(d, W, y, out, local, workspace=None):
+        g = local.geometry
+        ops.matmul(rows(d, W.shape[1]), W, local.products, False, True, 1.0, 0.0)
+        ops.fold(local.products, g[0], g[1], g[2], g[3], g[4], out)
         slope(out, y, out)
 
-    def update(a, d, W, b, V, c, rate, layer, own=None):
+    def update(a, d, W, b, V, c, rate, local, workspace=None):
         pixels = rows(d, W.shape[1])
-        weights(layer.patches, pixels, W, V, rate)  # a's, since it went forward
+        weights(local.patches, pixels, W, V, rate)  # a's, since it went forward
         biases(pixels, b, c, rate)
 
     return {"forward": forward, "backward": backward, "update": update}
 
 
-def transposed(k: Any, activation: str) -> dict[str, Any]:
+def transposed(ops: Any, activation: str) -> dict[str, Any]:
     """Compose the operations of a transposed convolution."""
-    activate, slope = (getattr(k, name) for name in ACTIVATIONS[activation][:2])
-    weights, biases, rows = k.weights, k.biases, k.rows
+    activate, slope = (getattr(ops, name) for name in ACTIVATIONS[activation][:2])
+    weights, biases, rows = ops.weights, ops.biases, ops.rows
 
-    def forward(a, W, b, y, layer, own=None):
-        g, pixels = layer.geometry, rows(y, b.size)
-        k.matmul(rows(a, W.shape[1]), W, layer.products, False, True, 1.0, 0.0)
-        k.fold(layer.products, g[0], g[1], g[2], g[3], g[4], y)
+    def forward(a, W, b, y, local, workspace=None):
+        g, pixels = local.geometry, rows(y, b.size)
+        ops.matmul(rows(a, W.shape[1]), W, local.products, False, True, 1.0, 0.0)
+        ops.fold(local.products, g[0], g[1], g[2], g[3], g[4], y)
         activate(pixels, b, pixels)
 
-    def backward(d, W, y, out, layer, own=None):
-        g = layer.geometry
-        k.unfold(d, g[0], g[1], g[2], g[3], g[4], layer.patches)
-        k.matmul(layer.patches, W, rows(out, W.shape[1]), False, False, 1.0, 0.0)
+    def backward(d, W, y, out, local, workspace=None):
+        g = local.geometry
+        ops.unfold(d, g[0], g[1], g[2], g[3], g[4], local.patches)
+        ops.matmul(local.patches, W, rows(out, W.shape[1]), False, False, 1.0, 0.0)
         slope(out, y, out)
 
-    def update(a, d, W, b, V, c, rate, layer, own=None):
-        weights(layer.patches, rows(a, W.shape[1]), W, V, rate)  # d's, since it went backward
+    def update(a, d, W, b, V, c, rate, local, workspace=None):
+        weights(local.patches, rows(a, W.shape[1]), W, V, rate)  # d's, since it went backward
         biases(rows(d, b.size), b, c, rate)
 
     return {"forward": forward, "backward": backward, "update": update}
@@ -143,23 +143,23 @@ def by_kind(operations: Sequence[tuple[str, Any]], compiled: Callable[[Any], Any
     return compiled(either)
 
 
-def make_loss_gradient(k: Any, loss: str) -> Any:
+def make_loss_gradient(ops: Any, loss: str) -> Any:
     """Compose the operation that a loss begins the way back with."""
-    loss_of_images, gradient = (k.mse_loss, k.mse_gradient) if loss == "mse" else (k.bce_loss, k.bce_gradient)
+    loss_of_images, gradient = (ops.mse_loss, ops.mse_gradient) if loss == "mse" else (ops.bce_loss, ops.bce_gradient)
 
-    def loss_gradient(z, x, scale, d, losses, own=None):
+    def loss_gradient(z, x, scale, d, losses, workspace=None):
         loss_of_images(z, x, losses)
         gradient(z, x, scale, d)
 
     return loss_gradient
 
 
-def make_forward_loss(k: Any) -> Any:
+def make_forward_loss(ops: Any) -> Any:
     """Compose the operation that ends the way forward, for a backend that does not bring one.
 
     Parameters
     ----------
-    k : namespace
+    ops : namespace
         With ``output`` and ``loss_gradient``.
 
     Returns
@@ -167,16 +167,24 @@ def make_forward_loss(k: Any) -> Any:
     callable
         Writes σ(a W + b) into ``y``, the gradient of the loss with respect to its pre-activations into ``d``, and the
         loss of each image into ``losses``.
+
+    Examples
+    --------
+    >>> from unittest.mock import MagicMock
+    >>> ops = MagicMock()
+    >>> make_forward_loss(ops)("a", "W", "b", "y", "x", "scale", "d", "losses")
+    >>> [call[0] for call in ops.method_calls]
+    ['output', 'loss_gradient']
     """
 
-    def forward_loss(a, W, b, y, x, scale, d, losses, layer=None, own=None):
-        k.output(a, W, b, y, layer, own)
-        k.loss_gradient(y, x, scale, d, losses, own)
+    def forward_loss(a, W, b, y, x, scale, d, losses, local=None, workspace=None):
+        ops.output(a, W, b, y, local, workspace)
+        ops.loss_gradient(y, x, scale, d, losses, workspace)
 
     return forward_loss
 
 
-def barrier(own):
+def barrier(workspace):
     """Wait for the others of a team of one."""
 
 
@@ -189,7 +197,7 @@ def kernels_of(activation: str, kinds: Sequence[str]) -> list[str]:
 
 
 def make_operations(
-    k: Any,
+    kernels: Any,
     loss: str,
     activation: str = "sigmoid",
     kinds: Sequence[str] = ("dense",),
@@ -201,7 +209,7 @@ def make_operations(
 
     Parameters
     ----------
-    k : namespace
+    kernels : namespace
         The kernels of ``fastae.backends.contract.KERNELS``, as far as they are needed.
     loss : {"mse", "bce"}
     activation : {"sigmoid", "tanh", "relu"}
@@ -217,23 +225,33 @@ def make_operations(
     -------
     dict
         ``forward``, ``output`` (the last layer's, whose activation is the sigmoid), ``loss_gradient``, ``backward``,
-        ``update`` and ``barrier``, functions of arrays as in `fastae.step.Worker`. An update may leave anything in the
+        ``update`` and ``barrier``, functions of arrays as in `fastae.step.Buffers`. An update may leave anything in the
         delta that it has used.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastae
+    >>> operations = make_operations(fastae.backends.get("numpy"), "mse")
+    >>> a, W, b, y = np.ones((1, 2)), np.zeros((2, 3)), np.zeros(3), np.empty((1, 3))
+    >>> operations["forward"](a, W, b, y)
+    >>> y
+    array([[0.5, 0.5, 0.5]])
     """
-    parts = namespace()
+    ops = namespace()
     for name in kernels_of(activation, kinds):
-        setattr(parts, name, getattr(k, name))
-    parts.rows = compiled(rows, "rows")
-    parts.weights, parts.biases = (compiled(f, f.__name__) for f in make_updates(parts))
-    of_kind = of_kind or (lambda k, kind, activation: KINDS[kind](k, activation))
+        setattr(ops, name, getattr(kernels, name))
+    ops.rows = compiled(rows, "rows")
+    ops.weights, ops.biases = (compiled(f, f.__name__) for f in make_updates(ops))
+    of_kind = of_kind or (lambda ops, kind, activation: KINDS[kind](ops, activation))
     made: dict[str, Any] = {}
     for name in ("forward", "backward", "update"):
         of_kinds = []
         for kind in dict.fromkeys(kinds):
-            of_kinds.append((kind, compiled(of_kind(parts, kind, activation)[name], f"{kind}_{name}")))
+            of_kinds.append((kind, compiled(of_kind(ops, kind, activation)[name], f"{kind}_{name}")))
         made[name] = by_kind(of_kinds, partial(compiled, name=name))
     last = kinds[-1]
     alike = activation == "sigmoid" and len(set(kinds)) == 1
-    made["output"] = made["forward"] if alike else compiled(of_kind(parts, last, "sigmoid")["forward"], "output")
-    made["loss_gradient"] = compiled(make_loss_gradient(parts, loss), "loss_gradient")
+    made["output"] = made["forward"] if alike else compiled(of_kind(ops, last, "sigmoid")["forward"], "output")
+    made["loss_gradient"] = compiled(make_loss_gradient(ops, loss), "loss_gradient")
     return made | {"barrier": compiled(barrier, "barrier")}

@@ -15,15 +15,25 @@ the entries of b[l] that lead to those units, which nobody else ever touches. A 
 input, computes its own units' outputs, and waits at a barrier until the others have computed theirs. NumPy and a GPU
 are teams of one, whose barrier does nothing.
 
-The functions here are made from ``k``, a namespace of kernels and operations, and are plain enough to be interpreted by
-Python, compiled by Numba and captured by CuPy.
+The functions here are made from ``ops``, a namespace of kernels and operations. They are plain enough to be interpreted
+by Python, compiled by Numba and captured by CuPy.
 """
 
 from typing import Any, NamedTuple
 
 
 class Local(NamedTuple):
-    """What an operation composed of kernels has of its layer besides parameters; without rows for a dense one."""
+    """What an operation composed of kernels has of its layer besides parameters; without rows for a dense one.
+
+    Examples
+    --------
+    A network of dense layers has no patches.
+
+    >>> import fastae
+    >>> local = fastae.backends.get("numpy").local(fastae.Autoencoder((20, 9)).layers, 8, "float32")
+    >>> local[0].patches.shape
+    (0, 0)
+    """
 
     kind: int  # its place in fastae.operations.KINDS
     geometry: Any  # fastae.layers.Geometry: where the patches lie
@@ -31,11 +41,16 @@ class Local(NamedTuple):
     products: Any  # the same shape: of patches and weights, needed by nobody else
 
 
-class Worker(NamedTuple):
-    """What one worker is handed: views of the shared arrays, and arrays of its own.
+class Buffers(NamedTuple):
+    """The arrays of one worker: views of those that the team shares, and arrays that nobody else has.
 
-    ``m`` is the number of images in a batch; "own" columns are the worker's share of a layer's units. Tuples have an
+    ``m`` is the number of images in a batch, ``own`` the number of a layer's units that the worker owns. Tuples have an
     entry for each layer.
+
+    Examples
+    --------
+    >>> "W" in Buffers._fields, "workspace" in Buffers._fields
+    (True, True)
     """
 
     images: Any  # uint8, or floats in [0, 1], (N, pixels): the data set
@@ -54,28 +69,40 @@ class Worker(NamedTuple):
     loss: Any  # float64 (m,): a sum over the own pixels of each image
     losses: Any  # float64 (m, 1): the same memory, as a column
     total: Any  # float64 (1,): the sum of all losses so far
-    layers: tuple[Any, ...]  # what else the backend's operations need of a layer: a `Local`, or something of its own
-    own: Any  # and of the worker; the step only hands both on
+    local: tuple[Any, ...]  # what else the backend's operations need for a layer: a `Local`, or a class of its own
+    workspace: Any  # what they need besides, for all layers: scratch memory, the barrier's counters
 
 
-def make_step(k: Any) -> Any:
-    """One step of stochastic gradient descent on one batch, as one worker does its share of it."""
+def make_step(ops: Any) -> Any:
+    """One step of stochastic gradient descent on one batch, as one worker does its share of it.
+
+    Examples
+    --------
+    The backend that records which operations the step of a network of two layers calls:
+
+    >>> from unittest.mock import MagicMock
+    >>> ops = MagicMock()
+    >>> w = MagicMock(W=[None, None])
+    >>> make_step(ops)(w)
+    >>> [call[0] for call in ops.method_calls][:6]
+    ['gather', 'barrier', 'forward', 'barrier', 'forward_loss', 'backward']
+    """
 
     def step(w):
         last = len(w.W) - 1
-        k.gather(w.images, w.order, w.cursor, 0, w.a[0])
+        ops.gather(w.images, w.order, w.cursor, 0, w.a[0])
         for l in range(last):
-            k.barrier(w.own)  # the layer below is complete, and nobody needs the last step's activations
-            k.forward(w.a[l], w.W[l], w.b[l], w.y[l], w.layers[l], w.own)
-        k.barrier(w.own)
+            ops.barrier(w.workspace)  # the layer below is complete, and nobody needs the last step's activations
+            ops.forward(w.a[l], w.W[l], w.b[l], w.y[l], w.local[l], w.workspace)
+        ops.barrier(w.workspace)
         z, d = w.y[last], w.d[last]
-        k.forward_loss(w.a[last], w.W[last], w.b[last], z, w.x, w.scale, d, w.loss, w.layers[last], w.own)
+        ops.forward_loss(w.a[last], w.W[last], w.b[last], z, w.x, w.scale, d, w.loss, w.local[last], w.workspace)
         for l in range(last, 0, -1):  # backward before the update: it needs the old weights
-            k.backward(w.d[l], w.W[l], w.y[l - 1], w.d[l - 1], w.layers[l], w.own)
-            k.update(w.a[l], w.d[l], w.W[l], w.b[l], w.V[l], w.c[l], w.rate, w.layers[l], w.own)
-        k.update(w.a[0], w.d[0], w.W[0], w.b[0], w.V[0], w.c[0], w.rate, w.layers[0], w.own)
-        k.column_sum(w.losses, w.total, 1.0, 1.0)
-        k.advance(w.cursor, w.a[0].shape[0])
+            ops.backward(w.d[l], w.W[l], w.y[l - 1], w.d[l - 1], w.local[l], w.workspace)
+            ops.update(w.a[l], w.d[l], w.W[l], w.b[l], w.V[l], w.c[l], w.rate, w.local[l], w.workspace)
+        ops.update(w.a[0], w.d[0], w.W[0], w.b[0], w.V[0], w.c[0], w.rate, w.local[0], w.workspace)
+        ops.column_sum(w.losses, w.total, 1.0, 1.0)
+        ops.advance(w.cursor, w.a[0].shape[0])
 
     return step
 
@@ -101,19 +128,28 @@ def make_shared_step(gradient: Any, all_reduce: Any, descend: Any) -> Any:
     return step
 
 
-def make_evaluation(k: Any) -> Any:
-    """The squared error of one batch of test images, added to the total; nothing is learned."""
+def make_evaluation(ops: Any) -> Any:
+    """The squared error of one batch of test images, added to the total; nothing is learned.
+
+    Examples
+    --------
+    >>> from unittest.mock import MagicMock
+    >>> ops = MagicMock()
+    >>> make_evaluation(ops)(MagicMock(W=[None, None]))
+    >>> [call[0] for call in ops.method_calls]
+    ['gather', 'barrier', 'forward', 'barrier', 'output', 'mse_loss', 'column_sum', 'advance']
+    """
 
     def evaluation(w):
         last = len(w.W) - 1
-        k.gather(w.images, w.order, w.cursor, 0, w.a[0])
+        ops.gather(w.images, w.order, w.cursor, 0, w.a[0])
         for l in range(last):
-            k.barrier(w.own)
-            k.forward(w.a[l], w.W[l], w.b[l], w.y[l], w.layers[l], w.own)
-        k.barrier(w.own)
-        k.output(w.a[last], w.W[last], w.b[last], w.y[last], w.layers[last], w.own)
-        k.mse_loss(w.y[last], w.x, w.loss)
-        k.column_sum(w.losses, w.total, 1.0, 1.0)
-        k.advance(w.cursor, w.a[0].shape[0])
+            ops.barrier(w.workspace)
+            ops.forward(w.a[l], w.W[l], w.b[l], w.y[l], w.local[l], w.workspace)
+        ops.barrier(w.workspace)
+        ops.output(w.a[last], w.W[last], w.b[last], w.y[last], w.local[last], w.workspace)
+        ops.mse_loss(w.y[last], w.x, w.loss)
+        ops.column_sum(w.losses, w.total, 1.0, 1.0)
+        ops.advance(w.cursor, w.a[0].shape[0])
 
     return evaluation

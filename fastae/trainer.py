@@ -80,6 +80,18 @@ class Trainer:
         An argument outside its domain.
     BackendUnavailable
         The backend cannot run on this machine.
+
+    Examples
+    --------
+    >>> import fastae
+    >>> images = np.random.default_rng(0).integers(0, 256, (40, 20), dtype=np.uint8)
+    >>> model = fastae.Autoencoder((20, 9, 4))
+    >>> trainer = Trainer(model, optimizer=fastae.SGD(0.1), backend="numpy", batch_size=8)
+    >>> history = trainer.fit(images, epochs=3, test_images=images[:8], progress=False)
+    >>> [epoch.epoch for epoch in history.epochs]
+    [1, 2, 3]
+    >>> history.epochs[-1].train_loss < history.epochs[0].train_loss
+    True
     """
 
     def __init__(

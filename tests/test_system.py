@@ -86,7 +86,7 @@ def test_the_doctor_says_where_the_emulator_runs(tmp_path: Path) -> None:
     told = on_windows("doctor", cwd=tmp_path).splitlines()
     assert any(line.startswith("numba     works") for line in told)
     assert [line for line in told if line.startswith("emulator")] == ["emulator  does not work: it runs on Linux only"]
-    assert told[-1] == "          mend: on Windows, run fastae in WSL; or --backend numba"
+    assert told[-1] == "          fix: on Windows, run fastae in WSL; or --backend numba"
 
 
 @pytest.fixture

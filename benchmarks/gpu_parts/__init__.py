@@ -1,4 +1,4 @@
-"""What `benchmarks/gpu.py` is made of.
+"""The parts of `benchmarks/gpu.py`.
 
 - ``parts``: both commands' parts, in order, with their limits
 - ``supervisor``, ``part``, ``findings``: a process for each, what it tells, and what becomes of it

@@ -1,4 +1,4 @@
-"""Who is timed on a GPU: fastae's modes, and the peers, each at a precision that it is told."""
+"""The contenders on a GPU: fastae's modes and other libraries, each at a given precision."""
 
 import os
 from collections.abc import Callable
@@ -67,7 +67,7 @@ class OnCublas:
             )
 
     def epoch(self, order: np.ndarray) -> float:
-        """Train on the whole batches of an epoch and return the sum of their losses; the first is launched as it is."""
+        """Train on the whole batches of an epoch and return the sum of their losses; the first step is not captured."""
         steps = len(order) // self.batch_size
         with self.stream:
             self.session.start(order)
@@ -81,7 +81,7 @@ class OnCublas:
 
 
 def torch(kind: str, **options: Any) -> Callable[..., Any]:
-    """Return what makes a contender of `fastae.bench.contenders.torch_peers` on the GPU."""
+    """Return a function that makes a contender of `fastae.bench.contenders.torch_peers` on the GPU."""
 
     def make(images: np.ndarray, batch_size: int, rehearse: bool) -> Any:
         import torch
@@ -97,14 +97,14 @@ def torch(kind: str, **options: Any) -> Callable[..., Any]:
 
 
 def cudagraph_skips() -> int:
-    """Return how often PyTorch's compiler has not made a CUDA graph where it was asked for one."""
+    """Return how often PyTorch's compiler did not make a CUDA graph although it was asked to."""
     from torch._dynamo.utils import counters
 
     return int(counters["inductor"]["cudagraph_skips"])
 
 
 def torch_product(a: np.ndarray, b: np.ndarray, rehearse: bool) -> np.ndarray:
-    """Multiply as PyTorch does."""
+    """Multiply two matrices with PyTorch."""
     import torch
 
     x, y = (torch.from_numpy(p).to("cpu" if rehearse else "cuda") for p in (a, b))
@@ -112,7 +112,7 @@ def torch_product(a: np.ndarray, b: np.ndarray, rehearse: bool) -> np.ndarray:
 
 
 def jax(images: np.ndarray, batch_size: int, rehearse: bool) -> Any:
-    """Make JAX's scan over the epoch."""
+    """Return the contender that runs an epoch in JAX's scan."""
     os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
     import jax
 
@@ -125,14 +125,14 @@ def jax(images: np.ndarray, batch_size: int, rehearse: bool) -> Any:
 
 
 def jax_product(a: np.ndarray, b: np.ndarray, rehearse: bool) -> np.ndarray:
-    """Multiply as JAX does."""
+    """Multiply two matrices with JAX."""
     import jax.numpy as jnp
 
     return np.asarray(jnp.asarray(a) @ jnp.asarray(b))
 
 
 def our_product(a: np.ndarray, b: np.ndarray, rehearse: bool) -> np.ndarray:
-    """Multiply as the cupy backend does."""
+    """Multiply two matrices with the cupy backend."""
     k = backend(rehearse)
     out = k.asarray(np.zeros((len(a), b.shape[1]), np.float32))
     k.matmul(k.asarray(a), k.asarray(b), out)
@@ -140,7 +140,7 @@ def our_product(a: np.ndarray, b: np.ndarray, rehearse: bool) -> np.ndarray:
 
 
 def cublas_product(a: np.ndarray, b: np.ndarray, rehearse: bool) -> np.ndarray:
-    """Multiply as cuBLAS does by our handle."""
+    """Multiply two matrices with cuBLAS, through our own handle."""
     k, cupy = backend(rehearse), module(rehearse)
     with cupy.cuda.Stream(non_blocking=True) as stream:
         out = k.asarray(np.zeros((len(a), b.shape[1]), np.float32))
@@ -149,13 +149,13 @@ def cublas_product(a: np.ndarray, b: np.ndarray, rehearse: bool) -> np.ndarray:
 
 
 def ours(mode: str, tf32: bool = False) -> Callable[..., Any]:
-    """Return what makes a session of that mode."""
+    """Return a function that makes a session in that mode."""
     return lambda images, batch_size, rehearse: Ours(images, batch_size, rehearse, mode, tf32)
 
 
 @dataclass(frozen=True)
 class Contender:
-    """One of those that are timed.
+    """One contender that is timed.
 
     Attributes
     ----------

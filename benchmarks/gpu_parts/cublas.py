@@ -1,4 +1,4 @@
-"""cuBLAS by a private handle, for comparison: CuPy's own refuses every call while a stream is captured (cupy#6290)."""
+"""cuBLAS with its own handle, for comparison: CuPy's handle refuses calls during a capture (cupy#6290)."""
 
 import ctypes
 from typing import Any
@@ -21,7 +21,7 @@ _SIGNATURES = {
 
 
 def find_library() -> Any:
-    """Load cuBLAS from where CuPy's wheels have it."""
+    """Load cuBLAS from CuPy's wheels."""
     from cuda.pathfinder import load_nvidia_dynamic_lib
 
     return ctypes.CDLL(load_nvidia_dynamic_lib("cublas").abs_path)

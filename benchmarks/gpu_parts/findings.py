@@ -1,4 +1,4 @@
-"""What a part tells while it runs: a line of JSON for each finding, written at once: no later fault takes it."""
+"""The findings of a part: each is written as a line of JSON at once, so that no later fault can lose it."""
 
 import json
 import time
@@ -9,7 +9,7 @@ STRAY = 'extern "C" __global__ void stray(long long address) { *(volatile int*)a
 
 
 class Findings:
-    """Where a part puts what it finds.
+    """Collects the findings of a part.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ class Findings:
         self._to, self._rehearse, self._planted = to, rehearse, planted
 
     def add(self, kind: str, **fields: Any) -> None:
-        """Tell something of a kind that the report knows."""
+        """Write a finding of a kind that the report knows."""
         self._to.write(json.dumps({"kind": kind, **fields}) + "\n")
         self._to.flush()
         if self._planted:
@@ -33,16 +33,16 @@ class Findings:
             plant(planted, self._rehearse)
 
     def check(self, name: str, ok: bool, detail: str) -> None:
-        """Tell that something is right or wrong."""
+        """Write whether something is correct."""
         self.add("check", name=name, ok=bool(ok), detail=detail)
 
     def could_not(self, name: str, reason: str) -> None:
-        """Tell that something could not be tried here, and so is neither right nor wrong."""
+        """Write that something could not be tested here, and is neither correct nor wrong."""
         self.add("check", name=name, ok=None, detail=f"could not run: {reason}")
 
 
 def plant(fault: str, rehearse: bool) -> None:
-    """Commit a fault: wait for ever, raise, or write where nothing is."""
+    """Commit a planted fault: hang, raise, or write outside an array."""
     if fault == "hang":
         while True:
             time.sleep(1)

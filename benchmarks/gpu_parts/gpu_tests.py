@@ -1,4 +1,4 @@
-"""The tests marked ``gpu``, of which none may skip: those of persistent mode apart."""
+"""Run the tests marked ``gpu``, of which none may be skipped; those of persistent mode separately."""
 
 import importlib.util
 import re
@@ -14,14 +14,14 @@ WORKERS = "8"
 
 
 class Told:
-    """Tells every failure as soon as it is known, and counts what was right."""
+    """A pytest plugin that reports each failure at once, and counts the passed tests."""
 
     def __init__(self, findings: Findings) -> None:
         self._findings = findings
         self.passed = self.failed = 0
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take note of one test, or of what its fixtures did."""
+        """Record the result of a test or of its fixtures."""
         if report.failed:
             self.failed += 1
             self._told(report)
@@ -29,7 +29,7 @@ class Told:
             self.passed += 1
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Tell that a file cannot be read."""
+        """Report a file that cannot be collected."""
         if report.failed:
             self.failed += 1
             self._told(report)
@@ -41,18 +41,18 @@ class Told:
 
 
 def others(findings: Findings, rehearse: bool) -> None:
-    """Run all but persistent mode's, in several processes where there is pytest-xdist."""
+    """Run all tests but those of persistent mode, in several processes if pytest-xdist is installed."""
     several = not rehearse and importlib.util.find_spec("xdist") is not None
     _run(findings, rehearse, f"not ({PERSISTENT})", ["-n", WORKERS, "--dist", "worksteal"] if several else [])
 
 
 def persistent(findings: Findings, rehearse: bool) -> None:
-    """Run persistent mode's, one after another."""
+    """Run the tests of persistent mode, one after another."""
     _run(findings, rehearse, PERSISTENT, [])
 
 
 def _run(findings: Findings, rehearse: bool, names: str, more: list[str]) -> None:
-    """Run those of these names; in a rehearsal some of the same tests with the stand-in for CuPy."""
+    """Run the tests with these names; in a rehearsal, run some of them with the stand-in for CuPy."""
     files = [str(path) for path in sorted((ROOT / "tests").rglob("test_*.py")) if USES.search(path.read_text())]
     if rehearse:
         files = [file for file in files if file.endswith("test_modes.py")]

@@ -1,4 +1,4 @@
-"""What the host spends: on a launch by CuPy alone and by ours, on an eager step, and on a graph's launch."""
+"""The host's time for a launch by CuPy alone and by fastae, for an eager step, and for launching a graph."""
 
 import time
 from collections.abc import Callable
@@ -18,7 +18,7 @@ ROUNDS = 15
 
 
 def measure(findings: Findings, rehearse: bool) -> None:
-    """Measure µs of the host, the device not waited for."""
+    """Measure the host's microseconds without waiting for the device."""
     k = backend(rehearse)
     parameters, images = task(rehearse)
     sessions = {

@@ -1,4 +1,4 @@
-"""Every kernel of the contract, and every operation of the step with every tile, against float64."""
+"""Compare every kernel of the contract, and every operation of the step with every tile, with float64."""
 
 import secrets
 from typing import Any
@@ -20,7 +20,7 @@ RATE, MOMENTUM = 0.05, 0.9
 
 
 def contract(findings: Findings, rehearse: bool) -> None:
-    """Call every kernel in every way that the contract allows, as ``fastae check`` does a learner's."""
+    """Call every kernel in every way that the contract allows, like ``fastae check``."""
     k, seed = backend(rehearse), secrets.randbelow(2**31)  # other numbers each time
     for name in KERNELS:
         found = verdict.examine(k, name, seed)
@@ -31,7 +31,7 @@ def contract(findings: Findings, rehearse: bool) -> None:
 
 
 def operations(findings: Findings, rehearse: bool) -> None:
-    """Try the step's products with every tile, each alone and then a whole step, in both precisions."""
+    """Test the step's products with every tile in both precisions, each by itself and then in a whole step."""
     k, launcher = backend(rehearse), backend(rehearse).launcher
     tried = [(tile, dtype) for dtype in ("float32", "float64") for tile in launcher.tiles(np.dtype(dtype))]
     for tile, dtype in tried:
@@ -128,7 +128,7 @@ def _step(k: Any, dtype: str, loss: str) -> float:
 
 
 def _with_momentum(k: Any, dtype: str, loss: str) -> float:
-    """Return how far a step with momentum is from NumPy's."""
+    """Return the difference of a step with momentum from NumPy's."""
     parameters = model(SIZES, dtype, MOMENTUM)
     found, numpys = (_trained(b, parameters, loss, MOMENTUM) for b in (k, backends.get("numpy")))
     apart = [np.abs(f - e).max() for one, other in zip(found, numpys) for f, e in zip(one, other)]

@@ -1,4 +1,4 @@
-"""Launches taken apart: what a call of ours hands to CuPy, to be launched again without our Python around it."""
+"""Record the launches of a call with their arguments, to repeat them without fastae's own Python code."""
 
 from collections.abc import Callable
 from functools import partial
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def ready(launcher: Any, call: Callable[[], object]) -> list[Callable[[], None]]:
-    """Return all that a call launches, in order, each with its arguments ready; nothing is launched now."""
+    """Return the launches of a call, in order, with their arguments; nothing is launched."""
     found: list[Callable[[], None]] = []
     compiled = launcher.function
 

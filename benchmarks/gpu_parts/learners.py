@@ -1,4 +1,4 @@
-"""Learners' ``.cu`` files through ``fastae check`` on the GPU: a right one, the gallery's wrong ones, a stray one."""
+"""Run ``fastae check`` on the GPU with a correct file, the gallery's wrong files, and an out-of-bounds write."""
 
 import json
 import subprocess
@@ -19,7 +19,7 @@ AT_ONCE, PATIENCE = 6, 30
 
 
 def run(findings: Findings, rehearse: bool) -> None:
-    """Check some files at once, each by a process of its own."""
+    """Check some files in parallel, each in its own process."""
     stray = Path("stray.cu")  # the part's own folder
     stray.write_text(STRAY)
     wrong = [exhibit.path for exhibit in exhibits.exhibits() if exhibit.path.suffix == ".cu"]

@@ -1,4 +1,4 @@
-"""What the device can do, measured: multiply-adds, bytes, a launch, a node of a graph, a barrier across it."""
+"""Measure the device's limits: multiply-adds, bytes, a launch, a node of a graph, a barrier across the device."""
 
 from collections.abc import Callable
 from typing import Any
@@ -31,7 +31,7 @@ extern "C" __global__ void barriers(int n, unsigned* arrived) {
 
 
 def module(rehearse: bool) -> Any:
-    """Return CuPy, or what stands for it."""
+    """Return CuPy, or its stand-in in a rehearsal."""
     return rehearsal.cupy() if rehearse else backend(rehearse).launcher.cupy
 
 
@@ -50,7 +50,7 @@ def seconds(cupy: Any, run: Callable[[], object], repeat: int = 5) -> float:
 
 
 def measure(findings: Findings, rehearse: bool) -> None:
-    """Measure float32 multiply-adds, and bytes of a copy (read and written), a second; µs a launch and a node."""
+    """Measure multiply-adds in float32 and copied bytes per second, and the µs of a launch and of a graph's node."""
     cupy: Any = module(rehearse)
     adds = cupy.RawModule(code=ADDS).get_function("multiply_adds")
     blocks = 8 * int(cupy.cuda.Device().attributes["MultiProcessorCount"])

@@ -1,4 +1,4 @@
-"""What is there: versions, the device, and whether each backend works."""
+"""Describe the machine: versions, the device, and whether each backend works."""
 
 import os
 import platform
@@ -19,7 +19,7 @@ PACKAGES = ("numpy", "numba", "cupy-cuda13x", "cupy-cuda12x", "nvidia-cuda-nvrtc
 
 
 def backend(rehearse: bool) -> Any:
-    """Return the backend that is tried: cupy, or the emulator in a rehearsal."""
+    """Return the backend under test: cupy, or the emulator in a rehearsal."""
     return backends.get("emulator" if rehearse else "cupy")
 
 
@@ -29,7 +29,7 @@ def tool(name: str) -> str | None:
 
 
 def versions(findings: Findings, rehearse: bool) -> None:
-    """Name the device and all versions; or say why there is none."""
+    """Report the device and all versions, or why there is no device."""
     try:
         cupy = backend(rehearse).launcher.cupy
     except FastaeError as error:
@@ -52,7 +52,7 @@ def versions(findings: Findings, rehearse: bool) -> None:
 
 
 def compiled(findings: Findings, rehearse: bool) -> None:
-    """Compile every kernel of the step at once, which CuPy then finds in its cache; nothing is launched."""
+    """Compile every kernel of the step into CuPy's cache; nothing is launched."""
     k, float32 = backend(rehearse), np.dtype(np.float32)
     wanted: list[tuple[Any, dict[str, Any]]] = []
     for real, tf32 in ((float32, False), (np.dtype(np.float64), False), (float32, True)):
@@ -87,7 +87,7 @@ def compiled(findings: Findings, rehearse: bool) -> None:
 
 
 def doctor(findings: Findings, rehearse: bool) -> None:
-    """Let ``fastae doctor`` examine all backends; that NumPy's and the device's work is asked for."""
+    """Let ``fastae doctor`` examine all backends; NumPy's and the device's must work."""
     asked = ("numpy", "emulator" if rehearse else "cupy")
     for found in doctors.examine():
         name = f"doctor: {found.name}"

@@ -1,4 +1,4 @@
-"""The modes' bits against each other, and a whole training against the CPU's."""
+"""Compare the modes' results bit for bit, and a whole training with the CPU's."""
 
 import itertools
 from functools import cache
@@ -18,12 +18,12 @@ APART = 1e-3  # relative: what 20 epochs in another order of sums may leave, in 
 
 
 def captured(findings: Findings, rehearse: bool) -> None:
-    """Eager against captured."""
+    """Compare eager with captured."""
     _compared(findings, rehearse, "eager", "captured")
 
 
 def persistent(findings: Findings, rehearse: bool) -> None:
-    """Captured against persistent."""
+    """Compare captured with persistent."""
     _compared(findings, rehearse, "captured", "persistent")
 
 
@@ -64,7 +64,7 @@ def _trained(
 
 @cache
 def data(split: str, small: bool = False) -> np.ndarray:
-    """Read MNIST's images once; of the small ones there are every fourth row and column."""
+    """Read MNIST's images once; the small images have every fourth row and column."""
     images, _ = fastae.load_dataset(split=split)
     return np.ascontiguousarray(images.reshape(-1, 28, 28)[:, ::4, ::4]).reshape(-1, 49) if small else images
 
@@ -74,7 +74,7 @@ def _name(rehearse: bool) -> str:
 
 
 def history(findings: Findings, rehearse: bool) -> None:
-    """Train at batch size 128 for 20 epochs, and compare all losses with the CPU's: Numba's, or NumPy's on less."""
+    """Train for 20 epochs at batch size 128 and compare all losses with Numba's, or fewer epochs with NumPy's."""
     numba = not rehearse and backends.availability()["numba"].ok
     cpu, n, epochs = ("numba", 60_000, 20) if numba else ("numpy", 256, 2) if rehearse else ("numpy", 6_000, 20)
     ours: Any = _history(_name(rehearse), n, epochs)

@@ -1,4 +1,4 @@
-"""The parts of both commands, in order: a part more is a function and a line here.
+"""The parts of both commands, in order. To add a part, write its function and add a line here.
 
 Their limits are far above what they should take, so that a slow machine is no failure; together they may be more than
 the command's own, which then cuts the last ones short. What waits across the device comes last in its group, for at

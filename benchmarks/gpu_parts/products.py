@@ -1,4 +1,4 @@
-"""What each product of the step takes with each tile, and with cuBLAS: the profile behind a step's time."""
+"""Time each product of the step with each tile and with cuBLAS, to explain the time of a step."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +18,7 @@ REPEAT = 50  # launches in a graph, one after another, so that a launch costs wh
 
 
 def measure(findings: Findings, rehearse: bool) -> None:
-    """Tell of each product: batch size, shape, µs by tile, the tile that is chosen, and cuBLAS's µs."""
+    """Report for each product: batch size, shape, µs with each tile, the chosen tile, and cuBLAS's µs."""
     k, cupy = backend(rehearse), module(rehearse)
     parameters, images = task(rehearse)
     s = k.session(parameters, images[:1], batch_size=1)
@@ -50,7 +50,7 @@ def measure(findings: Findings, rehearse: bool) -> None:
 
 
 def _by_tile(launcher: Any, call: Callable[[], object]) -> tuple[dict[str, Callable[[], None]], str]:
-    """Return the launch of a product with each tile, by the tile's name; and the name of the one that is chosen."""
+    """Return the launch of a product with each tile, by the tile's name, and the name of the chosen tile."""
     asked, choose = [], launcher.tile
 
     def chosen(*lengths: int) -> Any:
@@ -70,7 +70,7 @@ def _by_tile(launcher: Any, call: Callable[[], object]) -> tuple[dict[str, Calla
 
 
 def _in_a_graph(cupy: Any, stream: Any, run: Callable[[], object], repeat: int) -> float:
-    """Return µs a launch."""
+    """Return the microseconds of a launch."""
 
     def runs() -> None:
         for _ in range(repeat):

@@ -1,4 +1,4 @@
-"""The part of one contender: prepares a batch size, times it, tells, and goes on to the next."""
+"""Time one contender at each batch size in turn, and report each result at once."""
 
 import time
 from importlib.util import find_spec
@@ -18,7 +18,7 @@ FINE = 1 + 2.0**-12  # which TF32 takes for 1
 
 
 def run(findings: Findings, rehearse: bool, name: str, which: str) -> None:
-    """Time one contender at the first batch sizes, or all; ``"again"`` is the first, told apart.
+    """Time one contender at the first batch sizes, or at all; ``"again"`` is the first once more.
 
     ``"slow"`` is the first too, in the order of what there is to be learned, for it may not get to the last.
     """
@@ -58,7 +58,7 @@ def run(findings: Findings, rehearse: bool, name: str, which: str) -> None:
 
 
 def whole_graphs(n: int, m: int) -> int:
-    """Return the steps of an epoch on some of n images: whole graphs, so that nobody launches a rest one by one."""
+    """Return the steps of an epoch on some of n images: whole graphs, so that no rest is launched step by step."""
     steps = min(MOST_STEPS, n // m) // STEPS_A_GRAPH * STEPS_A_GRAPH
     if not steps:
         raise InputError(f"{n} images are fewer than the {STEPS_A_GRAPH} batches of {m} of a graph")
@@ -66,7 +66,7 @@ def whole_graphs(n: int, m: int) -> int:
 
 
 def _precise(findings: Findings, name: str, contender: Contender, rehearse: bool) -> None:
-    """Multiply what TF32 would round: the relative error tells the precision whatever a library's settings say."""
+    """Multiply numbers that TF32 would round, and return the precision, which the relative error shows."""
     a, b = (np.full(shape, FINE, np.float32) for shape in ((128, 784), (784, 256)))
     error = float(np.abs(contender.product(a, b, rehearse) / (784 * FINE**2) - 1).max())
     findings.check(f"{name}: products in float32", error < 1e-4, f"relative error {error:.1e}; TF32's would be 4.9e-04")

@@ -1,4 +1,4 @@
-"""What stands for the rest of CuPy and for cuBLAS in a rehearsal, so that the whole command runs without a GPU."""
+"""Stand-ins for CuPy and cuBLAS in a rehearsal, so that the whole command runs without a GPU."""
 
 import ctypes
 import time
@@ -12,19 +12,19 @@ from fastae.backends.emulator import device, streams
 
 
 class Event(streams.Event):
-    """An event with a time, that of the host."""
+    """A CUDA event that records the time of the host."""
 
     def record(self, stream: streams.Stream | None = None) -> None:
-        """Stand for this moment."""
+        """Record the current time."""
         super().record(stream)
         self.time = time.perf_counter()
 
     def synchronize(self) -> None:
-        """Wait for it, which is over."""
+        """Return at once, because the event has passed."""
 
 
 def cupy() -> Any:
-    """Return what stands for the module."""
+    """Return the stand-in for the module cupy."""
     cuda = ModuleType("cuda")
     cuda.__dict__.update({name: getattr(streams, name) for name in ("Stream", "Device", "get_current_stream")})
     cuda.__dict__.update(Event=Event, get_elapsed_time=lambda begin, end: 1e3 * (end.time - begin.time))
@@ -42,14 +42,14 @@ def cupy() -> Any:
 
 
 def cublas() -> Any:
-    """Return what stands for the library: columns first, as cuBLAS has them, computed by NumPy."""
+    """Return the stand-in for cuBLAS, which multiplies column-major matrices with NumPy."""
     library = SimpleNamespace()
 
     def offered(function: Callable[..., int]) -> None:
         setattr(library, function.__name__, function)  # ctypes' users set attributes of it
 
     def matrix(place: int, leading: int, rows: int, cols: int) -> np.ndarray:
-        """View memory as rows x cols with `leading` elements from one column to the next."""
+        """Return a view of memory as a column-major matrix with leading dimension ``leading``."""
         memory = (ctypes.c_float * (leading * (cols - 1) + rows)).from_address(place)
         return np.lib.stride_tricks.as_strided(np.frombuffer(memory, np.float32), (rows, cols), (4, 4 * leading))
 

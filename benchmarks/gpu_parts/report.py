@@ -1,4 +1,4 @@
-"""What was found, as Markdown: what is wrong first, then the parts, then what was measured."""
+"""The report in Markdown: faults first, then the parts, then the measurements."""
 
 from statistics import median
 from typing import Any
@@ -10,7 +10,7 @@ AGREE = 2e-3  # relative: TF32 and other orders of sums, in the mean loss of a f
 
 
 def found_by(found: dict[str, Any], kind: str) -> list[dict[str, Any]]:
-    """Return the findings of a kind, of all parts."""
+    """Return the findings of one kind from all parts."""
     return [f for part in found["parts"] for f in part["findings"] if f["kind"] == kind]
 
 
@@ -29,7 +29,7 @@ def agreement(found: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def is_right(found: dict[str, Any]) -> bool:
-    """Tell whether every part ran to its end and nothing was wrong."""
+    """Return whether every part ran to its end and found nothing wrong."""
     checks = found_by(found, "check") + found["agreement"]
     return all(part["status"] == "done" for part in found["parts"]) and all(c["ok"] is not False for c in checks)
 
@@ -50,7 +50,7 @@ def markdown(found: dict[str, Any]) -> str:
 
 
 def _wrong(found: dict[str, Any]) -> list[str]:
-    """Tell of each part what became of it, unless all went well, and what it found wrong; then what could not run."""
+    """Return lines about the parts that failed and the faults that were found; then what could not be tested."""
     lines, missing = [], []
     for part in [*found["parts"], {"part": "all", "status": "done", "findings": found["agreement"], "output": []}]:
         if part["status"] not in ("done", "running"):
@@ -99,7 +99,7 @@ def _limits(found: dict[str, Any]) -> list[str]:
 
 
 def _steps(found: dict[str, Any]) -> list[str]:
-    """Tell microseconds a step; what was measured once more at the end is a row of its own, with the drift."""
+    """Return the table of microseconds per step; a repeated measurement has its own row, with the drift."""
     steps, rows = found_by(found, "step"), dict[tuple[str, bool], dict[int, dict[str, Any]]]()
     if not steps:
         return []

@@ -1,4 +1,4 @@
-"""Small trainings under compute-sanitizer: stray accesses, uninitialised memory, races, barriers that threads miss."""
+"""Run small trainings under compute-sanitizer: out-of-bounds and uninitialised accesses, races, missed barriers."""
 
 import re
 import subprocess
@@ -54,7 +54,7 @@ def _start(path: str, kind: str, rehearse: bool, what: str) -> "subprocess.Popen
 
 
 def _ended(process: "subprocess.Popen[str]") -> tuple[bool | None, str]:
-    """Return whether all was right, None if the tool could not look, and its words."""
+    """Return whether no fault was found, or None if the tool could not run; and its summary."""
     output, _ = process.communicate()
     print(output, flush=True)
     lines = [line.strip("= \n") for line in output.splitlines() if line.strip("= \n")]
@@ -75,7 +75,7 @@ def _ended(process: "subprocess.Popen[str]") -> tuple[bool | None, str]:
 
 
 def train(rehearse: bool, modes: tuple[str, ...]) -> None:
-    """Train in these modes with every loss, and momentum and none."""
+    """Train in these modes with both losses, with and without momentum."""
     k: Any = backend(rehearse)
     steps = 3 if rehearse else STEPS
     for mode in modes:
@@ -101,7 +101,7 @@ def train(rehearse: bool, modes: tuple[str, ...]) -> None:
 
 
 def overrun(rehearse: bool) -> None:
-    """Write four bytes behind an array."""
+    """Write four bytes past the end of an array."""
     cupy = backend(rehearse).launcher.cupy
     x = cupy.array(np.zeros(100, np.float32))
     cupy.RawModule(code=OVERRUN).get_function("overrun")((1,), (1,), (x, np.int32(100)))

@@ -1,4 +1,4 @@
-"""Runs parts, each in a process and session of its own with a limit of its own, and keeps what each has told.
+"""Run parts, each in its own process and session with its own time limit, and keep their findings.
 
 Nothing here touches the device: whatever a part does to its context or to itself costs that part alone.
 """
@@ -53,7 +53,7 @@ class Part:
 
 
 class Supervisor:
-    """Runs parts one after another until the time is over.
+    """Runs parts one after another until the time limit.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ class Supervisor:
         self._hung = ""
 
     def run(self, parts: list[Part]) -> None:
-        """Run all of them."""
+        """Run all parts."""
         try:
             for i, part in enumerate(parts):
                 self._begin(part, sum(later.seconds for later in parts[i + 1 :] if later.kept))
@@ -135,7 +135,7 @@ class Supervisor:
     def _watched(
         self, part: Part, seconds: float, record: dict[str, Any], children: list[Any], folder: str, log: Any
     ) -> str:
-        """Start the part's process, hear it out, and say how it ended."""
+        """Run the part's process, collect its findings, and return how it ended."""
         hear, tell = os.pipe()
         told = {"place": part.place, "arguments": part.arguments, "rehearse": self._rehearse, "descriptor": tell,
                 "seconds": seconds, "plant": self._plants.get(part.name, "")}  # fmt: skip
@@ -171,7 +171,7 @@ def _listen(descriptor: int, findings: list[dict[str, Any]]) -> None:
 
 
 def last_words(text: str) -> list[str]:
-    """Return the last lines of a log; or where the thread that crashed, else the main one, was, if Python has told."""
+    """Return the last lines of a log; after a crash, the stack of the crashed thread, or of the main thread."""
     lines = text.strip().splitlines()
     for words in ("Current thread", "(most recent call first)"):
         told = [i for i, line in enumerate(lines) if words in line]
@@ -193,7 +193,7 @@ def _ending(status: int, findings: list[dict[str, Any]]) -> str:
 
 
 def kill(child: subprocess.Popen[bytes]) -> None:
-    """End a part's process and all that it has started, which are of its session, whatever their group."""
+    """Kill a part's process and all processes of its session, whatever their process group."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
     for entry in Path("/proc").glob("[0-9]*"):

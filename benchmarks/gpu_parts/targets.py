@@ -1,4 +1,4 @@
-"""What a step should take on an H100, beside what it took; and how much of the device's limits it reaches."""
+"""Compare the measured time of a step with the targets for an H100, and with the device's limits."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ TIMES_EAGER = {128: 10.0}  # as fast as PyTorch eager
 
 
 def step_cost(m: int) -> tuple[float, float]:
-    """Return the floating-point operations of a step on m images, and the bytes that it must move at least.
+    """Return the floating-point operations of a step on m images, and the least bytes that it must move.
 
     Every weight is read and written; the images are read as bytes. Activations fit in a cache and are not counted.
     """

@@ -1,25 +1,22 @@
-"""What a backend is: a few ways to handle its arrays, the contract's kernels, and a session that trains with them.
+"""What a backend is: a few ways to handle its arrays, and the contract's kernels.
 
-A third party writes a subclass with the kernels of `fastae.backends.contract.KERNELS` as methods, and names it in the
-entry-point group ``fastae.backends``. Everything else here works on the first day, and may be overridden later.
+A third party writes a subclass of `Backend` with the kernels of `fastae.backends.contract.KERNELS` as methods, and
+names it in the entry-point group ``fastae.backends``. Everything else has a default, which may be overridden.
 """
 
-import itertools
-import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from types import SimpleNamespace
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastae.backends.contract import KERNELS
+from fastae.backends.session import Parameters, Session
 from fastae.errors import InputError
-from fastae.layers import Layer, dense_layers
-from fastae.operations import NUMBERS, kernels_of, make_forward_loss, make_operations
-from fastae.step import Local, Worker, make_evaluation, make_step
+from fastae.layers import Layer
+from fastae.operations import NUMBERS, make_operations
+from fastae.step import Local
 
-TEST_BATCH = 256  # images at a time when nothing is learned: enough to be fast, few enough to stay in a cache
+__all__ = ["Availability", "Backend", "Parameters", "Session"]
 
 
 class Availability(NamedTuple):
@@ -30,6 +27,11 @@ class Availability(NamedTuple):
     ok : bool
     reason, remedy : str
         Empty when ``ok``.
+
+    Examples
+    --------
+    >>> Availability(False, "CuPy is not installed", "pip install 'fastae[cuda13]'").ok
+    False
     """
 
     ok: bool
@@ -37,31 +39,24 @@ class Availability(NamedTuple):
     remedy: str = ""
 
 
-@dataclass
-class Parameters:
-    """Everything that training changes, as host arrays of one dtype, a list entry for each layer.
-
-    Attributes
-    ----------
-    W, b : list of ndarray
-        Weights (inputs, outputs) and biases (outputs,); of other layers than dense ones as `fastae.layers.Layer` says.
-    V, c : list of ndarray
-        Their velocities, of the same shapes; with no rows where there is no momentum.
-    """
-
-    W: list[np.ndarray]
-    b: list[np.ndarray]
-    V: list[np.ndarray]
-    c: list[np.ndarray]
-
-    def __iter__(self) -> Iterator[list[np.ndarray]]:
-        return iter((self.W, self.b, self.V, self.c))
-
-
 class Backend:
     """A device, or a way to use one.
 
     The methods named in `fastae.backends.contract.KERNELS` are the kernels, with the arguments given there.
+
+    Examples
+    --------
+    A backend of one kernel; the others are reported when they are needed.
+
+    >>> class Mine(Backend):
+    ...     name = "mine"
+    ...
+    ...     def axpy(self, alpha, x, y):
+    ...         y += alpha * x
+    >>> Mine().bias_relu
+    Traceback (most recent call last):
+        ...
+    NotImplementedError: the backend 'mine' lacks the kernel bias_relu(z, bias, out)
     """
 
     name = "?"
@@ -91,12 +86,16 @@ class Backend:
         """Copy a NumPy array to the device."""
         return np.array(host)
 
+    def data(self, images: np.ndarray) -> Any:
+        """Put images on the device, which may be many: without a copy where ``asarray`` gives a host array anyway."""
+        return images if type(self).asarray is Backend.asarray else self.asarray(images)
+
     def to_host(self, array: Any) -> np.ndarray:
         """Copy an array of the device to NumPy."""
         return np.array(array)
 
     def workspace(self, size: int, dtype: Any) -> Any:
-        """Make what ``Worker.own`` holds: here nothing; where operations need it, room for ``size`` floats."""
+        """Make what ``Buffers.workspace`` holds: here nothing; where operations need it, room for ``size`` floats."""
         return None
 
     def operations(self, loss: str, activation: str = "sigmoid", kinds: Sequence[str] = ("dense",)) -> dict[str, Any]:
@@ -132,7 +131,7 @@ class Backend:
         return lambda *arguments: operation(*arguments, local, None)
 
     def local(self, layers: Sequence[Layer], m: int, dtype: Any) -> tuple[Local, ...]:
-        """Make ``Worker.layers`` for batches of m images: room for their patches, and for products with them."""
+        """Make ``Buffers.local`` for batches of m images: room for their patches, and for products with them."""
         shapes = [(m * layer.patches, layer.shape[0]) if layer.shared else (0, 0) for layer in layers]
         products = self.asarray(np.zeros(max(rows * columns for rows, columns in shapes), dtype))
         return tuple(
@@ -166,274 +165,3 @@ class Backend:
             raise as_common(InputError(f"{reason}; take --distributed mpi"))
         session: Any = SharedSession(world, parts, self, parameters, images, **options)
         return session
-
-
-class Session:
-    """A model on its device, with the step bound to it and every buffer made once.
-
-    Parameters
-    ----------
-    backend : Backend
-    parameters : Parameters
-        Where to start from; copied.
-    images : ndarray, uint8 or the parameters' dtype, (N, pixels)
-        C-contiguous; a backend on the host reads them where they are.
-    test_images : ndarray of the same dtype, (M, pixels), optional
-    loss : {"mse", "bce"}
-    batch_size : int
-        At most N.
-    lr, momentum : float
-    layers : sequence of Layer, optional
-        By default dense ones, as the weights are.
-    activation : {"sigmoid", "tanh", "relu"}
-        Of the hidden layers.
-    threads : int, optional
-        For backends that have a team of workers; the others refuse it.
-    mode : str, optional
-    tf32 : bool
-        For backends that launch kernels on a GPU; the others refuse them. See
-        `fastae.backends.cupy_backend.session.CupySession`.
-    """
-
-    workers = 1
-
-    def __init__(
-        self,
-        backend: Backend,
-        parameters: Parameters,
-        images: np.ndarray,
-        test_images: np.ndarray | None = None,
-        loss: str = "mse",
-        batch_size: int = 16,
-        lr: float = 0.25,
-        momentum: float = 0.0,
-        layers: Sequence[Layer] | None = None,
-        activation: str = "sigmoid",
-        threads: int | None = None,
-        mode: str | None = None,
-        tf32: bool = False,
-    ) -> None:
-        if mode is not None:
-            raise InputError(f"the backend {backend.name!r} has no modes; cupy and emulator do")
-        if tf32:
-            raise InputError(f"the backend {backend.name!r} has no TF32; cupy and emulator do")
-        self.backend, self.loss, self.batch_size, self.threads = backend, loss, batch_size, threads
-        self.dtype, self.activation = parameters.W[0].dtype, activation
-        self.layers = list(layers or dense_layers([W.shape for W in parameters.W]))
-        self.widths = [self.layers[0].inputs, *(layer.outputs for layer in self.layers)]
-        self.has_test, self.floats = test_images is not None, images.dtype != np.uint8
-        self.prepare()
-        self._rate = self.array(np.array([-lr, momentum], self.dtype))
-        self._has_momentum = bool(momentum)
-        self._totals = [self.array(np.zeros(1)) for _ in range(self.workers)]
-        self._shares = self._share(parameters)
-        self._train = self._team(images, batch_size)
-        self._tail = self._first_rows(self._train, len(images) % batch_size)
-        if test_images is not None:
-            self._test = self._team(test_images, min(len(test_images), TEST_BATCH))
-            self._test_tail = self._first_rows(self._test, len(test_images) % len(self._test[0].loss))
-
-    # What a backend may do in its own way.
-
-    def prepare(self) -> None:
-        """Bind the step, and decide on the number of workers."""
-        if self.threads is not None:
-            raise InputError(f"the backend {self.backend.name!r} does not take a number of threads; numba does")
-        named = {name: getattr(self.backend, name) for name in kernels_of(self.activation, self.kinds)}
-        named |= {"gather": self.backend.take} if self.floats else {}
-        kernels = SimpleNamespace(**named | self.operations())
-        if not hasattr(kernels, "output"):
-            kernels.output = kernels.forward
-        if not hasattr(kernels, "forward_loss"):
-            kernels.forward_loss = make_forward_loss(kernels)
-        self._parts = {"step": make_step(kernels), "evaluation": make_evaluation(kernels)}
-
-    def operations(self) -> dict[str, Any]:
-        """Return the step's operations."""
-        if self.activation == "sigmoid" and set(self.kinds) == {"dense"}:
-            return self.backend.operations(self.loss)
-        return self.backend.operations(self.loss, self.activation, self.kinds)
-
-    @property
-    def kinds(self) -> list[str]:
-        """The layers' kinds."""
-        return [layer.kind for layer in self.layers]
-
-    def array(self, host: np.ndarray) -> Any:
-        """Copy an array to where the kernels like it best."""
-        return self.backend.asarray(host)
-
-    def owned(self, width: int, channels: int = 1) -> list[slice]:
-        """Return the units of a layer that each worker owns, whole pixels of so many channels."""
-        return [slice(0, width)]
-
-    def local(self, m: int, deltas: Sequence[Any]) -> list[tuple[Any, ...]]:
-        """Make ``Worker.layers`` of each worker, for batches of m images; the deltas are everybody's."""
-        return [self.backend.local(self.layers, m, self.dtype)]
-
-    def fewer(self, local: Any, m: int) -> Any:
-        """Return one of ``Worker.layers`` for batches of only m images."""
-        rows = m * local.geometry.rows * local.geometry.columns if len(local.patches) else 0
-        return local._replace(patches=local.patches[:rows], products=local.products[:rows])
-
-    def own(self, m: int) -> list[Any]:
-        """Make ``Worker.own`` of each worker, for batches of m images."""
-        size = max(m * max(self.widths), *(math.prod(layer.shape) for layer in self.layers))
-        return [self.backend.workspace(size, self.dtype)]
-
-    def go(self, part: str, team: list[Worker], batches: int) -> None:
-        """Let the team do its part ("step" or "evaluation") of the next batches."""
-        for _ in range(batches):
-            self._parts[part](team[0])
-
-    # What a trainer does with a session.
-
-    def start(self, order: np.ndarray) -> None:
-        """Begin an epoch with the images in this order, int64 (N,)."""
-        self._train[0].order[:] = self.backend.asarray(order)  # one array, which the whole team reads
-        self._rewind(self._train)
-
-    def run(self, batches: int) -> None:
-        """Train on the next whole batches."""
-        self.go("step", self._train, batches)
-
-    def finish(self) -> None:
-        """Train on the images that are left when the batch size does not divide their number."""
-        if self._tail:
-            self.go("step", self._tail, 1)
-
-    def set_rate(self, lr: float, momentum: float = 0.0) -> None:
-        """Go on with another learning rate and momentum; raises ``InputError`` if there were no velocities."""
-        if momentum and not self._has_momentum:
-            raise InputError("a training that began without momentum keeps no velocities; begin a new one with it")
-        self._rate[:] = self.backend.asarray(np.array([-lr, momentum], self.dtype))
-
-    def total(self) -> float:
-        """Return the sum over the epoch's images so far of their loss as they were trained on."""
-        return sum(float(self.backend.to_host(total)[0]) for total in self._totals)
-
-    def read(self) -> Parameters:
-        """Copy the parameters to the host."""
-        shares = [[[self.backend.to_host(p) for p in group] for group in share] for share in self._shares]
-        return Parameters(
-            *(
-                [
-                    parts[0] if layer.shared else np.concatenate(parts, axis=-1)
-                    for layer, *parts in zip(self.layers, *group)
-                ]
-                for group in zip(*shares)
-            )
-        )
-
-    def write(self, parameters: Parameters) -> None:
-        """Overwrite the parameters."""
-        for w, share in enumerate(self._shares):
-            for group, new in zip(share, parameters):
-                for p, q, layer, c in zip(group, new, self.layers, self._cuts()[1:]):
-                    p[:] = self.backend.asarray(q if layer.shared else q[..., c[w]])
-
-    def agreed(self, seconds: float) -> float:
-        """Return a time that this training took; where several processes share it, the longest of theirs."""
-        return seconds
-
-    def adopt(self, parameters: Sequence[Sequence[Any]], velocities: Sequence[Sequence[Any]]) -> None:
-        """Move parameters and velocities to other arrays, for each worker those of its layers: W and b, V and c."""
-        places = [(*mine, *theirs) for mine, theirs in zip(parameters, velocities)]
-        for old, new in zip(self._shares, places):
-            for group, places_ in zip(old, new):
-                for p, q in zip(group, places_):
-                    q[:] = p
-        self._shares = [list(new) for new in places]
-
-        def moved(team: list[Worker]) -> list[Worker]:
-            return [w._replace(**dict(zip("WbVc", new))) for w, new in zip(team, itertools.cycle(places))]
-
-        self._train, self._tail = moved(self._train), moved(self._tail)
-        if self.has_test:
-            self._test, self._test_tail = moved(self._test), moved(self._test_tail)
-
-    def test_error(self) -> float:
-        """Return the squared error of the test images' reconstructions: the mean over images and pixels."""
-        self._rewind(self._test)
-        images, pixels = self._test[0].images.shape
-        self.go("evaluation", self._test, images // len(self._test[0].loss))
-        if self._test_tail:
-            self.go("evaluation", self._test_tail, 1)
-        return self.total() / (images * pixels)
-
-    def _rewind(self, team: list[Worker]) -> None:
-        for w in team:
-            w.cursor[:] = 0
-            w.total[:] = 0
-
-    def _cuts(self) -> list[list[slice]]:
-        """Return what each worker owns of the input, and of each layer's output: whole pixels, where there are any."""
-        cuts = []
-        for layer, above in zip(self.layers, [*self.layers[1:], None]):
-            pixels = [layer.channels] if layer.shared else []
-            pixels += [above.inputs // above.pixels] if above is not None and above.shared else []
-            cuts.append(self.owned(layer.outputs, math.lcm(*pixels)))
-        return [cuts[-1], *cuts]  # the last layer's units should reproduce the images'
-
-    def _share(self, parameters: Parameters) -> list[list[tuple[Any, ...]]]:
-        """Give each worker the parameters of its own units, or all of them the same where the units share them."""
-        shares = [[() for _ in parameters] for _ in range(self.workers)]
-        for g, group in enumerate(parameters):
-            for p, layer, cuts in zip(group, self.layers, self._cuts()[1:]):
-                common = [self.array(p)] if layer.shared else []
-                for w, share in enumerate(shares):
-                    share[g] = (*share[g], *(common or [self.array(p[..., cuts[w]])]))
-        return shares
-
-    def _zeros(self, *shape: int) -> Any:
-        return self.array(np.zeros(shape, self.dtype))
-
-    def _team(self, images: np.ndarray, m: int) -> list[Worker]:
-        """Make the workers for batches of m images: shared arrays, and views of each worker's own columns."""
-        here = type(self.backend).asarray is Backend.asarray  # then what may be large need not be there twice
-        data = images if here else self.backend.asarray(images)
-        order = self.backend.asarray(np.arange(len(images), dtype=np.int64))
-        hidden = [self._zeros(m, width) for width in self.widths[1:]]
-        deltas = [self._zeros(m, layer.outputs) if layer.shared else None for layer in self.layers]
-        cuts, own, local, team = self._cuts(), self.own(m), self.local(m, deltas), []
-        for i, (W, b, V, c) in enumerate(self._shares):
-            batch, loss = self._zeros(m, self.widths[0]), self.array(np.zeros(m))
-            mine = [cut[i] for cut in cuts[1:]]
-            team.append(
-                Worker(
-                    images=data,
-                    order=order,
-                    cursor=self.array(np.zeros(1, np.int64)),
-                    rate=self._rate,
-                    scale=1 / m,
-                    W=W,
-                    b=b,
-                    V=V,
-                    c=c,
-                    a=(batch, *hidden[:-1]),
-                    y=tuple(y[:, cut] for y, cut in zip(hidden, mine)),
-                    d=tuple(
-                        self._zeros(m, cut.stop - cut.start) if whole is None else whole[:, cut]
-                        for whole, cut in zip(deltas, mine)
-                    ),
-                    x=batch[:, cuts[0][i]],
-                    loss=loss,
-                    losses=loss[:, None],
-                    total=self._totals[i],
-                    layers=local[i],
-                    own=own[i],
-                )
-            )
-        return team
-
-    def _first_rows(self, team: list[Worker], m: int) -> list[Worker]:
-        """Make the team for a smaller batch in the same buffers; nobody if there is no image in it."""
-
-        def rows(w: Worker) -> Worker:
-            a, y, d = (tuple(array[:m] for array in group) for group in (w.a, w.y, w.d))
-            layers = tuple(self.fewer(local, m) for local in w.layers)
-            return w._replace(
-                scale=1 / m, a=a, y=y, d=d, x=w.x[:m], loss=w.loss[:m], losses=w.losses[:m], layers=layers
-            )
-
-        return [rows(w) for w in team] if m else []

@@ -1,9 +1,10 @@
-"""``fastae bench``: how fast this machine trains the model, beside others' libraries and beside its own limits.
+"""The command ``fastae bench``: compare the speed of a training with other libraries and with the machine's limits.
 
-- ``contenders``: the same training by each library, as its own users would write it
-- ``harness``, ``worker``: a race between them, a process each, in turn
-- ``ranks``: the same among processes that share every batch, over MPI
-- ``limits``: what the cores and the memory can do
-- ``roofline``, ``operations``: each kernel, each layer and the step against those limits
-- ``figures``, ``command``: what comes of it
+- ``command``: the options, and the report of the results; start reading here
+- ``contenders``: the same training with each library, written as its users would write it
+- ``harness``: a race between contenders, which train in turn; ``worker``: the process of one contender
+- ``ranks``: a race between processes that share every batch over MPI
+- ``limits``: measures what the cores and the memory can do
+- ``roofline``, ``operations``: each kernel, each layer and the whole step compared with those limits
+- ``figures``: the pictures
 """

@@ -24,8 +24,8 @@ BATCHES = (1, 8, 16, 32, 64, 128, 512, 1024)
 ROOFLINE_BATCHES = (128, 16)
 IMAGES = 60_000
 CHECK_IMAGES = 4096
-BUSY = 0.3  # load at the start above which somebody else is computing
-SHARE_BATCHES = 16  # over which the multiplications done are averaged
+BUSY = 0.3  # load at the start above which other programs are computing
+SHARE_BATCHES = 16  # batches over which the number of computed multiplications is averaged
 OURS = "fastae-numba"
 
 
@@ -55,12 +55,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Do what the options say.
+    """Run the benchmarks that the options ask for.
 
     Raises
     ------
     FastaeError
-        Bad input, a contender that fails or trains otherwise, a folder that cannot be written.
+        Bad input, a contender that fails or trains differently, or a folder that cannot be written.
     """
     for name in ("rounds", "seconds", "threads"):
         value = getattr(options, name)
@@ -81,7 +81,7 @@ def run(options: argparse.Namespace) -> None:
         options.contenders = [name for name in able if name not in absent]
         if absent:
             tell(f"left out for want of {', '.join(sorted(set(absent.values())))}: {', '.join(absent)}; "
-                 "pip install 'fastae[bench]' brings them in\n")  # fmt: skip
+                 "pip install 'fastae[bench]' installs them\n")  # fmt: skip
     require(options.contenders, options.model)
     if options.out is None:
         options.out = Path("runs", "bench" if options.model == "dense" else f"bench-{options.model}")
@@ -97,7 +97,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def check(options: argparse.Namespace) -> None:
-    """Train every contender for an epoch at each batch size and raise `Disagreement` unless their losses agree."""
+    """Train every contender for an epoch at each batch size; raise `Disagreement` unless their losses agree."""
     images = fastae.load_dataset()[0][:CHECK_IMAGES]
     for batch_size in options.batches:
         losses = {
@@ -109,11 +109,12 @@ def check(options: argparse.Namespace) -> None:
 
 
 class Report:
-    """What is measured, told as it comes and kept in the folder ``options.out``.
+    """The results of the benchmarks: printed as they come, and written to the folder ``options.out``.
 
     Parameters
     ----------
     options : argparse.Namespace
+        The command's options, complete.
     """
 
     def __init__(self, options: argparse.Namespace) -> None:
@@ -124,22 +125,22 @@ class Report:
         self.text: list[str] = []
         load = self.machine["load"]
         if load is not None and load > BUSY:
-            tell(f"warning: others are computing on this machine (load {load:.2f}): expect wide ranges\n")
+            tell(f"warning: other programs are running on this machine (load {load:.2f}): expect wide ranges\n")
 
     def say(self, line: str) -> None:
-        """Print a line, and keep it."""
+        """Print a line, and add it to ``bench.md``."""
         print(line, flush=True)
         self.text.append(line)
 
     def keep(self) -> None:
-        """Write ``bench.json`` and ``bench.md``: after each part, for an interrupted run to leave the rest."""
+        """Write ``bench.json`` and ``bench.md``; called after each part, so that an interrupted run keeps results."""
         with storage.replacing(self.options.out / "bench.json") as file:
             file.write((json.dumps(self.raw, indent=1) + "\n").encode())
         with storage.replacing(self.options.out / "bench.md") as file:
             file.write(("\n".join(self.text) + "\n").encode())
 
     def race(self) -> None:
-        """Let the contenders train in turn."""
+        """Let the contenders train in turn at each batch size."""
         from fastae.bench import figures
 
         options = self.options
@@ -171,7 +172,7 @@ class Report:
             figures.speed(options.out / "speed.png", self.races, title)
 
     def roofline(self) -> None:
-        """Measure limits and kernels, and compare the step's rate with theirs."""
+        """Measure the machine's limits and the kernels, and compare the rate of the whole step with them."""
         from fastae.backends.numba_backend.workers import choose
         from fastae.bench import figures, limits, roofline
 
@@ -182,7 +183,7 @@ class Report:
         workers = choose(self.options.threads).workers
         team = limits.measure(workers, self.options.rounds)
         progress("")
-        self.say(f"\nMeasured limits, multiply-adds in float32 and reading: {told(alone)}; {told(team)}\n")
+        self.say(f"\nMeasured limits, multiply-adds in float32 and reading: {in_words(alone)}; {in_words(team)}\n")
         self.say(
             row(["kernel, one core", *(f"batch {m}, GFLOP/s" for m in measured), *(["of its roof"] * len(measured))])
         )
@@ -199,14 +200,14 @@ class Report:
         figures.roofline(self.options.out / "roofline.png", alone, measured, title)
 
     def steps(self, limit: float) -> None:
-        """Tell how much of the limit, in operations a second, the whole step reaches, if it has been raced."""
+        """Report which share of the limit, in operations per second, the whole step reached in the race, if any."""
         from fastae.bench.roofline import multiplications, multiplications_done
 
         dense, images = self.options.model == "dense", fastae.load_dataset()[0]
         results = [result for result in self.races if OURS in result.segments]
         if not results:
             return
-        # The dense step leaves out what is multiplied by a dark pixel; of a convolution the definition counts.
+        # The dense step skips products with dark pixels; for convolutions all products of the definition count.
         columns = ["GFLOP/s done", "of the limit", "GFLOP/s if dense"] if dense else ["GFLOP/s", "of the limit"]
         columns = ["batch", "step, µs", *columns, "one worker / team"]
         self.say("\n" + row(columns))
@@ -224,8 +225,8 @@ class Report:
             self.raw.setdefault("steps", []).append({"batch_size": m, "done": done, "dense": whole})
 
 
-def told(limits: Any) -> str:
-    """Put limits in words."""
+def in_words(limits: Any) -> str:
+    """Return limits in words."""
     who = "one core" if limits.workers == 1 else f"{limits.workers} cores together"
     return (
         f"{who} {limits.flops / 1e9:.0f} GFLOP/s, {limits.near / 1e9:.0f} GB/s from the second-level cache, "
@@ -234,7 +235,7 @@ def told(limits: Any) -> str:
 
 
 def machine(contenders: Sequence[str]) -> dict[str, Any]:
-    """Describe what is measured on: processor, usable cores, load, versions."""
+    """Return a description of the machine: processor, usable cores, load, versions."""
     libraries = sorted({CONTENDERS[name].libraries[0] for name in contenders} | {"numpy", "numba"})
     return {
         "processor": processor(),
@@ -250,7 +251,7 @@ def machine(contenders: Sequence[str]) -> dict[str, Any]:
 
 
 def processor() -> str:
-    """Return the processor's name as Linux knows it, or else as Python does."""
+    """Return the processor's name from Linux, or else from Python."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -260,7 +261,7 @@ def processor() -> str:
 
 
 def describe(found: Mapping[str, Any], options: argparse.Namespace) -> str:
-    """Say what is measured, how and on what."""
+    """Return what is measured, how, and on which machine, for the head of the report."""
     versions = ", ".join(f"{name} {number}" for name, number in found["versions"].items())
     load = "unknown" if found["load"] is None else f"{found['load']:.2f}"
     return (
@@ -277,13 +278,13 @@ def describe(found: Mapping[str, Any], options: argparse.Namespace) -> str:
 
 
 def compared(names: Sequence[str]) -> str | None:
-    """Return the first of our contenders in the registry's order, to compare with the peers; None if either lack."""
+    """Return the first of fastae's contenders, to compare with the peers; None without both."""
     ours = [name for name in CONTENDERS if name in names and not CONTENDERS[name].peer]
     return ours[0] if ours and any(CONTENDERS[name].peer for name in names) else None
 
 
 def heading(names: Sequence[str]) -> str:
-    """Return the first two lines of the table."""
+    """Return the first two lines of the table, in Markdown."""
     ours = compared(names)
     cells = ["batch", *names] + ([f"{ours} / fastest peer", f"{ours} / perfect dense step"] if ours else [])
     return row(cells) + "\n" + row(["---:"] * len(cells))
@@ -303,10 +304,10 @@ def line(result: Race) -> str:
 
 
 def row(cells: Sequence[str]) -> str:
-    """Join the cells of a table's row."""
+    """Return a row of a Markdown table."""
     return f"| {' | '.join(cells)} |"
 
 
 def tell(message: str) -> None:
-    """Write on standard error."""
+    """Write a message to standard error."""
     print(message, end="", file=sys.stderr, flush=True)

@@ -22,7 +22,7 @@ PRODUCTS = {"forward": "o", "update": "s", "backward": "D"}  # the other kernels
 
 
 def new(title: str) -> tuple[Figure, Axes]:
-    """Begin a figure."""
+    """Return a new figure with one pair of axes."""
     figure = Figure(figsize=(8.0, 4.8), dpi=150, layout="constrained")
     axes = figure.subplots()
     axes.set_title(title, fontsize=10)
@@ -32,8 +32,17 @@ def new(title: str) -> tuple[Figure, Axes]:
 
 
 def speed(path: Path, races: Sequence[Race], title: str) -> None:
-    """Draw images a second against the batch size, a line for each contender and a band from its slowest to its fastest
-    round.
+    """Draw images per second against the batch size.
+
+    Each contender has a line for its median, and a band from its slowest to its fastest round.
+
+    Parameters
+    ----------
+    path : Path
+        The PNG file to write.
+    races : sequence of Race
+        One for each batch size, of one model.
+    title : str
 
     Raises
     ------
@@ -64,7 +73,17 @@ def speed(path: Path, races: Sequence[Race], title: str) -> None:
 
 
 def roofline(path: Path, limits: Limits, measured: Mapping[int, Sequence[Measured]], title: str) -> None:
-    """Draw the kernels, by batch size, under the limits of one core.
+    """Draw the kernels at each batch size under the limits of one core.
+
+    Parameters
+    ----------
+    path : Path
+        The PNG file to write.
+    limits : Limits
+        Those of one core.
+    measured : mapping of int to sequence of Measured
+        Kernels by batch size.
+    title : str
 
     Raises
     ------
@@ -82,7 +101,7 @@ def roofline(path: Path, limits: Limits, measured: Mapping[int, Sequence[Measure
     kinds: list[str] = []
     for kernels, filled in zip(measured.values(), (True, False)):
         for kernel in kernels:
-            if not kernel.flops:  # it only moves, and has no place here
+            if not kernel.flops:  # it only moves data, and has no rate of operations
                 continue
             kind = kernel.name.split()[0]
             label = None if kind in kinds else kind

@@ -1,8 +1,8 @@
-"""A race of contenders on one machine: each in a process of its own, one at a time, in turn, for several rounds.
+"""A race between contenders on one machine: each has its own process, and they train in turn for several rounds.
 
-Taking turns spreads whatever else the machine does, and its changes of clock rate, over all of them alike; while one
-trains, the others wait for their input and use no core. What a ratio of two contenders is read from is each round on
-its own, whose segments lie seconds apart.
+By taking turns, disturbances by other programs and changes of the clock rate affect all contenders alike. While one
+trains, the others wait for input and use no core. The ratio of two contenders is computed from each round by itself,
+whose segments are only seconds apart.
 """
 
 import contextlib
@@ -18,15 +18,15 @@ from fastae import system
 from fastae.bench.contenders import CONTENDERS, require_agreement
 from fastae.errors import FastaeError
 
-IDLE_BOUND = 0.02  # of a core; more would be taken from the one that trains
+IDLE_BOUND = 0.02  # of a core: a waiting contender that uses more slows down the one that trains
 
 
 class WorkerFailed(FastaeError):
-    """A contender's process that ended before its time; it has said why, or on standard error above."""
+    """A contender's process ended early; the reason is in the message, or on standard error above it."""
 
 
 class Worker:
-    """The process of one contender, from its start to `close`.
+    """The process of one contender; `close` ends it.
 
     Parameters
     ----------
@@ -35,22 +35,24 @@ class Worker:
     batch_size : int
     loss : {"mse", "bce"}
     seconds : float
-        About how long a segment should take.
+        Approximate duration of a segment.
     threads : int, optional
-        By default as many as the contender's library chooses.
+        By default the number that the contender's library chooses.
     model : {"dense", "conv"}
     launcher : sequence of str
-        The command that starts a contender of several ranks, such as ``mpiexec -n``.
+        The command that starts several ranks, such as ``mpiexec -n``, without their number.
     ranks : int
+        How many ranks to start.
 
     Attributes
     ----------
     ready : dict
-        ``first_loss``, ``threads`` and ``steps``, those of a segment.
+        ``first_loss``, the mean loss of the first batches; ``threads``; and ``steps``, the steps of a segment.
 
     Raises
     ------
     WorkerFailed
+        The process could not build its contender, or ended.
     """
 
     def __init__(
@@ -77,7 +79,7 @@ class Worker:
             stdout=subprocess.PIPE,
             encoding="utf-8",
             bufsize=1,
-            **system.apart(),  # Ctrl-C is for us, who end it then
+            **system.apart(),  # Ctrl-C goes to this process only, which then ends the contender
         )
         try:
             self.ready: dict[str, Any] = self._answer()["ready"]
@@ -86,9 +88,16 @@ class Worker:
             raise
 
     def segment(self) -> dict[str, float]:
-        """Let it train a segment: ``seconds``, ``cpu_seconds``, ``loss``, and ``idle_cores`` since the last one."""
+        """Let the contender train for one segment.
+
+        Returns
+        -------
+        dict
+            ``seconds`` and ``cpu_seconds`` of the segment, the mean ``loss``, and ``idle_cores``, how many cores the
+            process used while it waited for this segment.
+        """
         assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # of a process that died; reading its answer tells
+        with contextlib.suppress(BrokenPipeError):  # the process has died; `_answer` reports it
             self._process.stdin.write("go\n")
         return self._answer()
 
@@ -101,28 +110,28 @@ class Worker:
         return answer
 
     def close(self) -> None:
-        """End the process: its input ends, and if that is not enough, it is killed."""
+        """End the process by closing its input; kill it if it does not end within two seconds."""
         try:
             self._process.communicate(timeout=2)
-        except subprocess.TimeoutExpired:  # it is still compiling
+        except subprocess.TimeoutExpired:  # for instance while it compiles
             self._process.kill()
             self._process.communicate()
 
 
 @dataclass
 class Race:
-    """What a race at one batch size gave.
+    """The results of a race at one batch size.
 
     Attributes
     ----------
     batch_size : int
     ready : dict
-        What each contender said when it was ready; see `Worker`.
+        `Worker.ready` of each contender.
     segments : dict
-        Of each contender, its segments in the order of the rounds; see `Worker.segment`.
+        The segments of each contender in the order of the rounds; see `Worker.segment`.
     model : {"dense", "conv"}
     limits : list of float
-        Operations a second that the cores could do in each round, measured before its first segment.
+        Operations per second that the cores could do in each round, measured before its first segment.
     """
 
     batch_size: int
@@ -132,7 +141,7 @@ class Race:
     limits: list[float] = field(default_factory=list)
 
     def times(self, name: str) -> list[float]:
-        """Return a contender's microseconds a step, of each round."""
+        """Return a contender's microseconds per step in each round."""
         return [segment["seconds"] / self.ready[name]["steps"] * 1e6 for segment in self.segments[name]]
 
     def time(self, name: str) -> float:
@@ -144,14 +153,14 @@ class Race:
         return min((name for name in self.segments if CONTENDERS[name].peer), key=self.time)
 
     def ratio(self, name: str, other: str) -> float:
-        """Return the median over the rounds of the time of one contender over that of another in the same round."""
+        """Return the ratio of two contenders' times: the median over the rounds of the ratio within a round."""
         return median(a / b for a, b in zip(self.times(name), self.times(other)))
 
     def of_perfect(self, name: str) -> float:
-        """Return the median over the rounds of a contender's time over that of a step at the machine's limit.
+        """Return a contender's time divided by that of a perfect dense step: the median over the rounds.
 
-        Such a step does every multiply-add of the definition, and nothing else. What leaves out dark pixels can be
-        faster.
+        A perfect dense step does every multiply-add of the definition at the machine's limit, and nothing else. A
+        contender that skips dark pixels can be faster.
         """
         from fastae.bench.roofline import multiplications
 
@@ -159,7 +168,7 @@ class Race:
         return median(time / 1e6 * limit / operations for time, limit in zip(self.times(name), self.limits))
 
     def busiest_idler(self) -> tuple[float, str]:
-        """Return the most that a waiting contender used, in cores, and its name."""
+        """Return how much of a core the busiest waiting contender used, and its name."""
         return max((max(segment["idle_cores"] for segment in self.segments[name]), name) for name in self.segments)
 
 
@@ -182,15 +191,20 @@ def race(
     batch_size, loss, seconds, threads, model
         As for `Worker`.
     rounds : int
+        Number of segments of each contender.
     tell : callable
-        Called with a few words on what happens now.
+        Called with a short message about the progress.
+
+    Returns
+    -------
+    Race
 
     Raises
     ------
     WorkerFailed
-        One could not be started, or died.
+        A contender could not be started, or died.
     Disagreement
-        They do not train alike.
+        The contenders do not train alike.
     """
     from fastae.backends.numba_backend.workers import choose
     from fastae.bench.limits import measure
@@ -199,7 +213,7 @@ def race(
     cores = choose(threads).workers
     workers: list[Worker] = []
     try:
-        for name in names:  # one after another: what compiles may use all cores
+        for name in names:  # one after another, because compiling may use all cores
             tell(f"batch size {batch_size}: starting {name}")
             workers.append(Worker(name, batch_size, loss, seconds, threads, model))
             result.ready[name] = workers[-1].ready

@@ -1,4 +1,4 @@
-"""The limits of this machine, measured: multiply-adds a second, and bytes a second from cache and from memory."""
+"""Measure this machine's limits: multiply-adds per second, and bytes per second from the cache and from memory."""
 
 import threading
 import time
@@ -9,22 +9,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-NEAR = 256 * 1024  # bytes: too much for a core's first cache, not for its second
-FAR = 96 * 1024 * 1024  # bytes for each worker: too much for most caches
-CHAINS = 12  # multiply-adds that do not wait for each other: two a cycle that take five each, and some to spare
+NEAR = 256 * 1024  # bytes: more than a core's first-level cache holds, less than the second-level cache
+FAR = 96 * 1024 * 1024  # bytes for each worker: more than most caches hold
+CHAINS = 12  # independent multiply-adds: a core starts two per cycle, each takes about five cycles, and some to spare
 MOMENT = 0.02  # seconds of a measurement
 
 
 class Limits(NamedTuple):
-    """What so many workers at once can do.
+    """What a number of workers can do together.
 
     Attributes
     ----------
     workers : int
     flops : float
-        Floating-point operations a second, two to a multiply-add, in float32 and the widest vectors.
+        Floating-point operations per second in float32 with the widest vectors; a multiply-add counts as two.
     near, far : float
-        Bytes a second read from the second-level cache, and from memory.
+        Bytes per second read from the second-level cache, and from memory.
     """
 
     workers: int
@@ -35,7 +35,7 @@ class Limits(NamedTuple):
 
 @cache
 def loops() -> tuple[Any, Any, int]:
-    """Compile ``multiply_add(times, seeds)`` and ``read(times, array, sums)``; also return a vector's floats."""
+    """Compile ``multiply_add(times, seeds)`` and ``read(times, array, sums)``; return them and a vector's width."""
     from fastae.backends.numba_backend import elementwise
     from fastae.backends.numba_backend.internals import intrinsic, types
     from fastae.backends.numba_backend.jit import jit
@@ -72,7 +72,7 @@ def loops() -> tuple[Any, Any, int]:
 
 
 def together(work: Callable[[int, int], None], workers: int) -> float:
-    """Return how often a second ``work(worker, times)`` is done once, by all workers at the same time."""
+    """Return how many times per second all workers together do the work of ``work(worker, 1)``."""
 
     def seconds(times: int) -> float:
         gate = threading.Barrier(workers)
@@ -100,19 +100,24 @@ def together(work: Callable[[int, int], None], workers: int) -> float:
 
 
 def combined(found: Sequence[Limits], how: Callable[[Sequence[float]], float]) -> Limits:
-    """Return one limit for several that were measured of as many workers: of each number the median, or the most."""
+    """Combine several measurements with the same number of workers, each figure by ``how``, such as the median."""
     return Limits(found[0].workers, *(how(values) for values in zip(*(limits[1:] for limits in found))))
 
 
 def measure(workers: int, rounds: int = 3, size: int = NEAR) -> Limits:
-    """Measure what so many workers can do: medians of some rounds.
+    """Measure what a number of workers can do together.
 
     Parameters
     ----------
     workers : int
     rounds : int
+        The result is the median over the rounds.
     size : int
-        Bytes that are read as near: those of the second-level cache, or more.
+        Bytes that each worker reads for the near bandwidth; by default so many that they fit in the second-level cache.
+
+    Returns
+    -------
+    Limits
     """
     from fastae.backends.numba_backend.session import aligned
 
@@ -121,7 +126,9 @@ def measure(workers: int, rounds: int = 3, size: int = NEAR) -> Limits:
     sums = [aligned((64,), np.float32) for _ in range(workers)]
     found: dict[str, list[float]] = {"flops": [], "near": [], "far": []}
     near = [np.ones((size // 256, 64), np.float32) for _ in range(workers)]
-    far = [np.ones((FAR // 256, 64), np.float32) for _ in range(workers)]  # ones: zeros may all be one page
+    far = [
+        np.ones((FAR // 256, 64), np.float32) for _ in range(workers)
+    ]  # not zeros, for which the system may use one page of memory
 
     for _ in range(rounds):
         for seed in seeds:

@@ -1,8 +1,8 @@
 """Each kernel of the Numba backend on one core, and the whole step on all, against what the machine can do.
 
-A kernel that moves b bytes and does f operations can at best take max(f / FLOP rate, b / bandwidth): drawn over its
-intensity f / b, that is a roof. (Williams, Waterman and Patterson, Roofline: an insightful visual performance model,
-Communications of the ACM 52(4), 2009.)
+A kernel that moves b bytes and does f operations takes at least max(f / FLOP rate, b / bandwidth). Plotted against the
+arithmetic intensity f / b, the highest possible rate looks like a roof. (Williams, Waterman and Patterson, Roofline: an
+insightful visual performance model, Communications of the ACM 52(4), 2009.)
 """
 
 import math
@@ -23,18 +23,18 @@ LAYERS = network("dense").shapes()
 
 @dataclass
 class Measured:
-    """A kernel at one shape.
+    """A kernel, or an operation of a layer, measured at one shape.
 
     Attributes
     ----------
     name : str
-        What it is in the step, and the shape.
+        Its role in the step, and the shape.
     flops, bytes : int
-        As the contract counts them; of a layer, as `fastae.bench.operations` does.
+        As the contract counts them; for a layer as `fastae.bench.operations` does.
     seconds : float
-        Median over the rounds, on one core.
+        Time of a call on one core, the median over the rounds.
     share : float
-        Of the rate that the roof over it allows, measured in the same round: the median over the rounds.
+        Share of the roof's rate, measured in the same round; the median over the rounds.
     """
 
     name: str
@@ -45,16 +45,16 @@ class Measured:
 
     @property
     def intensity(self) -> float:
-        """Operations a byte."""
+        """Operations per byte."""
         return self.flops / self.bytes
 
     @property
     def rate(self) -> float:
-        """Operations a second."""
+        """Operations per second."""
         return self.flops / self.seconds
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what goes into the raw results."""
+        """Return the entry for ``bench.json``."""
         return {**asdict(self), "flop/s": self.rate, "flop/byte": self.intensity}
 
 
@@ -63,7 +63,11 @@ def cases(m: int) -> Iterator[tuple[str, str, dict[str, int], dict[str, Any]]]:
     for inputs, outputs in LAYERS:
         shape = f"{inputs} to {outputs}"
         yield f"forward {shape}", "matmul", {"m": m, "k": inputs, "n": outputs}, {}
-        update = {"trans_a": True, "alpha": -1e-9, "beta": 1.0}  # so small a rate that the weights stay as they are
+        update = {
+            "trans_a": True,
+            "alpha": -1e-9,
+            "beta": 1.0,
+        }  # so small that repeated updates hardly change the weights
         yield f"update {shape}", "matmul", {"m": inputs, "k": m, "n": outputs}, update
         if inputs != LAYERS[0][0]:
             yield f"backward {shape}", "matmul", {"m": m, "k": outputs, "n": inputs}, {"trans_b": True}
@@ -75,7 +79,7 @@ def cases(m: int) -> Iterator[tuple[str, str, dict[str, int], dict[str, Any]]]:
 
 
 def convolutional_cases(m: int) -> Iterator[tuple[str, str, dict[str, int], dict[str, Any]]]:
-    """Yield the same for the contract's kernels that only a network with convolutions, tanh or relu has."""
+    """Yield the same for the kernels of the contract that only networks with convolutions, tanh or relu use."""
     convolutions = [layer for layer in network("conv").layers if layer.kind == "conv"]
     for layer in convolutions:
         numbers, columns = layer.shape
@@ -91,7 +95,7 @@ def convolutional_cases(m: int) -> Iterator[tuple[str, str, dict[str, int], dict
 
 
 def prepared(kernel: str, lengths: dict[str, int], numbers: dict[str, Any]) -> Callable[[int], None]:
-    """Make a kernel's arguments and return a function of how many times to run it."""
+    """Make a kernel's arguments; return ``run(times)``, which calls the kernel so many times."""
     from fastae.backends.numba_backend import kernels as kernel_functions
     from fastae.backends.numba_backend.session import aligned
     from fastae.bench.operations import repeating
@@ -114,7 +118,7 @@ def prepared(kernel: str, lengths: dict[str, int], numbers: dict[str, Any]) -> C
         else:
             shape = shape[::-1] if arguments.get(f"trans_{argument}") else shape
             dtype = np.float64 if axes == ("m",) else np.float32
-            # Patches are too narrow to begin at a cache line each.
+            # Rows of patches are too narrow for each to start at a cache line.
             array = aligned((math.prod(shape),), dtype).reshape(shape) if "kernel" in numbers else aligned(shape, dtype)
             array[:] = generator.uniform(0.1, 0.9, shape)
             arguments[argument] = array
@@ -124,7 +128,7 @@ def prepared(kernel: str, lengths: dict[str, int], numbers: dict[str, Any]) -> C
 
 
 def all_runs(m: int, model: str) -> Iterator[tuple[str, Callable[[int], None], int, int]]:
-    """Yield (name, function of how many times to run it, operations, bytes) of all that is measured of a model."""
+    """Yield ``(name, run, operations, bytes)`` for everything that is measured of a model; see `prepared`."""
     if model == "dense":
         found = cases(m)
     else:
@@ -140,7 +144,7 @@ def all_runs(m: int, model: str) -> Iterator[tuple[str, Callable[[int], None], i
 def kernels(
     m: int, rounds: int, tell: Callable[[str], None] = lambda message: None, model: str = "dense"
 ) -> tuple[Limits, list[Measured]]:
-    """Measure the limits of one core, and each kernel against them.
+    """Measure the limits of one core, and each kernel compared with them.
 
     Parameters
     ----------
@@ -149,7 +153,7 @@ def kernels(
     rounds : int
         Each round measures the limits and then every kernel once.
     tell : callable
-        Called with a few words on what happens now.
+        Called with a short message about the progress.
     model : {"dense", "conv"}
 
     Returns
@@ -184,22 +188,23 @@ def kernels(
 
 
 def clock(run: Callable[[int], None], times: int) -> float:
-    """Return the seconds that so many repetitions take."""
+    """Return the seconds that ``run(times)`` takes."""
     began = time.perf_counter()
     run(times)
     return time.perf_counter() - began
 
 
 def multiplications(m: int, model: str = "dense") -> int:
-    """Return the multiply-adds of a step on m images if none is left out; the first layer has no input gradient."""
+    """Return the multiply-adds of a step on m images if none is skipped; the first layer has no input gradient."""
     layers = network(model).layers
     return m * (3 * sum(layer.multiplications for layer in layers) - layers[0].multiplications)
 
 
 def multiplications_done(batch: np.ndarray) -> int:
-    """Return those of them that the Numba backend does for a batch of images, uint8 (m, pixels).
+    """Return how many of them the Numba backend computes for a batch of images, uint8 (m, pixels).
 
-    It leaves out a pixel that is dark in all the images of a tile, and an image in which all the units of a tile are.
+    The forward product skips pixels that are dark in all images of a tile; the update skips images in which all pixels
+    of a tile are dark.
     """
     from fastae.backends.numba_backend.sparse import ROWS
 

@@ -1,8 +1,8 @@
-"""One contender in a process of its own, which trains when it is told to and sleeps otherwise.
+"""The process of one contender: it trains a segment for each line on standard input, and sleeps in between.
 
-It writes JSON, a line each: first that it is ready (or ``{"error": ...}``, and ends); then, for every line that it
-reads, one timed segment of training. It ends with its input. A contender of several ranks does so in all of them, and
-rank 0 reads and writes.
+It answers with one line of JSON each: first that it is ready, or ``{"error": ...}``, after which it ends; then the
+times of each segment. It ends when its input ends. A contender of several ranks runs in all of them, and rank 0 reads
+and writes.
 """
 
 import argparse
@@ -24,13 +24,13 @@ from fastae.errors import Diverged, FastaeError, InputError
 from fastae.ranks import Alone, join
 
 PAUSE = 0.3  # seconds after each segment: OpenMP's threads may spin for 0.2 s before they sleep
-LEAST_STEPS = 20  # in a segment
+LEAST_STEPS = 20  # steps of the shortest segment
 ALONE = Alone()
-NAP = 0.01  # seconds between two looks of a rank whether it is to train
+NAP = 0.01  # seconds between two checks of a waiting rank
 
 
 def segments(n: int, batch_size: int, parts: int) -> Iterator[np.ndarray]:
-    """Yield the orders of one epoch after another, each cut into equal parts of whole batches."""
+    """Yield the orders of successive epochs, each split into equal parts of whole batches."""
     length = n // batch_size // parts * batch_size
     for epoch in itertools.count():
         order = epoch_order(epoch, n)
@@ -39,7 +39,7 @@ def segments(n: int, batch_size: int, parts: int) -> Iterator[np.ndarray]:
 
 
 def train(contender: Any, orders: Iterator[np.ndarray], world: Alone) -> tuple[float, float]:
-    """Shuffle, where the next order begins an epoch, and train; return the seconds and the sum of the losses."""
+    """Train on the next part, including the shuffle if it begins an epoch; return the seconds and the losses' sum."""
     world.meet()
     began = time.perf_counter()
     loss = contender.epoch(next(orders))
@@ -47,11 +47,11 @@ def train(contender: Any, orders: Iterator[np.ndarray], world: Alone) -> tuple[f
 
 
 def choose_parts(contender: Any, order: np.ndarray, batch_size: int, seconds: float, world: Alone = ALONE) -> int:
-    """Return into how many parts to cut an epoch so that one takes about so long, and at least `LEAST_STEPS`."""
+    """Return the number of parts of an epoch, so that a part takes about ``seconds`` and at least `LEAST_STEPS`."""
     most = len(order) // batch_size
     steps = LEAST_STEPS
     while True:
-        # The shortest of three: the first may compile for this length, and others may disturb one.
+        # The shortest of three: the first may compile for this length, and other programs may disturb one.
         took = min(train(contender, iter([order[: steps * batch_size]]), world)[0] for _ in range(3))
         if took > seconds / 10 or steps == most:
             break
@@ -60,7 +60,7 @@ def choose_parts(contender: Any, order: np.ndarray, batch_size: int, seconds: fl
 
 
 def calls(world: Any) -> Iterator[None]:
-    """Yield on every rank for each line of rank 0's standard input. Ranks that wait sleep: others are training."""
+    """Yield on every rank for each line of rank 0's standard input; waiting ranks sleep, because others train."""
     go = np.ones(1, np.int64)
     while True:
         if world.rank == 0:
@@ -75,7 +75,15 @@ def calls(world: Any) -> Iterator[None]:
 
 
 def serve(arguments: argparse.Namespace, world: Alone, say: Any) -> None:
-    """Build the contender, warm it up, and train a segment for each line of standard input."""
+    """Build the contender, warm it up, and train a segment for each line of standard input.
+
+    Raises
+    ------
+    InputError
+        The number of ranks is not the one that was asked for, or the contender does not exist.
+    Diverged
+        The loss became NaN or infinite.
+    """
     if world.size != arguments.ranks:
         raise InputError(f"of {arguments.ranks} ranks each is alone: mpiexec belongs to another MPI than mpi4py's")
     batch_size = arguments.batch_size
@@ -106,7 +114,7 @@ def serve(arguments: argparse.Namespace, world: Alone, say: Any) -> None:
 
 
 def main() -> int:
-    """Run one contender; its arguments are `fastae.bench.harness`'s to give."""
+    """Run one contender with the arguments that `fastae.bench.harness.Worker` passes; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name")
     parser.add_argument("--batch-size", type=int, required=True)
@@ -117,7 +125,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, required=True, help="about how long a segment should take")
     arguments = parser.parse_args()
     answers = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
-    os.dup2(2, 1)  # whatever a library prints must not pass for an answer
+    os.dup2(2, 1)  # so that what a library prints is not read as an answer
     world = ALONE
 
     def say(answer: dict[str, Any]) -> None:

@@ -54,24 +54,24 @@ def add_options(option: Any) -> None:
     option(
         "--model",
         default="dense",
-        help="dense: the handout's, each unit sees all of the layer before; conv: convolutions of stride 2 and then a "
-        "dense layer. The decoder mirrors the encoder",
+        help="dense: the handout's network, in which each unit is connected to the whole layer before; conv: "
+        "convolutions of stride 2 and then a dense layer. The decoder mirrors the encoder",
     )
     option(
         "--sizes",
         type=whole_numbers,
         metavar="N,N,...",
-        help="of --model dense: numbers from the image to the code; by default the image's pixels, "
+        help="of --model dense: widths of the layers from the image to the code; by default the image's pixels, "
         + ", ".join(map(str, HIDDEN)),
     )
     option(
         "--channels",
         type=whole_numbers,
         metavar="N,N,...",
-        help="of --model conv: of each convolution, 3 x 3 with stride 2 and padding 1; by default "
+        help="of --model conv: channels of each convolution, 3 x 3 with stride 2 and padding 1; by default "
         + ",".join(map(str, CHANNELS)),
     )
-    option("--code", type=whole, metavar="N", help=f"of --model conv: numbers of the code; by default {CODE}")
+    option("--code", type=whole, metavar="N", help=f"of --model conv: width of the code; by default {CODE}")
     option(
         "--activation",
         help="sigmoid, tanh or relu, of all layers but the last, which has the sigmoid; by default "

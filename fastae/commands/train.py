@@ -61,23 +61,23 @@ def add_options(train: argparse.ArgumentParser) -> None:
     backend = option("--backend", default="auto", help="auto (cupy where a GPU works, else numba), %(names)s")
     backend.names = Names()  # type: ignore[attr-defined]
     option("--loss", default="mse", help="mse (squared error) or bce (cross-entropy)")
-    option("--epochs", type=int, default=20, help="times that every image is seen")
+    option("--epochs", type=int, default=20, help="passes over all training images")
     option("--batch-size", type=int, default=16, help="images in one update")
     option(
         "--lr",
         type=float,
-        help="learning rate of the first epoch; by default what suits the network, the loss and the data: on MNIST "
+        help="learning rate of the first epoch; by default chosen for the network, the loss and the data: on MNIST "
         + ", ".join(
             f"for {name} {rates['mse']} with mse and {rates['bce']} with bce"
             for name, rates in ((name, RATES[name][kind.activation]) for name, kind in network.MODELS.items())
         )
-        + ", on brighter images less, and others with another --activation",
+        + "; less for brighter images, and others for another --activation",
     )
     option("--momentum", type=float, default=0.0, help="of SGD, at least 0 and below 1")
     option(
         "--schedule",
         default="cosine",
-        help="cosine: the learning rate falls from --lr in the first epoch towards 0 behind the last; or constant",
+        help="cosine: the learning rate falls from --lr in the first epoch towards 0 after the last; or constant",
     )
     option("--dtype", default="float32", help="float32 or float64")
     option("--seed", type=int, default=0, help="of the initial parameters and of the order of the images")
@@ -95,7 +95,7 @@ def add_options(train: argparse.ArgumentParser) -> None:
     option(
         "--kernels",
         metavar="FILE",
-        help="a .py or .cu file with kernels of your own, to train with; what it lacks comes from its backend",
+        help="a .py or .cu file with kernels of your own, to train with; all others come from its backend",
     )
     option("--tf32", action="store_true", help="let cupy and emulator multiply in TF32, which has 10 bits of mantissa")
     option(
@@ -104,7 +104,7 @@ def add_options(train: argparse.ArgumentParser) -> None:
         help="folder of IDX files, plain or .gz, of .npy files, or of grey PNGs; an .npz or .npy file; by default "
         "MNIST, which is included",
     )
-    option("--transpose", action="store_true", help="exchange rows and columns of the images: EMNIST's want it")
+    option("--transpose", action="store_true", help="exchange rows and columns of the images, as EMNIST needs")
     option(
         "--limit",
         type=int,
@@ -114,15 +114,15 @@ def add_options(train: argparse.ArgumentParser) -> None:
     option(
         "--out",
         metavar="DIR",
-        help="folder for the results; by default runs/<loss>-<backend>, with conv- and the like before the loss where "
-        "the network is another than the handout's, and -<file> behind the backend with --kernels",
+        help="folder for the results; by default runs/<loss>-<backend>, with conv- or other differences from the "
+        "handout's network before the loss, and the file of --kernels after the backend",
     )
     option(
         "--distributed",
         default="auto",
         choices=list(WAYS),
-        help="whether processes share each batch: mpi, all that mpiexec started; nccl, those too, each with a GPU of "
-        "its own; none; or auto: if mpiexec started several, nccl where it works, else mpi",
+        help="how processes share each batch: mpi: all that mpiexec started; nccl: the same, each with its own GPU; "
+        "none: not at all; auto: if mpiexec started several, nccl if it works, else mpi",
     )
     option(
         "--shards",
@@ -136,10 +136,10 @@ def add_options(train: argparse.ArgumentParser) -> None:
         type=seconds,
         metavar="SECONDS",
         default=PATIENCE,
-        help="time after which ranks that wait for another name it, and end the training",
+        help="time after which ranks that wait for another rank report it and end the training",
     )
-    option("--resume", action="store_true", help="go on from the last checkpoint in the results' folder")
-    option("--verbose", action="store_true", help="show after each epoch the figures that a diagnosis reads")
+    option("--resume", action="store_true", help="continue from the last checkpoint in the results' folder")
+    option("--verbose", action="store_true", help="print after each epoch the figures that the diagnosis uses")
     option("--no-progress", action="store_true", help="show no progress bar")
 
 

@@ -1,9 +1,9 @@
-"""Data sets as arrays: the MNIST that ships with fastae, and others in the formats of which each has a module here.
+"""Read image data sets as arrays: the MNIST that is included, and data sets in several formats.
 
-- ``load``: finds out what a path holds, by the table of formats
-- ``idx``, ``arrays``, ``pictures``: the formats
-- ``values``: what is no unsigned byte as one
-- ``files``, ``source``: what formats share
+- ``load``: determines the format of a path by the table ``FORMATS``, and reads one split; start reading here
+- ``idx``, ``arrays``, ``pictures``: one module for each format
+- ``values``: converts values of any type to unsigned bytes
+- ``files``, ``source``: what the formats share
 """
 
 from fastae.datasets.idx import read_idx

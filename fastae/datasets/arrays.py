@@ -1,8 +1,8 @@
-"""Read images from NumPy's files: an ``.npz``, a ``.npy``, or a folder of several.
+"""Read images from NumPy's files: an ``.npz``, an ``.npy``, or a folder of several.
 
-Their arrays, named by a file's keys or by the files, tell by their names what they are: ``x_train``, ``y_train``,
-``x_test``, ``y_test``, or ``train_images``, ``test_labels`` and the like. Where no name says train or test, the images
-are one set, of which every tenth is kept for the test. Without labels all labels are 0.
+The name of an array determines its role: ``x_train``, ``y_train``, ``x_test``, ``y_test``, or names like
+``train_images`` and ``test_labels``. The name is the key in an ``.npz``, else that of the file. If no name contains
+train or test, every tenth image becomes a test image. Without labels all labels are 0.
 """
 
 import math
@@ -32,7 +32,7 @@ _IMAGES = r"x|images?|imgs?|digits?|pixels?|inputs?|data|arr"
 
 
 class Member(NamedTuple):
-    """One array, by its name: where it is, and which part of a data set its name says that it is."""
+    """One array: its name, its file, and, in an ``.npz``, its key."""
 
     name: str
     path: Path
@@ -40,12 +40,12 @@ class Member(NamedTuple):
 
     @property
     def split(self) -> str | None:
-        """Return "train", "test", "" for what is neither, or None if the name does not say."""
+        """Return "train" or "test"; "" for another split, or None if the name has no split."""
         return next((split for split, words in _SPLITS.items() if re.search(words, self.name.lower())), None)
 
     @property
     def kind(self) -> str:
-        """Return "images", "labels", or "" if the name says neither."""
+        """Return "images" or "labels"; "" if the name has neither."""
         rest = re.sub("|".join(_SPLITS.values()), "", self.name.lower())
         words = [word for word in re.split("[^a-z]+", rest) if word]
         if any(re.fullmatch(_LABELS, word) for word in words):
@@ -64,7 +64,7 @@ class Member(NamedTuple):
 
 
 def find(folder: Path, listed: Sequence[str], split: str) -> Source | None:
-    """Find one split among the arrays of a folder; return None if it holds no file of NumPy's."""
+    """Find one split among the arrays of a folder; return None if the folder has no NumPy files."""
     names = sorted(name for name in listed if name.endswith((".npy", ".npz")) and (folder / name).is_file())
     if not names:
         return None
@@ -74,7 +74,7 @@ def find(folder: Path, listed: Sequence[str], split: str) -> Source | None:
 
 
 def find_in(path: Path, split: str) -> Source:
-    """Find one split in a file; raises `DataError`."""
+    """Find one split in a NumPy file; raises `DataError`."""
     return _choose(path, _members(path), split)
 
 
@@ -96,7 +96,7 @@ def _members(path: Path) -> list[Member]:
 
 
 def _only(path: Path) -> Member:
-    """Return the only array of a file that is one of several, named as the file."""
+    """Return the only array of one of several files, with the file's name as its name."""
     members = _members(path)
     if len(members) > 1:
         keys = listing([member.name for member in members])
@@ -106,7 +106,7 @@ def _only(path: Path) -> Member:
 
 
 def _choose(path: Path, members: Sequence[Member], split: str) -> Source:
-    """Choose the images and labels of a split by their names."""
+    """Choose the images and labels of a split by the arrays' names."""
     have = [part for part in ("train", "test") if any(m.split == part and m.kind != "labels" for m in members)]
     whole = len(have) < 2
     wanted = split if not whole else have[0] if have else None
@@ -122,7 +122,7 @@ def _choose(path: Path, members: Sequence[Member], split: str) -> Source:
 
 
 def _load(images: Member, labels: Member | None, split: str, whole: bool, limit: int | None) -> Loaded:
-    """Read what was chosen."""
+    """Read the chosen arrays."""
     pixels = images.read()
     if pixels.ndim == 3 and 1 < pixels.shape[0] == pixels.shape[1] <= pixels.shape[2] // 10:  # MATLAB's order
         shape = " x ".join(map(str, pixels.shape))
@@ -142,7 +142,7 @@ def _load(images: Member, labels: Member | None, split: str, whole: bool, limit:
 
 
 def _array(path: Path, stream: Any, size: int, packed: int | None, which: str = "") -> NDArray[Any]:
-    """Read a .npy file of so many bytes, if it is as large as its header says."""
+    """Read an .npy file of ``size`` bytes; raises `DataError` if its header promises another size."""
     version = np.lib.format.read_magic(stream)
     if version not in ((1, 0), (2, 0)):
         raise ValueError(f"{which}version {version}")
@@ -155,19 +155,19 @@ def _array(path: Path, stream: Any, size: int, packed: int | None, which: str = 
     if size - stream.tell() != promised:
         raise fault(path, f"{which}holds {size - stream.tell():,} bytes of data", expected, AGAIN)
     data = files.read_exactly(path, stream, promised, packed, expected)
-    stream.read(1)  # at its end the checksum of an .npz is verified
+    stream.read(1)  # reaching the end verifies the checksum of an .npz
     return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
 
 
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
-    """Tell of what cannot be read in one line."""
+    """Convert the errors of reading a file into a `DataError` of one line."""
     try:
         yield
     except OSError as error:
         reason = error.strerror or error
         raise fault(path, f"cannot be read ({reason})", "a readable file", "check path and permissions") from error
-    except DataError:  # which is a ValueError
+    except DataError:  # a ValueError, which the next clause would catch
         raise
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError, SyntaxError, RuntimeError,
             tokenize.TokenError) as error:  # fmt: skip

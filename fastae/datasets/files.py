@@ -1,22 +1,26 @@
-"""What all formats share: how a faulty file is told, what it is instead, and reading no more than it can hold."""
+"""What all formats share: error messages, recognising other files, and reading without trusting a file's header."""
 
 import io
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 from fastae.errors import DataError
 
-UNPACKED = 100  # bytes that one of a packed file may become: MNIST's become 5, and a bomb's 1,032
-HARMLESS = 1 << 24  # bytes that may come of any packed file: a few images that are all alike are no bomb
-CHUNK = 1 << 18  # bytes a read: large enough to be fast, small enough not to matter when a header lies
-HEAD = 512  # bytes that tell what a file is
+UNPACKED = 100  # largest allowed ratio of decompression: MNIST's is 5, that of a gzip bomb 1,032
+HARMLESS = 1 << 24  # bytes that any file may decompress to: a few identical images are not a bomb
+CHUNK = 1 << 18  # bytes per read: large enough to be fast, small enough not to matter if a header is wrong
+HEAD = 512  # bytes at the beginning by which a file is recognised
+LARGE = 1 << 20  # bytes from which on `placed` is asked for memory
 AGAIN = "download or copy the file again"  # the remedy for a damaged file
 
 _RESAVE = "save its arrays: np.savez('data.npz', x_train=..., y_train=..., x_test=..., y_test=...)"
 _UNPACK = "unpack it and give the folder"
 _TABLE = "np.save('images.npy', np.loadtxt(FILE, np.uint8, delimiter=',', skiprows=1)[:, 1:])"
 
-# What a file begins with, what it is then, and the remedy. The first that fits is told.
+# The beginning of a file, what the file is, and the remedy. The first match is reported.
 FOREIGN = [
     (rb"(?i)(\xef\xbb\xbf)?\s*(<!--.*?-->\s*)*<(!doctype\s+html|html|head|body|meta|script)\b", "a web page",
      "MNIST's old address answers with one, and MNIST is included: leave --data out, or download the other data anew"),
@@ -36,14 +40,28 @@ FOREIGN = [
 ]  # fmt: skip
 
 
+Place = Callable[[int], "memoryview | None"]  # returns memory for so many bytes, or None
+_place: ContextVar[Place] = ContextVar("_place", default=lambda size: None)
+
+
+@contextmanager
+def placed(place: Place) -> Iterator[None]:
+    """Within the block, read large files into the memory that a function returns."""
+    token = _place.set(place)
+    try:
+        yield
+    finally:
+        _place.reset(token)
+
+
 def fault(path: Path, wrong: str, expected: str, remedy: str) -> DataError:
     """Return the error that says what is wrong with a file, what was expected and what to do, in one line."""
-    # repr, because a name may hold a line break and the message must stay one line
+    # repr, because a name may contain a line break
     return DataError(f"{str(path)!r} {wrong}; expected {expected}; {remedy}")
 
 
 def head_of(path: Path, expected: str) -> bytes:
-    """Return how a file begins; raises `DataError` if it is empty or cannot be read."""
+    """Return the beginning of a file; raises `DataError` if it is empty or cannot be read."""
     try:
         with path.open("rb") as file:
             head = file.read(HEAD)
@@ -56,7 +74,7 @@ def head_of(path: Path, expected: str) -> bytes:
 
 
 def refuse_foreign(path: Path, head: bytes, expected: str) -> None:
-    """Raise `DataError` if a file that begins so is known to be something else."""
+    """Raise `DataError` if a file with this beginning is known to be something else."""
     for pattern, what, remedy in FOREIGN:
         if re.match(pattern, head, re.DOTALL):
             raise fault(path, f"is {what}", expected, remedy)
@@ -69,8 +87,12 @@ def refuse_foreign(path: Path, head: bytes, expected: str) -> None:
         raise fault(path, f"is text ({first!r})", expected, f"{AGAIN}; if it is a table, {_TABLE}")
 
 
-def read_exactly(path: Path, stream: io.BufferedIOBase, wanted: int, packed: int | None, expected: str) -> bytearray:
-    """Read so many bytes, and refuse a file that ends before.
+def read_exactly(
+    path: Path, stream: io.BufferedIOBase, wanted: int, packed: int | None, expected: str
+) -> bytearray | memoryview:
+    """Read exactly ``wanted`` bytes.
+
+    Memory is allocated only as the file turns out to contain the bytes.
 
     Parameters
     ----------
@@ -78,16 +100,27 @@ def read_exactly(path: Path, stream: io.BufferedIOBase, wanted: int, packed: int
         For the messages.
     stream : binary file
     wanted : int
-        How many; nothing of that size is allocated before the file has been seen to hold it.
+        Number of bytes.
     packed : int, optional
-        The bytes from which the stream is unpacked, if it is: what becomes too many times as large is refused.
+        Size of the compressed file, if the stream decompresses one.
+
+    Raises
+    ------
+    DataError
+        The file ends before, or decompresses to too many times its size.
     """
-    data = bytearray()  # grows with what the file holds, and becomes the array's memory without a copy
-    while len(data) < wanted and (chunk := stream.read(min(CHUNK, wanted - len(data)))):
-        data += chunk
-        if packed is not None and len(data) > max(HARMLESS, UNPACKED * packed):
+    most = wanted if packed is None else max(HARMLESS, UNPACKED * packed)
+    room = _place.get()(wanted) if LARGE <= wanted <= most else None
+    data, count = bytearray(), 0  # grows with what the file holds, and becomes the array's memory without a copy
+    while count < wanted and (chunk := stream.read(min(CHUNK, wanted - count))):
+        if room is None:
+            data += chunk
+        else:
+            room[count : count + len(chunk)] = chunk
+        count += len(chunk)
+        if count > most:
             wrong = f"unpacks to more than {UNPACKED} times its {packed:,} bytes"
             raise fault(path, wrong, "images or labels", "unpack it yourself if that is what it holds")
-    if len(data) < wanted:
-        raise fault(path, f"holds {len(data):,} bytes of data", expected, AGAIN)
-    return data
+    if count < wanted:
+        raise fault(path, f"holds {count:,} bytes of data", expected, AGAIN)
+    return data if room is None else room

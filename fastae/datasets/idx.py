@@ -1,6 +1,6 @@
 """Read image data sets in MNIST's format, IDX: a big-endian header (magic, sizes) and then the values.
 
-A header is only a claim. Nothing of a size that it promises is allocated before the file has been seen to hold it.
+The sizes in a header are not trusted: memory is allocated only as the file turns out to contain the values.
 """
 
 import gzip
@@ -46,24 +46,24 @@ def read_idx(path: str | os.PathLike[str], ndim: int) -> NDArray[np.uint8]:
     Parameters
     ----------
     path : path-like
-        The file; one that is compressed by gzip, whatever its name, is decompressed while it is read.
+        The file. If it is compressed with gzip, whatever its name, it is decompressed while it is read.
     ndim : int
-        The number of dimensions it must have: 1 (labels) or 3 (images).
+        The number of dimensions that it must have: 1 (labels) or 3 (images).
 
     Returns
     -------
     ndarray of uint8, C-contiguous
-        Shape (n,) for labels, (n, rows, cols) for images; no dimension is zero. Values of another type are converted:
-        integers must be from 0 to 255, and so must floats, which are rounded; images of floats from 0 to 1 are
-        multiplied by 255.
+        Shape (n,) for labels, (n, rows, cols) for images; no dimension is zero. Values of other types are converted.
+        Integers and floats must be from 0 to 255, and floats are rounded; images of floats from 0 to 1 are multiplied
+        by 255.
 
     Raises
     ------
     InputError
         If `ndim` is neither 1 nor 3.
     DataError
-        If the file is missing, unreadable, of another format, cut short, longer than its header says, or without data;
-        if its values do not fit; or if it is a .gz that would fill the memory.
+        If the file is missing, unreadable, of another format, truncated, longer than its header says, or without data;
+        if its values are out of range; or if it is a .gz that decompresses to too many times its size.
     """
     if ndim not in _KIND:
         raise InputError(f"ndim {ndim!r} is unknown; expected 1 (labels) or 3 (images); choose one of them")
@@ -71,7 +71,7 @@ def read_idx(path: str | os.PathLike[str], ndim: int) -> NDArray[np.uint8]:
 
 
 class Name(NamedTuple):
-    """The name of an IDX file, taken apart: how it begins, and which part of a data set it is."""
+    """The parsed name of an IDX file: the whole name, its prefix, "train" or "test", and "images" or "labels"."""
 
     text: str
     prefix: str
@@ -80,7 +80,7 @@ class Name(NamedTuple):
 
 
 def named(text: str) -> Name | None:
-    """Take the name of a file apart; return None if it is none of an IDX file's."""
+    """Parse the name of a file; return None if it is not like that of an IDX file."""
     match = re.fullmatch(_NAME, text, re.IGNORECASE)
     if not match:
         return None
@@ -89,17 +89,26 @@ def named(text: str) -> Name | None:
 
 
 def find(folder: Path, listed: Sequence[str], split: str, prefix: str | None = None) -> Source | None:
-    """Find one split among the names that a folder lists, perhaps of the data set whose names begin with a prefix.
+    """Find one split among the names in a folder.
+
+    Parameters
+    ----------
+    folder : Path
+    listed : sequence of str
+        The names in the folder.
+    split : {"train", "test"}
+    prefix : str, optional
+        The prefix of the data set's names, if the folder may contain several data sets.
 
     Returns
     -------
     Source or None
-        None if no name looks like an IDX file's.
+        None if no name is like that of an IDX file.
 
     Raises
     ------
     DataError
-        If a file is missing, or several data sets are there.
+        If a file is missing, or if the folder contains several data sets and no prefix is given.
     """
     names = [name for text in sorted(listed) if (name := named(text))]
     if not names:
@@ -120,17 +129,17 @@ def find(folder: Path, listed: Sequence[str], split: str, prefix: str | None = N
         def last(text: str) -> tuple[bool, bool, bool]:
             return not (folder / text).is_file(), text.endswith(".gz"), text not in usual
 
-        return folder / min(own, key=last)  # of several a file, not packed, called as usual
+        return folder / min(own, key=last)  # prefer regular files, uncompressed ones, and MNIST's names
 
     images, labels = path_of("images"), path_of("labels")
     told = f"{images} and {labels.name}" if prefix else ""
-    if "emnist" in prefix.lower() and split == "test":  # once, behind both
+    if "emnist" in prefix.lower() and split == "test":  # once, after both splits
         told += "; EMNIST's rows and columns are exchanged, and --transpose turns its images upright"
     return Source(partial(_load, images, labels), told)
 
 
 def _only_prefix(folder: Path, names: Sequence[Name], split: str) -> str:
-    """Return how the names of the only data set that is there begin: MNIST's begin with nothing."""
+    """Return the prefix of the only data set in a folder; that of MNIST's names is empty."""
     prefixes = list(dict.fromkeys(name.prefix for name in names))
     if "" in prefixes:
         return ""
@@ -148,13 +157,13 @@ def _only_prefix(folder: Path, names: Sequence[Name], split: str) -> str:
 
 
 def usual_names(split: str, kind: str) -> list[str]:
-    """Return what MNIST's file of one split and kind is called, in the order of preference."""
+    """Return the names of MNIST's file for a split and kind, in the order of preference."""
     suffix = "idx3-ubyte" if kind == "images" else "idx1-ubyte"
     return [f"{_PREFIX[split]}-{kind}{mark}{suffix}{gz}" for gz in ("", ".gz") for mark in ("-", ".")]
 
 
 def _load(images_path: Path, labels_path: Path, limit: int | None) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Read images and labels; of the images that ship the first ``limit`` alone."""
+    """Read images and labels; of the included MNIST, read the first ``limit`` images only."""
     images, count = _open(images_path, 3, limit if images_path.parent == MNIST else None)
     labels = read_idx(labels_path, ndim=1)
     if count != len(labels):
@@ -170,12 +179,12 @@ def _load(images_path: Path, labels_path: Path, limit: int | None) -> tuple[NDAr
 def _open(path: Path, ndim: int, limit: int | None) -> tuple[NDArray[np.uint8], int]:
     """Return the first ``limit`` entries of an IDX file, or all, and how many there are."""
     try:
-        # Asked before the file is opened, because opening a pipe waits for its writer.
+        # Before opening the file, because opening a pipe waits for its writer.
         if path.exists() and not path.is_file():
             raise fault(path, "is not a regular file", "an IDX file, plain or .gz", "remove it or give another path")
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
-            packed = file.read(2) == b"\x1f\x8b"  # browsers unpack some files and keep their names
+            packed = file.read(2) == b"\x1f\x8b"  # browsers decompress some files and keep their names
             file.seek(0)
             stream: Any = gzip.GzipFile(fileobj=file) if packed else file
             raw, count = _read(path, stream, ndim, size, packed, limit)
@@ -190,12 +199,12 @@ def _open(path: Path, ndim: int, limit: int | None) -> tuple[NDArray[np.uint8], 
 def _read(
     path: Path, stream: io.BufferedIOBase, ndim: int, size: int, packed: bool, limit: int | None
 ) -> tuple[NDArray[Any], int]:
-    """Read an open IDX file, or what a .gz of `size` bytes becomes; `path` is for the messages."""
+    """Read an open IDX file, or the contents of a .gz file of ``size`` bytes; ``path`` is for the messages."""
     header_size = 4 + 4 * ndim
     header = stream.read(header_size)
     if not header:
         raise fault(path, "is empty", f"an IDX file with a header of {header_size} bytes", AGAIN)
-    # The magic first: a short file of the other kind is better told apart by it than by its length.
+    # The magic number first: it identifies a short file of the other kind better than the length does.
     if len(header) >= 4 and (header[:2] != b"\0\0" or header[2] not in _TYPES or header[3] != ndim):
         raise _foreign(path, header + stream.read(files.HEAD), ndim)
     if len(header) < header_size:
@@ -206,7 +215,7 @@ def _read(
     shape = " x ".join(map(str, dims))
     if 0 in dims:
         raise fault(path, f"holds no data (its header says {shape})", "sizes of at least 1", "give a file with data")
-    promised = math.prod(dims) * dtype.itemsize  # of Python's integers: it cannot overflow
+    promised = math.prod(dims) * dtype.itemsize  # Python's integers cannot overflow
     expected = f"{promised:,} as its header says ({shape})"
     if not packed and size - header_size != promised:
         raise fault(path, f"holds {size - header_size:,} bytes of data", expected, AGAIN)
@@ -214,14 +223,14 @@ def _read(
     count = dims[0] if limit is None else min(limit, dims[0])
     wanted = promised // dims[0] * count
     data = files.read_exactly(path, stream, wanted, size if packed else None, expected)
-    # One byte more tells a longer file; at the end of a gzip file it also has the checksum verified.
+    # One more byte shows whether the file is longer; at the end of a gzip file this verifies the checksum.
     if wanted == promised and stream.read(1):
         raise fault(path, f"holds more than {promised:,} bytes of data", expected, AGAIN)
     return np.frombuffer(data, dtype).reshape(count, *dims[1:]), dims[0]
 
 
 def _foreign(path: Path, head: bytes, ndim: int) -> DataError:
-    """Return the error for a file that begins otherwise, with what it is instead, if that is known."""
+    """Return the error for a file that is not the expected IDX file; it says what the file is, if that is known."""
     remedy = f"give an IDX file of {_KIND[ndim]} as unsigned bytes"
     if head[:2] == b"\0\0" and head[2] in _TYPES:
         remedy = f"it has {head[3]} dimensions, of {_TYPES[head[2]][0]}: {remedy}"

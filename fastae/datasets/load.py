@@ -1,4 +1,4 @@
-"""Load a data set, whatever it is: find out its format, and read one split of it."""
+"""Load a data set of any supported format: determine the format of a path, and read one split."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ from fastae.errors import InputError
 
 SPLITS = ("train", "test")
 
-# What a folder may hold: each looks for its own among the names that are there, and returns None if there is none.
+# The formats of a folder. Each function looks for its files among the names, and returns None if there are none.
 FORMATS: tuple[Callable[[Path, Sequence[str], str], Source | None], ...] = (idx.find, arrays.find, pictures.find)
 _OTHERS = "an .npz, an .npy or grey PNGs"
 _EXPECTED = f"a folder of IDX files, or {_OTHERS}"
@@ -28,23 +28,23 @@ def load_dataset(
     Parameters
     ----------
     path : path-like, optional
-        None: the MNIST that ships with fastae. Else one of
+        By default the MNIST that is included in fastae. Else one of
 
-        - a folder of IDX files named as MNIST's are (``train-images-idx3-ubyte``, ``t10k-labels-idx1-ubyte``, ...; a
-          dot before ``idx`` is accepted too), plain or with ``.gz``; where both exist, the plain file is read. Names
-          may begin with that of the data set, ``emnist-letters-train-images-idx3-ubyte``; of several data sets in a
-          folder one is chosen by ``folder/emnist-letters``;
-        - an ``.npz`` with the arrays ``x_train``, ``y_train``, ``x_test`` and ``y_test``, or ``train_images``,
-          ``test_labels`` and the like, or with images alone; an ``.npy`` of images; a folder of such files;
-        - a folder of grey PNGs of one size, or of folders of them, one for each class; or with folders ``train`` and
-          ``test`` of either.
+        - a folder of IDX files with the names of MNIST's (``train-images-idx3-ubyte``, ``t10k-labels-idx1-ubyte``, ...;
+          a dot before ``idx`` is accepted too), plain or with ``.gz``; if both exist, the plain file is read. Names may
+          start with the name of the data set, as ``emnist-letters-train-images-idx3-ubyte`` does; if a folder contains
+          several data sets, ``folder/emnist-letters`` selects one;
+        - an ``.npz`` with the arrays ``x_train``, ``y_train``, ``x_test`` and ``y_test``, with names like
+          ``train_images`` and ``test_labels``, or with images only; an ``.npy`` of images; a folder of such files;
+        - a folder of grey PNGs of one size, or of one folder for each class; or with folders ``train`` and ``test`` of
+          either kind.
     split : {"train", "test"}
-        Of images that are not split every tenth is for ``"test"``.
+        If the images are not divided into splits, every tenth image belongs to ``"test"``.
 
     Returns
     -------
     images : ndarray of uint8, shape (n, rows * cols), C-contiguous
-        One image a row, its pixels row by row; MNIST: (60000, 784) or (10000, 784).
+        One image per row, its pixels row by row; for MNIST (60000, 784) or (10000, 784).
     labels : ndarray of uint8, shape (n,)
         The class of each image; 0 where the data set has none.
 
@@ -53,8 +53,8 @@ def load_dataset(
     InputError
         If `split` is neither ``"train"`` nor ``"test"``.
     DataError
-        If a file is missing, unreadable or damaged, or holds colour, or values that do not fit; if images have
-        different sizes, or are more or fewer than labels.
+        If a file is missing, unreadable or damaged; if it contains colour images or values out of range; if images have
+        different sizes, or another number than labels.
 
     See Also
     --------
@@ -62,8 +62,14 @@ def load_dataset(
 
     Notes
     -----
-    Integers of any type are read if they are from 0 to 255, and so are floats, which are rounded. Floats of which none
-    is above 1 are multiplied by 255 first; a bool is 0 or 255.
+    Integers and floats of any type are read if they are from 0 to 255; floats are rounded. If no float is larger than
+    1, they are multiplied by 255 first. False is read as 0 and True as 255.
+
+    Examples
+    --------
+    >>> images, labels = load_dataset(split="test")
+    >>> images.shape, images.dtype.name, labels[:5].tolist()
+    ((10000, 784), 'uint8', [7, 2, 1, 0, 4])
     """
     images, labels = load_images(path, split)
     return images.reshape(len(images), -1), labels
@@ -80,13 +86,13 @@ def load_images(
     split : {"train", "test"}
         As for `fastae.load_dataset`.
     limit : int, optional
-        Load at most so many images. Only of the MNIST that ships, and of PNGs, are no more than that read; other files
+        Return at most so many images. Only of the included MNIST and of PNGs are no more than that read; other files
         are read to their end, where their checksum is.
 
     Returns
     -------
     images : ndarray of uint8, shape (n, rows, cols), C-contiguous
-        MNIST: (60000, 28, 28) or (10000, 28, 28).
+        For MNIST (60000, 28, 28) or (10000, 28, 28).
     labels : ndarray of uint8, shape (n,)
         The class of each image; 0 where the data set has none.
 
@@ -94,13 +100,19 @@ def load_images(
     ------
     InputError, DataError
         As from `fastae.load_dataset`.
+
+    Examples
+    --------
+    >>> images, labels = load_images(split="test", limit=3)
+    >>> images.shape, labels.tolist()
+    ((3, 28, 28), [7, 2, 1])
     """
     images, labels = locate(path, split).read(limit)
     return images[:limit], labels[:limit]
 
 
 def described(path: str | os.PathLike[str]) -> str:
-    """Tell which files are read where they are not called as MNIST's; raises `DataError` where there are none."""
+    """Return which files are read, unless they have MNIST's names; raises `DataError` if there are none."""
     told = [locate(path, split).told for split in SPLITS]
     return "; ".join(dict.fromkeys(filter(None, told)))
 
@@ -126,14 +138,14 @@ def locate(path: str | os.PathLike[str] | None, split: str) -> Source:
             if source := find(given, names, split):
                 return source
         raise _nothing(given, names, split)
-    except OSError as error:  # of a folder in it
+    except OSError as error:  # of a folder inside
         where = Path(error.filename or given)
         wrong = f"cannot be listed ({error.strerror or error})"
         raise fault(where, wrong, "a readable folder", "check path and permissions") from error
 
 
 def _in_file(path: Path, split: str) -> Source:
-    """Find one split by the path of a file: of NumPy's, or one of IDX files that lie together."""
+    """Find one split by the path of a file: a NumPy file, or one of several IDX files in a folder."""
     if path.suffix in (".npz", ".npy"):
         return arrays.find_in(path, split)
     folder = path.parent
@@ -144,7 +156,7 @@ def _in_file(path: Path, split: str) -> Source:
 
 
 def _by_prefix(path: Path, split: str) -> Source | None:
-    """Find one split by a path that is no file's: by how the names of a data set in its folder begin."""
+    """Find one split by a path whose last part is not a file, but the prefix of a data set's names."""
     try:
         names = os.listdir(path.parent)
     except OSError:
@@ -155,7 +167,7 @@ def _by_prefix(path: Path, split: str) -> Source | None:
 
 
 def _nothing(folder: Path, names: Sequence[str], split: str) -> Exception:
-    """Return the error for a folder in which no format has found its own."""
+    """Return the error for a folder that contains none of the formats."""
     usual = idx.usual_names(split, "images")
     held = f"holds {listing(sorted(names))}" if names else "is empty"
     wrong = f"lacks a file of {usual[0].partition('-idx')[0]} (it {held})"

@@ -1,8 +1,8 @@
 """Read images from a folder of PNGs, all grey and of one size.
 
-Folders in it may be called ``train`` and ``test`` (or ``training``, ``testing``, ``val``); else every tenth image is
-kept for the test. Folders below are classes, which are numbered in the order of their names; without them all labels
-are 0.
+The folder may contain folders called ``train`` and ``test`` (or ``training``, ``testing``, ``val``); else every tenth
+image becomes a test image. Folders below these are classes, numbered in the order of their names; without such folders
+all labels are 0.
 """
 
 import os
@@ -75,7 +75,7 @@ def _is_png(entry: "os.DirEntry[str]") -> bool:
 
 
 def _load(paths: Sequence[Path], labels: NDArray[np.uint8], limit: int | None) -> Loaded:
-    """Read so many pictures."""
+    """Read the pictures, at most ``limit`` of them."""
     paths = paths[:limit]
     first = read_png(paths[0])
     images = np.empty((len(paths), *first.shape), np.uint8)
@@ -94,12 +94,12 @@ def _load(paths: Sequence[Path], labels: NDArray[np.uint8], limit: int | None) -
 
 
 def read_png(path: Path) -> NDArray[np.uint8]:
-    """Read a grey picture as uint8 (rows, cols): black and white as 0 and 255, of 16 bits the upper eight.
+    """Read a grey picture as uint8 (rows, cols): black and white as 0 and 255; of 16 bits, the upper eight.
 
     Raises
     ------
     DataError
-        The file is missing or damaged, or is in colour or transparent.
+        The file is missing or damaged, or the picture is in colour or transparent.
     """
     from PIL import Image
 
@@ -119,7 +119,7 @@ def read_png(path: Path) -> NDArray[np.uint8]:
 
 
 def _grey(path: Path, image: "Image.Image") -> NDArray[np.uint8]:
-    """Return an open picture's pixels, if they are grey and nothing shines through them."""
+    """Return an open picture's pixels; raises `DataError` unless they are grey and opaque."""
     if image.mode == "L" and "transparency" not in image.info:
         return np.asarray(image)
     if image.mode == "1":

@@ -1,4 +1,4 @@
-"""Where one split of a data set was found, and how what is found is told."""
+"""The result of finding one split of a data set, before it is read."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -7,18 +7,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 Loaded = tuple[NDArray[np.uint8], NDArray[np.uint8]]
-EVERY = 10  # of images that are not split, one of so many is kept for the test
+EVERY = 10  # of images that are not divided into splits, one of so many is a test image
 
 
 class Source(NamedTuple):
-    """One split of a data set, found and not yet read.
+    """One split of a data set that was found and is not yet read.
 
     Attributes
     ----------
     read : callable
-        Returns images (n, rows, cols) and labels (n,), or the first ``limit`` images alone, if that spares time.
+        Called with ``limit``; returns images (n, rows, cols) and labels (n,), all of them, or the first ``limit`` if
+        that saves time.
     told : str
-        What was found, where it is not what MNIST's own files are called; else empty.
+        A description of the files, unless they have MNIST's names; then it is empty.
     """
 
     read: Callable[[int | None], Loaded]
@@ -26,7 +27,7 @@ class Source(NamedTuple):
 
 
 def part(n: int, split: str, whole: bool) -> NDArray[np.intp]:
-    """Return which of n images belong to a split; of a whole that nobody has split, every tenth is for the test."""
+    """Return the indices of the images of a split: all n, or, of a whole data set, every tenth for the test."""
     everything = np.arange(n)
     if not whole:
         return everything
@@ -35,6 +36,6 @@ def part(n: int, split: str, whole: bool) -> NDArray[np.intp]:
 
 
 def listing(names: Sequence[str], most: int = 6) -> str:
-    """Return some names with commas between, and how many others there are."""
+    """Return the first names separated by commas, and the number of the others."""
     more = [f"{len(names) - most:,} more"] if len(names) > most else []
     return ", ".join([*map(str, names[:most]), *more])

@@ -1,4 +1,4 @@
-"""Values of any type and arrays of any shape as images and labels of unsigned bytes, or what keeps them from it."""
+"""Convert arrays of any type and shape to images and labels as unsigned bytes, or report why it is not possible."""
 
 import math
 from pathlib import Path
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fastae.datasets.files import fault
 
-_AT_ONCE = 1 << 20  # values that are converted at a time, as float64
+_AT_ONCE = 1 << 20  # values that are converted at a time, because the conversion uses float64
 _PIXELS = "whole numbers from 0 to 255, or floats from 0 to 1"
 
 
@@ -19,15 +19,18 @@ def as_images(path: Path, array: NDArray[Any], where: str = "") -> NDArray[np.ui
     Parameters
     ----------
     path : Path
-        For the messages, as is `where`, which names the array if the file has several.
+        For the messages.
     array : ndarray
-        (n, rows, cols), with one more axis of length 1 for the channel, or (n, pixels) of square images. Integers are
-        from 0 to 255; floats are from 0 to 1, which becomes 255, or from 0 to 255, and are rounded; a bool is 0 or 255.
+        Shape (n, rows, cols), perhaps with one more axis of length 1 for the channel, or (n, pixels) if the images are
+        square. Integers are from 0 to 255. Floats are from 0 to 1, where 1 becomes 255, or from 0 to 255; they are
+        rounded. False becomes 0 and True 255.
+    where : str
+        The array's name, if the file has several; for the messages.
 
     Raises
     ------
     DataError
-        Other shapes and values.
+        The array has another shape, or values out of range.
     """
     if array.ndim == 4 and 1 in (array.shape[1], array.shape[3]):
         array = array[..., 0] if array.shape[3] == 1 else array[:, 0]
@@ -48,7 +51,7 @@ def as_images(path: Path, array: NDArray[Any], where: str = "") -> NDArray[np.ui
 
 
 def as_labels(path: Path, array: NDArray[Any], where: str = "") -> NDArray[np.uint8]:
-    """Return labels as uint8 (n,): whole numbers from 0 to 255 of any type; raises `DataError` as `as_images`."""
+    """Return labels as uint8 (n,): whole numbers from 0 to 255 of any type; raises `DataError` like `as_images`."""
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     at = _at(where, array)
@@ -61,7 +64,7 @@ def as_labels(path: Path, array: NDArray[Any], where: str = "") -> NDArray[np.ui
         return np.ascontiguousarray(array)
     held = f"holds labels of type {array.dtype} {at}"
     expected, remedy = "whole numbers from 0 to 255", "number the classes: np.unique(labels, return_inverse=True)[1]"
-    with np.errstate(invalid="ignore"):  # a NaN that signals
+    with np.errstate(invalid="ignore"):  # for signalling NaNs
         if array.dtype.kind not in "biuf" or not ((array >= 0) & (array <= 255)).all() or (array % 1 != 0).any():
             raise fault(path, held, expected, remedy)
     return array.astype(np.uint8)
@@ -77,7 +80,7 @@ def _bytes(path: Path, array: NDArray[Any], where: str) -> NDArray[np.uint8]:
     if kind not in "iuf":
         raise fault(path, f"holds values of type {array.dtype} {_at(where, array)}", _PIXELS, "convert them to uint8")
     with np.errstate(invalid="ignore"):
-        least, most = float(array.min()), float(array.max())  # NaN if one is
+        least, most = float(array.min()), float(array.max())  # NaN if any value is
     if not (least >= 0 and most <= 255):
         wrong = f"holds {array.dtype.name} values from {least:g} to {most:g} {_at(where, array)}"
         raise fault(path, wrong, _PIXELS, _remedy(array.dtype, least, most))
@@ -89,12 +92,12 @@ def _bytes(path: Path, array: NDArray[Any], where: str) -> NDArray[np.uint8]:
 
 
 def _at(where: str, array: NDArray[Any]) -> str:
-    """Return which array it is, and its shape."""
+    """Return the array's name and shape for a message."""
     return f"({', '.join(filter(None, [where, ' x '.join(map(str, array.shape)) or 'one number']))})"
 
 
 def _remedy(dtype: np.dtype[Any], least: float, most: float) -> str:
-    """Say how values that are no pixels become some."""
+    """Return how values out of range can be converted to pixels."""
     if not (math.isfinite(least) and math.isfinite(most)):
         return "replace what is not finite: np.nan_to_num(images)"
     if dtype == np.int8:

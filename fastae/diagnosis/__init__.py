@@ -1,10 +1,12 @@
-"""Why a training failed: figures of each epoch, and the cause that they show.
+"""Why a training failed: the figures of its epochs, and the cause that they show.
 
-- ``measure``: the figures, on a small sample of the images
-- ``case``: a training as its figures tell it
-- ``causes``: the table of causes, and ``words`` and ``data_words``: what is said of them
-- ``lines``: the figures as ``fastae train --verbose`` shows them
-- here: `diagnose`
+- ``measure``: computes the figures on a small sample of the images
+- ``case``: one training: its figures, and what follows from them
+- ``causes``: the table of causes. Each is a function in ``data``, ``start``, ``rate`` or ``network`` that looks at a
+  case and returns a ``finding``, or None
+- ``lines``: the figures as ``fastae train --verbose`` prints them
+
+`diagnose` goes through the table. To add a cause, write its function and add its row.
 """
 
 import json
@@ -14,9 +16,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fastae.diagnosis import measure
-from fastae.diagnosis.case import Broken, Case
-from fastae.diagnosis.causes import CAUSES, Cause
-from fastae.diagnosis.words import outcome
+from fastae.diagnosis.case import WORSE, Broken, Case
+from fastae.diagnosis.causes import CAUSES
+from fastae.diagnosis.finding import Finding, times
+from fastae.diagnosis.network import unknown
 from fastae.errors import InputError
 
 __all__ = ["Broken", "Diagnosis", "diagnose", "measure"]
@@ -28,15 +31,20 @@ class Diagnosis(NamedTuple):
     Attributes
     ----------
     cause : str
-        Its name, such as ``"saturated at the start"``; ``"unknown"`` where the figures fit none.
+        The name of the cause, such as ``"saturated at the start"``; ``"unknown"`` if the figures fit no single one.
     outcome : str
-        What came of the training.
+        How the training ended.
     sentence : str
         The cause, with the figures that show it.
     mend : str
-        What to do, with its number.
+        What to do, with the value to use.
     others : tuple of str
-        Names of what would have to be mended as well.
+        Names of further causes, which are sure to remain when the first is mended.
+
+    Examples
+    --------
+    >>> Diagnosis("unknown", "the loss did not fall", "nothing is known of it", "try another seed").others
+    ()
     """
 
     cause: str
@@ -46,32 +54,39 @@ class Diagnosis(NamedTuple):
     others: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.outcome}. {self.sentence}. To mend it: {self.mend}."
+        return f"{self.outcome}. {self.sentence}. To fix it: {self.mend}."
 
 
 def diagnose(training: Any, broken: Broken | None = None) -> Diagnosis | None:
     """Return why a training failed, or None if its figures show no failure.
 
-    A training has failed that ends no better than the mean image, or hardly; that has stopped far from what principal
-    components give; whose loss goes up and down; or that is far worse on test images than on those that it has seen.
-    What made a training diverge is told by the exception, as ``error.diagnosis``.
+    A training has failed if its test error is hardly better than that of the mean image; if it has stopped learning
+    far from what principal components give; if its loss goes up and down; or if it is far worse on test images than on
+    training images. A training that diverges raises `fastae.errors.Diverged`, whose attribute ``diagnosis`` is what
+    this function returns for it.
 
     Parameters
     ----------
     training : Trainer, mapping or path-like
-        A trainer after its `fit`, or a run's history.json, as a dict or by its path.
+        A trainer after its `fit`; or the ``history.json`` of a run, as a dict or by its path.
     broken : Broken, optional
-        Where it became NaN or infinite, of a training that did.
+        Where the loss or a weight became NaN or infinite, if the training diverged.
+
+    Returns
+    -------
+    Diagnosis or None
 
     Raises
     ------
     InputError
-        Something else.
+        `training` is neither of these, or the file cannot be read.
 
     Examples
     --------
+    >>> import fastae
+    >>> images, _ = fastae.load_dataset(split="test")
     >>> trainer = fastae.Trainer(fastae.Autoencoder(init=1.0), backend="numpy")
-    >>> trainer.fit(images, 1)
+    >>> history = trainer.fit(images[:500], 1, progress=False)
     >>> fastae.diagnose(trainer).cause
     'saturated at the start'
     """
@@ -82,26 +97,56 @@ def diagnose(training: Any, broken: Broken | None = None) -> Diagnosis | None:
     case = Case(config, start, epochs, broken)
     if not case.failed:
         return None
-    found = [cause for cause in CAUSES if cause.holds(case) and (not broken or cause.kind in ("rate", "start"))]
-    first = found[0]
-    if not (first.kind or case.blob):
-        return None  # it has come less far than it might, and nothing says why
-    also = _also(case, found)
-    sentence, mend = first.told(case), first.mend(case)
-    if also:
-        sentence += "".join(f"; and {cause.told(case)}" for cause in also)
-        mend += "".join(f"; and {cause.mend(case)}" for cause in also)
-    sentence = sentence[0].upper() + sentence[1:]
-    return Diagnosis(first.name, outcome(case), sentence, mend, tuple(cause.name for cause in also))
+    found = _causes(case)
+    if not found:
+        if not case.blob:
+            return None  # it learned less than it could have, and the figures do not show why
+        found = {"unknown": unknown(case)}
+    first, *others = found
+    sentence = "; and ".join(finding.sentence for finding in found.values())
+    mend = "; and ".join(finding.mend for finding in found.values())
+    return Diagnosis(first, _outcome(case), sentence[0].upper() + sentence[1:], mend, tuple(others))
 
 
-def _also(case: Case, found: list[Cause]) -> list[Cause]:
-    """Return the causes that would be left if the first were mended; of each kind the first."""
-    also: list[Cause] = []
-    for cause in found[1:]:
-        if cause.also(case) and cause.kind not in {found[0].kind, *(other.kind for other in also)}:
-            also.append(cause)
-    return also if found[0].kind != "data" else []
+def _causes(case: Case) -> dict[str, Finding]:
+    """Return what the first cause found reports, by its name, and then what those report that are sure to remain.
+
+    Of each kind only the first cause is returned. What is wrong with the data is always returned alone.
+    """
+    found: dict[str, Finding] = {}
+    kinds: set[str] = set()
+    for name, kind, find in CAUSES:
+        if kind in kinds or (case.broken and kind not in ("rate", "start")):
+            continue
+        finding = find(case)
+        if finding and (not found or finding.remains):
+            found[name] = finding
+            kinds.add(kind)
+            if kind == "data":
+                break
+    return found
+
+
+def _outcome(case: Case) -> str:
+    """Return how the training ended, for the beginning of the diagnosis."""
+    if case.broken:
+        epoch, batch, layer = case.broken
+        which = f" of layer {layer}" if layer else ""
+        return f"the loss or a weight{which} became NaN or infinite in epoch {epoch}, batch {batch}"
+    if not (case.mean_image and case.start["varying"]):
+        return "The network has nothing to learn"
+    if case.ratio > WORSE:
+        return f"The network is {times(case.ratio)} times as far off as the mean image"
+    if case.blob:
+        return "The network has learned hardly more than the mean image: the same blob for every image"
+    if case.shifted:
+        return "The test error says little about the network"
+    if case.forgets:
+        worse = times(case.error / case.signs["sample_mse"])
+        return f"The network is {worse} times worse on test images than on those that it has seen"
+    if case.unstable:
+        return "The training goes up and down"
+    return f"The training stopped at {case.ratio:.0%} of the mean image's error"
 
 
 def _read(training: Any) -> tuple[dict[str, Any], dict[str, Any], list[dict[str, Any]]]:

@@ -1,23 +1,23 @@
-"""The figures of a training in lines, for ``fastae train --verbose``."""
+"""The figures of a training as text, for ``fastae train --verbose``."""
 
 from typing import Any
 
-FLAT = {"sigmoid": "saturated", "tanh": "saturated", "relu": "off"}
+FLAT = {"relu": "off"}  # the others are saturated
 
 
 def beginning(start: dict[str, Any], activation: str) -> str:
-    """Return what `fastae.History.start` holds, in two lines."""
-    told = (
+    """Return two lines about the data and the untrained network, from `fastae.History.start`."""
+    data = (
         f"data: {start['images']:,} images of {start['pixels']:,} pixels, of which {start['varying']:,} vary; mean "
         f"{start['mean']:.3f}, largest {start['largest']:.3g} of 255; {start['room']} principal components explain "
         f"{start['in_room']:.0%} of the variance; the mean image gives {start['mean_image_mse']:.4f} a pixel"
     )
     initial = start.get("initial")
-    return told if initial is None else f"{told}\nbefore the first update: {network(initial, activation)}"
+    return data if initial is None else f"{data}\nbefore the first update: {network(initial, activation)}"
 
 
 def epoch(found: dict[str, Any], activation: str) -> str:
-    """Return what an epoch has as ``signs``, in a line; ``found`` as `fastae.History.as_dicts` has it."""
+    """Return one line about an epoch, given as an entry of `fastae.History.as_dicts`."""
     signs = found["signs"]
     parts, tested = signs["parts"], found["test_mse"]
     return (
@@ -28,13 +28,13 @@ def epoch(found: dict[str, Any], activation: str) -> str:
 
 
 def network(signs: dict[str, Any], activation: str) -> str:
-    """Return what both have."""
+    """Return the figures of the network that both the untrained one and each epoch have."""
     return (
-        f"{FLAT[activation]} {shares(signs['flat'])}, code varies by {signs['code_spread']:.2g}, "
+        f"{FLAT.get(activation, 'saturated')} {shares(signs['flat'])}, code varies by {signs['code_spread']:.2g}, "
         f"reconstructions by {signs['output_spread']:.2g}"
     )
 
 
 def shares(found: list[float]) -> str:
-    """Return a share for each layer."""
+    """Return the layers' shares in percent."""
     return " ".join(f"{share:.1%}" for share in found)

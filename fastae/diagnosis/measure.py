@@ -1,6 +1,6 @@
-"""What is measured of a training, on a small sample of its images: the figures that a diagnosis reads.
+"""Compute the figures that a diagnosis reads, on a small sample of the training's images.
 
-Everything here is NumPy on the host, from parameters that have been fetched anyway: no backend's step takes part in it.
+All of it is NumPy on the host, from parameters that the trainer has fetched anyway; no backend computes any of it.
 """
 
 import math
@@ -15,17 +15,16 @@ from fastae.layers.layer import Layer
 from fastae.rates import suggest
 
 SAMPLE = 64  # images that the network is run on after each epoch
-FACTS = 256  # images that are looked at once, before the first
-PARTS = 10  # of an epoch, whose losses are kept
-DIGITS = 6  # that are kept of a figure
-FLAT = {"sigmoid": (0.01, 0.99), "tanh": (-0.98, 0.98)}  # outside them the slope is below 4% of the steepest
-ALONE, ROWS = 1 << 18, 16  # multiplications that OpenBLAS does without its threads; images in a block
-HUGE = 1e300  # stands for what is no number
-OFF_BY = 0.5  # what a pixel that is black or white for good is wrong by at least
+FACTS = 256  # images that are examined once, before the first epoch
+PARTS = 10  # parts of an epoch whose losses are kept
+DIGITS = 6  # significant digits of a figure
+ALONE, ROWS = 1 << 18, 16  # multiplications that OpenBLAS does on one thread; images in a block
+HUGE = 1e300  # stands for NaN and infinity
+OFF_BY = 0.5  # least error of a pixel that is stuck at black or white
 
 
 def sample(images: np.ndarray, most: int = SAMPLE) -> np.ndarray:
-    """Return at most so many of the images, evenly spaced, so that images in the order of their classes are met too."""
+    """Return at most ``most`` of the images, evenly spaced, so that images sorted by class are sampled fairly."""
     if len(images) <= most:
         return images
     return images[np.linspace(0, len(images) - 1, most).astype(np.intp)]
@@ -36,25 +35,25 @@ def pixels(images: np.ndarray, dtype: Any) -> np.ndarray:
     return np.divide(images, 255, dtype=dtype) if images.dtype == np.uint8 else images.astype(dtype, copy=False)
 
 
-@np.errstate(all="ignore")  # figures of a training that goes wrong may be infinite
+@np.errstate(all="ignore")  # the figures of a training that diverges may be infinite
 def signs(
     layers: Sequence[Layer], activation: str, W: Sequence[Any], b: Sequence[Any], x: np.ndarray
 ) -> dict[str, Any]:
-    """Run a network on a sample of images and return what its layers do.
+    """Run a network on a sample of images and return figures about its layers' outputs.
 
     Parameters
     ----------
     layers, activation
-        As a `fastae.Autoencoder` has them.
+        As of a `fastae.Autoencoder`.
     W, b : sequence of ndarray
-        Weights and biases.
+        Weights and biases, of each layer.
     x : ndarray, (m, pixels)
-        uint8, or floats in [0, 1].
+        Images as uint8, or as floats in [0, 1].
 
     Returns
     -------
     dict
-        As `fastae.Epoch.signs` has it, without what needs the epoch.
+        Those entries of `fastae.Epoch.signs` that do not depend on the epoch's updates.
     """
     k, code = get("numpy"), len(layers) // 2 - 1
     a = x = pixels(x, W[0].dtype)
@@ -75,7 +74,7 @@ def signs(
         if l == code:
             found["code_spread"] = spread(y)
     wrong = np.abs(a - x)
-    slope = FLAT["sigmoid"]
+    slope = ACTIVATIONS["sigmoid"].flat
     squares = np.square(wrong).mean(axis=1, dtype=np.float64)
     found |= {
         "flat": flat,
@@ -90,7 +89,7 @@ def signs(
 
 
 def product(a: np.ndarray, W: np.ndarray, out: np.ndarray) -> None:
-    """Write a · W in blocks so small that OpenBLAS wakes no threads, which would spin for 30 ms into the next epoch."""
+    """Write a · W in blocks so small that OpenBLAS uses one thread; more would spin for 30 ms into the next epoch."""
     columns = max(1, ALONE // (ROWS * len(W)))
     for i in range(0, len(a), ROWS):
         for j in range(0, W.shape[1], columns):
@@ -98,35 +97,36 @@ def product(a: np.ndarray, W: np.ndarray, out: np.ndarray) -> None:
 
 
 def share_flat(y: np.ndarray, layer: Layer, activation: str) -> float:
-    """Return the share of a layer's outputs where the activation is flat; for relu, of units off for all images.
+    """Return the share of a layer's outputs at which the activation is flat; for relu, of units 0 for all images.
 
     Parameters
     ----------
     y : ndarray, (m, layer.outputs)
+        The layer's outputs.
     """
     if activation == "relu":
         return float(np.mean(~(y > 0).reshape(-1, layer.channels).any(axis=0)))
-    low, high = FLAT[activation]
+    low, high = ACTIVATIONS[activation].flat
     return float(np.mean((y < low) | (y > high)))
 
 
 def spread(y: np.ndarray) -> float:
-    """Return how far units, (m, units), vary from image to image, beside how large they are."""
+    """Return the standard deviation of units, (m, units), from image to image, divided by their root mean square."""
     size = float(np.sqrt(np.square(y).mean(dtype=np.float64)))
     return float(np.sqrt(y.var(axis=0).mean(dtype=np.float64))) / size if size else 0.0
 
 
 @np.errstate(all="ignore")
 def moved(before: Sequence[np.ndarray], after: Sequence[np.ndarray]) -> list[float]:
-    """Return for each layer how far its weights have come, beside how large they were."""
+    """Return for each layer the norm of its weights' change, divided by the norm of the weights before."""
     return [float(np.linalg.norm(new - old)) / (float(np.linalg.norm(old)) or 1.0) for old, new in zip(before, after)]
 
 
 def distinct(W: np.ndarray, transposed: bool) -> float:
-    """Return how far a layer's units differ in their weights, beside how large those are: 0 where all are the same."""
+    """Return how much the weights of a layer's units differ, relative to their norm; 0 if all units are identical."""
     W = W.T if transposed else W
     if W.shape[1] == 1:
-        return 1.0  # nothing that it could differ from
+        return 1.0  # there is no other unit
     size = float(np.linalg.norm(W))
     return float(np.linalg.norm(W - W.mean(axis=1, keepdims=True))) / size if size else 0.0
 
@@ -134,24 +134,25 @@ def distinct(W: np.ndarray, transposed: bool) -> float:
 @np.errstate(over="ignore")
 def rms(x: np.ndarray) -> float:
     """Return the root mean square."""
-    return float(np.sqrt(np.square(x).mean(dtype=np.float64)))
+    return float(np.sqrt(np.square(x).mean(dtype=np.float64))) if x.size else 0.0
 
 
 def facts(images: np.ndarray, tested: np.ndarray | None, width: int) -> dict[str, Any]:
-    """Return what a sample of the images tells of the data.
+    """Return figures about the data, from a sample of the images.
 
     Parameters
     ----------
     images : ndarray, (n, pixels)
-        uint8, or floats in [0, 1].
+        Training images as uint8, or as floats in [0, 1].
     tested : ndarray, (m, pixels), or None
+        Test images, likewise.
     width : int
         Units of the network's narrowest layer.
 
     Returns
     -------
     dict
-        As `fastae.History.start` has it.
+        Those entries of `fastae.History.start` that do not depend on the network's parameters.
     """
     some = sample(images, FACTS)
     low, high = some.min(axis=0), some.max(axis=0)
@@ -180,17 +181,26 @@ def facts(images: np.ndarray, tested: np.ndarray | None, width: int) -> dict[str
 
 
 def explained(x: np.ndarray, width: int, tested: np.ndarray | None = None) -> dict[str, Any]:
-    """Return the share of some images' variance that lies along all the principal components of others, and along as
-    many as the narrowest layer has room for; and that of the test images' variance.
+    """Return how much of the images' variance principal components of other images explain.
 
-    Of images without structure it is no more than along as many directions drawn at random.
+    The components are those of every second image, and the variance that of the others. If images have no structure,
+    components explain no more than as many random directions.
 
     Parameters
     ----------
     x : ndarray, (m, pixels)
+        Training images as floats.
     width : int
         Units of the narrowest layer.
     tested : ndarray, (k, pixels), optional
+        Test images as floats.
+
+    Returns
+    -------
+    dict
+        ``components``, how many there are, and ``explained``, the share that they explain; ``room``, how many the
+        narrowest layer has room for, and ``in_room``, the share that these explain; ``test_explained``, the share of
+        the test images' variance.
     """
     one, other = (some - some.mean(axis=0) if len(some) else some for some in (x[::2], x[1::2]))
     total = float(np.square(other).sum(dtype=np.float64))
@@ -210,12 +220,12 @@ def explained(x: np.ndarray, width: int, tested: np.ndarray | None = None) -> di
 
 
 class Parts:
-    """The losses of the parts of an epoch, which end after the same batches however often somebody looks.
+    """The losses of the parts of an epoch; each part ends after the same batch in every run.
 
     Parameters
     ----------
     batches : int
-        Of the epoch; those left behind the last whole one belong to the last part.
+        Number of batches in the epoch.
     """
 
     def __init__(self, batches: int) -> None:
@@ -223,12 +233,12 @@ class Parts:
         self._begin = (0, 0.0)
 
     def left(self) -> int:
-        """Return how many batches are left of this part."""
+        """Return how many batches of the current part are left."""
         part = self.done * PARTS // self.batches + 1
         return -(-part * self.batches // PARTS) - self.done
 
     def look(self, batches: int, seen: int, total: float) -> None:
-        """Take notice that so many batches more are done, and of the images and the loss of the epoch so far."""
+        """Record that ``batches`` more are done; ``seen`` and ``total`` are the epoch's images and loss so far."""
         last = batches == self.left()
         self.done += batches
         if last:
@@ -237,13 +247,13 @@ class Parts:
 
 
 def of_epoch(model: Any, parameters: Any, x: np.ndarray, parts: Parts) -> dict[str, Any]:
-    """Return `fastae.Epoch.signs` of an epoch that led from the model's weights to these parameters."""
+    """Return `fastae.Epoch.signs` of an epoch that changed the model's weights to these parameters."""
     found = {"parts": parts.losses, "updates": parts.batches, "moved": moved(model.weights, parameters.W)}
     return brief(found | signs(model.layers, model.activation, parameters.W, parameters.b, x))
 
 
 def start(trainer: Any, images: np.ndarray, tested: np.ndarray | None) -> dict[str, Any]:
-    """Return `fastae.History.start`; without the network's figures where epochs of an older release came before."""
+    """Return `fastae.History.start`; without the network's figures if earlier epochs were trained already."""
     model = trainer.model
     found = facts(images, tested, min(layer.outputs for layer in model.layers))
     if trainer.suggestion:
@@ -259,7 +269,7 @@ def start(trainer: Any, images: np.ndarray, tested: np.ndarray | None) -> dict[s
 
 
 def brief(found: Any) -> Any:
-    """Return figures with the digits that are kept, and without NaN and infinity, which JSON does not know."""
+    """Return figures rounded to `DIGITS` digits, with `HUGE` for NaN and infinity, which JSON cannot represent."""
     if isinstance(found, dict):
         return {name: brief(x) for name, x in found.items()}
     if isinstance(found, list):

@@ -1,23 +1,25 @@
-"""Ladders: teaching versions of a kernel, slowest first, each a few lines from the last; at the top the backend's own.
+"""Ladders: teaching versions of a kernel. Each version, a rung, adds one idea to the one below.
 
-- ``matmul``, ``conv``, ``sigmoid``, ``loss_gradient``: the rungs, by ``numpy``, ``numba`` and ``cuda``, files as a
-  learner's
-- ``rungs``: what a rung's file says of itself
-- ``climb``: how fast each is, or what can be counted of it; ``figures`` draws it
-- ``exercises``: a rung with its idea taken out, to be put back
-- ``command``: ``fastae ladder`` and ``fastae exercise``
+The first rung is naive loops, and the last is the backend's own kernel.
 
-A rung is a file that ``fastae check`` and ``fastae train --kernels`` take; ``convolve``, which no step calls, only the
-first. It begins with a docstring, in CUDA with a comment, of four paragraphs:
+- ``command``: ``fastae ladder``
+- ``rungs``: reads the rungs from their files in ``matmul``, ``conv``, ``sigmoid`` and ``loss_gradient``, each with
+  versions for ``numpy``, ``numba`` and ``cuda``
+- ``climb``: times the rungs; ``counts``: counts what CUDA rungs do on the emulator; ``figures`` draws either
+- ``exercise_command``: ``fastae exercise``; ``exercises``: a rung with its idea removed, to be restored
 
-    The title: what is done, in a line.
+A rung is a file like a learner's: ``fastae check`` and ``fastae train --kernels`` take it. (``convolve`` is not called
+by the training step, so only ``fastae check`` takes its rungs.) The file begins with a docstring, in CUDA with a
+comment, of four paragraphs:
+
+    Title: what the rung does, in one line.
 
     Idea: why that is faster, in terms of the machine.
 
-    Predicted: 16 times, because ...   (of the rung below; the first has none)
+    Predicted: 16 times, because ...   (faster than the rung below; the first rung has none)
 
-    Hint: for whom the idea was taken out.
+    Hint: help for an exercise in which the idea is removed.
 
-The lines from ``# idea`` to ``# end`` (``// idea`` and ``// end``) are what an exercise takes out; what is left still
-compiles, and is wrong.
+An exercise removes the lines from ``# idea`` to ``# end`` (``// idea`` and ``// end``). What remains must still
+compile, and be wrong.
 """

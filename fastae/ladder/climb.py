@@ -1,4 +1,7 @@
-"""How fast the rungs of a ladder are, in turn, beside the limit: on this CPU measured in the same rounds."""
+"""Time the rungs of a ladder in turn, and compare them with the machine's limit.
+
+The limit of a CPU is measured in the same rounds; that of a GPU is computed from its properties.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,32 +14,34 @@ import numpy as np
 from fastae.backends.cupy_backend.launcher import record
 from fastae.bench import limits
 from fastae.check import fresh
-from fastae.check.sandbox.process import Rungs, Timed
+from fastae.check.sandbox.process import Rungs, Workers
 from fastae.check.speed import FLOPS, PRODUCTS, Timer, Work, works
 from fastae.errors import InputError
 from fastae.ladder.rungs import Rung, between, ladder
 
-LAUNCHES = 20  # in a graph
-ENOUGH = 0.3  # seconds that a call may take; a slower rung is timed on fewer images, and its rate told all the same
+LAUNCHES = 20  # launches in a graph
+ENOUGH = 0.3  # seconds that a call may take; a slower rung is timed on fewer images, since its rate is what counts
 
 
 @dataclass
-class Height:
-    """How high a rung, or a kernel beside it, is.
+class Speed:
+    """The speed of a rung, or of a kernel that is timed beside it.
 
     Attributes
     ----------
     name : str
+        The rung's name.
     images : int
-        The batch that it was timed on.
+        The batch size that it was timed on.
     seconds : float
-        A call: the median over the rounds.
+        Time of a call, the median over the rounds.
     rate : float
-        Operations a second of a product, bytes that must be moved a second of another kernel.
+        Of a matrix product, operations per second; of other kernels, bytes per second, counting those that must be
+        moved.
     share : float
-        Of the limit measured in the same rounds.
+        Rate divided by the limit, measured in the same rounds.
     gain : float or None
-        Times as fast as the one below: the median over the rounds.
+        Speed divided by that of the rung below, the median over the rounds; None for the first rung.
     """
 
     name: str
@@ -48,12 +53,21 @@ class Height:
 
 
 def work_of(name: str, m: int, product: str = "forward") -> Work:
-    """Return what a ladder's kernel is timed on: of matmul one of the three products.
+    """Return the arguments that a kernel is timed with.
+
+    Parameters
+    ----------
+    name : str
+        The kernel of the contract.
+    m : int
+        Batch size.
+    product : {"forward", "backward", "update"}
+        Which of the matrix products of a step; for matmul.
 
     Raises
     ------
     InputError
-        No such product, or a batch size that is not positive.
+        There is no such product, or the batch size is not positive.
     """
     if m < 1:
         raise InputError(f"the batch size must be a positive whole number; got {m}")
@@ -64,30 +78,30 @@ def work_of(name: str, m: int, product: str = "forward") -> Work:
 
 
 def amount(work: Work) -> int:
-    """Return what a rate counts: operations where they are the limit, else bytes that must be moved."""
+    """Return the amount that a rate refers to: operations of a matrix product, else bytes that must be moved."""
     return work.flops if work.kernel in FLOPS else work.bytes
 
 
 class Cpu:
-    """Cores of this machine, as many as a kernel may use."""
+    """Some cores of this machine, as many as a kernel may use."""
 
     def __init__(self, workers: int) -> None:
         self.workers = workers
 
     def limits(self) -> limits.Limits:
-        """Measure what they can do."""
+        """Measure what the cores can do."""
         return limits.measure(self.workers, 1)
 
     def timer(self, function: Callable[..., Any], arguments: list[Any]) -> Timer:
-        """Return what times a function."""
+        """Return a timer for a function with these arguments."""
         return Timer(function, arguments)
 
 
 class Gpu:
-    """An NVIDIA GPU, whose limits are reckoned from what it says of itself.
+    """An NVIDIA GPU, whose limits are computed from the properties that it reports.
 
-    A multiprocessor does 128 multiply-adds a cycle (64 up to compute capability 8.0) and gets 64 bytes a cycle from the
-    second-level cache; memory moves its bus's width twice a cycle.
+    A multiprocessor does 128 multiply-adds per cycle (64 up to compute capability 8.0) and gets 64 bytes per cycle from
+    the second-level cache. Memory transfers the width of its bus twice per cycle.
     """
 
     workers = 1
@@ -96,16 +110,16 @@ class Gpu:
         self._backend, self._cuda = backend, backend.launcher.cupy.cuda
 
     def limits(self) -> limits.Limits:
-        """Return multiply-adds, the second-level cache and memory."""
+        """Return the limits of multiply-adds, of the second-level cache and of memory."""
         device = self._cuda.Device()
         says = device.attributes
-        cycles = says["MultiProcessorCount"] * says["ClockRate"] * 1e3  # of all multiprocessors, a second
+        cycles = says["MultiProcessorCount"] * says["ClockRate"] * 1e3  # per second, of all multiprocessors
         adds = 64 if int(device.compute_capability) <= 80 else 128
         memory = 2e3 * says["MemoryClockRate"] * says["GlobalMemoryBusWidth"] / 8
         return limits.Limits(1, 2.0 * adds * cycles, 64.0 * cycles, memory)
 
     def timer(self, function: Callable[..., Any], arguments: list[Any]) -> Timer:
-        """Capture so many launches in a graph that the host's part of a launch does not count."""
+        """Return a timer of a graph with so many launches that the host's share of a launch is negligible."""
         stream = self._cuda.Stream(non_blocking=True)
         with stream:
             device = [self._backend.asarray(x) if isinstance(x, np.ndarray) else x for x in arguments]
@@ -116,11 +130,11 @@ class Gpu:
             with stream:
                 graph.launch()
 
-        return Timer(launch, device, stream.synchronize, LAUNCHES)  # which keeps the arrays; the graph does not
+        return Timer(launch, device, stream.synchronize, LAUNCHES)  # holds the arrays, which the graph does not
 
 
 def cpu_for(language: str) -> Cpu:
-    """Return the cores whose limit a language is held against: NumPy's BLAS may use them all."""
+    """Return the cores with whose limit a language is compared: all for NumPy, whose BLAS may use them, else one."""
     from fastae.backends.numba_backend.workers import cores
 
     return Cpu(cores() if language == "numpy" else 1)
@@ -134,31 +148,31 @@ def climb(
     product: str = "forward",
     rounds: int = 5,
     tell: Callable[[str], None] = lambda message: None,
-) -> tuple[limits.Limits, list[Height]]:
+) -> tuple[limits.Limits, list[Speed]]:
     """Time versions of a kernel in turn.
 
     Parameters
     ----------
     kernels : sequence of (name, function)
-        From the ground up.
+        The versions, slowest first.
     name : str
         The kernel of the contract.
     m : int
         Batch size.
     machine : Cpu or Gpu
-        Where they run.
+        Where the kernels run.
     product : {"forward", "backward", "update"}
-        Of matmul.
+        Which of the matrix products; for matmul.
     rounds : int
-        In each, the limit is measured and every version once.
+        In each round the limit is measured, and every version once.
     tell : callable
-        Called with a few words on what happens now.
+        Called with a short message about the progress.
 
     Returns
     -------
     limits : Limits
         Medians over the rounds.
-    heights : list of Height
+    speeds : list of Speed
     """
     timed: list[tuple[Work, Timer]] = []
     for called, function in kernels:
@@ -172,37 +186,42 @@ def climb(
         for (_, timer), times in zip(timed, seconds):
             times.append(timer.segment())
     tell("")
-    heights: list[Height] = []
+    speeds: list[Speed] = []
     rates: list[list[float]] = []
     for (called, _), (work, _), times in zip(kernels, timed, seconds):
         rates.append([amount(work) / t for t in times])
         share = median(work.least(most) / t for most, t in zip(found, times))
-        heights.append(Height(called, work.images, median(times), median(rates[-1]), share))
+        speeds.append(Speed(called, work.images, median(times), median(rates[-1]), share))
         if len(rates) > 1:
-            heights[-1].gain = median(now / below for now, below in zip(rates[-1], rates[-2]))
-    return limits.combined(found, median), heights
+            speeds[-1].gain = median(now / below for now, below in zip(rates[-1], rates[-2]))
+    return limits.combined(found, median), speeds
 
 
 def _timer(function: Callable[..., Any], name: str, m: int, product: str, machine: Cpu | Gpu) -> tuple[Work, Timer]:
-    """Time one image first, and as many more as there is patience for."""
+    """Return a timer for as many images, at most m, as take about `ENOUGH` seconds; time one image first."""
     few = machine.timer(function, work_of(name, 1, product).arguments())
     most = max(1, int(ENOUGH / few.segment()))
     work = work_of(name, min(m, most), product)
     return work, machine.timer(function, work.arguments())
 
 
-def rates(kernels: Sequence[tuple[Timed, str]], name: str, m: int, rounds: int) -> list[float]:
-    """Time versions of a kernel in turn, on data that they have not seen; return their rates, as `Height` has them.
+def rates(kernels: Sequence[tuple[Workers, str]], name: str, m: int, rounds: int) -> list[float]:
+    """Time versions of a kernel in worker processes in turn, each call on new data; return their rates.
 
     Parameters
     ----------
     kernels : sequence of (worker, str)
-        Who has each, and how it is called there.
+        The worker process that has the version, and the version's name there.
     name : str
         The kernel of the contract.
     m : int
-        Batch size; fewer images for what is very slow.
+        Batch size; a very slow version is timed on fewer images.
     rounds : int
+
+    Returns
+    -------
+    list of float
+        The median rate of each version, in the units of `Speed.rate`.
     """
     timed: list[tuple[Work, fresh.Timer]] = []
     for kernel in kernels:
@@ -219,7 +238,7 @@ def rates(kernels: Sequence[tuple[Timed, str]], name: str, m: int, rounds: int) 
 
 @cache
 def standing(name: str, language: str, m: int) -> tuple[tuple[Rung, float], ...]:
-    """Return each rung with its rate, measured once in a process: where another kernel stands among them."""
+    """Return each rung of a ladder with its rate; measured once in a process."""
     rungs = ladder(name, language)
     with Rungs(name, language) as worker:
         found = rates([(worker, str(rung.number)) for rung in rungs], rungs[0].kernel, m, rounds=3)
@@ -227,21 +246,21 @@ def standing(name: str, language: str, m: int) -> tuple[tuple[Rung, float], ...]
 
 
 def place(name: str, language: str, m: int, rate: float) -> str:
-    """Say between which rungs of its ladder a kernel of that rate stands.
+    """Return between which rungs of its ladder a kernel with a given rate is, in words.
 
     Parameters
     ----------
     name : str
-        The kernel of the contract, of which there is a ladder.
+        A kernel of the contract that has a ladder.
     language : {"numpy", "numba"}
     m : int
-        The batch size of its rate.
+        The batch size that the kernel was timed on.
     rate : float
-        As `Height` has it.
+        In the units of `Speed.rate`.
     """
     rungs = standing(name, language, m)
-    told = [f"rung {rung.number} ({rung.name}, {_rate(name, height)})" for rung, height in rungs]
-    return between(told, [height <= rate for _, height in rungs])
+    told = [f"rung {rung.number} ({rung.name}, {_rate(name, speed)})" for rung, speed in rungs]
+    return between(told, [speed <= rate for _, speed in rungs])
 
 
 def _rate(name: str, rate: float) -> str:

@@ -12,7 +12,7 @@ from fastae import backends, storage, system
 from fastae.check.speed import FLOPS
 from fastae.errors import InputError
 from fastae.ladder import exercises
-from fastae.ladder.climb import Cpu, Gpu, Height, amount, climb, cpu_for, work_of
+from fastae.ladder.climb import Cpu, Gpu, Speed, amount, climb, cpu_for, work_of
 from fastae.ladder.rungs import KERNELS, Rung, ladder, listing, split
 
 BLOCKS = " ▏▎▍▌▋▊▉█"
@@ -88,17 +88,17 @@ def _climb(rungs: Sequence[Rung], options: argparse.Namespace) -> None:
         cores = "one core" if device.workers == 1 else f"{device.workers} cores"
     work = work_of(first.kernel, options.batch_size, options.product)
     kernels = [(rung.name, rung.function()) for rung in rungs]
-    machine, heights = climb(
+    machine, speeds = climb(
         kernels, first.kernel, options.batch_size, device, options.product, options.rounds, tell=system.progress
     )
     unit = "GFLOP/s" if first.kernel in FLOPS else "GB/s"
     most = amount(work) / work.least(machine)
     bound = "multiply-adds" if work.flops / machine.flops >= work.least(machine) else "memory"
     title = f"{first.ladder} in {first.language}, {work.shape}: limit of {cores} {most / 1e9:,.4g} {unit} ({bound})"
-    print(table(rungs, heights, most, unit, title))
+    print(table(rungs, speeds, most, unit, title))
     print("\n".join(_legend(rungs)))
-    rates = [height.rate / 1e9 for height in heights]
-    _keep(rungs, rates, most / 1e9, unit, title, [asdict(height) for height in heights], options.out or FOLDER)
+    rates = [speed.rate / 1e9 for speed in speeds]
+    _keep(rungs, rates, most / 1e9, unit, title, [asdict(speed) for speed in speeds], options.out or FOLDER)
 
 
 def _count(rungs: Sequence[Rung], folder: Path) -> None:
@@ -122,16 +122,16 @@ def _legend(rungs: Sequence[Rung]) -> list[str]:
     return ["", *(f"{rung.number} {rung.short_title}" for rung in rungs), "", more]
 
 
-def table(rungs: Sequence[Rung], heights: Sequence[Height], most: float, unit: str, title: str) -> str:
+def table(rungs: Sequence[Rung], speeds: Sequence[Speed], most: float, unit: str, title: str) -> str:
     """Return a timed ladder as a table: rate, share of the limit, measured and predicted gain, and a bar."""
     lines = [title, "", f"{'rung':20} {unit:>9} {'of limit':>9} {'gain':>7} {'predicted':>9}"]
-    for rung, height in zip(rungs, heights):
-        gain = "" if height.gain is None else f"{height.gain:.2f}" if height.gain < 10 else f"{height.gain:.0f}"
+    for rung, speed in zip(rungs, speeds):
+        gain = "" if speed.gain is None else f"{speed.gain:.2f}" if speed.gain < 10 else f"{speed.gain:.0f}"
         guess = "" if rung.gain is None else f"{rung.gain:g}"
-        share = height.rate / most
+        share = speed.rate / most
         bar = "#" * round(min(1, share) * BAR) if system.plain() else _bar(min(1, share))
         lines.append(
-            f"{f'{rung.number} {rung.name}':20} {height.rate / 1e9:9,.3g} {share:9.1%} {gain:>7} {guess:>9}  {bar}"
+            f"{f'{rung.number} {rung.name}':20} {speed.rate / 1e9:9,.3g} {share:9.1%} {gain:>7} {guess:>9}  {bar}"
         )
     return "\n".join(lines)
 

@@ -1,16 +1,16 @@
-"""What of a CUDA kernel can be counted without a GPU, and how long it would take by a model that knows only that.
+"""Count what a CUDA kernel does on the emulator, and model the time that it would take on a GPU from the counts.
 
-The model is one multiprocessor of an H100 (docs/cuda.md, "Predicted for an H100"), which has all blocks of the launch:
+The model is one multiprocessor of an H100 (docs/cuda.md, "Predicted for an H100") that runs all blocks of the launch:
 
-- it begins four instructions of a warp a cycle: 128 multiply-adds, loads or stores of a thread;
-- one of these may be a load or a store, of up to 16 bytes a thread;
-- shared memory answers in rounds, one a cycle;
-- the second-level cache gives 64 bytes a cycle, two sectors.
+- it starts four instructions of a warp per cycle, that is 128 multiply-adds, loads or stores of a thread;
+- one of these four may be a load or a store, of up to 16 bytes per thread;
+- shared memory serves one round of its banks per cycle;
+- the second-level cache delivers 64 bytes per cycle, two sectors.
 
-The slowest of the four is the time; they overlap, and nobody ever waits. So it is the least that what was counted can
-take. What is not in it: latencies, and whether there are threads enough to hide them; the first-level cache, since
-every sector that a warp asks for comes from the second; instructions that are not counted, which are addresses, loops
-and exponentials; and that a load of 16 bytes may need more rounds than the banks do.
+The modelled time is the largest of these four terms, as if they overlapped without waiting. It is a lower bound for
+what was counted. The model does not include latencies, or whether there are enough threads to hide them; the
+first-level cache, since every sector that a warp requests comes from the second-level cache; instructions that are not
+counted, such as addresses, loops and exponentials; and that a load of 16 bytes may need more rounds.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ import numpy as np
 from fastae.backends.contract import KERNELS
 from fastae.backends.emulator import Counted, EmulatorBackend, counting
 from fastae.check.calls import cases
-from fastae.check.sandbox.process import doubting
+from fastae.check.sandbox.process import validating
 from fastae.check.sandbox.remote import Remote
 from fastae.check.speed import FLOPS, LETTERS
 from fastae.ladder.rungs import Rung, between, ladder
@@ -33,35 +33,38 @@ SHAPES = {
     "convolve": {"m": 1, "c": 32, "channels": 16, **Geometry(16, 16, kernel=3, stride=2, padding=1)._asdict()},
 }
 ELEMENTWISE = {"m": 64, "n": 256}
-A_CYCLE = 128  # multiply-adds, loads or stores of a thread
+A_CYCLE = 128  # multiply-adds, loads or stores of a thread per cycle
 BYTES_A_CYCLE, SECTOR = 64, 32
 
 
 @dataclass(frozen=True)
 class Counts:
-    """What one launch did, in all its threads.
+    """What all threads of one launch did together.
 
     Attributes
     ----------
     kernel : str
+        The kernel of the contract.
     shape : str
-        Of what it computed.
+        Lengths of the arrays.
     threads : int
+        Number of threads.
     work : int
-        Multiply-adds of a product; else elements.
+        Multiply-adds of a matrix product, else elements.
     loads, stores : int
-        Of global memory, by a thread.
+        Accesses of threads to global memory.
     sectors, fewest_sectors : int
-        That were moved, and that would have been if what each warp's instruction asks for lay side by side.
+        Sectors that were moved; and how many would suffice if the bytes of each warp's access were contiguous.
     shared_loads, shared_stores : int
+        Accesses of threads to shared memory.
     rounds, fewest_rounds : int
-        Of shared memory's banks.
+        Rounds of shared memory's banks; and how many would suffice without bank conflicts.
     requests : int
-        Loads and stores by a warp, of both memories.
+        Loads and stores of warps, to both memories.
     barriers : int
-        Times that a thread passed one.
+        Number of times that a thread passed a barrier.
     least : float
-        Cycles in which the model's limits allow the work: its multiply-adds, or every array moved once.
+        Least cycles of the work in the model: those of its multiply-adds, or of moving every array once.
     """
 
     kernel: str
@@ -81,26 +84,26 @@ class Counts:
     least: float
 
     def of_a_thread(self, count: int) -> float:
-        """Return a count for one of the threads."""
+        """Return a count per thread."""
         return count / self.threads
 
     def of_the_work(self, count: int) -> float:
-        """Return a count for one multiply-add, or for one element."""
+        """Return a count per multiply-add, or per element."""
         return count / self.work
 
     @property
     def coalesced(self) -> float:
-        """The share of the moved sectors that was needed."""
+        """Share of the moved sectors that was needed."""
         return self.fewest_sectors / max(1, self.sectors)
 
     @property
     def conflicts(self) -> float:
-        """The rounds of shared memory for each that was needed; 1 is none."""
+        """Rounds of shared memory divided by the needed ones; 1 means no bank conflicts."""
         return self.rounds / max(1, self.fewest_rounds)
 
     @property
     def terms(self) -> dict[str, float]:
-        """Cycles by what limits them."""
+        """Cycles of each of the model's four terms."""
         accesses = self.loads + self.stores + self.shared_loads + self.shared_stores
         multiply_adds = self.work if self.kernel in FLOPS else 0
         return {
@@ -112,32 +115,32 @@ class Counts:
 
     @property
     def cycles(self) -> float:
-        """The modelled time."""
+        """The modelled time in cycles: the largest term."""
         return max(self.terms.values())
 
     @property
     def bound(self) -> str:
-        """What it is made of."""
+        """The name of the largest term."""
         return max(self.terms, key=self.terms.__getitem__)
 
     @property
     def share(self) -> float:
-        """Of the limit: the least cycles, beside those of the model."""
+        """Share of the limit: the least cycles divided by the modelled ones."""
         return self.least / max(1, self.cycles)
 
 
 def count(backend: EmulatorBackend | Remote, kernel: str, **lengths: int) -> Counts:
-    """Launch a kernel once on the emulator, with every access counted.
+    """Launch a kernel once on the emulator and count every access.
 
     Parameters
     ----------
-    backend : EmulatorBackend
-        Or a learner's file for it, in this process or in a worker.
+    backend : EmulatorBackend or Remote
+        The emulator with the kernel, in this process or in a worker.
     kernel : str
         A kernel of the contract with a matrix ``out``.
     **lengths : int
-        By the contract's letters, and a convolution's as `cases.make` takes them; by default of `SHAPES`, or
-        `ELEMENTWISE`.
+        Lengths by the contract's letters, for a convolution as `cases.make` takes them; by default those in `SHAPES`,
+        or `ELEMENTWISE`.
 
     Returns
     -------
@@ -146,16 +149,19 @@ def count(backend: EmulatorBackend | Remote, kernel: str, **lengths: int) -> Cou
     Raises
     ------
     KernelFault
-        The kernel did what no CUDA program may do.
+        The kernel did something that is not allowed in CUDA, such as an access outside an array.
     """
     if isinstance(backend, Remote):
-        with doubting():
+        with validating():
             return Counts(**backend.count(kernel, lengths))
     lengths = lengths or SHAPES.get(kernel, ELEMENTWISE)
     arguments = cases.make(kernel, "float32", **lengths)
     arguments = {key: backend.asarray(x) if isinstance(x, np.ndarray) else x for key, x in arguments.items()}
     launcher = backend.launcher
-    before, launcher.multiprocessors = launcher.multiprocessors, 1  # which alone needs no small tiles
+    before, launcher.multiprocessors = (
+        launcher.multiprocessors,
+        1,
+    )  # so that no smaller tile is chosen to occupy more of them
     try:
         with counting() as counted:
             getattr(backend, kernel)(**arguments)
@@ -183,7 +189,7 @@ def _totals(counted: Counted) -> dict[str, int]:
         "shared_stores": total("accesses", "shared", "write"),
         "rounds": total("transactions", "shared"),
         "fewest_rounds": total("best", "shared"),
-        # Of constant memory each place that a warp asks for is a request of its own.
+        # In constant memory each address that a warp reads is a separate request.
         "requests": total("requests") + total("transactions", "constant") - total("requests", "constant"),
         "barriers": counted.barriers,
     }
@@ -196,7 +202,7 @@ that had to be; conflicts: rounds of shared memory's banks for each that had to 
 
 
 def table(rungs: Sequence[Rung], counts: Sequence[Counts]) -> str:
-    """Put what was counted of every rung of a ladder in lines: the model's time, what was predicted, and why."""
+    """Return a table of a ladder's rungs: modelled cycles, modelled and predicted gain, and the counts."""
     lines = [COLUMNS.format(*(head.replace("~", " ") for head in HEADS.split()))]
     for i, (rung, c) in enumerate(zip(rungs, counts)):
         gain = f"{counts[i - 1].cycles / c.cycles:.2f}" if i else ""
@@ -212,14 +218,14 @@ def table(rungs: Sequence[Rung], counts: Sequence[Counts]) -> str:
 
 
 def place(name: str, learner: EmulatorBackend | Remote) -> str:
-    """Say between which rungs of its ladder a kernel stands, by the model's cycles.
+    """Return between which rungs of its ladder a kernel is by the modelled cycles, in words.
 
     Parameters
     ----------
     name : str
-        The kernel of the contract, of which there is a ladder.
-    learner : EmulatorBackend
-        Whose it is.
+        A kernel of the contract that has a ladder.
+    learner : EmulatorBackend or Remote
+        The learner's file.
     """
     cycles = count(learner, name).cycles
     told = [f"rung {rung.number} ({rung.name}, {height:,.0f})" for rung, height in _standing(name)]
@@ -229,5 +235,5 @@ def place(name: str, learner: EmulatorBackend | Remote) -> str:
 
 @cache
 def _standing(name: str) -> tuple[tuple[Rung, float], ...]:
-    """Return each rung with its cycles, counted once in a process."""
+    """Return each rung with its modelled cycles; counted once in a process."""
     return tuple((rung, count(rung.load("emulator"), name).cycles) for rung in ladder(name, "cuda"))

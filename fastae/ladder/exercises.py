@@ -1,4 +1,4 @@
-"""Exercises: a rung with its idea taken out, and the check whether it is back."""
+"""Exercises: write a rung without its idea, and check whether a learner's file has it again."""
 
 import re
 import textwrap
@@ -14,17 +14,12 @@ from fastae.operations import kernels_of
 IDEA = re.compile(r"^([ \t]*)(#|//) idea\n.*?^[ \t]*\2 end\n", re.MULTILINE | re.DOTALL)
 MARK = re.compile(r"^[ \t]*(#|//) (idea|end)\n", re.MULTILINE)
 WIDTH = 110
-WORTH = 1.3  # the gain of a rung above which its speed is asked for; less cannot be told from noise
+WORTH = 1.3  # least gain of a rung for which speed is required; a smaller one cannot be distinguished from noise
 BATCH, ROUNDS = 128, 5
 
 
-def names() -> list[str]:
-    """Return the names of all exercises."""
-    return [rung.exercise for key in KERNELS for language in LANGUAGES for rung in ladder(key, language)[:-1]]
-
-
 def find(name: str) -> Rung:
-    """Return the rung whose idea an exercise takes out; raises `InputError`."""
+    """Return the rung whose idea an exercise removes; raises `InputError` if there is no such exercise."""
     for key in KERNELS:
         for language in LANGUAGES:
             for rung in ladder(key, language)[:-1]:
@@ -34,7 +29,7 @@ def find(name: str) -> Rung:
 
 
 def starter(rung: Rung) -> str:
-    """Return what a learner begins with: the rung's file without its idea."""
+    """Return the file that a learner starts with: the rung without its idea."""
     _, code = split(rung.source)
     words = [f"Exercise {rung.exercise}: {rung.title}", rung.idea and f"Idea: {rung.idea}", f"Your turn: {rung.hint}"]
     file = default_path(rung)
@@ -56,17 +51,25 @@ def starter(rung: Rung) -> str:
 
 
 def solution(rung: Rung) -> str:
-    """Return the rung's code without the marks."""
+    """Return the rung's file without the lines that mark the idea."""
     return MARK.sub("", rung.source)
 
 
 def default_path(rung: Rung) -> Path:
-    """Return where a learner's file is unless another is named."""
+    """Return the path of the learner's file if no other is given."""
     return Path(f"{rung.exercise}{_suffix(rung)}")
 
 
 def start(rung: Rung, path: Path | None = None, solved: bool = False) -> Path:
-    """Write the starter file, or the solution; raises `OutputError` rather than overwrite a file."""
+    """Write the starter file, or the solution, and return its path.
+
+    Raises
+    ------
+    InputError
+        The file's suffix is not that of the rung's language.
+    OutputError
+        The file exists already, or cannot be written.
+    """
     path = path or default_path(rung)
     if path.suffix != _suffix(rung):
         raise InputError(f"the file of {rung.exercise} must end in {_suffix(rung)}; got {path}")
@@ -81,19 +84,19 @@ def start(rung: Rung, path: Path | None = None, solved: bool = False) -> Path:
 
 
 def goal(rung: Rung, learner: Remote) -> tuple[bool, str]:
-    """Tell whether a right kernel has the rung's idea in it, by what the idea is for.
+    """Determine whether a correct kernel contains the rung's idea: by its speed, in CUDA by its modelled cycles.
 
     Parameters
     ----------
     rung : Rung
     learner : Remote
-        The learner's file, with the kernel in it.
+        The learner's file, which defines the rung's kernel.
 
     Returns
     -------
     reached : bool
     told : str
-        In words.
+        The measured and the required gain in words.
     """
     if rung.number == 1:
         return True, "the first rung has no other goal than to be right"
@@ -109,7 +112,7 @@ def goal(rung: Rung, learner: Remote) -> tuple[bool, str]:
 
 
 def _counted(rung: Rung, below: Rung, learner: Remote) -> tuple[bool, str]:
-    """Let the model of what can be counted decide; it is exact, so small gains count too."""
+    """Determine it by the modelled cycles, which are exact, so that small gains count too."""
     from fastae.ladder.counts import count
 
     ground, top = (count(r.load("emulator"), r.kernel) for r in (below, rung))
@@ -121,7 +124,7 @@ def _counted(rung: Rung, below: Rung, learner: Remote) -> tuple[bool, str]:
 
 
 def _judge(gain: float, found: float, worth: float, told: str) -> tuple[bool, str]:
-    """Ask for half of a gain, on a scale of factors, if it is worth that."""
+    """Require the square root of the rung's gain, if that gain is at least ``worth``."""
     if gain < worth:
         return True, f"{told}: too small a gain to be asked for"
     wanted = gain**0.5

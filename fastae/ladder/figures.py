@@ -1,4 +1,4 @@
-"""A ladder as a picture: how high each rung is, on paper and in the terminal."""
+"""The picture of a ladder: the speed of each rung."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,20 +22,20 @@ def draw(
     unit: str,
     title: str,
 ) -> None:
-    """Draw a bar for each rung, a tick where it was predicted to end, and the limit as a line.
+    """Draw a bar for each rung, a tick for its predicted speed, and a line for the machine's limit.
 
     Parameters
     ----------
     path : Path
         The PNG file to write.
     names : sequence of str
-        From the ground up.
+        Names of the rungs, slowest first.
     rates : sequence of float
-        In the unit.
+        Their speeds, in ``unit``.
     predicted : sequence of float or None
-        What the rung below, times the predicted gain, would be.
+        The speed of the rung below times the predicted gain.
     limit : float
-        What the machine could do.
+        The machine's limit.
     unit, title : str
 
     Raises
@@ -55,7 +55,7 @@ def draw(
     axes.axvline(limit, color="0.35", lw=1.4, ls="--", zorder=1, label=f"limit, {limit:,.4g}")
     scale(axes, left, 1.5 * max(limit, *rates))
     axes.set_yticks(list(places), [f"{name}  {place + 1}" for place, name in zip(places, names)], fontsize=9)
-    axes.invert_yaxis()  # the ground first, as the table has it
+    axes.invert_yaxis()  # the first rung at the top, as in the table
     right = axes.secondary_yaxis("right")
     right.set_yticks(list(places), [f"{rate:,.3g}" for rate in rates], fontsize=9)
     right.tick_params(length=0)

@@ -1,4 +1,4 @@
-"""The rungs of a ladder, read from their files."""
+"""Read the rungs of a ladder from their files."""
 
 import re
 import textwrap
@@ -38,13 +38,13 @@ class Rung:
     ladder, language : str
         A key of `KERNELS`, and one of `LANGUAGES`.
     number : int
-        From 1.
+        Place on the ladder, from 1.
     name : str
-        In a word.
+        A word or two.
     path : Path or None
-        Its file; None for the top, which is the backend's own kernel.
+        The file; None for the last rung, which is the backend's own kernel.
     title, idea, predicted, hint : str
-        What the file says of itself.
+        The paragraphs at the head of the file.
     """
 
     ladder: str
@@ -59,12 +59,12 @@ class Rung:
 
     @property
     def kernel(self) -> str:
-        """The contract's name for what it computes."""
+        """The name of the kernel in the contract."""
         return KERNELS[self.ladder]
 
     @property
     def exercise(self) -> str:
-        """What the exercise is called that takes its idea out."""
+        """The name of the exercise that removes the rung's idea."""
         return f"{self.ladder}-{self.language}-{self.number}"
 
     @property
@@ -74,7 +74,7 @@ class Rung:
 
     @property
     def gain(self) -> float | None:
-        """How many times faster than the rung below it should be."""
+        """Predicted speed divided by that of the rung below; None if there is no prediction."""
         match = GAIN.match(self.predicted)
         return float(match[1]) if match else None
 
@@ -85,7 +85,7 @@ class Rung:
         return self.path.read_text(encoding="utf-8")
 
     def load(self, backend: str = "auto") -> Any:
-        """Return a backend with this kernel; for CUDA on ``"emulator"`` or ``"cupy"``."""
+        """Return a backend with this kernel; a CUDA kernel runs on ``backend``, ``"emulator"`` or ``"cupy"``."""
         from fastae import backends
         from fastae.check import learner
 
@@ -94,7 +94,7 @@ class Rung:
         return learner.load(self.path, backend if self.language == "cuda" else "auto")
 
     def function(self) -> Callable[..., None]:
-        """Return the kernel as plainly as it can be called; in CUDA, on a GPU."""
+        """Return the kernel as a function that is called without checks of its arguments; in CUDA, on a GPU."""
         if self.language == "cuda":
             return getattr(self.load("cupy"), self.kernel)
         if self.path is not None:
@@ -108,14 +108,18 @@ class Rung:
 
 @cache
 def ladder(name: str, language: str) -> tuple[Rung, ...]:
-    """Return the rungs from the ground up, the backend's own kernel last.
+    """Return the rungs of a ladder, slowest first; the last is the backend's own kernel.
 
     Parameters
     ----------
     name : str
-        A key of `KERNELS`, or the kernel's own name.
+        A key of `KERNELS`, or the kernel's name in the contract.
     language : str
         ``"numpy"``, ``"numba"`` or ``"cuda"``; or a backend's name.
+
+    Returns
+    -------
+    tuple of Rung
 
     Raises
     ------
@@ -148,7 +152,15 @@ def listing() -> str:
 
 
 def between(told: Sequence[str], passed: Sequence[bool]) -> str:
-    """Say where a kernel stands: what is told of each rung, and which of them it is at least as good as."""
+    """Return between which rungs a kernel is.
+
+    Parameters
+    ----------
+    told : sequence of str
+        A description of each rung, slowest first.
+    passed : sequence of bool
+        Whether the kernel is at least as fast as each rung.
+    """
     reached = [i for i, is_passed in enumerate(passed) if is_passed]
     if not reached:
         return f"below {told[0]}"
@@ -158,13 +170,13 @@ def between(told: Sequence[str], passed: Sequence[bool]) -> str:
 
 
 def reached(place: str) -> int:
-    """Return the highest rung that a kernel has reached of which `between` says where it stands; 0: not the first."""
+    """Return the highest rung's number that a kernel has reached, from the text of `between`; 0 if below the first."""
     match = re.search(r"\b(below|above|between) rung (\d+) ", place)
     return int(match[2]) if match and match[1] != "below" else 0
 
 
 def said(path: Path) -> dict[str, str]:
-    """Read the four paragraphs at the head of a rung's file."""
+    """Return the four paragraphs at the head of a rung's file, by the names of `Rung`'s attributes."""
     header, _ = split(path.read_text(encoding="utf-8"))
     title, *rest = FIELDS.split(header)
     fields = dict(zip((word.lower() for word in rest[::2]), rest[1::2]))
@@ -172,7 +184,7 @@ def said(path: Path) -> dict[str, str]:
 
 
 def split(text: str) -> tuple[str, str]:
-    """Return what a rung's file says of itself, without quotes or slashes, and the code below that."""
+    """Return the head of a rung's file, without quotes or slashes, and the code after it."""
     if text.startswith('"""'):
         header, code = text[3:].split('"""', 1)
         return header, code.lstrip("\n")

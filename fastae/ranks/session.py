@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from fastae import __version__
-from fastae.backends.base import TEST_BATCH, Backend, Parameters, Session
+from fastae.backends.base import Backend, Parameters, Session
+from fastae.backends.session import TEST_BATCH
 from fastae.errors import InputError
 from fastae.ranks.sums import LINE, sum_over
 from fastae.ranks.world import Alone, as_common
@@ -190,7 +191,7 @@ class SharedSession:
         team = part.teams[ragged]
         if team:
             placed = [w._replace(V=V, c=c) for w, (V, c) in zip(team, self._gradients[slot])] if slot else team
-            self._session.go("step", placed, 1)
+            self._session.execute("step", placed, 1)
         else:
             self._sum.slots[slot][:] = 0
 
@@ -279,7 +280,7 @@ class SharedSession:
             for size in self._blocks:
                 for total in session._totals:
                     total[:] = 0
-                session.go("evaluation", team if size == len(team[0].loss) else session._test_tail, 1)
+                session.execute("evaluation", team if size == len(team[0].loss) else session._test_tail, 1)
                 errors.append(session.total())
         return sum(error for theirs in self.world.gather(errors) for error in theirs) / self._pixels
 

@@ -32,7 +32,7 @@ from typing import Any
 from mutate import ROOT, undecorated, with_paths
 from tqdm import tqdm
 
-NUMBA_FILES = ("elementwise", "kernels", "operations", "session", "simd", "sparse", "tiles", "waiting")
+NUMBA_FILES = ("activations", "elementwise", "kernels", "operations", "session", "simd", "sparse", "tiles", "waiting")
 CUDA_FILES = (
     *(
         "activations.cuh",
@@ -72,7 +72,7 @@ CONVOLUTIONS = ["test_cuda_convolutions.py", "-k", "stand-in and (bit or few_blo
 CONVOLVED = ["test_cuda_convolutions.py", "-k", "not mnist"]
 NVRTC = ["test_nvrtc.py"]
 TESTS = {"numba": [PRODUCTS, KERNELS, ONE_STEP], "cuda": [CUDA_STEP, ON_CUDA, EMULATED, NVRTC]}
-TESTS["numba/elementwise"] = [FORMULAS, ONE_STEP]
+TESTS["numba/activations"] = TESTS["numba/elementwise"] = [FORMULAS, ONE_STEP]
 TESTS["numba/kernels"] = [["test_numba_loops.py"], PRODUCTS, KERNELS]
 TESTS["numba/sparse"] = [[SURVIVORS, "-k", "leave_out_zeros"], ONE_STEP]
 TESTS["numba/operations"] = [["test_operations.py"], ONE_STEP, STEPS, TEAM]

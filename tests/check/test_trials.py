@@ -518,8 +518,8 @@ def test_the_doctor_tells_of_a_home_that_cannot_be_written(monkeypatch: pytest.M
     monkeypatch.setenv("HOME", "/dev/null")
     told = doctor.cache()
     assert "/dev/null/.cache/fastae cannot be written: Not a directory" in told
-    assert told.endswith("mend: set HOME or XDG_CACHE_HOME to a folder that can be written")
+    assert told.endswith("fix: set HOME or XDG_CACHE_HOME to a folder that can be written")
     monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null/cache")
-    assert doctor.cache().endswith("mend: set XDG_CACHE_HOME to a folder that can be written")
+    assert doctor.cache().endswith("fix: set XDG_CACHE_HOME to a folder that can be written")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert doctor.cache() == ""

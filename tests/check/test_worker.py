@@ -48,7 +48,7 @@ def test_a_loop_that_never_ends(tmp_path: Path) -> None:
     assert (status, err) == (1, "")
     what, case, cause, again = out.split("\n", 1)[1].splitlines()
     assert out.startswith("bce_gradient: WRONG\n")
-    assert what == "  it does not come back, not within 4 seconds"
+    assert what == "  it does not return within 4 seconds"
     assert case.startswith("  with m=5, n=1, scale=")
     assert "a loop that never ends" in cause
     assert again == f"to see it again: fastae check {tmp_path / 'mine.py'} --seed 7"
@@ -98,7 +98,7 @@ def test_a_file_that_is_never_read_to_its_end(tmp_path: Path) -> None:
     process = fastae("check", "--patience", 3, file=tmp_path / "mine.py")
     out, err = process.communicate(timeout=120)
     assert (process.returncode, out) == (2, "")
-    assert err == f"fastae: {tmp_path / 'mine.py'}: it does not come back, not within 3 seconds, while it is read\n"
+    assert err == f"fastae: {tmp_path / 'mine.py'}: it does not return within 3 seconds, while it is read\n"
 
 
 def test_an_exercise(tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_waiting_for_a_change_is_no_endless_loop(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert "SyntaxError" in err
-    assert "does not come back" not in out + err
+    assert "does not return" not in out + err
 
 
 # Who has the pipe, and writes into it what the judge should take for the worker's answers.

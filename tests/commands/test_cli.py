@@ -38,7 +38,7 @@ def test_a_training_that_diverges_says_where_and_keeps_the_last_good_checkpoint(
     stdout, stderr = capsys.readouterr()
     assert is_one_line(stderr)
     assert stdout == ""
-    found = re.search(r"NaN or infinite in epoch (\d+), batch (\d+)\. .*To mend it: --lr 0\.\d+", stderr)
+    found = re.search(r"NaN or infinite in epoch (\d+), batch (\d+)\. .*To fix it: --lr 0\.\d+", stderr)
     assert found
     epoch, batch = map(int, found.groups())
     assert 2 <= epoch <= 30
@@ -211,7 +211,7 @@ def test_a_network_that_learns_is_not_called_a_blob(
     assert train(data, "--out", tmp_path, "--loss", "bce", "--batch-size", 1, "--epochs", 8) == 0
     stdout = capsys.readouterr().out
     assert "cross-entropy, 8 epochs" in stdout
-    assert "To mend it" not in stdout
+    assert "To fix it" not in stdout
     assert history_of(tmp_path)["diagnosis"] is None
 
 

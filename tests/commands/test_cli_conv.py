@@ -285,7 +285,7 @@ def test_a_convolutional_training_that_diverges_keeps_what_was_there(
     stdout, stderr = capsys.readouterr()
     assert is_one_line(stderr)
     assert stdout == ""
-    assert re.search(r"NaN or infinite in epoch 1, batch \d\. .*To mend it: --lr 0\.\d+", stderr)
+    assert re.search(r"NaN or infinite in epoch 1, batch \d\. .*To fix it: --lr 0\.\d+", stderr)
     assert snapshot(tmp_path) == before
 
 

@@ -93,7 +93,7 @@ def test_a_backend_that_fails_is_told_from_the_others(
     out = capsys.readouterr().out
     assert re.search(rf"^{backend.name} +does not work: .*{re.escape(words)}", out, re.MULTILINE), out
     assert re.search(r"^numpy +works", out, re.MULTILINE)
-    assert ("mend: wake it up" if backend is Asleep else "mend: report it to those who wrote this backend") in out
+    assert ("fix: wake it up" if backend is Asleep else "fix: report it to those who wrote this backend") in out
 
 
 def test_without_numba_the_exit_status_is_one(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_without_numba_the_exit_status_is_one(tmp_path: Path) -> None:
     assert done.returncode == 1, done.stderr
     told = re.escape("does not work: Numba does not import: ImportError: Numba needs NumPy 2.4 or less. Got NumPy 2.5.")
     mended = "pip install --upgrade numba, or take --backend numpy"
-    assert re.search(f"^numba +{told}\n +mend: {mended}", done.stdout, re.MULTILINE), done.stdout
+    assert re.search(f"^numba +{told}\n +fix: {mended}", done.stdout, re.MULTILINE), done.stdout
     assert re.search(r"^numpy +works", done.stdout, re.MULTILINE)
 
 

@@ -110,7 +110,7 @@ def test_the_doctor_tells_of_a_cache_of_numbas_that_cannot_be_written(
     monkeypatch.setenv("NUMBA_CACHE_DIR", "/dev/null/numba")
     told = doctor.cache()
     assert told.startswith("cache     /dev/null/numba cannot be written: Not a directory")
-    assert told.endswith("mend: set NUMBA_CACHE_DIR to a folder that can be written")
+    assert told.endswith("fix: set NUMBA_CACHE_DIR to a folder that can be written")
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "numba"))
     assert doctor.cache() == ""
 

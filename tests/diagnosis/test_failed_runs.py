@@ -106,7 +106,7 @@ RUNS = [
     Run("nearly constant data", "nearly constant", change=alike, epochs=2),
     Run("noise", "look like noise", change=scrambled),
     Run("other test images", "not of the kind of the training images", test_change=negative),
-    Run("too few images", "known by heart", images=20, batch=4, epochs=100, rate=2),
+    Run("too few images", "has memorised", images=20, batch=4, epochs=100, rate=2),
     Run("identical units", "σ = 0", init=0.0),
     Run("identical units", "σ = 0", init=0.0, activation="tanh"),
     Run("saturated at the start", "σ = 1", init=1.0),
@@ -339,7 +339,7 @@ def test_the_command_shows_the_figures_and_keeps_the_cause(
     first = next(i for i, line in enumerate(lines) if line.startswith("data: 64 images of 784 pixels, of which"))
     assert lines[first + 1].startswith("before the first update: saturated ")
     assert [line.split(":")[0] for line in lines[first + 2 : first + 4]] == ["epoch 1", "epoch 2"]
-    (told,) = [line for line in lines if "To mend it" in line]
+    (told,) = [line for line in lines if "To fix it" in line]
     assert "Saturated before the first update" in told
     found = history_of(tmp_path)["diagnosis"]
     assert found["cause"] == "saturated at the start"

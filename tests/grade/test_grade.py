@@ -204,7 +204,7 @@ def test_a_kernel_that_the_check_did_not_come_to_is_not_judged(
     [
         ("unusable", "ada.py was not judged: ada.py, line 3: SyntaxError: invalid syntax"),
         ("sleep 60 bce_gradient", "ada.py was not judged: it was not judged within 1 seconds"),
-        ("print", "ada.py was not judged: it prints without end"),
+        ("print", "ada.py was not judged: it prints more than 16 MiB"),
         ("crash", "ada.py was not judged: the check failed"),
     ],
 )

@@ -68,7 +68,7 @@ def test_the_honest_of_ten(ten: tuple[Class, int]) -> None:
     ]
     assert [group.mark(name)[1] for name in ("ada", "bert", "carl")] == [3, 3, 0]
     assert group.mark("fred", "matmul") == ("wrong", 0)
-    assert "it does not come back" in group.page("fred")
+    assert "it does not return" in group.page("fred")
     assert "emil.py, line 1: ModuleNotFoundError: No module named 'numpi'" in group.page("emil")
 
 

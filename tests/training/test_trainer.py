@@ -371,7 +371,7 @@ def test_diverged_names_epoch_and_batch_and_keeps_the_last_good_parameters(
         Poisonous.armed = True
 
     told = batch if into == "loss" else min(batch + 1, batches)
-    with pytest.raises(Diverged, match=rf"in epoch 2, batch {told}\. .*To mend it: .*--lr 0\.033") as caught:
+    with pytest.raises(Diverged, match=rf"in epoch 2, batch {told}\. .*To fix it: .*--lr 0\.033") as caught:
         fit(trainer, images, 9, test_images=some_images(3), on_epoch=arm)
     assert isinstance(caught.value, ArithmeticError)
     assert len(calls) == len(trainer.history.epochs) == 1
@@ -412,7 +412,7 @@ def test_an_overflow_is_found_where_single_steps_find_it(backend: str) -> None:
             continue
         found += 1
         epoch, batch, good = expected
-        with pytest.raises(Diverged, match=rf"epoch {epoch}, batch {batch}\. .*To mend it: --lr 0\.\d+"):
+        with pytest.raises(Diverged, match=rf"epoch {epoch}, batch {batch}\. .*To fix it: --lr 0\.\d+"):
             fit(trainer, images, 100)
         assert len(trainer.history.epochs) == epoch - 1
         assert parameters(trainer) == good

@@ -66,7 +66,7 @@ ROWS_OF_A_PART = 128  # of the deltas, at least: what a block sums for the biase
 MOST_PARTS = 64  # of the biases
 
 
-class Room(NamedTuple):
+class Local(NamedTuple):
     """What a layer's operations have besides parameters: `fastae.step.Local`, without copies of patches."""
 
     kind: int  # its place in fastae.operations.KINDS
@@ -76,8 +76,8 @@ class Room(NamedTuple):
     bias_parts: Any = None  # a vector, room for parts of the biases' gradient
 
 
-def make_room(launcher: Launcher, layers: Sequence[Layer], m: int, real: np.dtype[Any]) -> tuple[Room, ...]:
-    """Make ``Worker.layers`` for batches of m images."""
+def make_local(launcher: Launcher, layers: Sequence[Layer], m: int, real: np.dtype[Any]) -> tuple[Local, ...]:
+    """Make ``Buffers.local`` for batches of m images."""
 
     def zeros(*shape: int) -> Any:
         return launcher.cupy.array(np.zeros(shape, real))
@@ -85,23 +85,27 @@ def make_room(launcher: Launcher, layers: Sequence[Layer], m: int, real: np.dtyp
     products = zeros(max(m * layer.patches * layer.shape[0] if layer.shared else 0 for layer in layers))
     found = []
     for layer in layers:
-        kind, room = NUMBERS[layer.kind], Room(NUMBERS["dense"])
+        kind, local = NUMBERS[layer.kind], Local(NUMBERS["dense"])
         if layer.shared:
             patches, (numbers, others) = m * layer.patches, layer.shape
             _, parts = launcher.shared(numbers, others, patches, real)
-            own = products[: patches * numbers].reshape((patches, numbers))
-            room = Room(
-                kind, layer.geometry, own, zeros(parts, numbers * others), zeros(MOST_PARTS * max(WARP, layer.channels))
+            mine = products[: patches * numbers].reshape((patches, numbers))
+            local = Local(
+                kind,
+                layer.geometry,
+                mine,
+                zeros(parts, numbers * others),
+                zeros(MOST_PARTS * max(WARP, layer.channels)),
             )
-        found.append(room)
+        found.append(local)
     return tuple(found)
 
 
-def fewer(room: Room, m: int) -> Room:
-    """Return the same room for only m images."""
-    if room.products is None:
-        return room
-    return room._replace(products=room.products[: m * room.geometry.rows * room.geometry.columns])
+def fewer(local: Local, m: int) -> Local:
+    """Return the same for only m images."""
+    if local.products is None:
+        return local
+    return local._replace(products=local.products[: m * local.geometry.rows * local.geometry.columns])
 
 
 def side_by_side(deltas: int, channels: int) -> int:
@@ -147,23 +151,25 @@ class Launches:
         arguments |= g._asdict()
         self._launch("folds.cu", name, images.shape, blocks, arguments, images.dtype)
 
-    def update(self, x: Any, pixels: Any, d: Any, W: Any, b: Any, V: Any, c: Any, rate: Any, room: Room) -> None:
+    def update(self, x: Any, pixels: Any, d: Any, W: Any, b: Any, V: Any, c: Any, rate: Any, local: Local) -> None:
         """Launch ``gradients`` and ``descend_by_parts``; d has a row for each pixel."""
         if V.shape[0] not in (0, W.shape[0]) or c.shape[0] not in (0, b.shape[0]):
             raise InputError(f"update: the velocities must be as W and b, or have no rows; here {V.shape}, {c.shape}")
         (numbers, others), depth, real = W.shape, pixels.shape[0], W.dtype
-        self._check("gradients", room.geometry, x, (depth, numbers))
+        self._check("gradients", local.geometry, x, (depth, numbers))
         tile, count = self.launcher.shared(numbers, others, depth, real)
-        parts = room.parts[: min(count, len(room.parts))]  # of a smaller batch there may be more, for which is no room
+        parts = local.parts[
+            : min(count, len(local.parts))
+        ]  # of a smaller batch there may be more, for which is no room
         channels = b.shape[0]
         k = side_by_side(len(d), channels)
         d = rows(d, k * channels)
         count = max(1, min(MOST_PARTS, -(-len(d) // ROWS_OF_A_PART)))
-        bias_parts = room.bias_parts[: count * k * channels].reshape((count, k * channels))
+        bias_parts = local.bias_parts[: count * k * channels].reshape((count, k * channels))
         arguments = {"x": x, "pixels": pixels, "d": d, "parts": parts, "bias_parts": bias_parts}
         blocks = len(parts) * tiles(numbers, others, tile) + count * -(-k * channels // WARP)
         sizes: tuple[int, ...] = (numbers, others, depth, len(d), k * channels, len(parts), count)
-        self._launch("convolutions.cu", "gradients", sizes, blocks, arguments | room.geometry._asdict(), real, tile)
+        self._launch("convolutions.cu", "gradients", sizes, blocks, arguments | local.geometry._asdict(), real, tile)
         bias_parts = rows(bias_parts, channels)
         arguments = {"parts": parts, "bias_parts": bias_parts, "W": W, "b": b, "V": V, "c": c, "rate": rate}
         blocks = -(-W.size // THREADS) + -(-channels // WARP)
@@ -198,16 +204,16 @@ class Launches:
 def convolution(launches: Launches) -> dict[str, Any]:
     """Bind the operations of a convolution."""
 
-    def forward(a: Any, W: Any, b: Any, y: Any, layer: Room, own: Any = None) -> None:
-        launches.forward(a, W, b, rows(y, W.shape[1]), layer.geometry)
+    def forward(a: Any, W: Any, b: Any, y: Any, local: Local, workspace: Any = None) -> None:
+        launches.forward(a, W, b, rows(y, W.shape[1]), local.geometry)
 
-    def backward(d: Any, W: Any, y: Any, out: Any, layer: Room, own: Any = None) -> None:
-        launches.product(rows(d, W.shape[1]), W, layer.products)
-        launches.fold("fold_backward", layer.geometry, out, products=layer.products, y=y, out=out)
+    def backward(d: Any, W: Any, y: Any, out: Any, local: Local, workspace: Any = None) -> None:
+        launches.product(rows(d, W.shape[1]), W, local.products)
+        launches.fold("fold_backward", local.geometry, out, products=local.products, y=y, out=out)
 
-    def update(a: Any, d: Any, W: Any, b: Any, V: Any, c: Any, rate: Any, layer: Room, own: Any = None) -> None:
+    def update(a: Any, d: Any, W: Any, b: Any, V: Any, c: Any, rate: Any, local: Local, workspace: Any = None) -> None:
         pixels = rows(d, W.shape[1])
-        launches.update(a, pixels, pixels, W, b, V, c, rate, layer)
+        launches.update(a, pixels, pixels, W, b, V, c, rate, local)
 
     return {"forward": forward, "backward": backward, "update": update}
 
@@ -215,20 +221,20 @@ def convolution(launches: Launches) -> dict[str, Any]:
 def transposed(launches: Launches) -> dict[str, Any]:
     """Bind the operations of a transposed convolution; ``forward_loss`` is the last layer's without its losses."""
 
-    def forward(a: Any, W: Any, b: Any, y: Any, layer: Room, own: Any = None) -> None:
-        launches.product(rows(a, W.shape[1]), W, layer.products)
-        launches.fold("fold_forward", layer.geometry, y, products=layer.products, b=b, y=y)
+    def forward(a: Any, W: Any, b: Any, y: Any, local: Local, workspace: Any = None) -> None:
+        launches.product(rows(a, W.shape[1]), W, local.products)
+        launches.fold("fold_forward", local.geometry, y, products=local.products, b=b, y=y)
 
-    def forward_loss(a: Any, W: Any, b: Any, y: Any, x: Any, scale: float, d: Any, layer: Room) -> None:
-        launches.product(rows(a, W.shape[1]), W, layer.products)
-        given = {"products": layer.products, "b": b, "y": y, "x": x, "scale": scale, "d": d}
-        launches.fold("fold_forward_loss", layer.geometry, y, **given)
+    def forward_loss(a: Any, W: Any, b: Any, y: Any, x: Any, scale: float, d: Any, local: Local) -> None:
+        launches.product(rows(a, W.shape[1]), W, local.products)
+        given = {"products": local.products, "b": b, "y": y, "x": x, "scale": scale, "d": d}
+        launches.fold("fold_forward_loss", local.geometry, y, **given)
 
-    def backward(d: Any, W: Any, y: Any, out: Any, layer: Room, own: Any = None) -> None:
-        launches.backward(d, W, rows(y, W.shape[1]), rows(out, W.shape[1]), layer.geometry)
+    def backward(d: Any, W: Any, y: Any, out: Any, local: Local, workspace: Any = None) -> None:
+        launches.backward(d, W, rows(y, W.shape[1]), rows(out, W.shape[1]), local.geometry)
 
-    def update(a: Any, d: Any, W: Any, b: Any, V: Any, c: Any, rate: Any, layer: Room, own: Any = None) -> None:
-        launches.update(d, rows(a, W.shape[1]), rows(d, b.shape[0]), W, b, V, c, rate, layer)
+    def update(a: Any, d: Any, W: Any, b: Any, V: Any, c: Any, rate: Any, local: Local, workspace: Any = None) -> None:
+        launches.update(d, rows(a, W.shape[1]), rows(d, b.shape[0]), W, b, V, c, rate, local)
 
     return {"forward": forward, "forward_loss": forward_loss, "backward": backward, "update": update}
 

@@ -46,22 +46,24 @@ def dense(launcher: Launcher, loss: str, activation: str) -> dict[str, Any]:
         real = arguments["W"].dtype
         launcher.launch(FILE, name, OPERATIONS[name], sizes, blocks, arguments, real, tile, **defined)
 
-    def forward(a: Any, W: Any, b: Any, y: Any, layer: Any = None, own: Any = None) -> None:
+    def forward(a: Any, W: Any, b: Any, y: Any, local: Any = None, workspace: Any = None) -> None:
         (m, inputs), outputs = a.shape, W.shape[1]
         tile = launcher.tile(m, outputs, inputs, W.dtype)
         launch("forward", tile, tiles(m, outputs, tile), (m, inputs, outputs), a=a, W=W, b=b, y=y)
 
-    def forward_loss(a: Any, W: Any, b: Any, y: Any, x: Any, scale: float, d: Any, layer: Any = None) -> None:
+    def forward_loss(a: Any, W: Any, b: Any, y: Any, x: Any, scale: float, d: Any, local: Any = None) -> None:
         (m, inputs), outputs = a.shape, W.shape[1]
         tile, sizes = launcher.tile(m, outputs, inputs, W.dtype), (m, inputs, outputs)
         launch("forward_loss", tile, tiles(m, outputs, tile), sizes, a=a, W=W, b=b, y=y, x=x, scale=scale, d=d)
 
-    def backward(d: Any, W: Any, y: Any, out: Any, layer: Any = None, own: Any = None) -> None:
+    def backward(d: Any, W: Any, y: Any, out: Any, local: Any = None, workspace: Any = None) -> None:
         (m, outputs), inputs = d.shape, W.shape[0]
         tile = launcher.tile(m, inputs, outputs, W.dtype)
         launch("backward", tile, tiles(m, inputs, tile), (m, inputs, outputs), d=d, W=W, y=y, out=out)
 
-    def update(a: Any, d: Any, W: Any, b: Any, V: Any, c: Any, rate: Any, layer: Any = None, own: Any = None) -> None:
+    def update(
+        a: Any, d: Any, W: Any, b: Any, V: Any, c: Any, rate: Any, local: Any = None, workspace: Any = None
+    ) -> None:
         (m, inputs), outputs = a.shape, W.shape[1]
         if V.shape[0] not in (0, inputs) or c.shape[0] not in (0, outputs):
             raise InputError(f"update: the velocities must be as W and b, or have no rows; here {V.shape}, {c.shape}")
@@ -73,7 +75,7 @@ def dense(launcher: Launcher, loss: str, activation: str) -> dict[str, Any]:
 
 
 def make_operations(
-    k: Any,
+    backend: Any,
     launcher: Launcher,
     loss: str,
     branches: Branches,
@@ -84,7 +86,7 @@ def make_operations(
 
     Parameters
     ----------
-    k : CupyBackend
+    backend : CupyBackend
         Whose other kernels the step takes.
     launcher : Launcher
         By which products are launched.
@@ -103,11 +105,13 @@ def make_operations(
         that run on a branch.
     """
     ahead = branches.ahead
-    loss_of_images = k.mse_loss if loss == "mse" else k.bce_loss
+    loss_of_images = backend.mse_loss if loss == "mse" else backend.bce_loss
 
     def of_kind(kind: str, activation: str) -> dict[str, Any]:
         if kind == "dense":
             return dense(launcher, loss, activation)
+        if kind not in convolutions.KINDS:
+            raise NotImplementedError(f"the backend {backend.name!r} has no operations for layers of the kind {kind!r}")
         return convolutions.KINDS[kind](convolutions.Launches(launcher, **definitions(loss, activation)))
 
     of_kinds = {kind: of_kind(kind, activation) for kind in kinds}
@@ -122,7 +126,7 @@ def make_operations(
 
     def gather(images: Any, order: Any, cursor: Any, offset: int, out: Any) -> None:
         with ahead.stream:
-            (k.gather if images.dtype == np.uint8 else k.take)(images, order, cursor, offset, out)
+            (backend.gather if images.dtype == np.uint8 else backend.take)(images, order, cursor, offset, out)
         ahead.join()
 
     def forward_loss(
@@ -134,10 +138,10 @@ def make_operations(
         scale: float,
         d: Any,
         losses: Any,
-        layer: Any = None,
-        own: Any = None,
+        local: Any = None,
+        workspace: Any = None,
     ) -> None:
-        with_gradient(a, W, b, y, x, scale, d, layer)
+        with_gradient(a, W, b, y, x, scale, d, local)
         with ahead.leave():
             loss_of_images(y, x, losses)
 
@@ -147,15 +151,15 @@ def make_operations(
 
     def mse_loss(z: Any, x: Any, out: Any) -> None:
         with ahead.leave():
-            k.mse_loss(z, x, out)
+            backend.mse_loss(z, x, out)
 
     def column_sum(delta: Any, out: Any, alpha: Any = 1.0, beta: Any = 0.0) -> None:
         with ahead.stream:  # behind the losses
-            k.column_sum(delta, out, alpha, beta)
+            backend.column_sum(delta, out, alpha, beta)
 
     def advance(cursor: Any, n: int) -> None:
         with ahead.stream:
-            k.advance(cursor, n)
+            backend.advance(cursor, n)
         branches.join()
 
     return made | {
@@ -163,7 +167,7 @@ def make_operations(
         "output": last["forward"],
         "forward_loss": forward_loss,
         "update": update,
-        "barrier": lambda own: None,
+        "barrier": lambda workspace: None,
         "mse_loss": mse_loss,
         "column_sum": column_sum,
         "advance": advance,

@@ -6,7 +6,7 @@ import numpy as np
 
 from fastae.backends.cupy_backend.launcher import THREADS, Launcher, definitions
 from fastae.backends.cupy_backend.plan import Share, make_plan
-from fastae.step import Worker
+from fastae.step import Buffers
 
 POINTERS = ("W", "b", "V", "c", "y", "d")
 LENGTHS = ("inputs", "outputs", "forward", "backward", "update", *Share._fields)
@@ -19,28 +19,28 @@ class Persistent:
     Parameters
     ----------
     launcher : Launcher
-    worker : Worker
+    buffers : Buffers
         The team of one, whose arrays have no gaps.
     next_batch : device array
-        As ``worker.a[0]``.
+        As ``buffers.a[0]``.
     loss : {"mse", "bce"}
     activation : {"sigmoid", "tanh", "relu"}
         Of the hidden layers.
     """
 
     def __init__(
-        self, launcher: Launcher, worker: Worker, next_batch: Any, loss: str, activation: str = "sigmoid"
+        self, launcher: Launcher, buffers: Buffers, next_batch: Any, loss: str, activation: str = "sigmoid"
     ) -> None:
-        cupy, real = launcher.cupy, worker.W[0].dtype
-        m = len(worker.loss)
-        layers = np.zeros(len(worker.W), LAYER)
-        shares, _ = make_plan([(W.shape[0], W.shape[1]) for W in worker.W], m, launcher, real)
+        cupy, real = launcher.cupy, buffers.W[0].dtype
+        m = len(buffers.loss)
+        layers = np.zeros(len(buffers.W), LAYER)
+        shares, _ = make_plan([(W.shape[0], W.shape[1]) for W in buffers.W], m, launcher, real)
         pieces = set()
         for l, layer in enumerate(layers):
             for name in POINTERS:
-                array = getattr(worker, name)[l]
+                array = getattr(buffers, name)[l]
                 layer[name] = array.data.ptr if array.size else 0
-            inputs, outputs = worker.W[l].shape
+            inputs, outputs = buffers.W[l].shape
             products = [(m, outputs, inputs), (m, inputs, outputs), (inputs, outputs, m)]
             tiles = [launcher.tile(rows, cols, depth, real) for rows, cols, depth in products]
             pieces |= {tile.piece for tile in tiles}
@@ -54,15 +54,15 @@ class Persistent:
         self._sizes = np.int32(len(layers)), np.int32(m)
         self._arguments = (
             cupy.array(layers.view(np.uint8)),
-            worker.images,
-            worker.order,
-            worker.cursor,
-            worker.a[0],
+            buffers.images,
+            buffers.order,
+            buffers.cursor,
+            buffers.a[0],
             next_batch,
-            real.type(worker.scale),
-            worker.rate,
-            worker.loss,
-            worker.total,
+            real.type(buffers.scale),
+            buffers.rate,
+            buffers.loss,
+            buffers.total,
             self._arrived,
         )
 

@@ -13,7 +13,7 @@ from fastae.backends.cupy_backend.launcher import record
 from fastae.backends.cupy_backend.operations import make_operations
 from fastae.backends.cupy_backend.persistent import Persistent
 from fastae.errors import InputError
-from fastae.step import Worker
+from fastae.step import Buffers
 
 MODES = ("captured", "eager", "persistent")
 STEPS_A_GRAPH = 16  # between two graphs the device is idle for a moment, so one graph holds several steps
@@ -35,17 +35,15 @@ def _on_our_stream(method: Callable[P, R]) -> Callable[P, R]:
 
 
 class CupySession(Session):
-    """`fastae.backends.base.Session`, with a choice of how the steps are launched.
+    """A session on a GPU, whose steps are launched in one of three modes; all of them give the same bits.
 
-    Parameters
-    ----------
-    mode : {"captured", "eager", "persistent"}
-        Captured: the first batch is launched kernel by kernel, which also compiles and loads them; then the same
-        Python is captured into a CUDA graph, which is replayed for all others. Eager: every batch as the first.
-        Persistent: one kernel does all whole batches, with a barrier across the device where the others begin a new
-        kernel; for networks of dense layers alone. All modes give the same bits.
-    tf32 : bool
-        Round the inputs of products to TF32 (8 bits of exponent, 10 of mantissa), for the tensor cores.
+    - ``"captured"``, the default: the first batch is launched kernel by kernel, which also compiles and loads them.
+      Then the same Python is captured into a CUDA graph, which is replayed for all others.
+    - ``"eager"``: every batch is launched kernel by kernel.
+    - ``"persistent"``: one kernel does all whole batches, with a barrier across the device where the others begin a new
+      kernel. For networks of dense layers and images of bytes alone.
+
+    For the arguments see `fastae.backends.base.Session`.
     """
 
     def __init__(self, backend: Any, parameters: Parameters, images: np.ndarray, **options: Any) -> None:
@@ -72,13 +70,13 @@ class CupySession(Session):
 
     def local(self, m: int, deltas: Sequence[Any]) -> list[tuple[Any, ...]]:
         """Make room for products and parts of gradients; patches are read where they lie."""
-        return [convolutions.make_room(self.launcher, self.layers, m, self.dtype)]
+        return [convolutions.make_local(self.launcher, self.layers, m, self.dtype)]
 
     def fewer(self, local: Any, m: int) -> Any:
         """Return the room for only m images."""
         return convolutions.fewer(local, m)
 
-    def go(self, part: str, team: list[Worker], batches: int) -> None:
+    def execute(self, part: str, team: list[Buffers], batches: int) -> None:
         """Do a part of the next batches in this session's mode."""
         if self.mode == "persistent" and part == "step" and team is self._train:
             if self._persistent is None:
@@ -87,17 +85,17 @@ class CupySession(Session):
         else:
             self.repeat(part, len(team[0].loss), partial(self._launch, part, team), batches)
 
-    def _launch(self, part: str, team: list[Worker], batches: int) -> None:
+    def _launch(self, part: str, team: list[Buffers], batches: int) -> None:
         """Launch the next batches, which take turns with the two buffers."""
         self._branches.ahead.leave()
         for i in range(batches):
             self._parts[part](team[i % 2])
 
-    def _team(self, images: np.ndarray, m: int) -> list[Worker]:
+    def _team(self, images: np.ndarray, m: int) -> list[Buffers]:
         """Make the team of one twice, with a batch of its own each."""
-        (worker,) = super()._team(images, m)
-        batch = self._zeros(*worker.a[0].shape)
-        return [worker, worker._replace(a=(batch, *worker.a[1:]), x=batch)]
+        (buffers,) = super()._team(images, m)
+        batch = self._zeros(*buffers.a[0].shape)
+        return [buffers, buffers._replace(a=(batch, *buffers.a[1:]), x=batch)]
 
     def repeat(self, part: str, which: Any, launch: Callable[[int], object], times: int) -> None:
         """Launch something so many times; unless eagerly, by graphs from the second time on.

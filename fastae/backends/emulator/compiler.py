@@ -23,7 +23,7 @@ from fastae.backends.emulator.source import HERE, INCLUDE, CompileError, kernels
 from fastae.backends.emulator.toolchain import COPIES, compiler_path, is_clang, run, show_copies
 
 RUNTIME = sorted({*HERE.rglob("*.h"), *HERE.rglob("*.cpp"), *filter(Path.is_file, INCLUDE.rglob("*"))})
-INCLUDED = re.compile(  # also where policy.py has made a comment of it
+INCLUDED = re.compile(  # also where cuda_policy.py has made a comment of it
     r"#[ \t]*include[ \t]*[<\"]((?:cu|cooperative_groups|mma)[\w/]*(?:\.h)?)[>\"]"
 )
 INLINED = [

@@ -56,6 +56,19 @@ class RawModule:
         Instances of kernels that are templates: ``"scale<float, 4>"``.
     file : str
         The name of the source in messages.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastae.backends.emulator import device
+    >>> code = '''extern "C" __global__ void twice(const float* x, float* out, int n) {
+    ...   int i = blockIdx.x * blockDim.x + threadIdx.x;
+    ...   if (i < n) out[i] = 2 * x[i];
+    ... }'''
+    >>> x, out = device.array(np.arange(4, dtype=np.float32)), device.array(np.zeros(4, np.float32))
+    >>> RawModule(code).get_function("twice")((1,), (32,), (x, out, np.int32(4)))
+    >>> device.asnumpy(out)
+    array([0., 2., 4., 6.], dtype=float32)
     """
 
     def __init__(
@@ -241,6 +254,19 @@ class RawKernel:
     ----------
     max_dynamic_shared_size_bytes : int
         The most dynamic shared memory that a launch may ask for.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastae.backends.emulator import device
+    >>> code = '''extern "C" __global__ void twice(const float* x, float* out, int n) {
+    ...   int i = blockIdx.x * blockDim.x + threadIdx.x;
+    ...   if (i < n) out[i] = 2 * x[i];
+    ... }'''
+    >>> x, out = device.array(np.arange(4, dtype=np.float32)), device.array(np.zeros(4, np.float32))
+    >>> RawKernel(code, "twice")((1,), (32,), (x, out, np.int32(4)))
+    >>> device.asnumpy(out)
+    array([0., 2., 4., 6.], dtype=float32)
     """
 
     def __init__(

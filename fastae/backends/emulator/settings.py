@@ -27,6 +27,12 @@ class Traffic:
         request where lanes want different words of one bank. Of constant memory, places, which it gives one at a time.
     best : int
         The fewest transactions for as many bytes, side by side; of constant memory, one a request.
+
+    Examples
+    --------
+    >>> traffic = Traffic("twice", "kernel.cu:3", "global", "read", requests=1, accesses=32, transactions=4, best=4)
+    >>> traffic.transactions / traffic.best
+    1.0
     """
 
     kernel: str
@@ -89,6 +95,22 @@ def checking(order: str = "forward", seed: int = 1) -> Iterator[None]:
         The order in which the threads of a block take turns between barriers.
     seed : int
         Of the random order.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastae.backends.emulator import KernelFault, RawKernel, device
+    >>> code = '''extern "C" __global__ void twice(const float* x, float* out, int n) {
+    ...   int i = blockIdx.x * blockDim.x + threadIdx.x;
+    ...   if (i < n) out[i] = 2 * x[i];
+    ... }'''
+    >>> x, out = device.array(np.arange(4, dtype=np.float32)), device.array(np.zeros(4, np.float32))
+    >>> with checking():
+    ...     try:
+    ...         RawKernel(code, "twice")((1,), (32,), (x, out, np.int32(5)))
+    ...     except KernelFault as fault:
+    ...         print(fault.line, fault.thread, fault.fault)
+    kernel.cu:3 (4, 0, 0) out of bounds
     """
     with _changed(checks=True, order=("forward", "reverse", "random").index(order), seed=seed):
         yield
@@ -102,6 +124,20 @@ def counting() -> Iterator[Counted]:
     ------
     Counted
         A list of `Traffic`, to which each launch adds its instructions that touch memory.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastae.backends.emulator import RawKernel, device
+    >>> code = '''extern "C" __global__ void twice(const float* x, float* out, int n) {
+    ...   int i = blockIdx.x * blockDim.x + threadIdx.x;
+    ...   if (i < n) out[i] = 2 * x[i];
+    ... }'''
+    >>> x, out = device.array(np.arange(4, dtype=np.float32)), device.array(np.zeros(4, np.float32))
+    >>> with counting() as counts:
+    ...     RawKernel(code, "twice")((1,), (32,), (x, out, np.int32(4)))
+    >>> [(traffic.line, traffic.action, traffic.accesses) for traffic in counts]
+    [('kernel.cu:3', 'read', 4), ('kernel.cu:3', 'write', 4)]
     """
     counts = Counted()
     with _changed(counts=counts), checking():
@@ -116,6 +152,21 @@ def tracing() -> Iterator[Trace]:
     ------
     Trace
         The launches, with one that a fault has ended; ``save("page.html")`` writes a page that shows them step by step.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastae.backends.emulator import RawKernel, device
+    >>> code = '''extern "C" __global__ void twice(const float* x, float* out, int n) {
+    ...   int i = blockIdx.x * blockDim.x + threadIdx.x;
+    ...   if (i < n) out[i] = 2 * x[i];
+    ... }'''
+    >>> x, out = device.array(np.arange(4, dtype=np.float32)), device.array(np.zeros(4, np.float32))
+    >>> with tracing() as trace:
+    ...     RawKernel(code, "twice")((1,), (32,), (x, out, np.int32(4)))
+    >>> len(trace)
+    1
+    >>> trace.save("twice.html")
     """
     trace = Trace()
     with _changed(trace=trace), checking():

@@ -9,12 +9,11 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from fastae.backends.base import Session
-from fastae.backends.contract import KERNELS
 from fastae.backends.numba_backend import kernels
 from fastae.backends.numba_backend.internals import NumbaError, njit
 from fastae.errors import InputError, gist
-from fastae.operations import make_forward_loss, make_operations
-from fastae.step import Worker, make_evaluation, make_step
+from fastae.operations import kernels_of, make_forward_loss, make_operations
+from fastae.step import Buffers, make_evaluation, make_step
 
 _counter = itertools.count()  # Numba links compiled code by names; those of two sessions must differ
 
@@ -36,39 +35,40 @@ class ComposedSession(Session):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.go("step", self._train, 0)  # compiles, before any clock runs
+        self.execute("step", self._train, 0)  # compiles, before any clock runs
         if self.has_test:
-            self.go("evaluation", self._test, 0)
+            self.execute("evaluation", self._test, 0)
 
     def prepare(self) -> None:
         """Put the step together around the kernels."""
         if self.threads not in (None, 1):
             raise InputError("kernels of one's own are compiled into a step for one thread: leave out --threads")
-        own: Any = self.backend
+        plain: dict[str, Any] = getattr(self.backend, "plain", {})  # a learner's kernels
         number = next(_counter)
 
         def compiled(function: Any, name: str) -> Any:
             function.__name__ = function.__qualname__ = f"composed_{number}_{name}"
             return njit(nogil=True, error_model="numpy")(function)
 
-        named = {name: own.plain.get(name, getattr(kernels, name)) for name in KERNELS}
+        needed = kernels_of(self.activation, self.kinds)
+        named = {name: plain[name] if name in plain else getattr(kernels, name) for name in needed}
         if self.floats:
             named["gather"] = kernels.take
-        if "axpy" not in own.plain:
+        if "axpy" not in plain:
             named["axpy"] = compiled(vectors_too(named["axpy"]), "axpy")
 
         def namespace() -> ModuleType:
             return ModuleType("kernels")  # a namespace that Numba knows
 
-        network, module = (self.loss, self.activation, self.kinds), namespace()
+        network, ops = (self.loss, self.activation, self.kinds), namespace()
         operations = make_operations(SimpleNamespace(**named), *network, compiled=compiled, namespace=namespace)
-        module.__dict__.update(named | operations)
-        module.__dict__["forward_loss"] = compiled(make_forward_loss(module), "forward_loss")
+        ops.__dict__.update(named | operations)
+        ops.__dict__["forward_loss"] = compiled(make_forward_loss(ops), "forward_loss")
         self._entries = {}
         for part, make in (("step", make_step), ("evaluation", make_evaluation)):
-            self._entries[part] = compiled(_make_entry(compiled(make(module), part), Worker), f"run_{part}")
+            self._entries[part] = compiled(_make_entry(compiled(make(ops), part), Buffers), f"run_{part}")
 
-    def go(self, part: str, team: list[Worker], batches: int) -> None:
+    def execute(self, part: str, team: list[Buffers], batches: int) -> None:
         """Run the compiled loop; raises `InputError` if Numba cannot compile a kernel."""
         try:
             self._entries[part](*team[0][:-1], batches)
@@ -77,8 +77,8 @@ class ComposedSession(Session):
 
 
 def _make_entry(step: Any, worker: Any) -> Any:
-    def entry(images, order, cursor, rate, scale, W, b, V, c, a, y, d, x, loss, losses, total, layers, batches):
-        w = worker(images, order, cursor, rate, scale, W, b, V, c, a, y, d, x, loss, losses, total, layers, None)
+    def entry(images, order, cursor, rate, scale, W, b, V, c, a, y, d, x, loss, losses, total, local, batches):
+        w = worker(images, order, cursor, rate, scale, W, b, V, c, a, y, d, x, loss, losses, total, local, None)
         for _ in range(batches):
             step(w)
 

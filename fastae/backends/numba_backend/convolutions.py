@@ -46,15 +46,15 @@ CHANNELS, UNITS = range(2)
 
 
 @jit
-def span(layer, which):
+def span(local, which):
     """Return where one of a layer's lists lies."""
-    return slice(layer.lists[which], layer.lists[which + 1])
+    return slice(local.lists[which], local.lists[which + 1])
 
 
 @jit
-def number(layer, which):
+def number(local, which):
     """Return one of a layer's two numbers: the channels of its image, and how many units the worker owns."""
-    return layer.lists[layer.lists[NUMBERS] + which]
+    return local.lists[local.lists[NUMBERS] + which]
 
 
 def panel_of(vectors: int, masked: bool = False) -> Any:
@@ -121,11 +121,11 @@ def multiply_by_transposed(a, W, out, entries, starts, channels):
 
 
 @jit
-def go_up(a, W, out, layer):
+def go_up(a, W, out, local):
     """Write own pixels of the image that patches, of which ``a`` has the channels, add up to."""
-    channels, behind = number(layer, CHANNELS), W.shape[1]
-    up, starts = layer.lists[span(layer, UP)], layer.lists[span(layer, UP_STARTS)]
-    turned = layer.floats[2 * number(layer, UNITS) :]
+    channels, behind = number(local, CHANNELS), W.shape[1]
+    up, starts = local.lists[span(local, UP)], local.lists[span(local, UP_STARTS)]
+    turned = local.floats[2 * number(local, UNITS) :]
     if turned.size == 0:
         multiply_by_transposed(a, W, out, up, starts, channels)
         return
@@ -197,32 +197,32 @@ def descend(said, W, V, rate):
 
 
 @jit
-def move(x, small, d, W, b, V, c, rate, layer, own):
+def move(x, small, d, W, b, V, c, rate, local, workspace):
     """Move weights and biases: each worker some rows of them, when all have said what their own pixels say."""
-    worker, workers = own.place
+    worker, workers = workspace.place
     (rows, columns), size = W.shape, W.size
-    mine = layer.shared[worker]
+    mine = local.shared[worker]
     add_gradient(
         x,
         small,
         mine[:size].reshape(W.shape),
-        layer.lists[span(layer, OFFSETS)],
-        layer.lists[span(layer, GROUPS)],
-        layer.lists[span(layer, PAIRS)],
+        local.lists[span(local, OFFSETS)],
+        local.lists[span(local, GROUPS)],
+        local.lists[span(local, PAIRS)],
     )
-    units = number(layer, UNITS)
-    sums = layer.floats[units : 2 * units]
+    units = number(local, UNITS)
+    sums = local.floats[units : 2 * units]
     kernels.column_sum(d, sums, 1.0, 0.0)
     for j in range(b.size):
         mine[size + j] = 0.0
     for i in range(0, units, b.size):
         for j in range(b.size):
             mine[size + j] += sums[i + j]
-    barrier(own)
+    barrier(workspace)
     for k in range(rows * worker // workers, rows * (worker + 1) // workers):
-        descend(layer.shared[:, k * columns : (k + 1) * columns], W[k], V[k] if V.shape[0] else c[:0], rate)
+        descend(local.shared[:, k * columns : (k + 1) * columns], W[k], V[k] if V.shape[0] else c[:0], rate)
     if worker == 0:
-        descend(layer.shared[:, size : size + b.size], b, c, rate)
+        descend(local.shared[:, size : size + b.size], b, c, rate)
 
 
 @jit
@@ -237,21 +237,21 @@ def make_convolution(activate: Any, slope: Any, name: str) -> dict[str, Any]:
     """Make the operations of a convolution."""
 
     @jit(name=f"convolution_forward_{name}")
-    def forward(a, W, b, y, layer, own):
-        multiply(a, W, y, layer.lists[span(layer, DOWN)], layer.lists[span(layer, DOWN_STARTS)])
-        bias = layer.floats[: y.shape[1]]
+    def forward(a, W, b, y, local, workspace):
+        multiply(a, W, y, local.lists[span(local, DOWN)], local.lists[span(local, DOWN_STARTS)])
+        bias = local.floats[: y.shape[1]]
         repeat(b, bias)
         activate(y, bias, y)
 
     @jit(name=f"convolution_backward_{name}")
-    def backward(d, W, y, out, layer, own):
-        barrier(own)  # the deltas are all there
-        go_up(layer.whole, W, out, layer)
+    def backward(d, W, y, out, local, workspace):
+        barrier(workspace)  # the deltas are all there
+        go_up(local.whole, W, out, local)
         slope(out, y, out)
 
     @jit(name=f"convolution_update_{name}")
-    def update(a, d, W, b, V, c, rate, layer, own):
-        move(a, layer.whole, d, W, b, V, c, rate, layer, own)
+    def update(a, d, W, b, V, c, rate, local, workspace):
+        move(a, local.whole, d, W, b, V, c, rate, local, workspace)
 
     return {"forward": forward, "backward": backward, "update": update}
 
@@ -260,20 +260,20 @@ def make_transposed(activate: Any, slope: Any, name: str) -> dict[str, Any]:
     """Make the operations of a transposed convolution."""
 
     @jit(name=f"transposed_forward_{name}")
-    def forward(a, W, b, y, layer, own):
-        go_up(a, W, y, layer)
-        bias = layer.floats[: y.shape[1]]
+    def forward(a, W, b, y, local, workspace):
+        go_up(a, W, y, local)
+        bias = local.floats[: y.shape[1]]
         repeat(b, bias)
         activate(y, bias, y)
 
     @jit(name=f"transposed_backward_{name}")
-    def backward(d, W, y, out, layer, own):
-        barrier(own)  # the deltas are all there
-        multiply(layer.whole, W, out, layer.lists[span(layer, DOWN)], layer.lists[span(layer, DOWN_STARTS)])
+    def backward(d, W, y, out, local, workspace):
+        barrier(workspace)  # the deltas are all there
+        multiply(local.whole, W, out, local.lists[span(local, DOWN)], local.lists[span(local, DOWN_STARTS)])
         slope(out, y, out)
 
     @jit(name=f"transposed_update_{name}")
-    def update(a, d, W, b, V, c, rate, layer, own):
-        move(layer.whole, a, d, W, b, V, c, rate, layer, own)
+    def update(a, d, W, b, V, c, rate, local, workspace):
+        move(local.whole, a, d, W, b, V, c, rate, local, workspace)
 
     return {"forward": forward, "backward": backward, "update": update}

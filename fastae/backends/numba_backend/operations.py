@@ -9,7 +9,7 @@ from fastae.backends.numba_backend.kernels import ROW_BLOCK
 from fastae.backends.numba_backend.waiting import barrier
 
 
-class Own(NamedTuple):
+class Workspace(NamedTuple):
     """What a worker has besides its share of the model."""
 
     place: Any  # int64 (2,): its number, and how many they are
@@ -35,13 +35,13 @@ def make_forward(activate: Any, name: str) -> Any:
     """Make the operation of a dense layer that goes forward."""
 
     @jit(name=f"forward_{name}")
-    def forward(a, W, b, y, layer, own):
+    def forward(a, W, b, y, local, workspace):
         """Write the activation of a W + b."""
         skip = sparse.has_zeros(a)
         for top in range(0, y.shape[0], ROW_BLOCK):  # the activation while the sums are still in the cache
             a_block, y_block = a[top : top + ROW_BLOCK], y[top : top + ROW_BLOCK]
             if skip:
-                sparse.multiply(a_block, W, y_block, own.lit)
+                sparse.multiply(a_block, W, y_block, workspace.lit)
             else:
                 kernels.multiply(a_block, W, y_block, 1.0, 0.0)
             activate(y_block, b, y_block)
@@ -50,13 +50,13 @@ def make_forward(activate: Any, name: str) -> Any:
 
 
 @jit
-def mse(z, x, scale, d, losses, own):
+def mse(z, x, scale, d, losses, workspace):
     """Write the gradient and the sums of the squared error in one pass."""
     ew.MSE_BOTH(d, z, x, x, losses, scale)
 
 
 @jit
-def bce(z, x, scale, d, losses, own):
+def bce(z, x, scale, d, losses, workspace):
     """Write the gradient and the sums of the cross-entropy in one pass."""
     ew.BCE_BOTH(d, z, x, x, losses, scale)
 
@@ -65,24 +65,29 @@ def make_backward(slope: Any, name: str) -> Any:
     """Make the operation of a dense layer that goes backward."""
 
     @jit(name=f"backward_{name}")
-    def backward(d, W, y, out, layer, own):
+    def backward(d, W, y, out, local, workspace):
         """Write own columns of (d Wᵀ) times the derivative: each worker adds what its own units say of all below."""
-        worker, workers = own.place
+        worker, workers = workspace.place
         if workers == 1:
             kernels.multiply_by_transposed(d, W, out, 1.0, 0.0)
         else:
             m, n = d.shape[0], W.shape[0]
-            partial = own.partial[own.passed[0] % 2]  # the other half may still be read by a slower worker
+            partial = workspace.partial[workspace.passed[0] % 2]  # the other half may still be read by a slower worker
             kernels.multiply_by_transposed(d, W, partial[worker, :m, :n], 1.0, 0.0)
-            barrier(own)
-            first = layer.below
+            barrier(workspace)
+            first = local.below
             last = first + out.shape[1]
-            ew.ADD_SCALED(out, partial[0, :m, first:last], partial[1, :m, first:last], y, own.place, 1.0)
+            ew.ADD_SCALED(out, partial[0, :m, first:last], partial[1, :m, first:last], y, workspace.place, 1.0)
             for other in range(2, workers):
                 kernels.axpy(1.0, partial[other, :m, first:last], out)
         slope(out, y, out)
 
     return backward
+
+
+def make_dense(activate: Any, slope: Any, name: str) -> dict[str, Any]:
+    """Make the operations of a dense layer, of an activation and the gradient through it."""
+    return {"forward": make_forward(activate, name), "backward": make_backward(slope, name), "update": update}
 
 
 @jit
@@ -99,14 +104,14 @@ def add_products(a, d, out, alpha, beta, skip, ks):
 
 
 @jit
-def update(a, d, W, b, V, c, rate, layer, own):
+def update(a, d, W, b, V, c, rate, local, workspace):
     """Move the own weights and biases against their gradient, which needs no buffer; with momentum, their velocity."""
     skip = sparse.has_zeros(a)
     if V.shape[0] == 0:
-        add_products(a, d, W, rate[0], 1.0, skip, own.lit)
+        add_products(a, d, W, rate[0], 1.0, skip, workspace.lit)
         kernels.column_sum(d, b, rate[0], 1.0)
     else:
-        add_products(a, d, V, 1.0, rate[1], skip, own.lit)
+        add_products(a, d, V, 1.0, rate[1], skip, workspace.lit)
         if rate[0] != 0:  # else the gradient alone is wanted
             kernels.axpy(rate[0], V, W)
         kernels.column_sum(d, c, 1.0, rate[1])

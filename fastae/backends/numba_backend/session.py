@@ -3,7 +3,7 @@
 import math
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 from itertools import count
 from typing import Any
@@ -20,24 +20,28 @@ from fastae.backends.numba_backend.internals import entry_point, from_dtype, typ
 from fastae.backends.numba_backend.jit import jit, namespace, wanted
 from fastae.backends.numba_backend.link import known
 from fastae.backends.numba_backend.machine import MACHINE
-from fastae.backends.numba_backend.operations import Own
+from fastae.backends.numba_backend.operations import Workspace
 from fastae.backends.numba_backend.waiting import make_beds
 from fastae.backends.numba_backend.workers import choose
 from fastae.operations import by_kind
-from fastae.step import Worker
+from fastae.step import Buffers
 
 LINE = 64  # bytes of a cache line
 
 
-def make_entry(k: Any) -> Any:
+def make_entry(ops: Any) -> Any:
     """Make the function that Python calls: so many steps, from plain tuples and arrays."""
 
-    def entry(images, order, cursor, rate, scale, W, b, V, c, a, y, d, x, loss, losses, total, layers, own, batches):
-        place, arrivals, beds, passed, partial, lit = own
-        own = k.Own(place, arrivals, beds, passed, partial, lit)
-        w = k.Worker(images, order, cursor, rate, scale, W, b, V, c, a, y, d, x, loss, losses, total, layers, own)
+    def entry(
+        images, order, cursor, rate, scale, W, b, V, c, a, y, d, x, loss, losses, total, local, workspace, batches
+    ):
+        place, arrivals, beds, passed, partial, lit = workspace
+        workspace = ops.Workspace(place, arrivals, beds, passed, partial, lit)
+        w = ops.Buffers(
+            images, order, cursor, rate, scale, W, b, V, c, a, y, d, x, loss, losses, total, local, workspace
+        )
         for _ in range(batches):
-            k.step(w)
+            ops.step(w)
 
     return entry
 
@@ -45,13 +49,20 @@ def make_entry(k: Any) -> Any:
 def operations_of(kind: str, activation: str) -> dict[str, Any]:
     """Return forward, backward and update of one kind of layer."""
     activate, slope = (getattr(kernels, name) for name in ACTIVATIONS[activation][:2])
-    if kind == "dense":
-        made = {"forward": operations.make_forward(activate, activation), "update": operations.update}
-        return made | {"backward": operations.make_backward(slope, activation)}
-    from fastae.backends.numba_backend import convolutions
+    return KINDS[kind]()(activate, slope, activation)
 
-    make = {"conv": convolutions.make_convolution, "transposed": convolutions.make_transposed}
-    return make[kind](activate, slope, activation)
+
+def _convolutions() -> Any:
+    from fastae.backends.numba_backend import convolutions  # which takes a while to compile
+
+    return convolutions
+
+
+KINDS: dict[str, Callable[[], Any]] = {
+    "dense": lambda: operations.make_dense,
+    "conv": lambda: _convolutions().make_convolution,
+    "transposed": lambda: _convolutions().make_transposed,
+}
 
 
 def _numbered(name: str, counter: Iterator[int], function: Any) -> Any:
@@ -69,25 +80,30 @@ def compiled(
     """
     variant = "_".join([loss, activation, *kinds, *(["floats"] if floats else [])])
     *several, last = kinds
-    module = namespace(
+    ops = namespace(
         f"fastae_numba_{part}_{variant}",
         **{name: getattr(kernels, name) for name in ("column_sum", "advance", "mse_loss")},
         gather=kernels.take if floats else kernels.gather,
-        **{"barrier": operations.barrier, "Worker": Worker, "Own": Own, "loss_gradient": getattr(operations, loss)},
+        **{
+            "barrier": operations.barrier,
+            "Buffers": Buffers,
+            "Workspace": Workspace,
+            "loss_gradient": getattr(operations, loss),
+        },
     )
     of_kinds = {kind: operations_of(kind, activation) for kind in several}
     for name in ("forward", "backward", "update"):
         made = [(kind, of_kind[name]) for kind, of_kind in of_kinds.items()]
         counter = count()
         named = f"{name}_{variant}"
-        module.__dict__[name] = by_kind(made, partial(_numbered, named, counter))
+        ops.__dict__[name] = by_kind(made, partial(_numbered, named, counter))
     sigmoid = of_kinds[last] if activation == "sigmoid" else operations_of(last, "sigmoid")
-    module.output = sigmoid["forward"]
-    module.forward_loss = jit(fastae.operations.make_forward_loss(module), name=f"forward_loss_{variant}")
-    module.step = jit(getattr(fastae.step, f"make_{part}")(module), name=f"{part}_{variant}")
+    ops.output = sigmoid["forward"]
+    ops.forward_loss = jit(fastae.operations.make_forward_loss(ops), name=f"forward_loss_{variant}")
+    ops.step = jit(getattr(fastae.step, f"make_{part}")(ops), name=f"{part}_{variant}")
     known(from_dtype(np.dtype(dtype)))
     types_ = [signature(layers, np.dtype(dtype), set(kinds) == {"dense"}, floats)]
-    entry = jit(make_entry(module), name=f"run_{part}_{variant}", signatures=types_, cached=True)
+    entry = jit(make_entry(ops), name=f"run_{part}_{variant}", signatures=types_, cached=True)
     call = entry_point(entry)
 
     def run(*arguments: Any, compiled: Any = entry) -> None:
@@ -105,16 +121,16 @@ def signature(layers: int, dtype: np.dtype[Any], dense: bool = True, floats: boo
     vector, matrix = types.Array(real, 1, "A"), types.Array(real, 2, "A")
     vectors, matrices = types.UniTuple(vector, layers), types.UniTuple(matrix, layers)
     lit = types.Array(types.int32, 1, "C")
-    own = types.Tuple((whole, whole, types.Array(types.int64, 2, "A"), whole, types.Array(real, 4, "A"), lit))
+    workspace = types.Tuple((whole, whole, types.Array(types.int64, 2, "A"), whole, types.Array(real, 4, "A"), lit))
     return types.void(
         *(images, whole, whole, types.Array(real, 1, "C"), types.float64),
         *(matrices, vectors, matrices, vectors, matrices, matrices, matrices, matrix),
-        *(sums, types.Array(types.float64, 2, "C"), sums, local_type(layers, real, dense), own, types.intp),
+        *(sums, types.Array(types.float64, 2, "C"), sums, local_type(layers, real, dense), workspace, types.intp),
     )
 
 
 def local_type(layers: int, real: Any, dense: bool) -> Any:
-    """Return the type of ``Worker.layers``."""
+    """Return the type of ``Buffers.local``."""
     if dense:
         return types.UniTuple(types.NamedUniTuple(types.intp, 1, operations.Local), layers)
     from fastae.backends.numba_backend.convolutions import Local
@@ -188,14 +204,14 @@ class NumbaSession(Session):
         """Return one of them for batches of only m images."""
         return local._replace(whole=local.whole[:m]) if hasattr(local, "whole") else local
 
-    def own(self, m: int) -> list[Own]:
+    def workspaces(self, m: int) -> list[Workspace]:
         """Make the barrier and the buffers through which the team works together."""
         widest = max(self.widths)
         arrivals, beds = aligned((8,), np.int64), aligned((self.workers, 8), np.int64)
         make_beds(beds)
         partial = aligned((2, self.workers, m, widest), self.dtype)
         return [
-            Own(
+            Workspace(
                 place=self.array(np.array([w, self.workers])),
                 arrivals=arrivals,
                 beds=beds,
@@ -206,15 +222,15 @@ class NumbaSession(Session):
             for w in range(self.workers)
         ]
 
-    def go(self, part: str, team: list[Worker], batches: int) -> None:
+    def execute(self, part: str, team: list[Buffers], batches: int) -> None:
         """Run the compiled loop on all threads, this one included."""
-        arrivals = team[0].own.arrivals
+        arrivals = team[0].workspace.arrivals
         arrivals[:] = 0
         for w in team:
-            w.own.passed[0] = 0
+            w.workspace.passed[0] = 0
 
-        def work(w: Worker) -> None:
-            self._entries[part](*w[:-1], tuple(w.own), batches)
+        def work(w: Buffers) -> None:
+            self._entries[part](*w[:-1], tuple(w.workspace), batches)
 
         # A thread a run costs microseconds, is there after a fork, and leaves nothing spinning behind.
         others = [threading.Thread(target=work, args=(w,), daemon=True) for w in team[1:]]

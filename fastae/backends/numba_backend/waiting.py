@@ -102,35 +102,35 @@ def pause(typing_context):
 
 
 @jit
-def barrier(own):
+def barrier(workspace):
     """Wait until all workers have come here; the last to come wakes those who sleep."""
-    worker, workers = own.place
+    worker, workers = workspace.place
     if workers == 1:
         return
-    own.passed[0] += 1
-    everybody = own.passed[0] * workers
-    if count(own.arrivals) == everybody:
+    workspace.passed[0] += 1
+    everybody = workspace.passed[0] * workers
+    if count(workspace.arrivals) == everybody:
         for other in range(workers):
-            if look(own.beds[other]) and swap(own.beds[other], 0):
-                release(own.beds[other, 1])
+            if look(workspace.beds[other]) and swap(workspace.beds[other], 0):
+                release(workspace.beds[other, 1])
         return
-    spins = FEW if own.passed[1] >= VAIN and own.passed[0] % AGAIN != 0 else SPINS
+    spins = FEW if workspace.passed[1] >= VAIN and workspace.passed[0] % AGAIN != 0 else SPINS
     for _ in range(spins):
-        if look(own.arrivals) >= everybody:
-            own.passed[1] = 0
+        if look(workspace.arrivals) >= everybody:
+            workspace.passed[1] = 0
             return
         pause()
-    own.passed[1] += 1
-    sleep(own, own.beds[worker], everybody)
+    workspace.passed[1] += 1
+    sleep(workspace, workspace.beds[worker], everybody)
 
 
 @jit
-def sleep(own, bed, everybody):
+def sleep(workspace, bed, everybody):
     """Sleep until all have come, or the run is ended."""
-    while look(own.arrivals) < everybody and not own.arrivals[1]:
+    while look(workspace.arrivals) < everybody and not workspace.arrivals[1]:
         swap(bed, 1)
-        if look(own.arrivals) >= everybody and swap(bed, 0):
+        if look(workspace.arrivals) >= everybody and swap(bed, 0):
             return  # nobody has seen that it was about to sleep
         while acquire(bed[1], LOOK, 0) != 1:
-            if own.arrivals[1]:
+            if workspace.arrivals[1]:
                 return

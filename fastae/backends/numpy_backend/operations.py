@@ -14,15 +14,16 @@ from fastae.step import Local
 Array = np.ndarray
 
 
-def make_operations(k: Any, loss: str, activation: str, kinds: Sequence[str]) -> dict[str, Any]:
+def make_operations(backend: Any, loss: str, activation: str, kinds: Sequence[str]) -> dict[str, Any]:
     """Make them, as `fastae.operations.make_operations` does; forward of a dense layer needs no workspace."""
     composed = fastae.operations.KINDS
 
-    def of_kind(parts: Any, kind: str, activation: str) -> dict[str, Any]:
-        return composed[kind](parts, activation) | KINDS[kind](SLOPES[activation])
+    def of_kind(ops: Any, kind: str, activation: str) -> dict[str, Any]:
+        made = composed[kind](ops, activation)
+        return made | KINDS[kind](SLOPES[activation]) if kind in KINDS and activation in SLOPES else made
 
     losses = {"mse": _mse, "bce": _bce}
-    made = fastae.operations.make_operations(k, loss, activation, kinds, of_kind)
+    made = fastae.operations.make_operations(backend, loss, activation, kinds, of_kind)
     return made | {"gather": Gather(), "loss_gradient": losses[loss]}
 
 
@@ -46,8 +47,8 @@ class Gather:
         np.divide(images_, 255, out=out, dtype=out.dtype)
 
 
-def _mse(z: Array, x: Array, scale: float, d: Array, losses: Array, own: Array) -> None:
-    e = room(own, z.shape)
+def _mse(z: Array, x: Array, scale: float, d: Array, losses: Array, workspace: Array) -> None:
+    e = room(workspace, z.shape)
     np.subtract(z, x, out=e)
     np.vecdot(e, e, out=losses)
     np.subtract(1, z, out=d)
@@ -56,8 +57,8 @@ def _mse(z: Array, x: Array, scale: float, d: Array, losses: Array, own: Array) 
     d *= d.dtype.type(2 * scale)
 
 
-def _bce(z: Array, x: Array, scale: float, d: Array, losses: Array, own: Array) -> None:
-    log = room(own, z.shape)
+def _bce(z: Array, x: Array, scale: float, d: Array, losses: Array, workspace: Array) -> None:
+    log = room(workspace, z.shape)
     with np.errstate(divide="ignore"):
         np.negative(z, out=log)
         np.log1p(log, out=log)
@@ -96,18 +97,20 @@ Slope = Callable[[Array, Array], None]
 def dense(slope: Slope) -> dict[str, Any]:
     """Make the operations of a dense layer that are not only composed."""
 
-    def backward(d: Array, W: Array, y: Array, out: Array, layer: Any, own: Array) -> None:
-        e = room(own, out.shape)
+    def backward(d: Array, W: Array, y: Array, out: Array, local: Any, workspace: Array) -> None:
+        e = room(workspace, out.shape)
         product(d, W.T, e)
         slope(y, out)
         out *= e
 
-    def update(a: Array, d: Array, W: Array, b: Array, V: Array, c: Array, rate: Array, layer: Any, own: Array) -> None:
+    def update(
+        a: Array, d: Array, W: Array, b: Array, V: Array, c: Array, rate: Array, local: Any, workspace: Array
+    ) -> None:
         if len(V) == 0:
             d *= rate[0]  # nobody needs the delta any more, and it is smaller than the gradient
         alone = len(V) > 0 and not rate.any()  # the gradient alone is wanted
         for p, v in ((W, V), (b, c)):
-            gradient = v if alone else room(own, p.shape)
+            gradient = v if alone else room(workspace, p.shape)
             if p is W:
                 product(a.T, d, gradient)
             else:
@@ -126,18 +129,18 @@ def dense(slope: Slope) -> dict[str, Any]:
 def convolution(slope: Slope) -> dict[str, Any]:
     """Make the operations of a convolution that are not only composed; the gradient is smaller than the delta."""
 
-    def backward(d: Array, W: Array, y: Array, out: Array, layer: Local, own: Array) -> None:
-        np.matmul(rows(d, W.shape[1]), W.T, out=layer.products)
-        e = room(own, out.shape)
-        patches.fold(layer.products, layer.geometry, e)
+    def backward(d: Array, W: Array, y: Array, out: Array, local: Local, workspace: Array) -> None:
+        np.matmul(rows(d, W.shape[1]), W.T, out=local.products)
+        e = room(workspace, out.shape)
+        patches.fold(local.products, local.geometry, e)
         slope(y, out)
         out *= e
 
     def update(
-        a: Array, d: Array, W: Array, b: Array, V: Array, c: Array, rate: Array, layer: Local, own: Array
+        a: Array, d: Array, W: Array, b: Array, V: Array, c: Array, rate: Array, local: Local, workspace: Array
     ) -> None:
         pixels = rows(d, len(b))
-        _descend(layer.patches, pixels, pixels, W, b, V, c, rate, own)
+        _descend(local.patches, pixels, pixels, W, b, V, c, rate, workspace)
 
     return {"backward": backward, "update": update}
 
@@ -145,17 +148,17 @@ def convolution(slope: Slope) -> dict[str, Any]:
 def transposed(slope: Slope) -> dict[str, Any]:
     """Make the operations of a transposed convolution that are not only composed."""
 
-    def backward(d: Array, W: Array, y: Array, out: Array, layer: Local, own: Array) -> None:
-        patches.unfold(d, layer.geometry, layer.patches)
-        e = room(own, out.shape)
-        np.matmul(layer.patches, W, out=rows(e, W.shape[1]))
+    def backward(d: Array, W: Array, y: Array, out: Array, local: Local, workspace: Array) -> None:
+        patches.unfold(d, local.geometry, local.patches)
+        e = room(workspace, out.shape)
+        np.matmul(local.patches, W, out=rows(e, W.shape[1]))
         slope(y, out)
         out *= e
 
     def update(
-        a: Array, d: Array, W: Array, b: Array, V: Array, c: Array, rate: Array, layer: Local, own: Array
+        a: Array, d: Array, W: Array, b: Array, V: Array, c: Array, rate: Array, local: Local, workspace: Array
     ) -> None:
-        _descend(layer.patches, rows(a, W.shape[1]), rows(d, len(b)), W, b, V, c, rate, own)
+        _descend(local.patches, rows(a, W.shape[1]), rows(d, len(b)), W, b, V, c, rate, workspace)
 
     return {"backward": backward, "update": update}
 
@@ -164,11 +167,11 @@ KINDS = {"dense": dense, "conv": convolution, "transposed": transposed}
 
 
 def _descend(
-    a: Array, d: Array, pixels: Array, W: Array, b: Array, V: Array, c: Array, rate: Array, own: Array
+    a: Array, d: Array, pixels: Array, W: Array, b: Array, V: Array, c: Array, rate: Array, workspace: Array
 ) -> None:
     alone = len(V) > 0 and not rate.any()  # the gradient alone is wanted
     for p, v in ((W, V), (b, c)):
-        gradient = v if alone else room(own, p.shape)
+        gradient = v if alone else room(workspace, p.shape)
         if p is W:
             product(a.T, d, gradient)
         else:
@@ -192,6 +195,6 @@ def product(a: Array, b: Array, out: Array) -> None:
         np.matmul(a, b, out=out)
 
 
-def room(own: Array, shape: tuple[int, ...]) -> Array:
+def room(workspace: Array, shape: tuple[int, ...]) -> Array:
     """Return an array of that shape in the workspace."""
-    return own[: math.prod(shape)].reshape(shape)
+    return workspace[: math.prod(shape)].reshape(shape)

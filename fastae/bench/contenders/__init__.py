@@ -1,11 +1,15 @@
-"""The contenders by name, each of which trains the same autoencoder on the same batches with another library.
+"""The table of contenders: each trains the same autoencoder on the same batches with another library.
 
-A contender is a class with ``__init__(images, batch_size, loss, threads=None, model="dense")``, which copies what it
-needs from the uint8 ``images`` (one that trains only the dense model takes no ``model``); ``epoch(order) -> float``,
-which trains on the ``len(order) // batch_size`` whole batches of the images in that order and returns the sum of their
-images' losses as they were trained on; and ``threads``, how many it computes with. Its weights persist from one
-``epoch`` to the next. All do one job: gather a batch of bytes, divide it by 255, forward, loss, backward, update, in
-float32 and from the same weights; see `fastae.bench.contenders.job`.
+A contender is a class with
+
+- ``__init__(images, batch_size, loss, threads=None, model="dense")``, which copies what it needs from the uint8
+  ``images``; without ``model`` if it trains only the dense network;
+- ``epoch(order) -> float``, which trains on the ``len(order) // batch_size`` whole batches of the images in that order,
+  and returns the sum of these images' losses; the weights persist until the next call;
+- ``threads``, the number of threads that it computes with.
+
+All contenders do the same job in float32 from the same initial weights: gather a batch of bytes, divide it by 255,
+forward, loss, backward, update; see `fastae.bench.contenders.job`. To add one, write its class and add its row.
 """
 
 from importlib import import_module
@@ -17,11 +21,25 @@ import numpy as np
 from fastae.bench.contenders.job import epoch_order
 from fastae.errors import FastaeError, InputError
 
-TOLERANCE = 1e-4  # relative: what float32 sums in another order leave between two honest trainings' losses
+TOLERANCE = 1e-4  # relative difference of two correct trainings' losses whose float32 sums have another order
 
 
 class Entry(NamedTuple):
-    """Where a contender is, the libraries that it cannot do without, what it is, if it is a peer, what it can train."""
+    """One row of the table of contenders.
+
+    Attributes
+    ----------
+    place : str
+        ``"module:class"``, with the module in this package.
+    libraries : tuple of str
+        The libraries that it needs.
+    what : str
+        One line for the help.
+    peer : bool
+        Whether it is another library's, with which fastae is compared.
+    models : tuple of str
+        The models that it can train.
+    """
 
     place: str
     libraries: tuple[str, ...]
@@ -45,7 +63,7 @@ CONTENDERS: dict[str, Entry] = {
     "jax-jit": Entry("jax_peers:JaxJit", ("jax",), "JAX: a jitted step, called for each batch from Python"),
     "jax-scan": Entry("jax_peers:JaxScan", ("jax",), "JAX: the whole epoch in lax.scan, jitted"),
 }
-# Those that several processes train together, started by mpiexec: `fastae.bench.ranks` races them.
+# Contenders that run in several processes, started by mpiexec; `fastae.bench.ranks` lets them race.
 RANKED: dict[str, Entry] = {
     "ranks": Entry("fastae_contenders:FastaeRanks", ("numba", "mpi4py"), "fastae, in memory that all ranks see", False),
     "messages": Entry("fastae_contenders:FastaeMessages", ("numba", "mpi4py"), "fastae, by messages alone", False),
@@ -54,7 +72,7 @@ RANKED: dict[str, Entry] = {
 
 
 class Disagreement(FastaeError):
-    """Contenders that do not train alike: their times could not be compared."""
+    """Contenders do not train alike, so that their times cannot be compared."""
 
 
 def of_model(model: str) -> list[str]:
@@ -69,7 +87,7 @@ def missing(name: str) -> str | None:
 
 
 def require(names: list[str], model: str = "dense") -> None:
-    """Raise `InputError` if a name is unknown, does not train that model, or its library is not installed."""
+    """Raise `InputError` if a contender is unknown, does not train that model, or lacks its library."""
     for name in names:
         if name not in CONTENDERS:
             raise InputError(f"unknown contender {name!r}; the contenders are: {', '.join(of_model(model))}")
@@ -85,7 +103,7 @@ def require(names: list[str], model: str = "dense") -> None:
 def make(
     name: str, images: np.ndarray, batch_size: int, loss: str, threads: int | None = None, model: str = "dense"
 ) -> Any:
-    """Import and build a contender; raises `InputError` as `require` does."""
+    """Import and build a contender; raises `InputError` like `require`."""
     if name not in RANKED:
         require([name], model)
     entry = RANKED.get(name) or CONTENDERS[name]
@@ -98,7 +116,7 @@ def make(
 def first_epoch_loss(
     name: str, images: np.ndarray, batch_size: int, loss: str, threads: int | None = None, model: str = "dense"
 ) -> float:
-    """Train a new contender for one epoch and return the mean loss of the images as they were trained on."""
+    """Train a new contender for one epoch; return the mean loss of the images when they were trained on."""
     contender = make(name, images, batch_size, loss, threads, model)
     return contender.epoch(epoch_order(0, len(images))) / (len(images) // batch_size * batch_size)
 

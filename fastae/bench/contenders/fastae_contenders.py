@@ -1,4 +1,4 @@
-"""fastae's own backends, driven as `fastae.Trainer` drives them."""
+"""fastae's own backends, called as `fastae.Trainer` calls them."""
 
 import time
 from typing import Any
@@ -37,20 +37,20 @@ class _Fastae:
 
     def epoch(self, order: np.ndarray) -> float:
         """Train on the whole batches of an epoch and return the sum of their losses."""
-        self.order[: len(order)] = order  # a session takes the order of all its images, a part of an epoch or not
+        self.order[: len(order)] = order  # a session takes the order of all its images, also for a part of an epoch
         self.session.start(self.order)
         self.session.run(len(order) // self.session.batch_size)
         return self.session.total()
 
 
 class FastaeNumba(_Fastae):
-    """A team of workers on all cores, the loop over the batches compiled too."""
+    """The Numba backend with workers on all cores; the loop over the batches is compiled too."""
 
     backend = "numba"
 
 
 class FastaeNumbaAlone(_Fastae):
-    """The same with one worker, to see what a team gains."""
+    """The Numba backend with one worker, to measure what several workers gain."""
 
     backend = "numba"
 
@@ -61,7 +61,7 @@ class FastaeNumbaAlone(_Fastae):
 
 
 class FastaeNumpy(_Fastae):
-    """The same step, interpreted by NumPy without temporaries."""
+    """The NumPy backend, which interprets the step without temporary arrays."""
 
     backend = "numpy"
 
@@ -70,18 +70,18 @@ class FastaeNumpy(_Fastae):
     ) -> None:
         from fastae.bench.contenders.textbook_numpy import blas_threads
 
-        super().__init__(images, batch_size, loss, model=model)  # the backend takes no number of threads: its BLAS does
+        super().__init__(images, batch_size, loss, model=model)  # the number of threads is that of its BLAS
         self.threads = blas_threads(threads)
 
 
 class FastaeRanks(_Fastae):
-    """All ranks of this process's MPI, each with a share of every batch, in memory that all of a machine see.
+    """All ranks of MPI, each with a share of every batch; ranks on one machine use shared memory.
 
     Attributes
     ----------
     spent : dict of float
-        Seconds of the last epoch that this rank was ``communicating``: from its own gradient to the sum of all; and
-        of these the seconds ``waiting`` for other ranks.
+        Seconds that this rank spent ``communicating`` in the last epoch, from its own gradient to the sum of all; and
+        the part of these that it spent ``waiting`` for other ranks.
     """
 
     backend = "numba"
@@ -100,7 +100,7 @@ class FastaeRanks(_Fastae):
         return join("mpi")
 
     def _clock(self, owner: Any, name: str, label: str) -> None:
-        """Count the seconds in a method."""
+        """Wrap a method so that its seconds are added to ``spent[label]``."""
         method = getattr(owner, name)
 
         def timed(*arguments: Any) -> Any:
@@ -112,13 +112,13 @@ class FastaeRanks(_Fastae):
         setattr(owner, name, timed)
 
     def epoch(self, order: np.ndarray) -> float:
-        """Train on the whole batches of an epoch and return the sum of their losses, of all ranks."""
+        """Train on the whole batches of an epoch and return the sum of all ranks' losses."""
         self.spent.update(communicating=0.0, waiting=0.0)
         return super().epoch(order)
 
 
 class FastaeMessages(FastaeRanks):
-    """The same as if every rank had a machine of its own: by messages alone."""
+    """The same without shared memory, as if every rank were on another machine."""
 
     def _world(self) -> Alone:
         world = join("mpi")

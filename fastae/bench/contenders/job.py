@@ -1,4 +1,4 @@
-"""What all contenders share: the model, where it starts, the learning rate and the order of the images."""
+"""What all contenders share: the model, its initial weights, the learning rate and the order of the images."""
 
 from typing import Any
 
@@ -8,8 +8,8 @@ import fastae
 
 SEED = 0
 RATES = {"mse": 0.05, "bce": 0.01}  # small enough that no batch size saturates the units or diverges
-CONVOLUTIONAL_RATES = {"mse": 0.01, "bce": 0.002}  # the same of the convolutional network
-STEPS_A_GRAPH = 16  # of what is captured into a CUDA graph: as many as fastae's own
+CONVOLUTIONAL_RATES = {"mse": 0.01, "bce": 0.002}  # the same for the convolutional network
+STEPS_A_GRAPH = 16  # steps that a peer captures into a CUDA graph: as many as fastae
 
 
 NETWORKS: dict[str, dict[str, Any]] = {  # by the name that --model takes
@@ -29,7 +29,7 @@ DESCRIBED = {
 
 
 def network(model: str, dtype: str = "float32") -> fastae.Autoencoder:
-    """Build the model of that name, as all contenders begin with it."""
+    """Return the model of that name with the initial weights of all contenders."""
     return fastae.Autoencoder(seed=SEED, dtype=dtype, **NETWORKS[model])
 
 
@@ -39,11 +39,11 @@ def rate(loss: str, model: str) -> float:
 
 
 def initial_parameters() -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Draw the weights (inputs, outputs) and biases (outputs,) of 784-256-128-256-784 in float32, by layer."""
+    """Return the initial weights (inputs, outputs) and biases (outputs,) of each layer of the dense model, float32."""
     model = network("dense")
     return model.weights, model.biases
 
 
 def epoch_order(epoch: int, n: int) -> np.ndarray:
-    """Return the order of the n images in that epoch (from 0), int64 (n,)."""
+    """Return the order of n images in an epoch, counted from 0, as int64 (n,)."""
     return np.random.default_rng([1, SEED, epoch]).permutation(n)

@@ -1,4 +1,4 @@
-"""NumPy as a textbook has it: each formula as it is written, with a new array for every result."""
+"""NumPy as in a textbook: each formula as it is written, with a new array for every result."""
 
 import numpy as np
 from threadpoolctl import threadpool_info, threadpool_limits
@@ -7,9 +7,9 @@ from fastae.bench.contenders.job import RATES, initial_parameters
 
 
 def blas_threads(threads: int | None) -> int:
-    """Let NumPy's BLAS use so many threads, or as many as it wants, and return how many those are."""
+    """Set the number of threads of NumPy's BLAS, unless it is None, and return the number in use."""
     if threads is not None:
-        threadpool_limits(threads, user_api="blas")  # holds until another call
+        threadpool_limits(threads, user_api="blas")  # remains in effect until another call
     return max((pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"), default=1)
 
 
@@ -19,7 +19,7 @@ def sigmoid(t: np.ndarray) -> np.ndarray:
 
 
 class TextbookNumpy:
-    """Backpropagation in simple expressions."""
+    """Backpropagation with one NumPy expression for each formula."""
 
     def __init__(self, images: np.ndarray, batch_size: int, loss: str, threads: int | None = None) -> None:
         self.threads = blas_threads(threads)

@@ -358,11 +358,11 @@ def test_tf32_rounds_the_factors_of_each_product_with_patches(cupy: CupyBackend)
     results = {}
     for tf32 in (False, True):
         s = session(cupy, "relu", mode="eager", tf32=tf32, n=BATCH, momentum=0)
-        ops, layer, w = s.operations(), s._train[0].layers[0], s._train[0]
+        ops, local, w = s.operations(), s._train[0].local[0], s._train[0]
         with s.stream:
             a = cupy.asarray(np.full(w.a[0].shape, 1 + 2**-12, np.float32))
             W, b = (cupy.asarray(np.full(p.shape, 2.0**-6 * one, np.float32)) for p, one in ((w.W[0], 1), (w.b[0], 0)))
-            ops["forward"](a, W, b, w.y[0], layer, None)
+            ops["forward"](a, W, b, w.y[0], local, None)
             results[tf32] = cupy.to_host(w.y[0]).max()
     assert results[True] == 27 / 64
     assert results[False] == pytest.approx(27 / 64 * (1 + 2**-12), rel=1e-6)

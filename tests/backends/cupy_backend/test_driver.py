@@ -91,7 +91,7 @@ def test_doctor_tells_it(driver: Path) -> None:
     assert re.search(
         rf"^cupy +does not work: {reason}\n +CuPy [0-9.]+, no device, driver for CUDA 12.08\n", out, re.M
     ), out
-    assert "mend: update the driver to at least 580, or install 'fastae[cuda12]'" in out
+    assert "fix: update the driver to at least 580, or install 'fastae[cuda12]'" in out
     assert re.search("^numpy +works", out, re.M)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import fastae
-from fastae.backends.numba_backend import elementwise, operations, sparse
+from fastae.backends.numba_backend import activations, elementwise, operations, sparse
 from fastae.backends.numba_backend.jit import jit
 from fastae.backends.numba_backend.kernels import PIECE, ROW_BLOCK
 from fastae.backends.numba_backend.sparse import BYTE, ROWS
@@ -53,7 +53,7 @@ def test_numbas_sigmoid_is_within_five_roundings_of_the_exact_one(dtype: str, la
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_numbas_sigmoid_ends_at_a_number_near_nothing_and_at_one(dtype: str) -> None:
-    sigmoid, info = alone(elementwise.sigmoid), np.finfo(dtype)
+    sigmoid, info = alone(activations.sigmoid), np.finfo(dtype)
     ends = sigmoid(np.array([-1e4, -np.inf, 50, 1e4, np.inf, np.nan], dtype))
     np.testing.assert_allclose(ends, [info.tiny, info.tiny, 1, 1, 1, np.nan], rtol=1e-4)
 

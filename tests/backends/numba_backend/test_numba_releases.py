@@ -79,7 +79,7 @@ def test_a_release_that_is_not_known_is_told_by_the_doctor(release: str, capsys:
     out = capsys.readouterr().out
     (found,) = (line for line in out.splitlines() if line.startswith("numba"))
     assert found == f"numba     does not work: {UNKNOWN[release]}"
-    assert f"mend: {MENDED}" in out
+    assert f"fix: {MENDED}" in out
 
 
 @pytest.mark.parametrize("release", UNKNOWN, indirect=True)

@@ -14,7 +14,7 @@ import pytest
 import fastae
 from fastae.backends.numba_backend import operations
 from fastae.backends.numba_backend.kernels import ROW_BLOCK
-from fastae.backends.numba_backend.operations import Own
+from fastae.backends.numba_backend.operations import Workspace
 from fastae.backends.numba_backend.sparse import room
 
 
@@ -68,11 +68,11 @@ def called(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return calls
 
 
-def team(workers: int, m: int, widest: int) -> list[Own]:
+def team(workers: int, m: int, widest: int) -> list[Workspace]:
     """Make what the workers of a team have besides the model; NaN where nobody has written yet."""
     arrivals, partial = np.zeros(8, np.int64), np.full((2, workers, m, widest), np.nan)
     return [
-        Own(
+        Workspace(
             place=np.array([worker, workers]),
             arrivals=arrivals,
             beds=np.zeros((workers, 8), np.int64),
@@ -109,8 +109,8 @@ def test_workers_own_whole_vectors_as_evenly_as_they_go(lanes: int) -> None:
 def test_forward_is_a_block_of_images_after_the_other(m: int, dark: bool, called: list[str]) -> None:
     a, W, b, y = whole_numbers(m, 6) / 8, whole_numbers(6, 9) / 8, whole_numbers(9), np.full((m, 9), np.nan)
     a[0, 2] *= not dark
-    (own,) = team(1, m, 20)
-    operations.make_forward(operations.kernels.bias_sigmoid, "sigmoid")(a, W, b, y, None, own)
+    (workspace,) = team(1, m, 20)
+    operations.make_forward(operations.kernels.bias_sigmoid, "sigmoid")(a, W, b, y, None, workspace)
     np.testing.assert_allclose(y, 1 / (1 + np.exp(-(a @ W + b))), rtol=1e-14)
     assert called == ["multiply_lit" if dark else "multiply", "bias_sigmoid"] * -(-m // ROW_BLOCK)
 
@@ -120,31 +120,36 @@ def test_backward_adds_what_each_worker_says(workers: int, called: list[str], mo
     m, widths = 5, (21, 9, 17)
     meeting = threading.Barrier(workers)
 
-    def barrier(own: Own) -> None:
+    def barrier(workspace: Workspace) -> None:
         meeting.wait(20)
-        own.passed[0] += 1
+        workspace.passed[0] += 1
 
     monkeypatch.setattr(operations, "barrier", barrier)
-    owns, d = team(workers, m, max(widths)), [whole_numbers(m, width) for width in widths]
+    workspaces, d = team(workers, m, max(widths)), [whole_numbers(m, width) for width in widths]
     Ws = [whole_numbers(*shape) for shape in zip(widths, widths[1:])]
     ys = [whole_numbers(m, width) for width in widths]
     found = [np.full((m, width), np.nan) for width in widths]
 
     backward = operations.make_backward(operations.kernels.sigmoid_gradient, "sigmoid")
 
-    def work(own: Own) -> None:
+    def work(workspace: Workspace) -> None:
         def mine(width: int) -> slice:
-            cuts = [operations.first_unit(width, own.place[0] + i, workers, 4) for i in (0, 1)]
+            cuts = [operations.first_unit(width, workspace.place[0] + i, workers, 4) for i in (0, 1)]
             return slice(*cuts)
 
         for layer in (1, 0):  # two layers, of which the second begins while a slower worker still reads of the first
             above, below = mine(widths[layer + 1]), mine(widths[layer])
             local = operations.Local(below.start)
             backward(
-                d[layer + 1][:, above], Ws[layer][:, above], ys[layer][:, below], found[layer][:, below], local, own
+                d[layer + 1][:, above],
+                Ws[layer][:, above],
+                ys[layer][:, below],
+                found[layer][:, below],
+                local,
+                workspace,
             )
 
-    threads = [threading.Thread(target=work, args=(own,)) for own in owns]
+    threads = [threading.Thread(target=work, args=(workspace,)) for workspace in workspaces]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -154,8 +159,8 @@ def test_backward_adds_what_each_worker_says(workers: int, called: list[str], mo
         np.testing.assert_array_equal(found[layer], (d[layer + 1] @ Ws[layer].T) * y * (1 - y))
     if workers > 1:  # a half of the buffers for each layer
         for half, layer in ((0, 1), (1, 0)):
-            assert not np.isnan(owns[0].partial[half, :, :, : widths[layer]]).any()
-            assert np.isnan(owns[0].partial[half, :, :, widths[layer] :]).all()
+            assert not np.isnan(workspaces[0].partial[half, :, :, : widths[layer]]).any()
+            assert np.isnan(workspaces[0].partial[half, :, :, widths[layer] :]).all()
     assert called.count("axpy") == max(0, workers - 2) * workers * 2
 
 
@@ -167,11 +172,11 @@ def test_update_moves_weights_or_their_velocity(m: int, momentum: float, dark: b
     a[0, 1:3] *= not dark
     V, c = (whole_numbers(6, 9) + 0.5, whole_numbers(9) + 0.5) if momentum else (np.zeros((0, 9)), np.zeros(0))
     rate = np.array([-0.25, momentum])
-    (own,) = team(1, m, 20)
+    (workspace,) = team(1, m, 20)
     gradient, sums = a.T @ d, d.sum(axis=0)
     velocity, sums = (gradient + momentum * V, sums + momentum * c) if momentum else (gradient, sums)
     expected = [W + rate[0] * velocity, b + rate[0] * sums, velocity if momentum else V, sums if momentum else c]
-    operations.update.py_func(a, d, W, b, V, c, rate, None, own)
+    operations.update.py_func(a, d, W, b, V, c, rate, None, workspace)
     for array, right in zip((W, b, V, c), expected):
         np.testing.assert_array_equal(array, right)
     if m == 1 and not momentum:  # row by row, and none for a dark pixel

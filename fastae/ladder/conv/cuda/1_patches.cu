@@ -1,10 +1,10 @@
 // A thread for each output: neighbouring threads take neighbouring patches.
 //
-// Idea: every output is a sum of its own, a patch times a kernel, so a GPU can compute thousands at once. The
-// patches are nowhere: from the numbers of a patch and of a place in it follows where that lies in the image.
-// Memory is moved in sectors of 32 bytes. The 32 threads of a warp, which go step by step together, here read a
-// number of 32 different patches, and the same weight: 33 sectors for 32 multiply-adds, but for those in the
-// padding.
+// Idea: every output is a separate sum, a patch times a kernel, so a GPU can compute thousands of them at once.
+// The patches are not stored: the place of each number in the image is computed from the indices of its patch
+// and of its position there. Memory is moved in sectors of 32 bytes. The 32 threads of a warp execute each
+// instruction together. Here they read numbers of 32 different patches, and the same weight: 33 sectors for 32
+// multiply-adds, fewer in the padding.
 //
 // Hint: row and col by blockIdx and threadIdx, for the launch below: row is a patch, col a kernel; a sum over all q
 // numbers of the patch, U(row, l) * W(l, col); then write(row, col, sum).

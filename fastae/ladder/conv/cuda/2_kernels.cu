@@ -1,13 +1,13 @@
 // Coalesced: neighbouring threads take neighbouring kernels.
 //
-// Idea: what the threads of a warp read or write together should lie side by side, as the weights of one place in
-// the patch do, and the outputs of one patch. A warp reads 32 neighbours of the weights, which are 4 sectors, and
-// of the image the same number.
+// Idea: numbers that the threads of a warp read or write together should be side by side in memory, as the
+// weights of one position in the patch are, and the outputs of one patch. A warp reads 32 neighbouring weights,
+// which are 4 sectors, and the same number of the image.
 //
-// Predicted: 6.2 times, from 30.4 sectors to 4.9 for a warp's 32 multiply-adds: 8 % of the patches' numbers are in
-// the padding, which nobody reads.
+// Predicted: 6.2 times, from 30.4 sectors to 4.9 for a warp's 32 multiply-adds: 8 % of the patches' numbers are
+// in the padding, which is not read.
 //
-// Hint: the threads of a warp differ in threadIdx.x, so that is what counts kernels; all else is as before.
+// Hint: the threads of a warp differ in threadIdx.x, so it must count kernels; everything else stays the same.
 
 struct Patches {  // number q of patch p: row (pixel's row and column, channel) of the patches of all images
   const real* x;

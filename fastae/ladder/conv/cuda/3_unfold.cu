@@ -1,16 +1,17 @@
 // Unfolded in shared memory: a block copies a slice of its patches and of the weights there, and multiplies.
 //
-// Idea: threads in a row of the block read the same patch, threads in a column the same kernel. So the block goes
-// along the patches by slices of 16 numbers: its threads fetch the slice of 32 patches from where it lies in the
-// images, and that of 32 kernels, wait for each other at a barrier and multiply; a second barrier keeps the next
-// slices out until everybody is done. The patches exist only there and only for a moment, 2 KB of them. (Chetlur et
-// al., cuDNN: efficient primitives for deep learning, 2014; others call it an implicit product.)
+// Idea: threads in a row of the block read the same patch, threads in a column the same kernel. So the block
+// processes the patches in slices of 16 numbers: its threads copy the slice of 32 patches from its places in the
+// images, and that of 32 kernels, wait for each other at a barrier, and multiply. A second barrier keeps them
+// from copying the next slices before all threads are done. Only a slice of the patches exists at a time, 2 KB
+// in shared memory. (Chetlur et al., cuDNN: efficient primitives for deep learning, 2014; others call it an
+// implicit product.)
 //
 // Predicted: 1.2 times. 20 times less is moved; but now shared memory is the limit: two reads for a multiply-add,
 // 2.13 cycles of a warp with the fetching, where the 4.9 sectors took 2.46.
 //
-// Hint: threads i = 32 ty + tx < 512 fetch U(row + i / 16, start + i % 16), and W(start + i / 32, col + i % 32); a
-// barrier; a loop over l < SLICE; a barrier. Nobody may leave before the last barrier.
+// Hint: threads i = 32 ty + tx < 512 fetch U(row + i / 16, start + i % 16), and W(start + i / 32, col + i % 32);
+// a barrier; a loop over l < SLICE; a barrier. No thread may return before the last barrier.
 
 #define TILE 32   // patches, and kernels, of the tile of out that a block computes
 #define SLICE 16  // how far it goes along the patches at once

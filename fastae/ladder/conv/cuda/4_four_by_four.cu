@@ -1,15 +1,15 @@
-// Four by four outputs a thread: eight reads are worth sixteen multiply-adds.
+// Four by four outputs a thread: eight reads serve sixteen multiply-adds.
 //
-// Idea: a thread of the rung before reads two numbers from shared memory for every multiply-add. With four patches
-// and four kernels it reads eight for sixteen. 8 x 16 threads make a tile of 64 patches by 32 kernels; a warp is 8
-// threads by 4, whose 4 patches would lie 16 words apart, two of them in each bank of shared memory. In rows of 17
-// words all four lie in banks of their own.
+// Idea: a thread of the rung before reads two numbers from shared memory for every multiply-add. With four
+// patches and four kernels it reads eight for sixteen. 8 x 16 threads make a tile of 64 patches by 32 kernels; a
+// warp is 8 threads by 4, whose 4 patches would lie 16 words apart, two of them in each bank of shared memory.
+// With rows of 17 words all four are in different banks.
 //
 // Predicted: 3.6 times, from 2.13 cycles of a warp for a multiply-add to 0.59: 8 reads for 16, and the fetching, of
 // 96 numbers for 2048 multiply-adds.
 //
-// Hint: for each l, us[ty + 16 i][l] to a[i] and ws[l][tx + 8 i] to b[i]; then all a[i] * b[j] to sums[i][j]. All
-// 128 threads count through the 64 x 16 numbers to fetch, and through the 16 x 32 weights.
+// Hint: for each l, us[ty + 16 i][l] to a[i] and ws[l][tx + 8 i] to b[i]; then all a[i] * b[j] to sums[i][j].
+// All 128 threads together loop over the 64 x 16 numbers to copy, and over the 16 x 32 weights.
 
 #define PATCHES 64  // of the tile of out that a block computes
 #define KERNELS 32

@@ -1,9 +1,9 @@
 // Quads: one instruction reads four numbers along the patch.
 //
-// Idea: a multiprocessor begins one warp's load a cycle, of 4 bytes a thread or of 16. If both slices have their
-// rows along the patch, a thread reads four steps of a row at once: 8 loads for 64 multiply-adds. The weights are
-// turned while they are fetched, by warps that take 4 steps of 8 kernels: whole sectors to read, and, in rows of 20
-// words, 32 different banks to write.
+// Idea: a multiprocessor starts the load of one warp per cycle, whether of 4 bytes per thread or of 16. If the
+// rows of both slices are along the patch, a thread reads four steps of a row at once: 8 loads for 64
+// multiply-adds. The weights are transposed while they are copied, by warps that take 4 steps of 8 kernels:
+// whole sectors to read, and, in rows of 20 words, 32 different banks to write.
 //
 // Predicted: 1.95 times, from 0.59 cycles of a warp for a multiply-add to 0.3. Now it is the instructions that
 // count, of which four begin in a cycle: 64 multiply-adds and 14 loads and stores are 78.

@@ -1,8 +1,8 @@
 """Loops, as the definition has them: a sum over the pixels of a patch and their channels for each output.
 
-Idea: out[p, o] = Σ_q U[p, q] weights[q, o], where row p of U is a patch of the image. Compiled, each turn of the
-innermost loop is one multiplication and one addition that waits for the addition before it, and the weights are read
-down a column, so each lies in another cache line.
+Idea: out[p, o] = Σ_q U[p, q] weights[q, o], where row p of U is a patch of the image. In compiled code each iteration
+of the innermost loop is one multiplication and one addition, which waits for the addition before it. The weights are
+read down a column, so each is in another cache line.
 
 Hint: pixel (i, j) of the patch is pixel (top + i, left + j) of the image. If it is inside, add its channels times
 their weights to total, both arrays' numbers in the order row, column, channel.

@@ -1,7 +1,7 @@
-"""Another order of the loops: the innermost one runs along the kernels, which is how weights and outputs lie in memory.
+"""Another order of the loops: the innermost one runs along the kernels, in the order of weights and outputs in memory.
 
-Idea: the outputs of a patch are neighbours, and so are the weights by which one number of the patch goes to them. No
-addition waits for the one before it, so LLVM makes instructions for whole vectors of the innermost loop. The row of
+Idea: the outputs of a patch are neighbours in memory, and so are the weights by which one number of the patch is
+multiplied for them. No addition waits for the one before it, so LLVM can vectorise the innermost loop. The row of
 outputs is loaded and stored again for every number of the patch.
 
 Predicted: 8 times, the floats of a vector, where a vector has 32 bytes.

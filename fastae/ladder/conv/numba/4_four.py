@@ -1,8 +1,8 @@
 """Four at a time: a row of outputs is loaded and stored once for four numbers of a patch.
 
-Idea: the loop before loads two vectors and stores one for each multiply-add. With four terms of the sum in one turn
-it loads five and stores one for four. In a patch that is a row there are always more terms side by side; in the
-image, a pixel of a single channel has no second one.
+Idea: the loop before loads two vectors and stores one for each multiply-add. With four terms of the sum in each
+iteration it loads five and stores one for four. In a patch that is a row there are always more terms side by side; in
+the image, a pixel of a single channel has no second one.
 
 Predicted: 1.8 times, from 3 accesses to 1.5 for each of 28 thousand multiply-adds of a vector, two a cycle: 42
 thousand cycles become 21 thousand. Copying the patches takes 7 thousand before and after.

@@ -1,8 +1,8 @@
 """Tiles: the outputs of a few patches are summed in registers, from the first number of a patch to the last.
 
 Idea: the loops before store every partial sum and load it again. A tile of r patches and c vectors of outputs keeps
-its r · c sums in registers, and takes r + c loads for r · c multiply-adds, and no store. Numba has no words for a
-register: `columns_by_tiles` brings the instructions, as in the matrix product's ladder. (Goto and van de Geijn,
+its r · c sums in registers, and takes r + c loads for r · c multiply-adds, and no store. Numba code cannot name
+registers: `columns_by_tiles` generates the instructions, as in the matrix product's ladder. (Goto and van de Geijn,
 Anatomy of high-performance matrix multiplication, 2008.)
 
 Predicted: 1.3 times: the multiply-adds of a vector, two a cycle, take 14 thousand cycles instead of 21 thousand for

@@ -1,9 +1,9 @@
-"""Without the patches: the rows of a tile are images, all with the same patch, which is read where it lies.
+"""Without the patches: the rows of a tile are images, and the same patch of each is read in place.
 
-Idea: a row of a patch, all its pixels and their channels, lies in the image as it lies in the patch, side by side. So
-for one patch, that row of all images is a matrix already: a block of columns of x. It is multiplied by its rows of
-the weights, and the products of a patch's rows are added up in out. What lies outside of the image is left out, not
-multiplied as zeros: here 9 % of all. Nothing is copied and nothing allocated.
+Idea: a row of a patch, all its pixels and their channels, is contiguous in the image as it is in the patch. So for
+one patch, that row of all images is already a matrix: a block of columns of x. It is multiplied by its rows of the
+weights, and the products of a patch's rows are added up in out. Numbers outside the image are skipped, not multiplied
+as zeros: here 9 % of all. Nothing is copied and nothing allocated.
 
 Predicted: 1.6 times: of 21 thousand cycles for an image, the 7 thousand for copying are no longer needed, nor 9 % of
 the 14 thousand for the multiply-adds.

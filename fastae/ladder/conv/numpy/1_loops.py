@@ -1,8 +1,8 @@
 """Loops, as the definition has them, in the interpreter.
 
 Idea: out[p, o] = Σ_q U[p, q] weights[q, o], where row p of U is a patch of the image: kernel × kernel pixels with all
-their channels. What lies outside of the image is 0, so it is left out. Every multiplication is some ten steps of the
-interpreter.
+their channels. Numbers outside the image are 0, so they are skipped. Every multiplication takes the interpreter about
+ten steps.
 
 Hint: pixel (i, j) of the patch is pixel (top + i, left + j) of the image. If it is inside, add its channels times
 their weights, both arrays' numbers in the order row, column, channel.

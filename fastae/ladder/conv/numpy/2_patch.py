@@ -1,8 +1,8 @@
 """A patch at a time: its pixels are copied into one row, and the row times the weights is one call.
 
 Idea: a patch is a block of the image, rows and columns of it, so that NumPy can copy it in one call. As a row, it is
-multiplied by all kernels in another (BLAS, level 2). The interpreter's price is paid for each patch, no longer for
-each multiplication.
+multiplied by all kernels in another (BLAS, level 2). The overhead of the interpreter occurs once for each patch, and
+no longer for each multiplication.
 
 Predicted: 230 times: for a patch 144 · 32 multiplications of a quarter of a microsecond become a copy and a product,
 together 5 µs.

@@ -1,7 +1,7 @@
 """All patches at once: each is a row of one matrix, and one product does the rest (BLAS, level 3).
 
-Idea: for each of the kernel's 9 pixels, a strided slice of all images is what all patches have there, so 9 copies
-make all rows. Then one product uses every weight for 6272 patches. The price is memory: this rung allocates the
+Idea: for each of the kernel's 9 pixels, a strided slice of all images contains that pixel of all patches, so 9 copies
+make all rows. Then one product uses every weight for 6272 patches. The cost is memory: this rung allocates the
 patches, which are 2.25 times as large as the images, and would be 9 times with a stride of 1. (Chellapilla, Puri and
 Simard, High performance convolutional neural networks for document processing, 2006.)
 

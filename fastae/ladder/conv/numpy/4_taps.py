@@ -1,6 +1,6 @@
 """Without the patches: a product for each pixel of the kernel (a tap), added to the others.
 
-Idea: the sum over a patch is a sum over its 9 pixels, and what all patches have at one of them is a slice of the
+Idea: the sum over a patch is a sum over its 9 pixels, and one of these pixels of all patches is a slice of the
 images. Its product with that pixel's 16 rows of the weights is a part of out; one call makes it, of a matrix for each
 image. The memory for the patches is not needed, only that for one slice and one product.
 

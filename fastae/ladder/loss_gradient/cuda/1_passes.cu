@@ -1,8 +1,8 @@
-// Four passes: each factor is a sweep of its own over a thread's elements, four neighbours in each of eight rows.
+// Four passes: each factor is a separate pass over a thread's elements, four neighbours in each of eight rows.
 //
-// Idea: 2 scale (z − x) z (1 − z), one operation after another as an array language has it, with out for all that
-// is between them. Each element costs a thread seven reads of memory and four writes, for nothing is kept in a
-// register.
+// Idea: 2 scale (z − x) z (1 − z), one operation after another as in an array language, with out for the
+// intermediate results. Each element costs a thread seven reads of memory and four writes, because nothing is
+// kept in a register.
 //
 // Hint: out is z − x so far, and z times that; now it is multiplied by 1 − z, and by the factor 2 · scale.
 

@@ -1,7 +1,7 @@
-// One pass: an element is finished before the next one is begun.
+// One pass: each element is finished before the next one is started.
 //
-// Idea: z and x are read once, out is written once and never read; what is between them stays in registers.
-// Frameworks call it fusion, and fuse kernels for the same reason.
+// Idea: z and x are read once, out is written once and never read; intermediate results stay in registers.
+// Frameworks call this fusion, and fuse kernels for the same reason.
 //
 // Predicted: 3.7 times, from 11 reads and writes to 3.
 //

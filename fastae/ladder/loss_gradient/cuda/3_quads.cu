@@ -1,9 +1,9 @@
 // Quads: a thread's four neighbours are read by one instruction, and written by one.
 //
-// Idea: the 32 threads of a warp go step by step together. If each reads the first of its four neighbours, they
-// touch 16 sectors of 32 bytes, and the same ones again for the second, the third and the fourth. 16 bytes a thread
-// at once are those 16 sectors once: coalesced. That needs addresses that are multiples of 16; where rows begin
-// elsewhere, or end within a quad, elements go one by one.
+// Idea: the 32 threads of a warp execute each instruction together. If each reads the first of its four
+// neighbours, they touch 16 sectors of 32 bytes, and the same ones again for the second, the third and the
+// fourth. 16 bytes a thread at once are those 16 sectors once: coalesced. This needs addresses that are
+// multiples of 16; if rows start at other addresses, or end within a quad, elements are processed one by one.
 //
 // Predicted: 4 times, from 16 sectors for 32 numbers to 4.
 //

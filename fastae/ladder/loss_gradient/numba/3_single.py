@@ -1,7 +1,8 @@
-"""In the array's own precision: no float64 meets a float32.
+"""In the array's own precision: no operation mixes float64 and float32.
 
-Idea: `scale` is a double, so that every product behind it is one too: four conversions and double-width arithmetic for
-each element, in vectors of half as many. Converted once, before the loops, it costs nothing.
+Idea: `scale` is a double, so that every product with it is one too: four conversions and arithmetic in double
+precision for each element, with half as many numbers in a vector. Converting it once, before the loops, costs
+nothing.
 
 Predicted: 2 times: vectors of 16 numbers instead of 8, and no conversions.
 

@@ -1,6 +1,6 @@
 """A row at a time: the loop over columns is in NumPy.
 
-Idea: the interpreter is asked six times for a row of 784 elements, not a dozen times for each of them.
+Idea: the interpreter executes six operations for a row of 784 elements, instead of a dozen for each of them.
 
 Predicted: 100 times: nine calls of some 0.4 µs a row, instead of 784 elements of half a microsecond.
 

@@ -1,11 +1,12 @@
 // A thread for each element: neighbouring threads take neighbouring rows.
 //
-// Idea: every element is a sum of its own, so a GPU can compute thousands at once; from its numbers a thread knows
-// which is its own. Memory is moved in sectors of 32 bytes. The 32 threads of a warp, which go step by step
-// together, here read an element of 32 different rows of a, and of b the same one: 33 sectors for 32 multiply-adds.
+// Idea: every element is a separate sum, so a GPU can compute thousands of them at once; a thread computes from
+// its indices which element is its own. Memory is moved in sectors of 32 bytes. The 32 threads of a warp execute
+// each instruction together. Here they read elements of 32 different rows of a, and the same element of b: 33
+// sectors for 32 multiply-adds.
 //
-// Hint: row and col by blockIdx and threadIdx, for the launch below; a sum over k, to which Operand gives 0 for
-// what is outside; then write(row, col, sum).
+// Hint: compute row and col from blockIdx and threadIdx for the launch below; sum over k, where Operand returns
+// 0 outside the matrix; then write(row, col, sum).
 
 struct Operand {  // op(x), of so many rows and columns
   const real* at;

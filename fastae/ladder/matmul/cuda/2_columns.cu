@@ -1,12 +1,12 @@
 // Coalesced: neighbouring threads take neighbouring columns.
 //
-// Idea: what the threads of a warp read or write together should lie side by side, as the columns of a row do; it
-// is then moved in the fewest sectors, coalesced. A warp reads 32 neighbours of b, which are 4 sectors, and of a
-// the same element.
+// Idea: elements that the threads of a warp read or write together should be side by side in memory, as the
+// columns of a row are. They are then moved in the fewest sectors; the access is coalesced. A warp reads 32
+// neighbouring elements of b, which are 4 sectors, and the same element of a.
 //
 // Predicted: 6.6 times, from 33 sectors to 5 for a warp's 32 multiply-adds.
 //
-// Hint: the threads of a warp differ in threadIdx.x, so that is what counts columns; all else is as before.
+// Hint: the threads of a warp differ in threadIdx.x, so it must count columns; everything else stays the same.
 
 struct Operand {  // op(x), of so many rows and columns
   const real* at;

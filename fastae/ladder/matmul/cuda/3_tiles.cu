@@ -1,15 +1,17 @@
-// Tiles: what many threads of a block need comes from global memory once, and then from shared memory.
+// Tiles: elements that many threads of a block need are read once from global memory, and then from shared
+// memory.
 //
 // Idea: threads in a row of the block read the same row of a, threads in a column the same column of b. So the
-// block goes along k by slices: all its threads bring a slice of a and one of b into shared memory, wait for each
-// other at a barrier and multiply; a second barrier keeps the next slices out until everybody is done. What is
-// brought is used 32 times. (Kirk and Hwu, Programming massively parallel processors, on tiling.)
+// block processes k in slices: its threads copy a slice of a and one of b to shared memory, wait for each other
+// at a barrier, and multiply. A second barrier keeps them from copying the next slices before all threads are
+// done. Each copied element is used 32 times. (Kirk and Hwu, Programming massively parallel processors, on
+// tiling.)
 //
 // Predicted: 1.2 times. 20 times less is moved, from 5 sectors to 1/4; but now shared memory is the limit: two
-// reads for a multiply-add, 2.1 cycles of a warp with the bringing, where the 5 sectors took 2.5.
+// reads for a multiply-add, 2.1 cycles of a warp including the copying, where the 5 sectors took 2.5.
 //
-// Hint: a thread brings element (y, x) of each slice; a barrier; a loop over l < SLICE; a barrier. Nobody may leave
-// before the last barrier, and Operand's zeros add nothing.
+// Hint: each thread copies element (y, x) of each slice; a barrier; a loop over l < SLICE; a barrier. No thread
+// may return before the last barrier; the zeros that Operand returns add nothing.
 
 #define TILE 32   // side of the tile of out that a block computes
 #define SLICE 32  // how far it goes along k at once

@@ -1,13 +1,13 @@
-// Four rows a thread: what it reads of b from shared memory stays in a register for all of them.
+// Four rows a thread: an element of b that it reads from shared memory stays in a register for all of them.
 //
 // Idea: a thread of the rung before reads two operands for every multiply-add. With four elements of a column to
 // compute, it reads one of b and four of a for four of them; a quarter of the threads does the same tile. (Kirk and
 // Hwu call it thread coarsening.)
 //
-// Predicted: 1.5 times, from 2 reads to 5/4 for a multiply-add; bringing costs what it did, 1/8.
+// Predicted: 1.5 times, from 2 reads to 5/4 for a multiply-add; copying costs the same as before, 1/8.
 //
-// Hint: y counts to 8 now. A thread brings elements (i, x) for i = y, y + 8, ..., and adds as[y + 8 i][l] ·
-// bs[l][x] to sums[i].
+// Hint: y is less than 8 now. Each thread copies elements (i, x) for i = y, y + 8, ..., and adds as[y + 8 i][l]
+// · bs[l][x] to sums[i].
 
 #define TILE 32   // side of the tile of out that a block computes
 #define SLICE 32  // how far it goes along k at once

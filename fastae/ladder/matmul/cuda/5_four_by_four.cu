@@ -1,15 +1,15 @@
-// Four by four elements a thread: eight reads are worth sixteen multiply-adds.
+// Four by four elements a thread: eight reads serve sixteen multiply-adds.
 //
 // Idea: a column of r elements needs r + 1 operands for r multiply-adds, at best one each. A square of r × r needs
 // 2 r for r². 16 × 16 threads make a tile of 64 × 64; a thread's rows and columns are 16 apart, so that those of
 // neighbouring threads are neighbours. Now two rows of threads are in a warp, and their elements of a lie 32 words
 // apart: in the same one of shared memory's 32 banks, which give a word each at a time. That takes two rounds.
 //
-// Predicted: 1.8 times, from 1.39 cycles of a warp for a multiply-add to 0.78: 4 reads of 2 rounds and 4 of 1 for
-// 16, and the bringing.
+// Predicted: 1.8 times, from 1.39 cycles of a warp for a multiply-add to 0.78: 4 reads of 2 rounds and 4 of 1
+// for 16, and the copying.
 //
-// Hint: for each l, as[y + 16 i][l] to p[i] and bs[l][x + 16 i] to q[i]; then all p[i] · q[j] to sums[i][j]. To
-// bring 64 × 32 elements, let all 256 threads count through them.
+// Hint: for each l, as[y + 16 i][l] to p[i] and bs[l][x + 16 i] to q[i]; then all p[i] · q[j] to sums[i][j]. All
+// 256 threads together loop over the 64 × 32 elements to copy them.
 
 #define TILE 64   // side of the tile of out that a block computes
 #define SLICE 32  // how far it goes along k at once

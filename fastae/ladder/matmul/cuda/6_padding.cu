@@ -1,13 +1,13 @@
-// Padding: an element that nobody uses, behind each row of a's slice, ends the bank conflict.
+// Padding: an unused element after each row of a's slice removes the bank conflict.
 //
-// Idea: word i of shared memory is in bank i mod 32, and a bank gives one word at a time. Rows of 32 words put each
-// column into a single bank; in rows of 33 every row begins a bank further, and whatever two threads of a column
-// read together lies in two banks. (Both may also read the same word: that is one round.)
+// Idea: word i of shared memory is in bank i mod 32, and a bank gives one word at a time. Rows of 32 words put
+// each column into a single bank; with rows of 33 words each row starts one bank further, so that words which
+// two threads of a column read together are in two banks. (Both may also read the same word: that is one round.)
 //
-// Predicted: 1.35 times, from 0.78 cycles of a warp for a multiply-add to 0.58. With one round each, the loads and
-// stores themselves are the limit, of which one begins in a cycle: 8 for 16 multiply-adds, and the bringing.
+// Predicted: 1.35 times, from 0.78 cycles of a warp for a multiply-add to 0.58. With one round each, the loads
+// and stores themselves are the limit, of which one begins in a cycle: 8 for 16 multiply-adds, and the copying.
 //
-// Hint: as[TILE][SLICE + 1] is all that is new. As in the rung before, 256 threads bring 64 × 32 elements, and
+// Hint: as[TILE][SLICE + 1] is all that is new. As in the rung before, 256 threads copy 64 × 32 elements, and
 // multiply four by four for each l.
 
 #define TILE 64   // side of the tile of out that a block computes

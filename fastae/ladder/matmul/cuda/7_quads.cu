@@ -1,15 +1,15 @@
 // Quads: one instruction reads four elements along k.
 //
-// Idea: a multiprocessor begins one warp's load a cycle, of 4 bytes a thread or of 16. If both slices have their
-// rows along k, a thread reads four steps of a row at once: 8 loads for 64 multiply-adds. b is turned while it is
-// brought, by warps that take 4 steps of 8 columns: whole sectors to read, and, in rows of 36 words, 32 different
-// banks to write.
+// Idea: a multiprocessor starts the load of one warp per cycle, whether of 4 bytes per thread or of 16. If the
+// rows of both slices are along k, a thread reads four steps of a row at once: 8 loads for 64 multiply-adds. b
+// is transposed while it is copied, by warps that take 4 steps of 8 columns: whole sectors to read, and, in rows
+// of 36 words, 32 different banks to write.
 //
 // Predicted: 1.9 times, from 0.58 cycles of a warp for a multiply-add to 0.3. Now it is the instructions that
 // count, of which four begin in a cycle: 64 multiply-adds and 13 loads and stores are 77.
 //
-// Hint: as[TILE] and bs[TILE] of SLICE / 4 + 1 Quads each. i brings step l = i / 256 · 4 + i / 8 % 4 of b's column
-// c = i / 32 % 8 · 8 + i % 8. Then p[i] and q[i] are Quads, and so is each step of the loop.
+// Hint: as[TILE] and bs[TILE] of SLICE / 4 + 1 Quads each. i copies step l = i / 256 · 4 + i / 8 % 4 of b's
+// column c = i / 32 % 8 · 8 + i % 8. Then p[i] and q[i] are Quads, and so is each step of the loop.
 
 #define TILE 64   // side of the tile of out that a block computes
 #define SLICE 32  // how far it goes along k at once

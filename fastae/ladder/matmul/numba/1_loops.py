@@ -1,9 +1,10 @@
 """Three loops, as the definition has them: a sum over k for each element.
 
-Idea: out[i, j] = Σ_k a[i, k] b[k, j]. Compiled, each turn of the innermost loop is one multiplication and one addition
-that waits for the addition before it, and b is read down a column, so each element lies in another cache line.
+Idea: out[i, j] = Σ_k a[i, k] b[k, j]. In compiled code each iteration of the innermost loop is one multiplication and
+one addition, which waits for the addition before it. b is read down a column, so each element is in another cache
+line.
 
-Hint: keep the sum in a number that begins as 0.0, and write it once: alpha · sum, plus beta · out unless beta is 0.
+Hint: keep the sum in a variable that starts at 0.0, and write it once: alpha · sum, plus beta · out unless beta is 0.
 """
 
 from numba import njit

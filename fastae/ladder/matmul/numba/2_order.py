@@ -1,7 +1,7 @@
-"""Another order of the loops: the innermost one runs along rows of b and of out, as they lie in memory.
+"""Another order of the loops: the innermost one runs along rows of b and of out, in the order of memory.
 
-Idea: neighbours are computed from neighbours, and no addition waits for the one before it, so LLVM makes of the
-innermost loop instructions for whole vectors. A row of out is loaded and stored again for every k.
+Idea: neighbouring elements of out are computed from neighbouring elements of b, and no addition waits for the one
+before it. LLVM can therefore vectorise the innermost loop. A row of out is loaded and stored again for every k.
 
 Predicted: 16 times, the floats of a vector, where a vector has 64 bytes.
 

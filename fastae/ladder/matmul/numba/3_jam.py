@@ -1,7 +1,8 @@
 """Four k at a time: a row of out is loaded and stored once for four multiply-adds.
 
-Idea: the loop before loads two vectors and stores one for each multiply-add. With four terms of the sum in one turn it
-loads five and stores one for four. (Unroll and jam: Wolf, Maydan and Chen, 1996, have the general transformation.)
+Idea: the loop before loads two vectors and stores one for each multiply-add. With four terms of the sum in each
+iteration it loads five and stores one for four. (Unroll and jam: Wolf, Maydan and Chen, 1996, have the general
+transformation.)
 
 Predicted: 2 times, from 3 accesses to 1.5 for a multiply-add.
 

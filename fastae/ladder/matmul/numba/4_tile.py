@@ -1,14 +1,14 @@
 """Tiles: four rows and four vectors of out are summed in registers, from the first k to the last.
 
-Idea: the loops before store every partial sum and load it again. A tile of r rows and c vectors keeps its r · c sums in
-registers, and takes r + c loads for r · c multiply-adds, 8 for 16, and no store. Numba has no words for a register:
-`columns_by_tiles` brings the instructions (fastae/backends/numba_backend/tiles.py). (Goto and van de Geijn,
+Idea: the loops before store every partial sum and load it again. A tile of r rows and c vectors keeps its r · c sums
+in registers, and takes r + c loads for r · c multiply-adds, 8 for 16, and no store. Numba code cannot name registers:
+`columns_by_tiles` generates the instructions (fastae/backends/numba_backend/tiles.py). (Goto and van de Geijn,
 Anatomy of high-performance matrix multiplication, 2008.)
 
 Predicted: 2.5 times, after which the multiply-adds are the limit, no longer the loads and stores.
 
-Hint: tiles of ROWS rows from i on while there are so many; each call computes columns 0 to n. a, b and the list of k
-begin at the piece's first k; the old out counts beta times in the first piece, and once in the others.
+Hint: use tiles of ROWS rows from i on while that many rows are left; each call computes columns 0 to n. a, b and the
+list of k start at the piece's first k; the old out is multiplied by beta in the first piece, and by 1 in the others.
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
-"""Panels: all rows go by while a few columns of b are near.
+"""Panels: all rows are multiplied by a few columns of b while these are in the cache.
 
-Idea: row by row of tiles, all of b passes through the cache for every four rows of out. A panel of b, as wide as a
-tile, is 512 rows of 256 bytes: it stays near while every row of out is multiplied by it.
+Idea: with one row of tiles after the other, all of b passes through the cache for every four rows of out. A panel of
+b, as wide as a tile, has 512 rows of 256 bytes: it stays in the cache while all rows are multiplied by it.
 
 Predicted: 1.1 times where b fits in the second-level cache anyway, as here; more where it does not.
 

@@ -1,9 +1,9 @@
 """Three loops, as the definition has them, in the interpreter.
 
-Idea: out[i, j] = Σ_k a[i, k] b[k, j]. Every multiplication is some ten steps of the interpreter: two indices looked up,
-two elements made into Python objects, a product and a sum, each an object again.
+Idea: out[i, j] = Σ_k a[i, k] b[k, j]. Every multiplication takes the interpreter about ten steps: it looks up two
+indices, converts two elements to Python objects, and makes new objects for the product and the sum.
 
-Hint: keep the sum in a number that begins as 0, and write it once: alpha · sum, plus beta · out unless beta is 0.
+Hint: keep the sum in a variable that starts at 0, and write it once: alpha · sum, plus beta · out unless beta is 0.
 """
 
 

@@ -1,7 +1,7 @@
 """An element at a time: the loop over k is one call, a row times a column (BLAS, level 1).
 
-Idea: the interpreter's price is paid once for an element of out and no longer for each of its terms. The column of b is
-read with a stride, an element from each cache line.
+Idea: the overhead of the interpreter occurs once for each element of out, and no longer for each term of its sum. The
+column of b is read with a stride, one element from each cache line.
 
 Predicted: 100 times: 784 multiply-adds for one call of some microseconds, instead of 784 times a quarter of one.
 

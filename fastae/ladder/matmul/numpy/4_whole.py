@@ -1,8 +1,8 @@
 """All at once: a matrix times a matrix (BLAS, level 3).
 
-Idea: only a call that sees all rows can use an element of b for many of them while it is near, and be limited by
-arithmetic instead of memory. That is the reason why BLAS has a third level. (Dongarra, Du Croz, Hammarling and Duff,
-A set of level 3 basic linear algebra subprograms, 1990.)
+Idea: only a call that sees all rows can use an element of b for many of them while it is in the cache, so that
+arithmetic is the limit instead of memory. This is why BLAS has a third level. (Dongarra, Du Croz, Hammarling and
+Duff, A set of level 3 basic linear algebra subprograms, 1990.)
 
 Predicted: 6 times, from two operations for each 4 bytes of b at cache speed to the multiply-adds' limit of all cores.
 

@@ -1,7 +1,7 @@
-"""In place: the product is written where it belongs, and what there is no need to compute is not.
+"""In place: the product is written to out directly, and unnecessary operations are skipped.
 
-Idea: A @ B makes a new array, alpha times it another, and the assignment copies that: three passes over the output, two
-of them in fresh memory. np.matmul writes into out itself; alpha = 1, as it is in a forward pass, costs nothing.
+Idea: A @ B makes a new array, alpha times it another, and the assignment copies that: three passes over the output,
+two of them in new memory. np.matmul can write into out; alpha = 1, as in a forward pass, needs no multiplication.
 
 Predicted: 1.1 times: three passes over 128 · 256 numbers are few beside 784 multiply-adds for each.
 

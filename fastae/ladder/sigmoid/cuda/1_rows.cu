@@ -1,8 +1,8 @@
 // A thread for eight elements of a row: neighbouring threads take neighbouring rows.
 //
-// Idea: σ(z + bias), element by element. Memory is moved in sectors of 32 bytes, and the 32 threads of a warp go
-// step by step together: in a step they read an element in each of 32 rows and write as many, which are 64 sectors;
-// their bias is the same, one more.
+// Idea: σ(z + bias), element by element. Memory is moved in sectors of 32 bytes, and the 32 threads of a warp
+// execute each instruction together: they read an element in each of 32 rows and write as many, which are 64
+// sectors; their bias is the same, one more sector.
 //
 // Hint: for each of the thread's columns, from first to last, σ of the element and its column's bias; nothing in
 // rows that are not there.

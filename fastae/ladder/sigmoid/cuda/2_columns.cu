@@ -1,7 +1,8 @@
 // Coalesced: neighbouring threads take neighbouring columns, and eight rows of them.
 //
-// Idea: what the threads of a warp read or write together should lie side by side; it is then moved in the fewest
-// sectors, coalesced. 32 neighbours in a row are 4 sectors: 4 of z, 4 of out, 4 of the biases.
+// Idea: elements that the threads of a warp read or write together should be side by side in memory. They are
+// then moved in the fewest sectors; the access is coalesced. 32 neighbours in a row are 4 sectors: 4 of z, 4 of
+// out, 4 of the biases.
 //
 // Predicted: 5.4 times, from 65 sectors to 12 for 32 elements.
 //

@@ -1,11 +1,11 @@
 // Quads: one instruction reads four neighbours, and one writes them.
 //
 // Idea: the sectors are the fewest already. But a thread may read or write 16 bytes at once, if the address is a
-// multiple of 16: a quarter of the instructions, and four times as much on its way from memory for each thread that
-// waits. Where rows begin elsewhere, or end within a quad, elements go one by one.
+// multiple of 16: a quarter of the instructions, and four times as many bytes in flight for each waiting thread.
+// If rows start at other addresses, or end within a quad, elements are processed one by one.
 //
-// Predicted: 1 times where the sectors are the limit, as here; loads and stores are a quarter as many. What a GPU
-// gains by having more on the way, only a GPU can tell.
+// Predicted: 1 times where the sectors are the limit, as here; loads and stores are a quarter as many. The gain
+// from more bytes in flight can only be measured on a GPU.
 //
 // Hint: copy four biases to b.v; then for each row four elements of z to q.v, take σ of each with its bias, and
 // copy them to out. n - col are left of a row.

@@ -1,7 +1,7 @@
 """Two loops, compiled: e^−t by the C library, in double precision.
 
-Idea: σ(t) = 1 / (1 + e^−t), element by element. In compiled code e^−t may become infinite, and 1 / ∞ is the right 0. In
-Python's own arithmetic every number is a double: so is the exponential, and its function is called for each element.
+Idea: σ(t) = 1 / (1 + e^−t), element by element. In compiled code e^−t may become infinite, and 1 / ∞ is the right 0.
+Python's floats are doubles, so the exponential is computed in double precision, by a function call for each element.
 
 Hint: t = z[i, j] + bias[j], and the definition; `math.exp` of a float64.
 """

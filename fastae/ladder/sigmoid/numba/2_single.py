@@ -1,7 +1,7 @@
-"""In the array's own precision: a float32 is not made a double and back.
+"""In the array's own precision: float32 values are not converted to double and back.
 
-Idea: one float64 constant makes a double of everything that it meets. `real` is the type of the array, so that for a
-float32 the shorter exponential is called, and nothing is converted.
+Idea: an operation with a single float64 constant is done in double precision. `real` is the type of the array, so
+that the shorter exponential is called for float32, and nothing is converted.
 
 Predicted: 2 times, as the exponential of a float32 needs half the terms.
 

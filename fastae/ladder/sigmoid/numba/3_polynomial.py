@@ -1,8 +1,8 @@
-"""The exponential by our own polynomial, in the loop: no call, so that the loop is made of vectors.
+"""The exponential by our own polynomial, in the loop: without a call, the loop can be vectorised.
 
-Idea: a function that is called for one number makes the loop a loop of numbers. e^t = 2^n e^r, with n the integer
-nearest t / ln 2 and |r| ≤ ln 2 / 2: e^r is a short polynomial, and 2^n is n written into a float's exponent. All of it
-is arithmetic that LLVM does for 8 or 16 floats at once. ln 2 is in two parts, the first so short that n times it is
+Idea: a loop that calls a function for each number cannot be vectorised. e^t = 2^n e^r, with n the integer nearest t /
+ln 2 and |r| ≤ ln 2 / 2: e^r is a short polynomial, and 2^n is n written into a float's exponent. All of it is
+arithmetic that LLVM does for 8 or 16 floats at once. ln 2 is in two parts, the first so short that n times it is
 exact. (Cody and Waite, Software manual for the elementary functions, 1980.)
 
 Predicted: 6 times: some 25 instructions for 16 floats, instead of a call of 2.5 ns for each.

@@ -1,7 +1,7 @@
 """All at once: the loop over rows is in NumPy too.
 
-Idea: the interpreter is asked five times for the whole batch. Each of the five operations makes a new array, writes all
-of it and is read by the next one: where that is more than a cache, memory sets the pace.
+Idea: the interpreter executes five operations for the whole batch. Each of them writes a new array, which the next
+one reads. If these arrays do not fit in the cache, memory is the limit.
 
 Predicted: 5 times: a row's calls took 4 µs and its arithmetic 0.8; now the calls are shared by 128 rows.
 

@@ -1,7 +1,7 @@
 """In place: every operation writes into out.
 
-Idea: five fresh arrays become none. Fresh memory is the dearest: the operating system gives it page by page, filled
-with zeros, and takes it back afterwards. out stays in the cache from one operation to the next, as far as it fits.
+Idea: no new arrays are needed. New memory is expensive: the operating system provides it page by page, filled with
+zeros, and takes it back afterwards. out stays in the cache from one operation to the next, if it fits.
 
 Predicted: 1.5 times, from some ten passes over memory, five of them fresh, to five over one array.
 
