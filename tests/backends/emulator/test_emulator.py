@@ -15,8 +15,8 @@ import fastae
 from fastae import backends, cli
 from fastae.backends.cupy_backend.launcher import TILES, Tile
 from fastae.backends.emulator import KernelFault, RawModule, checking, device
-from fastae.backends.emulator import compiler as compilers
-from fastae.backends.emulator.compiler import CompileError
+from fastae.backends.emulator.source import CompileError
+from fastae.backends.emulator.toolchain import find_compiler
 from fastae.check import bounds
 from fastae.cuda import source
 
@@ -318,7 +318,7 @@ def test_what_a_header_refuses_is_told_at_the_kernels_line() -> None:
 def test_without_a_compiler_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CXX", raising=False)
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    assert compilers.find_compiler() is None
+    assert find_compiler() is None
     state = backends._class_of("emulator").availability()
     assert state == (False, "no C++ compiler was found", "install g++ or clang++")
 

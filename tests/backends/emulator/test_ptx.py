@@ -10,8 +10,8 @@ from ptx_programs import ARITHMETIC, CARRIES, COPIES, MATRICES, MBARRIER, NAMED,
 
 from fastae import cli
 from fastae.backends.emulator import checking, ptx
-from fastae.backends.emulator.compiler import CompileError
-from fastae.backends.emulator.source import not_emulated
+from fastae.backends.emulator.refusals import not_emulated
+from fastae.backends.emulator.source import CompileError
 from fastae.check.sandbox import cuda_policy
 
 # Text: names, braces, predicates, labels, macros.
@@ -128,6 +128,7 @@ def test_text_of_any_kind_is_translated_or_refused() -> None:
         "instruction %0;",
         "ldmatrix.m8n8.b16 {%0}, [%1];",
         "mma.m1;",
+        "{.reg .pred p; isspacep.const p, %1;}",
         "cvt.x;",
         "@p;",
         "}",
