@@ -38,7 +38,7 @@ class Place(NamedTuple):
     here: int
 
 
-# The variables in which launchers give a process its rank, the number of ranks, and how many of them are on this machine.
+# Variables in which launchers give a process its rank, the number of ranks, and how many of them are on this machine.
 LAUNCHERS = {
     "Open MPI": ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_SIZE"),
     "MVAPICH": ("MV2_COMM_WORLD_RANK", "MV2_COMM_WORLD_SIZE", "MV2_COMM_WORLD_LOCAL_SIZE"),
