@@ -1,11 +1,13 @@
-"""How far a correct kernel may be from the exact result, from nothing but sizes and the unit roundoff.
+"""How far a right kernel may be from the exact result, derived from sizes and the unit roundoff alone.
 
 u is the unit roundoff: 2⁻²⁴ in float32, 2⁻⁵³ in float64. A result of n roundings is within a factor 1 ± γ(n) of the
 exact one, γ(n) = n u / (1 − n u), and a sum of products taken in any order within γ(n) of the sum of their magnitudes
 (Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., SIAM 2002, lemma 3.1 and section 3.1).
 
-All bounds are elementwise. Their arguments are the kernel's inputs as float64 arrays, and the dtype that the kernel
-computes in. The exact result itself is computed in float64 by the same formula, whose own error `gamma` includes.
+A function with the name of a kernel takes that kernel's inputs, float64 arrays of the contract's shapes, and the dtype
+in which the kernel computes, ``"float32"`` or ``"float64"``. It returns the largest error of each element: a float64
+array of the shape of the output. The exact result is computed in float64 by the same formula; `gamma` includes its
+error.
 """
 
 import numpy as np
@@ -16,27 +18,54 @@ from fastae.layers import Geometry
 
 Matrix = NDArray[np.float64]
 
-SIGMOID = {"float32": 2e-6, "float64": 1e-14}  # relative; the first is the contract's
+SIGMOID = {"float32": 2e-6, "float64": 1e-14}  # relative; the contract grants the first
 TANH = SIGMOID
 
 
 def unit_roundoff(dtype: str) -> float:
-    """Return u."""
+    """Return the unit roundoff u of a dtype.
+
+    Parameters
+    ----------
+    dtype : {"float32", "float64"}
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> unit_roundoff("float32") == 2.0**-24
+    True
+    """
     return float(np.finfo(dtype).eps) / 2
 
 
 def smallest(dtype: str) -> float:
-    """What an operation may lose besides, when its result is too small for a normal number."""
+    """Return the smallest normal number, which bounds the error of an operation whose result is smaller."""
     return float(np.finfo(dtype).tiny)
 
 
 def gamma(n: int, dtype: str) -> float:
-    """γ(n) of the kernel plus γ(n) of the float64 reference that it is compared with."""
+    """Return γ(n) of the kernel plus γ(n) of the float64 result that it is compared with.
+
+    Parameters
+    ----------
+    n : int
+        Roundings.
+    dtype : {"float32", "float64"}
+        In which the kernel computes.
+
+    Returns
+    -------
+    float
+        The largest relative error.
+    """
     return sum(n * u / (1 - n * u) for u in (unit_roundoff(dtype), unit_roundoff("float64")))
 
 
 def matmul(a: Matrix, b: Matrix, out: Matrix, alpha: float, beta: float, dtype: str) -> Matrix:
-    """The k products and beta · out are k + 1 terms of a sum; one rounding more for each of alpha and alpha · Σ."""
+    """Bound a product: a sum of k products and beta · out, k + 1 terms, and a rounding for alpha and for alpha · Σ."""
     k = a.shape[1]
     terms = abs(alpha) * (abs(a) @ abs(b))
     if beta != 0:
@@ -45,56 +74,56 @@ def matmul(a: Matrix, b: Matrix, out: Matrix, alpha: float, beta: float, dtype: 
 
 
 def sigmoid(y: Matrix, dtype: str) -> Matrix:
-    """What the contract grants, y being σ of the rounded sum; what is no normal number may be cut at one nearby."""
+    """Bound σ as the contract does; y is σ of the rounded sum. A result below the normal numbers may become 0."""
     return SIGMOID[dtype] * abs(y) + 2 * smallest(dtype)
 
 
 def sigmoid_gradient(delta: Matrix, y: Matrix, dtype: str) -> Matrix:
-    """Roundings: 1 − y, and two products."""
+    """Bound three roundings: of 1 − y and of two products."""
     return gamma(3, dtype) * abs(delta * y * (1 - y)) + (1 + abs(delta)) * smallest(dtype)
 
 
 def tanh(y: Matrix, dtype: str) -> Matrix:
-    """What the contract grants, y being tanh of the rounded sum; as for `sigmoid`."""
+    """Bound tanh as `sigmoid` bounds σ; y is tanh of the rounded sum."""
     return TANH[dtype] * abs(y) + 2 * smallest(dtype)
 
 
 def tanh_gradient(delta: Matrix, y: Matrix, dtype: str) -> Matrix:
-    """Roundings: y², 1 − y², and the product; that of y² remains where 1 − y² is small, so y² is a term of its own."""
+    """Bound three roundings: of y², of 1 − y² and of the product. That of y² remains where 1 − y² is small."""
     return gamma(3, dtype) * abs(delta) * (abs(1 - y * y) + y * y) + (1 + abs(delta)) * smallest(dtype)
 
 
 def bias_relu(z: Matrix, bias: Matrix, dtype: str) -> Matrix:
-    """One rounding, of the sum; its sign is never rounded away, and max(0, t) is exact."""
+    """Bound one rounding, of the sum; rounding keeps its sign, and max(0, t) is exact."""
     return gamma(1, dtype) * np.maximum(z + bias, 0) + smallest(dtype)
 
 
 def relu_gradient(delta: Matrix, y: Matrix, dtype: str) -> Matrix:
-    """Nothing: delta is copied, or is not."""
+    """Return 0: delta is copied, or 0 is written."""
     return np.zeros_like(delta)
 
 
 def mse_gradient(z: Matrix, x: Matrix, scale: float, dtype: str) -> Matrix:
-    """Roundings: scale, z − x, 1 − z, and three products."""
+    """Bound six roundings: of scale, z − x, 1 − z and three products."""
     return gamma(6, dtype) * abs(2 * scale * (z - x) * z * (1 - z)) + (1 + 4 * abs(scale)) * smallest(dtype)
 
 
 def bce_gradient(z: Matrix, x: Matrix, scale: float, dtype: str) -> Matrix:
-    """Roundings: scale, z − x, and their product."""
+    """Bound three roundings: of scale, z − x and their product."""
     return gamma(3, dtype) * abs(scale * (z - x)) + smallest(dtype)
 
 
 def mse_loss(z: Matrix, x: Matrix, dtype: str) -> Matrix:
-    """Three roundings for each (z − x)², of which the first counts twice, and n − 1 for their sum."""
+    """Bound three roundings of each (z − x)², the first counted twice since it is squared, and n − 1 of their sum."""
     n = z.shape[1]
     return gamma(n + 2, dtype) * np.sum((z - x) ** 2, axis=1) + n * smallest(dtype)
 
 
 def bce_loss(z: Matrix, x: Matrix, dtype: str) -> Matrix:
-    """Every logarithm to four units, 1 − x, its product, the sum of two and the sum of n: n + 6 roundings.
+    """Bound n + 6 roundings: four of a logarithm, one each of 1 − x, its product and the sum of two, n − 1 of the sum.
 
-    Besides, 1 − z is rounded before its logarithm is taken: log((1 − z)(1 + δ)) = log(1 − z) + δ, to first order; the
-    second order is what γ(2) has over γ(1).
+    The rounding of 1 − z before its logarithm is a term of its own: log((1 − z)(1 + δ)) = log(1 − z) + δ to first
+    order, and γ(2) instead of γ(1) covers the second order.
     """
     n = z.shape[1]
     log_z, log_1z = floored_logs(z)
@@ -103,55 +132,55 @@ def bce_loss(z: Matrix, x: Matrix, dtype: str) -> Matrix:
 
 
 def floored_logs(z: Matrix) -> tuple[Matrix, Matrix]:
-    """Log z and log(1 − z) of the cross-entropy, floored at −100."""
+    """Return log z and log(1 − z), each at least −100, as the cross-entropy has them."""
     with np.errstate(divide="ignore"):
         return np.maximum(np.log(z), -100), np.maximum(np.log1p(-z), -100)
 
 
 def column_sum(delta: Matrix, out: Matrix, alpha: float, beta: float, dtype: str) -> Matrix:
-    """A product of a row of ones with delta."""
+    """Bound a column sum as the product of a row of ones with delta."""
     return matmul(np.ones((1, len(delta))), delta, out[None], alpha, beta, dtype)[0]
 
 
 def axpy(alpha: float, x: Matrix, y: Matrix, dtype: str) -> Matrix:
-    """Roundings: alpha, alpha · x, and the sum."""
+    """Bound three roundings: of alpha, alpha · x and the sum."""
     return gamma(3, dtype) * (abs(alpha * x) + abs(y)) + smallest(dtype)
 
 
 def gather(pixels: Matrix, dtype: str) -> Matrix:
-    """Roundings: the product, and 1 / 255 before it where that is what one multiplies with."""
+    """Bound two roundings: of 1 / 255, and of its product with the pixel."""
     return gamma(2, dtype) * pixels
 
 
 def unfold(x: Matrix, height: int, width: int, kernel: int, stride: int, padding: int, dtype: str) -> Matrix:
-    """Nothing, for each number of each patch: all are copied."""
+    """Return 0 for each number of each patch: all are copied."""
     g = Geometry(height, width, kernel, stride, padding)
     return np.zeros((len(x) * g.rows * g.columns, kernel**2 * (x.shape[1] // (height * width))))
 
 
 def fold(x: Matrix, height: int, width: int, kernel: int, stride: int, padding: int, dtype: str) -> Matrix:
-    """A pixel is the sum of as many terms as it has patches, at most ⌈kernel / stride⌉² of kernel²."""
+    """Bound a pixel, the sum of the numbers of its patches: at most ⌈kernel / stride⌉² terms."""
     most = most_patches(kernel, stride)
     terms = magnitudes(x, Geometry(height, width, kernel, stride, padding))
     return gamma(most, dtype) * terms + (most - 1) * smallest(dtype)
 
 
 def magnitudes(x: Matrix, g: Geometry) -> Matrix:
-    """Return for each pixel the sum of the magnitudes that its patches have for it."""
+    """Return for each pixel the sum of the magnitudes of its patches' numbers for it, of the shape of the images."""
     terms = np.zeros((len(x) // (g.rows * g.columns), g.height * g.width * (x.shape[1] // g.kernel**2)))
     patches.fold(abs(x), g, terms)
     return terms
 
 
 def most_patches(kernel: int, stride: int) -> int:
-    """How many patches a pixel can be in."""
+    """Return the largest number of patches that contain a pixel."""
     return int(-(-kernel // stride)) ** 2
 
 
 def convolve(
     x: Matrix, weights: Matrix, height: int, width: int, kernel: int, stride: int, padding: int, dtype: str
 ) -> Matrix:
-    """A matrix product with the patches, whose zeros in the padding add nothing."""
+    """Bound a matrix product of the patches with the weights; the zeros of the padding add nothing."""
     g = Geometry(height, width, kernel, stride, padding)
     unfolded = np.zeros((len(x) * g.rows * g.columns, len(weights)))
     patches.unfold(x, g, unfolded)
@@ -161,11 +190,28 @@ def convolve(
 def step(
     W: list[Matrix], b: list[Matrix], x: Matrix, loss: str, lr: float, dtype: str
 ) -> tuple[list[Matrix], list[Matrix]]:
-    """How far the weights and biases may be from the exact ones after one step of plain gradient descent on batch x.
+    """Bound the errors of weights and biases after one step of plain gradient descent with sigmoids.
 
-    The step's kernels one after another. Beside its own roundings each hands on the error of its inputs: that of a
-    product pq is ``e|q| + |p|f + ef``, that of σ(z) at most ``e (|σ′| + e/10)`` or e/4, as ``|σ′| ≤ 1/4`` and
+    The bounds of the step's kernels are combined: each adds the error of its inputs to its own roundings. The error of
+    a product pq is ``e|q| + |p|f + ef``, that of σ(z) at most ``e (|σ′| + e/10)`` or e/4, as ``|σ′| ≤ 1/4`` and
     ``|σ″| < 1/10``, and that of y (1 − y) is ``e |1 − 2y| + e²``.
+
+    Parameters
+    ----------
+    W, b : list of ndarray
+        Weights (inputs, outputs) and biases (outputs,) of each layer before the step, float64.
+    x : ndarray
+        The batch (images, pixels), float64.
+    loss : {"mse", "bce"}
+    lr : float
+        The learning rate.
+    dtype : {"float32", "float64"}
+        In which the step computes.
+
+    Returns
+    -------
+    errors_W, errors_b : list of ndarray
+        Of the shapes of `W` and `b`, float64.
     """
     layers = len(W)
     a, e = [x], [gamma(1, dtype) * x]  # activations, and their errors
@@ -177,11 +223,11 @@ def step(
         e.append(e_y + SIGMOID[dtype] * (y + e_y) + 2 * smallest(dtype))
 
     def times(p: Matrix, e_p: Matrix, q: Matrix, e_q: Matrix, roundings: int) -> Matrix:
-        """Return the error of the product p q."""
+        """Return the bound of the product p q."""
         return e_p * abs(q) + (abs(p) + e_p) * e_q + gamma(roundings, dtype) * (abs(p) + e_p) * (abs(q) + e_q)
 
     def slope(l: int) -> tuple[Matrix, Matrix]:
-        """Return y (1 − y) of layer l, and how its error follows from that of y; the roundings come in `times`."""
+        """Return y (1 − y) of layer l, and its error without roundings, which `times` adds."""
         y, e_y = a[l], e[l]
         return y * (1 - y), e_y * (abs(1 - 2 * y) + e_y)
 
@@ -211,12 +257,43 @@ def step(
 
 
 def accepts(found: Matrix, exact: Matrix, bound: Matrix | float) -> bool:
-    """Whether every element is within its bound; a NaN is within none."""
+    """Return whether every element is within its bound; a NaN never is.
+
+    Parameters
+    ----------
+    found, exact : ndarray
+        Of one shape.
+    bound : ndarray or float
+        Of that shape, or one for all elements.
+
+    Returns
+    -------
+    bool
+    """
     assert found.shape == exact.shape
     return bool(np.all(abs(found - exact) <= bound))
 
 
 def rounded(x: Matrix, bits: int) -> Matrix:
-    """Round to a mantissa of so many bits after the leading one: 10 as TF32 has it, 7 as bfloat16."""
+    """Round to a mantissa of so many bits after the leading one.
+
+    Parameters
+    ----------
+    x : ndarray
+        float64.
+    bits : int
+        10 for TF32, 7 for bfloat16.
+
+    Returns
+    -------
+    ndarray
+        float64, of the shape of `x`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rounded(np.array([1 + 2.0**-12]), 10)
+    array([1.])
+    """
     mantissa, exponent = np.frexp(x)
     return np.ldexp(np.rint(np.ldexp(mantissa, bits + 1)), exponent - bits - 1)

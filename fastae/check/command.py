@@ -1,4 +1,4 @@
-"""The command ``fastae check``: is a kernel right? If not, what may be wrong, and where."""
+"""The command ``fastae check``."""
 
 import argparse
 import contextlib
@@ -25,7 +25,7 @@ from fastae.cuda.includes import names_of
 from fastae.errors import FastaeError, InputError
 from fastae.ladder.rungs import LADDERS
 
-TIMED = ("numpy", "numba")  # the emulator's time means nothing
+TIMED = ("numpy", "numba")  # the time that the emulator takes says nothing of a GPU
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +52,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     option("--backend", default="auto", help="for a .cu file: emulator, cupy, or auto (cupy where a GPU works)")
     option("--seed", type=int, help="of the data; by default other data each time")
     option("--no-speed", action="store_true", help="do not measure how fast a right kernel is")
-    option("--strict", action="store_true", help="exit status 1 too if one is imprecise: it loses digits")
+    option("--strict", action="store_true", help="exit status 1 also if a kernel is imprecise, which loses digits")
     option("--json", action="store_true", help="print the verdict as JSON")
     option("--watch", action="store_true", help="check again whenever the file is saved, until Ctrl-C")
     option(
@@ -60,7 +60,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=120.0,
         metavar="SECONDS",
-        help="after which a kernel that has not come back is called endless (default: 120)",
+        help="how long a call may take; after that it is taken for an endless loop (default: 120)",
     )
     option("--out", type=Path, metavar="DIR", help="draw where a wrong kernel's errors are: DIR/KERNEL-errors.png")
 
@@ -92,11 +92,11 @@ def _await_change(file: Path, stamp: list[tuple[int, int]]) -> None:
 
 
 def _gallery(options: argparse.Namespace) -> int:
-    """List the gallery, or check one of its files where everything is seen."""
+    """List the gallery, or check one of its files, on the emulator if it is a ``.cu`` file."""
     if options.file is not None:
         raise InputError(f"give either a FILE or --gallery, not both; got {options.file} too")
     if options.watch:
-        raise InputError("nothing in the gallery changes: leave out --watch")
+        raise InputError("the files of the gallery do not change: leave out --watch")
     if options.gallery:
         exhibit = exhibits.find(options.gallery)
         backend = "emulator" if exhibit.path.suffix == ".cu" and options.backend == "auto" else options.backend
@@ -112,25 +112,35 @@ def _gallery(options: argparse.Namespace) -> int:
 
 
 def _stamp(path: Path) -> list[tuple[int, int]]:
-    """Return when a file, and what it includes of its folder, was written, and how long it is."""
+    """Return time of change and size of a file, and of the files of its folder that it includes."""
     try:
         names = names_of(read_source(path)) if path.suffix == ".cu" else ()
         files = sorted({path, *(path.parent / name for name in names)})
         states = [file.stat() for file in files if file == path or file.exists()]
-    except (OSError, InputError):  # an editor may replace it
+    except (OSError, InputError):  # while an editor replaces it
         return []
     return [(state.st_mtime_ns, state.st_size) for state in states]
 
 
 def check(options: argparse.Namespace, k: Remote | None = None) -> int:
-    """Examine every kernel of the file and report.
+    """Check every kernel of a file, print the report, and return the exit status.
 
     Parameters
     ----------
     options : Namespace
-        Of the command.
+        The options of the command.
     k : Remote, optional
-        The file, if a worker has read it already.
+        The file, if a worker has already read it.
+
+    Returns
+    -------
+    int
+        0 if all kernels are right or, without ``--strict``, imprecise, and the model with them is right; else 1.
+
+    Raises
+    ------
+    InputError
+        The file cannot be checked, or an option is wrong.
     """
     if options.seed is not None and options.seed < 0:
         raise InputError(f"--seed must not be negative; got {options.seed}")
@@ -155,8 +165,8 @@ def check(options: argparse.Namespace, k: Remote | None = None) -> int:
 
 
 def opened(options: argparse.Namespace) -> Remote:
-    """Let a worker read the file; raises `Refused`, or `InputError` if it never comes to an end."""
-    output = sys.stderr if options.json else sys.stdout  # what a learner's kernel prints is no part of the JSON
+    """Start a worker that reads the file; raises `Refused`, or `InputError` if reading never ends."""
+    output = sys.stderr if options.json else sys.stdout  # what a kernel prints must not come into the JSON
     try:
         return Remote(options.file, options.backend, options.patience, output)
     except WorkerLost as lost:
@@ -164,7 +174,7 @@ def opened(options: argparse.Namespace) -> Remote:
 
 
 def _examined(options: argparse.Namespace, k: Remote, name: str, seed: int) -> tuple[Verdict, list[Speed], str]:
-    """Judge one kernel, time it, draw its errors, and find its place on its ladder."""
+    """Check one kernel, time it, draw its errors, and find its place on its ladder."""
     verdict, speeds, where = verdicts.examine(k, name, seed), list[Speed](), ""
     if not options.no_speed and verdict.verdict != "wrong" and k.name in TIMED:
         try:
@@ -172,7 +182,7 @@ def _examined(options: argparse.Namespace, k: Remote, name: str, seed: int) -> t
             speeds, wrong = speed.measure(k, name, _limit(speed.cores_of(k)))
             what = speed.too_fast(name, speeds)
             if wrong is not None:
-                verdict.problems.append(of_call(wrong, f"{wrong.told()}, in calls that are timed"))
+                verdict.problems.append(of_call(wrong, f"{wrong.case}, in calls that are timed"))
             elif what:
                 verdict.problems.append(Problem(what, "calls that are timed"))
         except WorkerLost as lost:
@@ -191,15 +201,15 @@ def _limit(workers: int) -> Limits:
 
 
 def settings(file: Path, **options: Any) -> argparse.Namespace:
-    """Return the command's options for a file, all others as they are by default."""
+    """Return the options of the command for a file; those not given have their defaults."""
     parser = argparse.ArgumentParser()
     add_options(parser)
     return argparse.Namespace(**vars(parser.parse_args([str(file)])) | options)
 
 
 def place(name: str, k: Any, speeds: list[Speed]) -> str:
-    """Say between which rungs of its ladder a kernel stands, by its first shape; on the emulator by what is counted."""
-    from fastae.ladder import climb, counts  # which call for much that is not needed before
+    """Return in words between which rungs of its ladder a kernel is: by its speed, or on the emulator by counts."""
+    from fastae.ladder import climb, counts  # which import much that only this needs
 
     if not speeds:
         return counts.place(name, k)
@@ -208,7 +218,7 @@ def place(name: str, k: Any, speeds: list[Speed]) -> str:
 
 
 def _draw(folder: Path, verdict: Verdict) -> None:
-    """Draw each problem of which it is known where the errors are."""
+    """Draw each problem whose errors have places."""
     for problem in verdict.problems:
         if problem.share is None:
             continue

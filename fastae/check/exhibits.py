@@ -1,6 +1,6 @@
-"""The gallery: known ways to be wrong, each a learner's file of which `fastae check` names the cause.
+"""The gallery: known ways to be wrong, each a learner's file whose cause ``fastae check`` names.
 
-It calls them wrong, but for two that are right on paper and lose digits: those are imprecise.
+All are wrong but two, which are imprecise: right on paper, but they lose digits.
 """
 
 from dataclasses import dataclass
@@ -14,16 +14,17 @@ FOLDER = Path(__file__).parent / "gallery"
 
 @dataclass(frozen=True)
 class Exhibit:
-    """One way to be wrong.
+    """A file of the gallery.
 
     Attributes
     ----------
     name : str
+        Of the file, without its suffix.
     path : Path
     title : str
-        What is wrong, in a line.
+        What is wrong, in one line.
     cause : str
-        A regular expression that the diagnosis must contain.
+        A regular expression that must be found in the causes of the verdict.
     verdict : {"wrong", "imprecise"}
     """
 
@@ -35,12 +36,12 @@ class Exhibit:
 
 
 def exhibits() -> list[Exhibit]:
-    """Return the gallery, by name."""
+    """Return all files of the gallery, sorted by name."""
     return [_read(path) for path in sorted(FOLDER.glob("[a-z]*.*")) if path.suffix in (".py", ".cu")]
 
 
 def find(name: str) -> Exhibit:
-    """Return one, by its name with or without ``.py`` or ``.cu``; raises `InputError`."""
+    """Return a file of the gallery by its name, with or without suffix; raises `InputError` if there is none."""
     known = exhibits()
     for exhibit in known:
         if name in (exhibit.name, exhibit.path.name):

@@ -1,8 +1,8 @@
-"""Timing a kernel on data that it has not seen: each timed call has arrays of its own, filled just before.
+"""Timing a kernel on fresh data: each timed call has arrays of its own, filled just before.
 
-A segment is as many calls as there are sets of arrays. The clock starts before the process that has the kernel can see
-them, and all that was written meanwhile is checked in the end. The sets of a segment are larger than a core's own
-caches, and lie in the one that cores share, or in memory.
+A segment is a call for each set of arrays. The clock starts before the process with the kernel can see the data, and
+all results are checked afterwards. The sets of a segment are larger than the caches of one core: they are in the cache
+that cores share, or in memory.
 """
 
 from statistics import median
@@ -12,15 +12,15 @@ import numpy as np
 
 from fastae.check.calls import cases
 from fastae.check.calls.evidence import Call, judged
-from fastae.check.sandbox.process import Timed
+from fastae.check.sandbox.process import Workers
 
-LINE = 64  # bytes of the cache, at the beginning of which each array lies
+LINE = 64  # bytes of a cache line, to which arrays are aligned
 BYTES = 16 << 20  # of all sets
 MOST = 128  # sets
-MOMENT = 0.0015  # seconds of a segment at least, if the sets allow
-SEGMENTS = 5  # their median is told
-REST = 0.12  # seconds after which the threads of a BLAS no longer wait for more work, on a core that others need
-PATIENCE = 2.0  # seconds that the segments of a shape may take, after which there are fewer
+MOMENT = 0.0015  # seconds that a segment takes at least, if `MOST` and `BYTES` allow
+SEGMENTS = 5  # whose median is reported
+REST = 0.12  # seconds after which the threads of a BLAS stop spinning for more work
+PATIENCE = 2.0  # seconds after which no further segment of a shape is timed
 
 
 class Timer:
@@ -28,17 +28,17 @@ class Timer:
 
     Parameters
     ----------
-    worker : Timed
-        Whose kernel is timed.
+    worker : Workers
+        The worker with the kernel.
     which : str
-        By which the worker knows it.
+        The kernel's name in the worker.
     name : str
         The kernel's name in the contract.
     given : dict
         Lengths by the contract's letters, and numbers.
     """
 
-    def __init__(self, worker: Timed, which: str, name: str, given: dict[str, Any]) -> None:
+    def __init__(self, worker: Workers, which: str, name: str, given: dict[str, Any]) -> None:
         self._worker, self._which, self._name, self._given = worker, which, name, given
         self._rng = np.random.default_rng()
         self._base = cases.make(name, "float32", int(self._rng.integers(2**31)), **given)
@@ -46,15 +46,15 @@ class Timer:
         self._written = cases.WRITTEN.get(name, "out")
         self._found: list[tuple[np.ndarray, int, list[str]]] = []
         self._prepare(1)
-        self.segment()  # which may compile, and is the first to touch the memory
+        self.segment()  # the first call may compile, and touches the memory first
         took = self.segment()
-        if took < PATIENCE / 10:  # or else what the system does beside it would seem to be its own
+        if took < PATIENCE / 10:  # so that interruptions by the system are not counted
             took = min(took, self.segment(), self.segment())
         size = sum(-(-x.nbytes // LINE) * LINE for x in self._arrays.values())
         self._prepare(max(1, min(MOST, BYTES // size, int(MOMENT / took) + 1)))
         if len(self._sets) > 1:
             self.segment()
-        self._found.clear()  # so far nothing was timed
+        self._found.clear()  # the timed segments come now
 
     def _prepare(self, sets: int) -> None:
         layouts, offset = [], 0
@@ -70,8 +70,8 @@ class Timer:
         self._seeds = [0] * sets
 
     def segment(self) -> float:
-        """Return the seconds of a call, over one segment."""
-        self._worker.prepare(self._which, self._calls)  # again, if others were timed meanwhile
+        """Time a segment and return the seconds of a call."""
+        self._worker.prepare(self._which, self._calls)  # sent again if other calls were timed meanwhile
         took = self._worker.timed(self._fill)
         for views, seed in zip(self._sets, self._seeds):
             drawn = self._drawn(seed)
@@ -87,7 +87,7 @@ class Timer:
                 views[key][...] = values
 
     def _drawn(self, seed: int) -> dict[str, np.ndarray]:
-        """Draw the arrays of a call: they follow from its seed, which nobody else knows."""
+        """Draw the arrays of a call from its seed, which only the judge knows."""
         rng = np.random.Generator(np.random.SFC64(seed))
         return {
             key: np.full_like(base, np.nan)
@@ -97,18 +97,18 @@ class Timer:
         }
 
     def wrong(self) -> Call | None:
-        """Return a call that was timed and is wrong, if there is one."""
+        """Return a timed call whose result is wrong; None if there is none."""
         return next((call for found in self._found if (call := self._call(*found)).verdict == "wrong"), None)
 
     def _call(self, found: np.ndarray, seed: int, changed: list[str]) -> Call:
-        """Return what is known of a call that was timed."""
+        """Return a timed call with its exact result."""
         call = judged(self._name, "float32", self._given, False, self._base | self._drawn(seed), found)
         if changed:
             call.fault, call.fault_kind = f"it writes where it must not: {', '.join(changed)}", "astray"
         return call
 
     def seconds(self) -> float:
-        """Return the median over some segments; over fewer of a function that is very slow."""
+        """Return the median seconds of a call over some segments; over fewer for a slow kernel."""
         found = [self.segment()]
         while len(found) < SEGMENTS and sum(found) * len(self._sets) < PATIENCE:
             found.append(self.segment())

@@ -1,8 +1,9 @@
-"""A file of kernels as a backend: what it does not define comes from the backend to which it belongs.
+"""A file of kernels as a backend. Kernels that the file does not define come from the backend to which it belongs.
 
-- A Python module with functions named as kernels of the contract: plain ones are run by the interpreter, beside the
-  numpy backend's; if all are compiled by Numba, they are compiled into the step, beside the numba backend's.
-- A ``.cu`` file with such kernels, run by the emulator or a GPU.
+- A Python file has functions with the names of kernels of the contract. Plain functions are run by the interpreter,
+  beside the kernels of the numpy backend. If all of them are compiled by Numba, they are compiled into the step, beside
+  the kernels of the numba backend.
+- A ``.cu`` file has such kernels in CUDA, run on the emulator or a GPU.
 """
 
 import zlib
@@ -26,7 +27,7 @@ from fastae.check.file import python_file
 from fastae.check.file.failure import KernelFailed, describe_failure
 from fastae.check.file.launch_comments import SHARED, launch_of, launches_of, lengths_of
 from fastae.check.file.reading import read_source
-from fastae.check.sandbox import policy
+from fastae.check.sandbox import cuda_policy
 from fastae.cuda.includes import shown_name
 from fastae.errors import FastaeError, InputError
 from fastae.operations import make_operations
@@ -42,17 +43,31 @@ def load(path: str | Path, backend: str = "auto", text: str | None = None) -> Ba
     backend : str
         For a ``.cu`` file, ``"emulator"`` or ``"cupy"``; ``"auto"`` is cupy where a GPU works.
     text : str, optional
-        Of the file, if it has been read.
+        The text of the file, if it has been read.
 
     Returns
     -------
     Backend
-        With attributes ``kernels``, the names that the file defines, and ``origin``, file and checksum in words.
+        With attributes ``kernels``, a tuple of the names that the file defines, and ``origin``, its name and checksum.
 
     Raises
     ------
     InputError
-        There is no such file, it fails, or it defines no kernel of the contract.
+        There is no such file, it raises an exception, or it defines no kernel of the contract.
+    BackendUnavailable
+        The backend of a ``.cu`` file cannot run here.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from fastae.check.learner import load
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder, "mine.py")
+    ...     _ = path.write_text("def axpy(alpha, x, y): y += alpha * x")
+    ...     learner = load(path)
+    >>> learner.kernels, learner.name
+    (('axpy',), 'numpy')
     """
     path = Path(path)
     text = read_source(path) if text is None else text
@@ -67,17 +82,17 @@ def load(path: str | Path, backend: str = "auto", text: str | None = None) -> Ba
 
 
 def origin(path: Path, text: str) -> str:
-    """Return file and checksum in words."""
+    """Return the name of a file and the checksum of its text, in words."""
     return f"{path.name} with checksum {zlib.crc32(text.encode()):08x}"
 
 
 def cuda_backend(path: Path, backend: str) -> str:
-    """Return which backend runs a ``.cu`` file; raises `InputError` or `BackendUnavailable`."""
+    """Return the name of the backend that runs a ``.cu`` file; raises `InputError` or `BackendUnavailable`."""
     if backend == "auto":
         backend = "cupy" if backends.availability()["cupy"].ok else "emulator"
     if backend not in ("cupy", "emulator"):
         raise InputError(f"the kernels in {path} run on cupy or emulator, not on {backend!r}")
-    backends.get(backend)  # which says why it cannot run here
+    backends.get(backend)  # raises if it cannot run here
     return backend
 
 
@@ -90,14 +105,14 @@ def _python(path: Path, text: str) -> Backend:
 
 
 def require(found: Any, path: Path, has: str = "") -> None:
-    """Refuse a file without kernels, saying what it has instead; raises `InputError`."""
+    """Raise `InputError` for a file without kernels, with what it has instead."""
     if not found:
         has = f" ({has})" if has else ""
         raise InputError(f"{path} defines no kernel of the contract{has}; their names are: {', '.join(KERNELS)}")
 
 
 def check_signature(path: Path, name: str, found: list[str] | None) -> None:
-    """Refuse other parameters than the contract's; defaults may be left out, for the step gives every argument."""
+    """Raise `InputError` for parameters other than the contract's; defaults may be left out."""
     if found is None:
         raise InputError(f"{path}: {name} must be a function {KERNELS[name].signature} in Python")
     if found != list(KERNELS[name].arguments):
@@ -105,11 +120,11 @@ def check_signature(path: Path, name: str, found: list[str] | None) -> None:
 
 
 class _Learner(Backend):
-    """What the three have in common: their functions stand for the methods, and a checked call completes arguments."""
+    """A backend some of whose kernels are the functions of a file; a call checks and completes their arguments."""
 
     kernels: tuple[str, ...] = ()
     language = ""  # "python", "numba" or "cuda"
-    plain: dict[str, Any]  # the functions as they are, whose arguments nobody checks
+    plain: dict[str, Any]  # the functions as the file has them, without checks
     origin = ""
     source = ""  # the file's text
 
@@ -119,12 +134,12 @@ class _Learner(Backend):
             setattr(self, name, _complete(name, called(function), str(path)))
 
     def operations(self, loss: str, activation: str = "sigmoid", kinds: Sequence[str] = ("dense",)) -> dict[str, Any]:
-        """Compose the step from the kernels, so that the learner's are what trains."""
+        """Compose the step's operations from the kernels, so that training uses those of the file."""
         return make_operations(self, loss, activation, kinds)
 
 
 def _complete(name: str, function: Any, file: str) -> Any:
-    """Make a kernel that is called with every argument of the contract, in its order."""
+    """Return a kernel that checks its arguments, completes them with defaults, and passes all by position."""
     signature = KERNELS[name].parameters
 
     def kernel(*arguments: Any, **options: Any) -> Any:
@@ -142,7 +157,7 @@ def _complete(name: str, function: Any, file: str) -> Any:
 
 
 class NumpyLearner(_Learner, NumpyBackend):
-    """Plain functions, beside the numpy backend's kernels."""
+    """Plain functions, beside the kernels of the numpy backend."""
 
     language = "python"
 
@@ -150,12 +165,12 @@ class NumpyLearner(_Learner, NumpyBackend):
         self._bind(functions, path)
 
     def session(self, parameters: Parameters, images: np.ndarray, **options: Any) -> Session:
-        """Train with the composed step, interpreted."""
+        """Return a session that trains with the composed step, in the interpreter."""
         return Session(self, parameters, images, **options)
 
 
 class NumbaLearner(_Learner, NumbaBackend):
-    """Functions compiled by Numba, beside the numba backend's kernels."""
+    """Functions compiled by Numba, beside the kernels of the numba backend."""
 
     language = "numba"
 
@@ -164,14 +179,14 @@ class NumbaLearner(_Learner, NumbaBackend):
         self._bind(functions, path, python_file.seldom_compiled)
 
     def session(self, parameters: Parameters, images: np.ndarray, **options: Any) -> Session:
-        """Train with the composed step, compiled whole, on one thread."""
+        """Return a session that trains with the composed step, compiled as a whole, on one thread."""
         from fastae.backends.numba_backend.composed import ComposedSession
 
         return ComposedSession(self, parameters, images, **options)
 
 
 def cuda_kernels(path: Path, text: str) -> dict[str, list[Parameter]]:
-    """Return the contract's kernels in a ``.cu`` file; raises `InputError` if they, or their launches, are wrong."""
+    """Return the contract's kernels in a ``.cu`` file with their parameters; raises `InputError` for wrong ones."""
     if wrong := misdeclared(text, path.name):
         raise InputError(wrong)
     found = {name: parameters for name, parameters in kernels_of(text).items() if name in KERNELS}
@@ -190,17 +205,17 @@ def _cuda(path: Path, text: str, backend: str) -> Backend:
 class _CudaLearner(_Learner):
     """Kernels of a ``.cu`` file, whose parameters are found by their names.
 
-    An array ``x`` of the contract is ``x``, its row stride in elements ``x_stride``; a number ``alpha`` is ``alpha``,
-    and ``alpha_at`` the address on the device that holds it instead unless that is null; lengths are the contract's
-    letters, or ``rows``, ``cols`` and ``depth``. The whole numbers of a kernel for images, ``height``, ``width``,
-    ``kernel``, ``stride`` and ``padding``, are an ``int`` or a ``long long``, as it declares them, and may stand in a
-    launch line too. ``real`` is the type of the floats. A line
+    An array ``x`` of the contract is ``x``, and its row stride in elements ``x_stride``. A number ``alpha`` is
+    ``alpha``; ``alpha_at`` is an address on the device that holds the number instead, unless it is null. Lengths are
+    the contract's letters, or ``rows``, ``cols`` and ``depth``. The whole numbers of a kernel for images, ``height``,
+    ``width``, ``kernel``, ``stride`` and ``padding``, are of any integer type, and may be used in a launch comment.
+    ``real`` is the type of the floats. A comment
 
-        // launch matmul: grid (ceil(n / 32), ceil(m / 32)), block (16, 16)
+        // launch matmul: grid (ceil(n / 32), ceil(m / 32)), block (16, 16), shared (16 * k)
 
-    says how a kernel is launched; ``/`` between whole numbers is as in C++, but within ``ceil``. Without such a line,
-    blocks of 256 threads are, a thread for each element of the output. It may end in ``, shared (16 * k)``: each block
-    has so many bytes of dynamic shared memory, ``extern __shared__``.
+    says how a kernel is launched, and how many bytes of dynamic shared memory (``extern __shared__``) each block has.
+    ``/`` divides whole numbers as in C++, except within ``ceil`` and ``floor``. Without a comment, a launch has blocks
+    of 256 threads, a thread for each element of the output.
     """
 
     language = "cuda"
@@ -221,7 +236,7 @@ class _CudaLearner(_Learner):
         self._bind(functions, path)
 
     def session(self, parameters: Parameters, images: np.ndarray, **options: Any) -> Session:
-        """Train with the composed step, launch by launch."""
+        """Return a session that trains with the composed step, launch by launch."""
         for option in ("mode", "tf32"):
             if options.pop(option, None) not in (None, False, "eager"):
                 raise InputError(f"kernels of one's own are launched one by one, in float32: leave out --{option}")
@@ -245,7 +260,7 @@ class _CudaLearner(_Learner):
         return launch
 
     def _values(self, name: str, named: dict[str, Any], lengths: dict[str, int], real: np.dtype[Any]) -> dict[str, Any]:
-        """Return everything that a parameter may stand for, by its name."""
+        """Return the values of all parameters that a kernel may have, by name."""
         letters = {letter for shape in KERNELS[name].shapes.values() for letter in shape if letter.isalpha()}
         if name == "axpy":
             letters = {"m", "n"}
@@ -257,7 +272,7 @@ class _CudaLearner(_Learner):
                 values[key], values[f"{key}_at"] = self.launcher.number(name, key, 0 if x is None else x, real)
             elif key in KERNELS[name].shapes:
                 values[key] = x
-                gaps = x.strides[0] // x.itemsize if x is not None and x.ndim == 2 else 0  # a vector has one row
+                gaps = x.strides[0] // x.itemsize if x is not None and x.ndim == 2 else 0  # 0 for a vector
                 values[f"{key}_stride"] = np.int64(gaps)
             else:
                 values[key] = np.int32(x or 0) if key.startswith("trans") else np.int64(x or 0)
@@ -272,23 +287,23 @@ class _CudaLearner(_Learner):
 
 
 def named(path: Path, text: str) -> str:
-    """Return a ``.cu`` file's text as a GPU's compiler takes it: messages speak of its lines."""
+    """Return the text of a ``.cu`` file with its name and first line, for messages of a compiler."""
     return f'#line 1 "{shown_name(path.name)}"\n{text}'
 
 
 def compiled_text(path: Path, text: str) -> str:
-    """Return it as the emulator takes it, which brings what CUDA's headers have: what is judged is what is compiled."""
+    """Return the text as the emulator compiles it, without CUDA's headers, whose contents the emulator provides."""
     if lacking := lacking_headers(text, path.name):
         raise CompileError(lacking)
-    return named(path, policy.without_headers(text))
+    return named(path, cuda_policy.without_headers(text))
 
 
 def options_of(real: Any) -> tuple[str, ...]:
-    """Return the compiler's options for a type of floats."""
+    """Return the compiler options for a dtype of the floats."""
     return (f"-Dreal={'float' if np.dtype(real) == np.float32 else 'double'}",)
 
 
-WHOLE: dict[str, Any] = {  # numbers of C++, by how they are declared
+WHOLE: dict[str, Any] = {  # dtypes of C++'s whole numbers, by their declarations
     **dict.fromkeys(("int", "int32_t", "signed", "signed int"), np.int32),
     **dict.fromkeys(("unsigned", "unsigned int", "uint", "uint32_t"), np.uint32),
     **dict.fromkeys(("long", "long int", "long long", "long long int", "int64_t", "ptrdiff_t", "ssize_t"), np.int64),
@@ -298,5 +313,5 @@ WHOLE: dict[str, Any] = {  # numbers of C++, by how they are declared
 
 
 def _declared(parameter: Parameter, value: Any) -> Any:
-    """Return a whole number as the kernel declares it; anything else as it is."""
+    """Return a whole number in the type that the kernel declares; any other value as it is."""
     return WHOLE[parameter.type](value) if isinstance(value, np.integer) and parameter.type in WHOLE else value

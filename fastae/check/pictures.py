@@ -1,4 +1,4 @@
-"""A wrong kernel's errors as a picture: each element of its output right, wrong by so much, or NaN."""
+"""Pictures of a wrong kernel's errors: each element is right, NaN, or wrong by a multiple of its bound."""
 
 import os
 import textwrap
@@ -20,33 +20,33 @@ from fastae.figures import CAPTION_SIZE, DPI, save
 
 RIGHT, NAN, INFINITE = "#dce6ee", "#303030", "#8e3bb0"
 ERRORS = "YlOrRd"
-CELL = 0.45  # inches a side of an element, where there is room for it
+CELL = 0.45  # inches of a side of an element, where there is room
 MOST = (7.5, 6.0)  # inches of the map: wide, high
 LEAST = (2.2, 0.45)
-ROW = 0.1  # inches of a row at least, if there are few
+ROW = 0.1  # inches of a row at least, up to 16 rows
 GRID = 40  # elements a side, up to which lines are drawn between them
 MARGINS = (0.9, 1.6, 0.75)  # inches at the left, at the right for the colour bar, below
-SCALE = 1e20  # bounds, beyond which all errors have one colour; ticks of much more would overflow
+SCALE = 1e20  # bounds; larger errors have the same colour, since their ticks would overflow
 BAR = 0.9  # inches of the colour bar at least
 LINE = 0.21  # inches of a line of the title
 
 
 def draw(path: str | os.PathLike[str], kernel: str, problem: Problem) -> None:
-    """Draw where a kernel is wrong, and by how much in terms of what is allowed.
+    """Draw where a kernel is wrong, and by how many times its bound.
 
     Parameters
     ----------
     path : path-like
         The PNG file to write, whatever its suffix.
     kernel : str
-        Its name.
+        The name of the kernel.
     problem : Problem
         With ``share``, of one or two dimensions.
 
     Raises
     ------
     OutputError
-        If `path` cannot be written; what it held before is kept.
+        `path` cannot be written; a file that was there is kept.
     """
     assert problem.share is not None
     share = np.atleast_2d(problem.share)

@@ -1,4 +1,4 @@
-"""What a verdict consists of."""
+"""`Problem` and `Verdict`: what `fastae.check.verdict.examine` returns."""
 
 import contextlib
 import warnings
@@ -13,7 +13,7 @@ from fastae.check.calls.evidence import Call
 from fastae.check.cause.explain import explain
 from fastae.check.sandbox.remote import Remote
 
-MOST_CAUSES = 3  # that a single call may name
+MOST_CAUSES = 3  # of a single call; where more fit, none is named
 
 
 @dataclass
@@ -23,18 +23,19 @@ class Problem:
     Attributes
     ----------
     what : str
+        What is wrong, such as how many elements by how much.
     case : str
-        With which arguments.
+        The arguments of the call in which it was found, in words.
     causes : list of str
-        The likeliest first; and last, in which calls it is wrong, if that can be told.
+        The likeliest first. The last may say in which calls the kernel is wrong.
     wrong : ndarray of bool or None
-        Where the errors are.
-    share : ndarray or None
-        The errors as fractions of their bounds, NaN where there is NaN and should be none.
+        Where the errors are, of the shape of the output.
+    share : ndarray of float64 or None
+        The errors as fractions of their bounds, of the same shape. NaN marks a NaN that should be a number.
     picture : str
-        The path of the picture of them, if one was drawn.
+        The path of the picture of the errors; empty if none was drawn.
     example, better : str
-        Of an imprecise kernel an element that loses digits, and how to write it; a wrong one has neither.
+        Of an imprecise kernel: an element that loses digits, and a better formula. Empty for a wrong kernel.
     """
 
     what: str
@@ -49,21 +50,21 @@ class Problem:
 
 @dataclass
 class Verdict:
-    """What was found out about one kernel.
+    """What is known of one kernel after it was checked.
 
     Attributes
     ----------
     kernel : str
     problems : list of Problem
-        Empty if it is right; else the first that were found, of each kind one.
+        Empty if the kernel is right; else one of each kind that was found.
     calls : int
         With how many sets of arguments it was called.
     worst : float
-        The largest error, as a fraction of its bound; of right kernels below 1.
+        The largest error as a fraction of its bound; at most 1 for a right kernel.
     imprecise : list of Call
-        The calls whose results are not within the best bound, but as near as a formula that is right on paper has them.
+        The calls whose results are within `fastae.check.wide.bound` and not within `fastae.check.bounds`.
     refused : bool
-        It does what no kernel does, and the problems say what.
+        Whether it does what no kernel does; `problems` says what.
     """
 
     kernel: str
@@ -75,7 +76,7 @@ class Verdict:
 
     @property
     def verdict(self) -> str:
-        """Right; refused; wrong; or imprecise, if it loses digits and nothing else is the matter."""
+        """``"right"``, ``"wrong"``, ``"refused"``, or ``"imprecise"`` if it loses digits and has no other problem."""
         if self.refused:
             return "refused"
         if not self.problems:
@@ -83,20 +84,20 @@ class Verdict:
         return "imprecise" if all(p.better for p in self.problems) else "wrong"
 
     def rejects(self, call: Call) -> bool:
-        """Whether a call is wrong; one that is imprecise is kept."""
+        """Return whether a call is wrong, and keep it if it is imprecise."""
         if call.verdict == "imprecise":
             self.imprecise.append(call)
         return call.verdict == "wrong"
 
 
 def of_call(call: Call, case: str, *causes: str) -> Problem:
-    """Make a problem of a single call; where many causes fit, as where its numbers are alike, none is told."""
+    """Describe a single wrong call; if more than `MOST_CAUSES` causes fit, none is named."""
     found = list(causes) or explain([call])
     return Problem(described(call, False), case, found if len(found) <= MOST_CAUSES else [], call.wrong, call.share)
 
 
 def described(call: Call, unwritten: bool = False) -> str:
-    """Say how much is wrong, and by how much."""
+    """Return in words how many elements of a call are wrong, and by how much."""
     wrong, error = call.wrong, np.abs(call.found - call.exact)
     if unwritten:
         return f"{wrong.sum()} of {wrong.size} elements are left unwritten"
@@ -106,13 +107,13 @@ def described(call: Call, unwritten: bool = False) -> str:
 
 
 def looking(k: Backend | Remote) -> contextlib.AbstractContextManager[None]:
-    """Let every access to memory be looked at where that can be; a stray one could end the process else."""
+    """Check every access to memory while kernels run on the emulator; elsewhere do nothing."""
     return checking() if k.name == "emulator" else contextlib.nullcontext()
 
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Let neither NumPy nor Numba warn of what a learner's kernel does: the verdict will tell."""
+    """Silence the warnings of NumPy and Numba: the verdict says what a kernel does wrong."""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         yield

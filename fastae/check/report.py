@@ -1,4 +1,4 @@
-"""What `fastae check` prints of a file: lines as the kernels are judged, or JSON at the end."""
+"""What ``fastae check`` prints: lines for each kernel as soon as it is checked, or JSON at the end."""
 
 import argparse
 import json
@@ -11,7 +11,7 @@ from fastae.backends.contract import KERNELS
 from fastae.check import speed
 from fastae.check.calls.evidence import MAYBE, WHEN, WHERE
 from fastae.check.problem import Problem, Verdict
-from fastae.check.sandbox import policy
+from fastae.check.sandbox import python_policy
 from fastae.check.sandbox.confine import ENFORCED
 from fastae.check.sandbox.process import Refused
 from fastae.check.sandbox.remote import Remote
@@ -29,13 +29,14 @@ class Report:
     Parameters
     ----------
     options : Namespace
-        Of the command.
+        The options of the command.
     seed : int
+        Of the data, which is printed to repeat the check.
 
     Attributes
     ----------
     found : list of Verdict
-        So far.
+        Of the kernels so far.
     """
 
     def __init__(self, options: argparse.Namespace, seed: int) -> None:
@@ -47,25 +48,25 @@ class Report:
         self._lacking, self._cores = list[str](), 1
 
     def begin(self, k: Remote) -> None:
-        """Note what is judged, and how."""
+        """Take note of the file's backend, kernels and worker."""
         self._cores = speed.cores_of(k)
-        self._backend, self._given, self._kernels = k.name, policy.given(k.source), len(k.kernels)
+        self._backend, self._given, self._kernels = k.name, python_policy.given(k.source), len(k.kernels)
         self._lacking = k.lacking
 
     def add(self, verdict: Verdict, speeds: list[Speed], place: str) -> None:
-        """Tell what was found out about a kernel."""
+        """Print the verdict on a kernel, its speed, and its place on its ladder."""
         name = verdict.kernel
         self.found.append(verdict)
         self._speeds[name], self._places[name] = speeds, place
         if self._options.json:
             return
-        lines = [told(verdict), *(_timed(name, s, self._cores) for s in speeds)]
+        lines = [in_words(verdict), *(_timed(name, s, self._cores) for s in speeds)]
         if place:
             lines.append(f"  its place: {place}: fastae ladder {LADDERS[name]} --backend {self._backend}")
         print("\n".join(lines), flush=True)
 
     def refuse(self, refused: Refused) -> int:
-        """Tell that the file is refused, each kernel of which nothing was told yet; return the exit status."""
+        """Print that the kernels without a verdict are refused, and return the exit status."""
         judged = {verdict.kernel for verdict in self.found}
         problems = [Problem(reason, "") for reason in refused.reasons]
         for name in [name for name in refused.kernels if name not in judged] or [self._shown]:
@@ -78,7 +79,7 @@ class Report:
         return 1
 
     def end(self, problem: Problem | None) -> int:
-        """Tell what became of the model, if all kernels are right, and return the exit status."""
+        """Print the verdict on the model, if all kernels are right, and return the exit status."""
         judged = all(v.verdict in ("right", "imprecise") for v in self.found)
         if self._options.json:
             self._print_json(Verdict(MODEL, [problem] if problem else []) if judged else None)
@@ -104,7 +105,7 @@ class Report:
         return f"to see it again: {system.command_line(['fastae', 'check', *shown, '--seed', str(self._seed)])}"
 
     def _notes(self) -> list[str]:
-        """Say what of fastae's compiled code was used, and what this system could not deny."""
+        """Return lines on compiled code of fastae that the file uses, and on what the system could not deny to it."""
         used = [name for names in self._given.values() for name in names]
         notes = [f"it uses what fastae hands out for exercises: {', '.join(used)}"] if used else []
         if self._lacking:
@@ -134,8 +135,8 @@ def _as_dict(problem: Problem) -> dict[str, Any]:
     return entry | ({"example": problem.example, "better": problem.better} if problem.better else {})
 
 
-def told(verdict: Verdict) -> str:
-    """Put a verdict in lines."""
+def in_words(verdict: Verdict) -> str:
+    """Return the lines of a verdict."""
     if not verdict.problems:
         return f"{verdict.kernel}: right in {verdict.calls} calls; largest error {verdict.worst:.2f} of what is allowed"
     heading = "imprecise: right on paper, but it loses digits" if verdict.verdict == "imprecise" else "WRONG"
@@ -165,7 +166,7 @@ def _lines(problem: Problem) -> list[str]:
 
 
 def picture(wrong: np.ndarray) -> list[str]:
-    """Draw where the errors are, a character for one element or for a block in which there is one."""
+    """Draw the places of errors, a character for an element or a block of elements."""
     grid = np.atleast_2d(wrong)
     rows, cols = (np.array_split(np.arange(n), min(n, most)) for n, most in zip(grid.shape, (HEIGHT, WIDTH)))
     return ["".join("#" if grid[np.ix_(r, c)].any() else "." for c in cols) for r in rows]

@@ -1,7 +1,8 @@
-"""How fast a right kernel is: on the model's shapes, beside what the machine could do, measured in the same run.
+"""How fast a right kernel is on the model's shapes, compared with the limit of the machine in the same run.
 
-The limit of a kernel is the roofline's: its operations at the rate of multiply-adds, or its bytes at that of reading
-from where they lie, whichever takes longer. (Williams, Waterman and Patterson, Roofline, CACM 2009.)
+The limit is that of the roofline model: the operations at the rate of multiply-adds, or the bytes at the rate of
+reading from the cache or memory that holds them, whichever takes longer (Williams, Waterman and Patterson, Roofline,
+CACM 2009).
 """
 
 import time
@@ -22,32 +23,33 @@ from fastae.check.file.text import is_parallel
 from fastae.check.sandbox.remote import Remote
 
 BATCHES = (16, 128)
-MOMENT, SEGMENTS = 0.02, 7  # seconds of a segment, and how many: their median is told
-ROUNDS = 5  # in which the limit is measured
-PATIENCE = 2.0  # seconds that the calls of a segment may take; what is slower is timed by one call, or left out
-LINE = 64  # bytes of the cache
-NEAR_BYTES = 16 << 20  # what is larger stays in no cache between calls
-TOO_FAST = {True: 1.25, False: 8.0}  # of the limit in multiply-adds; of that in bytes, since nearer caches are faster
-PRODUCTS = {"forward": (False, False), "backward": (False, True), "update": (True, False)}  # and what is transposed
+MOMENT, SEGMENTS = 0.02, 7  # seconds of a segment, and their number, whose median is reported
+ROUNDS = 5  # measurements of the limit, of which the largest counts
+PATIENCE = 2.0  # seconds after which no further segment is timed
+LINE = 64  # bytes of a cache line
+NEAR_BYTES = 16 << 20  # larger arrays do not stay in a cache between calls
+TOO_FAST = {True: 1.25, False: 8.0}  # times the limit: in multiply-adds; in bytes, since nearer caches are faster
+PRODUCTS = {"forward": (False, False), "backward": (False, True), "update": (True, False)}  # are a and b transposed?
 LAYER = (784, 256)  # inputs and outputs of the largest layer
-IMAGE = {"height": 14, "width": 14, "channels": 16, "kernel": 3, "stride": 2, "padding": 1}  # of a second convolution
+IMAGE = {"height": 14, "width": 14, "channels": 16, "kernel": 3, "stride": 2, "padding": 1}  # a second convolution's
 CHANNELS = 32  # of its output
 LETTERS = "mnkpqc"
-FLOPS = ("matmul", "convolve")  # kernels whose limit is arithmetic
+FLOPS = ("matmul", "convolve")  # kernels limited by arithmetic
 
 
 class Speed(NamedTuple):
-    """One kernel on one shape.
+    """The speed of a kernel on one shape.
 
     Attributes
     ----------
     shape : str
+        In words.
     seconds : float
-        A call.
+        Of a call.
     flops, bytes : float
-        Operations a second; bytes that must at least be moved, a second.
+        Operations per second, and bytes per second, of those that must at least be moved.
     share : float
-        Of the limit.
+        The fraction of the machine's limit.
     """
 
     shape: str
@@ -98,17 +100,17 @@ class Work:
         return [_aligned(x) if isinstance(x, np.ndarray) else x for x in made.values()]
 
     def least(self, machine: limits.Limits) -> float:
-        """Return the seconds that the machine needs at least."""
+        """Return the least seconds that the machine needs for a call."""
         bandwidth = machine.near if self.bytes <= NEAR_BYTES else machine.far
         return max(self.flops / machine.flops, self.bytes / bandwidth)
 
     def speed(self, seconds: float, machine: limits.Limits) -> Speed:
-        """Tell what so many seconds a call are."""
+        """Return the speed for so many seconds of a call."""
         return Speed(self.shape, seconds, self.flops / seconds, self.bytes / seconds, self.least(machine) / seconds)
 
 
 def _aligned(x: np.ndarray) -> np.ndarray:
-    """Copy to where a cache line begins: vectors that straddle two lines would cost a fifth, now and then."""
+    """Return a copy aligned to a cache line; vectors across two lines can cost a fifth of the speed."""
     memory = np.empty(x.nbytes + LINE, np.uint8)
     first = -memory.ctypes.data % LINE
     copy = memory[first : first + x.nbytes].view(x.dtype).reshape(x.shape)
@@ -117,7 +119,7 @@ def _aligned(x: np.ndarray) -> np.ndarray:
 
 
 def works(name: str, m: int) -> Iterator[Work]:
-    """Yield what the step asks of a kernel for batches of m images, on the largest layer."""
+    """Yield the calls that the step makes of a kernel for batches of m images, on the largest layer."""
     inputs, outputs = LAYER
     if name == "matmul":
         lengths = {"forward": (m, inputs, outputs), "backward": (m, outputs, inputs), "update": (inputs, m, outputs)}
@@ -134,33 +136,35 @@ def works(name: str, m: int) -> Iterator[Work]:
 
 
 def cores_of(k: Remote) -> int:
-    """Return how many cores a file's kernels may use: a BLAS takes them all, and so does ``prange``."""
+    """Return how many cores the kernels of a file may use: a BLAS and ``prange`` use all of them."""
     return cores() if k.name == "numpy" or is_parallel(k.source) else 1
 
 
 def limit(workers: int) -> limits.Limits:
-    """Return the most that so many cores did in some rounds: what else the machine is doing can only lower it.
+    """Measure the limit of so many cores: the most in some rounds, since other processes can only lower it.
 
-    What is near is in the cache that the cores share, where fresh data are.
+    ``near`` is the bandwidth of the cache that the cores share, where fresh data are.
     """
     return limits.combined([limits.measure(workers, 1, fresh.BYTES) for _ in range(ROUNDS)], max)
 
 
 def measure(k: Remote, name: str, machine: limits.Limits) -> tuple[list[Speed], Call | None]:
-    """Time a kernel on the shapes that the step has; the large ones not if it is very slow.
+    """Time a kernel on the shapes of the step; a very slow kernel on the small ones only.
 
     Parameters
     ----------
     k : Remote
     name : str
+        A kernel of the file.
     machine : Limits
-        Of as many workers as the kernel may use.
+        Of as many cores as the kernel may use.
 
     Returns
     -------
     list of Speed
+        One for each shape.
     Call or None
-        One of those that were timed that was wrong.
+        A timed call whose result is wrong.
     """
     found: list[Speed] = []
     timers: list[fresh.Timer] = []
@@ -171,20 +175,20 @@ def measure(k: Remote, name: str, machine: limits.Limits) -> tuple[list[Speed], 
                 break
             timers.append(fresh.Timer(k, name, name, work.given))
             found.append(work.speed(timers[-1].seconds(), machine))
-    return found, next((call for timer in timers if (call := timer.wrong())), None)  # which takes the judge's cores
+    return found, next((call for timer in timers if (call := timer.wrong())), None)  # this computes on all cores
 
 
 class Timer:
-    """Calls of a function with the same arguments, so many that a segment of them takes a moment.
+    """Segments of calls of a function with the same arguments, each long enough to be timed.
 
     Parameters
     ----------
     function : callable
     arguments : list
     wait : callable
-        Called at the end of a segment: on a GPU, calls are only launches.
+        Called at the end of a segment, since a call on a GPU only launches.
     calls : int
-        As how many one call counts.
+        The number of calls that one call of `function` makes.
     """
 
     def __init__(
@@ -195,7 +199,7 @@ class Timer:
         calls: int = 1,
     ) -> None:
         self._function, self._arguments, self._wait, self._calls, self._times = function, arguments, wait, calls, 1
-        self.first = self.segment()  # which may compile
+        self.first = self.segment()  # may compile
         while self._times < 1 << 20:
             took = self._times * self._calls * self.segment()
             if took >= MOMENT / 2:
@@ -220,7 +224,7 @@ class Timer:
 
 
 def too_fast(name: str, speeds: list[Speed]) -> str:
-    """Say so if a kernel takes less time than the machine needs for its work; else return nothing."""
+    """Return a message if a kernel is faster than the machine can be; else an empty string."""
     for speed in speeds:
         most = TOO_FAST[name in FLOPS]
         if speed.share > most:

@@ -25,28 +25,47 @@ from fastae.operations import kernels_of
 
 __all__ = ["MODEL", "Problem", "Verdict", "examine", "model_gradient"]
 
-SECONDS = 20.0  # for a kernel, after which only what is small is still tried
-MODEL = "the model"  # what is told after the kernels
-ALLOWED = 1e-11  # of weights of models after three steps: imprecise kernels lead them 3e-14 astray, float32 5e-9
-SMALL = 8 * 8 * 8  # work that is always tried
-EMULATED = 3  # of so many products one is tried on the emulator; no divisor of 16 ways, nor of 5 alphas
-MOST_PROBLEMS = 24  # after which of so many calls one is tried, to see the other shapes too
-LEAST_LARGE = 4  # calls beyond that, however slow the machine: what is small may be right by chance
-MORE_SECONDS = 3.0  # for what is large, with a kernel that is known to be wrong
+SECONDS = 20.0  # for a kernel; afterwards only small calls are made
+MODEL = "the model"  # the name under which the model is reported, after the kernels
+ALLOWED = 1e-11  # error of a model's weights after three steps: imprecise kernels cause 3e-14, float32 causes 5e-9
+SMALL = 8 * 8 * 8  # work of a call that is always made
+EMULATED = 3  # on the emulator one of so many products is made; it divides neither the 16 ways to call nor 5 alphas
+MOST_PROBLEMS = 24  # wrong calls; afterwards one of `EMULATED` calls is made, to see the other shapes too
+LEAST_LARGE = 4  # large calls, however slow the machine is: a small one may be right by chance
+MORE_SECONDS = 3.0  # for large calls of a kernel that is known to be wrong
 ARITHMETIC = ("ZeroDivisionError", "OverflowError", "FloatingPointError", "ArithmeticError")
-FAILURES = 3  # after which a kernel that never came to an end is not called again
+FAILURES = 3  # exceptions; a kernel of which no call has returned is then not called again
 
 
 def examine(k: Backend | Remote, name: str, seed: int) -> Verdict:
-    """Call a kernel in every way, until so much is wrong that its likely cause can be told.
+    """Call a kernel in every way that the contract allows, and name the likely causes of what is wrong.
 
     Parameters
     ----------
-    k : Backend
-        As from `fastae.check.learner.load`.
+    k : Backend or Remote
+        The backend that has the kernel, such as `fastae.check.learner.load` returns.
     name : str
+        A kernel of the contract.
     seed : int
         Of the data.
+
+    Returns
+    -------
+    Verdict
+
+    Raises
+    ------
+    InputError
+        The kernel cannot be checked, as where a package that it needs is not installed.
+    Refused
+        It does what no kernel does; only where it runs in a process of its own.
+
+    Examples
+    --------
+    >>> from fastae import backends
+    >>> from fastae.check.verdict import examine
+    >>> examine(backends.get("numpy"), "advance", seed=0).verdict
+    'right'
     """
     verdict, facts = Verdict(name), text.facts(getattr(k, "source", ""), name)
     with quiet():
@@ -66,12 +85,12 @@ def examine(k: Backend | Remote, name: str, seed: int) -> Verdict:
             except (KernelFault, KernelFailed) as error:
                 failure = getattr(error, "failure", None)
                 faults = [error.fault] if isinstance(error, KernelFault) else []
-                problem = Problem(failure.told(name) if failure else str(error), case, faults)
+                problem = Problem(failure.describe(name) if failure else str(error), case, faults)
             except WorkerLost as lost:
                 problem = Problem(str(lost), case, lost.causes)
             except (FastaeError, Refused):
                 raise
-            except Exception as error:  # of the device
+            except Exception as error:  # from the device
                 problem = Problem(f"the device fails: {type(error).__name__}: {gist(error)}", case)
             if problem:
                 verdict.problems.append(habits.of_check(facts, problem, failure))
@@ -81,7 +100,7 @@ def examine(k: Backend | Remote, name: str, seed: int) -> Verdict:
 
 
 def _called(k: Backend | Remote, name: str, seed: int, verdict: Verdict, facts: text.Facts) -> list[Call]:
-    """Call a kernel in every way that the contract allows."""
+    """Make the ordinary calls of a kernel; of a wrong or slow one fewer."""
     calls: list[Call] = []
     began, large, seen, wrong, failed, astray = time.monotonic(), 0.0, 0, 0, 0, 0
     for number, (dtype, given, block) in enumerate(shapes.ordinary(name, seed)):
@@ -93,9 +112,9 @@ def _called(k: Backend | Remote, name: str, seed: int, verdict: Verdict, facts: 
                 continue
         sparing = (k.name == "emulator" and name in ("matmul", *PATCHES)) or wrong >= MOST_PROBLEMS
         if sparing and number % EMULATED:
-            continue  # the shapes all come up; and on the emulator every access is looked at
+            continue  # all shapes are still called
         if astray and work > astray:
-            break  # who writes anywhere may end the process, the sooner the larger the arrays are
+            break  # a stray write may end the process, and is likelier to in a larger call
         call = _try(k, name, dtype, given, block, [seed, number], facts)
         calls.append(call)
         verdict.calls += 1
@@ -125,14 +144,14 @@ def _try(
         call.fault, call.fault_causes, call.fault_kind = str(fault), (fault.fault,), "astray"
     except KernelFailed as error:
         habits.require(error.failure)
-        call.fault, call.failure, call.fault_kind = error.failure.told(name), error.failure, "failed"
+        call.fault, call.failure, call.fault_kind = error.failure.describe(name), error.failure, "failed"
         if error.failure.type_name == "IndexError" and "out of bounds" in error.failure.message:
             call.fault_causes = (f"out of bounds: {error.failure.place or 'an index leads beyond an array'}",)
     except WorkerLost as lost:
         call.fault, call.fault_causes, call.fault_kind = str(lost), tuple(lost.causes), "lost"
     except (FastaeError, Refused):
         raise  # the file cannot be checked
-    except Exception as error:  # of the device, which is in no state to go on
+    except Exception as error:  # from the device, which cannot be used any more
         call.fault, call.fault_kind = f"after {name}, the device fails: {type(error).__name__}: {gist(error)}", "lost"
     else:
         call.found, call.returned = outcome.found, outcome.returned
@@ -152,14 +171,14 @@ def _stray(touched: list[str]) -> str:
 
 
 def _outside(k: Any, name: str, seed: int) -> Problem | None:
-    """Let the interpreter run what Numba compiles, in small: an index outside of an array is an error there."""
+    """Make small calls of a Numba kernel in the interpreter, which raises where an index is outside of an array."""
     if getattr(k, "language", "") != "numba" or name == "advance":
         return None
     for number, (dtype, given, block) in enumerate(shapes.ordinary(name, seed)):
         if number % EMULATED or cases.work(name, given) > SMALL:
             continue
         arguments = cases.made(name, dtype, given, [seed, number])
-        told = judged(name, dtype, given, block, arguments, np.empty(0)).told()
+        case = judged(name, dtype, given, block, arguments, np.empty(0)).case
         try:
             cases.call(k, name, arguments, block, interpreted=True)
         except KernelFailed as error:
@@ -168,12 +187,12 @@ def _outside(k: Any, name: str, seed: int) -> Problem | None:
                 where = f"{k.path.name}, line {failure.line}: " if failure.line else ""
                 place = failure.place or "an index leads beyond an array"
                 cause = f"out of bounds: {place}; Numba does not look, and reads or writes there"
-                return Problem(f"{where}{failure.message}", told, [cause])
-            if failure.type_name in ARITHMETIC:  # where compiled code has infinity or NaN
+                return Problem(f"{where}{failure.message}", case, [cause])
+            if failure.type_name in ARITHMETIC:  # compiled code gives infinity or NaN
                 continue
-            return None  # what only compiled code can do; it will be compiled and judged
+            return None  # only compiled code can do it
         except WorkerLost as lost:
-            return Problem(str(lost), told, lost.causes)
+            return Problem(str(lost), case, lost.causes)
         except (FastaeError, Refused):
             raise
         except Exception:
@@ -182,9 +201,20 @@ def _outside(k: Any, name: str, seed: int) -> Problem | None:
 
 
 def model_gradient(k: Backend | Remote, seed: int) -> Problem | None:
-    """Some steps of whole models in float64 against the numpy backend's: their gradients with these kernels.
+    """Train small models in float64 with these kernels, and compare their weights with the numpy backend's.
 
-    Of a dense one with sigmoids, and, where the file has kernels that it does not need, of those that do.
+    A dense model with sigmoids is always trained, others where the file has kernels that only they need.
+
+    Parameters
+    ----------
+    k : Backend or Remote
+    seed : int
+        Of weights and images.
+
+    Returns
+    -------
+    Problem or None
+        None if the weights of all models agree.
     """
     for activation, convolutions in _models(getattr(k, "kernels", ())):
         problem = _model_gradient(k, seed, activation, convolutions)
@@ -194,9 +224,9 @@ def model_gradient(k: Backend | Remote, seed: int) -> Problem | None:
 
 
 def _models(kernels: Collection[str]) -> Iterator[tuple[str, bool]]:
-    """Yield the activations of the models that need some kernels, and whether they have convolutions."""
+    """Yield the models that need some kernels: their activation, and whether they have convolutions."""
     yield "sigmoid", False
-    called = kernels_of("sigmoid", ["conv"])  # not convolve, for which a step would be compiled in vain
+    called = kernels_of("sigmoid", ["conv"])  # without convolve, which no step calls
     convolutions = any(name in PATCHES and name in called for name in kernels)
     others = [a for a in ("tanh", "relu") if any(name in kernels for name in ACTIVATIONS[a][:2])]
     for activation in others or (["sigmoid"] if convolutions else []):

@@ -1,4 +1,4 @@
-"""How far a kernel may be off whose formula is right on paper but not the best: what tells imprecise from wrong.
+"""How far an imprecise kernel may be from the exact result: one with a formula that is right on paper but not the best.
 
 A formula is a list of steps v₁, v₂, ..., each of which is rounded to vᵢ (1 + δᵢ) with ``|δᵢ| ≤ u``. To first order its
 result is off by Σ δᵢ vᵢ ∂out/∂vᵢ (forward error analysis: Higham, Accuracy and Stability of Numerical Algorithms,
@@ -7,8 +7,8 @@ formula of N steps is within γ(N) M of the exact result.
 
 The best formula of a kernel has steps that weigh no more than the result, or than the terms of its sum, which gives the
 bounds of `fastae.check.bounds`. Another formula that is right on paper may subtract numbers that are nearly alike; its
-steps then weigh more than the result, but no more than the intermediates that one would expect: 1 for σ, the terms for
-a sum. Each function here returns these two, N and M, for any formula of that kind.
+steps then weigh more than the result, but no more than the usual intermediate results: 1 for σ, the terms for a sum. A
+function with the name of a kernel returns N, and M for each element of the output, for any formula of that kernel.
 
 An input or an accumulator in a format of fewer bits is a step too, but its δ is 2¹³ times as large (float16 and TF32 in
 float32), 2¹⁶ times (bfloat16) or 2²⁹ times (float32 in float64). N is therefore small beside 2¹³: ``ROUNDINGS``, plus a
@@ -25,73 +25,73 @@ from fastae.check import bounds
 from fastae.check.bounds import Matrix
 from fastae.layers import Geometry
 
-ROUNDINGS = 16  # steps of a formula, without the additions of a sum
+ROUNDINGS = 16  # steps of a formula without the additions of a sum
 
 Steps = tuple[int, Matrix]
 
 
 def matmul(a: Matrix, b: Matrix, out: Matrix, alpha: float, beta: float) -> Steps:
-    """The largest row of a times the largest column of b, as lengths: what Strassen's products weigh.
+    """Weigh Strassen's products: the length of the longest row of a times that of the longest column of b.
 
-    They multiply sums of blocks, so elements of other rows and columns come in and cancel. The terms of an element's
-    own sum are together no more, by Cauchy and Schwarz.
+    They multiply sums of blocks, in which elements of other rows and columns cancel. The terms of an element's own sum
+    are together no more, by the inequality of Cauchy and Schwarz.
     """
     most = abs(alpha) * np.max(_lengths(a), initial=0) * np.max(_lengths(b.T), initial=0)
     return ROUNDINGS + a.shape[1], most + (abs(beta * out) if beta != 0 else np.zeros(out.shape))
 
 
 def bias_sigmoid(z: Matrix) -> Steps:
-    """Such as (1 + tanh(t/2)) / 2, 1 − σ(−t) and their like have steps up to 1, whatever is left of them."""
+    """Weigh formulas such as (1 + tanh(t/2)) / 2 and 1 − σ(−t): steps up to 1, however small the result."""
     return ROUNDINGS, np.ones(z.shape)
 
 
 def sigmoid_gradient(delta: Matrix, y: Matrix) -> Steps:
-    """Such as y − y², ¼ − (y − ½)² and (1 − y) − (1 − y)² have steps up to the larger of 1 and y²."""
+    """Weigh formulas such as y − y², ¼ − (y − ½)² and (1 − y) − (1 − y)²: steps up to the larger of 1 and y²."""
     return ROUNDINGS, abs(delta) * np.maximum(1, y * y)
 
 
 def bias_tanh(z: Matrix) -> Steps:
-    """2σ(2t) − 1 and (E − 1) / (E + 1), E = e²ᵗ, subtract 1 from what is near 1."""
+    """Weigh 2σ(2t) − 1 and (E − 1) / (E + 1) with E = e²ᵗ, which subtract 1 from a number near 1."""
     return ROUNDINGS, np.ones(z.shape)
 
 
 def tanh_gradient(delta: Matrix, y: Matrix) -> Steps:
-    """δ − δ y² and 4σ(1 − σ) have steps up to 1 + y²."""
+    """Weigh δ − δ y² and 4σ(1 − σ): steps up to 1 + y²."""
     return ROUNDINGS, abs(delta) * (1 + y * y)
 
 
 def bias_relu(z: Matrix, bias: Matrix) -> Steps:
-    """A sum of scaled numbers, 4 max(0, z/4 + bias/4), where it is positive.
+    """Weigh a sum of scaled numbers, 4 max(0, z/4 + bias/4), where it is positive.
 
-    Elsewhere 0 is written, not computed: a unit that is off by a rounding would be on.
+    Elsewhere 0 is written and not computed: with a rounding error the unit would be on.
     """
     return ROUNDINGS, (abs(z) + abs(bias)) * (z + bias > 0)
 
 
 def relu_gradient(delta: Matrix, y: Matrix) -> Steps:
-    """δ y / y where y > 0; 0 elsewhere is written, not computed."""
+    """Weigh δ y / y where y > 0; elsewhere 0 is written and not computed."""
     return ROUNDINGS, abs(delta) * (y > 0)
 
 
 def mse_gradient(z: Matrix, x: Matrix, scale: float) -> Steps:
-    """Multiplied out, 2 scale (z² − z³ − x z + x z²), no step weighs more than z + x, times z² where z is above 1."""
+    """Weigh 2 scale (z² − z³ − x z + x z²): no step more than z + x, times z² where z is above 1."""
     return ROUNDINGS, 2 * abs(scale) * (abs(z) + abs(x)) * np.maximum(1, z * z)
 
 
 def bce_gradient(z: Matrix, x: Matrix, scale: float) -> Steps:
-    """Scale · z − scale · x, and z (1 − x) − x (1 − z)."""
+    """Weigh scale · z − scale · x, and z (1 − x) − x (1 − z)."""
     return ROUNDINGS, abs(scale) * (abs(z) + abs(x))
 
 
 def mse_loss(z: Matrix, x: Matrix) -> Steps:
-    """Multiplied out, Σ z² − 2 Σ z x + Σ x² has steps that are together (|z| + |x|)²."""
+    """Weigh Σ z² − 2 Σ z x + Σ x²: its steps are together (|z| + |x|)²."""
     return ROUNDINGS + z.shape[1], np.sum((abs(z) + abs(x)) ** 2, axis=1)
 
 
 def bce_loss(z: Matrix, x: Matrix) -> Steps:
-    """X (log z − log(1 − z)) + log(1 − z) weighs each logarithm twice.
+    """Weigh x (log z − log(1 − z)) + log(1 − z), which has each logarithm twice.
 
-    log(zˣ (1 − z)¹⁻ˣ) is off by a rounding of 1 besides, as what it is taken of is.
+    The argument of log(zˣ (1 − z)¹⁻ˣ) is rounded, which adds a step that weighs 1.
     """
     log_z, log_1z = bounds.floored_logs(z)
     terms = (abs(x) + abs(1 - x)) * (abs(log_z) + abs(log_1z)) + 1
@@ -99,36 +99,36 @@ def bce_loss(z: Matrix, x: Matrix) -> Steps:
 
 
 def column_sum(delta: Matrix, out: Matrix, alpha: float, beta: float) -> Steps:
-    """The sum of magnitudes: of a mean that is multiplied by the rows, of alpha in every term."""
+    """Weigh a mean times the number of rows, and alpha in every term: the sum of the magnitudes."""
     old = abs(beta * out) if beta != 0 else np.zeros(out.shape)
     return ROUNDINGS + len(delta), abs(alpha) * np.sum(abs(delta), axis=0) + old
 
 
 def axpy(alpha: float, x: Matrix, y: Matrix) -> Steps:
-    """Alpha · (x + y / alpha)."""
+    """Weigh alpha · (x + y / alpha)."""
     return ROUNDINGS, abs(alpha * x) + abs(y)
 
 
 def gather(out: Matrix) -> Steps:
-    """1 − (255 − pixel) / 255 has steps up to 1, the largest result."""
+    """Weigh 1 − (255 − pixel) / 255: steps up to 1, the largest result."""
     return ROUNDINGS, np.ones(out.shape)
 
 
 def unfold(exact: Matrix) -> Steps:
-    """Of what is multiplied and divided again; a 0 stays 0."""
+    """Weigh a number that is multiplied and divided again; a 0 stays 0."""
     return ROUNDINGS, abs(exact)
 
 
 def fold(x: Matrix, height: int, width: int, kernel: int, stride: int, padding: int) -> Steps:
-    """The sum of magnitudes."""
+    """Weigh any order of a sum: the sum of the magnitudes."""
     terms = bounds.magnitudes(x, Geometry(height, width, kernel, stride, padding))
     return ROUNDINGS + bounds.most_patches(kernel, stride), terms
 
 
 def convolve(x: Matrix, weights: Matrix, height: int, width: int, kernel: int, stride: int, padding: int) -> Steps:
-    """The length of an image times that of a channel's weights: what the products of Fourier transforms weigh.
+    """Weigh the products of Fourier transforms: the length of an image times that of a channel's weights.
 
-    Every coefficient depends on the whole image. Winograd's tiles are parts of an image.
+    Every coefficient depends on the whole image. Winograd's tiles are parts of an image, and weigh less.
     """
     g = Geometry(height, width, kernel, stride, padding)
     most = np.repeat(_lengths(x), g.rows * g.columns)
@@ -150,21 +150,27 @@ STEPS: dict[str, Callable[..., Steps]] = {
         *(bce_gradient, mse_loss, bce_loss, column_sum, axpy, gather, unfold, fold, convolve),
     )
 }
-FUNCTIONS = {"bias_sigmoid": bounds.SIGMOID, "bias_tanh": bounds.TANH}  # granted of 1 here, as of the result there
+FUNCTIONS = {"bias_sigmoid": bounds.SIGMOID, "bias_tanh": bounds.TANH}  # relative to 1 here, to the result in bounds
 
 
 def bound(name: str, values: dict[str, Any], exact: Matrix, best: Matrix, dtype: str) -> Matrix:
-    """Return how far from the exact result a kernel may be, elementwise, and still be imprecise and not wrong.
+    """Return how far from the exact result an imprecise kernel may be; beyond that it is wrong.
 
     Parameters
     ----------
     name : str
-        A kernel of the contract but ``advance``.
+        A kernel of the contract other than ``advance``.
     values : dict
-        Its arguments, as float64 where they are floats.
+        Its arguments by name; floats in float64.
     exact, best : ndarray
-        The exact result, and the bound of the best formula, within which a kernel is right.
+        The exact result, and the bound within which a kernel is right; float64.
     dtype : {"float32", "float64"}
+        In which the kernel computes.
+
+    Returns
+    -------
+    ndarray
+        float64, of the shape of `exact`.
     """
     steps, most = weighed(name, values, exact)
     granted = FUNCTIONS[name][dtype] if name in FUNCTIONS else bounds.gamma(steps, dtype)
@@ -172,7 +178,7 @@ def bound(name: str, values: dict[str, Any], exact: Matrix, best: Matrix, dtype:
 
 
 def weighed(name: str, values: dict[str, Any], exact: Matrix) -> Steps:
-    """Return how many steps a formula may have, and what each may weigh."""
+    """Return N, the steps that a formula may have, and M, what each may weigh, of the shape of the output."""
     if values.keys() >= {"trans_a", "trans_b"}:
         values = values | {key: values[key].T for key in "ab" if values[f"trans_{key}"]}
     wanted = inspect.signature(STEPS[name]).parameters

@@ -2,6 +2,9 @@
 
 import io
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 from fastae.errors import DataError
@@ -10,6 +13,7 @@ UNPACKED = 100  # largest allowed ratio of decompression: MNIST's is 5, that of 
 HARMLESS = 1 << 24  # bytes that any file may decompress to: a few identical images are not a bomb
 CHUNK = 1 << 18  # bytes per read: large enough to be fast, small enough not to matter if a header is wrong
 HEAD = 512  # bytes at the beginning by which a file is recognised
+LARGE = 1 << 20  # bytes from which on it is worth asking where to read them to
 AGAIN = "download or copy the file again"  # the remedy for a damaged file
 
 _RESAVE = "save its arrays: np.savez('data.npz', x_train=..., y_train=..., x_test=..., y_test=...)"
@@ -34,6 +38,20 @@ FOREIGN = [
     (rb"PAR1", "a Parquet file", f"read it with pandas and {_RESAVE}"),
     (rb"\x80[\x02-\x05]", "a pickle, which may run programs", f"where you trust it, {_RESAVE}"),
 ]  # fmt: skip
+
+
+Place = Callable[[int], "memoryview | None"]  # returns memory for so many bytes, or None to let the reader allocate
+_place: ContextVar[Place] = ContextVar("_place", default=lambda size: None)
+
+
+@contextmanager
+def placed(place: Place) -> Iterator[None]:
+    """Within a block, read large files into the memory that ``place`` returns."""
+    token = _place.set(place)
+    try:
+        yield
+    finally:
+        _place.reset(token)
 
 
 def fault(path: Path, wrong: str, expected: str, remedy: str) -> DataError:
@@ -69,10 +87,12 @@ def refuse_foreign(path: Path, head: bytes, expected: str) -> None:
         raise fault(path, f"is text ({first!r})", expected, f"{AGAIN}; if it is a table, {_TABLE}")
 
 
-def read_exactly(path: Path, stream: io.BufferedIOBase, wanted: int, packed: int | None, expected: str) -> bytearray:
+def read_exactly(
+    path: Path, stream: io.BufferedIOBase, wanted: int, packed: int | None, expected: str
+) -> bytearray | memoryview:
     """Read exactly ``wanted`` bytes.
 
-    Memory is allocated only as the file turns out to contain the bytes.
+    Memory is filled only as the file turns out to contain the bytes.
 
     Parameters
     ----------
@@ -89,12 +109,18 @@ def read_exactly(path: Path, stream: io.BufferedIOBase, wanted: int, packed: int
     DataError
         The file ends before, or decompresses to too many times its size.
     """
-    data = bytearray()  # grows as the file is read, and becomes the array's memory without a copy
-    while len(data) < wanted and (chunk := stream.read(min(CHUNK, wanted - len(data)))):
-        data += chunk
-        if packed is not None and len(data) > max(HARMLESS, UNPACKED * packed):
+    most = wanted if packed is None else max(HARMLESS, UNPACKED * packed)
+    room = _place.get()(wanted) if LARGE <= wanted <= most else None
+    data, count = bytearray(), 0  # grows as the file is read, and becomes the array's memory without a copy
+    while count < wanted and (chunk := stream.read(min(CHUNK, wanted - count))):
+        if room is None:
+            data += chunk
+        else:
+            room[count : count + len(chunk)] = chunk
+        count += len(chunk)
+        if count > most:
             wrong = f"unpacks to more than {UNPACKED} times its {packed:,} bytes"
             raise fault(path, wrong, "images or labels", "unpack it yourself if that is what it holds")
-    if len(data) < wanted:
-        raise fault(path, f"holds {len(data):,} bytes of data", expected, AGAIN)
-    return data
+    if count < wanted:
+        raise fault(path, f"holds {count:,} bytes of data", expected, AGAIN)
+    return data if room is None else room

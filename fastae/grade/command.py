@@ -17,18 +17,18 @@ from fastae.grade import copies, judge, points, report, rubric, submissions
 from fastae.grade.fingerprint import Print, kernels
 
 FOLDER = Path("runs/grade")
-KEPT = "judged"  # the folder of what came of each file
+KEPT = "judged"  # the folder with the outcome of each file
 STATE = "run.json"
-NAMED = 8  # students, in a line
-LEFTOVER = re.compile(r"\..+\.(json|csv|md)\.[a-z0-9_]{8}")  # of a write that was killed
+NAMED = 8  # students in a line at most
+LEFTOVER = re.compile(r"\..+\.(json|csv|md)\.[a-z0-9_]{8}")  # temporary files of an interrupted write
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.description = (
-        "Judge a folder of submissions by a rubric. What came of each file is kept at once: the same command goes on "
-        "where it was interrupted, and judges again only what has changed. Exit status 0 if all were judged, 1 if "
-        "some could not be, 2 for bad input."
+        "Judge a folder of submissions by a rubric. The outcome of each file is stored at once: after an interruption "
+        "the same command continues, and judges only files that have changed. Exit status 0 if all files were judged, "
+        "1 if some could not be, 2 for wrong input."
     )
     option = parser.add_argument
     option(
@@ -45,18 +45,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     option(
         "--speed",
         action=argparse.BooleanOptionalAction,
-        help="measure speed, or do not (default: if the rubric gives points for it, and one file is judged at a time)",
+        help="measure speed or not (default: if the rubric gives points for it and one file is judged at a time)",
     )
     option("--again", nargs="*", metavar="STUDENT", help="judge these again; without a name all, with a fresh seed")
     option(
         "--check",
         metavar="COMMAND",
-        help="in place of fastae check, for instance in a container; {folder} in it is the folder that the file is in",
+        help="a command in place of fastae check, for instance in a container; {folder} in it is the file's folder",
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Judge a folder; return 0 if all were judged, else 1."""
+    """Judge a folder; return 0 if all files were judged, else 1."""
     if options.example_rubric:
         print(rubric.EXAMPLE, end="")
         return 0
@@ -80,9 +80,9 @@ def run(options: argparse.Namespace) -> int:
         seed = _seed(out, folder, wanted, options.again == [])
         settings = judge.Settings(seed, wanted.seconds, wanted.backend, speed, _command(options.check))
         grades = _grade(students, wanted, settings, again, options.jobs, out)
-        told = {"folder": str(options.folder), "rubric": str(options.rubric), "seed": seed, "speed": speed,
+        used = {"folder": str(options.folder), "rubric": str(options.rubric), "seed": seed, "speed": speed,
                 "backend": settings.backend, "seconds": settings.seconds, "fastae": settings.version}  # fmt: skip
-        report.write(out, grades, wanted, left, told)
+        report.write(out, grades, wanted, left, used)
     _tell(grades, wanted, left, speed)
     print(f"seed {seed}; see {out / 'grades.json'}, grades.csv, and a page for each student, such as "
           f"{grades[0].student.stem}.md")  # fmt: skip
@@ -90,7 +90,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _tell(grades: Sequence[points.Grade], wanted: rubric.Rubric, left: Sequence[str], speed: bool) -> None:
-    """Print the table, and what else a teacher should know."""
+    """Print the table, and notes for the teacher."""
     print(report.table(grades, wanted))
     print()
     for entry in left:
@@ -101,8 +101,8 @@ def _tell(grades: Sequence[points.Grade], wanted: rubric.Rubric, left: Sequence[
     unjudged = [grade.student.name for grade in grades if not grade.judged and grade.student.files]
     if unjudged:
         whom = system.command_line(unjudged) if len(unjudged) <= NAMED else "STUDENT ..."
-        told = f"not judged: {len(unjudged)}; to try again, for instance when the machine is less busy: --again {whom}"
-        print(submissions.printable(told))
+        text = f"not judged: {len(unjudged)}; to try again, for instance when the machine is less busy: --again {whom}"
+        print(submissions.printable(text))
     if lacking := sorted({str(what) for grade in grades for what in grade.not_denied}):
         print(
             f"not denied to the submissions on this system: {', '.join(lacking)}; see the teachers' page on containers"
@@ -112,7 +112,7 @@ def _tell(grades: Sequence[points.Grade], wanted: rubric.Rubric, left: Sequence[
 
 
 def _again(names: Sequence[str] | None, students: Sequence[submissions.Student]) -> set[str]:
-    """Return the names of those who are judged again."""
+    """Return the names of the students who are judged again."""
     known = {student.name for student in students}
     for name in names or ():
         if name not in known:
@@ -135,7 +135,7 @@ def _command(text: str | None) -> tuple[str, ...]:
 
 
 def _seed(out: Path, folder: Path, wanted: rubric.Rubric, anew: bool) -> int:
-    """Return the seed of all students: the rubric's, or the one that was drawn when these results began."""
+    """Return the seed for all students: the rubric's, or the one drawn and stored for this folder of results."""
     path = out / STATE
     state: dict[str, Any] = {}
     with contextlib.suppress(OSError, ValueError):
@@ -160,7 +160,7 @@ def _grade(
     workers: int,
     out: Path,
 ) -> list[points.Grade]:
-    """Judge what is not judged yet, and give points for all."""
+    """Judge the files without a stored outcome, and return the grades of all students."""
     outcomes: dict[Path, judge.Outcome] = {}
     jobs = {s.name: [_job(s, file, settings, out) for file in s.files] for s in students}
     waiting = []

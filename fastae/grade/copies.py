@@ -1,4 +1,4 @@
-"""The same kernel handed in twice; told apart from copies of what the library has and of what was handed out."""
+"""Identical kernels: of two students, of a student and the library, of a student and a handed-out file."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,22 +7,22 @@ from pathlib import Path
 
 from fastae.grade.fingerprint import Print, kernels
 
-SHORT = 150  # words; a kernel with fewer comes out alike without having been copied
+SHORT = 150  # words; shorter kernels can be identical by chance
 PACKAGE = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
 class Copy:
-    """What a kernel's source is the same as.
+    """What has the same source as a kernel.
 
     Attributes
     ----------
     kind : {"start", "library", "student"}
-        A handed-out file's kernel, one of the library's, or other students'.
+        A handed-out file, the library, or other students.
     of : tuple of str
-        The file, what it is in the library, or the students' names.
+        The file, the place in the library, or the students' names.
     short : bool
-        It is so short that it may be the same by chance: it costs nothing.
+        Whether the kernel is so short that it may be identical by chance; it then costs no points.
     """
 
     kind: str
@@ -32,7 +32,7 @@ class Copy:
 
 @cache
 def library() -> dict[tuple[str, str], str]:
-    """Return what the library has: kernel and fingerprint to what it is, in words."""
+    """Return the kernels of the library: name and fingerprint to the place in words."""
     found: dict[tuple[str, str], str] = {}
     for what, text, suffix in _sources():
         for name, taken in kernels(text, suffix).items():
@@ -41,7 +41,7 @@ def library() -> dict[tuple[str, str], str]:
 
 
 def _sources() -> Iterator[tuple[str, str, str]]:
-    """Yield what each of the library's files is, its text and its suffix; what a learner is shown first."""
+    """Yield each file of the library, those for learners first: what it is in words, its text and its suffix."""
     from fastae.check.exhibits import exhibits
     from fastae.ladder.exercises import starter
     from fastae.ladder.rungs import KERNELS as LADDERS
@@ -54,7 +54,7 @@ def _sources() -> Iterator[tuple[str, str, str]]:
     for rung in rungs:
         assert rung.path is not None
         yield f"the beginning of the exercise {rung.exercise}", starter(rung), rung.path.suffix
-    for path in sorted((PACKAGE.parent / "examples" / "kernels").glob("*.*")):  # beside the sources only
+    for path in sorted((PACKAGE.parent / "examples" / "kernels").glob("*.*")):  # not in an installed package
         if path.suffix in (".py", ".cu"):
             yield f"examples/kernels/{path.name}", path.read_text(encoding="utf-8"), path.suffix
     for exhibit in exhibits():
@@ -64,7 +64,7 @@ def _sources() -> Iterator[tuple[str, str, str]]:
 
 
 def handed_out(files: Sequence[Path]) -> dict[tuple[str, str], str]:
-    """Return the same of the files that were handed out."""
+    """Return the kernels of the handed-out files: name and fingerprint to the file's name."""
     found: dict[tuple[str, str], str] = {}
     for path in files:
         for name, taken in kernels(path.read_text(encoding="utf-8", errors="replace"), path.suffix).items():
@@ -75,12 +75,12 @@ def handed_out(files: Sequence[Path]) -> dict[tuple[str, str], str]:
 def find(
     handed: Mapping[str, Mapping[str, Sequence[Print]]], start: Sequence[Path] = ()
 ) -> dict[tuple[str, str], Copy]:
-    """Find what is the same.
+    """Find identical kernels.
 
     Parameters
     ----------
     handed : mapping
-        Student to kernel to its fingerprints, of each file in which it is.
+        Maps a student and a kernel to its fingerprints, one for each file that defines it.
     start : sequence of Path
         The files that were handed out.
 

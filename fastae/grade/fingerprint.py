@@ -22,7 +22,7 @@ class Print(NamedTuple):
     ----------
     digest : str
     words : int
-        How long the kernel is, with what it uses: short ones come out alike without having been copied.
+        The length of the kernel with all that it uses; short kernels can be identical by chance.
     """
 
     digest: str
@@ -39,26 +39,26 @@ def kernels(text: str, suffix: str) -> dict[str, Print]:
     Parameters
     ----------
     text : str
-    suffix : str
-        ``".py"`` or ``".cu"``.
+        Of the file.
+    suffix : {".py", ".cu"}
 
     Returns
     -------
     dict of str to Print
-        Empty if the file cannot be read as what it claims to be.
+        Empty if the text cannot be parsed.
     """
     try:
         found, units = _python(text) if suffix == ".py" else _cuda(text)
         known: dict[str, Print] = {}
         return {name: _print(name, units, known) for name in KERNELS if name in found}
-    except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last two of what is nested without end
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last two for text that is nested too deeply
         return {}
 
 
 def _print(name: str, units: dict[str, list[str]], known: dict[str, Print]) -> Print:
     """Take the fingerprint of a unit and all that it uses."""
     if name not in known:
-        known[name] = Print("itself", 0)  # while it is being taken
+        known[name] = Print("itself", 0)  # for recursion
         used = {word: _print(word, units, known) for word in dict.fromkeys(units[name]) if isinstance(word, Use)}
         words = (f"unit {used[word].digest}" if isinstance(word, Use) else word for word in units[name])
         digest = hashlib.sha256("\0".join(words).encode("utf-8", "surrogatepass")).hexdigest()
@@ -87,7 +87,7 @@ def _python(text: str) -> tuple[Iterable[str], dict[str, list[str]]]:
 
 
 def _imports(statement: ast.Import | ast.ImportFrom) -> dict[str, str]:
-    """Return what an import's names stand for."""
+    """Return the full names that an import's names stand for."""
     if isinstance(statement, ast.ImportFrom):
         return {a.asname or a.name: f"{statement.module}.{a.name}" for a in statement.names}
     return {a.asname or a.name.split(".")[0]: a.name if a.asname else a.name.split(".")[0] for a in statement.names}
@@ -191,7 +191,7 @@ class _Words:
         return self._imported.get(name, name)
 
     def _dotted(self, node: ast.Attribute) -> str:
-        """Return what is reached through a module by its whole name, however that was imported; else nothing."""
+        """Return the full name of an attribute of a module, however it was imported; empty for other attributes."""
         if isinstance(node.value, ast.Attribute):
             first = self._dotted(node.value)
         elif isinstance(node.value, ast.Name):
@@ -203,7 +203,7 @@ class _Words:
 
 
 def _own(scope: ast.AST) -> Iterator[ast.AST]:
-    """Yield the nodes of a scope, but not of those within it."""
+    """Yield the nodes of a scope, without those of scopes within it."""
     waiting = list(ast.iter_child_nodes(scope))
     while waiting:
         node = waiting.pop()
@@ -245,7 +245,7 @@ def _cuda(text: str) -> tuple[Iterable[str], dict[str, list[str]]]:
 
 
 def _split(tokens: list[str]) -> Iterator[list[str]]:
-    """Yield the definitions at the top, and those of extern "C" { } and of namespaces."""
+    """Yield the top-level definitions, and those within extern "C" { } and namespaces."""
     unit: list[str] = []
     depth = 0
     for token in tokens:
@@ -267,7 +267,7 @@ def _split(tokens: list[str]) -> Iterator[list[str]]:
 
 
 def _defined(unit: list[str]) -> tuple[str, int]:
-    """Return the name that a definition gives, and where that stands."""
+    """Return the name that a definition defines, and the index behind it."""
     i = 0
     while i < len(unit):
         if unit[i] in ("__launch_bounds__", "__align__", "alignas", "__attribute__"):
@@ -289,7 +289,7 @@ def _closing(unit: list[str], opening: int) -> int:
 
 
 def _tokens(name: str, unit: list[str], units: dict[str, list[str]]) -> Iterator[str]:
-    """Yield a definition as words: of a kernel without its parameters, which are known by their names."""
+    """Yield a definition as words; a kernel without its parameters, which are known by their names."""
     own, start = _defined(unit)
     is_kernel = own == name and name in KERNELS and "__global__" in unit[:start]
     parameters: set[str] = set()

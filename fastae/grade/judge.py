@@ -1,4 +1,4 @@
-"""Each file checked by ``fastae check`` in a process of its own, and what came of it kept as soon as it is there."""
+"""Check each file by ``fastae check`` in a process of its own, and store its outcome at once."""
 
 import contextlib
 import hashlib
@@ -23,30 +23,31 @@ from fastae.interrupts import held
 CHECK = "import sys; sys.path[:] = {path!r}; from fastae.cli import main; sys.exit(main())"
 BOUND = """
 import ctypes, os, sys
-ctypes.CDLL(None).prctl(1, 15)  # PR_SET_PDEATHSIG, SIGTERM: who kills the grading ends the check
+ctypes.CDLL(None).prctl(1, 15)  # PR_SET_PDEATHSIG, SIGTERM: a check ends with the grading
 os.execvp(sys.argv[1], sys.argv[1:])
 """
 MOST_OUTPUT = 16 << 20  # bytes that a check may print
 LOOK = 0.05  # seconds from one look at the processes to the next
-GRACE = 3.0  # seconds in which a check that is asked to end may do so
-HERE = "{folder}"  # in a command of one's own: the folder that the file is in
+GRACE = 3.0  # seconds that a check has to end after SIGTERM
+HERE = "{folder}"  # in the command of --check: the folder of the file
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How files are checked; with others, what was kept does not count.
+    """How files are checked. An outcome is used again only for the same settings.
 
     Attributes
     ----------
     seed : int
+        Of the data.
     seconds : float
-        For a file.
+        The time limit of a file.
     backend : str
         Of ``.cu`` files.
     speed : bool
-        Whether it is measured.
+        Whether speed is measured.
     command : tuple of str
-        What is run in place of this Python's ``fastae check``; empty: nothing else.
+        A command in place of this Python's ``fastae check``; empty for none.
     version : str
         Of fastae.
     """
@@ -59,23 +60,23 @@ class Settings:
     version: str = field(default_factory=lambda: fastae.__version__)
 
     def key(self, file: File) -> str:
-        """Name a file with these settings."""
+        """Return a digest of a file and these settings."""
         text = json.dumps([file.name, file.digest, asdict(self)])
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a file.
+    """The outcome of checking a file.
 
     Attributes
     ----------
     report : dict or None
-        What ``fastae check --json`` says.
+        The report of ``fastae check --json``.
     why_not : str
-        Why there is no report; a student may be shown it.
+        Why there is no report, for the student too.
     lost : bool
-        The judge failed, not the file: it is tried again the next time.
+        Whether the check failed for a reason outside of the file; it is then repeated the next time.
     """
 
     report: dict[str, Any] | None
@@ -85,24 +86,24 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Job:
-    """A file to be judged, and where what comes of it is kept."""
+    """A file to be checked, and the path at which its outcome is stored."""
 
     student: Student
     file: File
     path: Path
 
     def kept(self, key: str) -> Outcome | None:
-        """Return what was kept, if it is of this very file with these very settings."""
+        """Return the stored outcome, if it has the same key; else None."""
         try:
             content = json.loads(self.path.read_text(encoding="utf-8"))
             if content["key"] == key:
                 return Outcome(content["report"], str(content["why_not"]))
-        except (OSError, ValueError, LookupError, TypeError):  # not there yet, or not ours
+        except (OSError, ValueError, LookupError, TypeError):  # not there, or of another form
             pass
         return None
 
     def keep(self, key: str, outcome: Outcome) -> None:
-        """Write what came of it, whole or not at all."""
+        """Store the outcome; a failure leaves no incomplete file."""
         content: dict[str, Any] = {
             "key": key,
             "student": self.student.name,
@@ -117,21 +118,26 @@ class Job:
 def judge(
     jobs: Sequence[Job], settings: Settings, workers: int, tell: Callable[[int], None]
 ) -> Generator[tuple[Job, Outcome], None, None]:
-    """Judge files; yield each with what came of it, which is then kept already.
+    """Check files, and yield each with its outcome after it is stored.
 
     Parameters
     ----------
     jobs : sequence of Job
     settings : Settings
     workers : int
-        How many at once.
+        How many files are checked at the same time.
     tell : callable
-        Called with how many are done, whenever another one begins.
+        Called with the number of files that are done, before another one begins.
+
+    Yields
+    ------
+    job : Job
+    outcome : Outcome
 
     Raises
     ------
     OutputError
-        There is no room for a file, or what came of it cannot be kept.
+        A file or an outcome cannot be written.
     """
     waiting, running, done = list(jobs), list[_Check](), 0
     try:
@@ -155,7 +161,7 @@ def judge(
 
 
 class _Check:
-    """A process that checks a copy of a file, in a folder that holds nothing else."""
+    """A process that checks a copy of a file in a folder of its own."""
 
     def __init__(self, job: Job, settings: Settings) -> None:
         self.job, self._seconds, self._stop = job, settings.seconds, ""
@@ -172,7 +178,7 @@ class _Check:
             self._place = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="fastae-grade-")))
             self._folder = self._place / "submission"
             self._folder.mkdir()
-            self._folder.chmod(0o755)  # a container's user may be another
+            self._folder.chmod(0o755)  # a container may have another user
             path = self._folder / self.job.file.name
             path.write_bytes(self.job.file.content)
             path.chmod(0o644)
@@ -192,7 +198,7 @@ class _Check:
             )
 
     def ended(self) -> bool:
-        """Tell whether it is over, and see to it that it will be."""
+        """Return whether the process has ended, and end it at a limit."""
         if self._process.poll() is not None:
             return True
         if time.monotonic() - self._began > self._seconds:
@@ -204,7 +210,7 @@ class _Check:
         return bool(self._stop)
 
     def end(self) -> None:
-        """End it and what it started: first in order, so that it can end its own; then at once."""
+        """End the process and its children: by SIGTERM, so that it can end them itself, and then by SIGKILL."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.terminate()
             self._process.wait(GRACE)
@@ -216,7 +222,7 @@ class _Check:
         self._stack.close()
 
     def outcome(self) -> Outcome:
-        """Read what it said."""
+        """Return the outcome after the process has ended."""
         if self._stop:
             return Outcome(None, self._stop)
         status = self._process.returncode
@@ -245,7 +251,7 @@ def _command(settings: Settings, folder: Path) -> list[str]:
 
 
 def _options(settings: Settings, path: Path) -> list[str]:
-    patience = min(120.0, settings.seconds / 2)  # so that what does not come back is told by its kernel and its case
+    patience = min(120.0, settings.seconds / 2)  # so that the report names the kernel that does not return
     options = ["--json", "--seed", str(settings.seed), "--patience", f"{patience:g}"]
     options += [] if settings.speed else ["--no-speed"]
     options += ["--backend", settings.backend] if path.suffix == ".cu" else []
@@ -253,7 +259,7 @@ def _options(settings: Settings, path: Path) -> list[str]:
 
 
 def _without(found: Any, folder: str) -> Any:
-    """Take the folder out of every text: it is nobody's business, and is gone."""
+    """Remove the path of the temporary folder from every text."""
     if isinstance(found, dict):
         return {key: _without(value, folder) for key, value in found.items()}
     if isinstance(found, list):

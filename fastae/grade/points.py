@@ -1,4 +1,4 @@
-"""A rubric applied to what the check says of a student's files."""
+"""Apply a rubric to the reports on a student's files."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from fastae.grade.submissions import File, Student, printable
 from fastae.ladder.rungs import BACKENDS, reached
 
 RANK = ("right", "imprecise", "wrong", "refused", "not judged", "missing")  # of several files the best counts
-MOST_PROBLEMS = 5  # of a kernel, that are told
+MOST_PROBLEMS = 5  # of a kernel that are reported
 COPIED = {
     "student": "the same source as another student's",
     "library": "the same source as fastae's {}",
@@ -22,7 +22,7 @@ COPIED = {
 
 @dataclass
 class Problem:
-    """One way in which a kernel is wrong, in words; if it is imprecise with an example, and how to write it better."""
+    """One way in which a kernel is wrong, or imprecise with an example and a better formula, in words."""
 
     what: str
     case: str
@@ -33,18 +33,19 @@ class Problem:
 
 @dataclass
 class Mark:
-    """What a kernel is worth, and why.
+    """The points of a kernel, and why.
 
     Attributes
     ----------
     kernel, verdict : str
         The verdict is one of `RANK`.
     points, most : float
+        The points that it has, and that it could have.
     file : str
-        In which the kernel is; empty if in none.
+        The file that defines the kernel; empty if none does.
     problems : list of Problem
     notes : list of str
-        What else there is to say; a student may be shown it.
+        Other statements, for the student too.
     reached : list of tuple of (Threshold, str, bool)
         Each threshold, what was found, and whether it is reached.
     speed : list of dict
@@ -68,7 +69,7 @@ class Mark:
 
 @dataclass
 class Grade:
-    """What a student gets.
+    """The grade of a student.
 
     Attributes
     ----------
@@ -76,11 +77,11 @@ class Grade:
     marks : list of Mark
         In the rubric's order.
     notes, details : list of str
-        Of files, not of kernels: what a student may be shown, and what only a teacher can do something about.
+        About files: for the student too, and for the teacher only.
     judged : bool
-        Whether all that was handed in could be.
+        Whether all files could be judged.
     not_denied : list of str
-        What the system could not deny to the student's files, in a word each.
+        What the system could not deny to the student's files, a word each.
     """
 
     student: Student
@@ -92,12 +93,12 @@ class Grade:
 
     @property
     def points(self) -> float:
-        """The sum."""
+        """The sum of the points of all kernels."""
         return sum(mark.points for mark in self.marks)
 
     @property
     def most(self) -> float:
-        """What could be had."""
+        """The sum of the points that all kernels could have."""
         return sum(mark.most for mark in self.marks)
 
 
@@ -109,20 +110,20 @@ def grade(
     rubric: Rubric,
     speed: bool,
 ) -> Grade:
-    """Give points.
+    """Give points to a student.
 
     Parameters
     ----------
     student : Student
     outcomes : sequence of (File, Outcome)
-        Of each of the student's files.
+        The outcome of each of the student's files.
     defined : mapping
-        File to the kernels that its source defines.
+        Maps a file to the kernels that its source defines.
     copies : mapping
-        Student and kernel to what it is a copy of.
+        Maps a student and a kernel to what it is a copy of.
     rubric : Rubric
     speed : bool
-        Whether it was measured; if not, its points are left out of what could be had.
+        Whether speed was measured; if not, its points are not counted in ``most``.
 
     Returns
     -------
@@ -163,7 +164,7 @@ def grade(
 def _of_file(
     file: File, outcome: Outcome, name: str, wanted: Wanted, defined: Mapping[str, Sequence[str]], speed: bool
 ) -> Mark | None:
-    """Judge a kernel by what is said of one file; None: it is not in it."""
+    """Return the mark of a kernel by the report on one file; None if the file does not define it."""
     report = outcome.report
     if report is None:
         return Mark(name, "not judged", 0.0, 0.0, file.name) if name in defined[file.name] else None
@@ -176,7 +177,7 @@ def _of_file(
     if entry is None:
         if name not in defined[file.name]:
             return None
-        if model.get("problems"):  # which ended the check, before there was a word on the kernels
+        if model.get("problems"):  # the check ended before it reached the kernels
             return Mark(name, "wrong", 0.0, 0.0, file.name, _problems(model))
         others = ", ".join(str(e.get("kernel")) for e in entries)
         note = f"the check ended before it came to this kernel: see {others}" if others else "the check did not see it"
@@ -205,7 +206,7 @@ def _of_file(
 
 
 def _reached(threshold: Threshold, mark: Mark) -> tuple[str, bool]:
-    """Tell what was found of what a threshold asks for, and whether that is enough."""
+    """Return what was measured for a threshold, in words, and whether it is reached."""
     if threshold.rung:
         return (mark.place, reached(mark.place) >= threshold.rung) if mark.place else ("not measured", False)
     for entry in mark.speed:
@@ -216,7 +217,7 @@ def _reached(threshold: Threshold, mark: Mark) -> tuple[str, bool]:
 
 
 def _deduct(mark: Mark, copy: Copy | None, rubric: Rubric) -> None:
-    """Take the points that the rubric takes of a copy, and say so; of what costs nothing a student is not told."""
+    """Deduct the points that the rubric takes for a copy, with a note if it takes any."""
     mark.copy = copy
     if copy is None or copy.short or rubric.copies[copy.kind] == 1 or not mark.points:
         return

@@ -1,4 +1,4 @@
-"""What a teacher gets, a table, JSON and CSV; and a page for each student, which names nobody else."""
+"""The results as a table, JSON and CSV for the teacher, and as a page for each student, which names no other."""
 
 import csv
 import io
@@ -17,38 +17,34 @@ from fastae.grade.rubric import Rubric
 from fastae.grade.submissions import printable
 
 WIDEST = 28  # characters of a name in the table
-NAMED = 3  # of those who have the same kernel, in the table; grades.json names all
-FORMULA = ("=", "+", "-", "@")  # with which a spreadsheet begins to compute
+NAMED = 3  # students with the same kernel that the table names; grades.json names all
+FORMULA = ("=", "+", "-", "@")  # these begin a formula in a spreadsheet
 
 
 def number(points: float) -> str:
-    """Return points without needless digits."""
+    """Return points with at most two decimals."""
     return f"{points:.2f}".rstrip("0").rstrip(".")
 
 
 def table(grades: Sequence[Grade], rubric: Rubric) -> str:
-    """Put the grades in lines: student, points, a verdict for each kernel, a note."""
+    """Return the grades in lines: student, points, a verdict for each kernel, a note."""
     rows = [["student", "points", *rubric.kernels, "note"]]
     for grade in grades:
         verdicts = [mark.verdict for mark in grade.marks]
         shown = printable(grade.student.name, WIDEST)
         rows.append([shown, f"{number(grade.points)}/{number(grade.most)}", *verdicts, "; ".join(notes(grade))])
     widths = [max(_width(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
-    lines = ["  ".join([*(_padded(text, width) for text, width in zip(row, widths)), row[-1]]) for row in rows]
-    return "\n".join(line.rstrip() for line in lines)
+    padded = [[text + " " * (width - _width(text)) for text, width in zip(row, widths)] for row in rows]
+    return "\n".join("  ".join([*cells, row[-1]]).rstrip() for cells, row in zip(padded, rows))
 
 
 def _width(text: str) -> int:
-    """Return how many columns of a terminal a text takes."""
+    """Return the width of a text in columns of a terminal."""
     return sum(0 if unicodedata.combining(x) else 1 + (unicodedata.east_asian_width(x) in "WF") for x in text)
 
 
-def _padded(text: str, width: int) -> str:
-    return text + " " * (width - _width(text))
-
-
 def notes(grade: Grade) -> list[str]:
-    """Return what a teacher should know in short: who copied what, what was refused, what could not be judged."""
+    """Return short notes for the teacher: copies, refused kernels, kernels that could not be judged."""
     found = [*grade.notes, *grade.details]
     refused: dict[str, list[str]] = {}
     for mark in grade.marks:
@@ -63,7 +59,7 @@ def notes(grade: Grade) -> list[str]:
 
 
 def _of(copy: Copy) -> str:
-    """Name what a kernel is a copy of; of many students the first."""
+    """Return in words what a kernel is a copy of; of many students the first."""
     if copy.kind != "student":
         return ("fastae's " if copy.kind == "library" else "the handed-out ") + copy.of[0]
     names = [f"{printable(name, WIDEST)}'s" for name in copy.of[:NAMED]]
@@ -72,7 +68,7 @@ def _of(copy: Copy) -> str:
 
 
 def as_json(grades: Sequence[Grade], left: Sequence[str], settings: dict[str, Any]) -> dict[str, Any]:
-    """Return all that is known, as JSON has it."""
+    """Return all results as JSON has them."""
     return {"settings": settings, "left": list(left), "students": [_student(grade) for grade in grades]}
 
 
@@ -101,7 +97,7 @@ def _kernel(mark: Mark) -> dict[str, Any]:
         "file": mark.file or None,
         "problems": [asdict(problem) for problem in mark.problems],
         "thresholds": [
-            {"asked": threshold.told(), "points": threshold.points, "found": found, "reached": is_reached}
+            {"asked": threshold.describe(), "points": threshold.points, "found": found, "reached": is_reached}
             for threshold, found, is_reached in mark.reached
         ],
         "speed": mark.speed,
@@ -112,7 +108,7 @@ def _kernel(mark: Mark) -> dict[str, Any]:
 
 
 def as_csv(grades: Sequence[Grade], rubric: Rubric) -> str:
-    """Return a line for each student: points in all, then verdict and points for each kernel."""
+    """Return CSV with a line for each student: the sum of points, then verdict and points for each kernel."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     heads = [f"{name} {what}" for name in rubric.kernels for what in ("verdict", "points")]
@@ -126,13 +122,13 @@ def as_csv(grades: Sequence[Grade], rubric: Rubric) -> str:
 
 
 def _cell(text: str) -> str:
-    """Return a text that no spreadsheet takes for a formula."""
+    """Return a text that a spreadsheet does not take for a formula."""
     text = printable(text, 10_000)
     return f"'{text}" if text.startswith(FORMULA) else text
 
 
 def page(grade: Grade, rubric: Rubric, seed: int) -> str:
-    """Return what a student is shown: Markdown in which nothing of what was handed in is more than text."""
+    """Return a student's page in Markdown; everything that was handed in is escaped."""
     lines = [f"# {_text(rubric.title)}", "", f"**{number(grade.points)} of {number(grade.most)} points**", ""]
     lines += ["| kernel | verdict | points | of |", "| --- | --- | ---: | ---: |"]
     lines += [f"| {m.kernel} | {m.verdict} | {number(m.points)} | {number(m.most)} |" for m in grade.marks]
@@ -152,7 +148,7 @@ def _section(mark: Mark, seed: int) -> Iterable[str]:
         told += [f"  - {'likely' if i == 0 else 'or'}: {_text(cause)}" for i, cause in enumerate(problem.causes)]
         told += [f"  - write {_text(problem.better)}"] * bool(problem.better)
     for threshold, found, is_reached in mark.reached:
-        asked = f"{threshold.told()} for {_counted(threshold.points)}"
+        asked = f"{threshold.describe()} for {_counted(threshold.points)}"
         told.append(f"- {_text(asked)}: {'reached' if is_reached else 'not reached'}; found: {_text(found)}")
     if not told:
         return []
@@ -168,7 +164,7 @@ def _counted(points: float) -> str:
 
 
 def _text(text: str) -> str:
-    """Return a text as Markdown shows it as it is."""
+    """Return a text escaped for Markdown."""
     return re.sub(r"([\\`*_\[\]<>&|#~$])", r"\\\1", printable(text))
 
 

@@ -1,4 +1,4 @@
-"""A rubric: which kernels are wanted, and what they are worth. A TOML file, of which every key is checked."""
+"""The rubric: a TOML file with the wanted kernels and their points, of which every key is checked."""
 
 import math
 import tomllib
@@ -11,16 +11,16 @@ from fastae.backends.contract import KERNELS
 from fastae.errors import InputError
 
 EXAMPLE = """\
-# A rubric of fastae grade. A key that is left out has the value that stands here, but for kernels, which must be named.
+# A rubric of fastae grade. A key that is left out has the value given here, except for kernels, which must be named.
 
 title = "Assignment"      # at the head of each student's page
-seed = "fresh"            # of the data: "fresh" draws one and keeps it in the results' folder; or a whole number
-seconds = 600             # for a file, after which it is not judged
+seed = "fresh"            # of the data: "fresh" draws one and stores it in the results' folder; or a whole number
+seconds = 600             # the time limit of a file
 backend = "auto"          # for .cu files: "emulator", "cupy", or "auto" (cupy where a GPU works)
-imprecise = 0.5           # what part of its points a kernel keeps that is right but loses digits
-start = []                # the files that were handed out, such as ["mine.py"], as seen from this file
+imprecise = 0.5           # the fraction of its points that an imprecise kernel keeps
+start = []                # the files that were handed out, such as ["mine.py"], relative to this file
 
-[copies]                  # what part of its points a kernel keeps whose source is the same as (1: it is only told)
+[copies]                  # the fraction of its points that a copy keeps (1: it is only reported); the same source as
 student = 1.0             # another student's
 library = 1.0             # a rung of a ladder, an example, a kernel of the gallery or a backend's
 start = 1.0               # one of the files that were handed out
@@ -32,13 +32,13 @@ points = 3                # if it is right
 points = 4
 language = "any"          # or "numpy", "numba" or "cuda": in another language it has no points
 
-[[kernels.bias_sigmoid.speed]]  # as many as you like; each that is reached adds its points
-shape = "128 x 784"       # as fastae check has it
+[[kernels.bias_sigmoid.speed]]  # any number of these; each that is reached adds its points
+shape = "128 x 784"       # as fastae check prints it
 share = 0.05              # of the machine's limit
 points = 1
 
 [[kernels.bias_sigmoid.ladder]]
-rung = 2                  # of the ladder in the kernel's own language, as fastae check has it
+rung = 2                  # of the ladder in the kernel's language, as fastae check prints it
 points = 1
 """
 
@@ -49,17 +49,17 @@ Test = Callable[[Any], bool]
 
 @dataclass(frozen=True)
 class Threshold:
-    """What adds points to a right kernel.
+    """A condition that adds points to a right kernel.
 
     Attributes
     ----------
     points : float
     shape : str
-        On which the share is asked for; empty if a rung is.
+        The shape on which a share is asked for; empty if a rung is.
     share : float
-        Of the limit.
+        The least fraction of the machine's limit.
     rung : int
-        Of the kernel's ladder; 0 if a share is asked for.
+        The least rung of the kernel's ladder; 0 if a share is asked for.
     """
 
     points: float
@@ -67,8 +67,8 @@ class Threshold:
     share: float = 0.0
     rung: int = 0
 
-    def told(self) -> str:
-        """Put it in words."""
+    def describe(self) -> str:
+        """Return it in words."""
         return f"rung {self.rung} of the ladder" if self.rung else f"{self.share:.0%} of the limit on {self.shape}"
 
 
@@ -79,11 +79,11 @@ class Wanted:
     Attributes
     ----------
     points : float
-        For being right.
+        If the kernel is right.
     language : str
         One of `LANGUAGES`.
     imprecise : float
-        The part of all its points that an imprecise one keeps.
+        The fraction of its points that an imprecise kernel keeps.
     thresholds : tuple of Threshold
     """
 
@@ -95,22 +95,22 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Rubric:
-    """What counts.
+    """What is graded, and how.
 
     Attributes
     ----------
     kernels : dict of str to Wanted
     title : str
     seed : int or None
-        None: a fresh one.
+        Of the data; None for a fresh one.
     seconds : float
-        For a file.
+        The time limit of a file.
     backend : str
         Of ``.cu`` files.
     start : tuple of Path
         The files that were handed out.
     copies : dict of str to float
-        What part of its points a copy keeps: of a student's, of the library's, of a handed-out file's kernel.
+        The fraction of its points that a copy keeps, by its kind: ``"student"``, ``"library"`` or ``"start"``.
     """
 
     kernels: dict[str, Wanted]
@@ -123,7 +123,7 @@ class Rubric:
 
     @property
     def timed(self) -> bool:
-        """Whether speed matters to it."""
+        """Whether it gives points for speed."""
         return any(wanted.thresholds for wanted in self.kernels.values())
 
 
@@ -141,11 +141,11 @@ def read(path: Path) -> Rubric:
     Raises
     ------
     InputError
-        It cannot be read, is no TOML, or a key is unknown, missing, or has a value outside of its domain.
+        The file cannot be read or is no TOML, or a key is unknown, is missing, or has a wrong value.
     """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:  # of which TOML's and Unicode's errors are kinds
+    except (OSError, ValueError) as error:  # ValueError: the errors of TOML and Unicode
         raise InputError(f"cannot read the rubric {path}: {getattr(error, 'strerror', None) or error}") from error
     top = _Table(path, "", content)
     seed = top.take("seed", lambda x: x == "fresh" or _whole(x), '"fresh", or a whole number from 0 on', "fresh")
@@ -216,7 +216,7 @@ def _texts(x: Any) -> bool:
 
 
 class _Table:
-    """A table of the file, whose keys are taken one after another, and of which nothing may be left in the end."""
+    """A table of the file. Its keys are taken one after another, and a key that is left raises an error."""
 
     def __init__(self, path: Path, name: str, content: Any) -> None:
         self._path, self._name, self._known = path, name, dict[str, None]()
@@ -225,11 +225,11 @@ class _Table:
         self.content = dict(content)
 
     def at(self, key: str) -> str:
-        """Name a key as an error does."""
+        """Return the name of a key for a message."""
         return f"{self._path}: {self._name}{'.' * bool(self._name)}{key}"
 
     def take(self, key: str, fits: Test, expected: str, default: Any = None) -> Any:
-        """Return a key's value; without a default it must be there."""
+        """Return the value of a key; without a default, the key must be there."""
         self._known[key] = None
         if key not in self.content:
             if default is None:
@@ -241,17 +241,17 @@ class _Table:
         return value
 
     def points(self) -> float:
-        """Return how many points there are."""
+        """Return the value of the key ``points``."""
         return float(self.take("points", lambda x: _number(x) and x >= 0, "a number of points from 0 on"))
 
     def part(self, key: str, default: float) -> float:
-        """Return a part of the whole."""
+        """Return a value from 0 to 1."""
         return float(self.take(key, lambda x: _number(x) and 0 <= x <= 1, "a part from 0 to 1", default))
 
     def choice(self, key: str, allowed: tuple[str, ...], default: str) -> str:
         """Return one of some words."""
-        told = ", ".join(map(repr, allowed))
-        return str(self.take(key, lambda x: isinstance(x, str) and x in allowed, f"one of {told}", default))
+        words = ", ".join(map(repr, allowed))
+        return str(self.take(key, lambda x: isinstance(x, str) and x in allowed, f"one of {words}", default))
 
     def table(self, key: str) -> "_Table":
         """Return a table in this one; empty if it is not there."""
@@ -267,7 +267,7 @@ class _Table:
         return [_Table(self._path, f"{name}[{i}]", entry) for i, entry in enumerate(found)]
 
     def end(self, known: Any = None) -> None:
-        """Refuse what is left."""
+        """Raise `InputError` for a key that is left."""
         for key, value in self.content.items():
             expected = ", ".join(known or self._known)
             raise InputError(f"{self.at(key)}: unknown, with the value {_shown(value)}; expected one of: {expected}")

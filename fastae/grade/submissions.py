@@ -1,4 +1,4 @@
-"""What was handed in: FOLDER/STUDENT.py or .cu, or a folder FOLDER/STUDENT of such files. Read once, never run here."""
+"""Read submissions: FOLDER/STUDENT.py or .cu, or a folder FOLDER/STUDENT of such files. Nothing is run here."""
 
 import hashlib
 import os
@@ -11,9 +11,9 @@ from pathlib import Path
 from fastae.errors import InputError
 
 SUFFIXES = (".py", ".cu")
-MOST_BYTES = 256 << 10  # of a file: a hundred times as much as a kernel needs
+MOST_BYTES = 256 << 10  # of a file; a kernel needs a hundredth
 MOST_FILES = 20  # of a student
-LONGEST = 80  # characters of a name of ours
+LONGEST = 80  # characters of the name of a result
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class File:
     Attributes
     ----------
     name : str
-        Fit to be shown and to be a file's name anywhere.
+        That can be shown, and is a valid name on any system.
     content : bytes
     digest : str
         SHA-256 of the content.
@@ -41,17 +41,17 @@ class File:
 
 @dataclass
 class Student:
-    """Who handed something in.
+    """A student with the files that were handed in.
 
     Attributes
     ----------
     name : str
-        As the folder has it.
+        Of the file or folder.
     stem : str
-        What files of ours are called for it; no other student's is the same.
+        The name of the student's results, different for each student.
     files : list of File
     refused : list of str
-        Files that are not judged, and why.
+        The files that are not judged, with reasons.
     """
 
     name: str
@@ -61,11 +61,11 @@ class Student:
 
 
 class _Refused(Exception):
-    """A file that is not read, and why."""
+    """The reason why a file is not read."""
 
 
 def read(folder: Path) -> tuple[list[Student], list[str]]:
-    """Read what is in a folder.
+    """Read the submissions in a folder.
 
     Parameters
     ----------
@@ -74,14 +74,14 @@ def read(folder: Path) -> tuple[list[Student], list[str]]:
     Returns
     -------
     students : list of Student
-        By name.
+        Sorted by name.
     left : list of str
-        What is in the folder and no submission, with the reason.
+        Other entries of the folder, with the reason why they are left out.
 
     Raises
     ------
     InputError
-        It is no folder, cannot be read, or has no submission in it.
+        The folder cannot be read, or has no submission.
     """
     students: dict[str, Student] = {}
     left: list[str] = []
@@ -117,7 +117,7 @@ def read(folder: Path) -> tuple[list[Student], list[str]]:
 def _entries(folder: Path) -> list[Path]:
     try:
         return sorted(folder.iterdir())
-    except (OSError, ValueError) as error:  # ValueError: a null character
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
         why = getattr(error, "strerror", None) or error
         raise InputError(f"cannot read the folder {printable(str(folder))}: {why}") from error
 
@@ -145,7 +145,7 @@ def _take(student: Student, path: Path, root: Path) -> None:
 
 
 def _content(path: Path, root: Path) -> bytes:
-    """Read a regular file that lies in the folder; opening a pipe must not wait for its writer."""
+    """Read a regular file in the folder; raises `_Refused` for others. Opening a pipe does not wait for its writer."""
     if not _inside(path, root):
         raise _Refused("is a link that leads out of the folder")
     handle = os.open(os.path.realpath(path), os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
@@ -164,14 +164,14 @@ def _inside(path: Path, root: Path) -> bool:
 
 
 def printable(text: str, most: int = 1000) -> str:
-    """Return a text without what moves a terminal's cursor, turns its lines or is no character at all."""
+    """Return a text on one line, without control characters, marks of direction and invalid characters."""
     clean = "".join(" " if x in "\t\r\n" else "?" if unicodedata.category(x) in ("Cc", "Cf", "Cs", "Zl", "Zp") else x
                     for x in text[: most + 1])  # fmt: skip
     return clean if len(clean) <= most else f"{clean[: most - 3]}..."
 
 
 def _stem(name: str) -> str:
-    """Return a name that is a file's on any system: the same, or with what is odd replaced and a checksum added."""
+    """Return a name that is valid on any system: the same, or with characters replaced and a checksum added."""
     plain = re.sub(r'[^\w .+=@,()~-]|[<>:"/\\|?*]', "_", printable(name))[:LONGEST].strip(" .") or "_"
     if plain == name and not name.startswith("-"):
         return name

@@ -14,7 +14,7 @@ import numpy as np
 from fastae.backends.cupy_backend.launcher import record
 from fastae.bench import limits
 from fastae.check import fresh
-from fastae.check.sandbox.process import Rungs, Timed
+from fastae.check.sandbox.process import Rungs, Workers
 from fastae.check.speed import FLOPS, PRODUCTS, Timer, Work, works
 from fastae.errors import InputError
 from fastae.ladder.rungs import Rung, between, ladder
@@ -205,7 +205,7 @@ def _timer(function: Callable[..., Any], name: str, m: int, product: str, machin
     return work, machine.timer(function, work.arguments())
 
 
-def rates(kernels: Sequence[tuple[Timed, str]], name: str, m: int, rounds: int) -> list[float]:
+def rates(kernels: Sequence[tuple[Workers, str]], name: str, m: int, rounds: int) -> list[float]:
     """Time versions of a kernel in worker processes in turn, each call on new data; return their rates.
 
     Parameters

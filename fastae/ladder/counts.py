@@ -22,7 +22,7 @@ import numpy as np
 from fastae.backends.contract import KERNELS
 from fastae.backends.emulator import Counted, EmulatorBackend, counting
 from fastae.check.calls import cases
-from fastae.check.sandbox.process import doubting
+from fastae.check.sandbox.process import validating
 from fastae.check.sandbox.remote import Remote
 from fastae.check.speed import FLOPS, LETTERS
 from fastae.ladder.rungs import Rung, between, ladder
@@ -152,7 +152,7 @@ def count(backend: EmulatorBackend | Remote, kernel: str, **lengths: int) -> Cou
         The kernel did something that is not allowed in CUDA, such as an access outside an array.
     """
     if isinstance(backend, Remote):
-        with doubting():
+        with validating():
             return Counts(**backend.count(kernel, lengths))
     lengths = lengths or SHAPES.get(kernel, ELEMENTWISE)
     arguments = cases.make(kernel, "float32", **lengths)

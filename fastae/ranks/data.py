@@ -4,6 +4,7 @@ A batch is a random selection of all images, so within a few epochs every machin
 the data is a share of the machine's one copy.
 """
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -12,50 +13,134 @@ from typing import Any
 
 import numpy as np
 
-from fastae.errors import FastaeError, InputError
+from fastae.datasets import files
+from fastae.errors import FastaeError
+from fastae.ranks.sums import LINE, aligned
 from fastae.ranks.world import START, World, checksum
 
-LINE = 64  # bytes of a cache line, at which each array begins
 SHARED_MEMORY = Path("/dev/shm")  # on Linux, the file system that shared memory counts against
 Arrays = Sequence[np.ndarray]
+Known = dict[tuple[int, int], int]  # checksums by address and length in bytes
 
 
-def read_once(world: World, read: Callable[[], Arrays], path: str | os.PathLike[str]) -> list[np.ndarray]:
-    """Return the arrays that ``read`` gives; see `fastae.ranks.world.World.read_once`."""
+class Rooms:
+    """Memory that some ranks of a machine share, of sizes that the one that reads tells the others.
+
+    Parameters
+    ----------
+    world : World
+    comm : mpi4py.MPI.Intracomm
+        Of those ranks, of which rank 0 reads.
+
+    Attributes
+    ----------
+    memory : list of ndarray of uint8
+    """
+
+    def __init__(self, world: World, comm: Any) -> None:
+        self._world, self._comm = world, comm
+        self._windows: list[Any] = []
+        self.memory: list[np.ndarray] = []
+
+    def make(self, size: int) -> memoryview | None:
+        """Make room for so many bytes, on the rank that reads; None if the shared memory has too little."""
+        if not _fits(size + LINE):
+            return None
+        self._world.spread(size, self._comm)
+        self._add(size)
+        return self.memory[-1].data
+
+    def follow(self) -> Any:
+        """Make the same rooms on the other ranks, and return what the one that reads says at the end."""
+        while isinstance(told := self._world.spread(None, self._comm, START), int):
+            self._add(told)
+        return told
+
+    def _add(self, size: int) -> None:
+        mine = 0 if self._comm.rank else size + LINE
+        window = self._world.mpi.Win.Allocate_shared(mine, 1, comm=self._comm)
+        window.Lock_all()
+        memory = np.frombuffer(window.Shared_query(0)[0], np.uint8)
+        self._windows.append(window)
+        self.memory.append(aligned(memory, size, memory.dtype))
+
+    def place(self, array: np.ndarray) -> tuple[int, int] | None:
+        """Return the number of the room that an array is in, and where in it the array begins; None if in none."""
+        for number, memory in enumerate(self.memory):
+            first = array.ctypes.data - memory.ctypes.data
+            if first >= 0 and first + array.nbytes <= len(memory):
+                return number, first
+        return None
+
+    def settle(self, used: set[int]) -> None:
+        """Let all ranks see what was written, and give back the rooms that are not used."""
+        for window in self._windows:
+            window.Sync()
+        self._world.wait(self._comm.Ibarrier(), START)
+        for number, window in enumerate(self._windows):
+            window.Sync()
+            if number not in used:
+                window.Unlock_all()
+                window.Free()
+
+
+def read_once(world: World, read: Callable[[], Arrays], path: str | os.PathLike[str]) -> tuple[list[np.ndarray], Known]:
+    """Return the arrays that ``read`` gives, and their checksums; see `fastae.ranks.world.World.read_once`.
+
+    Returns
+    -------
+    arrays : list of ndarray
+    known : dict
+        The CRC-32 of the bytes of each array that several ranks share, by address and length.
+    """
     keys = world.gather(_identity(path) or world.rank)
     comm = world.machine.Split(keys.index(keys[world.rank]), world.rank)
     if comm.size == 1:
-        return list(read())
+        return list(read()), {}
+    rooms = Rooms(world, comm)
     arrays: list[np.ndarray] = []
-    failure: FastaeError | None = None
-    if comm.rank == 0:
-        try:
+    if comm.rank:
+        told = rooms.follow()
+    else:
+        told, arrays = _read(rooms, read)
+        world.spread(told, comm)
+    if isinstance(told, FastaeError):
+        raise told
+    if told is None:
+        world.kept.append(rooms)
+        return arrays or list(read()), {}
+    rooms.settle({number for number, *_ in told})
+    world.kept.append(rooms)
+    known = {}
+    arrays = []
+    for number, first, shape, dtype, crc in told:
+        size = math.prod(shape) * dtype.itemsize
+        arrays.append(rooms.memory[number][first : first + size].view(dtype).reshape(shape))
+        known[arrays[-1].ctypes.data, size] = crc
+    return arrays, known
+
+
+def _read(rooms: Rooms, read: Callable[[], Arrays]) -> tuple[Any, list[np.ndarray]]:
+    """Read; return what the other ranks need to know, and the arrays.
+
+    That is for each array the number of its room, where it begins there, shape, dtype and checksum; None if there is
+    no room, so that they must read too; or the error.
+    """
+    try:
+        with files.placed(rooms.make):
             arrays = [np.ascontiguousarray(array) for array in read()]
-        except FastaeError as error:
-            failure = error
-    room = sum(array.nbytes + LINE for array in arrays)
-    described = [(array.shape, array.dtype, checksum(array)) for array in arrays]
-    described, fits, reason = world.spread((described, _fits(room), failure and str(failure)), comm, START)
-    if reason:
-        raise failure or InputError(reason)
-    if not fits:
-        return arrays or list(read())
-    window = world.mpi.Win.Allocate_shared(room, 1, comm=comm)  # room is 0 on the ranks that have not read
-    window.Lock_all()
-    memory, at, shared, checksums = np.frombuffer(window.Shared_query(0)[0], np.uint8), 0, [], {}
-    for number, (shape, dtype, known) in enumerate(described):
-        at += -(memory.ctypes.data + at) % LINE
-        size = int(np.prod(shape)) * dtype.itemsize
-        shared.append(memory[at : at + size].view(dtype).reshape(shape))
-        checksums[shared[-1].ctypes.data, size] = known
-        if comm.rank == 0:
-            shared[-1][:] = arrays[number]
-        at += size
-    window.Sync()
-    world.wait(comm.Ibarrier(), START)
-    window.Sync()
-    world.keep(window, checksums)
-    return shared
+    except FastaeError as error:
+        return error, []
+    told = []
+    for array in arrays:
+        place = rooms.place(array)
+        if place is None:
+            if rooms.make(array.nbytes) is None:
+                return None, arrays
+            rooms.memory[-1][:] = array.reshape(-1).view(np.uint8)
+            place = len(rooms.memory) - 1, 0
+        told.append((*place, array.shape, array.dtype, checksum(array)))
+    return told, arrays
 
 
 def _identity(path: str | os.PathLike[str]) -> tuple[Any, ...] | None:

@@ -1,17 +1,23 @@
 """What a process does before MPI is loaded: see whether mpiexec started it, and have somebody tell how it ended."""
 
 import os
+import select
 import signal
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from types import FrameType
 from typing import NamedTuple, NoReturn
 
 PATIENCE = 30.0  # seconds that ranks wait for one that does not come
 TURN, LAST_TURN = 0.5, 5.0  # seconds between two ranks that want to say why all end, and for the last one
+IMPORTED = 30.0  # seconds that a rank has at least before it begins MPI: it may import from a slow disk
+ANSWERED = 3.0  # seconds in which the run has ended if one rank has not begun MPI
 ONCE = 0.1  # seconds in which a signal that comes again is the same one: launchers send it to a process and its group
+LOOK = 0.1  # seconds between two looks at a process that has not begun MPI yet
+BEGINS, JOINED = b"0", b"1"  # what a process tells the one that waits for it
 FORWARDED = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2")
 
 _guard = -1  # the writing end of a pipe to the process that waits for this one
@@ -84,6 +90,7 @@ def guard() -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return
     os.close(writing)
+    os.set_blocking(reading, False)  # a process that the child starts may have the other end still
     came: dict[int, float] = {}
 
     def forward(number: int, frame: FrameType | None) -> None:
@@ -96,19 +103,72 @@ def guard() -> None:
     for number in numbers:
         signal.signal(number, forward)
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    os.set_blocking(reading, False)  # a process that the child started may have the other end still
-    try:
-        known = os.read(reading, 1) != b""
-    except BlockingIOError:
-        known = False
-    _leave(here.rank, status, status < 0 and -status not in came, known)
+    told, ended = _await_joining(child, reading, here)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1] if ended is None else ended)
+    with suppress(BlockingIOError):
+        told += os.read(reading, 2)
+    _leave(here.rank, status, status < 0 and -status not in came, JOINED in told)
+
+
+def _await_joining(child: int, reading: int, here: Place) -> tuple[bytes, int | None]:
+    """Wait until the child has joined the others, or has ended; end the run if that takes longer than the patience.
+
+    A rank that does not begin MPI is the one that all others wait for. If all have begun and none gets further, the
+    lowest says so.
+
+    Returns
+    -------
+    told : bytes
+        What the child has said.
+    status : int or None
+        What `os.waitpid` says of it if it has ended.
+    """
+    limit, seconds, last, told = max(_patience(sys.argv), IMPORTED), 0.0, time.monotonic(), b""
+    while JOINED not in told:
+        if select.select([reading], [], [], LOOK)[0]:
+            new = os.read(reading, 2)
+            if not new:
+                break
+            told += new
+        else:
+            pid, status = os.waitpid(child, os.WNOHANG)
+            if pid:
+                return told, status
+        now = time.monotonic()
+        seconds += min(now - last, 2 * LOOK)  # while all processes are stopped nobody is late
+        last = now
+        begun = BEGINS in told
+        if seconds > limit + (ANSWERED + turn(here.rank)) * begun:
+            what = "MPI's start is not over" if begun else "it has not begun MPI"
+            _say(f"{_name(here.rank)}: after {limit:g} s {what}; the run is ended")
+            os.kill(child, signal.SIGKILL)
+            _end_by_signal()
+    return told, None
+
+
+def _patience(argv: Sequence[str]) -> float:
+    """Return the seconds that a command line gives, before anybody has looked whether it is right."""
+    for word, following in zip(argv, [*argv[1:], ""]):
+        name, _, value = word.partition("=")
+        if name == "--patience":
+            with suppress(ValueError):
+                return float(value or following) or PATIENCE
+    return PATIENCE
+
+
+def begins() -> None:
+    """Tell the process that waits for this one that MPI begins, where ranks wait for each other."""
+    _tell(BEGINS)
 
 
 def joined() -> None:
     """Tell the process that waits for this one that this one can leave in order, for MPI knows it."""
+    _tell(JOINED)
+
+
+def _tell(what: bytes) -> None:
     if _guard != -1:
-        os.write(_guard, b"1")
+        os.write(_guard, what)
 
 
 def _end_with(parent: int, writing: int) -> None:
@@ -135,16 +195,29 @@ def _watch(parent: int) -> None:
 def _leave(rank: int, status: int, killed: bool, joined: bool) -> NoReturn:
     """End as the child has; ``killed`` if a signal did it that nobody sent through this process."""
     if killed:
-        import platform
-
         try:
             name = signal.Signals(-status).name
         except ValueError:  # of real time
             name = "unknown"
-        words = f"rank {rank} ({platform.node()}) was killed by signal {-status} ({name})"
-        print(f"fastae: {words}; the run is ended; what the last whole epoch gave is kept", file=sys.stderr, flush=True)
+        words = f"{_name(rank)} was killed by signal {-status} ({name})"
+        _say(f"{words}; the run is ended; what the last whole epoch gave is kept")
     if status and not joined:  # the others wait for it in MPI's start, which ends for a signal only
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(1)
+        _end_by_signal()
     os._exit(128 - status if status < 0 else status)
+
+
+def _end_by_signal() -> NoReturn:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(1)
+    os._exit(128 + signal.SIGTERM)
+
+
+def _name(rank: int) -> str:
+    import platform
+
+    return f"rank {rank} ({platform.node()})"
+
+
+def _say(words: str) -> None:
+    print(f"fastae: {words}", file=sys.stderr, flush=True)

@@ -126,6 +126,7 @@ class World(Alone):
     """
 
     def __init__(self, patience: float = PATIENCE, comm: Any = None, way: str = "auto") -> None:
+        launch.begins()
         try:
             from mpi4py import MPI
         except (ImportError, RuntimeError) as error:  # RuntimeError: mpi4py is there, and no MPI
@@ -141,8 +142,8 @@ class World(Alone):
         self.hosts = tuple(self.comm.allgather(platform.node()))
         self.machine = self.comm.Split_type(MPI.COMM_TYPE_SHARED)
         self.here, self.local = self.machine.size, self.machine.rank
-        self._checksums: dict[tuple[int, int], int] = {}  # by address and length in bytes
-        self._windows: list[Any] = []  # of arrays that are there as long as this process is
+        self.kept: list[Any] = []  # what must live as long as this process: windows of shared memory
+        self._checksums: dict[tuple[int, int], int] = {}  # of shared arrays, by address and length in bytes
         launch.limit_blas(max(1, cores() // self.here))
         self._spins, self._nap = (SPINS, 0.0) if self.here <= cores() else (1, SHORT_NAP)
 
@@ -187,12 +188,9 @@ class World(Alone):
         """Return the arrays that a function gives, which one rank of each machine calls; see `Alone.read_once`."""
         from fastae.ranks.data import read_once
 
-        return read_once(self, read, path)
-
-    def keep(self, window: Any, checksums: dict[tuple[int, int], int]) -> None:
-        """Keep a window of arrays that nobody changes, and their checksums by address and length."""
-        self._windows.append(window)
-        self._checksums |= checksums
+        arrays, known = read_once(self, read, path)
+        self._checksums |= known
+        return arrays
 
     def checksum(self, array: np.ndarray) -> int:
         """Return the CRC-32 of an array's bytes; of an array from `read_once` it is known already."""

@@ -83,7 +83,7 @@ def test_the_example_is_a_rubric_with_every_key_at_its_default(
     least.write_text("[kernels.bce_gradient]\npoints = 3\n")
     read, plain = rubric.read(path), rubric.read(least)
     assert read.kernels["bce_gradient"] == plain.kernels["bce_gradient"]
-    assert [threshold.told() for threshold in read.kernels["bias_sigmoid"].thresholds] == [
+    assert [threshold.describe() for threshold in read.kernels["bias_sigmoid"].thresholds] == [
         "5% of the limit on 128 x 784",
         "rung 2 of the ladder",
     ]

@@ -191,3 +191,35 @@ def test_killed_and_resumed_by_other_ranks_it_ends_in_the_same_bits(
         assert arrays_of(parts / "checkpoint.npz") == arrays_of(whole / "checkpoint.npz")
         assert arrays_of(parts / "model.npz") == arrays_of(whole / "model.npz")
         assert untimed(parts) == untimed(whole)
+
+
+STOPPED = """
+import signal
+launch.IMPORTED = 4.0
+def stop(usual=launch.begins):
+    if {begun}:
+        usual()
+    if launch.place().rank == {rank}:
+        os.kill(os.getpid(), signal.SIGSTOP)
+    usual()
+launch.begins = stop
+"""
+NOT_BEGUN = "rank {rank} ({host}): after 4 s it has not begun MPI; the run is ended"
+NOT_OVER = "rank 0 ({host}): after 4 s MPI's start is not over; the run is ended"
+
+
+@pytest.mark.parametrize(
+    ("rank", "begun", "line"),
+    [
+        (1, False, NOT_BEGUN),
+        pytest.param(0, False, NOT_BEGUN, marks=thorough),
+        pytest.param(1, True, NOT_OVER, marks=thorough),
+    ],
+)
+def test_a_rank_that_hangs_before_the_ranks_have_met_ends_all(
+    rank: int, begun: bool, line: str, data: Path, tmp_path: Path
+) -> None:
+    lines = [words(data, tmp_path / "out", "--patience", 2)] * 2
+    status, _, wrong = ranks(tmp_path, lines, STOPPED.format(rank=rank, begun=begun))
+    assert status != 0
+    assert wrong == [f"fastae: {line.format(rank=rank, host=HOST)}"]

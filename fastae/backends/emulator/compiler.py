@@ -47,7 +47,7 @@ ALIGNED = re.compile(r"\b(?:__align__|alignas)\s*\((?:[^()]|\((?:[^()]|\([^()]*\
 MOST_STATIC, MOST_SHARED = 48 << 10, 227 << 10  # bytes of a block's shared memory: declared; and dynamic, if allowed
 SECTION = "cushared,alloc,load,data,contents"  # of static shared memory, and what objcopy makes of it
 SHARED = re.compile(r"\b__shared__\b([^;{}]*);")  # what is declared
-INCLUDED = re.compile(  # or was, before policy.py made a comment of it
+INCLUDED = re.compile(  # or was, before cuda_policy.py made a comment of it
     r"#[ \t]*include[ \t]*[<\"]((?:cu|cooperative_groups|mma)[\w/]*(?:\.h)?)[>\"]"
 )
 STATIC = re.compile(r"\bstatic[ \t]+(?=__shared__\b)|(?<=\b__shared__)[ \t]+static\b")  # which it is in any case

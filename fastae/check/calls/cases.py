@@ -1,4 +1,7 @@
-"""What a kernel is called with, and what it should have written: fresh data, poisoned outputs, guarded surroundings."""
+"""The arguments of a call, the expected result and its bound, and the call itself.
+
+Outputs are full of NaN before a call, and arrays lie among NaN, so that a kernel that reads either shows it.
+"""
 
 import contextlib
 import math
@@ -17,30 +20,42 @@ from fastae.check.file.python_file import Returned, describe_return
 from fastae.layers import Geometry
 
 REFERENCE = NumpyBackend()
-WRITTEN = {"axpy": "y", "advance": "cursor"}  # by the others: out
-ROUNDED_SUMS = {"bias_sigmoid": bounds.sigmoid, "bias_tanh": bounds.tanh}  # what they are taken of is rounded
+WRITTEN = {"axpy": "y", "advance": "cursor"}  # the outputs that are not called out
+ROUNDED_SUMS = {"bias_sigmoid": bounds.sigmoid, "bias_tanh": bounds.tanh}  # functions of a rounded sum
 ALPHA_BETA = ((1.0, 0.0), (-0.25, 1.0), (0.75, -1.5), (0.0, 2.0), (-0.5, 0.0))
-OUTPUTS: dict[tuple[str, str], Callable[[np.ndarray], np.ndarray]] = {  # that are not those of σ
+OUTPUTS: dict[tuple[str, str], Callable[[np.ndarray], np.ndarray]] = {  # of activations other than σ
     ("tanh_gradient", "y"): np.tanh,
     ("relu_gradient", "y"): lambda t: np.maximum(t, 0),
 }
-SPREAD = {"bias_tanh": 2}  # of the sums that an activation is taken of; beyond 9 all of tanh is 1 in float32
-UNTOUCHED = 99  # what surrounds whole numbers; floats are surrounded by NaN
-GUARD = 4096  # elements before and behind an array: an index that goes astray should not end the process
+SPREAD = {"bias_tanh": 2}  # standard deviation of z, by default 8; tanh of more than 9 is 1 in float32
+UNTOUCHED = 99  # surrounds arrays of whole numbers
+GUARD = 4096  # elements before and behind an array, so that a wrong index does not end the process
 
 
 def make(name: str, dtype: str, seed: Any = 0, **given: Any) -> dict[str, Any]:
-    """Make arguments of the lengths given by the contract's letters; ``out`` is full of NaN unless beta reads it.
+    """Make random arguments for a kernel; ``out`` is full of NaN unless beta is not 0.
 
     Parameters
     ----------
     name : str
-        A kernel of the contract.
+        A kernel of the contract other than ``advance``.
     dtype : {"float32", "float64"}
+        Of the float arrays.
     seed : int or sequence of int
     **given
-        Lengths by letter, and arguments that are not to be their defaults. Of the kernels for images the letters are
-        m and, of ``convolve``, c; beside the geometry they take ``channels``.
+        Lengths by the contract's letters, and numbers other than the defaults. The kernels for images take ``m``, the
+        geometry and ``channels``; ``convolve`` also takes ``c``.
+
+    Returns
+    -------
+    dict
+        Every argument by name, in the contract's order.
+
+    Examples
+    --------
+    >>> from fastae.check.calls.cases import make
+    >>> make("bce_gradient", "float32", seed=1, m=2, n=3)["z"].shape
+    (2, 3)
     """
     given = lengths(name, given)
     rng = np.random.default_rng([len(name), *np.atleast_1d(seed)])
@@ -67,7 +82,7 @@ def make(name: str, dtype: str, seed: Any = 0, **given: Any) -> dict[str, Any]:
 
 
 def redrawn(name: str, key: str, array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draw an argument anew, quickly: of the shape, the type and roughly the numbers of one that `make` made."""
+    """Quickly draw another array of the shape, dtype and range of one that `make` returned."""
     if array.dtype.kind != "f":
         if key == "cursor":
             return array
@@ -84,7 +99,7 @@ def redrawn(name: str, key: str, array: np.ndarray, rng: np.random.Generator) ->
 
 
 def lengths(name: str, given: dict[str, Any]) -> dict[str, Any]:
-    """Return the lengths by letter; of kernels for images, from the number of images, their geometry and channels."""
+    """Return the lengths by letter; those of kernels for images follow from images, geometry and channels."""
     if name not in PATCHES:
         return given
     g = Geometry(*(given[key] for key in Geometry._fields))
@@ -97,13 +112,13 @@ def lengths(name: str, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def work(name: str, given: dict[str, Any]) -> int:
-    """Return how many times the innermost of plain loops is run, for the lengths of a call."""
+    """Return how often the innermost of a kernel's plain loops runs, for the lengths of a call."""
     letters = "pqc" if name in PATCHES else "mnk"
     return math.prod(int(x) for key, x in lengths(name, given).items() if key in letters)
 
 
 def _rows(rng: np.random.Generator, dtype: str, m: int, n: int, **given: Any) -> dict[str, Any]:
-    """Make a gather's arguments: unordered and repeated rows, from a cursor and an offset on."""
+    """Make the arguments of ``gather``: rows without order and with repetitions."""
     images, cursor, offset = rng.integers(0, 256, (m + 9, n), dtype=np.uint8), 2, int(rng.integers(3))
     order = rng.integers(0, len(images), cursor + offset + m + 1)
     out = np.full((m, n), np.nan, dtype)
@@ -111,7 +126,7 @@ def _rows(rng: np.random.Generator, dtype: str, m: int, n: int, **given: Any) ->
 
 
 def made(name: str, dtype: str, given: dict[str, Any], seed: list[int]) -> dict[str, Any]:
-    """Make arguments as `make` does, of the whole numbers' kernel and of matrices too."""
+    """Make arguments as `make` does, also for ``advance``, and for ``axpy`` of matrices."""
     if name == "advance":
         return {"cursor": np.array([seed[0] % 1000 + 7]), "n": given["n"]}
     if name == "axpy" and isinstance(given["..."], tuple):
@@ -121,12 +136,12 @@ def made(name: str, dtype: str, given: dict[str, Any], seed: list[int]) -> dict[
 
 
 def in_float64(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Return the arguments with every float array in double precision."""
+    """Return the arguments with every float array in float64."""
     return {k: v.astype(np.float64) if _is_float(v) else v for k, v in arguments.items()}
 
 
 def expected(name: str, arguments: dict[str, Any], dtype: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return what the numpy backend writes in float64, and how far from it a kernel may be in that dtype."""
+    """Return what the numpy backend writes in float64, and elementwise how far from it a kernel in `dtype` may be."""
     values = in_float64(arguments)
     if name in ROUNDED_SUMS:
         sums = arguments["z"] + arguments["bias"]
@@ -148,7 +163,10 @@ def expected(name: str, arguments: dict[str, Any], dtype: str) -> tuple[np.ndarr
 def frame(
     array: np.ndarray, block: bool, right: int = 1, around: float = np.nan
 ) -> tuple[np.ndarray, tuple[slice, ...]]:
-    """Lay the array among other rows of NaN or 99 and, as a block of columns, among other columns too."""
+    """Put an array between rows of NaN or 99 and, if it is a block of columns, between such columns.
+
+    Returns the whole array, and the slices at which the given one is in it.
+    """
     width = (array.shape[1] + (1 + right) * block) if array.ndim == 2 else 1
     rows = -(-GUARD // max(1, width))
     margins = [(rows, rows)] + [(1, right) if block else (0, 0)] * (array.ndim - 1)
@@ -158,16 +176,16 @@ def frame(
 
 @dataclass
 class Outcome:
-    """What a call did.
+    """The outcome of a call.
 
     Attributes
     ----------
     found : ndarray
-        What is in the output now.
+        The output after the call.
     returned : Returned or None
-        What it returned, if not None.
+        What the kernel returned, if not None.
     touched : list of str
-        The inputs that were changed, and the arrays around which something was.
+        The names of inputs that were changed, and ``"around x"`` where something around the output ``x`` was.
     """
 
     found: np.ndarray
@@ -193,27 +211,41 @@ def call(
     Parameters
     ----------
     k : Backend or Remote
-        Whose kernel, and whose device.
+        The backend with the kernel.
     name : str
+        A kernel of the contract.
     arguments : dict
-        As from `make`; not changed.
+        As `make` returns them; they are not changed.
     block : bool or collection of str
-        Let matrices, or those named, be blocks of columns of wider ones.
+        Whether matrices, or which of them, are blocks of columns of wider ones.
     alias : str
-        ``"out=z"``: one array for both.
+        ``"out=z"`` passes one array for both; empty for none.
     interpreted : bool
-        Let the interpreter run what Numba compiles.
+        Whether the interpreter runs a kernel that Numba would compile.
     around : float
-        What arrays of floats lie among.
+        The number that surrounds arrays of floats.
     on_device : collection of str
-        The numbers that are to be 0-d arrays on the device.
+        The names of numbers that are passed as 0-d arrays on the device.
     frozen : bool
-        Let NumPy refuse to write into inputs.
+        Whether the inputs are read-only.
     before : dict, optional
-        Arguments of the same shapes, with which the same arrays are used first.
+        Arguments of the same shapes. The kernel is called with them first, in the same arrays.
     turns : int
-        Of an emulated launch: if not 0, the seed of the order in which threads and blocks take turns, also between two
-        atomic operations of one thread.
+        On the emulator: if not 0, the seed of the order in which threads and blocks take turns, also between atomic
+        operations of one thread.
+
+    Returns
+    -------
+    Outcome
+
+    Raises
+    ------
+    KernelFailed
+        The kernel raised an exception.
+    KernelFault
+        On the emulator, it made an invalid access.
+    WorkerLost
+        The process that runs it ended.
     """
     arrays = [(key, x) for key, x in arguments.items() if isinstance(x, np.ndarray)]
     blocks = {key for key, _ in arrays if (block if isinstance(block, bool) else key in block)}
@@ -260,25 +292,26 @@ def run(
 
     Parameters
     ----------
-    k : Backend
+    k : Backend or Remote
     name : str
+        A kernel of the contract.
     hosts : dict of str to ndarray
-        Whole arrays, which hold afterwards what is in them then.
+        The whole arrays; updated to their contents after the call.
     inner : dict of str to tuple of slice
-        What of each is passed.
+        The part of each array that is passed.
     arguments : dict
         The numbers, and None for each array, in the contract's order.
     written : str
-        The output.
+        The name of the output.
     alias, frozen, interpreted, on_device, turns
         As `call` takes them.
     kept : dict, optional
-        Arrays on the device that are to be used again; holds afterwards those that were used.
+        Arrays on the device to use again; updated to those that were used.
 
     Returns
     -------
     Returned or None
-        What the kernel returned, which should be nothing.
+        What the kernel returned, if not None.
     """
     kept = {} if kept is None else kept
     if hasattr(k, "run"):  # in another process

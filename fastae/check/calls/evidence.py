@@ -1,4 +1,4 @@
-"""What is known of one call of a kernel: its arguments, what it wrote, and what it should have written."""
+"""One call of a kernel: its arguments, what it wrote, and what it should have written."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -10,33 +10,38 @@ from fastae.check import bounds, wide
 from fastae.check.calls import cases
 from fastae.check.file.failure import Failure
 
-WHEN = "it is wrong"  # begins what is said of calls, not of a cause
-MAYBE = "may be: "  # begins a cause that is not certain
-WHERE = "where: "  # begins what is said of places, not of a cause
-VISIBLE = 8  # bounds, from which on a difference is not rounding, whatever the formula
+WHEN = "it is wrong"  # begins a statement about calls, which is no cause
+MAYBE = "may be: "  # begins a guess
+WHERE = "where: "  # begins a statement about places, which is no cause
+VISIBLE = 8  # a difference of so many bounds is not rounding, whatever the formula
 
 
 @dataclass
 class Call:
-    """One call of a kernel, and what came of it.
+    """One call of a kernel, and its result.
 
     Attributes
     ----------
     name : str
         A kernel of the contract.
     dtype : {"float32", "float64"}
+        Of the float arrays.
     given : dict
         Lengths by letter, and numbers.
     block : bool
-        Whether its matrices were blocks of columns of wider ones.
+        Whether the matrices were blocks of columns of wider ones.
     arguments : dict
+        Before the call.
     found, exact, bound : ndarray
-        What it wrote, what it should have, and how far from that it might have been.
+        What the kernel wrote, what it should have written, and how far from that it may be; all of one shape, the
+        last two float64.
     fault : str
-        Why there is nothing to compare, if so: what it did that no kernel may do.
+        What the kernel did that no kernel may do; empty if nothing. If it is set, `found` is not compared.
     fault_causes : tuple of str
+        The likely causes of the fault.
     fault_kind : {"", "astray", "failed", "returned", "lost"}
-        It touched what it must not, raised an exception, returned something, or left the device in no state to go on.
+        The kernel touched what it must not, raised an exception, returned something, or ended the process or the
+        device.
     failure : Failure or None
         The exception, if it raised one.
     returned : Returned or None
@@ -59,50 +64,50 @@ class Call:
 
     @cached_property
     def right(self) -> np.ndarray:
-        """Which elements are within their bounds."""
+        """Which elements are within their bounds, of the shape of the output."""
         with np.errstate(all="ignore"):
             near = np.abs(self.found - self.exact) <= self.bound
             return near | (self.found == self.exact) | (np.isnan(self.found) & np.isnan(self.exact))
 
     @property
     def wrong(self) -> np.ndarray:
-        """Which are not."""
+        """Which elements are not within their bounds."""
         return ~self.right
 
     @property
     def is_wrong(self) -> bool:
-        """Whether any is not, or worse."""
+        """Whether an element is outside of its bound, or there is a fault."""
         return bool(self.fault) or not self.right.all()
 
     @property
     def is_imprecise(self) -> bool:
-        """Whether some are not, but all within the bound of any formula that is right on paper."""
+        """Whether elements are outside of their bounds, but all within `widest`."""
         return self.is_wrong and not self.fault and self.name in wide.STEPS and bool((self.right | self.near).all())
 
     @property
     def verdict(self) -> str:
-        """Right, imprecise or wrong."""
+        """``"right"``, ``"imprecise"`` or ``"wrong"``."""
         return "right" if not self.is_wrong else "imprecise" if self.is_imprecise else "wrong"
 
     @cached_property
     def near(self) -> np.ndarray:
-        """Which elements are within the bound of any formula that is right on paper."""
+        """Which elements are within `widest`."""
         with np.errstate(all="ignore"):
             return np.abs(self.found - self.exact) <= self.widest
 
     @cached_property
     def widest(self) -> np.ndarray:
-        """How far off that formula may be."""
+        """The bound of any formula that is right on paper (`fastae.check.wide`)."""
         with np.errstate(all="ignore"):
             return wide.bound(self.name, self.values, self.exact, self.bound, self.dtype)
 
     def widened(self) -> "Call":
-        """Return the call as if all that is imprecise were right."""
+        """Return the call with the bound `widest`, in which imprecise elements are right."""
         return self if self.fault or self.name not in wide.STEPS else replace(self, bound=self.widest)
 
     @property
     def share(self) -> np.ndarray:
-        """Errors as fractions of their bounds: NaN where there is NaN and should be none, at most 1 where right."""
+        """Errors as fractions of their bounds, float64: at most 1 where right, NaN where a number is NaN by mistake."""
         with np.errstate(all="ignore"):
             error = np.abs(self.found - self.exact)
             share = error / np.maximum(self.bound, np.finfo(np.float64).tiny)
@@ -112,7 +117,7 @@ class Call:
 
     @property
     def unread(self) -> bool:
-        """Whether what the output held before must not matter, for which it was full of NaN."""
+        """Whether the kernel must not read the output, which was full of NaN before."""
         return self.written not in ("y", "cursor") and self.arguments.get("beta", 0) == 0
 
     @property
@@ -127,7 +132,7 @@ class Call:
 
     @property
     def terms(self) -> int:
-        """How many terms the sum of an element has: 1 where nothing is summed."""
+        """The number of terms of the sum for an element; 1 if nothing is summed."""
         if self.name == "fold":
             return bounds.most_patches(self.given["kernel"], self.given["stride"])
         if self.name == "convolve":
@@ -136,15 +141,16 @@ class Call:
         return int(self.given.get(letter, 1)) if letter else 1
 
     def plain(self, result: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return a result without alpha and beta · out, and its bound: the sum alone."""
+        """Return the sum in a result, without alpha and beta · out, and the bound of that sum."""
         alpha, beta = (self.given.get(key, default) for key, default in (("alpha", 1.0), ("beta", 0.0)))
         if self.name not in ("matmul", "column_sum") or not alpha:
             return result, self.bound
         rest = beta * self.values["out"] if beta else 0.0
         return (result - rest) / alpha, self.bound / abs(alpha)
 
-    def told(self) -> str:
-        """Put the arguments in words."""
+    @property
+    def case(self) -> str:
+        """The arguments in words."""
         listed = ", ".join(f"{key}={x}" for key, x in self.given.items())
         return f"{listed}, {self.dtype}{', blocks of columns' * self.block}"
 
@@ -152,7 +158,7 @@ class Call:
 def judged(
     name: str, dtype: str, given: dict[str, Any], block: bool, arguments: dict[str, Any], found: np.ndarray
 ) -> Call:
-    """Put what a kernel wrote beside what it should have written."""
+    """Return a call with its exact result and bound, for what a kernel wrote."""
     if name == "advance":
         exact, bound = arguments["cursor"] + arguments["n"], np.zeros(1)
     else:
@@ -161,5 +167,5 @@ def judged(
 
 
 def bound_at(call: Call, roundoff: float) -> np.ndarray:
-    """Return the bound of a kernel whose unit roundoff is another, for the same roundings."""
+    """Return the bound of a call for another unit roundoff."""
     return call.bound * (roundoff / bounds.unit_roundoff(call.dtype))

@@ -1,4 +1,4 @@
-"""Some steps of a small model, trained with a learner's kernels in the process that has them."""
+"""Some steps of a small model, trained with the kernels of a file in the process that runs it."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from fastae.backends.base import Parameters
 from fastae.check.problem import looking, quiet
 from fastae.layers import Conv2d, Dense, Layer, autoencoder, image_of
 
-BATCHES, REST = 2, 4  # whole batches of five, and the last one
+BATCHES, REST = 2, 4  # whole batches of five images, and the images of the last one
 
 
 def layers_of(convolutions: bool) -> list[Layer]:
@@ -34,7 +34,7 @@ def trained(k: Any, arrays: dict[str, np.ndarray], loss: str, activation: str, c
     ----------
     k : Backend
     arrays : dict of str to ndarray
-        As from `drawn`, and ``result``, a float64 vector for all of them.
+        As `drawn` returns them, and ``result``, a float64 vector for all parameters and velocities.
     loss : {"mse", "bce"}
     activation : {"sigmoid", "tanh", "relu"}
     convolutions : bool
@@ -55,7 +55,7 @@ def trained(k: Any, arrays: dict[str, np.ndarray], loss: str, activation: str, c
 
 
 def steps(k: Any, seed: int, loss: str, activation: str, convolutions: bool) -> np.ndarray:
-    """Return what `trained` writes, with the kernels of a backend of this process or of a worker."""
+    """Return what `trained` writes, for a backend in this process or in a worker: a float64 vector."""
     arrays = drawn(layers_of(convolutions), seed)
     result = np.full(2 * sum(x.size for key, x in arrays.items() if key[0] in "Wb"), np.nan)
     given: dict[str, Any] = {"loss": loss, "activation": activation, "convolutions": convolutions}

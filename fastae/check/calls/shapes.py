@@ -11,14 +11,16 @@ from fastae.check.calls.cases import ALPHA_BETA
 from fastae.layers import Geometry
 
 DTYPES = ("float32", "float64")
-PRODUCTS = (
+# Of m, k and n, and of m and n below, some length is a multiple of 2, of 4 and of 8 and not of twice that, so that
+# `fastae.check.cause.conditions` can tell a kernel that works in blocks of 4 from one that works in blocks of 8.
+PRODUCTS = (  # m, k, n
     (1, 1, 1),
     (2, 3, 4),
     (5, 7, 3),
     (1, 6, 4),
-    (6, 1, 4),
+    (12, 1, 4),
     (6, 4, 1),
-    (8, 5, 3),  # of three lengths only one a multiple of 8, so that one can be told from another
+    (8, 5, 3),  # one of three lengths is a multiple of 8, so that m, k and n can be told apart
     (3, 8, 5),
     (5, 3, 8),
     (8, 8, 8),
@@ -26,7 +28,7 @@ PRODUCTS = (
     (33, 70, 65),
     (16, 784, 40),
 )
-MATRICES = ((1, 1), (1, 5), (5, 1), (3, 4), (8, 8), (67, 3), (3, 67), (17, 64), (33, 65), (16, 784))
+MATRICES = ((1, 1), (1, 6), (6, 1), (12, 4), (8, 8), (67, 3), (3, 67), (17, 64), (33, 65), (16, 784))
 IMAGES = (  # m, height, width, channels, kernel, stride, padding
     (1, 1, 1, 1, 1, 1, 0),
     (2, 1, 1, 2, 3, 1, 2),
@@ -45,15 +47,33 @@ IMAGES = (  # m, height, width, channels, kernel, stride, padding
     (9, 4, 3, 2, 3, 2, 1),  # more images than a tile has rows
     (3, 14, 13, 8, 3, 2, 1),
 )
-PRIMES = (67, 71, 73, 79, 83, 89, 97)  # lengths of which no tile is a divisor
+PRIMES = (67, 71, 73, 79, 83, 89, 97)  # lengths that no tile divides
 FEW = 4  # channels of a convolution's output at most
-SCALES, ALPHAS = (1 / 7, 0.25, 3.0), (-0.25, 1.0, 0.75, 0.0, 2.0)  # so many that each way to call meets all
+SCALES, ALPHAS = (
+    (1 / 7, 0.25, 3.0),
+    (-0.25, 1.0, 0.75, 0.0, 2.0),
+)  # their numbers make every way to call meet all of them
 
 
 def ordinary(name: str, seed: int) -> Iterator[tuple[str, dict[str, Any], bool]]:
-    """Yield dtype, lengths and numbers, and whether matrices are blocks of wider ones; the small ones first.
+    """Yield the ordinary calls of a kernel, small ones first.
 
-    The last shapes are drawn: a kernel that is right only where it knows that it is tried is wrong there.
+    The last shapes are drawn at random, so that a kernel cannot be written for the shapes of this file.
+
+    Parameters
+    ----------
+    name : str
+        A kernel of the contract.
+    seed : int
+        Of the shapes that are drawn.
+
+    Yields
+    ------
+    dtype : {"float32", "float64"}
+    given : dict
+        Lengths by the contract's letters, and numbers, as `fastae.check.calls.cases.made` takes them.
+    block : bool
+        Whether matrices are blocks of columns of wider ones.
     """
     rng = np.random.default_rng([seed, len(name)])
     if name == "advance":

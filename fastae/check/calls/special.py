@@ -1,7 +1,7 @@
-"""What a kernel that is right in every ordinary call may still be wrong in, a function for each.
+"""Calls for what ordinary calls do not show, a function for each; `CHECKS`, at the end, lists them.
 
-Their arguments are the backend, the kernel's name, the seed of the data and the verdict, whose calls they count; they
-return what is wrong, or None.
+Each takes the backend, the kernel's name, the seed of the data and the verdict, whose calls it counts. It returns a
+`Problem`, or None if nothing is wrong. To add a check, write such a function and add it to `CHECKS`.
 """
 
 import re
@@ -22,20 +22,19 @@ from fastae.check.file.failure import KernelFailed
 from fastae.check.problem import Problem, Verdict, of_call
 from fastae.check.sandbox.remote import Remote
 
-NAN_FROM = {"relu_gradient": ["delta"]}  # what NaN is tried in; by default every input
-HUGE = {  # activations, and why one may be wrong for huge numbers
+NAN_FROM = {"relu_gradient": ["delta"]}  # the inputs that get a NaN; by default each
+HUGE = {  # activations, and the likely cause if one is wrong for huge numbers
     "bias_sigmoid": "e^−t overflows or ∞ / ∞ is computed: write it so that no finite t gives NaN",
     "bias_tanh": "e^t overflows and ∞ / ∞ is computed, or digits cancel where t is small: write it so that neither is",
     "bias_relu": "0 · ∞ is NaN: choose between t and 0, do not multiply",
 }
-COARSE: dict[str, dict[str, Any]] = {  # long sums; the products come to no number of 10 bits
+COARSE: dict[str, dict[str, Any]] = {  # long sums; their results are no numbers of 10 bits
     "matmul": {"m": 3, "k": 520, "n": 4, "alpha": 1.0, "beta": 0.0},
     "column_sum": {"m": 520, "n": 4, "alpha": 1.0, "beta": 0.0},
     "mse_loss": {"m": 3, "n": 520},
     "convolve": {"m": 1, "height": 9, "width": 9, "kernel": 7, "stride": 1, "padding": 0, "channels": 11, "c": 2},
 }
-REPEATED, REPEAT_SECONDS = 20, 0.25  # the same call so many times, or for so long
-
+REPEATED, REPEAT_SECONDS = 20, 0.25  # repetitions of a call, and for how long
 ORDERS = 6  # in which threads and blocks take turns
 LOST = (
     "what comes out depends on which thread comes first: between two atomic operations of one, another's may come and "
@@ -44,10 +43,10 @@ LOST = (
 
 
 def _given(name: str, m: int, n: int, k: int = 0, side: int = 5) -> dict[str, Any]:
-    """Return lengths and numbers for a kernel; of those for images, for few of them, without padding for `convolve`."""
+    """Return lengths and numbers for a kernel; a kernel for images gets two images, ``convolve`` no padding."""
     if name == "axpy":
         return {"...": (m, n), "alpha": -0.25}
-    if name in PATCHES:  # 0 · NaN is NaN, so that NaN in a weight may show in the padding or not
+    if name in PATCHES:  # whether NaN in a weight shows in the padding is left open
         padding = 0 if name == "convolve" else 1
         geometry = {"height": side, "width": side + 1, "kernel": 3, "stride": 2, "padding": padding}
         return {"m": 2, **geometry, "channels": 2} | ({"c": 3} if name == "convolve" else {})
@@ -55,7 +54,7 @@ def _given(name: str, m: int, n: int, k: int = 0, side: int = 5) -> dict[str, An
 
 
 def _aliases(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Problem | None:
-    """The output may be the input that the contract names."""
+    """Pass one array as output and input, where the contract allows it."""
     for alias in KERNELS[name].alias:
         verdict.calls += 1
         given = {"m": 9, "n": 70}
@@ -64,14 +63,14 @@ def _aliases(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Pro
         if verdict.rejects(call):
             apart = judged(name, "float64", given, True, arguments, cases.call(k, name, arguments).found)
             if apart.verdict == "wrong":
-                return of_call(apart, apart.told())
+                return of_call(apart, apart.case)
             cause = f"an element of the input is read after it has been overwritten: {alias} may be one array"
             return of_call(call, f"{alias} is one array", cause)
     return None
 
 
 def _special(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Problem | None:
-    """NaN comes out where it went in, and nowhere else; activations are what they should be of any number."""
+    """Put NaN into each input, and huge and infinite numbers into activations."""
     for key in NAN_FROM.get(name) or [key for key in KERNELS[name].shapes if key != "out"]:
         if name in ("axpy", "gather", "advance"):
             break
@@ -81,7 +80,7 @@ def _special(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Pro
         places = [0, 20 % arguments[key].size]
         arguments[key].flat[places] = np.nan
         if name == "relu_gradient":
-            arguments["y"].flat[places] = 1  # where it is 0, who multiplies writes NaN, and who chooses 0
+            arguments["y"].flat[places] = 1  # where y is 0, the contract leaves open whether NaN or 0 is written
         exact, _ = cases.expected(name, arguments, "float64")
         found = cases.call(k, name, arguments).found
         wrong = np.isnan(found) != np.isnan(exact)
@@ -89,7 +88,7 @@ def _special(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Pro
             plain = made(name, "float64", given, [seed, 2000])
             apart = judged(name, "float64", given, True, plain, cases.call(k, name, plain).found)
             if apart.verdict == "wrong":  # without NaN too
-                return of_call(apart, apart.told())
+                return of_call(apart, apart.case)
             lost = np.isnan(exact)[wrong].any()
             cause = (
                 "a comparison or a maximum hides NaN" if lost else "NaN spreads to elements that do not depend on it"
@@ -109,14 +108,14 @@ def _special(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Pro
 
 
 def extremes(dtype: str) -> dict[str, Any]:
-    """Return an activation's arguments, from the smallest to the largest sums."""
+    """Return arguments of an activation whose sums range to the largest number of `dtype` and to infinity."""
     huge = float(np.finfo(dtype).max)
     t = np.array([0, 1e-30, 89, -89, 800, -800, huge, -huge, np.inf, -np.inf], dtype)
     return {"z": t[:, None], "bias": np.zeros(1, dtype), "out": np.full((len(t), 1), np.nan, dtype)}
 
 
 def _remembers(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Problem | None:
-    """The same arrays with other contents: an answer that was kept from before is wrong now."""
+    """Call with the same arrays and other contents: a kernel that returns an earlier answer is wrong."""
     if name in ("advance", "axpy"):
         return None
     given = _given(name, 8, 8, 8)
@@ -133,13 +132,13 @@ def _remembers(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> P
 
 
 def _on_device(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Problem | None:
-    """On a GPU, numbers may lie in its memory, each or all: so does the learning rate in training."""
+    """Pass numbers in the memory of the device, one or all, as training passes the learning rate."""
     numbers = [key for key in NUMBERS if key in KERNELS[name].arguments]
     if k.name not in ("cupy", "emulator"):
         return None
     trials = [({key}, 2.0) for key in numbers]
     if "beta" in numbers:
-        trials += [({"beta"}, 0.0), (set(numbers), 2.0)]  # where beta is 0 the old out is NaN, and not to be read
+        trials += [({"beta"}, 0.0), (set(numbers), 2.0)]  # where beta is 0 the old out is NaN, and must not be read
     for keys, beta in trials:
         verdict.calls += 1
         given = {"m": 8, "n": 8, "k": 8, "...": (8, 8), "alpha": -0.25, "beta": beta}
@@ -154,7 +153,7 @@ def _on_device(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> P
 
 
 def _cause_on_device(name: str, keys: Collection[str], arguments: dict[str, Any], found: np.ndarray) -> str:
-    """Say what a kernel has made of numbers that are on the device; what it is given beside their places is 0."""
+    """Return the likely cause if numbers on the device are used wrongly; their values as arguments are 0."""
     if arguments.get("beta") == 0:
         return "the old out is read where *beta_at is 0: ask whether beta is 0 after *beta_at has been taken for it"
     if len(keys) > 1:
@@ -170,7 +169,7 @@ def _is_length(name: str, letter: str) -> bool:
 
 
 def _repeats(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Problem | None:
-    """The same call many times: a race is lost now and then. The emulator sees it, and is always the same."""
+    """Repeat a call, since a race is not lost every time. The emulator finds races in one call."""
     if k.name == "emulator" or name == "advance":
         return None
     given = _given(name, 48, 65, 33) if name == "matmul" else _given(name, 96, 784, side=14)
@@ -182,14 +181,14 @@ def _repeats(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Pro
         if verdict.rejects(call):
             again = cases.call(k, name, arguments, False).found
             causes = [] if np.array_equal(again, call.found, equal_nan=True) else [RACE]
-            return of_call(call, call.told(), *causes)
+            return of_call(call, call.case, *causes)
         if time.monotonic() - began > REPEAT_SECONDS:
             break
     return None
 
 
 def _interleaved(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Problem | None:
-    """Threads and blocks take turns between atomic operations too: what one does in two of them may be lost."""
+    """Let threads and blocks take turns between atomic operations: an update in two of them can be lost."""
     if k.name != "emulator" or not re.search("atomic|volatile", getattr(k, "source", "")):
         return None
     for turns in range(1, ORDERS + 1):
@@ -198,12 +197,12 @@ def _interleaved(k: Backend | Remote, name: str, seed: int, verdict: Verdict) ->
         arguments = made(name, "float64", given, [seed, 8000])
         call = judged(name, "float64", given, False, arguments, cases.call(k, name, arguments, turns=turns).found)
         if verdict.rejects(call):
-            return of_call(call, f"{call.told()}, blocks at once", LOST)
+            return of_call(call, f"{call.case}, blocks at once", LOST)
     return None
 
 
 def _frozen(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Problem | None:
-    """What an input holds must not be changed, not even for a moment: others may read it."""
+    """Pass read-only inputs: they must not change even for a moment, since others may read them."""
     if getattr(k, "language", "") != "python" or name == "advance":
         return None
     verdict.calls += 1
@@ -217,7 +216,7 @@ def _frozen(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Prob
 
 
 def _coarse(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Problem | None:
-    """Numbers that a format of fewer bits rounds to one side: in a long sum such errors add up, where others cancel.
+    """Sum numbers that a format of fewer bits rounds to one side, so that the errors add up and do not cancel.
 
     1 + 2⁻¹² is 1 in TF32, float16 and bfloat16, and 1 + 2⁻²⁵ is 1 in float32.
     """
@@ -229,14 +228,14 @@ def _coarse(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Prob
         call = judged(name, dtype, COARSE[name], True, arguments, cases.call(k, name, arguments).found)
         if verdict.rejects(call):
             share = float(np.max(np.abs(call.found - call.exact) / np.abs(call.exact)))
-            lost = step / 8 < share < 64 * step  # as of numbers rounded to 1, or in an accumulator
+            lost = step / 8 < share < 64 * step  # numbers rounded to 1, or a rounded accumulator
             causes = [f"too low a precision: in a long sum, numbers or sums are rounded to {words}"] if lost else []
-            return of_call(call, f"every number 1 + {step:.3g}, {call.told()}", *causes)
+            return of_call(call, f"every number 1 + {step:.3g}, {call.case}", *causes)
     return None
 
 
 def coarse(name: str, dtype: str, seed: int) -> tuple[dict[str, Any], float]:
-    """Return arguments that are all 1 and a little, which is returned too."""
+    """Return arguments whose numbers are all 1 + step, and step."""
     step = 2.0**-12 if dtype == "float32" else 2.0**-25
     arguments = made(name, dtype, COARSE[name], [seed, 7000])
     for key, x in arguments.items():

@@ -1,4 +1,4 @@
-"""By how much what was written is off: a factor, a difference, a limit that cuts it off, or a format's roundings."""
+"""How large errors are, if no formula explains them: a factor, a difference, a limit, or the rounding of a format."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -10,25 +10,26 @@ from fastae.check import bounds
 from fastae.check.calls.evidence import MAYBE, VISIBLE, WHERE, Call, bound_at
 
 FORMATS = (("float32", 2.0**-24), ("float16 or TF32", 2.0**-11), ("bfloat16", 2.0**-8))  # and their unit roundoffs
-GROWTH = 0.25  # the power of the number of terms with which an accumulator's error grows is 1/2 or more, an input's 0
-SOME = 8  # elements that are of a format by chance
-SEVERAL = 3  # calls that must tell the same
-SIZES: dict[str, Callable[[np.ndarray], Any]] = {  # of a whole result, by which it may be divided
+GROWTH = 0.25  # the error of an accumulator grows with the number of terms to the power 1/2 or more, of inputs 0
+SOME = 8  # so many elements may be numbers of a format by chance
+SEVERAL = 3  # calls that must agree
+SIZES: dict[str, Callable[[np.ndarray], Any]] = {  # of a result, by which it may be divided by mistake
     "its norm": np.linalg.norm,
     "its largest element": np.max,
     "its largest magnitude": lambda x: np.abs(x).max(),
     "the sum of its elements": np.sum,
     "the mean of its elements": np.mean,
 }
-LEAST_NOISE, LEAST_RATIO = 30, 0.3  # elements that can tell noise, and how irregular it is
+LEAST_NOISE, LEAST_RATIO = 30, 0.3  # elements, and irregularity of their errors, from which on they are noise
 
 
-def told(wrong: Sequence[Call]) -> Iterator[str]:
-    """Yield what the errors of all wrong calls have in common, if they have.
+def describe(wrong: Sequence[Call]) -> Iterator[str]:
+    """Yield what the sizes of the errors in all wrong calls have in common.
 
     Parameters
     ----------
     wrong : sequence of Call
+        Wrong calls without a fault.
     """
     yield from list(_factors(wrong)) or list(_clipped(wrong)) or list(_precision(wrong))
 
@@ -59,7 +60,7 @@ def _factors(wrong: Sequence[Call]) -> Iterator[str]:
 
 
 def _varying(wrong: Sequence[Call], values: np.ndarray) -> Iterator[str]:
-    """Yield what a factor is that all elements of a call share, but not all calls."""
+    """Yield what determines a factor that all elements of a call share and that differs between calls."""
     for letter in "mnk":
         lengths = np.array([c.given.get(letter, 0) for c in wrong], float)
         if lengths.all() and np.allclose(values, lengths, rtol=1e-3):
@@ -81,7 +82,7 @@ def _varying(wrong: Sequence[Call], values: np.ndarray) -> Iterator[str]:
 
 
 def _parts(wrong: Sequence[Call]) -> Iterator[str]:
-    """Yield by what number one of two parts is multiplied, of which the result is the sum: what was there, and more."""
+    """Yield the factor of one of the two terms of a result: what was there before, and what is added."""
     found = list[np.ndarray]()
     for call in wrong:
         beta = call.given.get("beta", 1.0 if call.name == "axpy" else 0.0)
@@ -103,7 +104,7 @@ def _parts(wrong: Sequence[Call]) -> Iterator[str]:
 
 
 def _constant(call: Call, compare: Callable[..., Any]) -> float | None:
-    """Return the factor or the difference between what was written and what should have been, if there is one."""
+    """Return the factor or difference that all wrong elements have to the exact ones; None if they differ."""
     (found, bound), (exact, _) = call.plain(call.found), call.plain(call.exact)
     found, exact, bound = found[call.wrong], exact[call.wrong], bound[call.wrong]
     if not np.isfinite(found).all() or not np.isfinite(exact).all():
@@ -120,7 +121,7 @@ def _constant(call: Call, compare: Callable[..., Any]) -> float | None:
 
 
 def _clipped(wrong: Sequence[Call]) -> Iterator[str]:
-    """Yield where the result is cut off, if all that is wrong lies beyond."""
+    """Yield the limits at which a result is cut off, if all wrong elements are beyond them."""
     low, high = set[float](), set[float]()
     for call in wrong:
         found, exact = call.plain(call.found)[0], call.plain(call.exact)[0]
@@ -141,14 +142,14 @@ def _clipped(wrong: Sequence[Call]) -> Iterator[str]:
 
 
 def _precision(wrong: Sequence[Call]) -> Iterator[str]:
-    """Yield in which format something is kept, if all errors are as small as that of a right kernel in it."""
+    """Yield the format to which something is rounded, if errors are as small as those of a right kernel in it."""
     if not all(np.isfinite(c.found[c.wrong]).all() for c in wrong):
         return
     if all(_is_half(c) for c in wrong) and sum(c.found.size for c in wrong) > SOME:
         yield "too low a precision: all results are numbers of float16, which has 11 bits and nothing below 6e-8"
         return
     for name, u in FORMATS:
-        # Where so much may be lost, the bound says nothing.
+        # A bound of the size of the result says nothing.
         telling = [c for c in wrong if (c.terms + 6) * u < 0.3]
         if not telling or any(u <= bounds.unit_roundoff(c.dtype) for c in telling):
             continue
@@ -185,17 +186,17 @@ def _precision(wrong: Sequence[Call]) -> Iterator[str]:
 
 
 def _without_shrinking(wrong: Sequence[Call], u: float) -> list[Call]:
-    """Take from the errors of sums what they have in common: what is cut, not rounded, is smaller by up to 2u."""
+    """Remove the common factor from errors of sums: numbers that are cut, not rounded, are smaller by up to 2u."""
     rest = list[Call]()
     for call in wrong:
         share = float(np.sum((call.found - call.exact) * call.exact) / np.sum(call.exact**2)) if call.exact.any() else 0
-        cut = call.terms > 1 and -4 * u <= share < 0  # of both factors
+        cut = call.terms > 1 and -4 * u <= share < 0  # both factors may be cut
         rest.append(replace(call, found=call.found - share * call.exact) if cut else call)
     return rest
 
 
 def _is_noise(wrong: Sequence[Call], text: str) -> bool:
-    """Whether errors are as irregular as those of rounding: elements of nearly the same numbers have other errors."""
+    """Whether errors are as irregular as those of rounding: neighbouring numbers have unrelated errors."""
     ratios = list[float]()
     for call in sorted(wrong, key=lambda c: -c.found.size)[:SEVERAL]:
         if call.found.size < LEAST_NOISE or _is_kept(call, text):
@@ -212,25 +213,25 @@ def _is_noise(wrong: Sequence[Call], text: str) -> bool:
 
 
 def _neumann(x: np.ndarray) -> float:
-    """Return half of von Neumann's ratio: 1 where neighbours are independent, 0 on a smooth curve."""
+    """Return half of von Neumann's ratio: 1 for independent neighbours, 0 for a smooth curve."""
     spread = float(np.sum((x - x.mean()) ** 2))
     return float(np.sum(np.diff(x) ** 2)) / (2 * spread) if spread else 0.0
 
 
 def _is_half(call: Call) -> bool:
-    """Whether what was written are numbers of float16, and near enough for that."""
+    """Whether all results are numbers of float16, and errors are of its size."""
     near = np.abs(call.found - call.exact) <= 2.0**-9 * np.abs(call.exact) + 2.0**-12
     return bool(near.all() and np.array_equal(call.found, call.found.astype(np.float16)))
 
 
 def _is_kept(call: Call, text: str) -> bool:
-    """Whether what was written are numbers of that format."""
+    """Whether all results are numbers of a format."""
     bits = {"float32": 23, "bfloat16": 7}.get(text, 10)
     return bool(np.array_equal(call.found, bounds.rounded(call.found.astype(np.float64), bits)))
 
 
 def _relative(call: Call) -> float:
-    """Return the error in terms of the root of the sum of squares: where inputs are rounded, the same for any sum.
+    """Return the error relative to the root of the sum of squares: for rounded inputs the same for sums of any length.
 
     Rounding each of k terms of size 1 gives an error of u √k beside a result of √k. An accumulator that is rounded k
     times while it grows as √l has the error u √(Σ l), about u k.
@@ -241,7 +242,7 @@ def _relative(call: Call) -> float:
 
 
 def _growth(wrong: Sequence[Call]) -> float | None:
-    """Return the power of the number of terms with which errors grow; None if the calls do not say."""
+    """Return the power of the number of terms with which errors grow; None if the calls do not show it."""
     points = [(c.terms, _relative(c)) for c in wrong if c.terms > 1 and c.given.get("alpha", 1)]
     points = [(terms, error) for terms, error in points if error > 0]
     lengths = {terms for terms, _ in points}

@@ -1,4 +1,4 @@
-"""What tells the calls in which a kernel is wrong from those in which it is right."""
+"""In which calls a kernel is wrong: what these have in common, and the right calls have not."""
 
 import operator
 from collections.abc import Callable, Iterator, Sequence
@@ -6,19 +6,26 @@ from typing import Any
 
 from fastae.check.calls.evidence import WHEN, Call
 
-CHANCE = 0.01  # a coincidence that is less probable is none
+CHANCE = 0.01  # a condition is named if it would hold by coincidence with less probability
 FLAGS = ("trans_a", "trans_b")
 IMAGES = ("channels", "kernel", "stride", "padding")
 MULTIPLES = (2, 4, 8, 16, 32, 64, 128)
 
 
 def when(calls: Sequence[Call]) -> tuple[str, Callable[[Call], bool]]:
-    """Say what tells wrong calls from right ones, if anything does, and return it as a condition.
+    """Find the condition that distinguishes wrong calls from right ones.
 
     Parameters
     ----------
     calls : sequence of Call
-        Right and wrong ones.
+        Right and wrong calls of one kernel.
+
+    Returns
+    -------
+    text : str
+        The condition in words; empty if none is known.
+    condition : callable
+        Whether a `Call` meets it; True for every call if none is known.
     """
     wrong, right = [c for c in calls if c.is_wrong], [c for c in calls if not c.is_wrong]
     if not wrong or not right:
@@ -27,19 +34,19 @@ def when(calls: Sequence[Call]) -> tuple[str, Callable[[Call], bool]]:
     for key, text, holds in _conditions(calls):
         if not all(holds(c) for c in wrong):
             continue
-        # How probable it is that so many wrong calls fulfil it if it has nothing to do with them.
+        # The probability that all wrong calls meet it by coincidence.
         others = sum(holds(c) for c in right)
         chance = ((len(wrong) + others) / len(calls)) ** len(wrong)
         if chance <= least:
             best, least = (best if chance == least else []), chance
             best.append((key, f"{WHEN} {'' if others else 'always and '}{text}", holds))
     if len({key for key, _, _ in best}) != 1:
-        return "", lambda c: True  # these calls cannot tell one from another
+        return "", lambda c: True  # several conditions fit these calls
     return best[-1][1:]
 
 
 def _conditions(calls: Sequence[Call]) -> Iterator[tuple[str, str, Callable[[Call], bool]]]:
-    """Yield what a condition is about, the condition in words, and itself."""
+    """Yield conditions: the argument that it depends on, the words, and a function of a call."""
     yield "block", "only where matrices are blocks of columns of wider ones", lambda c: c.block
     yield "dtype", "only in float32", lambda c: c.dtype == "float32"
     yield "dtype", "only in float64", lambda c: c.dtype == "float64"
@@ -60,10 +67,19 @@ def _conditions(calls: Sequence[Call]) -> Iterator[tuple[str, str, Callable[[Cal
         yield one + other, f"only where {one} and {other} are equal", _alike(one, other)
         yield one + other, f"only where {one} and {other} differ", _unlike(one, other)
     for letter in "mnk":
-        for size in MULTIPLES:
-            yield letter, f"only where {letter} is no multiple of {size}", _compared(letter, operator.mod, size)
+        for sizes in _distinguished({c.given[letter] for c in calls if letter in c.given}):
+            which = " or ".join(map(str, sizes)) + " (these calls do not tell which)" * (len(sizes) > 1)
+            yield letter, f"only where {letter} is no multiple of {which}", _compared(letter, operator.mod, sizes[0])
         for length in sorted({c.given[letter] for c in calls if letter in c.given})[:-1]:
             yield letter, f"only where {letter} is above {length}", _compared(letter, operator.gt, length)
+
+
+def _distinguished(lengths: set[int]) -> list[list[int]]:
+    """Group the sizes of blocks; the lengths do not distinguish those in one group."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for size in MULTIPLES:
+        groups.setdefault(tuple(n for n in sorted(lengths) if n % size == 0), []).append(size)
+    return list(groups.values())
 
 
 def _alike(one: str, other: str) -> Callable[[Call], bool]:

@@ -1,4 +1,6 @@
-"""Why a kernel is wrong: all ways to find a cause, in their order."""
+"""Why a kernel is wrong: all ways to find a cause, and the order in which their findings are named."""
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -10,65 +12,97 @@ from fastae.check.file.text import Facts
 from fastae.check.problem import Problem, described, looking
 from fastae.check.sandbox.remote import Remote
 
+NOTHING = "nothing is written"
 
-def diagnosed(k: Backend | Remote, calls: list[Call], facts: Facts) -> Problem:
-    """Find the call that tells most, and what may be the cause."""
+
+def diagnosed(k: Backend | Remote, calls: Sequence[Call], facts: Facts) -> Problem:
+    """Choose the call of a wrong kernel that shows most, and name the likely causes.
+
+    Parameters
+    ----------
+    k : Backend or Remote
+        The kernel is called again for experiments.
+    calls : sequence of Call
+        All ordinary calls of the kernel, of which some are wrong.
+    facts : Facts
+        What the text of the file says of the kernel.
+
+    Returns
+    -------
+    Problem
+        Its causes are in the order of `fastae.check.cause`.
+    """
     if any(c.verdict == "imprecise" for c in calls):  # a formula that loses digits, and a mistake besides
         calls = [c.widened() for c in calls]
     wrong = [c for c in calls if c.verdict == "wrong"]
     compared = [c for c in wrong if not c.fault]
-    causes = explain(calls)
     faulty = next((c for c in wrong if c.fault and (c.fault_kind != "returned" or not compared)), None)
-    shown = faulty or _shown(compared, causes)
-    probed = shown  # rather a large one: in a small one, a stride and a transposition are alike
-    if faulty:
-        probed = max((c for c in wrong if c.fault_kind == faulty.fault_kind), key=lambda c: (c.block, c.found.size))
-    if (causes and causes[0].startswith("an answer is kept")) or any(c.fault_kind == "lost" for c in calls):
-        found, unwritten = list[str](), False
+    faults = list(faulty.fault_causes) if faulty else []
+
+    formulas = explain(calls)
+    shown = faulty or _shown(compared, formulas)
+    is_kept = bool(formulas) and formulas[0].startswith("an answer is kept")
+    if is_kept or any(c.fault_kind == "lost" for c in calls):
+        experimental, unwritten = list[str](), False
     else:
-        with looking(k):
-            found, unwritten = experiments.tried(k, probed)
-            poisoned = [c for c in compared if c.unread and np.isnan(c.found).any()]
-            if not found and not unwritten and poisoned and not np.isnan(shown.found).any():
-                found, _ = experiments.tried(k, _shown(poisoned, []))
-    if any("stride" in cause or cause == experiments.RACE for cause in found):
-        causes = []  # what is written then has no meaning
+        experimental, unwritten = _experiments(k, wrong, shown)
+    if any("stride" in cause or cause == experiments.RACE for cause in experimental):
+        formulas = []  # the numbers that are written have no meaning
     if unwritten:
-        left = [cause for cause in causes if not cause.startswith((MAYBE, WHERE))]
-        source = getattr(k, "source", "")
-        nothing = all(c.wrong.all() for c in compared)
-        few = launches.divided_away(source, compared) if nothing else launches.told(source, calls)
-        causes = ["nothing is written"] if nothing else left or patterns.told(compared, unwritten=True)
-        if few:  # what the text says is certain, and why nothing is written in some calls
-            found, causes = ([cause for cause in of if cause != "nothing is written"] for of in (found, [*few, *left]))
-    own = list(faulty.fault_causes) if faulty else []
+        experimental, formulas = _unwritten(getattr(k, "source", ""), calls, experimental, formulas)
+
+    is_explained = not unwritten and any(not cause.startswith((MAYBE, WHERE)) for cause in formulas)
+    textual = habits.of_calls(facts, wrong, shown, unwritten, experimental, is_explained)
+    if textual and not textual[0].startswith(MAYBE):  # certain: it is why an experiment shows something
+        experimental = []
+        formulas = _without(formulas, NOTHING)
+
     when, _ = conditions.when(calls)
-    explained = any(not cause.startswith((MAYBE, WHERE)) for cause in causes) and not unwritten
-    habitual = habits.of_calls(facts, wrong, shown, unwritten, found, explained)
-    if habitual and not habitual[0].startswith(MAYBE):
-        found = []
-        causes = [cause for cause in causes if cause != "nothing is written"]
-    ordered = [
-        *habitual,
-        *found,
-        *(own if not _vague(own) else []),
-        *causes,
-        *(own if _vague(own) else []),
-        *([when] if when else []),
-    ]
+    is_symptom = any(cause.startswith(("out of bounds", "an index leaves")) for cause in faults)
+    before, behind = ([], faults) if is_symptom else (faults, [])
+    causes = list(dict.fromkeys([*textual, *experimental, *before, *formulas, *behind, *([when] if when else [])]))
     if faulty:
-        return Problem(faulty.fault, faulty.told(), list(dict.fromkeys(ordered)))
-    return Problem(described(shown, unwritten), shown.told(), list(dict.fromkeys(ordered)), shown.wrong, shown.share)
+        return Problem(faulty.fault, faulty.case, causes)
+    return Problem(described(shown, unwritten), shown.case, causes, shown.wrong, shown.share)
 
 
-def _vague(causes: list[str]) -> bool:
-    """Whether what an emulated kernel did is rather a symptom than a cause."""
-    return any(cause.startswith(("out of bounds", "an index leaves")) for cause in causes)
+def _experiments(k: Backend | Remote, wrong: Sequence[Call], shown: Call) -> tuple[list[str], bool]:
+    """Experiment with the call that is shown, or with a larger one of its kind.
+
+    In a small call an ignored stride and a transposition look alike.
+    """
+    compared = [c for c in wrong if not c.fault]
+    chosen = shown
+    if shown.fault:
+        chosen = max((c for c in wrong if c.fault_kind == shown.fault_kind), key=lambda c: (c.block, c.found.size))
+    with looking(k):
+        found, unwritten = experiments.tried(k, chosen)
+        poisoned = [c for c in compared if c.unread and np.isnan(c.found).any()]
+        if not found and not unwritten and poisoned and not np.isnan(shown.found).any():
+            found, _ = experiments.tried(k, _shown(poisoned, []))
+    return found, unwritten
 
 
-def _shown(wrong: list[Call], causes: list[str]) -> Call:
-    """Return the largest of the calls that the likeliest cause explains; a small case can look like many things."""
-    plain = {"alpha": 0, "beta": 1}  # where much that is wrong cannot be seen
+def _unwritten(
+    source: str, calls: Sequence[Call], experimental: list[str], formulas: list[str]
+) -> tuple[list[str], list[str]]:
+    """Return the causes by experiment and by formula of a kernel that leaves elements as they were."""
+    compared = [c for c in calls if c.verdict == "wrong" and not c.fault]
+    certain = [cause for cause in formulas if not cause.startswith((MAYBE, WHERE))]
+    is_nothing = all(c.wrong.all() for c in compared)
+    missing = launches.divided_away(source, compared) if is_nothing else launches.unreached(source, calls)
+    if missing:  # which also explains why nothing is written in some calls
+        return _without(experimental, NOTHING), _without([*missing, *certain], NOTHING)
+    return experimental, [NOTHING] if is_nothing else certain or patterns.describe(compared, unwritten=True)
+
+
+def _without(causes: Sequence[str], one: str) -> list[str]:
+    return [cause for cause in causes if cause != one]
+
+
+def _shown(wrong: Sequence[Call], causes: Sequence[str]) -> Call:
+    """Return the largest of the calls that the likeliest cause explains; a small one fits many causes."""
+    plain = {"alpha": 0, "beta": 1}  # with these many faults cannot be seen
     ordered = sorted(
         wrong, key=lambda c: (all(c.given.get(key) != x for key, x in plain.items()), c.found.size), reverse=True
     )

@@ -1,6 +1,7 @@
 """Experiments with a wrong kernel: the same call again, with one thing changed that must not matter.
 
-What the output held before, what lies around the arrays, whether rows follow each other without gaps; or nothing.
+These are what the output held before, what surrounds the arrays, and whether rows have gaps between them; or nothing is
+changed, to find a race.
 """
 
 from collections.abc import Collection
@@ -25,19 +26,20 @@ RACE = (
 
 
 def tried(k: Backend | Remote, call: Call) -> tuple[list[str], bool]:
-    """Find out what a wrong call depends on.
+    """Find out by experiments what a wrong call depends on.
 
     Parameters
     ----------
-    k : Backend
+    k : Backend or Remote
     call : Call
-        One that is wrong.
+        A wrong call.
 
     Returns
     -------
     causes : list of str
+        Empty if nothing that was changed matters.
     unwritten : bool
-        Whether the elements that are wrong are as they were before.
+        Whether the wrong elements are as they were before the call.
     """
     if not call.fault:
         again = [_again(k, call) for _ in range(3)]
@@ -57,7 +59,7 @@ def tried(k: Backend | Remote, call: Call) -> tuple[list[str], bool]:
 
 
 def _again(k: Backend | Remote, call: Call, block: bool | Collection[str] | None = None, **changed: Any) -> Call | None:
-    """Call again, some arguments or surroundings changed; None if there is no result."""
+    """Repeat a call with other arguments or surroundings; None if it has no result."""
     around = changed.pop("around", np.nan)
     arguments = call.arguments | changed
     try:
@@ -71,21 +73,21 @@ def _again(k: Backend | Remote, call: Call, block: bool | Collection[str] | None
 
 
 def _poisoned(call: Call) -> np.ndarray:
-    """Return where there is NaN and should be none."""
+    """Return which elements are NaN and should be numbers."""
     poisoned: np.ndarray = np.isnan(call.found) & ~np.isnan(call.exact)
     return poisoned
 
 
 def _untouched(call: Call) -> bool:
-    """Whether wrong elements are what they were, where that is a number."""
+    """Whether the wrong elements are the numbers that they were before."""
     old = call.arguments[call.written]
     if not call.given.get("alpha", 1) or call.given.get("beta") == 1:
-        return False  # the old out is what is right, or beta · out
+        return False  # the result may equal the old out
     return bool(old.shape == call.found.shape and not np.isnan(old).any() and (call.found == old)[call.wrong].all())
 
 
 def _old_out(k: Backend | Remote, call: Call) -> tuple[list[str], bool]:
-    """Fill the output with numbers, not with NaN: what comes of them?"""
+    """Fill the output with numbers in place of NaN, and find out whether they are read."""
     old = call.arguments["out"]
     fill = (5 + 0.37 * np.arange(old.size, dtype=np.float64)).reshape(old.shape).astype(old.dtype)
     first, second = _again(k, call, out=fill), _again(k, call, out=fill + 1)
@@ -99,7 +101,7 @@ def _old_out(k: Backend | Remote, call: Call) -> tuple[list[str], bool]:
     if np.array_equal(first.found[bad], fill[bad]) and np.array_equal(second.found[bad], (fill + 1)[bad]):
         return [] if not bad.all() else ["nothing is written"], True
     if np.array_equal(first.found[bad], second.found[bad], equal_nan=True):
-        return [], False  # it comes from elsewhere
+        return [], False  # the NaN has another source
     with np.errstate(all="ignore"):
         added = np.abs(first.found - first.exact - fill) <= 1e-3 * np.abs(fill)
     if "beta" in call.given:
@@ -110,14 +112,14 @@ def _old_out(k: Backend | Remote, call: Call) -> tuple[list[str], bool]:
 
 
 def _sees_surroundings(k: Backend | Remote, call: Call) -> bool:
-    """Lay the arrays among numbers, not among NaN: does NaN vanish?"""
+    """Surround the arrays with numbers in place of NaN, and return whether NaN vanishes from the result."""
     again = _again(k, call, around=7.25)
     bad = _poisoned(call)
     return again is not None and bool(np.isfinite(again.found[bad]).any())
 
 
 def _strides(k: Backend | Remote, call: Call) -> list[str]:
-    """Give gaps between rows to one array after another: which stride is ignored?"""
+    """Give one array after another gaps between its rows, and name those whose stride is ignored."""
     if not call.block:
         return []
     whole = _again(k, call, block=False)

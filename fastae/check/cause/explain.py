@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
 
 import numpy as np
 
@@ -18,14 +17,14 @@ from fastae.check.cause import conditions, patterns
 from fastae.check.cause.formulas import Source, edited, named
 from fastae.check.cause.formulas.parts import ROUNDED
 
-MOST_CALLS = 16  # wrong ones, and as many right ones, that formulas are compared with
-NEAR = 0.02  # of a formula's difference from the right result: within that, a result is the formula's
-ALIKE = 16  # steps, into which the numbers of elements that are explained are rounded
-SPEAKING = 3  # elements in all that must show it, or a coincidence of a small case could
+MOST_CALLS = 16  # wrong calls, and as many right ones, with which formulas are compared
+NEAR = 0.02  # of the difference between a formula and the exact result: a result within that fits the formula
+ALIKE = 16  # steps to which the share of explained elements is rounded
+SPEAKING = 3  # elements in all that a formula must explain; fewer may be a coincidence
 
 
 class Says(Enum):
-    """What a call says of a formula."""
+    """What a call says about a formula."""
 
     FITS = "its result is what was written"
     OTHER = "it is wrong in another way"
@@ -36,7 +35,7 @@ class Says(Enum):
 
 @dataclass
 class Tally:
-    """What all calls say of a formula."""
+    """How many calls say what about a formula, and how many elements it explains."""
 
     fits: int = 0
     elements: int = 0
@@ -45,42 +44,24 @@ class Tally:
     refuted: int = 0
 
 
-def likely(name: str, arguments: dict[str, Any], found: np.ndarray, exact: np.ndarray, bound: np.ndarray) -> list[str]:
-    """Name what may be wrong in a single call, the likeliest first.
-
-    Parameters
-    ----------
-    name : str
-        A kernel of the contract.
-    arguments : dict
-        With which it was called.
-    found, exact, bound : ndarray
-        What it wrote, what it should have, and how far from that it might have been.
-
-    Returns
-    -------
-    list of str
-        Empty if nothing is known.
-    """
-    dtypes = {str(x.dtype) for x in arguments.values() if isinstance(x, np.ndarray) and x.dtype.kind == "f"}
-    dtype = "float32" if "float32" in dtypes else "float64"
-    lengths = {"m": exact.shape[0], "n": exact.shape[-1]} if exact.ndim else {}
-    return explain([Call(name, dtype, lengths, False, arguments, found, exact, bound)])
-
-
 def explain(calls: Sequence[Call]) -> list[str]:
-    """Name what may be wrong in the calls of one kernel, the likeliest first.
+    """Name the likely causes of the wrong calls of a kernel, the likeliest first.
 
     Parameters
     ----------
     calls : sequence of Call
-        Right and wrong ones.
+        Right and wrong calls of one kernel.
+
+    Returns
+    -------
+    list of str
+        Formulas that explain all wrong calls; else a guess and the pattern of the errors.
     """
     with np.errstate(all="ignore"):
         compared = [c for c in calls if not c.fault]
         kept = _kept(compared)
         _, condition = conditions.when(calls)
-        some = [c for c in compared if condition(c)]  # a kernel has branches, of which one is wrong
+        some = [c for c in compared if condition(c)]  # one branch of the kernel may be wrong
         partly: list[str] = []
         for source in (named, edited):
             for chosen in (compared, some) if len(some) < len(compared) else (compared,):
@@ -88,11 +69,11 @@ def explain(calls: Sequence[Call]) -> list[str]:
                 if whole:
                     return [*kept, *whole]
                 partly = partly or more
-        return kept or [*partly, *patterns.told(compared)]
+        return kept or [*partly, *patterns.describe(compared)]
 
 
 def _formulas(calls: Sequence[Call], source: Source) -> tuple[list[str], list[str]]:
-    """Return which of the formulas explain all that is wrong, or else which explain a part of it."""
+    """Return the formulas that explain all wrong calls or, if there are none, those that explain a part of them."""
     wrong, right = [c for c in calls if c.is_wrong], [c for c in calls if not c.is_wrong]
     tallies: dict[str, Tally] = defaultdict(Tally)
     wrong, right = _some(wrong), _some(right)
@@ -114,12 +95,12 @@ def _formulas(calls: Sequence[Call], source: Source) -> tuple[list[str], list[st
         most = max(t.elements for t in whole.values())
         if most >= min(SPEAKING, sum(int(c.wrong.sum()) for c in wrong)):
             order = {text: i for i, text in enumerate(tallies)}
-            # One that explains far fewer elements than another does so by a coincidence of small cases.
+            # A formula that explains far fewer elements than another fits small calls by coincidence.
             likeliest = [text for text, t in whole.items() if 2 * t.elements >= most]
-            # Of those that explain about as many the one that is listed first is likelier than one more at its edges.
+            # Of formulas that explain about as many elements, the one listed first is likelier.
             return sorted(likeliest, key=lambda text: (-round(ALIKE * whole[text].elements / most), order[text])), []
     partly = [text for text, t in left.items() if t.elements >= SPEAKING * 4 and 2 * t.fits >= len(wrong)]
-    partly = [text for text in partly if not text.startswith(ROUNDED)]  # where few are summed, all roundings are alike
+    partly = [text for text in partly if not text.startswith(ROUNDED)]  # in short sums all roundings look alike
     partly.sort(key=lambda text: -left[text].elements)
     return [], [
         f"{patterns.MAYBE}{text} (in {left[text].fits} of {len(wrong)} wrong calls that were looked at)"
@@ -128,12 +109,12 @@ def _formulas(calls: Sequence[Call], source: Source) -> tuple[list[str], list[st
 
 
 def _some(calls: list[Call]) -> list[Call]:
-    """Choose some calls, evenly, so that all shapes come up."""
+    """Choose calls at even distances, so that all shapes are among them."""
     return [calls[i] for i in sorted(set(np.linspace(0, len(calls) - 1, MOST_CALLS).astype(int)))] if calls else []
 
 
 def _opinions(call: Call, source: Source) -> dict[str, tuple[Says, int]]:
-    """Return what a call says of each formula, and in how many elements; several formulas may have one text."""
+    """Return what a call says about each formula, and in how many elements; formulas may share a text."""
     found: dict[str, tuple[Says, int]] = {}
     order = [Says.FITS, Says.NOTHING, Says.MISSED, Says.OTHER, Says.REFUTED]  # the most favourable counts
     for text, wrong in source(call.name, call.values):
@@ -158,15 +139,15 @@ def _opinion(call: Call, predicted: np.ndarray) -> tuple[Says, int]:
         return Says.REFUTED, 0
     near = np.isfinite(wrong) & (np.abs(found - wrong) <= np.maximum(NEAR * apart, VISIBLE / 2 * bound))
     if not np.isfinite(wrong).any():
-        speaks[:] = False  # NaN everywhere may come from anywhere
+        speaks[:] = False  # NaN in all elements has many possible causes
     near |= (found == wrong) | (np.isnan(found) & np.isnan(wrong))
     if not near.all():
         return Says.OTHER, 0
-    return Says.FITS, round(speaks.sum() * known.size / known.sum())  # where a formula is silent, it is not against it
+    return Says.FITS, round(speaks.sum() * known.size / known.sum())  # masked elements count as explained
 
 
 def _kept(calls: Sequence[Call]) -> list[str]:
-    """Say so if what was written is what an earlier call should have written."""
+    """Return a cause if wrong calls wrote what an earlier call should have written."""
     hits, wrong = 0, 0
     for i, call in enumerate(calls):
         if not call.is_wrong or call.found.size < 2 or not call.given.get("alpha", 1):

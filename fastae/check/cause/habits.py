@@ -1,13 +1,11 @@
-"""Causes that lie in how a kernel is written rather than in its formula: what beginners meet first.
+"""Causes in how a kernel is written, as beginners make them: what a call did, compared with the text of the file.
 
-Each needs two things to fit: what the kernel did, and what the text of its file says (`fastae.check.file.text`).
+The facts about the text are from `fastae.check.file.text`.
 """
 
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-
-import numpy as np
 
 from fastae.check.calls.evidence import MAYBE, Call
 from fastae.check.cause.experiments import RACE
@@ -17,7 +15,7 @@ from fastae.check.file.text import VIEWS, Facts, facts
 from fastae.check.problem import Problem
 from fastae.errors import InputError
 
-ALIASES = {  # what Numba calls them in a signature
+ALIASES = {  # names of dtypes in a signature for Numba
     "float32": "float32|f4",
     "float64": "float64|f8|double",
     "int64": "int64|i8|intp",
@@ -37,8 +35,8 @@ COPIED = "{} is a copy: what is written there does not come into the output; wri
 GAPS = "{} is a copy where rows have gaps between them: what is written there does not come into the output"
 QUOTIENT = f"{MAYBE}{{}} is a quotient of whole numbers in C, whose fraction is lost: write it with a decimal point"
 OVERFLOW = "math.exp raises an exception where np.exp gives ∞: take an exponent that is never large"
-NUMBERS = re.compile(r"\b(alpha|beta|trans_[ab]|shape|len|range)\b")  # no comparison of those hides NaN
-HIDES = (  # what turns NaN into a number, as a call begins, and why
+NUMBERS = re.compile(r"\b(alpha|beta|trans_[ab]|shape|len|range)\b")  # comparing these hides no NaN
+HIDES = (  # calls that turn NaN into a number, by how they begin, and why
     ("nan_to_num", "nan_to_num replaces it"),
     ("fmax", "fmax returns the other number"),
     ("fmin", "fmin returns the other number"),
@@ -56,7 +54,7 @@ HIDES = (  # what turns NaN into a number, as a call begins, and why
 
 
 def require(failure: Failure) -> None:
-    """Raise `InputError` if a kernel failed for want of a package, which is no fault of it."""
+    """Raise `InputError` if a kernel failed because a package is not installed."""
     if failure.type_name == "ImportError" and "scipy" in failure.message:
         raise InputError("Numba's np.dot and @ need SciPy, which is not installed here: pip install scipy")
 
@@ -64,25 +62,34 @@ def require(failure: Failure) -> None:
 def of_calls(
     facts: Facts, wrong: Sequence[Call], shown: Call, unwritten: bool, probed: Sequence[str], explained: bool = False
 ) -> list[str]:
-    """Name the habits that explain what is wrong in ordinary calls, the likeliest first.
+    """Name the causes in the text of a file that explain wrong ordinary calls, the likeliest first.
 
     Parameters
     ----------
     facts : Facts
+        About the kernel.
     wrong : sequence of Call
-        The wrong ones.
+        The wrong calls.
     shown : Call
-        The one that is shown.
+        The call that is reported.
     unwritten : bool
         Whether its wrong elements are as they were before.
     probed : sequence of str
-        What experiments with it have told.
+        The causes that experiments have found.
     explained : bool
-        Whether a formula tells what is wrong as well.
+        Whether a formula also explains the wrong calls.
+
+    Returns
+    -------
+    list of str
     """
     found = _failed(facts, wrong)
     if unwritten:
-        found += _returned(facts, shown) or _renamed(facts) or _copied(facts, wrong)
+        found += (
+            _returned(facts, shown)
+            or [_at(place, RENAMED.format(place.text)) for place in facts.rebound[-1:]]
+            or _copied(facts, wrong)
+        )
     elif not explained and not any(c.fault for c in wrong):
         found += [_at(place, QUOTIENT.format(place.text)) for place in facts.quotients[:1]]
     if facts.option("parallel") or RACE in probed:
@@ -94,7 +101,7 @@ def of_calls(
 
 
 def certain(facts: Facts) -> Problem | None:
-    """Return what is wrong whatever the calls have shown: a race that was not lost in any of them."""
+    """Return a race that the text shows for certain, although no call was wrong; None if there is none."""
     if not facts.option("parallel") or not facts.lost_updates:
         return None
     place = facts.lost_updates[0]
@@ -106,14 +113,14 @@ def _race(place: Place) -> str:
 
 
 def of_model(text: str, kernels: Sequence[str]) -> list[str]:
-    """Name why kernels that are right alone may not be compiled into the step.
+    """Name why right kernels may not be compiled into the step.
 
     Parameters
     ----------
     text : str
         Of the file.
     kernels : sequence of str
-        Of those that it defines.
+        The kernels that the file defines.
     """
     if any(facts(text, name).signatures for name in kernels):
         return [f"{MAYBE}an explicit signature lacks the step's own types, whose inputs are read-only: leave it out"]
@@ -125,7 +132,7 @@ def _at(place: Place, text: str) -> str:
 
 
 def _failed(facts: Facts, wrong: Sequence[Call]) -> list[str]:
-    """Explain exceptions."""
+    """Name the causes of exceptions."""
     failed = [c for c in wrong if c.failure]
     messages = [c.failure.message for c in failed if c.failure]
     if facts.signatures and any(text in message for message in messages for text in NO_VERSION):
@@ -145,10 +152,11 @@ def _failed(facts: Facts, wrong: Sequence[Call]) -> list[str]:
 
 
 def _signature(facts: Facts, failed: Sequence[Call]) -> str:
-    """Say what an explicit signature lacks."""
+    """Return in words what an explicit signature lacks."""
     text, lacks = " ".join(facts.signatures), []
     for dtype, names in ALIASES.items():
-        if any(_has(c, dtype) for c in failed) and not re.search(rf"\b({names})\b", text):
+        is_given = any(getattr(x, "dtype", None) == dtype for c in failed for x in c.arguments.values())
+        if is_given and not re.search(rf"\b({names})\b", text):
             lacks.append(dtype)
     messages = " ".join(c.failure.message for c in failed if c.failure)
     if "::1" in text and ", A)" in messages:
@@ -162,13 +170,8 @@ def _signature(facts: Facts, failed: Sequence[Call]) -> str:
     return f"the explicit signature lacks {what}: leave it out, and Numba compiles for what comes (line {line})"
 
 
-def _has(call: Call, dtype: str) -> bool:
-    """Whether arrays of a call are of that type."""
-    return any(isinstance(x, np.ndarray) and x.dtype == dtype for x in call.arguments.values())
-
-
 def _returned(facts: Facts, shown: Call) -> list[str]:
-    """Explain that nothing is written where something is returned."""
+    """Name the cause if a kernel returns its result and writes nothing."""
     returned = shown.returned
     if returned is None or returned.is_out:
         return []
@@ -184,13 +187,8 @@ def _returned(facts: Facts, shown: Call) -> list[str]:
     return [_at(facts.returned[-1], text) if facts.returned else text]
 
 
-def _renamed(facts: Facts) -> list[str]:
-    """Explain that nothing is written where the output's name is given away."""
-    return [_at(place, RENAMED.format(place.text)) for place in facts.rebound[-1:]]
-
-
 def _copied(facts: Facts, wrong: Sequence[Call]) -> list[str]:
-    """Explain that nothing is written where a copy of the output is."""
+    """Name the cause if a kernel writes into a copy of its output."""
     for place in facts.copied[-1:]:
         if not any(f".{method}(" in place.text for method in VIEWS):
             return [_at(place, COPIED.format(place.text))]
@@ -200,14 +198,20 @@ def _copied(facts: Facts, wrong: Sequence[Call]) -> list[str]:
 
 
 def of_check(facts: Facts, problem: Problem, failure: Failure | None = None) -> Problem:
-    """Add what the text tells of a problem that shows in special calls only: of NaN, of huge numbers, of races.
+    """Add the causes in the text of a file to a problem of a special call: NaN, huge numbers, races.
 
     Parameters
     ----------
     facts : Facts
+        About the kernel.
     problem : Problem
+        As a function of `fastae.check.calls.special` returns it.
     failure : Failure, optional
-        If it is an exception.
+        The exception, if the problem is one.
+
+    Returns
+    -------
+    Problem
     """
     causes = list(problem.causes)
     special = problem.case.startswith("NaN") or "huge" in problem.case or problem.case.startswith("t from")
@@ -225,7 +229,7 @@ def of_check(facts: Facts, problem: Problem, failure: Failure | None = None) -> 
 
 
 def _hiding(facts: Facts) -> list[str]:
-    """Name what may turn NaN into a number: for certain if there is but one that could."""
+    """Name what may turn NaN into a number."""
     for begins, why in HIDES:
         places = [p for p in facts.calls if _calls(p.text, begins) and not NUMBERS.search(p.text)]
         if places:
@@ -235,7 +239,7 @@ def _hiding(facts: Facts) -> list[str]:
 
 
 def _calls(text: str, begins: str) -> bool:
-    """Whether a call is of that function, of whatever module; C's end in f for float."""
+    """Whether a call is of a function, of any module, or of C's with an f for float at its end."""
     if begins == "if ":
         return text.startswith(begins)
     name = re.split(r"\(", text)[0].rpartition(".")[2]

@@ -1,4 +1,4 @@
-"""What a launch has no thread for: the elements left unwritten, beside the blocks that a ``.cu`` file asks for."""
+"""Elements for which the launch of a ``.cu`` kernel has no thread: its blocks compared with what is unwritten."""
 
 from collections.abc import Sequence
 
@@ -7,22 +7,27 @@ import numpy as np
 from fastae.check.calls.evidence import Call
 from fastae.check.file.launch_comments import divided, launch_of
 
-X, Y = 0, 1  # of a launch
+X, Y = 0, 1  # axes of a launch
 EXCHANGED = (
     "rows and columns of threads are exchanged: the launch has blocks in x for one of them, and the kernel takes x "
     "for the other"
 )
 
 
-def told(source: str, calls: Sequence[Call]) -> list[str]:
-    """Say so if exactly what lies beyond the blocks of the launch is unwritten, in all calls.
+def unreached(source: str, calls: Sequence[Call]) -> list[str]:
+    """Return the likely cause if in all calls exactly the elements beyond the launch's blocks are unwritten.
 
     Parameters
     ----------
     source : str
         The text of the file.
     calls : sequence of Call
-        Right and wrong ones, of one kernel.
+        Right and wrong calls of one kernel.
+
+    Returns
+    -------
+    list of str
+        Empty if something else is unwritten, or the file is no CUDA.
     """
     seen = [c for c in calls if not c.fault and _shows(c)]
     if "__global__" not in source or not all(_unwritten(c) for c in seen if c.is_wrong):
@@ -44,7 +49,7 @@ def told(source: str, calls: Sequence[Call]) -> list[str]:
 
 
 def divided_away(source: str, seen: Sequence[Call]) -> list[str]:
-    """Say which quotients of a launch have dropped a rest in every wrong call, and in no right one."""
+    """Return a cause for each quotient of a launch that has a remainder in every wrong call and in no right one."""
     found = [set(divided(source, c.name, c.arguments)) for c in seen]
     rests = [rest for rest, c in zip(found, seen) if c.is_wrong]
     if not rests or not all(rests) or any(rest for rest, c in zip(found, seen) if not c.is_wrong):
@@ -72,43 +77,43 @@ def _of_matrices(
         if max(counts[of]) == 1:
             few.append(f"the launch has one {'column' if of == X else 'row'} of blocks: no thread for the other {what}")
         elif of != usual or all(n * steps[of] >= most for n, most in zip(counts[1 - of], length)):
-            exchanged = True  # in the kernel; or in the launch, whose other number would do
+            exchanged = True  # in the kernel, or in the launch
         else:
             few.append(f"the launch has too few blocks in {'xy'[of]}: no thread for the other {what}")
     return few or ([EXCHANGED] if exchanged else [])
 
 
 def _step(reach: Sequence[int], lengths: Sequence[int], counts: Sequence[int]) -> int:
-    """Return how far a block reaches, if so many reach exactly so far in each call; else 0."""
+    """Return how many elements a block writes, if that explains what is written in each call; else 0."""
     steps = {r / n if n else r for r, length, n in zip(reach, lengths, counts) if r < length and (n or r)}
     step = int(steps.pop()) if len(steps) == 1 else 0
     return step if all(min(length, step * n) == r for r, length, n in zip(reach, lengths, counts)) else 0
 
 
 def _blocks(source: str, call: Call) -> tuple[int, int]:
-    """Return how many blocks a call is launched with, in x and in y."""
+    """Return the numbers of blocks of a call's launch, in x and in y."""
     grid, *_ = launch_of(source, call.name, call.arguments)
     return grid[X], (*grid, 1)[Y]
 
 
 def _shows(call: Call) -> bool:
-    """Whether an element that is not written is wrong."""
+    """Whether an element that is not written would be wrong in this call."""
     return bool(call.given.get("alpha", 1)) and call.given.get("beta") != 1 and call.found.ndim > 0
 
 
 def _unwritten(call: Call) -> bool:
-    """Whether all that is wrong is what it was before."""
+    """Whether all wrong elements are as they were before the call."""
     old, found = (x[call.wrong] for x in (call.arguments[call.written], call.found))
     return bool(((found == old) | (np.isnan(found) & np.isnan(old))).all())
 
 
 def _is_corner(wrong: np.ndarray) -> bool:
-    """Whether what is right is some of the first rows of some of the first columns."""
+    """Whether the right elements are the first rows of the first columns."""
     right = ~wrong
     return bool(right.any() and right[: _reach(right, 0), : _reach(right, 1)].all())
 
 
 def _reach(right: np.ndarray, axis: int) -> int:
-    """Return the number of rows or columns up to the last in which something is right."""
+    """Return the number of rows or columns up to the last one with a right element."""
     lines = right.any(axis=tuple(i for i in range(right.ndim) if i != axis))
     return int(np.flatnonzero(lines)[-1]) + 1 if lines.any() else 0

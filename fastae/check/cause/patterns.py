@@ -1,4 +1,4 @@
-"""What errors look like where no formula is known: by how much they are off, and where they lie."""
+"""Where the errors of wrong calls are, if no formula explains them; `amounts` says how large they are."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -15,27 +15,32 @@ PERIODS = (2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 32)
 STATES = ("wrong", "left unwritten")
 
 
-def told(calls: Sequence[Call], unwritten: bool = False) -> list[str]:
-    """Say what the wrong calls have in common, the most telling first.
+def describe(calls: Sequence[Call], unwritten: bool = False) -> list[str]:
+    """Describe what the errors of wrong calls have in common, the most specific first.
 
     Parameters
     ----------
     calls : sequence of Call
-        Right and wrong ones.
+        Right and wrong calls of one kernel.
     unwritten : bool
-        Whether what is wrong is as it was before.
+        Whether the wrong elements are as they were before the calls.
+
+    Returns
+    -------
+    list of str
+        Causes, guesses that begin with `MAYBE`, and places that begin with `WHERE`.
     """
     wrong = [c for c in calls if c.is_wrong and not c.fault]
     if not wrong:
         return []
-    said = [] if unwritten else list(amounts.told(wrong))
+    said = [] if unwritten else list(amounts.describe(wrong))
     said += _skipped(wrong) if unwritten else []
     said += _miscounted(wrong)
     left = ": left unwritten" * unwritten
     votes: Counter[str] = Counter()
     for call in wrong:
         votes.update(kind for kind, _ in _places(call))
-    # Where all is wrong, there is no place to speak of, unless the largest output is all wrong too.
+    # Calls whose elements are all wrong say nothing about places, unless the largest output is one of them.
     largest = dict(_places(max(wrong, key=lambda c: c.found.size)))
     some = sum(not c.wrong.all() for c in wrong)
     said += [
@@ -47,7 +52,7 @@ def told(calls: Sequence[Call], unwritten: bool = False) -> list[str]:
 
 
 def headline(causes: Sequence[str]) -> str:
-    """Return the likeliest cause in words, if any is known."""
+    """Return the likeliest cause as it is printed; empty if none is known."""
     known = [cause for cause in causes if not cause.startswith(WHEN)]
     return next((c if c.startswith((MAYBE, WHERE)) else f"likely: {c}" for c in known), "")
 
@@ -56,7 +61,7 @@ def headline(causes: Sequence[str]) -> str:
 
 
 def _skipped(wrong: Sequence[Call]) -> list[str]:
-    """Say so if in every call the first or the last row, column or element is left unwritten, and no other."""
+    """Return a cause if in all calls only the first or only the last row, column or element is unwritten."""
     if any(c.wrong.ndim != wrong[0].wrong.ndim for c in wrong) or wrong[0].name in PATCHES:
         return []
     for axis, what in enumerate(("row", "column") if wrong[0].wrong.ndim == 2 else ("element",)):
@@ -69,7 +74,7 @@ def _skipped(wrong: Sequence[Call]) -> list[str]:
 
 
 def _miscounted(wrong: Sequence[Call]) -> list[str]:
-    """Say so if rows or columns are right up to the number of the others: the wrong length was taken."""
+    """Return a cause if rows are right up to the number of columns, or the other way round."""
     counts = {"rows": "m", "columns": "n"}
     if wrong[0].name in PATCHES or not all({"m", "n"} <= c.given.keys() for c in wrong):
         return []
@@ -92,7 +97,7 @@ def _miscounted(wrong: Sequence[Call]) -> list[str]:
 
 
 def _periodic(wrong: Sequence[Call], unwritten: bool) -> Iterator[str]:
-    """Yield which rows, columns or elements of each so many are wrong, if it is so in all calls."""
+    """Yield which rows, columns or elements of a period are wrong, if all calls have the same."""
     if any(c.wrong.ndim != wrong[0].wrong.ndim for c in wrong):
         return
     for axis, what in enumerate(("rows", "columns") if wrong[0].wrong.ndim == 2 else ("elements",)):
@@ -112,14 +117,14 @@ def _periodic(wrong: Sequence[Call], unwritten: bool) -> Iterator[str]:
 
 
 def _numbers(lines: np.ndarray) -> str:
-    """Put the numbers of lines in words."""
+    """Return the numbers of lines in words."""
     if len(lines) > 2 and np.all(np.diff(lines) == 1):
         return f"those from number {lines[0]} to {lines[-1]}"
     return f"number{'s' * (len(lines) > 1)} {' and '.join(map(str, lines[:3]))}{' and others' * (len(lines) > 3)}"
 
 
 def _places(call: Call) -> Iterator[tuple[str, str]]:
-    """Yield a word for a pattern, and the pattern in words."""
+    """Yield patterns of the places of errors: an identifier, and the pattern in words."""
     bad, found, exact = call.wrong, call.found, call.exact
     yield from _copied(call)
     if bad.all():
@@ -159,7 +164,7 @@ def _lines(what: str, lines: np.ndarray, length: int) -> Iterator[tuple[str, str
 
 
 def _copied(call: Call) -> Iterator[tuple[str, str]]:
-    """Yield whether rows or columns are those of others."""
+    """Yield a pattern if rows or columns have the contents of other ones."""
     if call.found.ndim != 2 or not np.isfinite(call.found).all():
         return
     (rows, within), (right, _) = call.plain(call.found), call.plain(call.exact)
@@ -167,7 +172,7 @@ def _copied(call: Call) -> Iterator[tuple[str, str]]:
         lines = np.flatnonzero((np.abs(found - exact) > bound).any(axis=1))
         if len(exact) < 3 or exact.shape[1] < 2 or len(exact) > 64:
             continue
-        near = (np.abs(found[lines, None] - exact[None]) <= 4 * bound[None]).all(axis=2)  # which is like which
+        near = (np.abs(found[lines, None] - exact[None]) <= 4 * bound[None]).all(axis=2)  # which row equals which
         if not near.any(axis=1).all():
             continue
         steps = near.argmax(axis=1) - lines

@@ -1,7 +1,7 @@
-"""What loses digits: for which inputs, how many, by which formula, and how to write it instead.
+"""Why a kernel is imprecise (`fastae.check.wide`): for which inputs it loses digits, how many, and by which formula.
 
-Of calls that are imprecise (`fastae.check.wide`). Where digits are lost is read off the data: the quantity, as t or y,
-of which the elements that lose digits have a range of their own. The formula is named if it gives just these errors.
+The inputs are described by a quantity, such as t or y, of which the elements that lose digits have a range of their
+own. A formula is named if it gives the same errors.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,10 +15,10 @@ from fastae.check.problem import Problem
 
 Values = dict[str, Any]
 
-OVERLAP = 0.05  # of the elements that lose none: so many more may be in a quantity's range than in another's
-SELECTIVE = 0.5  # of these elements at most, for a range to tell anything
-LOOKED = 8  # calls whose errors are compared with those of known formulas
-ALIKE, MOSTLY = 0.1, 0.75  # a formula's errors are alike within a tenth, in so many of the elements
+OVERLAP = 0.05  # share of elements without loss by which the range of a quantity may be worse than another's
+SELECTIVE = 0.5  # largest share of elements without loss in a range that is named
+LOOKED = 8  # calls whose errors are compared with known formulas
+ALIKE, MOSTLY = 0.1, 0.75  # errors agree within a tenth, in this share of the elements
 
 BETTER = {
     "matmul": "sum the products of the elements of a and b themselves, in any order",
@@ -69,7 +69,7 @@ def _sigmoid(t: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-t))
 
 
-KNOWN: dict[str, list[tuple[str, Callable[..., np.ndarray]]]] = {  # of numbers of the dtype in which is computed
+KNOWN: dict[str, list[tuple[str, Callable[..., np.ndarray]]]] = {  # of arrays in the dtype of the computation
     "bias_sigmoid": [
         ("(1 + tanh(t / 2)) / 2: tanh is near −1 there, and 1 + tanh cancels",
          lambda z, bias: (1 + np.tanh((z + bias) / 2)) / 2),
@@ -112,12 +112,13 @@ KNOWN: dict[str, list[tuple[str, Callable[..., np.ndarray]]]] = {  # of numbers 
 
 
 class Loss(NamedTuple):
-    """The element that loses most.
+    """The element of a call that loses most digits.
 
     Attributes
     ----------
     call : Call
     place : tuple of int
+        Its index in the output.
     digits, of : float
         How many decimal digits are lost, and how many the best formula has there.
     """
@@ -129,14 +130,19 @@ class Loss(NamedTuple):
 
 
 def problem(calls: Sequence[Call], tried: int) -> Problem:
-    """Say what is known of the digits that are lost.
+    """Describe the loss of digits of an imprecise kernel.
 
     Parameters
     ----------
     calls : sequence of Call
-        The imprecise ones of a kernel.
+        The imprecise calls of the kernel.
     tried : int
-        How many there were in all.
+        The number of all calls.
+
+    Returns
+    -------
+    Problem
+        With ``example`` and ``better``.
     """
     with np.errstate(all="ignore"):
         worst = max((_loss(call) for call in calls), key=lambda loss: loss.digits)
@@ -146,11 +152,11 @@ def problem(calls: Sequence[Call], tried: int) -> Problem:
         found, exact = (f"{float(x[worst.place]):.{shown}g}" for x in (call.found, call.exact))
         example = f"{_place(worst)}: {found} is written, {exact} is right"
         causes = _named(calls)
-    return Problem(what, call.told(), causes, call.wrong, call.share, example=example, better=BETTER[call.name])
+    return Problem(what, call.case, causes, call.wrong, call.share, example=example, better=BETTER[call.name])
 
 
 def _loss(call: Call) -> Loss:
-    """Find where a call loses most digits: the logarithm of its error over the best formula's."""
+    """Find where a call loses most digits: the decimal logarithm of its error over the best formula's."""
     error, size = np.abs(call.found - call.exact), np.abs(call.exact)
     u = bounds.unit_roundoff(call.dtype)
     best = np.maximum(call.bound, u * size)
@@ -182,7 +188,7 @@ def _place(loss: Loss) -> str:
 
 
 def _where(calls: Sequence[Call]) -> str:
-    """Say in which range of a quantity most elements are that lose digits, if it is one of their own."""
+    """Return in words the range of a quantity in which elements lose digits, if few others are in it."""
     lost = np.concatenate([call.wrong.ravel() for call in calls])
     quantities = [*((text, _of_values(f), True) for text, f in QUANTITIES.get(calls[0].name, ())), SMALL]
     for most, word in ((0.0, "where"), (0.05, "mostly where")):
@@ -209,7 +215,7 @@ def _of_values(quantity: Callable[[Values], np.ndarray]) -> Callable[[Call], np.
 
 
 def _size(call: Call) -> np.ndarray:
-    """Return the results beside what they are computed from."""
+    """Return the results relative to the numbers that they are computed from."""
     return np.abs(call.exact) / wide.weighed(call.name, call.values, call.exact)[1]
 
 
@@ -230,7 +236,7 @@ def _rounded(x: float, up: bool) -> str:
 
 
 def _named(calls: Sequence[Call]) -> list[str]:
-    """Name the formula that has these errors, in the arrays' precision or in float64."""
+    """Name the formula that has these errors, computed in the dtype of the arrays or in float64."""
     name = calls[0].name
     some = [calls[i] for i in sorted(set(np.linspace(0, len(calls) - 1, LOOKED).astype(int)))]
     for text, formula in KNOWN.get(name, ()):

@@ -1,6 +1,6 @@
-"""What an exception of a learner's kernel says, in one line: of what kind it is, its gist, and where it was raised.
+"""An exception of a learner's kernel in one line: its type, the gist of its message, and where it was raised.
 
-The judge may be another process than the one in which the kernel ran, so all of it is text and numbers.
+It consists of text and numbers, since it is sent from the process that ran the kernel to the judge.
 """
 
 import ast
@@ -21,18 +21,18 @@ UNKNOWN_NAME = re.compile(r"name '(\w+)' is not defined")
 
 
 class Failure(NamedTuple):
-    """What is known of an exception.
+    """An exception in words.
 
     Attributes
     ----------
     type_name : str
-        Of its type: ``"ValueError"``.
+        The name of its type, such as ``"ValueError"``.
     message : str
         The line of its message that says what is wrong.
     line : int
-        Of the learner's file, from 1 on; 0 if it is not known.
+        The line of the learner's file, from 1 on; 0 if it is not known.
     place : str
-        The expression that led outside of an array, and its index, if it did.
+        The expression whose index was outside of an array, with its values; empty for other exceptions.
     """
 
     type_name: str
@@ -40,13 +40,13 @@ class Failure(NamedTuple):
     line: int = 0
     place: str = ""
 
-    def told(self, kernel: str) -> str:
-        """Put it in words, with the line."""
+    def describe(self, kernel: str) -> str:
+        """Return it in words, with the line."""
         return f"{kernel} failed: {self.type_name}: {self.message}{f' (line {self.line})' * bool(self.line)}"
 
 
 class KernelFailed(FastaeError):
-    """A learner's kernel that raised an exception.
+    """A learner's kernel raised an exception.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class KernelFailed(FastaeError):
     """
 
     def __init__(self, kernel: str, failure: Failure) -> None:
-        super().__init__(failure._replace(line=0).told(kernel))
+        super().__init__(failure._replace(line=0).describe(kernel))
         self.failure = failure
 
 
@@ -65,30 +65,34 @@ def describe_failure(error: BaseException, file: str = "") -> Failure:
     ----------
     error : BaseException
     file : str
-        The path of the learner's file; that of its functions' code.
+        The path of the learner's file, as in the code objects of its functions.
+
+    Returns
+    -------
+    Failure
     """
     try:
         text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
-    except Exception:  # its own method fails
+    except Exception:  # from its own __str__
         text = ""
-    frames = [(frame, line) for frame, line in traceback.walk_tb(error.__traceback__) if file and _is_in(frame, file)]
+    frames = [
+        (frame, line)
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if file and frame.f_code.co_filename == file
+    ]
     line = frames[-1][1] if frames else _line(text, file)
     place = _place(*frames[-1], file) if frames and isinstance(error, IndexError) else ""
     return Failure(type(error).__name__, _decisive(text) or gist(error), line, place)
 
 
-def _is_in(frame: FrameType, file: str) -> bool:
-    return frame.f_code.co_filename == file
-
-
 def _decisive(text: str) -> str:
-    """Return what a message of Numba's says; nothing if it is none of those that hide it."""
+    """Return the decisive part of a message from Numba; empty for other messages."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if match := NO_VERSION.match(text):
         return f"Numba has compiled it for other types than {match[1]}"
     if text.startswith("cannot cache function"):
         return "Numba can write into no folder to cache it: leave out cache=True, or set NUMBA_CACHE_DIR to one"
-    if REJECTED in lines[:-1]:  # the first is the most general, the last the one that fits best
+    if REJECTED in lines[:-1]:  # the last one fits best
         reasons = [lines[i + 1] for i, line in enumerate(lines[:-1]) if line == REJECTED]
         return re.sub(r"^\w*(Error|Exception): ", "", reasons[-1])
     if match := NO_SUCH.search(text):
@@ -99,7 +103,7 @@ def _decisive(text: str) -> str:
 
 
 def _line(text: str, file: str) -> int:
-    """Return the line of the file that a message of Numba's names."""
+    """Return the line of the file that a message from Numba names; 0 if it names none."""
     name = re.escape(Path(file).name)
     found = re.search(rf'(?:File "|Raised from )[^"\n]*{name}(?:", line | \()(\d+)', text)
     if name and found:
@@ -110,7 +114,7 @@ def _line(text: str, file: str) -> int:
 
 
 def _place(frame: FrameType, line: int, file: str) -> str:
-    """Return which of a line's subscripts leads outside of its array, and with which indices."""
+    """Return which subscript in a line is outside of its array, and with which indices."""
     linecache.checkcache(file)
     try:
         tree = ast.parse("".join(linecache.getlines(file)))
@@ -120,11 +124,11 @@ def _place(frame: FrameType, line: int, file: str) -> str:
         if not isinstance(node, ast.Subscript) or not node.lineno <= line <= (node.end_lineno or node.lineno):
             continue
         if not isinstance(node.value, ast.Name) or any(isinstance(inner, ast.Call) for inner in ast.walk(node)):
-            continue  # what is called may change something
+            continue  # a call may have side effects
         text = ast.unparse(node)
         values = frame.f_globals | frame.f_locals
         try:
-            eval(text, values)  # of the learner's file, in whose process this is run
+            eval(text, values)  # code of the learner's file, in the process that runs it
         except IndexError:
             shape = getattr(values[node.value.id], "shape", None)
             names = dict.fromkeys(inner.id for inner in ast.walk(node.slice) if isinstance(inner, ast.Name))

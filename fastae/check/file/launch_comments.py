@@ -2,9 +2,9 @@
 
     // launch matmul: grid (ceil(n / 32), ceil(m / 32)), block (16, 16), shared (16 * k)
 
-Grid, block and shared come in any order, and their parentheses and the commas between them may be left out. A comment
-that is meant as one and is not understood is refused by its line: were it ignored, the kernel would be blamed for
-blocks that its author has not asked for.
+Grid, block and shared may come in any order, and the parentheses and the commas between them may be left out. A comment
+that is meant as a launch and cannot be parsed raises an error: if it were ignored, the kernel would run with other
+blocks than its author has asked for.
 """
 
 import ast
@@ -25,16 +25,16 @@ from fastae.cuda.includes import COMMENT, place_of, shown_name
 from fastae.errors import InputError
 from fastae.layers import Geometry
 
-SHARED, MOST_SHARED = 48 << 10, 227 << 10  # bytes of a block's dynamic shared memory: unasked, and at most
+SHARED, MOST_SHARED = 48 << 10, 227 << 10  # bytes of a block's dynamic shared memory: without an opt-in, and at most
 LINE = re.compile(r"^(?://+|[ \t]*/?\*+)?[ \t]*launch\b[ \t]*(.*?)[ \t]*(?:\*/)?$", re.MULTILINE | re.IGNORECASE)
 NAMED = re.compile(r"(\w*)[ \t]*(:(?!:)[ \t]*|(?=(?:grid|block)\b|<<<))(.*)")  # behind the word launch
 PARTS = re.compile(r"\b((?:grid|block|thread|shared)\w*)\s*[:=]?", re.IGNORECASE)
-MEANT = re.compile(r"\b(?:grid|blocks?|threads?)\b\s*[(\[=:\d]|<<<")  # a launch, whatever the kernel is called
+MEANT = re.compile(r"\b(?:grid|blocks?|threads?)\b\s*[(\[=:\d]|<<<")  # a launch, of whatever kernel
 EXAMPLE = "// launch {}: grid (ceil(n / 16), ceil(m / 16)), block (16, 16)"
 
 
 class Launch(NamedTuple):
-    """What a comment says: expressions, and the file and line where it is."""
+    """The expressions of a launch comment, and its file and line in words."""
 
     grid: str
     block: str
@@ -45,17 +45,29 @@ class Launch(NamedTuple):
 def launch_of(
     text: str, name: str, named: dict[str, Any], path: Path = Path("kernel.cu")
 ) -> tuple[tuple[int, ...], tuple[int, ...], int]:
-    """Return grid, block and bytes of dynamic shared memory of a ``.cu`` file's kernel; raises `InputError`.
+    """Return grid, block and bytes of dynamic shared memory with which a kernel of a ``.cu`` file is launched.
 
     Parameters
     ----------
     text : str
         Of the file.
     name : str
+        A kernel of the contract.
     named : dict
-        The kernel's arguments.
+        The kernel's arguments by name.
     path : Path
         Of the file, for messages.
+
+    Returns
+    -------
+    grid, block : tuple of int
+        One to three numbers each. Without a comment, blocks of 256 threads, a thread for each element of the output.
+    shared : int
+
+    Raises
+    ------
+    InputError
+        The comment cannot be evaluated, or asks for too much shared memory.
     """
     if launch := launches_of(text, path.name).get(name):
         numbers = _numbers(name, named)
@@ -86,13 +98,13 @@ def launches_of(text: str, file: str) -> dict[str, Launch]:
     Raises
     ------
     InputError
-        A comment is meant as one and is not understood, is of a kernel that is not there, or contradicts another.
+        A comment is meant as a launch and cannot be parsed, names a kernel that is not there, or contradicts another.
     """
     found, own = dict[str, Launch](), list(kernels_of(text, templates=True))
     for name, colon, rest, place in _comments(text, file):
         if name not in own and (own or name not in KERNELS):
             near = next(iter(difflib.get_close_matches(name, own, 1)), "")
-            if sum(map(bool, (near, colon, MEANT.search(rest)))) > 1:  # else it is prose
+            if sum(map(bool, (near, colon, MEANT.search(rest)))) > 1:  # otherwise it is prose
                 what = (
                     f"a launch of {name}, which the file does not define" if name else "a launch that names no kernel"
                 )
@@ -107,7 +119,7 @@ def launches_of(text: str, file: str) -> dict[str, Launch]:
 
 
 def _comments(text: str, file: str) -> Iterator[tuple[str, bool, str, str]]:
-    """Yield the comments that begin with the word launch: name, whether a colon follows it, the rest, the place."""
+    """Yield the comments that begin with the word launch: the name, whether a colon follows, the rest, the place."""
     for comment in COMMENT.finditer(text):
         for line in LINE.finditer(comment[0]):
             if match := NAMED.match(line[1]):
@@ -116,7 +128,7 @@ def _comments(text: str, file: str) -> Iterator[tuple[str, bool, str, str]]:
 
 
 def _parsed(name: str, rest: str, place: str) -> Launch:
-    """Take a comment apart; raises `InputError`."""
+    """Parse a launch comment; raises `InputError`."""
     heads = list(PARTS.finditer(rest))
     ends = [*(head.start() for head in heads[1:]), len(rest)]
     parts, wrong = dict[str, str](), (rest[: heads[0].start()] if heads else rest).strip()
@@ -155,7 +167,7 @@ def lengths_of(name: str, named: dict[str, Any]) -> dict[str, int]:
 
 
 def _numbers(name: str, named: dict[str, Any]) -> dict[str, int]:
-    """Return what a launch may speak of: the lengths and, of kernels for images, their geometry."""
+    """Return the names that a launch may use: lengths and, for kernels of images, the geometry."""
     return lengths_of(name, named) | {key: int(named[key]) for key in Geometry._fields if key in named}
 
 
@@ -172,7 +184,7 @@ ROUNDING = ("ceil", "floor")  # within which a quotient keeps its fraction
 
 
 def divided(text: str, name: str, named: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """Return which divisions of lengths in a kernel's grid drop a rest: the quotient, the length and the divisor."""
+    """Return the divisions in a kernel's grid that have a remainder: the quotient, the length and the divisor."""
     dropped = list[tuple[str, str, str]]()
     if launch := launches_of(text, "kernel.cu").get(name):
         _evaluate(launch.grid, _numbers(name, named), launch.place, dropped)

@@ -1,4 +1,4 @@
-"""A learner's Python file: imported, and its functions called. It needs none of fastae's kernels."""
+"""A learner's Python file, run as a module. None of fastae's kernels are imported here."""
 
 import inspect
 import linecache
@@ -17,16 +17,16 @@ from fastae.errors import InputError
 
 @dataclass(frozen=True)
 class Returned:
-    """What a kernel returned that should return nothing.
+    """The value that a kernel returned, which should return nothing.
 
     Attributes
     ----------
     kind : str
         The name of its type.
     is_out : bool
-        Whether it is the array that was to be written into, as NumPy's own functions return it.
+        Whether it is the output array, as NumPy's functions with ``out=`` return it.
     value : ndarray or None
-        What it holds, if it is an array like the output.
+        A copy, if it is another array of the output's shape.
     """
 
     kind: str
@@ -35,13 +35,18 @@ class Returned:
 
 
 def describe_return(value: Any, out: Any) -> Returned | None:
-    """Describe what a kernel returned; None if it returned nothing.
+    """Describe the value that a kernel returned.
 
     Parameters
     ----------
     value : object
     out : array
-        What it was to write into.
+        The output of the call.
+
+    Returns
+    -------
+    Returned or None
+        None if the kernel returned nothing.
     """
     if value is None:
         return None
@@ -53,14 +58,25 @@ def describe_return(value: Any, out: Any) -> Returned | None:
 
 
 def load(path: Path, text: str, names: Sequence[str]) -> dict[str, Any]:
-    """Run the text of a file as a module, and return those of its functions that have one of the names.
+    """Run the text of a file as a module, and return its functions that have one of the names.
 
-    What is run is that text, which was judged, not what a loader finds beside the path or there a moment later.
+    The text is run and not the file, which may have changed since the text was checked.
+
+    Parameters
+    ----------
+    path : Path
+        Of the file, for messages and tracebacks.
+    text : str
+    names : sequence of str
+
+    Returns
+    -------
+    dict of str to callable
 
     Raises
     ------
     InputError
-        The file fails.
+        The file raises an exception.
     """
     module = ModuleType(f"kernels_{path.stem}")
     module.__file__ = str(path)
@@ -76,7 +92,7 @@ def load(path: Path, text: str, names: Sequence[str]) -> dict[str, Any]:
 
 
 def parameters_of(function: Any) -> list[str] | None:
-    """Return the names of a function's parameters, or None if nobody can tell."""
+    """Return the names of a function's parameters; None if they cannot be found."""
     try:
         plain = getattr(function, "py_func", function)  # what Numba compiles
         return list(inspect.signature(getattr(plain, "pyfunc", plain)).parameters)  # and what np.vectorize calls
@@ -85,19 +101,19 @@ def parameters_of(function: Any) -> list[str] | None:
 
 
 def are_compiled(functions: dict[str, Any]) -> bool:
-    """Tell whether all are Numba's."""
+    """Return whether all functions are compiled by Numba."""
     return all(hasattr(function, "py_func") for function in functions.values())
 
 
 def seldom_compiled(function: Any) -> Callable[..., Any]:
-    """Make a function that is compiled for contiguous matrices and for any, not for each mixture of the two.
+    """Return a function that Numba compiles for all contiguous matrices and for any, and for no mixture of the two.
 
-    A block of columns with but one row is contiguous by chance, and a compilation takes a second.
+    A block of columns with one row is contiguous by chance, and each compilation takes a second.
     """
     from fastae.backends.numba_backend.internals import entry_point, recompiled, typeof
 
-    own = recompiled(function)  # the step compiles the learner's for other types
-    if own is None:  # the learner has said for which types
+    own = recompiled(function)  # the step compiles the original for other types
+    if own is None:  # it has an explicit signature
         return function
 
     def call(*arguments: Any) -> Any:

@@ -7,7 +7,7 @@ from fastae.check.file.statements import Place, names_in, targets
 
 
 def races(function: ast.FunctionDef) -> Iterator[tuple[Place, bool]]:
-    """Yield what several iterations of a ``prange`` write into one place, or sum and read; and if it is certain."""
+    """Yield races of a function: where several iterations of a ``prange`` write, and whether it is certain."""
     for loop in ast.walk(function):
         if not (isinstance(loop, ast.For) and isinstance(loop.iter, ast.Call) and isinstance(loop.target, ast.Name)):
             continue

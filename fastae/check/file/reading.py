@@ -1,4 +1,4 @@
-"""The text of a learner's file, in whatever way an editor has saved it."""
+"""The text of a learner's file, in any encoding in which an editor saves it."""
 
 import io
 import re
@@ -12,19 +12,27 @@ WIDE = {b"\xff\xfe\0\0": "UTF-32", b"\0\0\xfe\xff": "UTF-32", b"\xff\xfe": "UTF-
 
 
 def read_source(path: Path) -> str:
-    """Return the text of a ``.py`` or ``.cu`` file, without its byte order mark, its lines ended as Python's.
+    r"""Return the text of a ``.py`` or ``.cu`` file without its byte order mark, its lines ended by ``\n``.
 
-    Python's own rules say how a ``.py`` file is read. In a ``.cu`` file what is not UTF-8 can be in a comment only, so
-    any reading of it will do; what it includes of its own folder is in its place, as `fastae.cuda.includes` has it.
+    A ``.py`` file is decoded as Python does it. Bytes of a ``.cu`` file that are not UTF-8 are read as Latin-1, since
+    they can be in comments only. `fastae.cuda.includes` inserts the files of its folder that a ``.cu`` file includes.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    str
 
     Raises
     ------
     InputError
-        It cannot be read, has another suffix, or is no text that Python or a compiler takes.
+        The file cannot be read or decoded, or has another suffix.
     """
     try:
         content = path.read_bytes()
-    except (OSError, ValueError) as error:  # ValueError: no name of a file
+    except (OSError, ValueError) as error:  # ValueError: not the name of a file
         raise InputError(f"cannot read the kernels in {path}: {getattr(error, 'strerror', None) or error}") from error
     if path.suffix not in (".py", ".cu"):
         raise InputError(f"{path}: kernels are in a .py or a .cu file")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Place:
-    """A line of the file, and what is there."""
+    """A line of the file, from 1 on, and the text of what is there."""
 
     line: int
     text: str

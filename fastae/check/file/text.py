@@ -1,7 +1,7 @@
-"""What the text of a learner's file says of a kernel: decorators, what is returned or renamed, globals, races, calls.
+"""Facts about a kernel from the text of its file: decorators, returned values, renamed outputs, globals, races, calls.
 
-Nothing is run or imported: the judge may not have the functions. The facts are of the kernel and of what it calls in
-the same file. Of CUDA only the calls are found, by their names.
+Nothing is run or imported. The facts are about the kernel and the functions of the same file that it calls. In CUDA
+only calls and quotients are found, by regular expressions.
 """
 
 import ast
@@ -16,10 +16,10 @@ from fastae.check.calls.cases import WRITTEN
 from fastae.check.file.races import races
 from fastae.check.file.statements import Place, targets
 
-COMPILERS = ("njit", "jit", "vectorize", "guvectorize")  # decorators of Numba's
-CHANGING = ("append", "clear", "extend", "insert", "pop", "fill", "update")  # methods that change what they are of
-COPIES = ("flatten", "copy", "astype", "tolist")  # methods that never make a view
-VIEWS = ("ravel", "reshape")  # methods that make one if they can, which they cannot where rows have gaps
+COMPILERS = ("njit", "jit", "vectorize", "guvectorize")  # Numba's decorators
+CHANGING = ("append", "clear", "extend", "insert", "pop", "fill", "update")  # methods that change their object
+COPIES = ("flatten", "copy", "astype", "tolist")  # methods that always copy
+VIEWS = ("ravel", "reshape")  # methods that copy where rows have gaps
 CALL = re.compile(r"\b(\w+)\s*\(")
 QUOTIENT = re.compile(r"(?<![\w.])(\d+)\s*/\s*(\d+)(?![\w.])")  # of whole numbers in C
 Function = ast.FunctionDef
@@ -27,17 +27,18 @@ Function = ast.FunctionDef
 
 @dataclass(frozen=True)
 class Decorator:
-    """One of Numba's on a function.
+    """A decorator of Numba on a function.
 
     Attributes
     ----------
     name : str
-        ``"njit"``.
+        Such as ``"njit"``.
     options : dict
-        Those that are constants in the text.
+        The options whose values are constants in the text.
     signatures : tuple of str
-        For which types it is compiled, if it says so.
+        The explicit signatures.
     line : int
+        Of the file, from 1 on.
     """
 
     name: str
@@ -48,29 +49,29 @@ class Decorator:
 
 @dataclass
 class Facts:
-    """What is known of a kernel from its text.
+    """What the text says about a kernel.
 
     Attributes
     ----------
     decorators : list of Decorator
     returned : list of Place
-        Where the kernel itself returns a value.
+        Where the kernel returns a value.
     rebound : list of Place
-        Where the kernel gives the name of its output to something else.
+        Where the kernel assigns something else to the name of its output.
     copied : list of Place
-        Where the kernel makes something else of its output that may be a copy, and writes there or passes it on.
+        Where the kernel makes what may be a copy of its output, and writes into it or passes it on.
     quotients : list of Place
-        Quotients of whole numbers in CUDA that lose a rest.
+        Quotients of whole numbers in CUDA that have a remainder.
     races : list of Place
-        What several threads of a ``prange`` write, or sum, into one place.
+        Where several threads of a ``prange`` write, or sum, into one place.
     lost_updates : list of Place
-        Those of them that are a race for certain: what one thread writes, another overwrites with something else.
+        The races that are certain: one thread overwrites what another has written with something else.
     frozen : list of Place
-        Globals that compiled code reads, and other code changes.
+        Globals that compiled code reads and other code changes.
     calls : list of Place
         Every call, and every comparison that chooses a value.
     written : str
-        What the kernel calls its output.
+        The name of the output in the kernel.
     """
 
     decorators: list[Decorator] = field(default_factory=list)
@@ -86,28 +87,39 @@ class Facts:
 
     @property
     def returns_out(self) -> bool:
-        """Whether it returns its output by name, not as NumPy's functions with ``out=`` do."""
+        """Whether the kernel returns its output by name."""
         return any(place.text == f"return {self.written}" for place in self.returned)
 
     def option(self, name: str) -> Any:
-        """Return what an option of any decorator is set to, or None."""
+        """Return the value of an option of any decorator, or None."""
         return next((d.options[name] for d in self.decorators if d.options.get(name)), None)
 
     @property
     def signatures(self) -> list[str]:
-        """The types for which its functions are compiled, if they say so."""
+        """The explicit signatures of all its functions."""
         return [text for d in self.decorators for text in d.signatures]
 
 
 def is_parallel(text: str) -> bool:
-    """Tell whether a file may have a function that Numba runs on several threads; its options may hide in a dict."""
+    """Return whether Numba may run a function of a file on several threads."""
     return "parallel" in text
 
 
 def environment(text: str, given: Mapping[str, str]) -> dict[str, str]:
-    """Return what the environment of the process that runs a file should have beside what is given.
+    """Return additional environment variables for the process that runs a file.
 
-    A race needs at least two threads, which Numba starts on one core as well if it is told to before it is imported.
+    A race needs at least two threads. On one core Numba starts two only if a variable asks for them before its import.
+
+    Parameters
+    ----------
+    text : str
+        Of the file.
+    given : mapping of str to str
+        The environment.
+
+    Returns
+    -------
+    dict of str to str
     """
     threads = given.get("NUMBA_NUM_THREADS", "")
     return {"NUMBA_NUM_THREADS": "2"} if is_parallel(text) and threads in ("", "1") and _cores(threads) < 2 else {}
@@ -120,13 +132,19 @@ def _cores(threads: str) -> int:
 
 
 def facts(text: str, name: str) -> Facts:
-    """Read what a file's text says of a kernel; nothing if it is neither Python nor C.
+    """Find the facts about a kernel in the text of a file.
 
     Parameters
     ----------
     text : str
+        Of a ``.py`` or a ``.cu`` file.
     name : str
         A kernel of the contract.
+
+    Returns
+    -------
+    Facts
+        Empty lists where the text says nothing.
     """
     tree = _parsed(text)
     if tree is None:
@@ -141,7 +159,7 @@ def facts(text: str, name: str) -> Facts:
         found.returned = [
             Place(node.lineno, ast.unparse(node))
             for node in _within(own)
-            if isinstance(node, ast.Return) and not _is_none(node.value)
+            if isinstance(node, ast.Return) and ast.unparse(node) not in ("return", "return None")
         ]
         found.rebound = list(_rebound(own, found.written, {each.name: each for each in reached}))
         found.copied = list(_copied(own, found.written))
@@ -164,7 +182,7 @@ def _parsed(text: str) -> ast.Module | None:
 
 
 def _reached(tree: ast.Module, name: str) -> tuple[Function | None, list[Function], list[Decorator]]:
-    """Return a kernel's own function, all that it reaches by calls in the file, and the decorators of those."""
+    """Return a kernel's function, all functions of the file that it reaches by calls, and their decorators."""
     functions = {each.name: each for each in ast.walk(tree) if isinstance(each, ast.FunctionDef)}
     assigned: dict[str, ast.expr] = {}
     for statement in tree.body:
@@ -191,10 +209,10 @@ def _reached(tree: ast.Module, name: str) -> tuple[Function | None, list[Functio
 
 
 def _decorator(node: ast.expr) -> Decorator | None:
-    """Return a decorator of Numba's, called or not."""
+    """Return a decorator of Numba, called or not; None for another node."""
     call = node if isinstance(node, ast.Call) else None
     module, _, name = ast.unparse(call.func if call else node).rpartition(".")
-    if name not in COMPILERS or module in ("np", "numpy"):  # which has a vectorize of its own
+    if name not in COMPILERS or module in ("np", "numpy"):  # np.vectorize
         return None
     options, signatures = dict[str, Any](), tuple[str, ...]()
     for keyword in call.keywords if call else ():
@@ -213,7 +231,7 @@ def _decorator(node: ast.expr) -> Decorator | None:
 
 
 def _written(function: Function, name: str) -> str:
-    """Return what the kernel calls its output; the contract's name, for others are refused."""
+    """Return the name of the kernel's output."""
     written = WRITTEN.get(name, "out")
     position = list(KERNELS[name].arguments).index(written)
     arguments = function.args.args
@@ -221,7 +239,7 @@ def _written(function: Function, name: str) -> str:
 
 
 def _within(function: Function) -> Iterator[ast.AST]:
-    """Yield what is in a function, but not what is in functions within it."""
+    """Yield the nodes of a function, without those of functions within it."""
     waiting: list[ast.AST] = list(function.body)
     while waiting:
         node = waiting.pop(0)
@@ -230,12 +248,8 @@ def _within(function: Function) -> Iterator[ast.AST]:
             waiting += ast.iter_child_nodes(node)
 
 
-def _is_none(value: ast.expr | None) -> bool:
-    return value is None or (isinstance(value, ast.Constant) and value.value is None)
-
-
 def _rebound(function: Function, written: str, functions: dict[str, Function]) -> Iterator[Place]:
-    """Yield where the output's name, or that of a row of it, is given to something else; also in what is called."""
+    """Yield where something else is assigned to the name of the output or of a row of it, also in called functions."""
     nodes = list(_within(function))
     rows = {name for node in nodes if isinstance(node, ast.For) for name in _rows(node.target, node.iter, written)}
     for node in nodes:
@@ -253,7 +267,7 @@ def _rebound(function: Function, written: str, functions: dict[str, Function]) -
 
 
 def _rows(target: ast.expr, over: ast.expr, written: str) -> Iterator[str]:
-    """Yield what a loop calls the rows of the output."""
+    """Yield the names that a loop gives to rows of the output."""
     if _is_name(over, written) and isinstance(target, ast.Name):
         yield target.id
     if isinstance(over, ast.Call) and isinstance(target, ast.Tuple):
@@ -263,7 +277,7 @@ def _rows(target: ast.expr, over: ast.expr, written: str) -> Iterator[str]:
 
 
 def _copied(function: Function, written: str) -> Iterator[Place]:
-    """Yield what is made of the output and then written into or passed on, for it may be a copy."""
+    """Yield expressions of the output that may be copies, and are written into or passed on."""
     nodes = list(_within(function))
     stored = [target for node in nodes for target in targets(node)]
     filled = {t.value.id for t in stored if isinstance(t, ast.Subscript) and isinstance(t.value, ast.Name)}
@@ -283,7 +297,7 @@ def _copied(function: Function, written: str) -> Iterator[Place]:
 
 
 def _makes_copy(value: ast.expr, written: str) -> bool:
-    """Whether it is the output in other words, which may be a copy of it."""
+    """Whether an expression may be a copy of the output."""
     if isinstance(value, ast.Subscript):  # by a mask
         return _is_name(value.value, written) and isinstance(value.slice, ast.Compare)
     if not isinstance(value, ast.Call):
@@ -297,7 +311,7 @@ def _makes_copy(value: ast.expr, written: str) -> bool:
 
 
 def _loses(quotient: str) -> bool:
-    """Whether a quotient of whole numbers has a rest."""
+    """Whether a quotient of whole numbers has a remainder."""
     a, b = map(int, quotient.split("/"))
     return b == 0 or a % b != 0
 
@@ -310,7 +324,7 @@ def _is_name(node: ast.expr, name: str) -> bool:
 
 
 def _frozen(tree: ast.Module, compiled: list[Function]) -> Iterator[Place]:
-    """Yield the globals that compiled functions read, although something changes them."""
+    """Yield the globals that compiled functions read and other code changes."""
     top = {target.id for node in tree.body for target in targets(node) if isinstance(target, ast.Name)}
     changed = set[str]()
     for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
@@ -329,7 +343,7 @@ def _frozen(tree: ast.Module, compiled: list[Function]) -> Iterator[Place]:
 
 
 def _stored(function: Function) -> set[str]:
-    """Return the names that are a function's own."""
+    """Return the local names of a function."""
     given = {argument.arg for argument in ast.walk(function) if isinstance(argument, ast.arg)}
     outer = {name for node in ast.walk(function) if isinstance(node, ast.Global) for name in node.names}
     stored = {n.id for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}

@@ -1,7 +1,8 @@
-"""What a learner's code may not do in the worker, by the operating system and by Python.
+"""What the operating system and Python deny to a learner's code in the worker.
 
 Linux denies it for good: Landlock (files, signals, other processes' memory) and a seccomp filter (new processes,
-sockets). Python's audit hook names what was tried, and is all that there is on other systems; compiled code passes it.
+sockets). Python's audit hook reports what was tried. On other systems there is the hook alone, which compiled code
+evades.
 """
 
 import ctypes
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 MEMORY, SPACE, FILE, FILES = 4 << 30, 16 << 30, 64 << 20, 256  # bytes of data, addresses, bytes of a file, open files
-ENFORCED = {  # by what
+ENFORCED = {  # what is denied, in words
     "files": "writing outside of a scratch folder",
     "network": "the network",
     "processes": "other processes: starting, reading and signalling them",
@@ -23,7 +24,7 @@ ENFORCED = {  # by what
 
 
 def confine(scratch: Path) -> list[str]:
-    """Deny this process, which must have one thread yet, and all that it becomes, what the system can deny.
+    """Deny to this process what the system can deny, for good. It must have one thread.
 
     Parameters
     ----------
@@ -33,12 +34,12 @@ def confine(scratch: Path) -> list[str]:
     Returns
     -------
     list of str
-        Which of `ENFORCED` is not.
+        The keys of `ENFORCED` that the system cannot deny.
     """
     denied = {"files": False, "network": False, "processes": False, "memory": False}
     if sys.platform == "linux":
         libc = ctypes.CDLL(None, use_errno=True)
-        libc.prctl(1, 9, 0, 0, 0)  # PR_SET_PDEATHSIG, SIGKILL: who kills the judge is rid of both
+        libc.prctl(1, 9, 0, 0, 0)  # PR_SET_PDEATHSIG, SIGKILL: it ends with the judge
         denied["memory"] = _limit()
         if libc.prctl(38, 1, 0, 0, 0) == 0:  # PR_SET_NO_NEW_PRIVS
             denied["files"] = _landlock(libc, scratch)
@@ -49,7 +50,7 @@ def confine(scratch: Path) -> list[str]:
 def _limit() -> bool:
     import resource
 
-    limits = {resource.RLIMIT_DATA: MEMORY, resource.RLIMIT_AS: SPACE}  # shared memory is none of the data
+    limits = {resource.RLIMIT_DATA: MEMORY, resource.RLIMIT_AS: SPACE}  # shared memory does not count as data
     limits |= {resource.RLIMIT_FSIZE: FILE, resource.RLIMIT_NOFILE: FILES}
     limits[resource.RLIMIT_CORE] = 0
     for what, most in limits.items():
@@ -62,8 +63,8 @@ def _limit() -> bool:
 # Landlock: https://docs.kernel.org/userspace-api/landlock.html. Its three calls have these numbers everywhere.
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446
 WRITE_FILE, TRUNCATE, TCP, SCOPES = 1 << 1, 1 << 14, 3, 3
-CHANGES = WRITE_FILE | 0x1FF0  # and to remove or make files, folders and links
-REFER = 1 << 13  # to link or rename to another folder
+CHANGES = WRITE_FILE | 0x1FF0  # and removing or making files, folders and links
+REFER = 1 << 13  # linking or renaming to another folder
 
 
 def _landlock(libc: Any, scratch: Path) -> bool:
@@ -91,7 +92,7 @@ def _landlock(libc: Any, scratch: Path) -> bool:
 
 
 # seccomp: a program of the Berkeley Packet Filter sees the number and the arguments of each system call.
-NUMBERS = {  # x86-64, AArch64; None where there is no such call
+NUMBERS = {  # on x86-64 and AArch64; None where there is no such call
     "socket": (41, 198),
     "fork": (57, None),
     "vfork": (58, None),
@@ -111,7 +112,7 @@ NUMBERS = {  # x86-64, AArch64; None where there is no such call
     "mount": (165, 40),
     "unshare": (272, 97),
     "setns": (308, 268),
-    # What outlives a process, and how much of the machine others get.
+    # What outlives a process, and priorities.
     "shmget": (29, 194),
     "memfd_create": (319, 279),
     "msgget": (68, 186),
@@ -126,7 +127,7 @@ NUMBERS = {  # x86-64, AArch64; None where there is no such call
     "sched_setscheduler": (144, 119),
     "sched_setattr": (314, 274),
     "sched_setaffinity": (203, 122),
-    # What Landlock does not know: modes, owners, times and attributes of files, wherever they are.
+    # What Landlock does not cover: modes, owners, times and attributes of files.
     "chmod": (90, None),
     "fchmod": (91, 52),
     "fchmodat": (268, 53),
@@ -146,15 +147,15 @@ NUMBERS = {  # x86-64, AArch64; None where there is no such call
     "lremovexattr": (198, 15),
     "fremovexattr": (199, 16),
 }
-OF_ITSELF = {"kill": (62, 129), "tgkill": (234, 131)}  # allowed with its own number
-MMAP, SHARED = (9, 222), 0x21  # memory that is no data: shared, and of no file
+OF_ITSELF = {"kill": (62, 129), "tgkill": (234, 131)}  # allowed for its own process
+MMAP, SHARED = (9, 222), 0x21  # shared and anonymous memory, which does not count as data
 IOCTL = (16, 29)
-REQUESTS = (0x40086602, 0x401C5820, 0x5412, 0x541C)  # flags of files, and input for a terminal
+REQUESTS = (0x40086602, 0x401C5820, 0x5412, 0x541C)  # setting flags of files, and simulating terminal input
 PRLIMIT, CLONE, CLONE3 = (302, 261), (56, 220), (435, 435)
 MACHINES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 LOAD, AND, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x54, 0x15, 0x35, 0x45, 0x06
 ALLOW, DENY, ABSENT = 0x7FFF0000, 0x50000 | 1, 0x50000 | 38  # EPERM, ENOSYS
-NUMBER, MACHINE, ARGUMENT, SECOND, FOURTH = 0, 4, 16, 24, 40  # where a filter finds them
+NUMBER, MACHINE, ARGUMENT, SECOND, FOURTH = 0, 4, 16, 24, 40  # offsets in the data of a filter
 CLONE_THREAD, X32 = 0x10000, 0x40000000
 
 
@@ -165,13 +166,16 @@ def _seccomp(libc: Any) -> bool:
         return False
     which, own = list(MACHINES).index(machine), os.getpid()
     program = [(LOAD, 0, 0, MACHINE), (EQUAL, 1, 0, MACHINES[machine]), (RETURN, 0, 0, DENY), (LOAD, 0, 0, NUMBER)]
-    if machine == "x86_64":  # the same calls under other numbers
+    if machine == "x86_64":  # x32 has the same calls under other numbers
         program += [(AT_LEAST, 0, 1, X32), (RETURN, 0, 0, DENY)]
     for numbers in NUMBERS.values():
         number = numbers[which]
         if number is not None:
             program += [(EQUAL, 0, 1, number), (RETURN, 0, 0, DENY)]
-    program += [(EQUAL, 0, 1, CLONE3[which]), (RETURN, 0, 0, ABSENT)]  # whose flags no filter sees: clone comes next
+    program += [
+        (EQUAL, 0, 1, CLONE3[which]),
+        (RETURN, 0, 0, ABSENT),
+    ]  # a filter cannot see its flags; the C library then uses clone
     program += [(EQUAL, 0, 4, CLONE[which]), (LOAD, 0, 0, ARGUMENT), (ANY_BIT, 0, 1, CLONE_THREAD)]
     program += [(RETURN, 0, 0, ALLOW), (RETURN, 0, 0, DENY)]
     for numbers in (*OF_ITSELF.values(), PRLIMIT):
@@ -196,31 +200,31 @@ HOOKS = ("sys.settrace", "sys.setprofile", "sys.addaudithook")
 CHANGING = ("os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.chmod", "os.chown", "os.link", "os.symlink",
             "os.utime", "os.setxattr", "os.removexattr")  # fmt: skip
 LIBRARIES = {"torch": "PyTorch", "jax": "JAX", "tensorflow": "TensorFlow", "cupy": "CuPy"}
-OPEN = ("fastae", "fastae.datasets", "fastae.errors")  # of this library, what a learner's file may import
-KEPT = ("backends", "ladder", "bench")  # its folders of kernels, which are not to be read
+OPEN = ("fastae", "fastae.datasets", "fastae.errors")  # modules of this library that a learner's file may import
+KEPT = ("backends", "ladder", "bench")  # folders of this library with kernels, which must not be read
 
 
 def forbid(
     scratch: Path,
-    told: Callable[[str], None],
+    report: Callable[[str], None],
     learners: Path,
     allowed: Sequence[str] | None = None,
     kept: Sequence[str] = (),
 ) -> None:
-    """Let Python refuse, and tell, what no kernel does. It cannot be undone.
+    """Let Python refuse and report what no kernel does. It cannot be undone.
 
     Parameters
     ----------
     scratch : Path
         The folder in which files may be written.
-    told : callable
+    report : callable
         Called with what was tried, in words.
     learners : Path
         The learner's file, which may be read wherever it is.
     allowed : sequence of str, optional
-        Which of fastae's modules may be imported; by default all.
+        The modules of fastae that may be imported; by default all.
     kept : sequence of str
-        Of which of fastae's folders no other file may be read.
+        The folders of fastae of which no file but the learner's may be read.
     """
     inside, home = os.path.realpath(scratch), str(Path(__file__).resolve().parents[2])
     closed, own = tuple(os.path.join(home, name, "") for name in kept), os.getpid()
@@ -268,7 +272,7 @@ def forbid(
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         wrong = what(event, arguments)
         if wrong:
-            told(wrong)
+            report(wrong)
             raise PermissionError(f"refused: {wrong}")
 
     sys.addaudithook(hook)

@@ -1,4 +1,4 @@
-"""Worker processes, as the judge sees them: messages, shared memory, the clock, and how they may end."""
+"""Worker processes from the side of the judge: messages, shared memory, the clock, and how a process ended."""
 
 import codecs
 import contextlib
@@ -24,16 +24,18 @@ import numpy as np
 from fastae import storage, system
 from fastae.backends.emulator import compiler
 
-BYTES = 96 << 20  # of the memory; what is never written takes none
+BYTES = 96 << 20  # of shared memory; pages that are never written take none
 LINE = 64  # bytes of the cache, at the beginning of which each array lies
 MOST_OUTPUT = 64 << 10  # bytes that a worker may print
 LONGEST = 1 << 22  # bytes of an answer
-ROUND_TRIPS = 50
-OPTION = re.compile(r"-D\w+(=\w*)?")  # of the compiler, for a worker; others load code into it
+ROUND_TRIPS = 50  # messages whose median time is subtracted from what is timed
+OPTION = re.compile(
+    r"-D\w+(=\w*)?"
+)  # compiler options that a worker may ask for; others could load code into the compiler
 MOST_QUESTIONS = 2000  # that a worker may ask before it answers
 MOST_TEXT = 500  # characters of what a worker says
 PATIENCE = 120.0  # seconds that an answer may take
-PASSED = re.compile(  # variables that a worker has too; what else is there may be secret
+PASSED = re.compile(  # environment variables that a worker gets; others may be secret
     r"(PATH|HOME|LANG|LC_\w+|TZ|CXX|LD_LIBRARY_PATH|DYLD_\w+|XDG_CACHE_HOME|SYSTEMROOT|USERPROFILE|(LOCAL)?APPDATA|"
     r"(PYTHON|NUMBA_|OMP_|GOMP_|KMP_|OPENBLAS_|MKL_|BLIS_|VECLIB_|CUDA_|CUPY_|NVIDIA_|FASTAE_)\w*)$",
     re.IGNORECASE,
@@ -61,7 +63,7 @@ class WorkerLost(Exception):
     Attributes
     ----------
     causes : list of str
-        What is likely then.
+        The likely causes.
     """
 
     def __init__(self, text: str, causes: list[str]) -> None:
@@ -70,7 +72,7 @@ class WorkerLost(Exception):
 
 
 class Refused(Exception):
-    """A learner's code does what no kernel does, and is not judged any further.
+    """A learner's code does what no kernel does, and is not checked any further.
 
     Attributes
     ----------
@@ -90,20 +92,21 @@ class Process:
     Parameters
     ----------
     memory : mmap
+        Shared with the worker.
     token : int or str
-        By which a child finds the memory.
+        By which the worker finds the memory.
     patience : float
         Seconds that an answer may take.
-    output : file
-        Where what it prints is shown.
+    output : file, optional
+        Where its output is shown; by default standard output.
     environment : mapping of str to str
-        Variables of its environment that are not the judge's.
+        Environment variables in addition to those of the judge.
     preload : {"", "numba", "linked"}
-        What it is to load before it is confined: Numba, and what the numba backend keeps compiled.
+        What the worker loads before it is confined: Numba, or also the compiled code of the numba backend.
     codes : container of str
-        What the C++ compiler may be started for.
+        The texts for which the C++ compiler may be started.
     confined : bool
-        Whether it is to be denied what `fastae.check.sandbox.confine` denies.
+        Whether `fastae.check.sandbox.confine` applies.
     """
 
     def __init__(
@@ -137,16 +140,16 @@ class Process:
         self._stopped = self._late = False
         self._shown = threading.Thread(target=self._show, daemon=True)
         self._shown.start()
-        told = {"pipe": handles[0], "memory": token, "bytes": len(memory), "scratch": scratch, "preload": preload}
-        told["confined"] = confined
+        settings = {"pipe": handles[0], "memory": token, "bytes": len(memory), "scratch": scratch, "preload": preload}
+        settings["confined"] = confined
         assert self._child.stdin is not None
-        self._child.stdin.write(json.dumps(told).encode() + b"\n")
+        self._child.stdin.write(json.dumps(settings).encode() + b"\n")
         self._child.stdin.close()
         with self._deadline():
             self.lacking: list[str] = json.loads(self._bytes())["lacking"]
 
     def _show(self) -> None:
-        """Show what the worker prints, to a limit: as lines that are not the judge's, without control characters."""
+        """Show what the worker prints, up to a limit: as marked lines without control characters."""
         assert self._child.stdout is not None
         left, decode, line = MOST_OUTPUT, codecs.getincrementaldecoder("utf-8")("replace").decode, ""
         while part := os.read(self._child.stdout.fileno(), 1 << 16):
@@ -162,26 +165,38 @@ class Process:
             self._output.write(f"| {printable(line)}\n")
 
     def ask(self, **request: Any) -> dict[str, Any]:
-        """Ask, and wait for the answer.
+        """Send a request and return the answer.
+
+        Parameters
+        ----------
+        **request
+            ``do`` names the request, the others are its arguments, as JSON has them.
+
+        Returns
+        -------
+        dict
 
         Raises
         ------
-        WorkerLost, Refused
+        WorkerLost
+            The process ended, did not answer in time, or sent something else than an answer.
+        Refused
+            The code tried what no kernel does.
         """
         with self._deadline():
             self._send(json.dumps(request).encode())
             for _ in range(MOST_QUESTIONS):
-                with doubting():
+                with validating():
                     answer = dict(json.loads(self._bytes()))
                     if "forbidden" in answer:
                         raise Refused([printable(answer["forbidden"])[:MOST_TEXT]], [])
                     if "line_of" not in answer and "compile" not in answer:
                         return answer
-                    self._send(json.dumps(self._done(answer)).encode())
+                    self._send(json.dumps(self._served(answer)).encode())
         raise WorkerLost("it disturbs the worker's answers", [])
 
-    def _done(self, question: dict[str, Any]) -> dict[str, str]:
-        """Start a program for the worker: the C++ compiler, or who finds lines."""
+    def _served(self, question: dict[str, Any]) -> dict[str, str]:
+        """Start a program for the worker: the C++ compiler, or one that finds the line of an address."""
         if "line_of" in question:
             path = Path(question["line_of"])
             known = path.parent == compiler.folder()
@@ -196,7 +211,7 @@ class Process:
 
     @contextlib.contextmanager
     def _deadline(self) -> Iterator[None]:
-        """End the process when the patience is over, whatever it is doing, and whoever is waiting for it."""
+        """Kill the process if the block takes longer than the patience."""
 
         def end() -> None:
             self._late = True
@@ -211,10 +226,9 @@ class Process:
             timer.cancel()
 
     def timed(self, fill: Callable[[], None]) -> float:
-        """Return the seconds from when the data can be seen until what was prepared is done: the clock is the judge's.
+        """Fill the memory, have the prepared calls done, and return the seconds that they take by the judge's clock.
 
-        Where the system has SIGSTOP, none of the worker's threads runs while its memory is filled, nor afterwards,
-        until it is asked again.
+        Where the system has SIGSTOP, the worker is stopped while its memory is filled, and again afterwards.
         """
         self.stop()
         if self._pipe.poll(0):
@@ -232,10 +246,10 @@ class Process:
         return took
 
     def stop(self) -> None:
-        """Keep the process from running until it is asked again, where the system has SIGSTOP."""
+        """Stop the process until the next request, where the system has SIGSTOP."""
         if hasattr(signal, "SIGSTOP") and not self._stopped:
             os.kill(self._child.pid, signal.SIGSTOP)
-            os.waitid(os.P_PID, self._child.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)  # it may have ended meanwhile
+            os.waitid(os.P_PID, self._child.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)  # or it has ended
             self._stopped = True
 
     def _send(self, message: bytes) -> None:
@@ -254,36 +268,36 @@ class Process:
             raise self._lost() from None
 
     def _lost(self) -> WorkerLost:
-        """Say how the process ended."""
+        """Return an exception that says how the process ended."""
         if self._late:
             return WorkerLost(f"it does not come back, not within {self._patience:g} seconds", ENDLESS)
         try:
             status = self._child.wait(5)
         except subprocess.TimeoutExpired:
             return WorkerLost("it closes the worker's pipe", [])
-        if status < 0:  # a signal; Windows has none
-            told = f"it ends the process: {signal.strsignal(-status) or 'a signal'} (signal {-status})"
-            return WorkerLost(told, CAUSES.get(-status, []))
-        if status > 0xFF:  # an exception, of Windows
+        if status < 0:  # a signal; not on Windows
+            what = f"it ends the process: {signal.strsignal(-status) or 'a signal'} (signal {-status})"
+            return WorkerLost(what, CAUSES.get(-status, []))
+        if status > 0xFF:  # an exception on Windows
             return WorkerLost(f"it ends the process: exception {status:#x}", EXCEPTIONS.get(status, []))
         return WorkerLost(f"it ends the process, with status {status}", [])
 
     def close(self) -> None:
-        """End the process, whatever it does."""
+        """Kill the process, and remove its scratch folder."""
         self._child.kill()
         self._child.wait()
         self._pipe.close()
-        self._shown.join(1)  # longer only if another process has its output open
+        self._shown.join(1)  # it takes longer only if another process has its output open
         if self._child.stdout and not self._shown.is_alive():
             self._child.stdout.close()
         storage.clear(Path(self._folder.name))
-        with contextlib.suppress(OSError):  # what root may have made so that it cannot be removed
+        with contextlib.suppress(OSError):  # files made by root may be impossible to remove
             self._folder.cleanup()
 
 
 @contextlib.contextmanager
-def doubting() -> Iterator[None]:
-    """Take an answer that is none for the end of a worker: whoever runs there may send anything."""
+def validating() -> Iterator[None]:
+    """Raise `WorkerLost` for an answer of the wrong form: the learner's code may send anything."""
     try:
         yield
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, MemoryError) as error:
@@ -291,7 +305,7 @@ def doubting() -> Iterator[None]:
 
 
 def printable(text: object, also: str = "") -> str:
-    """Return a text of somebody else's as it may be shown: without control characters."""
+    """Return a text from a worker or a file without control characters, except those in `also`."""
     return "".join(c if c.isprintable() or c in also else "?" for c in str(text))
 
 
@@ -299,14 +313,14 @@ def _nothing() -> None:
     pass
 
 
-class Timed:
-    """What times kernels that are in a worker, on arrays in the memory that both see."""
+class Workers:
+    """Up to two workers and the memory that they share with the judge: a bare one, and a whole one with a backend."""
 
-    round_trip = 0.0  # seconds of a message and its answer
+    round_trip = 0.0  # seconds that a message and its answer take
 
     def __init__(self) -> None:
         self._memory, self._token = system.shared_memory(BYTES)
-        self._workers: dict[bool, Process] = {}  # a bare one, and a whole one
+        self._workers: dict[bool, Process] = {}  # by whether it is whole
         self._prepared: Any = None
 
     def _ask(self, whole: bool, **request: Any) -> dict[str, Any]:
@@ -315,12 +329,12 @@ class Timed:
     def _start(self, whole: bool, **options: Any) -> Process:
         process = self._workers[whole] = Process(self._memory, self._token, **options)
         self._prepared = None
-        if not whole:  # before it has read anything
+        if not whole:  # before the file is read
             self.round_trip = median(process.timed(_nothing) for _ in range(ROUND_TRIPS))
         return process
 
     def views(self, layouts: dict[str, list[Any]]) -> dict[str, np.ndarray]:
-        """Return arrays of the memory."""
+        """Return arrays in the shared memory, by name, from their offset in bytes, dtype and shape."""
         return {key: self._view(layout) for key, layout in layouts.items()}
 
     def _view(self, layout: Sequence[Any]) -> np.ndarray:
@@ -328,13 +342,13 @@ class Timed:
         return np.ndarray(tuple(shape), np.dtype(dtype), self._memory, offset)
 
     def prepare(self, name: str, calls: list[tuple[dict[str, Any], dict[str, list[Any]]]]) -> None:
-        """Name the calls that `timed` will time: their numbers, and where their arrays are."""
+        """Send the calls that `timed` will time: their numbers, and where their arrays are in the memory."""
         if self._prepared is not calls:
             self._ask(False, do="prepare", name=name, calls=calls)
             self._prepared = calls
 
     def timed(self, fill: Callable[[], None]) -> float:
-        """Have the prepared calls done, once their arrays are filled, and return the seconds that they take."""
+        """Fill the arrays of the prepared calls, have these done, and return the seconds that they take."""
         try:
             return max(1e-9, self._workers[False].timed(fill) - self.round_trip)
         except WorkerLost:
@@ -343,12 +357,12 @@ class Timed:
             raise
 
     def rest(self) -> None:
-        """Keep the workers from running until they are asked again: what else is measured is none of theirs."""
+        """Stop the workers until the next request, so that they do not disturb other measurements."""
         for process in self._workers.values():
             process.stop()
 
     def close(self) -> None:
-        """End the workers, and give the memory back."""
+        """Kill the workers and release the memory."""
         while self._workers:
             self._workers.popitem()[1].close()
         system.forget_memory(self._token)
@@ -362,13 +376,13 @@ class Timed:
         self.close()
 
 
-class Rungs(Timed):
-    """The rungs of a ladder, called by their numbers, in a worker as a learner's file is.
+class Rungs(Workers):
+    """The rungs of a ladder in a worker, called by their numbers.
 
     Parameters
     ----------
     ladder, language : str
-        As `fastae.ladder.rungs.ladder` takes them; NumPy's or Numba's.
+        As `fastae.ladder.rungs.ladder` takes them, for NumPy or Numba.
     """
 
     def __init__(self, ladder: str, language: str) -> None:

@@ -1,7 +1,7 @@
-"""The judge's side of a learner's file: a backend whose kernels run in a worker (`fastae.check.sandbox.worker`).
+"""A learner's file as a backend whose kernels run in a worker (`fastae.check.sandbox.worker`).
 
-The judge never imports the file. It writes a call's arguments into memory that it shares with the worker, asks, and
-reads what is there afterwards. What the worker says is at most text to be shown: exceptions and their lines.
+The judge never imports the file. It writes the arguments of a call into the memory that it shares with the worker,
+sends a request, and reads the results from that memory. The worker's answers are used for messages only.
 """
 
 import os
@@ -20,39 +20,39 @@ from fastae.check.file.python_file import Returned
 from fastae.check.file.reading import read_source
 from fastae.check.file.text import environment as environment_for
 from fastae.check.file.text import is_parallel
-from fastae.check.sandbox import policy
+from fastae.check.sandbox import cuda_policy, policy, python_policy
 from fastae.check.sandbox.process import (
     LINE,
     MOST_TEXT,
     PATIENCE,
     Process,
     Refused,
-    Timed,
     WorkerLost,
-    doubting,
+    Workers,
     printable,
+    validating,
 )
 from fastae.cuda import FOLDER, source
 from fastae.cuda.includes import names_of, shown_name
 from fastae.errors import InputError
 
-PLAIN = Path("kernel.cu")  # whose name is the same in any encoding
-COMPILING = 5  # times the patience, for compiling a whole step, which is no fault of the learner's
+PLAIN = Path("kernel.cu")  # a name in ASCII
+COMPILING = 5  # times the patience, for compiling a whole step
 
 
-class Remote(Timed):
-    """A file of kernels as a backend; its worker begins anew when it is lost.
+class Remote(Workers):
+    """A file of kernels as a backend; a worker that ended is started again.
 
     Parameters
     ----------
     path : path-like
         As `fastae.check.learner.load` takes it.
     backend : str
-        Likewise.
+        As `fastae.check.learner.load` takes it.
     patience : float
         Seconds that a call may take.
     output : file, optional
-        Where is shown what the learner's code prints; by default standard output.
+        Where the output of the learner's code is shown; by default standard output.
 
     Attributes
     ----------
@@ -60,15 +60,16 @@ class Remote(Timed):
         The names that the file defines.
     language : {"python", "numba", "cuda"}
     lacking : list of str
-        What the worker cannot be denied on this system.
+        The keys of `fastae.check.sandbox.confine.ENFORCED` that this system cannot deny.
 
     Raises
     ------
     InputError
         There is no such file, it fails, or it defines no kernel of the contract.
     Refused
-        It does what no kernel does, while it is read.
+        It does what no kernel does.
     WorkerLost
+        The worker ended, or did not answer in time, while it read the file.
     """
 
     name = ""
@@ -87,7 +88,7 @@ class Remote(Timed):
                 for options in compiled:
                     self._compiled(options)
                 loaded = self._process(True)[1]
-                with doubting():
+                with validating():
                     self.kernels = tuple(name for name in KERNELS if name in loaded["kernels"])
             else:
                 self._bare(backend)
@@ -96,26 +97,26 @@ class Remote(Timed):
             raise
 
     def _compiled(self, options: tuple[str, ...]) -> None:
-        """Compile a ``.cu`` file, for which a worker may start no program; refuse what is of the host."""
-        learner.cuda_kernels(self.path, self.source)  # what is no CUDA at all is no compiler's puzzle
+        """Compile a ``.cu`` file, which a worker must not do, and refuse functions of the host in it."""
+        learner.cuda_kernels(self.path, self.source)  # raises for a file that is no CUDA
         code, shown = learner.compiled_text(self.path, self.source), re.escape(shown_name(self.path.name))
         plain = re.sub(rf'^(#line \d+) "{shown}"$', rf'\1 "{PLAIN.name}"', code, flags=re.MULTILINE)
         others = names_of(plain) - {PLAIN.name}
-        found = policy.of_preprocessed(compiler.preprocessed(plain, options), PLAIN.name, others)
-        if found := found or policy.of_library(
+        found = cuda_policy.of_preprocessed(compiler.preprocessed(plain, options), PLAIN.name, others)
+        if found := found or cuda_policy.of_library(
             compiler.compiled(code, "kernel.cu", options, True), compiler.runtime(True)
         ):
             raise Refused(found, policy.kernels_in(self.path, self.source))
 
     def _codes(self) -> set[str]:
-        """Return what may be compiled for a worker: the file, and this library's own kernels, with which it trains."""
+        """Return the texts that may be compiled for a worker: the file, and this library's kernels for training."""
         if self.name != "emulator":
             return set()
         return {learner.compiled_text(self.path, self.source), *(source(path.name) for path in FOLDER.glob("*.cu"))}
 
     def _bare(self, backend: str) -> None:
         loaded = self._process(False)[1]
-        with doubting():
+        with validating():
             functions = {name: loaded["functions"][name] for name in KERNELS if name in loaded["functions"]}
         learner.require(functions, self.path)
         for name, parameters in functions.items():
@@ -126,7 +127,7 @@ class Remote(Timed):
         self.kernels = tuple(functions)
 
     def _process(self, whole: bool) -> tuple[Process, dict[str, Any]]:
-        """Return a worker that has read the file, and what it said of it; if there is none, start one."""
+        """Return a worker that has read the file, started if necessary, and its answer if it was."""
         if whole in self._workers:
             return self._workers[whole], {}
         preload = "" if not whole else "linked" if self.name == "numba" else "numba" * ("numba" in self.source)
@@ -145,11 +146,11 @@ class Remote(Timed):
             request: dict[str, Any] = {"do": "load_whole", "path": path, "backend": self.name}
         else:
             request = {"do": "load", "path": path, "names": list(KERNELS), "numba": "numba" in self.source}
-            request |= {"parallel": is_parallel(self.source), "given": list(policy.given(self.source))}
+            request |= {"parallel": is_parallel(self.source), "given": list(python_policy.given(self.source))}
         return process, self._ask(whole, code=self.source, **request)
 
     def _ask(self, whole: bool, **request: Any) -> dict[str, Any]:
-        """Ask a worker; raise what it raised."""
+        """Send a request to a worker; raise the exception in its answer."""
         process, _ = self._process(whole)
         try:
             answer = process.ask(**request)
@@ -158,7 +159,7 @@ class Remote(Timed):
             if isinstance(error, Refused):
                 error.kernels = policy.kernels_in(self.path, self.source)
             raise
-        with doubting():
+        with validating():
             if "failed" in answer:
                 kind, message, line, place = answer["failed"]
                 failure = Failure(
@@ -193,16 +194,29 @@ class Remote(Timed):
         Parameters
         ----------
         name : str
+            A kernel of the file.
         hosts : dict of str to ndarray
-            Whole arrays, which hold afterwards what is in them then.
+            The whole arrays; updated to their contents after the call.
         inner : dict of str to tuple of slice
-            What of each is passed.
+            The part of each array that is passed.
         arguments : dict
             The numbers, and None for each array, in the contract's order.
         again : bool
-            In the arrays of the last call, wherever they are.
+            Whether the arrays of the last call on the device are used again.
         **how
-            As `fastae.check.calls.cases.run` takes it.
+            The other arguments of `fastae.check.calls.cases.run`.
+
+        Returns
+        -------
+        Returned or None
+            What the kernel returned, if not None.
+
+        Raises
+        ------
+        KernelFailed, KernelFault
+            The kernel raised an exception, or made an invalid access on the emulator.
+        WorkerLost, Refused
+            As `fastae.check.sandbox.process.Process.ask` raises them.
         """
         layouts = self._placed(hosts)
         for key, layout in layouts.items():
@@ -217,7 +231,7 @@ class Remote(Timed):
         )  # fmt: skip
         for key, host in hosts.items():
             host[...] = self._view(layouts[key])
-        with doubting():
+        with validating():
             if not answer["returned"]:
                 return None
             kind, is_out = answer["returned"]
@@ -225,7 +239,7 @@ class Remote(Timed):
             return Returned(printable(kind)[:MOST_TEXT], bool(is_out), like)
 
     def _placed(self, hosts: dict[str, np.ndarray]) -> dict[str, list[Any]]:
-        """Copy arrays into the memory, and say where each is."""
+        """Copy arrays into the shared memory; return offset, dtype and shape of each."""
         layouts, offset = {}, 0
         for key, host in hosts.items():
             layouts[key] = [offset, host.dtype.str, list(host.shape)]
@@ -236,24 +250,24 @@ class Remote(Timed):
         return layouts
 
     def steps(self, arrays: dict[str, np.ndarray], result: np.ndarray, **given: Any) -> None:
-        """Train a model for some steps, as `fastae.check.calls.model.trained` does, with the kernels of the file."""
+        """Train a model with the kernels of the file, as `fastae.check.calls.model.trained` does."""
         layouts = self._placed(arrays | {"result": result})
         self._ask(True, do="steps", arrays=layouts, **given)
         result[...] = self._view(layouts["result"])
 
     def count(self, kernel: str, lengths: dict[str, int]) -> dict[str, Any]:
-        """Count what a launch asks of memory, as `fastae.ladder.counts.count` does."""
-        with doubting():
+        """Count the memory accesses of a launch, as `fastae.ladder.counts.count` does."""
+        with validating():
             counts = dict(self._ask(True, do="count", kernel=kernel, lengths=lengths)["counts"])
             return {str(key): x if key in ("kernel", "shape") else x + 0 for key, x in counts.items()}
 
     def trace(self, kernel: str, lengths: dict[str, int], most: int) -> list[Recorded]:
-        """Write down a launch, as `fastae.trace.launches.record` does."""
+        """Record a launch, as `fastae.trace.launches.record` does."""
         answer = self._ask(True, do="trace", kernel=kernel, lengths=lengths, most=most)
         options = learner.options_of("f4")
         library = compiler.compiled(learner.compiled_text(self.path, self.source), "kernel.cu", options, True)
         found, file = list[Recorded](), shown_name(self.path.name)
-        with doubting():
+        with validating():
             for name, at, size, arrays, fault in answer["launches"]:
                 known = [Array(printable(word), np.dtype(dtype).str, *map(int, span)) for word, dtype, *span in arrays]
                 block, said = bytes(self._memory[at : at + size]), printable(fault)[: 4 * MOST_TEXT]
@@ -262,5 +276,5 @@ class Remote(Timed):
 
 
 def _names(parameters: Any) -> list[str] | None:
-    """Return names of parameters as they may be shown."""
+    """Return the names of parameters without control characters; None if there is no list."""
     return [printable(name)[:MOST_TEXT] for name in parameters[:MOST_TEXT]] if isinstance(parameters, list) else None

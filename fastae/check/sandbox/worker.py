@@ -21,20 +21,20 @@ from fastae.errors import gist
 Layout = Sequence[Any]  # offset in bytes, dtype, shape, and of each axis the begin and end of what is passed
 GO, DONE = b"go", b"done"
 MOST_TEXT = 500  # characters of a message
+LARGE = 31 << 20  # bytes; the C library returns larger blocks to the system at once
 _kept: list[Any] = []
-LARGE = 31 << 20  # bytes; what is larger always goes back to the system
 
 
 def main() -> None:
-    """Serve the judge, who tells on standard input where its memory and its pipe are."""
-    told = json.loads(sys.stdin.readline())
+    """Read the settings from standard input, confine this process, and answer the judge's requests until it ends."""
+    settings = json.loads(sys.stdin.readline())
     kind = getattr(connection, "PipeConnection" if sys.platform == "win32" else "Connection")
-    pipe = kind(told["pipe"])
-    memory = _mapped(told["memory"], told["bytes"])
-    scratch = Path(told["scratch"])
-    if told["preload"]:
-        _preload(scratch, told["preload"] == "linked")
-    lacking = confine.confine(scratch) if told["confined"] else list(confine.ENFORCED)
+    pipe = kind(settings["pipe"])
+    memory = _mapped(settings["memory"], settings["bytes"])
+    scratch = Path(settings["scratch"])
+    if settings["preload"]:
+        _preload(scratch, settings["preload"] == "linked")
+    lacking = confine.confine(scratch) if settings["confined"] else list(confine.ENFORCED)
     os.chdir(scratch)
     pipe.send_bytes(json.dumps({"lacking": lacking}).encode())
     worker = Worker(pipe, memory, scratch)
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def _preload(scratch: Path, linked: bool) -> None:
-    """Load Numba, and what the numba backend keeps compiled, while the place where it does can be written."""
+    """Import Numba, and load the compiled code of the numba backend, while its cache can still be written."""
     from fastae.backends.numba_backend.internals import caching_in, launch_threads, types
 
     launch_threads()
@@ -65,7 +65,7 @@ def _preload(scratch: Path, linked: bool) -> None:
         from fastae.backends.numba_backend.link import known
 
         known(types.float64)
-    _kept.append(caching_in(str(scratch)))  # or else it would end here
+    _kept.append(caching_in(str(scratch)))  # never closed
     _kept[0].__enter__()
 
 
@@ -77,7 +77,7 @@ def _mapped(memory: int | str, size: int) -> mmap.mmap:
 
 
 class Worker:
-    """What a worker has loaded, and the answers to what it is asked.
+    """The functions that a worker has loaded, and the answers to requests.
 
     Parameters
     ----------
@@ -87,19 +87,24 @@ class Worker:
         Shared with the judge.
     scratch : Path
         The folder in which files may be written.
+
+    Attributes
+    ----------
+    prepared : list of (callable, list)
+        Functions and arguments of the calls that are timed next.
     """
 
     def __init__(self, pipe: Any, memory: mmap.mmap, scratch: Path) -> None:
         self._pipe, self._memory, self._scratch = pipe, memory, scratch
         self._path = Path()
-        self._functions: dict[str, Callable[..., Any]] = {}  # as they are called
-        self._plain: dict[str, Any] = {}  # as the file defines them
+        self._functions: dict[str, Callable[..., Any]] = {}  # the functions as they are called
+        self._plain: dict[str, Any] = {}  # the functions as the file defines them
         self._backend: Any = None  # of a whole worker
         self._device: dict[str, Any] = {}  # its arrays of the last call
         self.prepared: list[tuple[Callable[..., Any], list[Any]]] = []
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Do what is asked, and say what came of it."""
+        """Carry out a request and return its answer."""
         from fastae.check.file.failure import KernelFailed
         from fastae.errors import FastaeError
 
@@ -111,7 +116,7 @@ class Worker:
             if hasattr(error, "fault"):
                 return {"astray": str(error), "fault": error.fault}
             return {"error": str(error)[:MOST_TEXT]}
-        except Exception as error:  # of the device, which is in no state to go on
+        except Exception as error:  # from the device, which cannot be used any more
             return {"lost": f"{type(error).__name__}: {gist(error)}"[:MOST_TEXT]}
 
     def _tell(self, what: str) -> None:
@@ -122,11 +127,11 @@ class Worker:
     def _load(
         self, path: str, code: str, names: list[str], numba: bool, parallel: bool, given: list[str]
     ) -> dict[str, Any]:
-        import numpy as np  # before anything is forbidden
+        import numpy as np  # before imports are forbidden
 
         from fastae.check.file import python_file
 
-        np.empty(LARGE, np.uint8)  # having freed so much, the C library keeps the memory of temporary arrays
+        np.empty(LARGE, np.uint8)  # after this the C library keeps the memory of temporary arrays
         _be_quiet()
         if numba:
             from fastae.backends.numba_backend import internals
@@ -136,7 +141,7 @@ class Worker:
         for module in given:
             importlib.import_module(module)
         self._path = Path(path)
-        kept = () if given else confine.KEPT  # what is compiled is read first
+        kept = () if given else confine.KEPT  # compiled code is read from files first
         confine.forbid(self._scratch, self._tell, self._path, [*confine.OPEN, *given], kept)
         self._plain = python_file.load(self._path, code, names)
         compiled = python_file.are_compiled(self._plain)
@@ -150,7 +155,7 @@ class Worker:
         }
 
     def _load_rungs(self, ladder: str, language: str) -> None:
-        """Load this library's own, by their numbers, to be timed as a learner's kernel is."""
+        """Load the rungs of a ladder by their numbers, to time them in the same way as a learner's kernel."""
         import numpy as np
 
         from fastae.ladder import rungs
@@ -165,7 +170,10 @@ class Worker:
         from fastae.check import learner
 
         _be_quiet()
-        device.line_of, compiler.compiled = self._line_of, self._compiled  # programs, which the judge may start
+        device.line_of, compiler.compiled = (
+            self._line_of,
+            self._compiled,
+        )  # these start programs, which only the judge may do
         if backend not in ("emulator", "cupy"):
             confine.forbid(self._scratch, self._tell, Path(path))
         self._backend = learner.load(path, backend, code)
@@ -176,11 +184,11 @@ class Worker:
         return str(self._asked({"line_of": str(path), "offset": offset}))
 
     def _compiled(self, code: str, file: str, options: tuple[str, ...], checks: bool, *names: str) -> Path:
-        assert not names  # of templates, which no file of the contract needs
+        assert not names  # names of templates, which no file of the contract needs
         return Path(self._asked({"compile": code, "file": file, "options": options, "checks": checks}))
 
     def _asked(self, question: dict[str, Any]) -> Any:
-        """Let the judge do what a worker may not."""
+        """Ask the judge to do what a worker must not."""
         from fastae.backends.emulator.compiler import CompileError
 
         self._pipe.send_bytes(json.dumps(question).encode())
@@ -206,13 +214,13 @@ class Worker:
 
         from fastae.trace.launches import record
 
-        told, at = list[Any](), 0
+        launches, at = list[Any](), 0
         for launch in record(self._backend, kernel, lengths, most):
             self._memory[at : at + len(launch.block)] = launch.block
             arrays = [astuple(array) for array in launch.arrays]
-            told.append([launch.kernel, at, len(launch.block), arrays, launch.fault])
+            launches.append([launch.kernel, at, len(launch.block), arrays, launch.fault])
             at += len(launch.block)
-        return {"launches": told}
+        return {"launches": launches}
 
     # Calls.
 
@@ -269,7 +277,7 @@ class Worker:
         return {"returned": [returned.kind, returned.is_out], "like": like}
 
     def _prepare(self, name: str, calls: list[tuple[dict[str, Any], dict[str, Layout]]]) -> None:
-        """Make ready what the judge will have timed: calls of the function as it is, each with arrays of its own."""
+        """Prepare the calls that are timed next, each with arrays of its own."""
         self.prepared = []
         for arguments, arrays in calls:
             views = {key: self._array(layout) for key, layout in arrays.items()}
@@ -283,7 +291,7 @@ class Worker:
 
 
 def _be_quiet() -> None:
-    """Let neither NumPy nor Numba warn of what a learner's kernel does: the verdict will tell."""
+    """Silence the warnings of NumPy and Numba: the verdict says what a kernel does wrong."""
     import warnings
 
     import numpy as np

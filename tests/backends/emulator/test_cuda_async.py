@@ -10,7 +10,7 @@ from test_cuda_warps import ORDERS, fault_of, in_every_order, is_at, launch, mar
 
 from fastae.backends.emulator import KernelFault, checking, counting, device
 from fastae.backends.emulator.compiler import CompileError
-from fastae.check.sandbox import policy
+from fastae.check.sandbox import cuda_policy
 
 RANDOM = np.random.default_rng(21)
 COPY = "it is read before the asynchronous copy into it has been waited for"
@@ -905,7 +905,7 @@ def test_a_learners_kernel_with_asynchronous_copies(tmp_path: Any) -> None:
     from fastae.check.sandbox.remote import Remote
 
     path = tmp_path / "mine.cu"
-    assert policy.of_cuda(LEARNERS) == []
+    assert cuda_policy.of_cuda(LEARNERS) == []
     for code, told in ((LEARNERS, None), (without(LEARNERS, "  pipe.consumer_wait();  // waited\n"), COPY)):
         path.write_text(code, encoding="utf-8")
         with contextlib.closing(Remote(path, "emulator")) as k:

@@ -80,12 +80,12 @@ __global__ void f(float* out) {{ out[0] = FLT_MAX; out[1] = CUDART_PI_F; out[2] 
 
 
 def test_a_learners_file_may_include_them_too() -> None:
-    from fastae.check.sandbox import policy
+    from fastae.check.sandbox import cuda_policy
 
     text = "\n".join([*(f"#include <{name}>" for name in HEADERS), '#include "cuda_runtime.h"'])
-    assert policy.of_cuda(text) == []
-    assert all(line.startswith("//#include") for line in policy.without_headers(text).splitlines())
-    assert policy.of_cuda('#include "cuda_mine.h"\n#include <fstream>') == [
+    assert cuda_policy.of_cuda(text) == []
+    assert all(line.startswith("//#include") for line in cuda_policy.without_headers(text).splitlines())
+    assert cuda_policy.of_cuda('#include "cuda_mine.h"\n#include <fstream>') == [
         'line 1: it includes "cuda_mine.h", which is no header of CUDA, nor is it in the file\'s folder',
         "line 2: it includes <fstream>, which is no header of CUDA",
     ]

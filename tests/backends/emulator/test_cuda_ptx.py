@@ -16,7 +16,7 @@ from fastae import cli
 from fastae.backends.emulator import RawModule, checking, device, ptx
 from fastae.backends.emulator.compiler import CompileError, waits
 from fastae.backends.emulator.source import not_emulated
-from fastae.check.sandbox import policy
+from fastae.check.sandbox import cuda_policy
 
 # Arithmetic: text, constraints (the result's first), operands as C++ has them, and what it gives.
 
@@ -716,7 +716,7 @@ def test_what_is_not_known_is_refused_by_name_and_line(tmp_path: Path, capfd: py
     for line, what in REFUSED.items():
         code = f"__global__ void f(unsigned* out) {{\n  unsigned x = 0;\n\n  {line}\n  out[0] = x;\n}}"
         assert not_emulated(code, "mine.cu") == f"mine.cu, line 4: {what} is not emulated"
-        assert policy.of_cuda(code) == [f"line 4: {what} is not emulated"]
+        assert cuda_policy.of_cuda(code) == [f"line 4: {what} is not emulated"]
     with pytest.raises(CompileError) as caught:
         launch(code, "f", zeros(1, np.uint32))
     assert str(caught.value) == f"mine.cu, line 4: {what} is not emulated"
@@ -769,15 +769,15 @@ def test_a_learners_file_may_have_ptx_and_hides_no_assembly_of_the_host(compiler
 
     head = "// launch f: grid (1), block (1)\n"
     right = head + '__global__ void f(float* x) { asm("add.f32 %0, %0, %1;" : "+f"(x[0]) : "f"(1.0f)); }'
-    assert policy.of_cuda(right) == []
-    assert policy.of_preprocessed(compilers.preprocessed(right, ()), "begin") == []
+    assert cuda_policy.of_cuda(right) == []
+    assert cuda_policy.of_preprocessed(compilers.preprocessed(right, ()), "begin") == []
     for wrong in (
         'register int x asm("rax");',
         'void f() __asm__("g");',
         'asm goto("" : : : : there);',
     ):
-        assert policy.of_cuda(wrong), wrong
+        assert cuda_policy.of_cuda(wrong), wrong
     split = '__global__ void f() { a\\\nsm("nop"); }'
-    assert policy.of_preprocessed(compilers.preprocessed(split, ()), "begin")
+    assert cuda_policy.of_preprocessed(compilers.preprocessed(split, ()), "begin")
     pasted = '#define MAKE(x, y) x##y\n__global__ void f() { MAKE(a, sm)("nop"); }'
-    assert policy.of_preprocessed(compilers.preprocessed(pasted, ()), "begin")
+    assert cuda_policy.of_preprocessed(compilers.preprocessed(pasted, ()), "begin")

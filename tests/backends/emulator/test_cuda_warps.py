@@ -11,7 +11,7 @@ from fastae.backends.emulator import KernelFault, RawModule, checking, device
 from fastae.backends.emulator import compiler as compilers
 from fastae.backends.emulator.compiler import CompileError, kernels_of, with_dynamic_shared
 from fastae.check import learner
-from fastae.check.sandbox import policy
+from fastae.check.sandbox import cuda_policy
 from fastae.errors import InputError
 
 ORDERS = (None, "forward", "reverse", "random")
@@ -912,6 +912,6 @@ def test_what_a_learner_uses_of_warps_is_cuda(tmp_path: Path) -> None:
     for code in (LEARNERS, SOFTMAX, GROUPS, REDUCED, VOTES, HISTOGRAM, VIEWS, COUNTERS, CONVOLUTION):
         text = learner.compiled_text(tmp_path / "mine.cu", code)
         options = ("-Dreal=float",)
-        assert policy.of_cuda(code) == []
-        assert policy.of_preprocessed(compilers.preprocessed(text, options), "mine.cu") == []
-        assert policy.of_library(compilers.compiled(text, "mine.cu", options, True), compilers.runtime(True)) == []
+        assert cuda_policy.of_cuda(code) == []
+        assert cuda_policy.of_preprocessed(compilers.preprocessed(text, options), "mine.cu") == []
+        assert cuda_policy.of_library(compilers.compiled(text, "mine.cu", options, True), compilers.runtime(True)) == []

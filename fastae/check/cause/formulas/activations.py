@@ -12,11 +12,11 @@ def _softmax(t: np.ndarray, axis: int) -> np.ndarray:
     return powers / total
 
 
-SOFTMAX = {  # one number for a row or a column is divided by, not one for each element
+SOFTMAX = {  # divided by one number for each row or column
     "it is softmax along the rows": lambda t: _softmax(t, 1),
     "it is softmax down the columns": lambda t: _softmax(t, 0),
 }
-NORMALISED: dict[str, Formula] = {  # what may be done to a sum before an activation is taken of it
+NORMALISED: dict[str, Formula] = {  # what may be done to a sum before its activation
     f"the sums are normalised first: {what}": change
     for what, change in {
         "the mean of each column is subtracted": lambda t: t - t.mean(axis=0),
@@ -27,13 +27,13 @@ NORMALISED: dict[str, Formula] = {  # what may be done to a sum before an activa
         "each row is divided by its norm": lambda t: t / np.linalg.norm(t, axis=1, keepdims=True),
     }.items()
 }
-BIASES: dict[str, Formula] = {  # what may be taken for the bias
+BIASES: dict[str, Formula] = {  # what may be used in place of the bias
     "only the first bias is used for all columns": lambda bias: bias[0],
     "only the last bias is used for all columns": lambda bias: bias[-1],
     "the sum of all biases is added to each column": np.sum,
     "the mean of all biases is added to each column": np.mean,
 }
-ACTIVATED = {  # what an activation may be by mistake
+ACTIVATED = {  # functions that may be used in place of an activation
     "it is tanh": np.tanh,
     "it is the sigmoid": sigmoid,
     "it is tanh(t / 2)": lambda t: np.tanh(t / 2),
@@ -60,7 +60,7 @@ ACTIVATED = {  # what an activation may be by mistake
     "it is cut off at 6": lambda t: np.clip(t, 0, 6),
     **SOFTMAX,
 }
-LEAKS = (0.001, 0.01, 0.05, 0.1, 0.2, 0.25, 0.3)  # slopes where relu has none
+LEAKS = (0.001, 0.01, 0.05, 0.1, 0.2, 0.25, 0.3)  # slopes below 0, where relu has none
 
 
 def _activations(right: Formula, what: str) -> list[tuple[str, Formula]]:

@@ -14,7 +14,7 @@ from fastae.check.cause.formulas.parts import FORMATS, ROUNDED, Ways, log, sigmo
 from fastae.check.cause.formulas.sums import patches_of
 from fastae.check.cause.formulas.syntax import Replaced
 
-EXPRESSIONS = {  # of what the contract asks for; `rows` are the images of a gather, `patches` those of a convolution
+EXPRESSIONS = {  # the contract's formulas; `rows` are the images of a gather, `patches` those of a convolution
     "matmul": "alpha * (a @ b)",
     "bias_sigmoid": "1 / (1 + exp(-(z + bias)))",
     "sigmoid_gradient": "delta * y * (1 - y)",
@@ -50,7 +50,7 @@ FUNCTIONS |= {"relu": lambda t: np.maximum(t, 0), "step": lambda y: np.where(y >
 
 
 def ways(name: str, v: dict[str, Any]) -> Ways:
-    """Yield each edit of a kernel's formula in words, and what it would write for these arguments in float64."""
+    """Yield each edit of a kernel's formula, and what it would write."""
     if name not in EXPRESSIONS:
         return
     written = WRITTEN.get(name, "out")
@@ -67,15 +67,15 @@ def ways(name: str, v: dict[str, Any]) -> Ways:
     values["sum"] = lambda t: np.sum(np.broadcast_to(t, (v["z"] if "z" in v else v["delta"]).shape), axis=axis)
     for text, code in _edits(EXPRESSIONS[name] + " + beta * out" * has_beta):
         try:
-            wrong = eval(code, FUNCTIONS | values)  # of an expression above, with one edit of this file
+            wrong = eval(code, FUNCTIONS | values)  # an expression of this file with one edit of this file
             yield text, np.broadcast_to(np.asarray(wrong, np.float64), shape)
-        except ValueError:  # arrays that do not fit each other
+        except ValueError:  # shapes that do not fit
             continue
 
 
 @cache
 def _edits(expression: str) -> list[tuple[str, CodeType]]:
-    """Return every edit of an expression: in words, and compiled."""
+    """Return all edits of an expression: each in words, and compiled."""
     tree = ast.parse(expression, mode="eval")
     nodes = list(ast.walk(tree))
     parents = {id(child): node for node in nodes for child in ast.iter_child_nodes(node)}
@@ -85,7 +85,7 @@ def _edits(expression: str) -> list[tuple[str, CodeType]]:
     for i, node in enumerate(nodes):
         if not isinstance(node, ast.expr) or id(node) in functions:
             continue
-        shown: ast.AST = node  # with what stands around it: a name alone says little
+        shown: ast.AST = node  # with what is around it: a name alone says little
         while isinstance(shown, ast.Name | ast.Constant) and isinstance(parents[id(shown)], ast.expr):
             shown = parents[id(shown)]
         at = nodes.index(shown)
@@ -94,9 +94,9 @@ def _edits(expression: str) -> list[tuple[str, CodeType]]:
             copied = list(ast.walk(changed))
             new = list(_variants(copied[i], names))[k]
             if node is tree.body and ast.unparse(new).startswith("to_float16("):
-                continue  # `patterns` knows such results by their bits, whatever the formula
+                continue  # `amounts` recognises such results by their bits
             code = compile(ast.fix_missing_locations(Replaced(copied[i], new).visit(changed)), "<formula>", "eval")
-            found[_told(ast.unparse(shown), ast.unparse(new if at == i else copied[at]))] = code
+            found[_in_words(ast.unparse(shown), ast.unparse(new if at == i else copied[at]))] = code
     for opening in (
         i for i, sign in enumerate(expression) if sign == "(" and (i == 0 or not expression[i - 1].isalpha())
     ):
@@ -108,7 +108,7 @@ def _edits(expression: str) -> list[tuple[str, CodeType]]:
 
 
 def _closing(expression: str, opening: int) -> int:
-    """Return where the parenthesis ends that is opened there."""
+    """Return the index of the parenthesis that closes the one at `opening`."""
     depth = 0
     for i in range(opening, len(expression)):
         depth += {"(": 1, ")": -1}.get(expression[i], 0)
@@ -118,7 +118,7 @@ def _closing(expression: str, opening: int) -> int:
 
 
 def _variants(node: ast.AST, names: list[str]) -> Iterator[ast.expr]:
-    """Yield what may stand in a node's place by mistake."""
+    """Yield nodes that may be in a node's place by mistake."""
     assert isinstance(node, ast.expr)
     match node:
         case ast.BinOp(left=left, op=op, right=right):
@@ -144,8 +144,8 @@ def _variants(node: ast.AST, names: list[str]) -> Iterator[ast.expr]:
         yield ast.BinOp(node, ast.Pow(), ast.Constant(2))
 
 
-def _told(right: str, wrong: str) -> str:
-    """Put an edit in words."""
+def _in_words(right: str, wrong: str) -> str:
+    """Return an edit in words."""
     for function in ("whole", *ROUNDINGS):
         if wrong.count(f"{function}(") > right.count(f"{function}("):
             opening = wrong.index(f"{function}(") + len(function)

@@ -1,4 +1,4 @@
-"""The ways in which one kernel can be wrong: for each its name, and what it would write, from the kernel's inputs."""
+"""The mathematics of one kernel: a table of wrong formulas for each, with those of `activations`."""
 
 from typing import Any
 
@@ -14,12 +14,12 @@ def _entropy(z: np.ndarray, x: np.ndarray, floor: float = -100) -> np.ndarray:
 
 
 def _sparse(z: np.ndarray, x: np.ndarray, little: float) -> np.ndarray:
-    """Return the cross-entropy with a little number added to what logarithms are taken of."""
+    """Return the cross-entropy with a small number added to the arguments of its logarithms."""
     return -(x * np.log(z + little) + (1 - x) * np.log(1 - z + little)).sum(axis=1)
 
 
 def _kept_within(z: np.ndarray, x: np.ndarray, little: float, kind: type[np.floating]) -> np.ndarray:
-    """Return the cross-entropy of what is cut off near 0 and 1; 1 minus little may be 1 in a format."""
+    """Return the cross-entropy of z clipped near 0 and 1; 1 − little may be 1 in a format."""
     p = np.clip(z, float(kind(little)), float(kind(1 - little)))
     return -(x * np.log(p) + (1 - x) * np.log1p(-p)).sum(axis=1)
 
@@ -31,13 +31,13 @@ def _rows(images: np.ndarray, order: np.ndarray, cursor: np.ndarray, f: int, fir
 
 
 def _sorted(order: np.ndarray, cursor: np.ndarray, f: int) -> np.ndarray:
-    """Return the order with those rows sorted that are meant."""
+    """Return the order with the requested rows sorted."""
     first = int(cursor[0]) + f
     return np.concatenate([order[:first], np.sort(order[first:-1]), order[-1:]])
 
 
 def _shifted(images: np.ndarray, order: np.ndarray, cursor: np.ndarray, f: int, step: int) -> np.ndarray:
-    """Return the images before or behind those that were meant; outside of the images nobody knows."""
+    """Return the images before or behind the requested ones, masked outside of the images."""
     first = int(cursor[0]) + f
     at = order[first:-1] + step
     beyond = (at < 0) | (at >= len(images))
@@ -52,11 +52,11 @@ def _finite(t: np.ndarray) -> np.ndarray:
 
 
 def _per_output(z: np.ndarray, x: np.ndarray, little: float) -> np.ndarray:
-    """Return the cross-entropy's derivative with respect to the output, as it is written with a little number."""
+    """Return the derivative of the cross-entropy with respect to the output, with a small number in the divisors."""
     return (1 - x) / (1 - z + little) - x / (z + little)
 
 
-SCALED: dict[str, Formula] = {  # to what greys may be scaled
+SCALED: dict[str, Formula] = {  # how pixels may be scaled by mistake
     "it divides by the largest number of all rows, not by 255": lambda t: t / t.max(),
     "it divides by the largest number of each row, not by 255": lambda t: t / t.max(axis=1, keepdims=True),
     "the rows' smallest number becomes 0 and their largest 1": lambda t: (t - t.min()) / (t.max() - t.min()),
@@ -64,7 +64,7 @@ SCALED: dict[str, Formula] = {  # to what greys may be scaled
     "it scales to mean 0 and deviation 1": lambda t: (t - t.mean()) / t.std(),
     "it subtracts the mean of each column": lambda t: t - t.mean(axis=0),
 }
-OF_ALL = (  # of what is to be summed for each image
+OF_ALL = (  # of the terms to be summed for each image
     ("the sum is over all images", lambda t: np.full(len(t), t.sum())),
     ("it is the mean over all images and pixels, not each image's sum", lambda t: np.full(len(t), t.mean())),
     ("it is the mean of the images' sums, not each image's own", lambda t: np.full(len(t), t.sum(axis=1).mean())),
@@ -73,7 +73,7 @@ OF_ALL = (  # of what is to be summed for each image
 FLOORS = (  # of logarithms
     100, 0, -1, -10, -20, -50, -90, -99, -101, -1000, *(-2.302585093 * e for e in (6, 7, 8, 9, 10, 12, 15, 16))
 )  # fmt: skip
-LITTLE = (6, 7, 8, 9, 10, 12, 15, 16, 20, 30)  # of numbers that are added lest one divides by 0: 10 to minus these
+LITTLE = (6, 7, 8, 9, 10, 12, 15, 16, 20, 30)  # numbers added to avoid a division by 0: 10 to minus these
 FORMULAS: dict[str, list[tuple[str, Formula]]] = ACTIVATIONS | {
     "mse_gradient": [
         ("the factor 2 is left out", lambda z, x, s: s * (z - x) * z * (1 - z)),

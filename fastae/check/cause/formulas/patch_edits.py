@@ -13,7 +13,7 @@ from fastae.backends.contract import PATCHES
 from fastae.check.cause.formulas.parts import Ways
 from fastae.check.cause.formulas.syntax import Replaced
 
-EXPRESSIONS = {  # in the order in which they are computed: where a number of a patch lies in the image
+EXPRESSIONS = {  # where a number of a patch is in the image, in the order in which they are computed
     "channels": "pixels // (height * width)",
     "rows": "(height + 2 * padding - kernel) // stride + 1",
     "columns": "(width + 2 * padding - kernel) // stride + 1",
@@ -35,14 +35,14 @@ MEANING = {
     "number": "the index of a number in its patch",
     "pixel": "the index of a number in the image",
 }
-MOST = 20_000  # numbers of patches; what is larger is not tried
+MOST = 20_000  # numbers of patches; larger calls are left out
 SWAPS = {ast.Add: (ast.Sub,), ast.Sub: (ast.Add,), ast.Mult: (ast.Add,), ast.FloorDiv: ()}
 
 Loops = dict[str, tuple[int, int]]  # what is left out at the beginning and at the end of each
 
 
 def ways(name: str, v: dict[str, Any]) -> Ways:
-    """Yield each edit in words, and what it would write for these arguments in float64; unwritten numbers are NaN."""
+    """Yield each edit, and what it would write; NaN where nothing is written."""
     if name not in PATCHES:
         return
     right = {key: compile(text, "<index>", "eval") for key, text in EXPRESSIONS.items()}
@@ -57,19 +57,19 @@ def ways(name: str, v: dict[str, Any]) -> Ways:
 def _tried(text: str, name: str, v: dict[str, Any], codes: dict[str, CodeType], loops: Loops) -> Ways:
     try:
         written = _written(name, v, codes, loops)
-    except (IndexError, ZeroDivisionError):  # it would lead outside of an array, which shows in other ways
+    except (IndexError, ZeroDivisionError):  # such a kernel reads outside of an array, which is found in another way
         return
     if written is not None:
         yield text, written
 
 
 def _written(name: str, v: dict[str, Any], codes: dict[str, CodeType], loops: Loops) -> np.ndarray | None:
-    """Return what the loops would write with these indices; None if they are too many."""
+    """Return what the loops write with these indices; None for a call that is too large."""
     values = {key: int(v[key]) for key in ("height", "width", "kernel", "stride", "padding")}
     image = v[PATCHES[name][0]]
     values |= {"pixels": image.shape[1], "images": len(image)}
     for key in LENGTHS:
-        values[key] = int(eval(codes[key], {}, values))  # of an expression of this file
+        values[key] = int(eval(codes[key], {}, values))  # an expression of this file
     ranges = []
     for loop, length in LOOPS.items():
         before, after = loops.get(loop, (0, 0))
@@ -102,7 +102,7 @@ def _written(name: str, v: dict[str, Any], codes: dict[str, CodeType], loops: Lo
 
 @cache
 def _edits() -> list[tuple[str, str, CodeType]]:
-    """Return every edit: in words, of which expression, and compiled."""
+    """Return all edits: each in words, the expression that it is of, and compiled."""
     found = {}
     for key, expression in EXPRESSIONS.items():
         tree = ast.parse(expression, mode="eval")
@@ -118,7 +118,7 @@ def _edits() -> list[tuple[str, str, CodeType]]:
 
 
 def _variants(node: ast.AST) -> Iterator[ast.expr]:
-    """Yield what may stand in a node's place by mistake."""
+    """Yield nodes that may be in a node's place by mistake."""
     match node:
         case ast.BinOp(left=left, op=op, right=right):
             yield from (ast.BinOp(left, other(), right) for other in SWAPS[type(op)])

@@ -1,6 +1,6 @@
-"""The ways in which unfold, fold and convolve can be wrong: other places of the patches, in other orders.
+"""Patches, for unfold, fold and convolve: other places, and other orders.
 
-All three follow from one table: for each patch and each number of it, which number of the image lies there. A wrong
+All three kernels follow from one table, which says for each number of each patch where it is in the image. A wrong
 table makes all three wrong in the same way.
 """
 
@@ -15,7 +15,7 @@ from fastae.layers import Geometry
 
 Table = np.ndarray  # (patches, numbers) of an image: an index into the image's numbers, -1 in the padding
 
-NOT_ZEROED = "the padding is not zeroed"  # what begins so explains numbers that are left unwritten
+NOT_ZEROED = "the padding is not zeroed"  # begins a cause of numbers that are left unwritten
 
 
 def table(
@@ -30,7 +30,7 @@ def table(
     places: tuple[Any, Any] = (None, None),
     flat: bool = False,
 ) -> Table:
-    """Return where each number of each patch lies; by default as the contract has it.
+    """Return where in the image each number of each patch is; by default as the contract says.
 
     Parameters
     ----------
@@ -43,15 +43,20 @@ def table(
     spread : int
         Pixels from one number of a patch to the next.
     tap : callable
-        From row, column and channel in a patch to those that are read.
+        Maps row, column and channel in a patch to those that are read.
     inside : (int, int, int, int)
-        By how many pixels the image seems to be smaller: above, to the left, below, to the right.
+        Pixels that are taken for padding: above, to the left, below, to the right.
     beyond : callable, optional
-        From a row or a column, and how many there are, to the one that is read if that lies outside.
+        Maps a row or a column outside of the image, and their number, to the one that is read.
     places : (ndarray, ndarray), optional
-        In which row and which column of patches each patch is.
+        The row and the column of patches in which each patch is.
     flat : bool
-        Whether only the image's ends are its borders, and what lies beyond a row's end is in the next.
+        Whether a column beyond the end of a row is the first of the next row.
+
+    Returns
+    -------
+    ndarray
+        int64 (patches, numbers of a patch): the index of a number of the image, −1 in the padding.
     """
     (top, left), (down, right) = start or (-g.padding, -g.padding), stride or (g.stride, g.stride)
     numbered = np.divmod(np.arange(g.rows * g.columns), g.columns)
@@ -70,20 +75,20 @@ def table(
 
 
 def unfolded(x: np.ndarray, at: Table, outside: float = 0.0) -> np.ndarray:
-    """Return what unfold writes where the patches lie as the table says."""
+    """Return what unfold writes with a table."""
     padded = np.append(x, np.full((len(x), 1), outside), axis=1)  # index -1 is the last
     return padded[:, at].reshape(-1, at.shape[1])
 
 
 def folded(x: np.ndarray, at: Table, shape: tuple[int, ...]) -> np.ndarray:
-    """Return what fold writes where the patches lie as the table says."""
+    """Return what fold writes with a table."""
     sums = np.zeros((shape[1] + 1, shape[0]))
     np.add.at(sums, at.ravel(), x.reshape(shape[0], -1).T)
     return sums[:-1].T
 
 
 def wrong_tables(g: Geometry, channels: int) -> Iterator[tuple[str, Table]]:
-    """Yield the known ways to be wrong about the places of patches, the likelier first."""
+    """Yield wrong tables, the likelier first."""
 
     def other(**changed: Any) -> Table:
         return table(g, channels, **changed)
@@ -153,7 +158,7 @@ def _mirrored(at: np.ndarray, n: int) -> np.ndarray:
 
 
 def _orders(g: Geometry, channels: int, right: Table) -> Iterator[tuple[str, Table]]:
-    """Yield tables of numbers, pixels or patches in another order."""
+    """Yield tables with numbers, pixels or patches in another order."""
     numbers, (h, w) = np.arange(right.shape[1]), (g.height, g.width)
     taps, pixels = g.kernel**2, h * w
     patch_channels = (numbers % taps) * channels + numbers // taps  # where (channel, row, column) has its numbers
@@ -209,7 +214,7 @@ def ways(name: str, v: dict[str, Any]) -> Ways:
 
 
 def _numbered(name: str, v: dict[str, Any], g: Geometry, channels: int) -> Ways:
-    """Yield what is written where the row and the column of a patch follow wrongly from its number among all."""
+    """Yield what is written if the row and the column of a patch are computed wrongly from its number."""
     per, images = g.rows * g.columns, len(v[PATCHES[name][0]])
     patches = np.arange(images * per).reshape(images, per)
     right, by_patch = table(g, channels), patches.T.ravel()
@@ -236,13 +241,13 @@ def _numbered(name: str, v: dict[str, Any], g: Geometry, channels: int) -> Ways:
 
 
 def _of_image(name: str, v: dict[str, Any], i: int, per: int) -> dict[str, Any]:
-    """Return the arguments for one image alone."""
+    """Return the arguments of a call for one of the images."""
     rows = {True: slice(i, i + 1), False: slice(i * per, (i + 1) * per)}
     return v | {key: v[key][rows[key == PATCHES[name][0]]] for key in ("x", "out")}
 
 
 def written(name: str, at: Table, v: dict[str, Any]) -> np.ndarray:
-    """Return what a kernel writes where the patches lie as the table says."""
+    """Return what a kernel writes with a table."""
     if name == "fold":
         return folded(v["x"], at, v["out"].shape)
     patches = unfolded(v["x"], at)
@@ -250,7 +255,7 @@ def written(name: str, at: Table, v: dict[str, Any]) -> np.ndarray:
 
 
 def _added(x: np.ndarray, at: Table, shape: tuple[int, ...]) -> Ways:
-    """Yield what fold writes that does not add as it should."""
+    """Yield what fold writes if it does not add up the patches."""
     numbers, of = x.reshape(shape[0], -1), at.ravel()
     for text, order in (
         ("patches are overwritten, not added: the last one that a pixel is in is left", np.arange(len(of))),
@@ -273,7 +278,7 @@ def _added(x: np.ndarray, at: Table, shape: tuple[int, ...]) -> Ways:
 def _kernels(
     patches: np.ndarray, weights: np.ndarray, at: Table, taps: int, channels: int, shape: tuple[int, ...]
 ) -> Ways:
-    """Yield what convolve writes that reads the weights in another order, or sums less."""
+    """Yield what convolve writes if it reads the weights in another order, or sums fewer terms."""
     of_taps = weights.reshape(taps, channels, -1)
     last = at.shape[1] - 1 - (at[:, ::-1] >= 0).argmax(axis=1)  # of each patch the last number inside the image
     last = np.tile(last, len(patches) // len(at))

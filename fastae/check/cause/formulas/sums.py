@@ -1,4 +1,4 @@
-"""The ways in which a sum can be wrong, of whatever it is: products over k, a column's rows, an image's pixels."""
+"""Sums: over k, over the rows of a column, over the pixels of an image."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -11,7 +11,7 @@ from fastae.check.cause.formulas.patches import table, unfolded
 from fastae.layers import Geometry
 
 TILES = (2, 4, 8, 16, 32, 64, 128, 256)
-ODD = (3, 5, 7, 9, 15, 25, 125)  # what is left of a number of threads that is halved while it is even
+ODD = (3, 5, 7, 9, 15, 25, 125)  # odd factors of a number of threads that is halved
 TERMS = {
     "matmul": "term of the sum over k",
     "convolve": "number of a patch",
@@ -32,7 +32,7 @@ def ways(name: str, v: dict[str, Any]) -> Ways:
     for what, other in others.items():
         if other < terms:
             yield f"the sum has as many terms as there are {what}", part(np.arange(other)) + rest
-        for tile in TILES if name != "convolve" else ():  # which has few channels: any tile would be one slice
+        for tile in TILES if name != "convolve" else ():  # few channels: every tile would be one slice
             if (most := -(-other // tile) * tile) < terms:
                 text = f"the tiles of the sum, of {tile}, are counted by the {what} (as the grid is), so it stops early"
                 yield text, part(np.arange(most)) + rest
@@ -50,7 +50,7 @@ def ways(name: str, v: dict[str, Any]) -> Ways:
 
 
 def _partial_sum(name: str, v: dict[str, Any]) -> tuple[Formula, int, dict[str, int]]:
-    """Return the sum of some terms as a function of their indices, their number, and the other lengths."""
+    """Return the sum as a function of the indices of its terms, the number of terms, and the other lengths."""
     if name == "matmul":
         A, B = factors(v)
         others = {"rows": A.shape[0], "columns": B.shape[1]}
@@ -67,13 +67,13 @@ def _partial_sum(name: str, v: dict[str, Any]) -> tuple[Formula, int, dict[str, 
 
 
 def patches_of(v: dict[str, Any]) -> np.ndarray:
-    """Return the patches of the images that a convolution is of."""
+    """Return the patches of the images of a convolution, a row each."""
     g = Geometry(*(v[key] for key in Geometry._fields))
     return unfolded(v["x"], table(g, v["x"].shape[1] // (g.height * g.width)))
 
 
 def _selections(terms: int, term: str) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield which terms a wrong sum has."""
+    """Yield wrong selections of terms: the fault, and the indices of the terms that are summed."""
     every = np.arange(terms)
     yield f"the last {term} is left out", every[:-1]
     yield f"the first {term} is left out", every[1:]
@@ -109,7 +109,7 @@ def _selections(terms: int, term: str) -> Iterator[tuple[str, np.ndarray]]:
 
 @cache
 def _halved(threads: int) -> np.ndarray:
-    """Return whose sums come to the first thread where so many are halved again and again."""
+    """Return which threads' sums reach the first thread if their number is halved again and again."""
     comes = np.eye(threads, dtype=bool)
     half = threads // 2
     while half:
@@ -124,7 +124,7 @@ def _ordinal(n: int) -> str:
 
 
 def _of_all(v: dict[str, Any]) -> Ways:
-    """Yield sums of a matrix that are not down its columns."""
+    """Yield sums of a matrix other than those down its columns."""
     delta, alpha, rest = v["delta"], v["alpha"], beta_out(v)
     if delta.shape[0] == delta.shape[1]:
         yield "it sums along the rows, not down the columns", alpha * delta.sum(axis=1) + rest
