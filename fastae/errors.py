@@ -21,33 +21,91 @@ class FastaeError(Exception):
     ----------
     common : bool
         Whether all ranks of a training raise it, so that one of them need say it.
+
+    Examples
+    --------
+    >>> issubclass(InputError, FastaeError)
+    True
     """
 
     common = False
 
 
 class InputError(FastaeError, ValueError):
-    """An argument outside its domain: an unknown name, a size that is not positive, a rate that is not finite."""
+    """An argument outside its domain: an unknown name, a size that is not positive, a rate that is not finite.
+
+    Examples
+    --------
+    >>> import fastae
+    >>> fastae.SGD(lr=-1)
+    Traceback (most recent call last):
+        ...
+    fastae.errors.InputError: the learning rate must be positive and finite; got -1
+    """
 
 
 class DataError(FastaeError, ValueError):
-    """A data set that cannot be read: missing, truncated, of another format, or at odds with itself."""
+    """A data set that cannot be read: missing, truncated, of another format, or at odds with itself.
+
+    Examples
+    --------
+    >>> import fastae
+    >>> try:
+    ...     fastae.load_dataset("no such folder")
+    ... except DataError as error:
+    ...     print("no data")
+    no data
+    """
 
 
 class BackendUnavailable(FastaeError, RuntimeError):
-    """A backend that cannot run on this machine; the message gives the reason and the remedy."""
+    """A backend that cannot run on this machine; the message gives the reason and the remedy.
+
+    Examples
+    --------
+    >>> raise BackendUnavailable("the backend 'cupy' cannot run here: CuPy is not installed")
+    Traceback (most recent call last):
+        ...
+    fastae.errors.BackendUnavailable: the backend 'cupy' cannot run here: CuPy is not installed
+    """
 
 
 class MissingPackage(FastaeError, ImportError):
-    """A package that what was asked for needs, and that is not installed; the message says how to install it."""
+    """A package that what was asked for needs, and that is not installed; the message says how to install it.
+
+    Examples
+    --------
+    >>> issubclass(MissingPackage, ImportError)
+    True
+    """
 
 
 class CheckpointError(FastaeError, ValueError):
-    """A saved model or checkpoint that is damaged, or belongs to another model or other settings."""
+    """A saved model or checkpoint that is damaged, or belongs to another model or other settings.
+
+    Examples
+    --------
+    >>> import fastae
+    >>> try:
+    ...     fastae.Autoencoder.load("no such model.npz")
+    ... except CheckpointError as error:
+    ...     print("no model")
+    no model
+    """
 
 
 class OutputError(FastaeError, OSError):
-    """A result that cannot be written."""
+    """A result that cannot be written.
+
+    Examples
+    --------
+    >>> import fastae
+    >>> try:
+    ...     fastae.Autoencoder((4, 2)).save("no such folder/model.npz")
+    ... except OutputError as error:
+    ...     print("not written")
+    not written
+    """
 
 
 class Diverged(FastaeError, ArithmeticError):
@@ -57,6 +115,13 @@ class Diverged(FastaeError, ArithmeticError):
     ----------
     diagnosis : fastae.Diagnosis
         The same in parts.
+
+    Examples
+    --------
+    >>> import fastae
+    >>> found = fastae.Diagnosis("learning rate too large", "the loss is NaN", "It grew", "take a smaller one")
+    >>> Diverged(found).diagnosis.cause
+    'learning rate too large'
     """
 
     common = True  # every rank has the same loss

@@ -38,6 +38,12 @@ def kernels(path: str | os.PathLike[str], model: Any, caption: str) -> None:
         If the model has no convolutions.
     OutputError
         If `path` cannot be written; what it held before is kept.
+
+    Examples
+    --------
+    >>> import fastae
+    >>> model = fastae.Autoencoder(layers=[fastae.Conv2d(4, stride=2), fastae.Dense(8)])
+    >>> kernels("kernels.png", model, "before training")
     """
     shared = [number for number, layer in enumerate(model.layers) if layer.shared]
     if not shared:
@@ -74,6 +80,12 @@ def features(path: str | os.PathLike[str], model: Any, image: np.ndarray, captio
         If the image does not have the model's number of pixels.
     OutputError
         If `path` cannot be written; what it held before is kept.
+
+    Examples
+    --------
+    >>> import fastae
+    >>> model = fastae.Autoencoder(layers=[fastae.Conv2d(4, stride=2), fastae.Dense(8)])
+    >>> features("features.png", model, np.zeros(784, np.uint8), "a dark image")
     """
     image = np.asarray(image)[None]
     *hidden, drawn = model.outputs(image)

@@ -92,6 +92,11 @@ def reconstructions(
         If there is no image, a row has another shape than `originals`, or `shape` is not that of the images.
     OutputError
         If `path` cannot be written; what it held before is kept.
+
+    Examples
+    --------
+    >>> images = np.zeros((3, 784))
+    >>> reconstructions("reconstructions.png", images, [("mse", images)], "three dark images")
     """
     if originals.ndim != 2 or originals.size == 0:
         raise InputError(f"no images to draw: got an array of shape {originals.shape}, expected (images, pixels)")
@@ -144,6 +149,10 @@ def weights(path: str | os.PathLike[str], W: np.ndarray, caption: str, count: in
         If there is no unit to draw.
     OutputError
         If `path` cannot be written; what it held before is kept.
+
+    Examples
+    --------
+    >>> weights("weights.png", np.eye(784)[:, :4], "four units, of a pixel each")
     """
     largest = np.argsort(-np.linalg.norm(W, axis=0), kind="stable")[:count]
     if len(largest) == 0:
@@ -178,6 +187,11 @@ def weight_rows(
         If there is no unit to draw, or two rows differ in shape.
     OutputError
         If `path` cannot be written; what it held before is kept.
+
+    Examples
+    --------
+    >>> W = np.eye(784)[:, :4]
+    >>> weight_rows("weights.png", [("before", W), ("after", 2 * W)], "the same units of two models")
     """
     shapes = {W.shape for _, W in rows}
     if len(shapes) != 1 or 0 in next(iter(shapes)):
@@ -213,6 +227,10 @@ def loss_curve(
         If there is no epoch to draw.
     OutputError
         If `path` cannot be written; what it held before is kept.
+
+    Examples
+    --------
+    >>> loss_curve("loss.png", [{"epoch": 1, "train_loss": 31.2, "test_mse": 0.02}], "one epoch")
     """
     if not epochs:
         raise InputError("no loss curve to draw: there is no epoch")

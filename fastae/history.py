@@ -34,6 +34,12 @@ class Epoch:
         - ``output_spread``, ``output_mean``: standard deviation over images, and mean, of a pixel of a reconstruction
         - ``output_flat``: share of a reconstruction's pixels where the last sigmoid is flat; ``stuck``: of those that
           are wrong by more than 0.5 as well
+
+    Examples
+    --------
+    >>> epoch = Epoch(1, train_loss=31.2, test_mse=0.02, seconds=1.5, images_per_second=40_000.0, lr=0.25)
+    >>> epoch.test_mse
+    0.02
     """
 
     epoch: int
@@ -62,6 +68,12 @@ class History:
         ``room`` for (``in_room``), and the ``usual_lr`` of `fastae.rates.suggest`; and of the network before it was
         trained ``initial``, with the figures that `Epoch` has as ``signs``, the root mean square of each layer's
         ``weights`` and ``biases``, and ``distinct``, how far the units of each layer differ in their weights.
+
+    Examples
+    --------
+    >>> history = History([Epoch(1, 31.2, None, 1.5, 40_000.0, 0.25)])
+    >>> history.as_dicts()[0]["train_loss"]
+    31.2
     """
 
     epochs: list[Epoch] = field(default_factory=list)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fastae import __version__, storage
+from fastae.activations import ACTIVATIONS
 from fastae.errors import CheckpointError, InputError, MissingPackage, OutputError
 from fastae.layers import Layer, Shape
 
@@ -21,9 +22,8 @@ if TYPE_CHECKING:
     from fastae.model import Autoencoder
 
 SUFFIXES = (".npz", ".safetensors", ".onnx")
-ACTIVATIONS = {"sigmoid": "Sigmoid", "tanh": "Tanh", "relu": "ReLU"}
 OPERATORS = {"Linear": "Gemm", "Conv2d": "Conv", "ConvTranspose2d": "ConvTranspose"}  # of ONNX, by PyTorch's modules
-OPERATORS |= {"Sigmoid": "Sigmoid", "Tanh": "Tanh", "ReLU": "Relu"}
+OPERATORS |= {activation.module: activation.operator for activation in ACTIVATIONS.values()}
 OPSET, IR_VERSION = 17, 8  # of ONNX: of 2022, which every runtime since knows
 LARGEST = 2**31 - 2**16  # bytes of a protobuf message, and some for the names
 
@@ -115,8 +115,15 @@ def modules(model: "Autoencoder") -> list[Module]:
 
     A network that begins with a convolution takes and gives images (n, channels, height, width), another one rows (n,
     pixels).
+
+    Raises
+    ------
+    InputError
+        A kind of layer that is not described here.
     """
     made: list[Module] = []
+    if unknown := {layer.kind for layer in model.layers} - {"dense", "conv", "transposed"}:
+        raise InputError(f"layers of the kind {min(unknown)!r} cannot be written for other libraries; save an .npz")
     for number, (layer, side) in enumerate(zip(model.layers, sides(model.layers))):
         weight, bias = to_torch(layer, side, model.weights[number], model.biases[number])
         if layer.kind == "dense":
@@ -124,7 +131,8 @@ def modules(model: "Autoencoder") -> list[Module]:
             made.append(Module("Linear", (layer.inputs, layer.outputs), {}, weight, bias))
         else:
             made.append(_convolution(layer, side, weight, bias))
-        made.append(Module(ACTIVATIONS["sigmoid" if number + 1 == len(model.layers) else model.activation]))
+        activation = "sigmoid" if number + 1 == len(model.layers) else model.activation
+        made.append(Module(ACTIVATIONS[activation].module))
         if layer.kind == "dense" and side.after:
             height, width, channels = side.after
             made.append(Module("Unflatten", (1, (channels, height, width))))

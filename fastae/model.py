@@ -72,6 +72,16 @@ class Autoencoder:
     InputError
         Sizes that are not positive whole numbers, layers that do not fit, an unknown activation, dtype or init, a σ
         that is negative or too large.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> model = Autoencoder((784, 256, 128), seed=0)
+    >>> [W.shape for W in model.weights]
+    [(784, 256), (256, 128), (128, 256), (256, 784)]
+    >>> images = np.zeros((3, 784), np.uint8)
+    >>> model.encode(images).shape, model.reconstruct(images).shape
+    ((3, 128), (3, 784))
     """
 
     def __init__(

@@ -167,6 +167,14 @@ def make_forward_loss(ops: Any) -> Any:
     callable
         Writes σ(a W + b) into ``y``, the gradient of the loss with respect to its pre-activations into ``d``, and the
         loss of each image into ``losses``.
+
+    Examples
+    --------
+    >>> from unittest.mock import MagicMock
+    >>> ops = MagicMock()
+    >>> make_forward_loss(ops)("a", "W", "b", "y", "x", "scale", "d", "losses")
+    >>> [call[0] for call in ops.method_calls]
+    ['output', 'loss_gradient']
     """
 
     def forward_loss(a, W, b, y, x, scale, d, losses, local=None, workspace=None):
@@ -219,6 +227,16 @@ def make_operations(
         ``forward``, ``output`` (the last layer's, whose activation is the sigmoid), ``loss_gradient``, ``backward``,
         ``update`` and ``barrier``, functions of arrays as in `fastae.step.Buffers`. An update may leave anything in the
         delta that it has used.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastae
+    >>> operations = make_operations(fastae.backends.get("numpy"), "mse")
+    >>> a, W, b, y = np.ones((1, 2)), np.zeros((2, 3)), np.zeros(3), np.empty((1, 3))
+    >>> operations["forward"](a, W, b, y)
+    >>> y
+    array([[0.5, 0.5, 0.5]])
     """
     ops = namespace()
     for name in kernels_of(activation, kinds):

@@ -29,6 +29,12 @@ class SGD:
     ------
     InputError
         A value outside those bounds.
+
+    Examples
+    --------
+    >>> sgd = SGD(0.1, momentum=0.9, schedule="cosine")
+    >>> [round(sgd.rate(epoch, 4), 3) for epoch in range(4)]
+    [0.1, 0.085, 0.05, 0.015]
     """
 
     lr: float | str = 0.25

@@ -86,6 +86,13 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     n_features_in_ : int
     feature_names_in_ : ndarray of str
         If the data had names.
+
+    Examples
+    --------
+    >>> samples = np.random.default_rng(0).random((50, 6))
+    >>> estimator = Autoencoder(layers=[4, 2], epochs=2, backend="numpy", random_state=0)
+    >>> estimator.fit_transform(samples).shape
+    (50, 2)
     """
 
     def __init__(

@@ -23,7 +23,17 @@ from typing import Any, NamedTuple
 
 
 class Local(NamedTuple):
-    """What an operation composed of kernels has of its layer besides parameters; without rows for a dense one."""
+    """What an operation composed of kernels has of its layer besides parameters; without rows for a dense one.
+
+    Examples
+    --------
+    A network of dense layers has no patches.
+
+    >>> import fastae
+    >>> local = fastae.backends.get("numpy").local(fastae.Autoencoder((20, 9)).layers, 8, "float32")
+    >>> local[0].patches.shape
+    (0, 0)
+    """
 
     kind: int  # its place in fastae.operations.KINDS
     geometry: Any  # fastae.layers.Geometry: where the patches lie
@@ -36,6 +46,11 @@ class Buffers(NamedTuple):
 
     ``m`` is the number of images in a batch, ``own`` the number of a layer's units that the worker owns. Tuples have an
     entry for each layer.
+
+    Examples
+    --------
+    >>> "W" in Buffers._fields, "workspace" in Buffers._fields
+    (True, True)
     """
 
     images: Any  # uint8, or floats in [0, 1], (N, pixels): the data set
@@ -59,7 +74,19 @@ class Buffers(NamedTuple):
 
 
 def make_step(ops: Any) -> Any:
-    """One step of stochastic gradient descent on one batch, as one worker does its share of it."""
+    """One step of stochastic gradient descent on one batch, as one worker does its share of it.
+
+    Examples
+    --------
+    The backend that records which operations the step of a network of two layers calls:
+
+    >>> from unittest.mock import MagicMock
+    >>> ops = MagicMock()
+    >>> w = MagicMock(W=[None, None])
+    >>> make_step(ops)(w)
+    >>> [call[0] for call in ops.method_calls][:6]
+    ['gather', 'barrier', 'forward', 'barrier', 'forward_loss', 'backward']
+    """
 
     def step(w):
         last = len(w.W) - 1
@@ -102,7 +129,16 @@ def make_shared_step(gradient: Any, all_reduce: Any, descend: Any) -> Any:
 
 
 def make_evaluation(ops: Any) -> Any:
-    """The squared error of one batch of test images, added to the total; nothing is learned."""
+    """The squared error of one batch of test images, added to the total; nothing is learned.
+
+    Examples
+    --------
+    >>> from unittest.mock import MagicMock
+    >>> ops = MagicMock()
+    >>> make_evaluation(ops)(MagicMock(W=[None, None]))
+    >>> [call[0] for call in ops.method_calls]
+    ['gather', 'barrier', 'forward', 'barrier', 'output', 'mse_loss', 'column_sum', 'advance']
+    """
 
     def evaluation(w):
         last = len(w.W) - 1

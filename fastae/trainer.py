@@ -80,6 +80,18 @@ class Trainer:
         An argument outside its domain.
     BackendUnavailable
         The backend cannot run on this machine.
+
+    Examples
+    --------
+    >>> import fastae
+    >>> images = np.random.default_rng(0).integers(0, 256, (40, 20), dtype=np.uint8)
+    >>> model = fastae.Autoencoder((20, 9, 4))
+    >>> trainer = Trainer(model, optimizer=fastae.SGD(0.1), backend="numpy", batch_size=8)
+    >>> history = trainer.fit(images, epochs=3, test_images=images[:8], progress=False)
+    >>> [epoch.epoch for epoch in history.epochs]
+    [1, 2, 3]
+    >>> history.epochs[-1].train_loss < history.epochs[0].train_loss
+    True
     """
 
     def __init__(
@@ -119,7 +131,7 @@ class Trainer:
         self.backend = backend if isinstance(backend, Backend) else get(backend)
         self.history = History()
         self.workers, self.planned, self.sharers = threads or 1, 0, self.ranks.size
-        self.way: str | None = None
+        self.way = "alone" if self.ranks.size == 1 else self.ranks.way.replace("auto", "mpi")  # until a session knows it
         mu = self.optimizer.momentum
         self._V = [np.zeros(shape if mu else (0, shape[1]), model.dtype) for shape in model.shapes()]
         self._c = [np.zeros(layer.channels if mu else 0, model.dtype) for layer in model.layers]

@@ -1,4 +1,4 @@
-"""What several test modules share: the cupy backend, and a way to register a backend as a third party would."""
+"""Fixtures that tests of several folders share, and pytest's options."""
 
 import os
 
@@ -6,10 +6,12 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # of Numba's parallel loops
 
+import contextlib
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Generator, Iterable, Iterator
+import textwrap
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,15 +20,15 @@ import fake_cupy
 import pytest
 from command_line import RESULTS, fill, snapshot, train
 from grading import Class
+from registry import forget_backends
 
 from fastae import backends
 from fastae.backends import Availability
-from fastae.backends.cupy_backend import CupyBackend, diagnose
+from fastae.backends.cupy_backend import CupyBackend
+from fastae.backends.emulator import checking
 from fastae.backends.emulator import compiler as compilers
+from fastae.check import verdict
 from fastae.commands import show
-
-SEEDS = int(os.environ.get("FASTAE_SEEDS", "3"))  # of data for right kernels, which `make thorough` makes 8
-WHOLE = SEEDS > 3  # whether this is `make thorough`, in which a test that is marked `larger` is at its largest
 
 COMPILERS = [  # of C++ that are here, the second for `make thorough`
     pytest.param(name, marks=[pytest.mark.thorough] * (i > 0))
@@ -55,32 +57,6 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         report.outcome = "failed"
         report.longrepr = f"skipped, where nothing may be: {report.longrepr[2]}"
     return report
-
-
-def some(cases: Iterable[Any]) -> list[Any]:
-    """Return every seventh case of a grid, whose axes are not seven long, for a test marked `larger`."""
-    return list(cases)[:: 1 if WHOLE else 7]
-
-
-def sample(cases: Iterable[Any], every: int, name: Callable[[Any], str] = str) -> list[Any]:
-    """Make parameters of cases; all but the first of every so many are left to `make thorough`."""
-    marks = [pytest.mark.thorough]
-    return [pytest.param(case, marks=marks * (i % every > 0), id=name(case)) for i, case in enumerate(cases)]
-
-
-def seconds(rungs: Iterable[Any]) -> list[Any]:
-    """Make parameters of rungs; all but the second of the sigmoid's ladders are left to `make thorough`."""
-    marks = [pytest.mark.thorough]
-    return [
-        pytest.param(rung, marks=marks * ((rung.ladder, rung.number) != ("sigmoid", 2)), id=rung.exercise)
-        for rung in rungs
-    ]
-
-
-def forget_backends() -> None:
-    """Empty the caches of `fastae.backends`, so that the next question is answered anew."""
-    for cached in (backends._class_of, backends._probe, backends._instance, diagnose):
-        cached.cache_clear()
 
 
 @pytest.fixture
@@ -149,3 +125,29 @@ def compiler(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("CXX", request.param)
     compilers.build.cache_clear()
     return request.param
+
+
+@pytest.fixture(params=[False, True], ids=["unchecked", "checked"])
+def checks(request: pytest.FixtureRequest) -> Iterator[bool]:
+    """Run once unchecked, and once with every access checked."""
+    with checking() if request.param else contextlib.nullcontext():
+        yield request.param
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that writes a learner's file."""
+
+    def write(text: str, name: str = "mine.py") -> Path:
+        path = tmp_path / name
+        path.write_text(textwrap.dedent(text))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Try every shape, on a machine that is busy too."""
+    for name in ("SECONDS", "MORE_SECONDS"):
+        monkeypatch.setattr(verdict, name, 1e9)

@@ -1,4 +1,4 @@
-"""``pytest --no-skips``, with which the tests of a GPU are run on one: what was not tested is not passed over."""
+"""``pytest --no-skips``, for a machine with a GPU: a test that is skipped fails."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The package as a whole: quick to import, documented, and free of the machine that it was written on."""
+"""The package as a whole: quick to import, documented, and without paths of the machine that it was written on."""
 
 import importlib
 import inspect
@@ -49,7 +49,7 @@ def test_importing_it_imports_no_backend_and_no_matplotlib(what: str) -> None:
     [("--help", []), ("--version", []), ("train --help", ["numpy"]), ("bench --help", ["numpy"])],
 )
 def test_a_command_imports_no_more_than_it_needs(arguments: str, allowed: list[str]) -> None:
-    """Each takes from a tenth of a second to a whole one, which is what these commands should not."""
+    """Each of these modules takes from 0.1 s to 1 s to import, which is too long for these commands."""
     heavy = "{'numpy', 'numba', 'llvmlite', 'cupy', 'matplotlib', 'tqdm', 'fastae.check', 'fastae.ladder'}"
     script = f"""
 import atexit, sys
@@ -71,7 +71,7 @@ def test_all_names_resolve() -> None:
         fastae.nope  # noqa: B018
 
 
-def test_the_version() -> None:
+def test_the_version_is_the_one_of_pyproject() -> None:
     assert python("-m", "fastae", "--version") == f"fastae {fastae.__version__}\n"
     assert f'version = "{fastae.__version__}"' in (ROOT / "pyproject.toml").read_text()
 

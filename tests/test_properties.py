@@ -1,4 +1,4 @@
-"""Properties that hold for whatever Hypothesis draws: kernels, data sets, saved files, the command line."""
+"""Properties that hold for what Hypothesis draws: kernels, data sets, saved files, the command line."""
 
 import gzip
 import itertools
@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import WHOLE
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from pure_python import PurePython
+from sampling import WHOLE
 
 import fastae
 from fastae import SGD, Autoencoder, Trainer, cli, figures, storage

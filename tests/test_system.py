@@ -1,4 +1,4 @@
-"""What is otherwise on Windows and macOS, run here with the facts of those systems put in the place of Linux's."""
+"""What differs on Windows and macOS, run here with those systems' facts in place of Linux's."""
 
 import ast
 import io
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import forget_backends
+from registry import forget_backends
 
 import fastae
 from fastae import backends, cli, doctor, storage, system
@@ -68,14 +68,14 @@ def on_windows(*arguments: object, cwd: Path) -> str:
 
 
 @pytest.mark.parametrize("backend", ["numpy", "numba"])
-def test_a_training(backend: str, tmp_path: Path) -> None:
+def test_a_training_runs_and_resumes_on_windows(backend: str, tmp_path: Path) -> None:
     options = ["train", "--backend", backend, "--limit", 64, "--schedule", "constant", "--out", tmp_path / "out"]
     assert "1 epoch of 64 images" in on_windows(*options, "--epochs", 1, cwd=tmp_path)
     assert "2 epochs of 64 images" in on_windows(*options, "--epochs", 2, "--resume", cwd=tmp_path)
 
 
-def test_an_exercise_and_a_check(tmp_path: Path) -> None:
-    """And a rung whose text has signs that the pipe has not."""
+def test_an_exercise_and_a_check_run_on_windows(tmp_path: Path) -> None:
+    """Also a rung whose text has characters that the pipe cannot encode."""
     assert "wrote" in on_windows("exercise", "start", "sigmoid-numpy-2", "--solution", cwd=tmp_path)
     (written,) = tmp_path.glob("*.py")
     assert "bias_sigmoid: right" in on_windows("check", written, "--no-speed", cwd=tmp_path)
@@ -184,7 +184,7 @@ def test_without_pipes_to_select_from_an_interrupt_is_python_s_own(monkeypatch: 
 def test_where_folders_cannot_be_opened_files_are_written_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody owns a folder there, so what lies in it may be a living training's and stays."""
+    """There is no lock on a folder there, so files in it may belong to a running training, and are kept."""
     monkeypatch.setitem(sys.modules, "fcntl", None)
     leftover = tmp_path / ".results.abcdefgh"
     leftover.mkdir()
@@ -208,7 +208,7 @@ def opened_as_text(path: Path) -> Iterator[str]:
 
 
 def test_every_text_file_is_read_and_written_in_an_encoding_that_is_named() -> None:
-    """Else it is that of the country on Windows, and the sources' σ is something else."""
+    """Without one Windows takes the encoding of the country, in which the sources' σ is another character."""
     files = [path for path in PACKAGE.rglob("*.py") if "gallery" not in path.parts]
     assert [call for path in files for call in opened_as_text(path)] == []
     assert list(opened_as_text(Path(__file__).parent / "check" / "test_check.py")) != []  # which has some

@@ -34,7 +34,13 @@ def _others() -> dict[str, Any]:
 
 
 def names() -> list[str]:
-    """Return the names of all registered backends, whether they work here or not."""
+    """Return the names of all registered backends, whether they work here or not.
+
+    Examples
+    --------
+    >>> names()[:4]
+    ['numpy', 'numba', 'cupy', 'emulator']
+    """
     return [*_OURS, *sorted(_others())]
 
 
@@ -64,6 +70,11 @@ def availability() -> dict[str, Availability]:
     Returns
     -------
     dict of str to Availability
+
+    Examples
+    --------
+    >>> availability()["numpy"]
+    Availability(ok=True, reason='', remedy='')
     """
     return {name: _probe(name) for name in names()}
 
@@ -87,6 +98,11 @@ def get(name: str = "auto") -> Backend:
         No backend has that name.
     BackendUnavailable
         It cannot run on this machine; the message says why and what to do.
+
+    Examples
+    --------
+    >>> get("numpy").name
+    'numpy'
     """
     if name == "auto":
         name = "cupy" if _probe("cupy").ok else "numba"

@@ -27,6 +27,11 @@ class Availability(NamedTuple):
     ok : bool
     reason, remedy : str
         Empty when ``ok``.
+
+    Examples
+    --------
+    >>> Availability(False, "CuPy is not installed", "pip install 'fastae[cuda13]'").ok
+    False
     """
 
     ok: bool
@@ -38,6 +43,20 @@ class Backend:
     """A device, or a way to use one.
 
     The methods named in `fastae.backends.contract.KERNELS` are the kernels, with the arguments given there.
+
+    Examples
+    --------
+    A backend of one kernel; the others are reported when they are needed.
+
+    >>> class Mine(Backend):
+    ...     name = "mine"
+    ...
+    ...     def axpy(self, alpha, x, y):
+    ...         y += alpha * x
+    >>> Mine().bias_relu
+    Traceback (most recent call last):
+        ...
+    NotImplementedError: the backend 'mine' lacks the kernel bias_relu(z, bias, out)
     """
 
     name = "?"

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from fastae.activations import ACTIVATIONS
 from fastae.errors import InputError
 from fastae.layers import Geometry
 
@@ -41,6 +42,16 @@ class Kernel:
     flops, bytes : callable
         Arithmetic operations, and bytes that must at least be moved, from the lengths by letter and, for bytes, the
         size ``s`` of a float: the coordinates of a kernel on the roofline. A sigmoid counts as four operations.
+
+    Examples
+    --------
+    >>> matmul = KERNELS["matmul"]
+    >>> matmul.writes
+    'alpha · op(a) op(b) + beta · out; with beta = 0 the old out is never read'
+    >>> list(matmul.parameters.parameters)
+    ['a', 'b', 'out', 'trans_a', 'trans_b', 'alpha', 'beta']
+    >>> matmul.flops(m=16, k=784, n=256)
+    6422528
     """
 
     signature: str
@@ -59,13 +70,41 @@ class Kernel:
 
     @property
     def parameters(self) -> inspect.Signature:
-        """The arguments as Python sees them, to bind a call's."""
-        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-        found = [inspect.Parameter(name, kind, default=default) for name, default in self.arguments.items()]
-        return inspect.Signature(found)
+        """The arguments as Python sees them."""
+        listed = self.signature[self.signature.index("(") + 1 : -1].split(", ")
+        return inspect.Signature([_parameter(*argument.split("=")) for argument in listed])
+
+
+def _parameter(name: str, default: str | None = None) -> inspect.Parameter:
+    value = inspect.Parameter.empty if default is None else ast.literal_eval(default)
+    return inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=value)
 
 
 MN, PQ = ("m", "n"), ("p", "q")
+
+
+def activation_kernels() -> dict[str, Kernel]:
+    """Return the two rows of each activation in `fastae.activations.ACTIVATIONS`."""
+    kernels: dict[str, Kernel] = {}
+    for row in ACTIVATIONS.values():
+        kernels[row.kernel] = Kernel(
+            f"{row.kernel}(z, bias, out)",
+            {"z": MN, "bias": ("n",), "out": MN},
+            row.writes,
+            alias=("out=z",),
+            flops=lambda m, n, each=row.flops: each * m * n,
+            bytes=lambda s, m, n: s * (2 * m * n + n),
+        )
+        kernels[row.gradient] = Kernel(
+            f"{row.gradient}(delta, y, out)",
+            {"delta": MN, "y": MN, "out": MN},
+            row.gradient_writes,
+            alias=("out=delta",),
+            flops=lambda m, n, each=row.gradient_flops: each * m * n,
+            bytes=lambda s, m, n: s * 3 * m * n,
+        )
+    return kernels
+
 
 KERNELS: dict[str, Kernel] = {
     "matmul": Kernel(
@@ -75,54 +114,7 @@ KERNELS: dict[str, Kernel] = {
         flops=lambda m, n, k: 2 * m * n * k,
         bytes=lambda s, m, n, k: s * (m * k + k * n + m * n),
     ),
-    "bias_sigmoid": Kernel(
-        "bias_sigmoid(z, bias, out)",
-        {"z": MN, "bias": ("n",), "out": MN},
-        "σ(z + bias)",
-        alias=("out=z",),
-        flops=lambda m, n: 5 * m * n,
-        bytes=lambda s, m, n: s * (2 * m * n + n),
-    ),
-    "sigmoid_gradient": Kernel(
-        "sigmoid_gradient(delta, y, out)",
-        {"delta": MN, "y": MN, "out": MN},
-        "delta · y · (1 − y)",
-        alias=("out=delta",),
-        flops=lambda m, n: 3 * m * n,
-        bytes=lambda s, m, n: s * 3 * m * n,
-    ),
-    "bias_tanh": Kernel(
-        "bias_tanh(z, bias, out)",
-        {"z": MN, "bias": ("n",), "out": MN},
-        "tanh(z + bias)",
-        alias=("out=z",),
-        flops=lambda m, n: 5 * m * n,
-        bytes=lambda s, m, n: s * (2 * m * n + n),
-    ),
-    "tanh_gradient": Kernel(
-        "tanh_gradient(delta, y, out)",
-        {"delta": MN, "y": MN, "out": MN},
-        "delta · (1 − y²)",
-        alias=("out=delta",),
-        flops=lambda m, n: 3 * m * n,
-        bytes=lambda s, m, n: s * 3 * m * n,
-    ),
-    "bias_relu": Kernel(
-        "bias_relu(z, bias, out)",
-        {"z": MN, "bias": ("n",), "out": MN},
-        "max(0, z + bias)",
-        alias=("out=z",),
-        flops=lambda m, n: 2 * m * n,
-        bytes=lambda s, m, n: s * (2 * m * n + n),
-    ),
-    "relu_gradient": Kernel(
-        "relu_gradient(delta, y, out)",
-        {"delta": MN, "y": MN, "out": MN},
-        "delta where y > 0, else 0",
-        alias=("out=delta",),
-        flops=lambda m, n: m * n,
-        bytes=lambda s, m, n: s * 3 * m * n,
-    ),
+    **activation_kernels(),
     "mse_gradient": Kernel(
         "mse_gradient(z, x, scale, out)",
         {"z": MN, "x": MN, "out": MN},
@@ -221,6 +213,14 @@ def check_arguments(
     ------
     InputError
         A shape, dtype or stride that the kernel cannot take.
+
+    Examples
+    --------
+    >>> x = np.zeros((4, 3), np.float32)
+    >>> check_arguments("axpy", {"alpha": 2.0, "x": x, "y": x[:2]})
+    Traceback (most recent call last):
+        ...
+    fastae.errors.InputError: axpy: y has shape (2, 3), but its m should be 4
     """
     lengths: dict[str, Any] = {}
     floats: dict[str, Any] = {}

@@ -30,6 +30,13 @@ class Parameters:
         Weights (inputs, outputs) and biases (outputs,); of other layers than dense ones as `fastae.layers.Layer` says.
     V, c : list of ndarray
         Their velocities, of the same shapes; with no rows where there is no momentum.
+
+    Examples
+    --------
+    >>> W, b = [np.ones((3, 2)), np.ones((2, 3))], [np.ones(2), np.ones(3)]
+    >>> parameters = Parameters(W, b, [np.zeros((0, 2)), np.zeros((0, 3))], [np.zeros(0), np.zeros(0)])
+    >>> [len(group) for group in parameters]
+    [2, 2, 2, 2]
     """
 
     W: list[np.ndarray]
@@ -72,6 +79,19 @@ class Session:
     ------
     InputError
         An argument that this backend does not take.
+
+    Examples
+    --------
+    >>> import fastae
+    >>> images = np.random.default_rng(0).integers(0, 256, (40, 20), dtype=np.uint8)
+    >>> trainer = fastae.Trainer(fastae.Autoencoder((20, 9, 4)), backend="numpy", batch_size=8)
+    >>> session = trainer.session(images)
+    >>> session.start(np.arange(40))
+    >>> session.run(5)
+    >>> session.total() > 0
+    True
+    >>> session.read().W[0].shape
+    (20, 9)
     """
 
     workers = 1

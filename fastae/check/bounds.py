@@ -60,12 +60,25 @@ def gamma(n: int, dtype: str) -> float:
     -------
     float
         The largest relative error.
+
+    Examples
+    --------
+    >>> f"{gamma(10, 'float32'):.2e}"
+    '5.96e-07'
     """
     return sum(n * u / (1 - n * u) for u in (unit_roundoff(dtype), unit_roundoff("float64")))
 
 
 def matmul(a: Matrix, b: Matrix, out: Matrix, alpha: float, beta: float, dtype: str) -> Matrix:
-    """Bound a product: a sum of k products and beta · out, k + 1 terms, and a rounding for alpha and for alpha · Σ."""
+    """Bound a product: a sum of k products and beta · out, k + 1 terms, and a rounding for alpha and for alpha · Σ.
+
+    Examples
+    --------
+    >>> ones = np.ones((2, 2))
+    >>> bound = matmul(ones, ones, np.zeros((2, 2)), 1.0, 0.0, "float32")
+    >>> accepts(ones @ ones + 1e-7, ones @ ones, bound), accepts(ones @ ones + 1e-5, ones @ ones, bound)
+    (True, False)
+    """
     k = a.shape[1]
     terms = abs(alpha) * (abs(a) @ abs(b))
     if beta != 0:
@@ -74,12 +87,24 @@ def matmul(a: Matrix, b: Matrix, out: Matrix, alpha: float, beta: float, dtype: 
 
 
 def sigmoid(y: Matrix, dtype: str) -> Matrix:
-    """Bound σ as the contract does; y is σ of the rounded sum. A result below the normal numbers may become 0."""
+    """Bound σ as the contract does; y is σ of the rounded sum. A result below the normal numbers may become 0.
+
+    Examples
+    --------
+    >>> float(sigmoid(np.array([[0.5]]), "float32")[0, 0])
+    1e-06
+    """
     return SIGMOID[dtype] * abs(y) + 2 * smallest(dtype)
 
 
 def sigmoid_gradient(delta: Matrix, y: Matrix, dtype: str) -> Matrix:
-    """Bound three roundings: of 1 − y and of two products."""
+    """Bound three roundings: of 1 − y and of two products.
+
+    Examples
+    --------
+    >>> bool(sigmoid_gradient(np.array([[1.0]]), np.array([[0.5]]), "float32")[0, 0] < 1e-7)
+    True
+    """
     return gamma(3, dtype) * abs(delta * y * (1 - y)) + (1 + abs(delta)) * smallest(dtype)
 
 
@@ -104,17 +129,37 @@ def relu_gradient(delta: Matrix, y: Matrix, dtype: str) -> Matrix:
 
 
 def mse_gradient(z: Matrix, x: Matrix, scale: float, dtype: str) -> Matrix:
-    """Bound six roundings: of scale, z − x, 1 − z and three products."""
+    """Bound six roundings: of scale, z − x, 1 − z and three products.
+
+    Examples
+    --------
+    >>> z, x = np.array([[0.5]]), np.array([[0.25]])
+    >>> bool(mse_gradient(z, x, 1.0, "float32")[0, 0] < 1e-6)
+    True
+    """
     return gamma(6, dtype) * abs(2 * scale * (z - x) * z * (1 - z)) + (1 + 4 * abs(scale)) * smallest(dtype)
 
 
 def bce_gradient(z: Matrix, x: Matrix, scale: float, dtype: str) -> Matrix:
-    """Bound three roundings: of scale, z − x and their product."""
+    """Bound three roundings: of scale, z − x and their product.
+
+    Examples
+    --------
+    >>> z, x = np.array([[0.5]]), np.array([[0.25]])
+    >>> bool(bce_gradient(z, x, 1.0, "float32")[0, 0] < 1e-6)
+    True
+    """
     return gamma(3, dtype) * abs(scale * (z - x)) + smallest(dtype)
 
 
 def mse_loss(z: Matrix, x: Matrix, dtype: str) -> Matrix:
-    """Bound three roundings of each (z − x)², the first counted twice since it is squared, and n − 1 of their sum."""
+    """Bound three roundings of each (z − x)², the first counted twice since it is squared, and n − 1 of their sum.
+
+    Examples
+    --------
+    >>> mse_loss(np.full((3, 4), 0.5), np.zeros((3, 4)), "float32").shape
+    (3,)
+    """
     n = z.shape[1]
     return gamma(n + 2, dtype) * np.sum((z - x) ** 2, axis=1) + n * smallest(dtype)
 
@@ -124,6 +169,11 @@ def bce_loss(z: Matrix, x: Matrix, dtype: str) -> Matrix:
 
     The rounding of 1 − z before its logarithm is a term of its own: log((1 − z)(1 + δ)) = log(1 − z) + δ to first
     order, and γ(2) instead of γ(1) covers the second order.
+
+    Examples
+    --------
+    >>> bce_loss(np.full((3, 4), 0.5), np.zeros((3, 4)), "float32").shape
+    (3,)
     """
     n = z.shape[1]
     log_z, log_1z = floored_logs(z)
@@ -138,12 +188,24 @@ def floored_logs(z: Matrix) -> tuple[Matrix, Matrix]:
 
 
 def column_sum(delta: Matrix, out: Matrix, alpha: float, beta: float, dtype: str) -> Matrix:
-    """Bound a column sum as the product of a row of ones with delta."""
+    """Bound a column sum as the product of a row of ones with delta.
+
+    Examples
+    --------
+    >>> column_sum(np.ones((3, 4)), np.zeros(4), 1.0, 0.0, "float32").shape
+    (4,)
+    """
     return matmul(np.ones((1, len(delta))), delta, out[None], alpha, beta, dtype)[0]
 
 
 def axpy(alpha: float, x: Matrix, y: Matrix, dtype: str) -> Matrix:
-    """Bound three roundings: of alpha, alpha · x and the sum."""
+    """Bound three roundings: of alpha, alpha · x and the sum.
+
+    Examples
+    --------
+    >>> bool(axpy(2.0, np.ones((1, 1)), np.ones((1, 1)), "float32")[0, 0] < 1e-6)
+    True
+    """
     return gamma(3, dtype) * (abs(alpha * x) + abs(y)) + smallest(dtype)
 
 
@@ -212,6 +274,13 @@ def step(
     -------
     errors_W, errors_b : list of ndarray
         Of the shapes of `W` and `b`, float64.
+
+    Examples
+    --------
+    >>> W, b, x = [np.ones((3, 2)), np.ones((2, 3))], [np.zeros(2), np.zeros(3)], np.full((4, 3), 0.5)
+    >>> errors_W, errors_b = step(W, b, x, "mse", 0.1, "float32")
+    >>> [error.shape for error in errors_W + errors_b]
+    [(3, 2), (2, 3), (2,), (3,)]
     """
     layers = len(W)
     a, e = [x], [gamma(1, dtype) * x]  # activations, and their errors
@@ -269,6 +338,12 @@ def accepts(found: Matrix, exact: Matrix, bound: Matrix | float) -> bool:
     Returns
     -------
     bool
+
+    Examples
+    --------
+    >>> exact = np.array([[1.0, 2.0]])
+    >>> accepts(exact + 1e-7, exact, 1e-6), accepts(exact * np.nan, exact, 1e-6)
+    (True, False)
     """
     assert found.shape == exact.shape
     return bool(np.all(abs(found - exact) <= bound))

@@ -36,6 +36,11 @@ class Problem:
         The path of the picture of the errors; empty if none was drawn.
     example, better : str
         Of an imprecise kernel: an element that loses digits, and a better formula. Empty for a wrong kernel.
+
+    Examples
+    --------
+    >>> Problem("3 of 4 elements are wrong", "float32").causes
+    []
     """
 
     what: str
@@ -65,6 +70,11 @@ class Verdict:
         The calls whose results are within `fastae.check.wide.bound` and not within `fastae.check.bounds`.
     refused : bool
         Whether it does what no kernel does; `problems` says what.
+
+    Examples
+    --------
+    >>> Verdict("matmul").verdict
+    'right'
     """
 
     kernel: str

@@ -34,6 +34,9 @@ MOST_PROBLEMS = 24  # wrong calls; afterwards one of `EMULATED` calls is made, t
 LEAST_LARGE = 4  # large calls, however slow the machine is: a small one may be right by chance
 MORE_SECONDS = 3.0  # for large calls of a kernel that is known to be wrong
 ARITHMETIC = ("ZeroDivisionError", "OverflowError", "FloatingPointError", "ArithmeticError")
+TOGETHER = (
+    "each kernel is right alone, but not in a training step: other arguments matter, or something is kept between calls"
+)
 FAILURES = 3  # exceptions; a kernel of which no call has returned is then not called again
 
 
@@ -247,8 +250,6 @@ def _model_gradient(k: Backend | Remote, seed: int, activation: str, convolution
             return Problem(str(error), case, habits.of_model(getattr(k, "source", ""), getattr(k, "kernels", ())))
         apart = float(np.max(np.abs(found - wanted)))
         if not apart <= ALLOWED:
-            return Problem(
-                f"after three steps of the model the weights are wrong by up to {apart:.3g}", f"{shown}, float64",
-                ["right alone, wrong together: arguments as the step gives them, or something kept between calls"],
-            )  # fmt: skip
+            what = f"after three steps of the model the weights are wrong by up to {apart:.3g}"
+            return Problem(what, f"{shown}, float64", [TOGETHER])
     return None

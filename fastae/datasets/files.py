@@ -13,7 +13,7 @@ UNPACKED = 100  # largest allowed ratio of decompression: MNIST's is 5, that of 
 HARMLESS = 1 << 24  # bytes that any file may decompress to: a few identical images are not a bomb
 CHUNK = 1 << 18  # bytes per read: large enough to be fast, small enough not to matter if a header is wrong
 HEAD = 512  # bytes at the beginning by which a file is recognised
-LARGE = 1 << 20  # bytes from which on it is worth asking where to read them to
+LARGE = 1 << 20  # bytes from which on `placed` is asked for memory
 AGAIN = "download or copy the file again"  # the remedy for a damaged file
 
 _RESAVE = "save its arrays: np.savez('data.npz', x_train=..., y_train=..., x_test=..., y_test=...)"
@@ -40,13 +40,13 @@ FOREIGN = [
 ]  # fmt: skip
 
 
-Place = Callable[[int], "memoryview | None"]  # returns memory for so many bytes, or None to let the reader allocate
+Place = Callable[[int], "memoryview | None"]  # returns memory for so many bytes, or None
 _place: ContextVar[Place] = ContextVar("_place", default=lambda size: None)
 
 
 @contextmanager
 def placed(place: Place) -> Iterator[None]:
-    """Within a block, read large files into the memory that ``place`` returns."""
+    """Within the block, read large files into the memory that a function returns."""
     token = _place.set(place)
     try:
         yield
@@ -92,7 +92,7 @@ def read_exactly(
 ) -> bytearray | memoryview:
     """Read exactly ``wanted`` bytes.
 
-    Memory is filled only as the file turns out to contain the bytes.
+    Memory is allocated only as the file turns out to contain the bytes.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def read_exactly(
     """
     most = wanted if packed is None else max(HARMLESS, UNPACKED * packed)
     room = _place.get()(wanted) if LARGE <= wanted <= most else None
-    data, count = bytearray(), 0  # grows as the file is read, and becomes the array's memory without a copy
+    data, count = bytearray(), 0  # grows with what the file holds, and becomes the array's memory without a copy
     while count < wanted and (chunk := stream.read(min(CHUNK, wanted - count))):
         if room is None:
             data += chunk

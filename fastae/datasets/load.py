@@ -64,6 +64,12 @@ def load_dataset(
     -----
     Integers and floats of any type are read if they are from 0 to 255; floats are rounded. If no float is larger than
     1, they are multiplied by 255 first. False is read as 0 and True as 255.
+
+    Examples
+    --------
+    >>> images, labels = load_dataset(split="test")
+    >>> images.shape, images.dtype.name, labels[:5].tolist()
+    ((10000, 784), 'uint8', [7, 2, 1, 0, 4])
     """
     images, labels = load_images(path, split)
     return images.reshape(len(images), -1), labels
@@ -94,6 +100,12 @@ def load_images(
     ------
     InputError, DataError
         As from `fastae.load_dataset`.
+
+    Examples
+    --------
+    >>> images, labels = load_images(split="test", limit=3)
+    >>> images.shape, labels.tolist()
+    ((3, 28, 28), [7, 2, 1])
     """
     images, labels = locate(path, split).read(limit)
     return images[:limit], labels[:limit]

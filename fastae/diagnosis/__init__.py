@@ -40,6 +40,11 @@ class Diagnosis(NamedTuple):
         What to do, with the value to use.
     others : tuple of str
         Names of further causes, which are sure to remain when the first is mended.
+
+    Examples
+    --------
+    >>> Diagnosis("unknown", "the loss did not fall", "nothing is known of it", "try another seed").others
+    ()
     """
 
     cause: str
@@ -78,8 +83,10 @@ def diagnose(training: Any, broken: Broken | None = None) -> Diagnosis | None:
 
     Examples
     --------
+    >>> import fastae
+    >>> images, _ = fastae.load_dataset(split="test")
     >>> trainer = fastae.Trainer(fastae.Autoencoder(init=1.0), backend="numpy")
-    >>> trainer.fit(images, 1)
+    >>> history = trainer.fit(images[:500], 1, progress=False)
     >>> fastae.diagnose(trainer).cause
     'saturated at the start'
     """

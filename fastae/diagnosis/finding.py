@@ -5,7 +5,6 @@ from typing import NamedTuple
 from fastae.activations import ACTIVATIONS
 from fastae.diagnosis.case import LARGE, Case
 
-FLAT = {"sigmoid": "outputs are below 0.01 or above 0.99", "tanh": "outputs are beyond ±0.98"}
 SUITS = "what suits this network, loss and data"
 
 
@@ -43,7 +42,9 @@ def flat(case: Case, place: int, share: float) -> str:
     """Return which share of a layer's outputs, or for relu units, is flat; layers count from 1."""
     if case.activation == "relu":
         return f"{share:.0%} of layer {place}'s units are 0 for all images"
-    return f"{share:.0%} of layer {place}'s {FLAT[case.activation]}, where the {case.activation} is flat"
+    low, high = ACTIVATIONS[case.activation].flat
+    beyond = f"beyond ±{high:g}" if low == -high else f"below {low:g} or above {high:g}"
+    return f"{share:.0%} of layer {place}'s outputs are {beyond}, where the {case.activation} is flat"
 
 
 def drawn(case: Case, place: int = 1) -> str:

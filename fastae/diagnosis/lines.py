@@ -2,7 +2,7 @@
 
 from typing import Any
 
-FLAT = {"sigmoid": "saturated", "tanh": "saturated", "relu": "off"}
+FLAT = {"relu": "off"}  # the others are saturated
 
 
 def beginning(start: dict[str, Any], activation: str) -> str:
@@ -30,7 +30,7 @@ def epoch(found: dict[str, Any], activation: str) -> str:
 def network(signs: dict[str, Any], activation: str) -> str:
     """Return the figures of the network that both the untrained one and each epoch have."""
     return (
-        f"{FLAT[activation]} {shares(signs['flat'])}, code varies by {signs['code_spread']:.2g}, "
+        f"{FLAT.get(activation, 'saturated')} {shares(signs['flat'])}, code varies by {signs['code_spread']:.2g}, "
         f"reconstructions by {signs['output_spread']:.2g}"
     )
 

@@ -18,7 +18,6 @@ SAMPLE = 64  # images that the network is run on after each epoch
 FACTS = 256  # images that are examined once, before the first epoch
 PARTS = 10  # parts of an epoch whose losses are kept
 DIGITS = 6  # significant digits of a figure
-FLAT = {"sigmoid": (0.01, 0.99), "tanh": (-0.98, 0.98)}  # outside them the slope is below 4% of the steepest
 ALONE, ROWS = 1 << 18, 16  # multiplications that OpenBLAS does on one thread; images in a block
 HUGE = 1e300  # stands for NaN and infinity
 OFF_BY = 0.5  # least error of a pixel that is stuck at black or white
@@ -75,7 +74,7 @@ def signs(
         if l == code:
             found["code_spread"] = spread(y)
     wrong = np.abs(a - x)
-    slope = FLAT["sigmoid"]
+    slope = ACTIVATIONS["sigmoid"].flat
     squares = np.square(wrong).mean(axis=1, dtype=np.float64)
     found |= {
         "flat": flat,
@@ -107,7 +106,7 @@ def share_flat(y: np.ndarray, layer: Layer, activation: str) -> float:
     """
     if activation == "relu":
         return float(np.mean(~(y > 0).reshape(-1, layer.channels).any(axis=0)))
-    low, high = FLAT[activation]
+    low, high = ACTIVATIONS[activation].flat
     return float(np.mean((y < low) | (y > high)))
 
 
@@ -135,7 +134,7 @@ def distinct(W: np.ndarray, transposed: bool) -> float:
 @np.errstate(over="ignore")
 def rms(x: np.ndarray) -> float:
     """Return the root mean square."""
-    return float(np.sqrt(np.square(x).mean(dtype=np.float64)))
+    return float(np.sqrt(np.square(x).mean(dtype=np.float64))) if x.size else 0.0
 
 
 def facts(images: np.ndarray, tested: np.ndarray | None, width: int) -> dict[str, Any]:

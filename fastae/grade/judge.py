@@ -204,7 +204,7 @@ class _Check:
         if time.monotonic() - self._began > self._seconds:
             self._stop = f"it was not judged within {self._seconds:g} seconds"
         elif sum((self._place / name).stat().st_size for name in ("out", "err")) > MOST_OUTPUT:
-            self._stop = "it prints without end"
+            self._stop = f"it prints more than {MOST_OUTPUT >> 20} MiB"
         if self._stop:
             self.end()
         return bool(self._stop)

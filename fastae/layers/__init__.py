@@ -1,7 +1,7 @@
 """The layers of a network: what a user asks for, and what it comes to for one size of image.
 
 - ``dense``, ``convolution``: the kinds, one file each
-- ``layer``: what a kind of layer must tell of itself
+- ``layer``: `Layer`, what a backend has to know of one, whatever its kind
 - here: a list of them made into an autoencoder, whose decoder mirrors its encoder
 """
 
@@ -15,12 +15,18 @@ from fastae.layers.layer import Geometry, Layer, Shape, is_whole
 
 __all__ = ["KINDS", "Conv2d", "Dense", "Geometry", "Layer", "autoencoder", "dense_layers", "from_json", "image_of"]
 
-KINDS = {"Dense": Dense, "Conv2d": Conv2d}
+KINDS = {"Dense": Dense, "Conv2d": Conv2d}  # a new one also needs operations, in `fastae.operations.KINDS`
 Spec = Dense | Conv2d
 
 
 def image_of(shape: Any) -> Shape:
-    """Return an image's height, width and channels; raises `InputError` for what is no shape of an image."""
+    """Return an image's height, width and channels; raises `InputError` for what is no shape of an image.
+
+    Examples
+    --------
+    >>> image_of((28, 28))
+    Shape(height=28, width=28, channels=1)
+    """
     ok = isinstance(shape, Sequence) and len(shape) in (2, 3) and all(is_whole(n) and 0 < n < 2**31 for n in shape)
     if not ok:
         raise InputError(f"image_shape must be (height, width) or (height, width, channels); got {shape!r}")
@@ -41,8 +47,17 @@ def autoencoder(specs: Any, image: Shape) -> list[Layer]:
     ------
     InputError
         No layers, one that is none, or one that does not fit what comes before it.
+
+    Examples
+    --------
+    >>> [layer.kind for layer in autoencoder([Conv2d(8, stride=2), Dense(16)], Shape(28, 28, 1))]
+    ['conv', 'dense', 'dense', 'transposed']
     """
-    if not isinstance(specs, Sequence) or not specs or not all(isinstance(spec, Spec) for spec in specs):
+    if (
+        not isinstance(specs, Sequence)
+        or not specs
+        or not all(isinstance(spec, tuple(KINDS.values())) for spec in specs)
+    ):
         raise InputError(f"layers must be one or more of {', '.join(KINDS)}, such as [Dense(128)]; got {specs!r}")
     encoder: list[Layer] = []
     shape = image
@@ -56,12 +71,24 @@ def autoencoder(specs: Any, image: Shape) -> list[Layer]:
 
 
 def dense_layers(shapes: Sequence[tuple[int, ...]]) -> list[Layer]:
-    """Return dense layers with weights of those shapes."""
+    """Return dense layers with weights of those shapes.
+
+    Examples
+    --------
+    >>> [(layer.inputs, layer.outputs) for layer in dense_layers([(20, 9), (9, 20)])]
+    [(20, 9), (9, 20)]
+    """
     return [Layer("dense", inputs, outputs) for inputs, outputs in shapes]
 
 
 def from_json(entries: Any) -> list[Spec]:
-    """Return the layers that a file names, as their ``as_json`` wrote them; raises TypeError or ValueError if none."""
+    """Return the layers that a file names, as their ``as_json`` wrote them; raises TypeError or ValueError if none.
+
+    Examples
+    --------
+    >>> from_json([{"Dense": [128]}])
+    [Dense(units=128)]
+    """
     specs: list[Spec] = []
     for entry in entries:
         ((kind, arguments),) = entry.items()

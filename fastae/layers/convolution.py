@@ -4,7 +4,40 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastae.errors import InputError
-from fastae.layers.layer import Geometry, Layer, Shape, is_whole
+from fastae.layers.layer import RULES, Geometry, Layer, Rules, Shape, is_whole
+
+
+def _area(layer: Layer) -> int:
+    """Return the pixels of the image that has the patches."""
+    return layer.geometry.height * layer.geometry.width
+
+
+def _shape(image: int, patched: int, layer: Layer) -> tuple[int, int]:
+    """Return the weights' shape, from the numbers of the image and of what a convolution makes of it."""
+    return layer.geometry.kernel**2 * image // _area(layer), patched // layer.patches
+
+
+def _fans(layer: Layer) -> tuple[float, float]:
+    rows, columns = layer.shape
+    return rows, columns * layer.geometry.kernel**2 / layer.geometry.stride**2
+
+
+RULES["conv"] = Rules(
+    mirror="transposed",
+    shared=True,
+    pixels=_area,
+    channels=lambda layer: layer.outputs // layer.patches,
+    shape=lambda layer: _shape(layer.inputs, layer.outputs, layer),
+    fans=_fans,
+)
+RULES["transposed"] = Rules(
+    mirror="conv",
+    shared=True,
+    pixels=lambda layer: layer.patches,
+    channels=lambda layer: layer.outputs // _area(layer),
+    shape=lambda layer: _shape(layer.outputs, layer.inputs, layer),
+    fans=lambda layer: _fans(layer)[::-1],
+)
 
 
 @dataclass(frozen=True)
@@ -26,6 +59,16 @@ class Conv2d:
     ------
     InputError
         Channels, a kernel or a stride that is no positive whole number, or a padding that is not less than the kernel.
+
+    Examples
+    --------
+    >>> layer = Conv2d(16, stride=2)
+    >>> print(layer)
+    Conv2d(16, kernel=3, stride=2, padding=1)
+    >>> import fastae
+    >>> model = fastae.Autoencoder(layers=[layer, fastae.Dense(32)], image_shape=(28, 28))
+    >>> model.weights[0].shape, model.sizes
+    ((9, 16), (784, 3136, 32))
     """
 
     channels: int

@@ -5,7 +5,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastae.errors import InputError
-from fastae.layers.layer import Layer, Shape, is_whole
+from fastae.layers.layer import RULES, Layer, Rules, Shape, is_whole
+
+RULES["dense"] = Rules(
+    mirror="dense",
+    shared=False,
+    pixels=lambda layer: 1,
+    channels=lambda layer: layer.outputs,
+    shape=lambda layer: (layer.inputs, layer.outputs),
+    fans=lambda layer: (layer.inputs, layer.outputs),
+)
 
 
 @dataclass(frozen=True)
@@ -21,6 +30,11 @@ class Dense:
     ------
     InputError
         Anything else.
+
+    Examples
+    --------
+    >>> print(Dense(128), Dense((7, 7, 32)))
+    Dense(128) Dense((7, 7, 32))
     """
 
     units: int | tuple[int, int, int]

@@ -1,6 +1,10 @@
-"""What a layer is to those who train it: numbers of inputs and outputs, the shape of its weights, its geometry."""
+"""What a layer is to a backend: numbers of inputs and outputs, the shape of its weights, its geometry.
+
+What depends on the kind of a layer is in `RULES`, to which the file of each kind adds its own.
+"""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -8,13 +12,17 @@ import numpy as np
 
 from fastae.errors import InputError
 
-MIRROR = {"dense": "dense", "conv": "transposed", "transposed": "conv"}
-
 
 class Shape(NamedTuple):
     """What a layer takes or gives, channels last: pixel by pixel, row by row, its channels side by side.
 
     What has no height and width is one pixel.
+
+    Examples
+    --------
+    >>> shape = Shape(28, 28, 3)
+    >>> print(shape, shape.size)
+    28 x 28 x 3 2352
     """
 
     height: int
@@ -35,6 +43,12 @@ class Geometry(NamedTuple):
 
     The image is what a convolution reads and a transposed one writes. A patch is ``kernel`` x ``kernel`` pixels;
     patches begin ``stride`` pixels apart, the first of them ``padding`` pixels outside the image.
+
+    Examples
+    --------
+    >>> geometry = Geometry(28, 28, kernel=3, stride=2, padding=1)
+    >>> geometry.rows, geometry.columns
+    (14, 14)
     """
 
     height: int = 0
@@ -64,10 +78,19 @@ class Layer:
     Attributes
     ----------
     kind : {"dense", "conv", "transposed"}
+        A key of `RULES`.
     inputs, outputs : int
         Numbers for one image.
     geometry : Geometry
         Of a convolution, or of the one that this transposes.
+
+    Examples
+    --------
+    >>> layer = Layer("conv", 28 * 28, 14 * 14 * 16, Geometry(28, 28, kernel=3, stride=2, padding=1))
+    >>> layer.shape, layer.channels, layer.patches
+    ((9, 16), 16, 196)
+    >>> layer.mirrored().kind
+    'transposed'
     """
 
     kind: str
@@ -83,15 +106,12 @@ class Layer:
     @property
     def pixels(self) -> int:
         """How many pixels its input has; 1 for a dense layer."""
-        g = self.geometry
-        return {"dense": 1, "conv": g.height * g.width, "transposed": self.patches}[self.kind]
+        return RULES[self.kind].pixels(self)
 
     @property
     def channels(self) -> int:
         """How many outputs have a bias, and weights, of their own: all of a dense layer, one pixel's of another."""
-        if self.kind == "dense":
-            return self.outputs
-        return self.outputs // (self.patches if self.kind == "conv" else self.geometry.height * self.geometry.width)
+        return RULES[self.kind].channels(self)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -100,16 +120,12 @@ class Layer:
         A convolution has a row for each number of a patch, (row, column, channel), and a column for each channel of its
         output. A transposed convolution has the shape of the convolution that it transposes.
         """
-        if self.kind == "dense":
-            return self.inputs, self.outputs
-        image, patched = (self.inputs, self.outputs) if self.kind == "conv" else (self.outputs, self.inputs)
-        g = self.geometry
-        return g.kernel**2 * image // (g.height * g.width), patched // self.patches
+        return RULES[self.kind].shape(self)
 
     @property
     def shared(self) -> bool:
         """Do all pixels have the same weights?"""
-        return self.kind != "dense"
+        return RULES[self.kind].shared
 
     @property
     def fans(self) -> tuple[float, float]:
@@ -118,11 +134,7 @@ class Layer:
         Of a convolution: a patch, and as many channels as it gives to a pixel times the patches that a pixel is in,
         kernel² / stride² where no border is near. Transposed: the other way round.
         """
-        if self.kind == "dense":
-            return self.inputs, self.outputs
-        rows, columns = self.shape
-        fans = rows, columns * self.geometry.kernel**2 / self.geometry.stride**2
-        return fans if self.kind == "conv" else fans[::-1]
+        return RULES[self.kind].fans(self)
 
     @property
     def multiplications(self) -> int:
@@ -132,7 +144,31 @@ class Layer:
 
     def mirrored(self) -> "Layer":
         """Return the layer that leads back, from this one's outputs to as many as its inputs."""
-        return replace(self, kind=MIRROR[self.kind], inputs=self.outputs, outputs=self.inputs)
+        return replace(self, kind=RULES[self.kind].mirror, inputs=self.outputs, outputs=self.inputs)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a kind of layer makes of the numbers in a `Layer`.
+
+    Attributes
+    ----------
+    mirror : str
+        The kind that leads back.
+    shared : bool
+    pixels, channels, shape, fans : callable
+        Called with a layer of this kind: what the properties of `Layer` with these names return.
+    """
+
+    mirror: str
+    shared: bool
+    pixels: Callable[[Layer], int]
+    channels: Callable[[Layer], int]
+    shape: Callable[[Layer], tuple[int, int]]
+    fans: Callable[[Layer], tuple[float, float]]
+
+
+RULES: dict[str, Rules] = {}
 
 
 def is_whole(n: Any) -> bool:

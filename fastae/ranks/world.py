@@ -31,7 +31,13 @@ WHO_WAITS, I_WAIT, SPEAKS = range(3)  # what ranks tell each other when somethin
 
 
 class Alone:
-    """The only rank: whatever is shared among ranks is its own."""
+    """The only rank: whatever is shared among ranks is its own.
+
+    Examples
+    --------
+    >>> Alone().gather("mine")
+    ['mine']
+    """
 
     rank, size, here, local, way = 0, 1, 1, 0, "none"
     hosts: tuple[str, ...] = ("",)
@@ -329,6 +335,12 @@ def join(distributed: str = "auto", patience: float = PATIENCE) -> Alone:
         rank has its own.
     patience : float
         Seconds; see `World`.
+
+    Examples
+    --------
+    >>> ranks = join("none")
+    >>> ranks.rank, ranks.size
+    (0, 1)
     """
     if distributed not in WAYS:
         raise InputError(f"unknown way to distribute {distributed!r}; there are: {', '.join(WAYS)}")

@@ -19,50 +19,41 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
-# What the other tests let pass.
-SURVIVORS = [f"test_{name}_survivors.py" for name in ("mutation", "storage", "trainer")]
-
 # The module, and tests that take seconds and should notice.
+CHECKPOINTS = ["test_checkpoints.py", "test_checkpoint_configuration.py"]
+TRAINER = ["test_trainer.py", "test_trainer_arguments.py", "test_progress.py"]
 MODULES = {
     "idx": (
         "fastae/datasets/idx.py",
-        ["test_datasets.py", "test_data_formats.py", *SURVIVORS, "-k", "not shipped"],
+        ["test_idx.py", "test_datasets.py", "test_data_formats.py", "-k", "not shipped"],
     ),
     "storage": (
         "fastae/storage.py",
-        [
-            "test_model.py",
-            "test_checkpoints.py",
-            "test_trainer.py",
-            "test_fuzz_corpus.py",
-            *SURVIVORS,
-            "-k",
-            "not numba and not flipped",
-        ],
+        ["test_storage.py", "test_model.py", *CHECKPOINTS, *TRAINER, "test_fuzz_corpus.py"]
+        + ["-k", "not numba and not flipped"],
     ),
-    "model": ("fastae/model.py", ["test_model.py", *SURVIVORS, "-k", "not every_damaged"]),
+    "model": (
+        "fastae/model.py",
+        ["test_model.py", *CHECKPOINTS[1:], *TRAINER[1:], "-k", "not every_damaged"],
+    ),
     "trainer": (
         "fastae/trainer.py",
-        [
-            *("test_trainer.py", "test_checkpoints.py", *SURVIVORS),
-            *("-k", "not numba and not flipped and not cut_short"),
-        ],
+        [*TRAINER, *CHECKPOINTS, "-k", "not numba and not flipped and not cut_short"],
     ),
     "checkpoints": (
         "fastae/checkpoints.py",
-        ["test_checkpoints.py", *SURVIVORS, "-k", "not numba and not flipped and not cut_short"],
+        [*CHECKPOINTS, "test_storage.py", "-k", "not numba and not flipped and not cut_short"],
     ),
     "step": (
         "fastae/step.py",
-        ["test_step.py", *SURVIVORS, "-k", "survivors or pure-python or (numpy and not real and not allocates)"],
+        ["test_composed_step.py", "test_step.py", *TRAINER[1:]]
+        + ["-k", "composed or progress or weights_of_another or pure-python or (numpy and not real and not allocates)"],
     ),
     "numpy": (
         "fastae/backends/numpy_backend/__init__.py",
-        [
-            *("test_kernels.py", "test_kernel_refusals.py", "test_step.py"),
-            *("test_properties.py", *SURVIVORS),
-            *("-k", "survivors or (numpy and not real and not allocates)"),
-        ],
+        ["test_numpy.py", "test_kernels.py", "test_kernel_refusals.py", "test_step.py", "test_composed_step.py"]
+        + ["test_properties.py", "test_progress.py"]
+        + ["-k", "composed or progress or (numpy and not real and not allocates)"],
     ),
 }
 SETUP = """[mutmut]

@@ -32,7 +32,7 @@ from typing import Any
 from mutate import ROOT, undecorated, with_paths
 from tqdm import tqdm
 
-NUMBA_FILES = ("elementwise", "kernels", "operations", "session", "simd", "sparse", "tiles", "waiting")
+NUMBA_FILES = ("activations", "elementwise", "kernels", "operations", "session", "simd", "sparse", "tiles", "waiting")
 CUDA_FILES = (
     *(
         "activations.cuh",
@@ -50,31 +50,34 @@ FILES = {f"numba/{name}": f"fastae/backends/numba_backend/{name}.py" for name in
 FILES |= {f"cuda/{name}": f"fastae/cuda/{name}" for name in CUDA_FILES}
 
 # Runs of pytest, of which one must fail: a quick one first, then those that find what it lets pass.
-SURVIVORS, CUDA_SURVIVORS = "test_kernel_survivors.py", "test_cuda_survivors.py"
 PRODUCTS = ["test_kernels.py", "-k", "numba and matmul and float32"]
-FORMULAS = ["test_kernels.py", SURVIVORS, "-k", "numba and not matmul and not leave_out_zeros"]
-KERNELS = ["test_kernels.py", "test_kernel_refusals.py", SURVIVORS, "-k", "numba"]
+FORMULAS = ["test_kernels.py", "test_kernel_edges.py", "test_elementwise.py", "-k", "numba and not matmul"]
+KERNELS = [*FORMULAS[:3], "test_kernel_refusals.py", "test_sparse.py", "-k", "numba"]
 ONE_STEP = ["test_step.py", "-k", "numba and one_step and float32 and mse"]
 STEPS = ["test_step.py", "-k", "numba and float64 and one_step or numba and (momentum or any_number or total)"]
 TEAM = ["test_team.py", "test_numba_session.py"]
-CUDA_STEP = ["test_modes.py", CUDA_SURVIVORS, "-k", "any_size or few_blocks"]
+CUDA_STEP = ["test_modes.py", "-k", "any_size or few_blocks"]
 TENSOR_CORES = ["test_nvrtc.py", "test_modes.py", "-k", "operands or rounds_the_inputs"]
-PERSISTENT = ["test_modes.py", CUDA_SURVIVORS, "-k", "all_modes and mse and float32 or multiprocessor"]
+PERSISTENT = ["test_modes.py", "-k", "all_modes and mse and float32 or multiprocessor"]
 ON_CUDA = ["test_cupy.py", "-k", "stand-in"]
-EMULATED = ["test_emulator.py", CUDA_SURVIVORS, "-k", "our or step or cuda"]
+EMULATED = [
+    *("test_emulator.py", "test_traffic.py", "test_modes.py", "test_cupy.py"),
+    *("-k", "our_matmul or whole_step or hundred_steps or test_cuda"),
+]
 MODES = [
     "test_modes.py",
     "test_captures.py",
     "-k",
     "all_modes or tf32 or tile or persistent or barrier",
 ]
-CONVOLUTIONS = ["test_cuda_convolutions.py", "-k", "stand-in and (bit or few_blocks or activations or any_size)"]
-CONVOLVED = ["test_cuda_convolutions.py", "-k", "not mnist"]
+PATCHES = ["test_cuda_convolutions.py", "test_convolutional_trainings.py"]
+CONVOLUTIONS = [*PATCHES, "-k", "stand-in and (bit or few_blocks or activations or any_size)"]
+CONVOLVED = [*PATCHES, "-k", "not mnist"]
 NVRTC = ["test_nvrtc.py"]
 TESTS = {"numba": [PRODUCTS, KERNELS, ONE_STEP], "cuda": [CUDA_STEP, ON_CUDA, EMULATED, NVRTC]}
-TESTS["numba/elementwise"] = [FORMULAS, ONE_STEP]
+TESTS["numba/activations"] = TESTS["numba/elementwise"] = [FORMULAS, ONE_STEP]
 TESTS["numba/kernels"] = [["test_numba_loops.py"], PRODUCTS, KERNELS]
-TESTS["numba/sparse"] = [[SURVIVORS, "-k", "leave_out_zeros"], ONE_STEP]
+TESTS["numba/sparse"] = [["test_sparse.py"], ONE_STEP]
 TESTS["numba/operations"] = [["test_operations.py"], ONE_STEP, STEPS, TEAM]
 TESTS["numba/waiting"] = [["test_waiting.py"], TEAM]
 TESTS["numba/session"] = [["test_numba_session.py", "-k", "not waits"], ONE_STEP, STEPS, TEAM]

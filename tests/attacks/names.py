@@ -25,9 +25,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-sys.path.extend(str(Path(__file__).parents[1] / folder) for folder in (".", "support", "check"))
+sys.path.extend(str(Path(__file__).parents[1] / folder) for folder in (".", "support"))
+import changed_kernels
 import image_loops
-import test_mutants
 
 from fastae.check import exhibits, learner, verdict
 from fastae.check.calls import shapes
@@ -89,8 +89,8 @@ def collections() -> dict[str, list[Case]]:
         "gallery": list(_gallery()),
         "styles": list(_styles("styles.txt")),
         "students": list(_styles("students.txt")),
-        "mutants": list(_mutants(test_mutants.MUTANTS, ".py")),
-        "cuda": list(_mutants(test_mutants.EMULATED, ".cu")),
+        "mutants": list(_mutants(changed_kernels.MUTANTS, ".py")),
+        "cuda": list(_mutants(changed_kernels.EMULATED, ".cu")),
     }
 
 
@@ -106,9 +106,9 @@ def _styles(file: str) -> Iterator[Case]:
         yield Case(name, ".cu" if name.startswith("CUDA") else ".py", kernel, expected.partition(" has: ")[2])
 
 
-def _mutants(mutants: list[test_mutants.Mutant], suffix: str) -> Iterator[Case]:
+def _mutants(mutants: list[changed_kernels.Mutant], suffix: str) -> Iterator[Case]:
     for mutant in mutants:
-        if mutant.change not in test_mutants.SAME:
+        if mutant.change not in changed_kernels.SAME:
             words = next(words for change, words in RULES if re.search(change, mutant.change))
             yield Case(mutant.change, suffix, mutant.text, words)
 

@@ -1,4 +1,4 @@
-"""Nothing lost and nothing silently wrong: the attacks of tests/attacks in short, and those that need no process."""
+"""Nothing is lost and nothing is silently wrong: short runs of this folder's attacks, and attacks in one process."""
 
 import ctypes
 import errno
@@ -106,7 +106,7 @@ def test_names_are_on_the_disk_before_a_write_has_ended(tmp_path: Path, monkeypa
 
 
 class CallsBack(NumpyBackend):
-    """Interrupted where C code has called back into Python, as LLVM does: nobody can catch it there."""
+    """Interrupted where C code has called back into Python, as LLVM does, where no handler can catch it."""
 
     name = "callsback"
 
@@ -366,7 +366,7 @@ def test_compiled_code_that_a_power_cut_left_empty_is_made_anew(suffix: str, tmp
 
 
 def test_a_disk_too_full_to_keep_compiled_code(one_more: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is used all the same."""
+    """It is used although it cannot be kept."""
 
     def full(*arguments: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

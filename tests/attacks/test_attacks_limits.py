@@ -1,4 +1,4 @@
-"""Load and limits: the attacks of tests/attacks/limits.py in short, and those that need no process."""
+"""Load and limits: short runs of `limits.py`, and limits that need no process of their own."""
 
 import threading
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What the fuzzers found, and attacks that were thought of: replayed; see tests/attacks/fuzz.py."""
+"""The cases that the fuzzers found or that were thought of, replayed; see `fuzz.py`."""
 
 import shutil
 import time
@@ -34,7 +34,7 @@ def test_a_case_is_read_or_refused_in_little_time_and_memory(target: str, path: 
 
 @pytest.mark.parametrize("name", ["idx/bomb", "checkpoint/bomb-deflate", "checkpoint/overlap", "checkpoint/array-huge"])
 def test_a_reader_that_trusts_a_file_is_found_out(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else the cases would pass because the target does not look."""
+    """This shows that the targets would notice."""
     monkeypatch.setattr(targets, "read_idx", lambda path, ndim: bytearray(2**25))
     monkeypatch.setattr(targets.storage, "read", lambda path, kind: bytearray(2**25))
     with pytest.raises(AssertionError, match="were taken"):

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import some
+from kernel_formulas import BOUND, Arguments, backends, dtypes, in_float64, kernels_of, make, run
 from numpy.lib.stride_tricks import sliding_window_view
-from test_kernels import BOUND, Arguments, backends, dtypes, in_float64, kernels_of, make, run
+from sampling import some
 
 from fastae.check import bounds
 from fastae.layers import Geometry
@@ -71,7 +71,7 @@ def made(name: str, dtype: str, g: Geometry, m: int, channels: int, c: int, seed
 @dtypes
 @names
 @pytest.mark.larger
-def test_every_geometry(backend: str, dtype: str, name: str) -> None:
+def test_every_geometry_is_within_its_bound(backend: str, dtype: str, name: str) -> None:
     """From kernels of 1 to 7, strides of 1 to 3, as matrices and as blocks of columns, into an output full of NaN."""
     step = {"pure-python": 9, "emulator": 5}.get(backend, 1)
     for number, (g, m, channels, c) in some(enumerate(SOME[::step])):

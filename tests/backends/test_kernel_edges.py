@@ -1,9 +1,10 @@
-"""Kernels at the edges of the number range: NaN, infinities, what is huge, what is tiny."""
+"""Kernels at the ends of the number range: NaN, infinities, very large and very small numbers."""
 
 import numpy as np
 import pytest
-from test_kernels import backends, dtypes, make, right, run
+from kernel_formulas import backends, dtypes, make, right, run
 
+import fastae
 from fastae.backends.contract import KERNELS
 
 HUGE = {"bias_sigmoid": (0.0, 1.0), "bias_tanh": (-1.0, 1.0), "bias_relu": (0.0, np.inf)}  # and what bounds them
@@ -11,7 +12,7 @@ HUGE = {"bias_sigmoid": (0.0, 1.0), "bias_tanh": (-1.0, 1.0), "bias_relu": (0.0,
 
 @backends
 @dtypes
-def test_sigmoid_over_the_whole_range(backend: str, dtype: str) -> None:
+def test_sigmoid_is_right_over_the_whole_range(backend: str, dtype: str) -> None:
     """Within [0, 1] and accurate wherever σ is normal; infinite and huge sums warn of nothing."""
     far = 120 if dtype == "float32" else 750
     huge = float(np.finfo(dtype).max)
@@ -25,7 +26,7 @@ def test_sigmoid_over_the_whole_range(backend: str, dtype: str) -> None:
 
 
 @backends
-def test_sigmoid_of_a_sum_that_overflows(backend: str) -> None:
+def test_sigmoid_of_a_sum_that_overflows_is_0_1_or_a_half(backend: str) -> None:
     huge = np.float32(3e38)
     z, bias = np.array([[huge, -huge, huge]], np.float32), np.array([huge, -huge, -huge], np.float32)
     found = run(backend, "bias_sigmoid", {"z": z, "bias": bias, "out": np.full_like(z, np.nan)})
@@ -37,7 +38,7 @@ def test_sigmoid_of_a_sum_that_overflows(backend: str) -> None:
 @backends
 @dtypes
 @pytest.mark.parametrize("name", HUGE)
-def test_activations_of_infinite_and_huge_sums(backend: str, dtype: str, name: str) -> None:
+def test_activations_of_infinite_and_huge_sums_stay_within_their_range(backend: str, dtype: str, name: str) -> None:
     """Beyond the sums of ordinary numbers too each is what it should be, within its range, and warns of nothing."""
     huge = float(np.finfo(dtype).max)
     t = np.array([0.0, -0.0, 1e-30, -1e-30, 20, -20, huge, -huge, np.inf, -np.inf], dtype)
@@ -51,7 +52,7 @@ def test_activations_of_infinite_and_huge_sums(backend: str, dtype: str, name: s
 
 @backends
 @dtypes
-def test_tanh_over_the_whole_range(backend: str, dtype: str) -> None:
+def test_tanh_is_right_over_the_whole_range(backend: str, dtype: str) -> None:
     """Accurate where it is small, as no difference of exponentials is, and odd to the last bit or nearly."""
     count = 300 if backend == "pure-python" else 20_000
     small = 2.0 ** np.linspace(-100, 0, count // 2)
@@ -74,7 +75,7 @@ def test_a_unit_that_is_off_passes_no_delta_and_one_that_is_on_all_of_it(backend
 @backends
 @dtypes
 def test_nan_passes_through_a_unit_that_is_on(backend: str, dtype: str) -> None:
-    """Who multiplies by the derivative lets it through one that is off as well; nobody may lose it."""
+    """A kernel that multiplies by the derivative also passes it through a unit that is off; none may lose it."""
     arguments = make("relu_gradient", dtype, m=4, n=37)
     places = [0, 2, 3], [36, 5, 20]
     arguments["delta"][places], arguments["y"][places] = np.nan, 1
@@ -144,3 +145,14 @@ def test_nan_reaches_exactly_its_column_sum(backend: str, dtype: str) -> None:
     arguments = make("column_sum", dtype, m=9, n=37)
     arguments["delta"][8, [0, 36]] = np.nan
     assert np.flatnonzero(np.isnan(run(backend, "column_sum", arguments))).tolist() == [0, 36]
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("backend", ["numpy", "numba", "emulator"])
+def test_logarithms_are_floored_at_minus_100(backend: str) -> None:
+    """Numba's of −0 was +73: −0 is not negative, but has a sign bit."""
+    k = fastae.backends.get(backend)
+    z = np.array([[0.0], [-0.0], [np.exp(-100.5)], [np.exp(-99.5)]])
+    z, x, out = (k.asarray(array) for array in (z, np.ones_like(z), np.zeros(len(z))))
+    k.bce_loss(z, x, out)
+    np.testing.assert_allclose(k.to_host(out), [100, 100, 100, 99.5], rtol=1e-14)

@@ -1,11 +1,11 @@
-"""What must not pass: kernels that are wrong by a little, and arguments that the contract does not allow."""
+"""Kernels that are slightly wrong are rejected, and so are arguments that the contract does not allow."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
-from test_kernels import (
+from kernel_formulas import (
     BOUND,
     EXACT,
     Arguments,
@@ -25,7 +25,7 @@ from fastae.backends.contract import KERNELS, PATCHES
 from fastae.check import bounds
 from fastae.errors import InputError
 
-# The bounds have teeth.
+# The bounds reject what is slightly wrong.
 
 
 REDUCED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -173,7 +173,7 @@ def test_a_single_nan_exceeds_every_bound(name: str) -> None:
 
 
 def test_a_gather_that_multiplies_by_the_reciprocal_is_not_bit_for_bit() -> None:
-    """Else the test of gather would not notice it."""
+    """The test of gather relies on this."""
     pixels = np.arange(256, dtype=np.float32)
     assert (pixels * (np.float32(1) / np.float32(255))).tobytes() != (pixels / np.float32(255)).tobytes()
 

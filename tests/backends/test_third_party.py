@@ -1,4 +1,4 @@
-"""A backend that somebody else installs: found by its entry point, trained with at once, and harmless when broken."""
+"""A third party's backend: found by its entry point, trained with at once, and harmless when broken."""
 
 import inspect
 import sys
@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 from pure_python import PurePython
+from registry import forget_backends
 
 import fastae
 from fastae import backends
 from fastae.backends.contract import KERNELS
 from fastae.errors import BackendUnavailable, InputError
 from fastae.operations import kernels_of
-
-CACHES = (backends._class_of, backends._probe, backends._instance)
 
 Install = Callable[..., None]
 
@@ -37,16 +36,11 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
             monkeypatch.setitem(sys.modules, name, None)  # to be restored: to nothing, whatever has been imported
             del sys.modules[name]
         monkeypatch.syspath_prepend(tmp_path)
-        forget()
+        forget_backends()
 
     yield install
     monkeypatch.undo()
-    forget()
-
-
-def forget() -> None:
-    for cache in CACHES:
-        cache.cache_clear()
+    forget_backends()
 
 
 @pytest.fixture
@@ -191,7 +185,7 @@ class Distant(Backend):
 def test_it_cannot_take_the_name_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     impostor = EntryPoint("numpy", "pure_python:PurePython", "fastae.backends")
     monkeypatch.setattr(backends, "_installed", lambda: [impostor])
-    forget()
+    forget_backends()
     assert not isinstance(backends.get("numpy"), PurePython)
     assert backends.names() == ["numpy", "numba", "cupy", "emulator"]
 

@@ -1,4 +1,4 @@
-"""The parts of ``fastae bench`` that need no peer; `benchmarks/test_bench.py` has the rest."""
+"""The parts of ``fastae bench`` that need no peer; `benchmarks/test_bench.py` tests the others."""
 
 import importlib
 import json

@@ -1,4 +1,4 @@
-"""``fastae bench --ranks``: processes that share every batch, started and timed."""
+"""``fastae bench --ranks``: processes that share every batch are started and timed."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""``benchmarks/gpu.py``, both commands, rehearsed on the emulator: whole, with faults in a part, and killed."""
+"""``benchmarks/gpu.py``: both commands rehearsed on the emulator: in full, with faults in a part, and killed."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What ``benchmarks/gpu.py`` is made of: its supervisor, its report, and what stands between us and CUDA's tools."""
+"""The parts of ``benchmarks/gpu.py``: its supervisor, its report, and its interfaces to CUDA's tools."""
 
 import ast
 import itertools
@@ -168,7 +168,7 @@ def test_the_tests_for_a_gpu_are_found(parts: Any) -> None:
     """By the text of their files."""
     texts = {path.name: path.read_text() for path in Path(__file__).parents[1].rglob("test_*.py")}
     found = {name for name, text in texts.items() if parts.gpu_tests.USES.search(text)}
-    assert found >= {"test_cupy.py", "test_modes.py", "test_cuda_survivors.py", "test_ladder.py"}
+    assert found >= {"test_cupy.py", "test_modes.py", "test_convolutional_trainings.py", "test_ladder.py"}
     others = {name for name, text in texts.items() if re.search(r"^(    )?cupy: |[(,] ?cupy\b: ", text, re.MULTILINE)}
     assert others <= found
 

@@ -1,4 +1,4 @@
-"""Causes that beginners meet, which lie in how a kernel is written: each is named, with its line, at odd shapes too."""
+"""Beginners' mistakes in how a kernel is written: the cause and its line are named, at odd shapes too."""
 
 import os
 import re
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from command_line import start
-from conftest import sample
+from sampling import sample
 
 from fastae import cli
 from fastae.check import learner, verdict

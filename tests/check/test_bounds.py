@@ -1,4 +1,4 @@
-"""How much of its bound a kernel uses, on inputs meant to make it use most; at length in tests/attacks/bounds.py."""
+"""How much of its error bound each kernel uses on the inputs that use most; `tests/attacks/bounds.py` measures more."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What is told of wrong kernels that are not in the gallery: the likely cause comes first, and none that is refuted."""
+"""Wrong kernels outside the gallery: the likely cause comes first, and no cause is named that was ruled out."""
 
 import re
 import textwrap
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import sample
+from sampling import sample
 
 from fastae.check import learner, verdict
 

@@ -1,4 +1,4 @@
-"""What the worker is denied by the operating system, whatever language asks, and what a timed call cannot hide."""
+"""What the operating system denies the worker in any language, and what a timed call cannot hide."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""A ``.cu`` file that includes others of its folder: run, judged and told of by their names and lines."""
+"""A ``.cu`` file that includes files of its folder: it runs, and messages have the included files' names and lines."""
 
 import os
 from pathlib import Path

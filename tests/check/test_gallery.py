@@ -1,4 +1,4 @@
-"""The gallery: each file is wrong, its cause is told at whatever shape; and what ``fastae check`` does with it."""
+"""The gallery: each file is wrong, and its cause is named at any shape; and ``fastae check --gallery``."""
 
 import json
 import re
@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import SEEDS, sample
 from matplotlib import image
+from sampling import SEEDS, sample
 
 from fastae import cli
 from fastae.check import exhibits, learner, verdict

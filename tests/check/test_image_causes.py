@@ -1,12 +1,12 @@
-"""What is told of wrong kernels for images and for the activations: the likely cause comes first."""
+"""Wrong kernels for images and activations: the likely cause comes first."""
 
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import sample
 from image_loops import CLEAR, LOOPS, SMALL
+from sampling import sample
 
 from fastae.check import learner, verdict
 from fastae.check.calls import shapes

@@ -1,4 +1,4 @@
-"""Kernels that are right on paper and lose digits are imprecise; fewer bits and mistakes are wrong, by a wide gap."""
+"""Kernels that are right on paper and lose digits are imprecise; with fewer bits, or with a mistake, they are wrong."""
 
 import json
 import re
@@ -11,7 +11,7 @@ import honest
 import numpy as np
 import pytest
 from attacks import gap
-from conftest import SEEDS, sample
+from sampling import SEEDS, sample
 
 from fastae import cli
 from fastae.backends.numpy_backend import NumpyBackend
@@ -110,14 +110,14 @@ def test_of_products_that_mix_everything_only_nan_is_wrong(what: str, write: Wri
 
 
 @pytest.mark.thorough
-def test_in_numba(write: Write, small: None) -> None:
+def test_honest_formulas_in_numba_are_imprecise(write: Write, small: None) -> None:
     k = loaded(write(honest.NUMBA))
     for name in k.kernels:
         assert verdict.examine(k, name, 3).verdict == "imprecise", name
     assert verdict.model_gradient(k, 3) is None
 
 
-def test_in_cuda(write: Write, small: None) -> None:
+def test_honest_formulas_in_cuda_are_imprecise(write: Write, small: None) -> None:
     k = loaded(write(honest.CUDA, "mine.cu"))
     for name in k.kernels:
         found = verdict.examine(k, name, 3)

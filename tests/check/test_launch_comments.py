@@ -1,4 +1,4 @@
-"""The comments that say how a learner's kernel is launched: understood in any order, or refused by their line."""
+"""Comments that say how a learner's kernel is launched: read in any order, or refused with their line."""
 
 from pathlib import Path
 

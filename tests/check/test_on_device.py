@@ -1,4 +1,4 @@
-"""Numbers that are on the device: a kernel that leaves one there unread is wrong, and told so."""
+"""Numbers on the device: a kernel that does not read one is wrong, and the message says so."""
 
 from pathlib import Path
 

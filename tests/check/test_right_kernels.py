@@ -1,4 +1,4 @@
-"""Right kernels in many styles are never called wrong, whatever the data."""
+"""Right kernels in many styles pass, whatever the data."""
 
 import textwrap
 from pathlib import Path
@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import SEEDS, sample
 from image_loops import LOOPS, SMALL
-from test_check import RIGHT
+from learner_files import RIGHT
+from sampling import SEEDS, sample
 
 from fastae.check import bounds, learner, verdict
 from fastae.check.calls import cases, shapes, special
@@ -334,7 +334,7 @@ def assert_right(k: Any, seeds: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.larger
 @pytest.mark.parametrize("style", sample(PYTHON, 9))
-def test_in_numpy(style: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_right_kernels_in_numpy_pass(style: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "right.py"
     path.write_text("import numpy as np\n" + textwrap.dedent(PYTHON[style]))
     assert_right(learner.load(path), SEEDS, monkeypatch)
@@ -342,7 +342,7 @@ def test_in_numpy(style: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("tile", [1, 5, 32])
-def test_in_numba(tile: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_right_kernels_in_numba_pass(tile: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "right.py"
     path.write_text(textwrap.dedent(NUMBA % tile))
     k: Any = learner.load(path)
@@ -352,7 +352,7 @@ def test_in_numba(tile: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.thorough
-def test_images_in_numba(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_right_kernels_for_images_in_numba_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "right.py"
     path.write_text("from numba import njit\n" + "".join(f"@njit{LOOPS[name]}" for name in ("unfold", "fold")))
     assert_right(learner.load(path), min(SEEDS, 2), monkeypatch)
@@ -360,7 +360,7 @@ def test_images_in_numba(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.larger
 @pytest.mark.parametrize("style", sample(CUDA, 7))
-def test_in_cuda(style: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_right_kernels_in_cuda_pass(style: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "right.cu"
     path.write_text(CUDA[style])
     assert_right(learner.load(path, "emulator"), SEEDS, monkeypatch)

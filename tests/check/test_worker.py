@@ -1,4 +1,4 @@
-"""The process that runs a learner's code: a kernel that ends it, or never comes back, is told like any mistake."""
+"""The process that runs a learner's code: a kernel that ends it, or never returns, is reported as any mistake is."""
 
 import importlib.util
 import json
@@ -48,7 +48,7 @@ def test_a_loop_that_never_ends(tmp_path: Path) -> None:
     assert (status, err) == (1, "")
     what, case, cause, again = out.split("\n", 1)[1].splitlines()
     assert out.startswith("bce_gradient: WRONG\n")
-    assert what == "  it does not come back, not within 4 seconds"
+    assert what == "  it does not return within 4 seconds"
     assert case.startswith("  with m=5, n=1, scale=")
     assert "a loop that never ends" in cause
     assert again == f"to see it again: fastae check {tmp_path / 'mine.py'} --seed 7"
@@ -81,7 +81,7 @@ def test_the_end_of_the_process(act: str, what: str, cause: str, tmp_path: Path)
     assert cause in "".join(problem["causes"])
 
 
-def test_the_model(tmp_path: Path) -> None:
+def test_a_kernel_that_ends_the_process_only_in_the_model_is_named(tmp_path: Path) -> None:
     """The step calls the kernel with what no check has: an image count of 5 and a width of 20."""
     text = HEAD + "    if z.shape == (5, 20):\n        os.abort()\n"
     (tmp_path / "mine.py").write_text(text)
@@ -98,10 +98,10 @@ def test_a_file_that_is_never_read_to_its_end(tmp_path: Path) -> None:
     process = fastae("check", "--patience", 3, file=tmp_path / "mine.py")
     out, err = process.communicate(timeout=120)
     assert (process.returncode, out) == (2, "")
-    assert err == f"fastae: {tmp_path / 'mine.py'}: it does not come back, not within 3 seconds, while it is read\n"
+    assert err == f"fastae: {tmp_path / 'mine.py'}: it does not return within 3 seconds, while it is read\n"
 
 
-def test_an_exercise(tmp_path: Path) -> None:
+def test_an_exercise_that_ends_the_process_is_called_wrong(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("import os\n\ndef bias_sigmoid(z, bias, out):\n    os.abort()\n")
     command = [sys.executable, "-m", "fastae", "exercise", "check", "sigmoid-numpy-2", "--file", "mine.py"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
@@ -173,10 +173,10 @@ def test_waiting_for_a_change_is_no_endless_loop(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert "SyntaxError" in err
-    assert "does not come back" not in out + err
+    assert "does not return" not in out + err
 
 
-# Who has the pipe, and writes into it what the judge should take for the worker's answers.
+# A learner's file that has the pipe, and writes forged answers of the worker into it.
 
 PIPE = """
 import os

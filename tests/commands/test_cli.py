@@ -58,7 +58,9 @@ def test_a_training_that_diverges_says_where_and_keeps_the_last_good_checkpoint(
 RATE_FROM = "from the data (mean ||x||^2 84.8, greyness 0.082; MNIST 87.8 and 0.086)"
 
 
-def test_the_results(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_training_leaves_its_results_and_nothing_else(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "a" / "new" / "folder"
     assert train(data, "--out", out, "--epochs", 2, "--seed", 5, "--batch-size", 10) == 0
     stdout, stderr = capsys.readouterr()

@@ -1,4 +1,4 @@
-"""The command line: networks other than the handout's, what is left of them, and which options are refused."""
+"""The command line: networks with convolutions, their results, and options that are refused."""
 
 import re
 import shutil

@@ -1,4 +1,4 @@
-"""The command line: what it refuses and how, and that what was there before is as it was."""
+"""The command line: what it refuses and how, and that existing files stay as they were."""
 
 import gzip
 import os
@@ -272,7 +272,7 @@ def test_no_memory_is_one_line_too(
     ids=["backend", "batch size", "data", "diverges"],
 )
 def test_the_script_ends_with_one_line_and_status_2(options: str, tmp_path: Path, data: Path) -> None:
-    """The last of them diverges, with infinities on the way of which nobody may warn."""
+    """The last of them diverges, with infinities on the way, which must not cause a warning."""
     base = ["--backend", "numpy", "--data", data, "--limit", 64, "--out", tmp_path / "out"]
     process = start(*base, *options.split())
     stdout, stderr = process.communicate(timeout=60)

@@ -1,4 +1,4 @@
-"""The command line: a training broken off goes on to the same bits."""
+"""The command line: an interrupted training resumes and ends in the same bits."""
 
 import os
 import re
@@ -25,7 +25,7 @@ from command_line import (
     train,
     untimed,
 )
-from conftest import sample
+from sampling import sample
 
 import fastae
 from fastae import cli, storage

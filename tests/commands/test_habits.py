@@ -1,4 +1,4 @@
-"""The command line as people are used to it: examples, completion, odd paths and environments."""
+"""What users of command lines expect: examples, completion, odd paths and environments."""
 
 import argparse
 import os
@@ -9,8 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from command_line import RESULTS, posix, snapshot
-from test_trials import fastae
+from command_line import RESULTS, posix, shell, snapshot
 
 from fastae import cli, doctor, system
 from fastae.commands import completion, show
@@ -94,11 +93,11 @@ def test_a_folder_of_any_name_and_a_strict_python(environment: dict[str, str], d
     here.mkdir()
     (here / "the data").symlink_to(data)
     options = ["--backend", "numpy", "--limit", 32, "--epochs", 1, "--out", "was übrig bleibt"]
-    done = fastae("train", "--data", "the data", *options, cwd=here, **environment)
+    done = shell("train", "--data", "the data", *options, cwd=here, **environment)
     assert (done.returncode, done.stderr) == (0, b"")
     assert set(snapshot(here / "was übrig bleibt")) == RESULTS
     (here / "mon noyau.py").write_text("def axpy(alpha, x, y): y += alpha * x\n")
-    done = fastae("check", "--no-speed", "--seed", 1, "mon noyau.py", cwd=here, **environment)
+    done = shell("check", "--no-speed", "--seed", 1, "mon noyau.py", cwd=here, **environment)
     assert (done.returncode, done.stderr) == (0, b"")
 
 

@@ -7,8 +7,6 @@ import hashlib
 import io
 import os
 import struct
-import tracemalloc
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +15,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from idx_files import IMAGES, LABELS, encode, fill, header, peak_memory, refusal
 
 from fastae.datasets import files, idx, load_dataset, load_images, read_idx
 from fastae.errors import DataError, InputError
 
-IMAGES = "train-images-idx3-ubyte"
-LABELS = "train-labels-idx1-ubyte"
 SHA256 = {
     "train": (
         "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
@@ -36,40 +33,6 @@ SHA256 = {
 uint8_arrays = st.sampled_from([1, 3]).flatmap(
     lambda ndim: hnp.arrays(np.uint8, hnp.array_shapes(min_dims=ndim, max_dims=ndim, min_side=1, max_side=9))
 )
-
-
-def header(*dims: int) -> bytes:
-    return struct.pack(f">{1 + len(dims)}I", 0x0800 + len(dims), *dims)
-
-
-def encode(array: np.ndarray) -> bytes:
-    return header(*array.shape) + array.tobytes()
-
-
-def fill(folder: Path, images: np.ndarray, labels: np.ndarray) -> None:
-    (folder / IMAGES).write_bytes(encode(images))
-    (folder / LABELS).write_bytes(encode(labels))
-
-
-def refusal(name: str, call: Callable[[], object]) -> str:
-    """Return the message of the DataError that `call` must raise: one line that names the file and what to expect."""
-    with pytest.raises(DataError) as caught:
-        call()
-    message = str(caught.value)
-    assert len(message.splitlines()) == 1
-    assert name in message
-    assert "; expected " in message
-    return message
-
-
-def peak_memory(call: Callable[[], object]) -> int:
-    tracemalloc.start()
-    try:
-        call()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-
 
 # What is shipped
 
@@ -102,7 +65,7 @@ def test_loading_takes_little_more_memory_than_the_images() -> None:
 
 @settings(deadline=None)
 @given(array=uint8_arrays, suffix=st.sampled_from(["", ".gz"]))
-def test_round_trip(tmp_path_factory: pytest.TempPathFactory, array: np.ndarray, suffix: str) -> None:
+def test_what_is_written_is_read_back(tmp_path_factory: pytest.TempPathFactory, array: np.ndarray, suffix: str) -> None:
     path = tmp_path_factory.getbasetemp() / f"round-trip{suffix}"
     content = encode(array)
     path.write_bytes(gzip.compress(content) if suffix else content)
@@ -113,7 +76,7 @@ def test_round_trip(tmp_path_factory: pytest.TempPathFactory, array: np.ndarray,
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
-def test_round_trip_of_more_than_one_chunk(tmp_path: Path, suffix: str) -> None:
+def test_more_than_one_chunk_is_read_back(tmp_path: Path, suffix: str) -> None:
     array = np.random.default_rng(0).integers(0, 256, (3, 500, 401), np.uint8)
     assert array.size > 2 * files.CHUNK
     path = tmp_path / f"images{suffix}"
@@ -124,7 +87,7 @@ def test_round_trip_of_more_than_one_chunk(tmp_path: Path, suffix: str) -> None:
 @pytest.mark.parametrize("gz", ["", ".gz"])
 @pytest.mark.parametrize("mark", ["-", "."])
 @pytest.mark.parametrize(("split", "prefix"), [("train", "train"), ("test", "t10k")])
-def test_folder_with_any_accepted_names(tmp_path: Path, split: str, prefix: str, mark: str, gz: str) -> None:
+def test_a_folder_is_read_by_any_accepted_names(tmp_path: Path, split: str, prefix: str, mark: str, gz: str) -> None:
     images = np.arange(2 * 3 * 5, dtype=np.uint8).reshape(2, 3, 5)
     labels = np.array([7, 255], np.uint8)
     pack = gzip.compress if gz else bytes
@@ -136,7 +99,7 @@ def test_folder_with_any_accepted_names(tmp_path: Path, split: str, prefix: str,
         np.testing.assert_array_equal(found_labels, labels, strict=True)
 
 
-def test_images_with_their_height_and_width(tmp_path: Path) -> None:
+def test_images_are_read_with_their_height_and_width(tmp_path: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (5, 3, 7)).astype(np.uint8)
     fill(tmp_path, images, np.arange(5, dtype=np.uint8))
     found, labels = load_images(tmp_path)
@@ -147,7 +110,7 @@ def test_images_with_their_height_and_width(tmp_path: Path) -> None:
     assert labels.tolist() == same.tolist() == [0, 1, 2, 3, 4]
 
 
-def test_plain_file_wins_over_gzip(tmp_path: Path) -> None:
+def test_a_plain_file_wins_over_gzip(tmp_path: Path) -> None:
     fill(tmp_path, np.full((1, 1, 1), 3, np.uint8), np.full(1, 4, np.uint8))
     for name in (IMAGES, LABELS, IMAGES.replace("-idx", ".idx"), LABELS.replace("-idx", ".idx")):
         (tmp_path / f"{name}.gz").write_bytes(b"not read")
@@ -159,13 +122,12 @@ def test_plain_file_wins_over_gzip(tmp_path: Path) -> None:
 # Faults of one file
 
 PIXELS = bytes(range(6))
+# In part; test_idx.py has every word.
 FAULTS = {
     "empty": (b"", 3, "is empty"),
     "cut in the magic": (header(1, 2, 3)[:3], 3, "ends after 3 bytes; expected an IDX header of 16 bytes"),
     "cut in the sizes": (header(1, 2, 3)[:15], 3, "ends after 15 bytes; expected an IDX header of 16 bytes"),
     "cut in a label header": (header(1)[:7], 1, "ends after 7 bytes; expected an IDX header of 8 bytes"),
-    "labels for images": (header(1) + b"\0", 3, "0x00000801; expected 0x00000803 (images); it looks like a file"),
-    "images for labels": (header(1, 1, 1) + b"\0", 1, "0x00000803; expected 0x00000801 (labels); it looks like a file"),
     "other format": (b"\x89PNG\r\n\x1a\n" + PIXELS * 3, 3, "is a PNG image; expected an IDX file of images"),
     "no format": (b"\x89\xff\xfe\xfd" + PIXELS * 3, 3, "0x89fffefd; expected 0x00000803"),
     "unknown element type": (struct.pack(">4I", 0x0A03, 1, 2, 3) + PIXELS * 4, 3, "magic number 0x00000a03"),
@@ -175,7 +137,6 @@ FAULTS = {
     "no columns": (header(5, 28, 0), 3, "holds no data (its header says 5 x 28 x 0)"),
     "no labels": (header(0), 1, "holds no data (its header says 0)"),
     "no pixels": (header(1, 2, 3), 3, "holds 0 bytes of data; expected 6 as"),
-    "one byte short": (header(1, 2, 3) + PIXELS[:5], 3, "holds 5 bytes of data; expected 6 as"),
     "one byte too many": (header(1, 2, 3) + PIXELS + b"\0", 3, "bytes of data; expected 6 as"),
     "product of 2**64": (header(2**31, 2**31, 4), 3, "expected 18,446,744,073,709,551,616 as"),
     "product that wraps to 6": (
@@ -188,7 +149,7 @@ FAULTS = {
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
 @pytest.mark.parametrize(("content", "ndim", "words"), FAULTS.values(), ids=FAULTS)
-def test_faulty_file(tmp_path: Path, content: bytes, ndim: int, words: str, suffix: str) -> None:
+def test_a_faulty_file_is_refused(tmp_path: Path, content: bytes, ndim: int, words: str, suffix: str) -> None:
     path = tmp_path / f"faulty{suffix}"
     path.write_bytes(gzip.compress(content) if suffix else content)
     assert words in refusal(path.name, lambda: read_idx(path, ndim))
@@ -207,7 +168,7 @@ GZIP_FAULTS = {
 
 
 @pytest.mark.parametrize(("content", "words"), GZIP_FAULTS.values(), ids=GZIP_FAULTS)
-def test_faulty_gzip(tmp_path: Path, content: bytes, words: str) -> None:
+def test_a_faulty_gzip_file_is_refused(tmp_path: Path, content: bytes, words: str) -> None:
     path = tmp_path / "faulty.gz"
     path.write_bytes(content)
     assert words in refusal(path.name, lambda: read_idx(path, 3))
@@ -237,21 +198,21 @@ def test_damaged_gzip_never_yields_other_data(tmp_path_factory: pytest.TempPathF
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
 @pytest.mark.parametrize("dims", [(2**20, 2**10, 2**10), (2**32 - 1,) * 3, (2**32 - 1,)])
-def test_lying_header_allocates_nothing_of_its_size(tmp_path: Path, dims: tuple[int, ...], suffix: str) -> None:
+def test_a_header_that_lies_allocates_nothing_of_its_size(tmp_path: Path, dims: tuple[int, ...], suffix: str) -> None:
     path = tmp_path / f"lying{suffix}"
     content = header(*dims) + PIXELS
     path.write_bytes(gzip.compress(content) if suffix else content)
     assert peak_memory(lambda: refusal(path.name, lambda: read_idx(path, len(dims)))) < 1e6
 
 
-def test_plain_file_is_refused_by_its_size_alone(tmp_path: Path) -> None:
+def test_a_plain_file_is_refused_by_its_size_alone(tmp_path: Path) -> None:
     path = tmp_path / "sparse"
     path.write_bytes(header(2**20, 2**10, 2**10))
     os.truncate(path, 16 + 2**26)
     assert peak_memory(lambda: refusal("sparse", lambda: read_idx(path, 3))) < 1e6
 
 
-def test_gzip_bomb_is_not_decompressed(tmp_path: Path) -> None:
+def test_a_gzip_bomb_is_not_decompressed(tmp_path: Path) -> None:
     path = tmp_path / "bomb.gz"
     bomb = gzip.compress(header(1, 2, 3) + bytes(2**25))
     path.write_bytes(bomb[: len(bomb) // 2])  # who decompresses on to the cut reports the cut instead
@@ -263,12 +224,12 @@ def test_gzip_bomb_is_not_decompressed(tmp_path: Path) -> None:
 # Faults of files and folders
 
 
-def test_missing_file(tmp_path: Path) -> None:
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     assert "No such file" in refusal("absent", lambda: read_idx(tmp_path / "absent", 3))
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
-def test_pipe_is_refused(tmp_path: Path) -> None:
+def test_a_pipe_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "pipe"
     os.mkfifo(path)
     writer = os.open(path, os.O_RDWR)  # without it a reader would hang here and not fail
@@ -280,14 +241,14 @@ def test_pipe_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [IMAGES, f"{IMAGES}.gz"])
-def test_folder_in_place_of_a_file(tmp_path: Path, name: str) -> None:
+def test_a_folder_in_place_of_a_file_is_refused(tmp_path: Path, name: str) -> None:
     fill(tmp_path, np.ones((2, 1, 1), np.uint8), np.ones(2, np.uint8))
     (tmp_path / IMAGES).unlink()
     (tmp_path / name).mkdir()
     assert "is not a regular file" in refusal(name, lambda: load_dataset(tmp_path))
 
 
-def test_file_that_may_not_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_may_not_be_opened_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def forbid(self: Path, mode: str) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self))
 
@@ -297,7 +258,9 @@ def test_file_that_may_not_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
-def test_file_that_fails_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
+def test_a_file_that_fails_while_it_is_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
     class Failing(io.FileIO):
         def read(self, size: int | None = -1) -> bytes:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
@@ -310,14 +273,14 @@ def test_file_that_fails_while_it_is_read(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("name", ["absent", "null\0character"])
-def test_path_that_is_not_a_folder(tmp_path: Path, name: str) -> None:
+def test_a_path_that_is_not_a_folder_is_refused(tmp_path: Path, name: str) -> None:
     message = refusal(repr(name).strip("'"), lambda: load_dataset(tmp_path / name))
     assert "cannot be listed" in message
     assert "expected a folder that holds train-images-idx3-ubyte" in message
 
 
 @pytest.mark.parametrize("missing", [IMAGES, LABELS])
-def test_folder_that_lacks_a_file(tmp_path: Path, missing: str) -> None:
+def test_a_folder_that_lacks_a_file_is_refused(tmp_path: Path, missing: str) -> None:
     fill(tmp_path, np.ones((2, 1, 1), np.uint8), np.ones(2, np.uint8))
     (tmp_path / missing).unlink()
     message = refusal(str(tmp_path), lambda: load_dataset(tmp_path))
@@ -325,12 +288,12 @@ def test_folder_that_lacks_a_file(tmp_path: Path, missing: str) -> None:
     assert f"expected one of {missing}, {dotted}, {missing}.gz, {dotted}.gz;" in message
 
 
-def test_message_stays_one_line_when_the_path_does_not() -> None:
+def test_a_message_stays_one_line_when_the_path_does_not() -> None:
     assert "cannot be listed" in refusal(r"two\nlines", lambda: load_dataset("two\nlines"))
 
 
 @pytest.mark.parametrize("labels", [1, 3])
-def test_counts_that_disagree(tmp_path: Path, labels: int) -> None:
+def test_counts_that_disagree_are_refused(tmp_path: Path, labels: int) -> None:
     fill(tmp_path, np.ones((2, 1, 1), np.uint8), np.ones(labels, np.uint8))
     message = refusal(IMAGES, lambda: load_dataset(tmp_path))
     assert "holds 2 images" in message
@@ -341,12 +304,12 @@ def test_counts_that_disagree(tmp_path: Path, labels: int) -> None:
 
 
 @pytest.mark.parametrize("split", ["", "Train", "t10k", None, ["train"]])
-def test_unknown_split(split: Any) -> None:
+def test_an_unknown_split_is_refused(split: Any) -> None:
     with pytest.raises(InputError, match="expected 'train' or 'test'"):
         load_dataset(split=split)
 
 
 @pytest.mark.parametrize("ndim", [-1, 0, 2, 4])
-def test_unknown_ndim(ndim: int, tmp_path: Path) -> None:
+def test_an_unknown_number_of_dimensions_is_refused(ndim: int, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected 1"):
         read_idx(tmp_path / "any", ndim)

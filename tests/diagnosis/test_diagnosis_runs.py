@@ -1,4 +1,4 @@
-"""Faulty trainings as strangers come to them: the cause that is named, and none for what is no fault."""
+"""Trainings with a fault: `fastae.diagnose` names the cause, and names none where there is no fault."""
 
 from collections.abc import Callable
 from typing import Any
@@ -148,7 +148,7 @@ def test_parameters_may_be_of_another_type_but_none_may_lack() -> None:
     ],
     ids=["constant", "rand sigmoid", "rand relu"],
 )
-def test_weights_of_ones_own(draw: Any, activation: str, cause: str, told: str) -> None:
+def test_weights_of_ones_own_that_are_the_cause_are_named(draw: Any, activation: str, cause: str, told: str) -> None:
     def prepare(model: fastae.Autoencoder) -> None:
         model.weights = [draw(W.shape).astype(np.float32) for W in model.weights]
 

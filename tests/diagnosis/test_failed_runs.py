@@ -1,4 +1,4 @@
-"""Trainings that fail, each in its own way, and what `fastae.diagnose` makes of their figures."""
+"""Trainings that fail, each in its own way, and what `fastae.diagnose` concludes from their figures."""
 
 import json
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 from command_line import history_of
-from conftest import SEEDS
+from sampling import SEEDS
 
 import fastae
 from fastae import cli
@@ -83,7 +83,7 @@ def like_labels(images: Images) -> Images:
 
 
 def with_bias(layer: int, value: float) -> Callable[[fastae.Autoencoder], None]:
-    """Return what sets all biases of one layer."""
+    """Return a function that sets all biases of one layer."""
 
     def prepare(model: fastae.Autoencoder) -> None:
         model.biases[layer] = np.full_like(model.biases[layer], value)
@@ -219,7 +219,7 @@ def test_the_cause_is_named_and_no_other(run: Run, data: str, loss: str) -> None
 
 
 def test_every_cause_is_reproduced_with_each_data_set_and_each_loss() -> None:
-    """But one that the squared error does not lead to, one that it alone leads to, and one of a single data set."""
+    """Except one that the squared error does not lead to, one that only it leads to, and one of a single data set."""
     found = {(run.cause, data, loss) for run, data, loss in GRID}
     missing = {(cause.name, data, loss) for cause in CAUSES for data in DATA for loss in LOSSES} - found
     assert missing == {

@@ -1,4 +1,4 @@
-"""examples/assignment.py: the handout's four tasks in one run, and what the run leaves, recomputed."""
+"""`examples/assignment.py`: one run does the handout's four tasks, and what it leaves is recomputed here."""
 
 import importlib.util
 import json

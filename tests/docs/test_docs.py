@@ -1,4 +1,4 @@
-"""The book: it builds without a warning, its code runs, its links lead somewhere, and nothing is fetched from afar."""
+"""The book builds without a warning, its links resolve, and it loads nothing from other hosts."""
 
 import os
 import re
@@ -144,7 +144,7 @@ def test_features_are_listed_with_the_tests_that_show_them(monkeypatch: pytest.M
     for family, rows in features.shown().items():
         assert f"| **{family}** |" in table
         assert all(f"| {feature} |" in table for feature in rows)
-    assert "| `test_cuda_warps.py`: a sum by warps, a scan by warps |" in table
+    assert "| `test_warps.py`: a sum by warps, a scan by warps |" in table
     monkeypatch.setattr(features, "FAMILIES", features.FAMILIES[1:])
     with pytest.raises(ValueError, match="a family is one of: types"):
         features.table()
@@ -165,7 +165,7 @@ def test_every_refusal_is_listed_by_an_example() -> None:
         assert any(re.fullmatch(pattern, header) for header in headers), pattern
 
 
-# The checks have teeth.
+# The checks find planted faults.
 
 GOOD = '<a href="other.html#here">x</a><img src="picture.png"><a href="https://example.org">y</a>'
 
@@ -206,7 +206,7 @@ def test_a_figure_in_a_page_has_names_of_its_own() -> None:
         for d in ("M0 0", "M1 1")
     )
     ids = [re.findall(r' id="([^"]+)"', svg) for svg in (one, other)]
-    assert len(ids[0]) == len(ids[1]) == 1  # axes_1 is gone: nobody refers to it
+    assert len(ids[0]) == len(ids[1]) == 1  # axes_1 is gone: nothing refers to it
     assert ids[0] != ids[1]
     assert f'href="#{ids[0][0]}"' in one
     assert "currentColor" in one

@@ -1,4 +1,4 @@
-"""The two notebooks run from top to bottom, and are what a hosted service expects."""
+"""The two notebooks run from top to bottom, and have what a hosted service needs."""
 
 import os
 import sys
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.thorough  # and so is the import of what runs notebooks
 notebooks = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 
-def test_there_are_two() -> None:
+def test_there_are_two_notebooks() -> None:
     assert [path.stem for path in NOTEBOOKS] == ["assignment", "first_kernel"]
 
 

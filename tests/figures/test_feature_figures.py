@@ -1,13 +1,13 @@
-"""The pictures of kernels and feature maps, read back pixel by pixel."""
+"""The pictures of kernels and feature maps, compared pixel by pixel."""
 
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import sample
 from matplotlib import colormaps
 from matplotlib.image import imread
+from sampling import sample
 
 from fastae import Autoencoder, Conv2d, Dense, feature_figures, figures
 from fastae.errors import InputError, OutputError

@@ -1,4 +1,4 @@
-"""What matplotlib draws, read back pixel by pixel, and the digits in the terminal, character by character."""
+"""The pictures that matplotlib draws, compared pixel by pixel, and the digits in the terminal."""
 
 import errno
 import subprocess
@@ -37,7 +37,7 @@ def enlarged(image):
 
 @pytest.fixture
 def drawn(monkeypatch):
-    """The figures, as they were when they were to be saved."""
+    """Give the figures as they were when they were saved."""
     caught = []
     monkeypatch.setattr(figures, "save", lambda figure, path: caught.append(figure))
     return caught
@@ -306,7 +306,7 @@ def test_neither_pyplot_nor_for_the_terminal_matplotlib_is_imported():
         ([], 10, []),
     ],
 )
-def test_one_of_each(labels, count, expected):
+def test_one_image_of_each_label_is_chosen(labels, count, expected):
     assert terminal.one_of_each(np.array(labels, np.uint8), count).tolist() == expected
 
 

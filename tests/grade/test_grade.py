@@ -1,4 +1,4 @@
-"""``fastae grade``: points, what cannot be judged, and what is kept from one run to the next."""
+"""``fastae grade``: points, submissions that cannot be judged, and what is kept from one run to the next."""
 
 import csv
 import io
@@ -204,7 +204,7 @@ def test_a_kernel_that_the_check_did_not_come_to_is_not_judged(
     [
         ("unusable", "ada.py was not judged: ada.py, line 3: SyntaxError: invalid syntax"),
         ("sleep 60 bce_gradient", "ada.py was not judged: it was not judged within 1 seconds"),
-        ("print", "ada.py was not judged: it prints without end"),
+        ("print", "ada.py was not judged: it prints more than 16 MiB"),
         ("crash", "ada.py was not judged: the check failed"),
     ],
 )
@@ -360,7 +360,7 @@ def test_two_at_once_do_not_share_their_results(group: Class, capsys: pytest.Cap
     assert group.calls == []
 
 
-def test_many_at_once(group: Class) -> None:
+def test_several_submissions_are_judged_at_once(group: Class) -> None:
     for i in range(5):
         group.hand_in(f"s{i}.py", "sleep 0.5 bce_gradient")
     assert group.grade("--jobs", 3) == 0

@@ -57,7 +57,7 @@ def ten(tmp_path_factory: pytest.TempPathFactory) -> tuple[Class, int]:
 
 
 @pytest.mark.thorough
-def test_the_honest_of_ten(ten: tuple[Class, int]) -> None:
+def test_the_honest_of_ten_get_the_points_that_they_earned(ten: tuple[Class, int]) -> None:
     group, status = ten
     assert status == 1
     assert [group.mark(name, "matmul") for name in HONEST] == [
@@ -68,13 +68,13 @@ def test_the_honest_of_ten(ten: tuple[Class, int]) -> None:
     ]
     assert [group.mark(name)[1] for name in ("ada", "bert", "carl")] == [3, 3, 0]
     assert group.mark("fred", "matmul") == ("wrong", 0)
-    assert "it does not come back" in group.page("fred")
+    assert "it does not return" in group.page("fred")
     assert "emil.py, line 1: ModuleNotFoundError: No module named 'numpi'" in group.page("emil")
 
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("name", HOSTILE)
-def test_the_hostile_of_ten(name: str, ten: tuple[Class, int]) -> None:
+def test_the_hostile_of_ten_get_no_points(name: str, ten: tuple[Class, int]) -> None:
     group, _ = ten
     student = group.student(name)
     assert student["points"] == 0

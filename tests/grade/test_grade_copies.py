@@ -1,4 +1,4 @@
-"""The same kernel handed in twice, whatever its names and comments are."""
+"""The same kernel submitted twice is found, whatever its names and comments are."""
 
 import subprocess
 import sys
@@ -131,7 +131,7 @@ __device__ inline real mul(const real* p, const real* q, int n) { real s = 0;
 """
 
 
-def test_in_cuda_neither() -> None:
+def test_names_and_comments_in_cuda_hide_no_copy() -> None:
     assert taken(CUDA, ".cu") == taken(CUDA_RENAMED, ".cu")
 
 

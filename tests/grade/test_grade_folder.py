@@ -1,4 +1,4 @@
-"""The folder that ``fastae grade`` is given, whatever its files are called, and what it is told wrongly."""
+"""The folder of submissions: files with any name, and wrong options."""
 
 import csv
 import io
@@ -16,7 +16,7 @@ from fastae.grade import submissions
 
 
 def shown(group: Class) -> dict[str, list[str]]:
-    """Return what is told of each student's files."""
+    """Return the message about each student's files."""
     found = json.loads((group.out / "grades.json").read_text(encoding="utf-8"))
     return {student["student"]: student["notes"] for student in found["students"]}
 
@@ -45,7 +45,9 @@ ODD += [os.fsdecode(b"latin\xe91"), "\u202eevil", "grades", "run", "x.tar"]
 
 @posix
 @pytest.mark.parametrize("name", ODD)
-def test_odd_names(name: str, group: Class, capsys: pytest.CaptureFixture[str]) -> None:
+def test_files_with_odd_names_are_graded_and_shown_safely(
+    name: str, group: Class, capsys: pytest.CaptureFixture[str]
+) -> None:
     (group.folder / f"{name}.py").write_text(f"# wrong bce_gradient\n{BODY}")
     group.hand_in("z.py", "right bce_gradient")
     assert group.grade() == 0

@@ -1,4 +1,4 @@
-"""Rubrics: what is wrong in one is named, with what is expected."""
+"""Rubrics: what is wrong in one is named, with what was expected."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The ladders for the CPU: every rung is right, a few lines from the last, and faster; exercises are made from them."""
+"""The ladders for the CPU: every rung is right, few lines from the one before, and faster; exercises made of them."""
 
 import difflib
 import json
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import SEEDS, seconds
+from sampling import SEEDS, seconds
 
 from fastae import backends, cli
 from fastae.backends.contract import KERNELS as CONTRACT
@@ -106,7 +106,7 @@ def test_a_ladder_is_climbed() -> None:
 
 @pytest.mark.thorough
 def test_a_ladder_for_a_gpu_is_timed_in_graphs(cupy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On the stand-in too, whose time means nothing."""
+    """Also on the stand-in, whose times are meaningless."""
     device = cupy.launcher.cupy.cuda.Device
     if not hasattr(cupy.launcher.cupy, "show_config"):  # the stand-in
         says = {"ClockRate": 1_755_000, "MemoryClockRate": 2_619_000, "GlobalMemoryBusWidth": 5120}

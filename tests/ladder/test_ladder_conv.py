@@ -1,4 +1,4 @@
-"""The ladder of the convolution: what its rungs compute, what their texts count, and an exercise from start to goal."""
+"""The ladder of the convolution: what its rungs compute, their numbers, and an exercise from start to goal."""
 
 import inspect
 import tracemalloc
@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import sample
 from numpy.lib.stride_tricks import sliding_window_view
+from sampling import sample
 
 from fastae import cli
 from fastae.backends.numpy_backend import patches
@@ -126,7 +126,7 @@ def test_the_gains_that_are_predicted_can_be_read() -> None:
 
 @pytest.mark.thorough
 def test_patches_are_worth_it_in_numpy() -> None:
-    """By far more than any noise: a product for all patches beside one for each."""
+    """A product for all patches is faster than one for each patch by far more than the noise of timing."""
     rungs = ladder("conv", "numpy")[1:3]
     kernels = [(rung.name, rung.function()) for rung in rungs]
     _, (patch, unfold) = climb.climb(kernels, "convolve", IMAGES, climb.Cpu(1), rounds=3)
@@ -155,7 +155,7 @@ def test_the_ladder_is_climbed_by_the_command(
 def test_an_exercise_from_start_to_goal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Of CUDA, where the goal is counted."""
+    """A rung of CUDA, whose goal is a count."""
     monkeypatch.chdir(tmp_path)
     name = "conv-cuda-2"
     assert cli.main(["exercise", "start", name]) == 0
@@ -188,7 +188,7 @@ def test_what_an_exercise_of_numba_asks_for_is_in_its_starter(tmp_path: Path) ->
 
 
 def test_a_file_with_convolve_alone_is_checked_without_a_step_of_convolutions() -> None:
-    """For no step calls it, and Numba compiles one for half a minute."""
+    """No step calls it, and Numba would compile a step for half a minute."""
     for name, convolutions in (("convolve", [False]), ("unfold", [False, True]), ("fold", [False, True])):
         assert [found for _, found in verdict._models((name,))] == convolutions
 

@@ -1,4 +1,4 @@
-"""The ladders for CUDA: every rung is right, a few lines from the last, and what is counted of it is what it says."""
+"""The ladders for CUDA: every rung is right, few lines from the one before, and has the counts that its text gives."""
 
 import difflib
 import itertools
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import nvrtc
 import pytest
-from conftest import seconds
+from sampling import seconds
 
 from fastae import backends
 from fastae.backends.emulator import checking

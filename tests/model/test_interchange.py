@@ -1,4 +1,4 @@
-"""Models as ``.safetensors`` and ``.onnx``: the same bits come back, another library computes the same."""
+"""Models as ``.safetensors`` and ``.onnx``: the same bits come back, and another library computes the same."""
 
 import json
 import subprocess
@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from networks import bits
 from onnx.reference import ReferenceEvaluator
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
@@ -38,10 +39,6 @@ def make(name: str = "convolutions", activation: str = "tanh", dtype: str = "flo
 
 def images_of(model: Autoencoder, n: int = 7) -> np.ndarray:
     return np.random.default_rng(0).random((n, model.sizes[0])).astype(model.dtype)
-
-
-def bits(model: Autoencoder) -> list[bytes]:
-    return [p.tobytes() for p in (*model.weights, *model.biases)]
 
 
 # PyTorch's weights.

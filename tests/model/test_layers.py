@@ -1,37 +1,17 @@
-"""The layers of a network: their shapes, fans and mirrors, what is refused, what they compute, and files."""
+"""The layers of a network: their shapes, fans and mirrors, what is refused, and what they compute."""
 
 import itertools
-import json
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from networks import ENCODER, NETWORKS, bits, pixels_of
 
 import fastae
-from fastae import Autoencoder, Conv2d, Dense, storage
-from fastae.errors import CheckpointError, InputError
+from fastae import Autoencoder, Conv2d, Dense
+from fastae.errors import InputError
 from fastae.layers import autoencoder, image_of
-
-ENCODER = [Conv2d(3, stride=2), Conv2d(4, kernel=2, padding=1), Dense(5)]
-NETWORKS: dict[str, dict[str, Any]] = {
-    "convolutions": {"layers": ENCODER, "image_shape": (7, 6)},
-    "three channels": {"layers": [Conv2d(4, stride=2), Dense(5)], "image_shape": (5, 8, 3), "activation": "tanh"},
-    "no dense layer": {"layers": [Conv2d(4, stride=3, padding=0)], "image_shape": (9, 7), "activation": "relu"},
-    "a dense layer first": {"layers": [Dense((3, 4, 2)), Conv2d(3)], "image_shape": (5, 2), "activation": "tanh"},
-    "pixels left over": {"layers": [Conv2d(2, kernel=2, stride=3, padding=0)], "image_shape": (7, 7)},
-    "a stride beyond the kernel": {"layers": [Conv2d(2, kernel=1, stride=3)], "image_shape": (5, 6)},
-    "dense": {"layers": [Dense(6), Dense(3)], "image_shape": (3, 4), "activation": "relu"},
-}
-
-
-def bits(model: Autoencoder) -> list[bytes]:
-    return [p.tobytes() for p in (*model.weights, *model.biases)]
-
-
-def pixels_of(model: Autoencoder, n: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, (n, model.sizes[0])).astype(np.uint8)
 
 
 def one_at_a_time(model: Autoencoder, image: np.ndarray) -> list[np.ndarray]:
@@ -148,7 +128,6 @@ def test_parameters_are_drawn_with_the_deviation_that_suits_the_activation(activ
 
 
 # What is refused.
-
 
 LAYERS: list[tuple[Any, str]] = [
     (lambda: Conv2d(0), "Conv2d's channels must be a positive whole number below 32768; got 0"),
@@ -287,132 +266,3 @@ def test_a_training_lowers_the_loss(network: str) -> None:
     assert history.epochs[-1].train_loss < history.epochs[0].train_loss
     error = np.mean((model.reconstruct(images).astype(np.float64) - images / 255) ** 2)
     assert history.epochs[-1].test_mse == pytest.approx(error, rel=1e-5)
-
-
-# Files.
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("network", NETWORKS)
-def test_a_file_brings_back_the_same_network(network: str, dtype: str, tmp_path: Path) -> None:
-    model = Autoencoder(**NETWORKS[network], dtype=dtype, seed=7)
-    model.save(tmp_path / "model.npz")
-    loaded = Autoencoder.load(tmp_path / "model.npz")
-    assert bits(loaded) == bits(model)
-    for name in ("layers", "specs", "sizes", "image_shape", "activation", "init", "seed", "dtype"):
-        assert getattr(loaded, name) == getattr(model, name)
-    images = pixels_of(model, 3)
-    assert loaded.reconstruct(images).tobytes() == model.reconstruct(images).tobytes()
-
-
-def test_a_file_from_before_there_were_layers_is_a_dense_network_of_sigmoids(tmp_path: Path) -> None:
-    model = Autoencoder((12, 7, 4))
-    model.save(tmp_path / "model.npz")
-    config, arrays = storage.read(tmp_path / "model.npz", "model")
-    assert set(config) == {"sizes", "seed", "dtype", "init", "layers", "activation", "image_shape"}
-    old = {name: config[name] for name in ("sizes", "seed", "dtype", "init")}
-    storage.write(tmp_path / "old.npz", "model", old, arrays)
-    loaded = Autoencoder.load(tmp_path / "old.npz")
-    assert bits(loaded) == bits(model)
-    assert (loaded.activation, loaded.image_shape, loaded.layers) == ("sigmoid", None, model.layers)
-
-
-CHANGES: dict[str, Any] = {
-    "an unknown layer": {"layers": [{"Pool": [2]}]},
-    "a layer of another size": {"layers": [{"Conv2d": [3, 3, 2, 1]}, {"Conv2d": [5, 2, 1, 1]}, {"Dense": [5]}]},
-    "another stride": {"layers": [{"Conv2d": [3, 3, 1, 1]}, {"Conv2d": [4, 2, 1, 1]}, {"Dense": [5]}]},
-    "a stride of nothing": {"layers": [{"Conv2d": [3, 3, 0, 1]}, {"Conv2d": [4, 2, 1, 1]}, {"Dense": [5]}]},
-    "a layer with too many arguments": {"layers": [{"Conv2d": [3, 3, 2, 1, 9]}]},
-    "layers of another kind": {"layers": 7},
-    "an empty layer": {"layers": [{}]},
-    "a layer that is a word": {"layers": ["Dense"]},
-    "another image": {"image_shape": [6, 6]},
-    "the image turned": {"image_shape": [14, 3]},
-    "an image that is none": {"image_shape": "7x6"},
-    "no such activation": {"activation": "elu"},
-    "other sizes": {"sizes": [42, 12, 4]},
-}
-
-
-@pytest.mark.parametrize("change", CHANGES)
-def test_a_file_whose_configuration_does_not_hold_together_is_refused(change: str, tmp_path: Path) -> None:
-    path = tmp_path / "model.npz"
-    Autoencoder(**NETWORKS["convolutions"]).save(path)
-    config, arrays = storage.read(path, "model")
-    storage.write(path, "model", config, arrays)
-    Autoencoder.load(path)
-    storage.write(path, "model", config | CHANGES[change], arrays)
-    with pytest.raises(CheckpointError) as caught:
-        Autoencoder.load(path)
-    assert str(path) in str(caught.value)
-    assert len(str(caught.value).splitlines()) == 1
-
-
-@pytest.mark.parametrize("momentum", [0.0, 0.9])
-def test_a_checkpoint_goes_on_to_the_same_bits(momentum: float, tmp_path: Path) -> None:
-    def trainer() -> fastae.Trainer:
-        model = Autoencoder(**NETWORKS["three channels"])
-        return fastae.Trainer(model, "mse", fastae.SGD(0.05, momentum), "numpy", 4)
-
-    whole, first, second = trainer(), trainer(), trainer()
-    images = pixels_of(whole.model, 10)
-    whole.fit(images, 3, progress=False)
-    first.fit(images, 1, progress=False)
-    first.save(tmp_path / "checkpoint.npz")
-    second.resume(tmp_path / "checkpoint.npz")
-    second.fit(images, 2, progress=False)
-    assert bits(second.model) == bits(whole.model)
-    assert [epoch.train_loss for epoch in second.history.epochs] == [e.train_loss for e in whole.history.epochs]
-
-
-OTHERS: list[tuple[dict[str, Any], list[str]]] = [
-    ({"layers": [Conv2d(4, stride=2), Dense(6)]}, ["sizes", "layers"]),
-    ({"layers": [Conv2d(4, kernel=5, stride=2), Dense(5)]}, ["layers"]),
-    ({"layers": [Dense(5)]}, ["sizes", "layers"]),
-    ({"activation": "relu"}, ["activation", "init"]),
-    ({"image_shape": (8, 5, 3)}, ["image_shape"]),
-]
-
-
-@pytest.mark.parametrize(("changed", "told"), OTHERS, ids=[str(told) for _, told in OTHERS])
-def test_a_checkpoint_of_another_network_is_refused(changed: dict[str, Any], told: list[str], tmp_path: Path) -> None:
-    base = NETWORKS["three channels"]
-    fastae.Trainer(Autoencoder(**base), "mse", fastae.SGD(0.05), "numpy", 4).save(tmp_path / "checkpoint.npz")
-    other = Autoencoder(**base | changed)
-    before = bits(other)
-    with pytest.raises(CheckpointError, match="was made with other settings: ") as caught:
-        fastae.Trainer(other, "mse", fastae.SGD(0.05), "numpy", 4).resume(tmp_path / "checkpoint.npz")
-    message = str(caught.value)
-    assert len(message.splitlines()) == 1
-    for name in ("sizes", "layers", "activation", "init", "image_shape"):
-        assert (f"{name} " in message.split("settings: ")[1]) == (name in told), name
-    assert bits(other) == before
-
-
-def test_the_settings_are_json() -> None:
-    for arguments in NETWORKS.values():
-        trainer = fastae.Trainer(Autoencoder(**arguments), backend="numpy")
-        settings = trainer.settings()
-        assert json.loads(json.dumps(settings)) == settings
-
-
-def test_a_checkpoint_from_before_there_were_layers_goes_on(tmp_path: Path) -> None:
-    path = tmp_path / "checkpoint.npz"
-
-    def trainer(**more: Any) -> fastae.Trainer:
-        model = Autoencoder((12, 7, 4), **{"image_shape": (3, 4)} | more)
-        return fastae.Trainer(model, "mse", fastae.SGD(0.1), "numpy", 4)
-
-    old = trainer()
-    old.fit(pixels_of(old.model, 9), 1, progress=False)
-    old.save(path)
-    config, arrays = storage.read(path, "checkpoint")
-    for name in ("layers", "activation", "image_shape"):
-        del config["settings"][name]
-    storage.write(path, "checkpoint", config, arrays)
-    resumed = trainer()
-    resumed.resume(path)
-    assert resumed.history == old.history
-    assert bits(resumed.model) == bits(old.model)
-    with pytest.raises(CheckpointError, match="activation 'sigmoid', not 'tanh'"):
-        trainer(activation="tanh").resume(path)

@@ -1,26 +1,24 @@
-"""The model: where its parameters start, what it computes, and that a file brings back the same bits or is refused."""
+"""The model: its initial parameters, what it computes, and its files, which bring back the same bits or are refused."""
 
 import errno
 import json
 import math
 import os
 import pickle
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from networks import bits
 
 import fastae
+from fastae import Autoencoder, storage
 from fastae.errors import CheckpointError, InputError, OutputError
 
 SIZES = (11, 7, 3)
-
-
-def bits(model: fastae.Autoencoder) -> list[bytes]:
-    return [p.tobytes() for p in (*model.weights, *model.biases)]
-
 
 # Where the parameters start.
 
@@ -84,12 +82,30 @@ def test_what_is_no_model_is_refused_in_one_line(arguments: dict[str, Any]) -> N
     assert len(str(caught.value).splitlines()) == 1
 
 
+def test_a_model_begins_on_numpy_and_refuses_what_no_array_may_be() -> None:
+    assert Autoencoder((4, 2)).backend == "numpy"
+    for n in (2**31, 2**31 + 1, 10**30):
+        with pytest.raises(InputError, match="positive whole numbers"):
+            Autoencoder((n, 2))
+    model = Autoencoder.__new__(Autoencoder)
+    model._settle((2**31 - 1, 2**31 - 1), 0, "float32", 0.5)  # as much as can be asked for; nothing is drawn
+    assert model.shapes() == [(2**31 - 1, 2**31 - 1)] * 2
+
+
+@pytest.mark.parametrize("sizes", [(4, 2), (30, 20)])
+def test_parameters_that_overflow_are_an_error_and_no_warning(sizes: tuple[int, ...]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(InputError, match="must be small enough for float32; got 1e\\+300"):
+            Autoencoder(sizes, init=1e300)
+
+
 # What it computes.
 
 
 @pytest.mark.parametrize("backend", ["numpy", "numba"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_encode_decode_and_reconstruct(backend: str, dtype: str) -> None:
+def test_encode_decode_and_reconstruct_follow_the_definition(backend: str, dtype: str) -> None:
     """On the backend that trained it; none, one and many images."""
     model = fastae.Autoencoder(SIZES, dtype=dtype)
     model.backend = backend
@@ -187,7 +203,7 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.thorough
 def test_every_damaged_byte_and_every_truncation_is_noticed(tmp_path: Path) -> None:
-    """Either the file is refused, or the byte meant nothing: the model is the same."""
+    """Either the file is refused, or the byte had no meaning and the model is the same."""
     path = tmp_path / "model"
     model = fastae.Autoencoder((2, 1))
     model.save(path)
@@ -316,3 +332,17 @@ def test_a_saved_model_replaces_the_earlier_one(tmp_path: Path) -> None:
         model.save(tmp_path / "model")
     assert bits(fastae.Autoencoder.load(tmp_path / "model")) == bits(model)
     assert os.listdir(tmp_path) == ["model"]
+
+
+@pytest.mark.parametrize("changed", ["weight1", "bias1"])
+def test_a_file_that_lacks_a_parameter_says_which_and_where(tmp_path: Path, changed: str) -> None:
+    model, path = Autoencoder((4, 2)), tmp_path / "model"
+    config = {"sizes": model.sizes, "seed": 0, "dtype": "float32", "init": 0.5}
+    arrays = storage.numbered(weight=model.weights, bias=model.biases)
+    expected = arrays[changed].shape
+    for given, found in ((None, "nothing"), (np.zeros(3), "float64 (3,)")):
+        there = {name: array for name, array in arrays.items() if name != changed}
+        storage.write(path, "model", config, there | ({} if given is None else {changed: given}))
+        with pytest.raises(CheckpointError) as caught:
+            Autoencoder.load(path)
+        assert str(caught.value) == f"{path}: {changed} should be float32 {expected}, but is {found}"

@@ -1,4 +1,4 @@
-"""The estimator: what scikit-learn asks of every one, and what is this one's own."""
+"""The estimator: what scikit-learn requires of every estimator, and what is this one's own."""
 
 import os
 import pickle
@@ -93,7 +93,7 @@ def test_what_is_beyond_the_training_data_is_clipped_and_scored_as_it_is() -> No
 
 
 def test_partial_fit_goes_on_at_a_constant_rate_and_with_the_first_scale() -> None:
-    """As one fit of constant rate, also after being pickled; the second half's range is not looked at."""
+    """Equal to one fit at a constant rate, also after pickling; the range of the second half is ignored."""
     whole = small(schedule="constant", epochs=2, momentum=0.5).fit(IRIS)
     parts = small(momentum=0.5).partial_fit(IRIS)
     parts = pickle.loads(pickle.dumps(parts)).partial_fit(IRIS)
@@ -127,7 +127,7 @@ def test_a_backend_is_pickled_as_its_name_or_not_at_all() -> None:
             pickle.dumps(Own())
 
 
-def test_convolutions_of_images() -> None:
+def test_an_estimator_takes_convolutions_and_the_shape_of_its_images() -> None:
     X = load_digits().data[:100]
     layers = [Conv2d(4, stride=2), Dense(6)]
     estimator = Autoencoder(layers, image_shape=(8, 8), epochs=3, scaling="global", random_state=0).fit(X)

@@ -1,12 +1,10 @@
-"""Trainings by ranks on GPUs, or on what stands for them: a module of cases, and the program of the ranks.
+"""Trainings by ranks on GPUs, or on what stands for them: the cases, and the program of each rank.
 
-``mpiexec -n 2 python -m mpi4py tests/ranks/device_trainings.py FOLDER`` trains the cases that the folder's
-``cases.json`` lists, and writes what each came to there.
+`together` starts the program with a folder: it trains the cases that the folder's ``cases.json`` lists, and writes what
+each came to there.
 """
 
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,14 +12,13 @@ from typing import Any, NamedTuple
 
 import fake_nccl
 import numpy as np
+import rank_trainings
 
 import fastae
 from fastae.backends import Availability
 from fastae.backends.cupy_backend import CupyBackend
 from fastae.errors import FastaeError
 from fastae.ranks import Alone, join
-
-TIMEOUT = 240  # seconds for all cases of one start: some compile
 
 
 class Case(NamedTuple):
@@ -67,18 +64,7 @@ def train(case: Case, ranks: Alone) -> dict[str, np.ndarray]:
 
 def together(ranks: int, cases: Sequence[Case], folder: Path) -> list[dict[str, np.ndarray]]:
     """Train the cases by so many ranks, started once; of one that is refused, return the ``error``."""
-    (folder / "cases.json").write_text(json.dumps(cases), encoding="utf-8")
-    mpiexec = Path(sys.executable).with_name("mpiexec")
-    assert mpiexec.exists(), "the tests of several ranks need: python -m pip install 'fastae[mpi]'"
-    command = [str(mpiexec), "-n", str(ranks), sys.executable, "-m", "mpi4py", __file__, str(folder)]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, env=environment)
-    assert done.returncode == 0, done.stdout + done.stderr
-    results = []
-    for number in range(len(cases)):
-        with np.load(folder / f"{number}.npz") as file:
-            results.append(dict(file))
-    return results
+    return rank_trainings.together(ranks, cases, folder, ["-m", "mpi4py", __file__])
 
 
 def main(folder: Path) -> None:
@@ -104,7 +90,7 @@ def main(folder: Path) -> None:
 
 def stand_in(cluster: fake_nccl.Cluster) -> None:
     """Have the cupy backend work on the stand-ins for the rest of this process."""
-    from conftest import forget_backends
+    from registry import forget_backends
 
     from fastae.ranks import nccl
 

@@ -23,11 +23,11 @@ UNIQUE_ID_BYTES = 128
 
 
 class NcclError(RuntimeError):
-    """As CuPy's, of which the text tells the status."""
+    """CuPy's error of NCCL, whose text gives the status."""
 
 
 class Misuse(AssertionError):
-    """A call that NCCL or CuPy would take badly: by an error, a deadlock, or silently wrong numbers."""
+    """A call that with NCCL or CuPy would end in an error, a deadlock, or wrong numbers."""
 
 
 @dataclass
@@ -76,7 +76,7 @@ class Cluster:
     device: int = 0
 
     def gather(self, value: Any) -> list[Any]:
-        """Return what all ranks have."""
+        """Gather a value from each rank."""
         return [value] if self.comm is None else self.comm.allgather(value)
 
     def exchange(self, values: list[Any]) -> list[Any]:

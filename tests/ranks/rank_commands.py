@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from typing import Any
 from rank_trainings import mpiexec
 
 PATIENCE = 120  # seconds in which whatever a test waits for must have come
+HOST = socket.gethostname()
 PROGRAM = """
 import os, sys
 from pathlib import Path
@@ -23,7 +25,7 @@ def enter(stop, usual=cli.Stop.__enter__):
     usual(stop)
     from fastae.commands import show
     show.show = lambda *arguments: None  # pictures are not the point
-    here = launch.place()  # a single rank has none, and nobody waits for it
+    here = launch.place()  # a single rank has none, and no process waits for it
     new = Path(os.environ["FASTAE_TEST_RANKS"], f"new-{here.rank if here else 0}")
     new.write_text(f"{os.getpid()} {os.getppid() if here else os.getpid()}", encoding="utf-8")
     new.rename(new.with_name(new.name[4:]))

@@ -1,7 +1,7 @@
-"""Trainings that several ranks do together, and one process alone: a module of cases, and the program of the ranks.
+"""Trainings that several ranks do together, and one process alone: the cases, and the program of each rank.
 
-``mpiexec -n 3 python tests/ranks/rank_trainings.py FOLDER`` trains the cases that the folder's ``cases.json`` lists,
-and writes what each came to there.
+`together` starts the program with a folder: it trains the cases that the folder's ``cases.json`` lists, and writes what
+each came to there.
 """
 
 import json
@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import golden_files
 import numpy as np
-import test_golden
 
 import fastae
 from fastae.ranks import Alone, join, sums
@@ -40,10 +40,10 @@ class Case(NamedTuple):
 def train(case: Case, ranks: Alone) -> dict[str, np.ndarray]:
     """Return all parameters and velocities at the end, and the losses of each epoch."""
     options: dict[str, Any] = {"ranks": ranks, "shards": case.shards, "threads": case.threads}
-    if case.network in test_golden.SYNTHETIC:
-        golden = test_golden.load(case.network)
-        model = test_golden.new_model(golden)
-        history = test_golden.fit(
+    if case.network in golden_files.SYNTHETIC:
+        golden = golden_files.load(case.network)
+        model = golden_files.new_model(golden)
+        history = golden_files.fit(
             model, golden, case.backend, golden["images"], golden["epochs"].item(), golden.get("test_images"), **options
         )
         trainer = None
@@ -67,11 +67,13 @@ def train(case: Case, ranks: Alone) -> dict[str, np.ndarray]:
     return made
 
 
-def together(ranks: int, cases: Sequence[Case], folder: Path) -> list[dict[str, np.ndarray]]:
-    """Train the cases by so many ranks, started once."""
+def together(
+    ranks: int, cases: Sequence[Any], folder: Path, program: Sequence[str] = (__file__,)
+) -> list[dict[str, np.ndarray]]:
+    """Start the program on so many ranks, and return what it wrote of each case."""
     (folder / "cases.json").write_text(json.dumps(cases), encoding="utf-8")
     done = subprocess.run(
-        [mpiexec(), "-n", str(ranks), sys.executable, __file__, str(folder)],
+        [mpiexec(), "-n", str(ranks), sys.executable, *program, str(folder)],
         capture_output=True,
         text=True,
         timeout=TIMEOUT,

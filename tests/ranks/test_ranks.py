@@ -3,10 +3,10 @@
 from functools import cache
 from pathlib import Path
 
+import golden_files
 import numpy as np
 import pytest
 import rank_trainings
-import test_golden
 from rank_trainings import Case
 
 from fastae.errors import InputError
@@ -58,12 +58,12 @@ def test_ranks_end_where_one_process_and_pytorch_do(ranks: int, tmp_path: Path) 
     for case, theirs in zip(AGREED, made):
         assert_agree(theirs, case)
     for case, theirs in zip(GOLDEN, made[len(AGREED) :]):
-        golden = test_golden.load(case.network)
+        golden = golden_files.load(case.network)
         assert sum(name[0] in "Wb" for name in theirs) == 2 * (len(golden["sizes"]) - 1) * 2
         for name in theirs.keys() - {"loss", "test"}:
-            bound = test_golden.WEIGHT_BOUND
+            bound = golden_files.WEIGHT_BOUND
             np.testing.assert_allclose(theirs[name], golden[f"final_{name}"], rtol=0, atol=bound, err_msg=str(case))
-        np.testing.assert_allclose(theirs["loss"], golden["train_loss"], rtol=test_golden.LOSS_BOUND)
+        np.testing.assert_allclose(theirs["loss"], golden["train_loss"], rtol=golden_files.LOSS_BOUND)
 
 
 def test_shards_give_the_same_bits_for_any_number_of_ranks(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
-"""The command line under mpiexec: rank 0 speaks and writes, refusals are said once, trainings go on as they began."""
+"""The command line under mpiexec: rank 0 prints and writes, errors are printed once, trainings resume as they began."""
 
 import shutil
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +17,12 @@ from command_line import (
     train,
     untimed,
 )
-from rank_commands import ranks, words
+from rank_commands import HOST, ranks, words
 
 from fastae import cli, storage
 from fastae.ranks import launch
 
 pytestmark = posix
-HOST = socket.gethostname()
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +46,7 @@ def test_one_of_two_ranks_writes(pair: Path) -> None:
 def test_what_two_ranks_began_goes_on(
     pair: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """By as many in the bits of two that nobody stopped; by one in others, of which the user is told."""
+    """Two ranks end in the bits of an uninterrupted training; one rank ends in other bits, and a message says so."""
     halves = tmp_path / "halves"
     assert ranks(tmp_path, [words(data, halves, "--epochs", 1)] * 2)[0] == 0
     assert ranks(tmp_path, [words(data, halves, "--resume")] * 2)[0] == 0
@@ -67,7 +65,7 @@ def test_what_two_ranks_began_goes_on(
 def test_shards_give_the_same_bits_in_one_process(
     pair: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Two ranks have one each where nobody says how many there are."""
+    """Each of two ranks has one thread if no number is given."""
     assert cli.main(words(data, tmp_path, "--shards", 2)) == 0
     assert arrays_of(tmp_path / "model.npz") == arrays_of(pair / "model.npz")
     assert untimed(tmp_path) == untimed(pair)
@@ -150,7 +148,7 @@ def test_a_rank_with_another_command_line_is_named(
 
 @pytest.mark.thorough
 def test_other_images_are_named(data: Path, tmp_path: Path) -> None:
-    """As many, of which one has another pixel."""
+    """As many images, of which one has another pixel."""
     other = shutil.copytree(data, tmp_path / "other")
     content = bytearray((other / IMAGES).read_bytes())
     content[5000] ^= 1
@@ -199,7 +197,7 @@ def test_the_first_rank_alone_prints_the_help(tmp_path: Path) -> None:
 
 
 def test_who_is_alone_has_no_guard(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither a process that nobody launched, nor one that was launched alone."""
+    """Neither a process without a launcher, nor one that was launched alone."""
     monkeypatch.delattr("os.fork")
     for name in ("PMI_RANK", "PMI_SIZE", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"):
         monkeypatch.delenv(name, raising=False)

@@ -13,9 +13,9 @@ from typing import Any
 import fake_nccl
 import numpy as np
 import pytest
-from conftest import forget_backends
 from device_trainings import Case, together, train
 from fake_nccl import Misuse
+from registry import forget_backends
 
 import fastae
 from fastae.backends.cupy_backend import CupyBackend
@@ -32,7 +32,7 @@ NARROW = Case(batch_size=2, momentum=0.0)  # of four parts two have nothing
 
 
 class OneRank(Alone):
-    """A rank that has nobody to meet, by NCCL."""
+    """A single rank, by NCCL."""
 
     way = "nccl"
 

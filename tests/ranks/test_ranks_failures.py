@@ -1,4 +1,4 @@
-"""What ends one rank ends all, in seconds and with one line that names it; nothing that was written is lost."""
+"""A failure of one rank ends all ranks within seconds, with one line that names it; no file is lost."""
 
 import os
 import random
@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 from command_line import arrays_of, posix, untimed
-from rank_commands import PATIENCE, Run, ranks, words
-from test_ranks_cli import HOST
+from rank_commands import HOST, PATIENCE, Run, ranks, words
 
 from fastae import cli, storage
 
@@ -55,7 +54,7 @@ def test_no_rank_outlives_the_process_that_waits_for_it(data: Path, tmp_path: Pa
     with Run(tmp_path, [words(data, tmp_path / "out", *LONG)] * 2) as run:
         run.begun(tmp_path / "out" / "checkpoint.npz")
         os.kill(run.pids[1][1], signal.SIGKILL)
-        assert run.ended(30)[2] == []  # nobody is left who could say it
+        assert run.ended(30)[2] == []  # no process is left that could print it
         run.gone()
 
 

@@ -1,11 +1,11 @@
-"""Whole CUDA programs by `fastae run`: in the styles of many people, with their output; and nvcc's options."""
+"""Whole CUDA programs by `fastae run`, in many styles, with their output; and nvcc's options."""
 
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from conftest import sample
+from sampling import sample
 
 from fastae import cli
 from fastae.run import rewrite

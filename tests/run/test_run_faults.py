@@ -1,5 +1,6 @@
-"""What `fastae run` tells of a program's faults: each by its line, and the exit status."""
+"""Faults of programs under `fastae run`: each is named with its line, and the exit status is right."""
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -8,183 +9,8 @@ import pytest
 from fastae import cli
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the emulator runs on Linux")
-
 # One program for all, so that it is compiled once; a case is chosen by its argument, and its line by the mark there.
-CASES = r"""#include <cassert>
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
-#include <vector>
-#include <cuda_runtime.h>
-__global__ void set(float* x, int n) {
-  int i = blockIdx.x * blockDim.x + threadIdx.x;
-  if (i < n) x[i] = i;                                                     // beyond
-}
-__device__ int deep(int x) {
-  volatile char big[1000];
-  big[0] = x;
-  return deep(x + 1) + big[0];                                             // deep
-}
-__global__ void recurse(float* x) { *x = deep(1); }
-__global__ void wide(float* x) { *(float4*)(x + 1) = *(float4*)x; }
-__global__ void divide(float* x, int by) {
-  *x = 7 / by;                                                             // zero
-}
-__global__ void claim(float* x) {
-  assert(x == nullptr);                                                    // claim
-}
-template <class T>
-__global__ void fold(T* x) {
-  x[threadIdx.x] = __shfl_down_sync(0xf, T(1), 16);                        // outside
-}
-__global__ void hello() { printf("hello from %d\n", threadIdx.x); }
-__constant__ float constants[4];
-__device__ float variable[4];
-template <int N>
-__global__ void reverse(float* x) {
-  __shared__ float unused[2], part[N];
-  part[threadIdx.x] = x[threadIdx.x];
-  x[threadIdx.x] = part[N - 1 - threadIdx.x];                              // unwritten
-}
-int endless(int x) {
-  volatile char big[1000];
-  big[0] = x;
-  return endless(x + 1) + big[0];                                          // stack
-}
-
-int main(int argc, char** argv) {
-  const char* name = argv[1];
-#define CASE(word) if (!strcmp(name, word))
-  float h[100] = {}, *d = nullptr, *e = nullptr;
-  cudaMalloc(&d, 1024 * sizeof(float));                                    // allocated
-  CASE("name") {
-    set<<<1, 4>>>(variable, 4);                                            // name
-    float* address;
-    cudaGetSymbolAddress((void**)&address, variable);
-    set<<<1, 4>>>(address, 4);
-    cudaMemcpy(h, address, 16, cudaMemcpyDeviceToHost);
-  }
-  CASE("name-copied") cudaMemcpy(h, variable, 16, cudaMemcpyDeviceToHost);  // name-copied
-  CASE("outside") {
-    fold<<<1, 4>>>(d);
-    fold<<<1, 4>>>(reinterpret_cast<int*>(d + 4));
-    cudaMemcpy(h, d, 32, cudaMemcpyDeviceToHost);
-    int whole;
-    memcpy(&whole, h + 4, 4);
-    printf("%g %d\n", h[0], whole);
-  }
-  CASE("direction") cudaMemcpy(d, h, 16, cudaMemcpyDeviceToHost);          // direction
-  CASE("far") cudaMemcpy(d, h, 5000, cudaMemcpyHostToDevice);              // far
-  CASE("host-pointer") set<<<1, 4>>>(h, 4);                                // host-pointer
-  CASE("touch") h[0] = d[2];                                               // touch
-  CASE("touch-by-library") memcpy(h, d, 16);                               // touch-by-library
-  CASE("threads") set<<<1, 2048>>>(d, 4);                                  // threads
-  CASE("shared") set<<<1, 4, 100000>>>(d, 4);                              // shared
-  CASE("grid") set<<<0, 4>>>(d, 4);                                        // grid
-  CASE("asked") {
-    set<<<1, 2048>>>(d, 4);
-    printf("%s\n", cudaGetErrorName(cudaGetLastError()));
-    printf("%s\n", cudaGetErrorName(cudaGetLastError()));
-  }
-  CASE("beyond") {
-    set<<<5, 256>>>(d, 1025);                                              // launched
-    printf("%s\n", cudaGetErrorName(cudaGetLastError()));
-    printf("%s\n", cudaGetErrorName(cudaDeviceSynchronize()));
-    printf("%s\n", cudaGetErrorName(cudaMalloc(&e, 4)));
-    printf("%s\n", cudaGetErrorString(cudaGetLastError()));
-    return cudaGetLastError() == cudaSuccess;
-  }
-  CASE("null") set<<<1, 4>>>(nullptr, 4);
-  CASE("misaligned") wide<<<1, 1>>>(d);
-  CASE("deep") recurse<<<1, 1>>>(d);
-  CASE("zero") divide<<<1, 1>>>(d, argc - 2);
-  CASE("claim") claim<<<1, 1>>>(d);
-  CASE("twice") cudaFree(d);                                               // freed
-  CASE("after-free") {
-    cudaFree(d);
-    set<<<1, 4>>>(d, 4);
-    cudaDeviceSynchronize();
-    return 0;
-  }
-  CASE("middle") cudaFree(d + 1);                                          // middle
-  CASE("not-device") cudaFree(h);                                          // not-device
-  CASE("symbol") cudaMemcpyToSymbol(constants, h, 20);                     // symbol
-  CASE("lost") hello<<<1, 2>>>();                                          // lost
-  CASE("leak") for (int i = 0; i < 3; ++i) cudaMalloc(&e, 100);            // leak
-  CASE("stream") {
-    cudaStream_t stream;
-    cudaStreamCreate(&stream);
-    cudaStreamDestroy(stream);
-    cudaStreamSynchronize(stream);                                         // stream
-  }
-  CASE("streams") {
-    cudaStream_t streams[2];
-    for (cudaStream_t& s : streams) cudaStreamCreate(&s);                  // streams
-    cudaEvent_t event;
-    cudaEventCreate(&event);                                               // event
-    cudaMallocHost(&e, 64);                                                // pinned
-  }
-  CASE("reset") {
-    cudaStream_t stream;
-    cudaStreamCreate(&stream);
-    cudaDeviceReset();
-    return 0;
-  }
-  CASE("too-much") printf("%s\n", cudaGetErrorName(cudaMalloc(&e, 1ull << 50)));  // too-much
-  CASE("crash") {
-    volatile int* p = nullptr;
-    *p = 3;                                                                // crash
-  }
-  CASE("stack") return endless(1);
-  CASE("abort") abort();
-  CASE("endless") for (volatile int i = 0;; ++i) {}                        // endless
-  CASE("managed") {
-    float* m;
-    cudaMallocManaged(&m, 64);
-    set<<<1, 4>>>(m, 4);
-    h[0] = m[1];                                                           // managed
-    cudaDeviceSynchronize();
-    h[0] = m[1];
-    cudaFree(m);
-  }
-  CASE("echo") {
-    float* m;
-    cudaMallocManaged(&m, 64);
-    set<<<1, 32>>>(m, 32);
-    cudaDeviceSynchronize();
-    h[0] = m[1];
-    cudaFree(m);
-  }
-  CASE("template") cudaMemset(d, 0, 256), reverse<64><<<1, 64>>>(d);
-  CASE("constant") constants[1] = 2;                                       // constant
-  CASE("static") {
-    std::vector<float> x(3);
-    volatile int seven = 7;
-    h[seven * 20] = 1;                                                     // static
-  }
-  CASE("heap") {
-    std::vector<float> x(10 + argc);
-    float* y = &x[0];
-    h[1] = y[10 + argc];                                                   // heap
-  }
-  CASE("heap-freed") {
-    float* y = (float*)malloc(80);
-    free(y);
-    h[1] = y[4];                                                           // heap-freed
-  }
-  CASE("heap-copy") {
-    float* y = new float[10];
-    cudaMemset(d, 0, 44);
-    cudaMemcpy(y, d, 44, cudaMemcpyDeviceToHost);                          // heap-copy
-    cudaMemcpy(d, y + 3, 28, cudaMemcpyHostToDevice);
-    cudaMemcpy(d, y + 3, 32, cudaMemcpyHostToDevice);                      // heap-copy-inside
-    y = (float*)realloc(nullptr, 60), y = (float*)realloc(y, 160);
-    cudaMemcpy(d, y, 164, cudaMemcpyHostToDevice);                         // heap-realloc
-  }
-  cudaFree(d);                                                             // end
-  return 0;
-}
-"""
+CASES = Path(__file__).parent / "faulty" / "cases.cu"
 ALLOCATED = "the 4096 bytes that cudaMalloc at cases.cu:{allocated} gave"
 FAULTS = {  # by case: the exit status, and what is said, with the lines of marks
     "nothing": (0, []),
@@ -297,12 +123,15 @@ OUTPUT = {
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("cases") / "cases.cu"
-    path.write_text(CASES, encoding="utf-8")
-    return path
+    return Path(shutil.copy(CASES, path))
 
 
 def line_of(mark: str) -> str:
-    lines = [i for i, line in enumerate(CASES.splitlines(), 1) if mark in line.partition("// ")[2].split(", ")]
+    lines = [
+        i
+        for i, line in enumerate(CASES.read_text(encoding="utf-8").splitlines(), 1)
+        if mark in line.partition("// ")[2].split(", ")
+    ]
     assert len(lines) == 1, mark
     return str(lines[0])
 
@@ -357,7 +186,9 @@ def test_what_follows_from_a_fault_is_not_told_too(program: Path, capfd: pytest.
 
 
 @pytest.mark.feature("host programs", "a program that never ends: `--patience`")
-def test_patience(program: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_program_that_does_not_end_is_ended_after_its_patience(
+    program: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     assert cli.main(["run", "--patience", "0.5", str(program), "--", "endless"]) == 1
     said = capfd.readouterr().err.splitlines()
     assert said[0] == "fastae: the program has not come to an end within 0.5 seconds, as --patience has it"
@@ -446,67 +277,16 @@ REFUSED = {  # what is no program, or not for this emulator: the text, and what 
 }
 
 
-HONEST = r"""#include <cstdio>
-#include <cuda_runtime.h>
-#define BOTH __host__ __device__
-#ifdef __CUDACC__
-__device__
-#endif
-int marked_before(int x) { return x + 1; }
-int both(int x);
-__device__ int both(int x) { return x; }
-float shadow(float x) { return -x; }
-double max(double x, int y) { return x > y ? x : y; }                       // overloads what is there
-struct Halver {
-  int by;
-  __device__ explicit Halver(int by) : by{by} {}
-  __device__ int apply(int x) const { return twice(x) / by; }
-  __device__ int twice(int x) const { return 2 * x; }
-};
-int twice(int x) { return 2 * x; }
-constexpr int thrice(int x) { return 3 * x; }
-BOTH int four(int x) {
-#ifdef __CUDA_ARCH__
-  return 4 * x;
-#else
-  return twice(twice(x));
-#endif
-}
-void launch(int* o, int n) { *o = n; }
-__global__ void launch(int* o) {}
-template <class F> __global__ void apply(int* o, F shadow) { *o = shadow(4); }
-__global__ void k(int* o) {
-  __shared__ union { int i; float f; } s;
-  __shared__ struct Pair { int a, b; } pair;
-  auto shadow = [](int x) { return x + 2; };
-  s.i = 1, pair.a = max(2, 1);
-  Halver twice(2);
-  *o = marked_before(1) + both(1) + shadow(1) + twice.apply(3) + thrice(1) + four(1) + s.i + pair.a;
-}
-int main() {
-  int* o;
-  int h[2];
-  cudaMalloc(&o, 8);
-  k<<<1, 1>>>(o);
-  apply<<<1, 1>>>(o + 1, [] __device__(int x) { return x * 2; });
-  cudaMemcpy(h, o, 8, cudaMemcpyDeviceToHost);
-  launch(h, 19);
-  dim3 k(2), apply(3);
-  printf("%d %d %d\n", h[0] + int(k.x - 2), h[1] + int(apply.x - 3), twice(5) + (int)shadow(1));
-  cudaFree(o);
-}
-"""
-
-
 def test_what_may_be_a_function_of_the_device_is_not_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    path = tmp_path / "honest.cu"
-    path.write_text(HONEST, encoding="utf-8")
+    path = shutil.copy(CASES.with_name("honest.cu"), tmp_path)
     assert cli.main(["run", str(path)]) == 0
     assert capfd.readouterr() == ("19 8 9\n", "")
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_a_file_that_cannot_be_run(case: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_cannot_be_run_is_refused_by_its_line(
+    case: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     text, words = REFUSED[case]
     path = tmp_path / "it.cu"
     path.write_text(text, encoding="utf-8")
@@ -516,7 +296,7 @@ def test_a_file_that_cannot_be_run(case: str, tmp_path: Path, capfd: pytest.Capt
     assert said.count("\n") == 1
 
 
-def test_a_file_that_is_not_there(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["run", str(tmp_path / "no.cu")]) == 2
     assert cli.main(["run", str(tmp_path)]) == 2
     said = capfd.readouterr().err.splitlines()
@@ -527,7 +307,9 @@ def test_a_file_that_is_not_there(tmp_path: Path, capfd: pytest.CaptureFixture[s
 @pytest.mark.parametrize(
     ("words", "part"), [(["--patience", "0"], "--patience"), (["--frob"], "--frob"), (["-std=x"], "-std")]
 )
-def test_bad_options(words: list[str], part: str, program: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_bad_option_is_refused_in_one_line(
+    words: list[str], part: str, program: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     try:
         status = cli.main(["run", *words, str(program)])
     except SystemExit as stop:  # argparse's

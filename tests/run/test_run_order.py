@@ -1,4 +1,4 @@
-"""What `fastae run --check` tells of memory that nobody has written, and of streams that nothing orders."""
+"""`fastae run --check`: memory that nobody has written, and streams that nothing orders."""
 
 import sys
 from pathlib import Path

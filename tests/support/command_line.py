@@ -104,3 +104,17 @@ def refusal(capsys: pytest.CaptureFixture[str], out: Path, data: Path | None, *o
     assert stdout == ""
     assert snapshot(out) == before
     return stderr
+
+
+def shell(
+    *arguments: object, cwd: Path, redirected: str = "", **environment: str
+) -> "subprocess.CompletedProcess[bytes]":
+    """Run a command as a shell does, with redirections behind it."""
+    command = [sys.executable, "-m", "fastae", *map(str, arguments)]
+    kept = {key: x for key, x in os.environ.items() if key != "PYTHONUNBUFFERED"}
+    paths = os.pathsep.join([str(Path(cli.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    if redirected:
+        command = ["bash", "-c", f'set -o pipefail; "$@" {redirected}', "bash", *command]
+    return subprocess.run(
+        command, capture_output=True, cwd=cwd, env=kept | {"PYTHONPATH": paths} | environment, timeout=300
+    )

@@ -1,4 +1,4 @@
-"""The page of `fastae trace` in a browser: it opens, says what was recorded, and is gone through by keys."""
+"""The page of `fastae trace` in a browser: it opens, shows what was recorded, and is used by keys."""
 
 import importlib.util
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_trace import KERNELS, NAIVE, RACE, counted, products, run, traced
+from traced_kernels import KERNELS, NAIVE, RACE, counted, products, run, traced
 
 from fastae.backends.emulator import KernelFault, RawModule, Trace, counting, tracing
 from fastae.trace import page as pages
@@ -328,7 +328,7 @@ def test_what_is_cut_is_told(show: Open) -> None:
 
 
 def test_everything_has_a_name(show: Open) -> None:
-    """For who does not see it: every control and picture says what it is."""
+    """For screen readers: every control and picture has a label."""
     seen = show([traced("tiled matmul")])
     nameless = seen.ask(NAMELESS)
     assert nameless == []

@@ -1,4 +1,4 @@
-"""`fastae trace` of whole programs: their launches on a page, whose numbers are those of `fastae run --count`."""
+"""`fastae trace` of whole programs: their launches on a page, with the numbers of `fastae run --count`."""
 
 import re
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_trace import data_of, line
+from traced_kernels import data_of, line
 
 from fastae import cli
 from fastae.trace.program import LAUNCHES, arrays_of, shares

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_trainer import backends, fit, make, some_images, state
+from trainings import backends, fit, make, some_images, state
 
 from fastae import SGD, Autoencoder, Trainer, storage
 from fastae.errors import CheckpointError, OutputError
@@ -104,7 +104,7 @@ def test_a_missing_checkpoint_is_said_to_be_missing(tmp_path: Path) -> None:
 
 
 def resumed_from(path: Path, content: bytes) -> Any:
-    """The state after resuming from a file of that content; None if it was refused, properly."""
+    """Return the state after resuming from a file of that content; None if it was refused in one line."""
     path.write_bytes(content)
     trainer = make(0.9)
     fit(trainer, some_images(4))
@@ -132,7 +132,7 @@ def saved(tmp_path: Path) -> tuple[Path, Any]:
 
 @pytest.mark.thorough
 def test_a_flipped_bit_is_found_or_harmless(saved: tuple[Path, Any]) -> None:
-    """Anywhere in the file: harmless are only dates and the like in the archive's own headers."""
+    """Anywhere in the file; only dates and the like in the archive's headers are harmless."""
     path, expected = saved
     content = path.read_bytes()
     found = []
@@ -153,7 +153,7 @@ def test_a_file_cut_short_is_refused(saved: tuple[Path, Any]) -> None:
 
 
 def rewritten(path: Path, change: Callable[[dict[str, Any], dict[str, np.ndarray]], Any]) -> bytes:
-    """The checkpoint after a change, with a checksum that is right."""
+    """Return the checkpoint after a change, with a correct checksum."""
     config, arrays = storage.read(path, "checkpoint")
     change(config, arrays)
     storage.write(path, "checkpoint", config, arrays)

@@ -1,4 +1,4 @@
-"""Signals while compiled code runs and Python cannot see them: the process ends all the same, and says how to go on."""
+"""Signals while compiled code runs, where Python cannot handle them: the process ends, and says how to go on."""
 
 import signal
 import subprocess
@@ -55,7 +55,7 @@ def blocked(work: str) -> Iterator[Any]:
 
 
 def hears_nothing(process: Any) -> None:
-    """Press Ctrl-C once, and wait for what is said of it."""
+    """Press Ctrl-C once, and wait for the message about it."""
     process.send_signal(signal.SIGINT)
     assert [process.stderr.readline() for _ in range(2)] == ["\n", f"fastae: {DEAF}\n"]
 

@@ -1,4 +1,4 @@
-"""Whole trainings: the backends agree, a training in two parts is one training, and the order is the pinned one."""
+"""Whole trainings: the backends agree, a training in two parts is one training, and the images' order is pinned."""
 
 from functools import cache
 from pathlib import Path

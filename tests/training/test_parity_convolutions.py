@@ -1,4 +1,4 @@
-"""The convolutional network of the benchmark on MNIST: NumPy and Numba learn alike, in float32."""
+"""The benchmark's network with convolutions on MNIST: NumPy and Numba learn alike in float32."""
 
 import pytest
 

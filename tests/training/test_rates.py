@@ -1,4 +1,4 @@
-"""The learning rate that is found from the data: the rule, where it is told, and that training at it is not chaotic."""
+"""The learning rate that is chosen from the data: the rule, where it is shown, and that training at it is stable."""
 
 import itertools
 import tracemalloc
@@ -72,7 +72,7 @@ def test_two_backends_agree_at_the_default_and_learn(network: str, name: str, lo
 
 @pytest.mark.thorough
 def test_at_the_rate_of_mnist_fashion_mnist_is_chaotic() -> None:
-    """What the test above would find if the default were what it was."""
+    """The test above would fail with the earlier default."""
     one, other = (trained("dense", "Fashion-MNIST", "mse", backend, 0.25)[1] for backend in ("numpy", "numba"))
     assert np.max(np.abs(other / one - 1)) > 1e-4
 
@@ -117,7 +117,7 @@ def test_what_else_it_depends_on() -> None:
 
 
 def test_a_few_thousand_of_many_images_stand_for_all() -> None:
-    """Without a copy: of 47 MB not one is taken."""
+    """Without a copy: of 47 MB of images less than 0.5 MB is allocated."""
     images = images_of("MNIST", n=60_000)
     model = fastae.Autoencoder()
     tracemalloc.start()
@@ -184,7 +184,7 @@ def test_the_command_tells_it_and_keeps_it(tmp_path: Path, capsys: pytest.Captur
 def test_a_resumed_run_keeps_the_rate_of_its_checkpoint(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One of a version that had another rule, say."""
+    """Such as one of a version with another rule."""
     with monkeypatch.context() as another:
         another.setattr(rates, "STEEP", 1e9)
         assert train(FASHION, "--out", tmp_path) == 0

@@ -1,4 +1,4 @@
-"""The learning rate's schedule: what each epoch has, on every backend, captured once, and after a resumption."""
+"""The schedule of the learning rate: each epoch's rate on every backend, captured once, and after a resumption."""
 
 import json
 import math
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from command_line import train
-from test_modes import images
+from step_by_hand import images
 
 import fastae
 from fastae import storage
@@ -27,7 +27,7 @@ def bits(trainer: fastae.Trainer) -> list[bytes]:
     return [array.tobytes() for array in trainer.model.weights + trainer.model.biases]
 
 
-def test_the_rates() -> None:
+def test_each_epoch_has_the_rate_of_its_schedule() -> None:
     constant, cosine = fastae.SGD(0.1), fastae.SGD(0.1, schedule="cosine")
     assert [constant.rate(e, 3) for e in range(3)] == [0.1] * 3
     assert [cosine.rate(e, 3) for e in range(3)] == pytest.approx(RATES, rel=1e-15)
@@ -41,7 +41,7 @@ def test_the_rates() -> None:
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_each_epoch_has_its_rate(backend: str) -> None:
     """A training by hand, with a session whose rate is set, ends in the same bits."""
-    data, trainer = images(70), make(backend)
+    data, trainer = images(37, 70), make(backend)
     history = trainer.fit(data, 3, progress=False)
     assert [epoch.lr for epoch in history.epochs] == pytest.approx(RATES, rel=1e-15)
     assert trainer.planned == 3
@@ -65,13 +65,13 @@ def test_nothing_is_captured_again(monkeypatch: pytest.MonkeyPatch) -> None:
     session_of = trainer.session
     monkeypatch.setattr(trainer, "session", lambda *a: sessions.append(session_of(*a)) or sessions[-1])
     seen = []
-    trainer.fit(images(70), 3, progress=False, on_epoch=lambda t: seen.append(dict(sessions[0]._graphs)))
+    trainer.fit(images(37, 70), 3, progress=False, on_epoch=lambda t: seen.append(dict(sessions[0]._graphs)))
     assert seen[0] == seen[1] == seen[2] != {}
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_resumed_training_has_the_bits_of_its_plan(backend: str, tmp_path: Path) -> None:
-    data, path = images(70), tmp_path / "checkpoint.npz"
+    data, path = images(37, 70), tmp_path / "checkpoint.npz"
     whole = make(backend)
 
     def keep(trainer: fastae.Trainer) -> None:
@@ -94,7 +94,7 @@ def test_a_resumed_training_has_the_bits_of_its_plan(backend: str, tmp_path: Pat
 
 def test_a_checkpoint_of_a_time_without_schedules_had_a_constant_rate(tmp_path: Path) -> None:
     path, old = tmp_path / "checkpoint.npz", make(schedule="constant")
-    old.fit(images(70), 2, progress=False)
+    old.fit(images(37, 70), 2, progress=False)
     old.save(path)
     config, arrays = storage.read(path, "checkpoint")
     del config["planned"], config["settings"]["schedule"]

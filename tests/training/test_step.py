@@ -1,6 +1,5 @@
-"""The training step: its gradients against differences of an independent loss, its bits, its batches, its memory."""
+"""The training step: its gradients against finite differences, its bits, its batches, its memory."""
 
-import hashlib
 import itertools
 import os
 import subprocess
@@ -12,61 +11,32 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pure_python import PurePython
+from step_by_hand import (
+    REAL,
+    Arrays,
+    close,
+    digest,
+    gradient_by_hand,
+    images,
+    loss_of,
+    outputs,
+    same_bits,
+    session,
+    start,
+    step,
+    train,
+)
 
 import fastae
-from fastae.backends.base import Parameters, Session
 from fastae.check import bounds
 from fastae.errors import InputError
 
-Arrays = list[np.ndarray]
-
-REAL = (784, 256, 128)
 TEAMS = [("numpy", None), *[("numba", threads) for threads in (1, 2, 3, 5)]]
 
 losses = pytest.mark.parametrize("loss", ["mse", "bce"])
 teams = pytest.mark.parametrize(("backend", "threads"), TEAMS)
 
-
-# The same network, written down once more: in float64, as anybody would who has never seen fastae.
-
-
-def outputs(W: Arrays, b: Arrays, x: np.ndarray) -> Arrays:
-    layers = [x]
-    for W_l, b_l in zip(W, b):
-        layers.append(1 / (1 + np.exp(-(layers[-1] @ W_l + b_l))))
-    return layers
-
-
-def loss_of(W: Arrays, b: Arrays, x: np.ndarray, loss: str) -> float:
-    """The mean over the images of the sum over their pixels."""
-    z = outputs(W, b, x)[-1]
-    pixels = (z - x) ** 2 if loss == "mse" else -(x * np.log(z) + (1 - x) * np.log(1 - z))
-    return pixels.sum() / len(x)
-
-
-def gradient_by_hand(W: Arrays, b: Arrays, x: np.ndarray, loss: str) -> tuple[Arrays, Arrays]:
-    """Where differences are too coarse; itself checked by differences below."""
-    a = outputs(W, b, x)
-    d = (a[-1] - x) / len(x) * (1 if loss == "bce" else 2 * a[-1] * (1 - a[-1]))
-    G, g = [], []
-    for l in reversed(range(len(W))):
-        G.insert(0, a[l].T @ d)
-        g.insert(0, d.sum(axis=0))
-        d = d @ W[l].T * a[l] * (1 - a[l])
-    return G, g
-
-
-def train(p: Parameters, batches: list[np.ndarray], loss: str, lr: float, momentum: float = 0.0) -> Parameters:
-    """Gradient descent as PyTorch has it: v ← μ v + gradient, W ← W − lr v."""
-    W, b, V, c = ([array.astype(np.float64) for array in group] for group in p)
-    for x in batches:
-        G, g = gradient_by_hand(W, b, x, loss)
-        V = [momentum * v + d for v, d in zip(V, G)] if momentum else G
-        c = [momentum * v + d for v, d in zip(c, g)] if momentum else g
-        W = [w - lr * v for w, v in zip(W, V)]
-        b = [w - lr * v for w, v in zip(b, c)]
-    return Parameters(W, b, V, c) if momentum else Parameters(W, b, p.V, p.c)
+# The same network in float64, written independently of fastae.
 
 
 @cache
@@ -93,55 +63,8 @@ def gradient_by_differences(sizes: tuple[int, ...], loss: str, m: int) -> list[n
 STEP = 1e-5
 DIFFERENCE = 1e-8
 
-
-# One step of fastae.
-
-
-def start(sizes: tuple[int, ...], dtype: str = "float64", momentum: bool = False, seed: int = 3) -> Parameters:
-    """Draw parameters, and velocities that are not 0 where there is momentum."""
-    model = fastae.Autoencoder(sizes, seed=seed, dtype=dtype)
-    rng = np.random.default_rng(seed)
-    V, c = (
-        [rng.normal(0, 0.1, p.shape if momentum else (0, *p.shape[1:])).astype(dtype) for p in group]
-        for group in (model.weights, model.biases)
-    )
-    return Parameters(model.weights, model.biases, V, c)
-
-
-def images(width: int, n: int) -> np.ndarray:
-    """Make images of all values, with a pixel that is dark in all of them where there is room for it."""
-    x = np.random.default_rng(width).integers(0, 256, (n, width), dtype=np.uint8)
-    x[:, 2:3] = 0
-    return x
-
-
-def session(backend: str, p: Parameters, data: np.ndarray, **options: object) -> Session:
-    k = PurePython() if backend == "pure-python" else fastae.backends.get(backend)
-    return k.session(p, data, **options)
-
-
-def step(backend: str, p: Parameters, data: np.ndarray, **options: object) -> Parameters:
-    """Train on all the data as one batch, in the order that they have."""
-    s = session(backend, p, data, batch_size=len(data), **options)
-    s.start(np.arange(len(data)))
-    s.run(1)
-    return s.read()
-
-
-def close(found: Parameters, expected: Parameters, bound: float) -> bool:
-    """Whether all parameters and velocities are within the bound, which a NaN is not."""
-    return all(
-        p.shape == q.shape and bounds.accepts(p.astype(np.float64), q, bound)
-        for group, others in zip(found, expected)
-        for p, q in zip(group, others)
-    )
-
-
-def same_bits(found: Parameters, expected: Parameters) -> bool:
-    return [p.tobytes() for group in found for p in group] == [p.tobytes() for group in expected for p in group]
-
-
 # Gradients.
+
 
 NUMPY_ONLY = [(9, 5), (1, 1), (7, 1), (3, 1, 2), (1, 4), (6, 5, 4, 3, 2)]
 # The widest have three vectors of 8 lanes, so that some of five workers own nothing; the narrowest one unit.
@@ -246,7 +169,7 @@ def test_several_steps_in_one_run_are_the_steps_one_by_one(backend: str, threads
 @losses
 @teams
 def test_the_total_is_the_loss_of_each_batch_as_it_was_trained_on(loss: str, backend: str, threads: int | None) -> None:
-    """And starts anew with an epoch; the test error after it leaves the parameters alone."""
+    """It starts at 0 with each epoch, and the test error leaves the parameters unchanged."""
     data, test = images(20, 7), images(20, 600)
     p = start((20, 17, 9))
     s = session(backend, p, data, test_images=test, loss=loss, lr=0.5, batch_size=3, threads=threads)
@@ -299,7 +222,7 @@ def test_momentum_is_pytorchs(loss: str, backend: str, threads: int | None) -> N
 
 @teams
 def test_written_parameters_are_trained_on(backend: str, threads: int | None) -> None:
-    """What a trainer needs to go back to the last good epoch."""
+    """A trainer does this to go back to the last good epoch."""
     data = images(20, 6)
     s = session(backend, start((20, 17, 9)), data, batch_size=6, lr=0.5, threads=threads)
     s.start(np.arange(6))
@@ -340,7 +263,7 @@ SMALL = (20, 17, 9)  # seven layers of hundreds of units could, in the worst cas
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("backend", "threads"), [*TEAMS, ("pure-python", None)])
 def test_one_step_is_as_exact_as_its_kernels(loss: str, dtype: str, backend: str, threads: int | None) -> None:
-    """Within a bound that is derived from sizes and roundings alone."""
+    """Within a bound that is derived from the sizes and the unit roundoff alone."""
     found = step(backend, start(SMALL, dtype), images(20, 16), loss=loss, lr=0.25, threads=threads)
     for q, exact, bound in zip((*found.W, *found.b), *exact_step(SMALL, dtype, loss), strict=True):
         assert q.dtype == dtype
@@ -348,7 +271,7 @@ def test_one_step_is_as_exact_as_its_kernels(loss: str, dtype: str, backend: str
 
 
 @losses
-def test_the_bound_of_one_step_has_teeth(loss: str) -> None:
+def test_the_bound_of_one_step_rejects_what_is_slightly_wrong(loss: str) -> None:
     """Neither a result in half precision nor a learning rate that is off by a thousandth is within it."""
     rest = start(SMALL, "float32")
     for exact, bound, before in zip(*exact_step(SMALL, "float32", loss), (*rest.W, *rest.b), strict=True):
@@ -366,7 +289,7 @@ FLOAT32_GRADIENT = 2e-6  # relative, in the norm of each array; measured: up to 
 @losses
 @pytest.mark.parametrize(("backend", "threads"), [("numpy", None), ("numba", 1), ("numba", 2)])
 def test_float32_gradients_of_the_real_architecture(loss: str, backend: str, threads: int | None) -> None:
-    """With steps so long that the old weights do not count beside them."""
+    """With a learning rate so large that the old weights are negligible."""
     p, data = start(REAL, "float32"), fastae.load_dataset()[0][:16]
     after = step(backend, p, data, loss=loss, lr=2.0**20, threads=threads)
     found = [(q.astype(np.float64) - r) / 2**20 for q, r in zip((*p.W, *p.b), (*after.W, *after.b))]
@@ -400,18 +323,9 @@ def test_any_number_of_workers_agrees_to_rounding(loss: str, sizes: tuple[int, .
 PROGRAM = """
 import hashlib, sys
 sys.path[:0] = {path!r}
-from test_step import digest
+from step_by_hand import digest
 print(*(digest(backend, threads) for backend, threads in [("numpy", None), ("numba", 1), ("numba", 2)]))
 """
-
-
-def digest(backend: str, threads: int | None) -> str:
-    """Train the real architecture on 8 batches and a ragged one; condense every bit of the parameters."""
-    s = session(backend, start(REAL, "float32", momentum=True), images(784, 130), momentum=0.5, threads=threads)
-    s.start(np.arange(130)[::-1].copy())
-    s.run(8)
-    s.finish()
-    return hashlib.sha256(b"".join(q.tobytes() for group in s.read() for q in group)).hexdigest()
 
 
 def test_the_same_seed_gives_the_same_bits_twice_and_in_another_process() -> None:

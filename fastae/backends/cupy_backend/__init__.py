@@ -8,10 +8,12 @@
 - ``diagnosis``: why a GPU cannot be used
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from fastae.activations import ACTIVATIONS
 from fastae.backends.base import Availability, Backend, Parameters
 from fastae.backends.contract import KERNELS, Kernel
 from fastae.backends.cupy_backend.diagnosis import diagnose
@@ -105,30 +107,6 @@ class CupyBackend(Backend):
         blocks, sizes = tiles(rows, cols, tile), (rows, cols, depth)
         self.launcher.launch("matmul.cu", "matmul", KERNELS["matmul"], sizes, blocks, arguments, out.dtype, tile)
 
-    def bias_sigmoid(self, z: Any, bias: Any, out: Any) -> None:
-        """Write σ(z + bias)."""
-        self._launch("bias_sigmoid", out, z=z, bias=bias, out=out)
-
-    def sigmoid_gradient(self, delta: Any, y: Any, out: Any) -> None:
-        """Write delta · y · (1 − y)."""
-        self._launch("sigmoid_gradient", out, delta=delta, y=y, out=out)
-
-    def bias_tanh(self, z: Any, bias: Any, out: Any) -> None:
-        """Write tanh(z + bias)."""
-        self._launch("bias_tanh", out, z=z, bias=bias, out=out)
-
-    def tanh_gradient(self, delta: Any, y: Any, out: Any) -> None:
-        """Write delta · (1 − y²)."""
-        self._launch("tanh_gradient", out, delta=delta, y=y, out=out)
-
-    def bias_relu(self, z: Any, bias: Any, out: Any) -> None:
-        """Write max(0, z + bias)."""
-        self._launch("bias_relu", out, z=z, bias=bias, out=out)
-
-    def relu_gradient(self, delta: Any, y: Any, out: Any) -> None:
-        """Write delta where y > 0, else 0."""
-        self._launch("relu_gradient", out, delta=delta, y=y, out=out)
-
     def mse_gradient(self, z: Any, x: Any, scale: Number, out: Any) -> None:
         """Write 2 · scale · (z − x) · z · (1 − z)."""
         self._launch("mse_gradient", out, z=z, x=x, scale=scale, out=out)
@@ -203,3 +181,20 @@ class CupyBackend(Backend):
         elif name == "column_sum":
             blocks = -(-cols // WARP)
         self.launcher.launch(file, name, KERNELS[name], (rows, cols), blocks, arguments, work.dtype)
+
+
+def _activation_kernel(name: str) -> Callable[..., None]:
+    """Make the method that launches an activation's kernel, or its gradient's."""
+    contract = KERNELS[name]
+
+    def kernel(self: CupyBackend, *arrays: Any, **named: Any) -> None:
+        arguments = contract.parameters.bind(*arrays, **named).arguments
+        self._launch(name, arguments["out"], **arguments)
+
+    kernel.__name__, kernel.__doc__ = name, f"Write {contract.writes}."
+    return kernel
+
+
+for row in ACTIVATIONS.values():
+    for name in (row.kernel, row.gradient):
+        setattr(CupyBackend, name, _activation_kernel(name))

@@ -6,12 +6,12 @@ A raw kernel sees neither strides nor dtypes, reads a transposed matrix as if it
 
 import contextlib
 import itertools
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastae.activations import ACTIVATIONS
 from fastae.backends.contract import Kernel, check_arguments
 from fastae.cuda import source
 from fastae.errors import InputError
@@ -217,8 +217,15 @@ def record(stream: Any, launches: Callable[[], object]) -> Any:
 
 
 def definitions(loss: str, activation: str) -> dict[str, int]:
-    """Return what the files with the step's operations ask to be defined."""
-    return {"BCE": int(loss == "bce"), "ACTIVATION": list(ACTIVATIONS).index(activation)}
+    """Return what the files with the step's operations ask to be defined; raises NotImplementedError for no activation.
+
+    ``ACTIVATION`` is a number of the enumeration in ``activations.cuh``.
+    """
+    written = re.search(r"enum Activation \{(.*?)\}", source("activations.cuh"))
+    known = [name.strip().lower() for name in written.group(1).split(",")] if written else []
+    if activation not in known:
+        raise NotImplementedError(f"fastae/cuda/activations.cuh lacks the activation {activation!r}")
+    return {"BCE": int(loss == "bce"), "ACTIVATION": known.index(activation)}
 
 
 def tiles(rows: int, cols: int, tile: Tile) -> int:

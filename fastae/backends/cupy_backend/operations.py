@@ -110,6 +110,8 @@ def make_operations(
     def of_kind(kind: str, activation: str) -> dict[str, Any]:
         if kind == "dense":
             return dense(launcher, loss, activation)
+        if kind not in convolutions.KINDS:
+            raise NotImplementedError(f"the backend {backend.name!r} has no operations for layers of the kind {kind!r}")
         return convolutions.KINDS[kind](convolutions.Launches(launcher, **definitions(loss, activation)))
 
     of_kinds = {kind: of_kind(kind, activation) for kind in kinds}

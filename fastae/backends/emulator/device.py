@@ -154,6 +154,12 @@ class Traffic:
         memory, which answers one at a time.
     best : int
         As many as the bytes asked for would have needed, had they lain side by side; one a request of constant memory.
+
+    Examples
+    --------
+    >>> traffic = Traffic("twice", "kernel.cu:3", "global", "read", requests=1, accesses=32, transactions=4, best=4)
+    >>> traffic.transactions / traffic.best
+    1.0
     """
 
     kernel: str
@@ -204,6 +210,22 @@ def checking(order: str = "forward", seed: int = 1) -> Iterator[None]:
         In which order the threads of a block take turns between barriers.
     seed : int
         Of the random order.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastae.backends.emulator import device
+    >>> code = '''extern "C" __global__ void twice(const float* x, float* out, int n) {
+    ...   int i = blockIdx.x * blockDim.x + threadIdx.x;
+    ...   if (i < n) out[i] = 2 * x[i];
+    ... }'''
+    >>> x, out = device.array(np.arange(4, dtype=np.float32)), device.array(np.zeros(4, np.float32))
+    >>> with checking():
+    ...     try:
+    ...         RawKernel(code, "twice")((1,), (32,), (x, out, np.int32(5)))
+    ...     except KernelFault as fault:
+    ...         print(fault.line, fault.thread, fault.fault)
+    kernel.cu:3 (4, 0, 0) out of bounds
     """
     before = settings.checks, settings.order, settings.seed
     settings.checks, settings.order, settings.seed = True, ("forward", "reverse", "random").index(order), seed
@@ -221,6 +243,20 @@ def counting() -> Iterator[Counted]:
     ------
     Counted
         A list of `Traffic`, to which each launch adds its instructions that touch memory.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastae.backends.emulator import device
+    >>> code = '''extern "C" __global__ void twice(const float* x, float* out, int n) {
+    ...   int i = blockIdx.x * blockDim.x + threadIdx.x;
+    ...   if (i < n) out[i] = 2 * x[i];
+    ... }'''
+    >>> x, out = device.array(np.arange(4, dtype=np.float32)), device.array(np.zeros(4, np.float32))
+    >>> with counting() as counts:
+    ...     RawKernel(code, "twice")((1,), (32,), (x, out, np.int32(4)))
+    >>> [(traffic.line, traffic.action, traffic.accesses) for traffic in counts]
+    [('kernel.cu:3', 'read', 4), ('kernel.cu:3', 'write', 4)]
     """
     before = settings.counts
     counts = Counted()
@@ -241,6 +277,21 @@ def tracing() -> Iterator[Trace]:
     Trace
         The launches; ``save("page.html")`` makes a page of them, on which they can be followed step by step. A launch
         that a fault has ended is among them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastae.backends.emulator import device
+    >>> code = '''extern "C" __global__ void twice(const float* x, float* out, int n) {
+    ...   int i = blockIdx.x * blockDim.x + threadIdx.x;
+    ...   if (i < n) out[i] = 2 * x[i];
+    ... }'''
+    >>> x, out = device.array(np.arange(4, dtype=np.float32)), device.array(np.zeros(4, np.float32))
+    >>> with tracing() as trace:
+    ...     RawKernel(code, "twice")((1,), (32,), (x, out, np.int32(4)))
+    >>> len(trace)
+    1
+    >>> trace.save("twice.html")
     """
     before = settings.trace
     trace = Trace()
@@ -266,6 +317,19 @@ class RawModule:
         Kernels that are templates, as C++ calls them: ``"scale<float, 4>"``.
     file : str
         The name under which messages speak of it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastae.backends.emulator import device
+    >>> code = '''extern "C" __global__ void twice(const float* x, float* out, int n) {
+    ...   int i = blockIdx.x * blockDim.x + threadIdx.x;
+    ...   if (i < n) out[i] = 2 * x[i];
+    ... }'''
+    >>> x, out = device.array(np.arange(4, dtype=np.float32)), device.array(np.zeros(4, np.float32))
+    >>> RawModule(code).get_function("twice")((1,), (32,), (x, out, np.int32(4)))
+    >>> device.asnumpy(out)
+    array([0., 2., 4., 6.], dtype=float32)
     """
 
     def __init__(
@@ -453,6 +517,19 @@ class RawKernel:
     ----------
     max_dynamic_shared_size_bytes : int
         How much dynamic shared memory a launch may ask for.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastae.backends.emulator import device
+    >>> code = '''extern "C" __global__ void twice(const float* x, float* out, int n) {
+    ...   int i = blockIdx.x * blockDim.x + threadIdx.x;
+    ...   if (i < n) out[i] = 2 * x[i];
+    ... }'''
+    >>> x, out = device.array(np.arange(4, dtype=np.float32)), device.array(np.zeros(4, np.float32))
+    >>> RawKernel(code, "twice")((1,), (32,), (x, out, np.int32(4)))
+    >>> device.asnumpy(out)
+    array([0., 2., 4., 6.], dtype=float32)
     """
 
     def __init__(

@@ -79,6 +79,22 @@ class KernelFault(FastaeError):
         File and line.
     fault : str
         What is wrong, in words.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastae.backends.emulator import RawKernel, checking, device
+    >>> code = '''extern "C" __global__ void twice(const float* x, float* out, int n) {
+    ...   int i = blockIdx.x * blockDim.x + threadIdx.x;
+    ...   if (i < n) out[i] = 2 * x[i];
+    ... }'''
+    >>> x, out = device.array(np.arange(4, dtype=np.float32)), device.array(np.zeros(4, np.float32))
+    >>> with checking():
+    ...     try:
+    ...         RawKernel(code, "twice")((1,), (32,), (x, out, np.int32(5)))
+    ...     except KernelFault as fault:
+    ...         print(fault)
+    kernel.cu:3, kernel twice, block (0, 0, 0), thread (4, 0, 0) reading: out of bounds
     """
 
     def __init__(self, kernel: str, report: Any, line: str, line_of: Callable[[int], str], shared: int = 0) -> None:

@@ -113,6 +113,12 @@ class Trace(list[Recorded]):
     ----------
     most : int
         How many numbers of 4 bytes it may hold; what is beyond is left out, and the page says so.
+
+    Examples
+    --------
+    >>> trace = Trace()
+    >>> trace.room == trace.most
+    True
     """
 
     most = MOST

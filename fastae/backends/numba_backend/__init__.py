@@ -3,7 +3,7 @@
 - ``internals``: all that is taken from Numba
 - ``machine``: what it is compiled for
 - ``simd``: vectors for Numba intrinsics
-- ``tiles``, ``elementwise``: what runs in registers
+- ``tiles``, ``elementwise``, ``activations``: what runs in registers, and the kernels of activations
 - ``kernels``: the contract's kernels, loops over those
 - ``operations``: the step's operations, by a team of workers
 - ``windows``, ``convolutions``: those of convolutions, without patches
@@ -66,10 +66,17 @@ class NumbaBackend(Backend):
             setattr(self, name, checked(name))
 
     def session(self, parameters: Parameters, images: np.ndarray, **options: Any) -> Session:
-        """Put a model and its data where a team of threads can work on them."""
-        from fastae.backends.numba_backend.session import NumbaSession
+        """Put a model and its data where a team of threads can work on them.
 
-        return NumbaSession(self, parameters, images, **options)
+        A kind of layer without operations for a team is composed of the contract's kernels, for one thread.
+        """
+        from fastae.backends.numba_backend.session import KINDS, NumbaSession
+
+        if all(layer.kind in KINDS for layer in options.get("layers") or ()):
+            return NumbaSession(self, parameters, images, **options)
+        from fastae.backends.numba_backend.composed import ComposedSession
+
+        return ComposedSession(self, parameters, images, **options)
 
 
 def _minor(release: str) -> tuple[int, ...]:

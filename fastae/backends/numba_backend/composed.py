@@ -9,11 +9,10 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from fastae.backends.base import Session
-from fastae.backends.contract import KERNELS
 from fastae.backends.numba_backend import kernels
 from fastae.backends.numba_backend.internals import NumbaError, njit
 from fastae.errors import InputError, gist
-from fastae.operations import make_forward_loss, make_operations
+from fastae.operations import kernels_of, make_forward_loss, make_operations
 from fastae.step import Buffers, make_evaluation, make_step
 
 _counter = itertools.count()  # Numba links compiled code by names; those of two sessions must differ
@@ -44,17 +43,18 @@ class ComposedSession(Session):
         """Put the step together around the kernels."""
         if self.threads not in (None, 1):
             raise InputError("kernels of one's own are compiled into a step for one thread: leave out --threads")
-        own: Any = self.backend
+        plain: dict[str, Any] = getattr(self.backend, "plain", {})  # a learner's kernels
         number = next(_counter)
 
         def compiled(function: Any, name: str) -> Any:
             function.__name__ = function.__qualname__ = f"composed_{number}_{name}"
             return njit(nogil=True, error_model="numpy")(function)
 
-        named = {name: own.plain.get(name, getattr(kernels, name)) for name in KERNELS}
+        needed = kernels_of(self.activation, self.kinds)
+        named = {name: plain[name] if name in plain else getattr(kernels, name) for name in needed}
         if self.floats:
             named["gather"] = kernels.take
-        if "axpy" not in own.plain:
+        if "axpy" not in plain:
             named["axpy"] = compiled(vectors_too(named["axpy"]), "axpy")
 
         def namespace() -> ModuleType:

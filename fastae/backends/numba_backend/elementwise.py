@@ -123,49 +123,6 @@ def clamped(v: Vector, t: Any, low: float, high: float) -> Any:
     return t
 
 
-EXPONENTIAL = {
-    4: interpolated(lambda r: np.exp(-r), -float(LN_2) / 2, float(LN_2) / 2, 5),
-    8: [(-1) ** j / math.factorial(j) for j in range(14)],  # where interpolation itself would round
-}
-"""Of e⁻ʳ for |r| ≤ ln 2 / 2, by the bytes of a float."""
-
-
-def sigmoid(v: Vector, t: Any) -> Any:
-    """Return σ(t); where it is less than the smallest normal number, something as small.
-
-    σ(t) = 1 / (1 + e⁻ᵗ) = 2ⁿ / (2ⁿ + e⁻ʳ), of which nothing overflows.
-    """
-    b = v.builder
-    low = (-126 if v.size == 4 else -1022) * float(LN_2)
-    power, r = power_of_two_and_rest(v, clamped(v, t, low, 40.0), LN_2)  # beyond, 1 is the nearest float
-    return b.fdiv(power, b.fadd(power, polynomial(v, r, EXPONENTIAL[v.size])))
-
-
-def expm1_of_twice(r: Any) -> Any:
-    """Return (e²ʳ − 1) / r."""
-    return np.where(r == 0, 2.0, np.expm1(2 * r) / np.where(r == 0, 1.0, r))
-
-
-EXPONENTIAL_LESS_ONE = {
-    4: interpolated(expm1_of_twice, -float(LN_2) / 4, float(LN_2) / 4, 4),
-    8: [2 ** (j + 1) / math.factorial(j + 1) for j in range(14)],
-}
-"""Of (e²ʳ − 1) / r for |r| ≤ ln 2 / 4."""
-
-
-def hyperbolic_tangent(v: Vector, t: Any) -> Any:
-    """Return tanh t.
-
-    tanh t = E / (E + 2) with E = e²ᵗ − 1 = 2ⁿ (e²ʳ − 1) + (2ⁿ − 1), in which nothing cancels where t is small.
-    """
-    b = v.builder
-    limit = 9.5 if v.size == 4 else 20.0  # beyond, 1 is the nearest float
-    power, r = power_of_two_and_rest(v, clamped(v, t, -limit, limit), LN_2 / 2)
-    series = polynomial(v, r, EXPONENTIAL_LESS_ONE[v.size])
-    e = v.fma(power, b.fmul(series, r), b.fsub(power, v.constant(1.0)))
-    return b.fdiv(e, b.fadd(e, v.constant(2.0)))
-
-
 def logarithm(v: Vector, x: Any) -> Any:
     """Return log x of a positive normal number.
 
@@ -240,38 +197,6 @@ def cross_entropy(v, z, x):
     return b.fneg(v.fma(x, logs[0], b.fmul(b.fsub(one, x), logs[1])))
 
 
-def add_bias_sigmoid(v, z, bias, unused, scalar):
-    """σ(z + bias)."""
-    return sigmoid(v, v.builder.fadd(z, bias)), None
-
-
-def add_bias_tanh(v, z, bias, unused, scalar):
-    """Tanh(z + bias)."""
-    return hyperbolic_tangent(v, v.builder.fadd(z, bias)), None
-
-
-def add_bias_relu(v, z, bias, unused, scalar):
-    """Max(0, z + bias)."""
-    t = v.builder.fadd(z, bias)
-    return v.builder.select(v.builder.fcmp_ordered("<", t, v.zero()), v.zero(), t), None
-
-
-def scale_tanh_slope(v, delta, y, unused, scalar):
-    """Delta · (1 − y²)."""
-    b = v.builder
-    return b.fmul(delta, b.fsub(v.constant(1.0), b.fmul(y, y))), None
-
-
-def scale_relu_slope(v, delta, y, unused, scalar):
-    """Delta where y > 0."""
-    return v.builder.select(v.builder.fcmp_ordered(">", y, v.zero()), delta, v.zero()), None
-
-
-def scale_slope(v, delta, y, unused, scalar):
-    """Delta · σ′."""
-    return v.builder.fmul(delta, slope(v, y)), None
-
-
 def mse_delta(v, z, x, unused, scale):
     """The squared error's gradient."""
     error = v.builder.fmul(v.builder.fmul(scale, v.constant(2.0)), v.builder.fsub(z, x))
@@ -324,9 +249,6 @@ def divide_by_255(v, pixels, unused, unused_too, scalar):
     return v.fma(pixels, v.constant(low), v.builder.fmul(pixels, v.constant(float(high)))), None
 
 
-SIGMOID, SLOPE = sweep(add_bias_sigmoid), sweep(scale_slope)
-TANH, TANH_SLOPE = sweep(add_bias_tanh), sweep(scale_tanh_slope)
-RELU, RELU_SLOPE = sweep(add_bias_relu), sweep(scale_relu_slope)
 MSE_GRADIENT, BCE_GRADIENT = sweep(mse_delta), sweep(bce_delta)
 MSE_LOSS, BCE_LOSS = sweep(only_mse_loss, sums_up=True), sweep(only_bce_loss, sums_up=True)
 MSE_BOTH, BCE_BOTH = sweep(mse_delta_and_loss, sums_up=True), sweep(bce_delta_and_loss, sums_up=True)

@@ -1,7 +1,11 @@
 """The contract's kernels for Numba: loops that lay tiles and sweeps over arrays."""
 
+from typing import Any
+
 import numpy as np
 
+from fastae.backends.contract import KERNELS
+from fastae.backends.numba_backend import activations
 from fastae.backends.numba_backend import elementwise as ew
 from fastae.backends.numba_backend.jit import jit
 from fastae.backends.numba_backend.link import linked
@@ -157,42 +161,6 @@ def matmul(a, b, out, trans_a=False, trans_b=False, alpha=1.0, beta=0.0):
 
 
 @jit
-def bias_sigmoid(z, bias, out):
-    """Write σ(z + bias)."""
-    ew.SIGMOID(out, z, bias, bias, bias, 0.0)
-
-
-@jit
-def sigmoid_gradient(delta, y, out):
-    """Write delta · y · (1 − y)."""
-    ew.SLOPE(out, delta, y, y, y, 0.0)
-
-
-@jit
-def bias_tanh(z, bias, out):
-    """Write tanh(z + bias)."""
-    ew.TANH(out, z, bias, bias, bias, 0.0)
-
-
-@jit
-def tanh_gradient(delta, y, out):
-    """Write delta · (1 − y²)."""
-    ew.TANH_SLOPE(out, delta, y, y, y, 0.0)
-
-
-@jit
-def bias_relu(z, bias, out):
-    """Write max(0, z + bias)."""
-    ew.RELU(out, z, bias, bias, bias, 0.0)
-
-
-@jit
-def relu_gradient(delta, y, out):
-    """Write delta where y > 0, else 0."""
-    ew.RELU_SLOPE(out, delta, y, y, y, 0.0)
-
-
-@jit
 def mse_gradient(z, x, scale, out):
     """Write 2 · scale · (z − x) · z · (1 − z)."""
     ew.MSE_GRADIENT(out, z, x, x, x, scale)
@@ -309,3 +277,10 @@ def convolve(x, weights, height, width, kernel, stride, padding, out):
             count = max(0, last - first) * channels
             multiply(x[:, start : start + count], weights[tap : tap + count], out[patch :: rows * columns], 1.0, keep)
             keep = 1.0
+
+
+def __getattr__(name: str) -> Any:
+    """Return a kernel of `activations`; raises NotImplementedError if the contract has it and Numba does not."""
+    if name in KERNELS and not hasattr(activations, name):
+        raise NotImplementedError(f"the backend 'numba' lacks the kernel {KERNELS[name].signature}")
+    return getattr(activations, name)

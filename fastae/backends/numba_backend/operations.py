@@ -85,6 +85,11 @@ def make_backward(slope: Any, name: str) -> Any:
     return backward
 
 
+def make_dense(activate: Any, slope: Any, name: str) -> dict[str, Any]:
+    """Make the operations of a dense layer, of an activation and the gradient through it."""
+    return {"forward": make_forward(activate, name), "backward": make_backward(slope, name), "update": update}
+
+
 @jit
 def add_products(a, d, out, alpha, beta, skip, ks):
     """Write alpha · aᵀ d + beta · out."""

@@ -3,7 +3,7 @@
 import math
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 from itertools import count
 from typing import Any
@@ -49,13 +49,20 @@ def make_entry(ops: Any) -> Any:
 def operations_of(kind: str, activation: str) -> dict[str, Any]:
     """Return forward, backward and update of one kind of layer."""
     activate, slope = (getattr(kernels, name) for name in ACTIVATIONS[activation][:2])
-    if kind == "dense":
-        made = {"forward": operations.make_forward(activate, activation), "update": operations.update}
-        return made | {"backward": operations.make_backward(slope, activation)}
-    from fastae.backends.numba_backend import convolutions
+    return KINDS[kind]()(activate, slope, activation)
 
-    make = {"conv": convolutions.make_convolution, "transposed": convolutions.make_transposed}
-    return make[kind](activate, slope, activation)
+
+def _convolutions() -> Any:
+    from fastae.backends.numba_backend import convolutions  # which takes a while to compile
+
+    return convolutions
+
+
+KINDS: dict[str, Callable[[], Any]] = {
+    "dense": lambda: operations.make_dense,
+    "conv": lambda: _convolutions().make_convolution,
+    "transposed": lambda: _convolutions().make_transposed,
+}
 
 
 def _numbered(name: str, counter: Iterator[int], function: Any) -> Any:

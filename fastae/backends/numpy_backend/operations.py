@@ -19,7 +19,8 @@ def make_operations(backend: Any, loss: str, activation: str, kinds: Sequence[st
     composed = fastae.operations.KINDS
 
     def of_kind(ops: Any, kind: str, activation: str) -> dict[str, Any]:
-        return composed[kind](ops, activation) | KINDS[kind](SLOPES[activation])
+        made = composed[kind](ops, activation)
+        return made | KINDS[kind](SLOPES[activation]) if kind in KINDS and activation in SLOPES else made
 
     losses = {"mse": _mse, "bce": _bce}
     made = fastae.operations.make_operations(backend, loss, activation, kinds, of_kind)

@@ -105,7 +105,7 @@ def certain(facts: Facts) -> Problem | None:
     if not facts.option("parallel") or not facts.lost_updates:
         return None
     place = facts.lost_updates[0]
-    return Problem("threads race, though none of these calls has shown it", "parallel=True", [_race(place)])
+    return Problem("threads race, although no call has shown it", "parallel=True", [_race(place)])
 
 
 def _race(place: Place) -> str:

@@ -239,9 +239,9 @@ def forbid(
         if event == "import":
             name = str(arguments[0])
             if allowed is not None and name.partition(".")[0] in LIBRARIES:
-                return f"it imports {name}: the kernels of {LIBRARIES[name.partition('.')[0]]} are not yours"
+                return f"it imports {name}: a kernel must not use those of {LIBRARIES[name.partition('.')[0]]}"
             if allowed is not None and name.partition(".")[0] == "fastae" and name not in allowed:
-                return f"it imports {name}: fastae's own kernels are not yours"
+                return f"it imports {name}: a kernel must not use those of fastae"
         elif event == "open":
             path, mode, flags = (*arguments, None, 0)[:3]
             writes = bool(set("wax+") & set(mode)) if isinstance(mode, str) else bool(flags & 3)
@@ -262,7 +262,7 @@ def forbid(
         elif event == "ctypes.dlopen":
             return f"it loads the library {arguments[0] or 'of this process'}: a kernel is judged for its own code"
         elif event in SEARCHES:
-            return f"it looks through the process's memory ({event})"
+            return f"it searches the memory of the process ({event})"
         elif event in HOOKS:
             return f"it hooks into the interpreter ({event})"
         elif event in CHANGING and any(outside(path) for path in arguments[: 1 + (event in ("os.rename", "os.link"))]):

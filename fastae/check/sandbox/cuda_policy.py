@@ -57,9 +57,9 @@ def of_cuda(text: str, name: str = "") -> list[str]:
     every(r"__attribute__|\[\[\s*gnu\s*::", "an attribute of the host's compiler, such as a constructor's")
     every(r"#[ \t]*embed\b", "it embeds a file")
     every(rf"(?<![\w.>])(?:::\s*|std\s*::\s*)?\b({HOST})\s*\(", "{0}() is a function of the host; no GPU has it")
-    every(r"\b(__builtin_\w*(?:frame|return)_address)\b", "{0}: it looks into its caller")
-    every(r"\bemulator\s*::|\b(emulator_\w+)", "it reaches for the emulator's inside")
-    every(r"\b(?:dlopen|environ|errno|stdin|stdout|stderr)\b", "it reaches for the host's process")
+    every(r"\b(__builtin_\w*(?:frame|return)_address)\b", "{0}: it reads the frame of its caller")
+    every(r"\bemulator\s*::|\b(emulator_\w+)", "it uses the internals of the emulator")
+    every(r"\b(?:dlopen|environ|errno|stdin|stdout|stderr)\b", "it uses the host's process")
     found += [(at, f"{what} is initialised by code of the host, before any launch") for at, what in _static(plain)]
     return list(dict.fromkeys(f"{place_of(text, at, name)}: {what}" for at, what in sorted(found)))
 
@@ -77,8 +77,8 @@ HIDDEN = {  # after all macros are replaced
     r"\b(__)?asm(__)?\b": "asm",
     rf"\b__builtin_{BUILTINS}\w+": "a function that is built into the host's compiler",
     r"\b__(sync|atomic)_\w+": "a function that is built into the host's compiler",
-    r"\b__[tau]b?san_\w+": "it reaches for what looks at its accesses",
-    r"\bemulator\w*": "it reaches for the emulator's inside",
+    r"\b__[tau]b?san_\w+": "it uses what checks its accesses",
+    r"\bemulator\w*": "it uses the internals of the emulator",
     r"\b(import|module)\s*[<\"\w]": "it imports a module",
     r"\bthread_local\b": "thread_local, which is a thread's of the host",
 }

@@ -270,7 +270,7 @@ class Process:
     def _lost(self) -> WorkerLost:
         """Return an exception that says how the process ended."""
         if self._late:
-            return WorkerLost(f"it does not come back, not within {self._patience:g} seconds", ENDLESS)
+            return WorkerLost(f"it does not return within {self._patience:g} seconds", ENDLESS)
         try:
             status = self._child.wait(5)
         except subprocess.TimeoutExpired:

@@ -77,12 +77,12 @@ def _python(tree: ast.Module) -> Iterator[tuple[int, str]]:
             case ast.Call(func=ast.Name(id="setattr" | "delattr"), args=[ast.Name(id=name), *_]) if name in names:
                 yield line, f"it replaces a part of {names[name]}"
             case ast.Name(id=name) if name in INNER and name.startswith("__"):
-                yield line, f"it looks into the interpreter: {name}"
+                yield line, f"it uses the internals of the interpreter: {name}"
             case ast.Attribute(attr=attr, value=value) if attr in INNER or (names.get(_root(value)), attr) in (
                 ("sys", "modules"),
                 ("inspect", "stack"),
             ):
-                yield line, f"it looks into the interpreter: {ast.unparse(node)}"
+                yield line, f"it uses the internals of the interpreter: {ast.unparse(node)}"
             case ast.Attribute(attr=attr, value=ast.Name(id=name)) if names.get(name) == "os" and attr in OF_OS:
                 yield line, f"it calls the system: os.{attr}"
             case ast.Attribute(attr=attr, value=value) if attr in FILES and names.get(_root(value)) == "numpy":
@@ -114,9 +114,9 @@ def _of_module(module: str) -> Iterator[str]:
     if first in MODULES:
         yield f"it imports {first}, which is for {MODULES[first]}"
     elif first in LIBRARIES:
-        yield f"it imports {module}: the kernels of {LIBRARIES[first]} are not yours"
+        yield f"it imports {module}: a kernel must not use those of {LIBRARIES[first]}"
     elif first == "fastae" and module not in OPEN and module.rpartition(".")[0] not in OPEN[1:]:
-        yield f"it imports {module}: the kernels of fastae are not yours"
+        yield f"it imports {module}: a kernel must not use those of fastae"
 
 
 def _written(node: ast.AST) -> list[ast.expr]:

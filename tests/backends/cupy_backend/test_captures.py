@@ -1,4 +1,4 @@
-"""Every wrong capture is caught by the stand-in, and each part of the persistent kernel's barrier is needed."""
+"""The stand-in catches every wrong capture, and each part of the persistent kernel's barrier is needed."""
 
 import random
 from collections.abc import Callable
@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import sample
-from test_modes import BATCH, IMAGES, LOSSES, epochs, session
+from cuda_sessions import BATCH, IMAGES, LOSSES, epochs, longest_chain, session
+from sampling import sample
 
 from fastae.backends.cupy_backend import launcher, operations
 from fastae.backends.cupy_backend.plan import PIXELS, SUM, make_plan
@@ -189,14 +189,6 @@ def test_the_branches_of_a_graph_may_mix_in_any_order(seed: int, monkeypatch: py
     assert epochs(session(EmulatorBackend(), "captured")) != expected
 
 
-def longest_chain(graph: Graph) -> list[str]:
-    """Return the names of a longest row of launches of which each must wait for the one before it."""
-    chains: list[list[str]] = []
-    for node in graph.nodes:
-        chains.append([*max((chains[i] for i in node.after), key=len, default=[]), node.name])
-    return max(chains, key=len)
-
-
 @LOSSES
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 def test_the_longest_chain_of_a_step_has_nine_launches_and_eight_where_another_follows(
@@ -288,7 +280,7 @@ def test_each_part_of_the_barrier_across_blocks_is_needed(
 
 
 def test_a_barrier_across_blocks_needs_a_cooperative_launch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else a block may wait for one that cannot begin before it ends."""
+    """Otherwise a block may wait for one that cannot start before it ends."""
     s = persistent_with(monkeypatch, cooperative=False)
     s.start(np.arange(IMAGES + 3))
     with pytest.raises(KernelFault, match=r"barrier\.cuh:\d+, kernel train, .*waits for ever"):

@@ -14,49 +14,26 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import sample
+from cuda_sessions import dtypes, right, run
+from sampling import sample
 
 import fastae
 from fastae.backends.contract import KERNELS, PATCHES
-from fastae.backends.cupy_backend import CupyBackend
+from fastae.backends.cupy_backend import CupyBackend, launcher
+from fastae.backends.emulator import EmulatorBackend, checking
 from fastae.check import bounds
-from fastae.check.calls import cases
-from fastae.check.calls.cases import ALPHA_BETA, WRITTEN, expected, make
+from fastae.check.calls.cases import ALPHA_BETA, expected, make
 from fastae.errors import InputError
-
-NUMBERS = ("alpha", "beta", "scale")
-
-dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
 
 def test_the_stand_in_has_its_compiler() -> None:
-    """Else every test above it would fail for that reason alone; none is skipped."""
+    """Without a compiler the tests here fail; none is skipped."""
     compiler = shutil.which("g++") or shutil.which("clang++") or shutil.which("c++")
     assert compiler, "install g++ or clang++"
     subprocess.run([compiler, "--version"], check=True, capture_output=True)
 
 
 # The kernels.
-
-
-def run(k: CupyBackend, name: str, arguments: dict[str, Any], on_device: bool = False, **how: Any) -> np.ndarray:
-    """Call a kernel and return what it wrote; fail if it returns something or touches anything but its output.
-
-    With ``on_device``, alpha, beta and scale are 0-d arrays there.
-    """
-    if on_device:
-        how["on_device"] = [key for key in NUMBERS if key in arguments]
-    outcome = cases.call(k, name, arguments, **how)
-    assert outcome.returned is None
-    assert outcome.touched == [], f"{name} has written into or around them"
-    return outcome.found
-
-
-def right(k: CupyBackend, name: str, arguments: dict[str, Any], dtype: str, **how: Any) -> bool:
-    found = run(k, name, arguments, **how)
-    assert found.dtype == arguments[WRITTEN.get(name, "out")].dtype
-    return bounds.accepts(found, *expected(name, arguments, dtype))
-
 
 on_device = pytest.mark.parametrize("on_device", [False, True], ids=["numbers", "numbers on the device"])
 
@@ -65,7 +42,9 @@ on_device = pytest.mark.parametrize("on_device", [False, True], ids=["numbers", 
 @on_device
 @pytest.mark.parametrize("trans_b", [False, True], ids=["b", "bT"])
 @pytest.mark.parametrize("trans_a", [False, True], ids=["a", "aT"])
-def test_matmul(cupy: CupyBackend, dtype: str, on_device: bool, trans_a: bool, trans_b: bool) -> None:
+def test_matmul_is_within_its_bound(
+    cupy: CupyBackend, dtype: str, on_device: bool, trans_a: bool, trans_b: bool
+) -> None:
     """Of all four transpositions; with beta = 0 an output full of NaN leaves no trace."""
     for i, (m, k, n) in enumerate(
         [(5, 7, 3), (1, 6, 4), (6, 1, 4), (6, 4, 1), (1, 1, 1), (33, 100, 65), (16, 784, 40)]
@@ -90,7 +69,9 @@ def test_matmul_keeps_its_whole_precision(cupy: CupyBackend, dtype: str) -> None
 @pytest.mark.parametrize(
     "name", ["bias_sigmoid", "sigmoid_gradient", "mse_gradient", "bce_gradient", "mse_loss", "bce_loss"]
 )
-def test_elementwise_kernels_and_losses(cupy: CupyBackend, name: str, block: bool, on_device: bool, dtype: str) -> None:
+def test_elementwise_kernels_and_losses_are_within_their_bounds(
+    cupy: CupyBackend, name: str, block: bool, on_device: bool, dtype: str
+) -> None:
     for m, n in itertools.product([0, 1, 2, 17], [1, 5, 64, 784]):
         arguments = make(name, dtype, n, m=m, n=n)
         assert right(cupy, name, arguments, dtype, block=block, on_device=on_device), (m, n)
@@ -99,7 +80,7 @@ def test_elementwise_kernels_and_losses(cupy: CupyBackend, name: str, block: boo
 @dtypes
 @on_device
 @pytest.mark.parametrize("block", [True, False], ids=["block of columns", "whole"])
-def test_column_sum(cupy: CupyBackend, block: bool, on_device: bool, dtype: str) -> None:
+def test_column_sum_is_within_its_bound(cupy: CupyBackend, block: bool, on_device: bool, dtype: str) -> None:
     for m, n in itertools.product([0, 1, 2, 300], [1, 5, 64, 300]):
         for alpha, beta in ALPHA_BETA:
             arguments = make("column_sum", dtype, m=m, n=n, alpha=alpha, beta=beta)
@@ -109,7 +90,7 @@ def test_column_sum(cupy: CupyBackend, block: bool, on_device: bool, dtype: str)
 @dtypes
 @on_device
 @pytest.mark.parametrize("block", [True, False], ids=["block of columns", "whole"])
-def test_axpy(cupy: CupyBackend, block: bool, on_device: bool, dtype: str) -> None:
+def test_axpy_is_within_its_bound(cupy: CupyBackend, block: bool, on_device: bool, dtype: str) -> None:
     """On vectors and matrices; the last is more than the grid has threads."""
     rng = np.random.default_rng(4)
     for shape in [(5,), (300,), (1, 1), (9, 31), (0, 3), (1050, 1001)]:
@@ -131,7 +112,7 @@ def test_gather_divides_by_255_with_one_rounding(cupy: CupyBackend, dtype: str) 
         assert found.tobytes() == np.divide(chosen, 255, dtype=dtype).tobytes(), (m, cursor, offset)
 
 
-def test_advance(cupy: CupyBackend) -> None:
+def test_advance_moves_the_cursor(cupy: CupyBackend) -> None:
     for n in (0, 1, 16, 2**40):
         assert run(cupy, "advance", {"cursor": np.array([7]), "n": n}).tolist() == [7 + n]
 
@@ -146,7 +127,7 @@ def test_an_output_may_be_the_input_that_the_contract_names(cupy: CupyBackend, n
 
 
 @dtypes
-def test_sigmoid_over_the_whole_range(cupy: CupyBackend, dtype: str) -> None:
+def test_sigmoid_is_right_over_the_whole_range(cupy: CupyBackend, dtype: str) -> None:
     huge = float(np.finfo(dtype).max)
     special = [0.0, -0.0, 1e-30, huge, -huge, np.inf, -np.inf]
     t = np.concatenate([special, np.linspace(-800, 800, 3001), np.linspace(-1, 1, 501)]).astype(dtype)
@@ -180,6 +161,18 @@ def test_nan_reaches_its_loss_its_column_and_its_row_and_nothing_else(cupy: Cupy
     arguments = make("matmul", dtype, m=5, k=6, n=7)
     arguments["a"][2, 3] = np.nan
     assert np.isnan(run(cupy, "matmul", arguments)).tolist() == [[row == 2] * 7 for row in range(5)]
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", ["mse_loss", "bce_loss", "column_sum"])
+@pytest.mark.parametrize("order", ["forward", "random"])
+def test_cudas_sums_by_one_block_after_another_have_no_race(
+    name: str, order: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No thread may write its part of the next sum while another still reads those of this one."""
+    monkeypatch.setattr(launcher, "MOST_BLOCKS", 1)
+    with checking(order):
+        run(EmulatorBackend(), name, make(name, "float32", m=5, n=90))
 
 
 # What it refuses, before anything is launched.

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import forget_backends as forget
+from registry import forget_backends as forget
 
 from fastae import backends
 from fastae.backends import Availability
@@ -91,7 +91,7 @@ def test_a_warning_is_no_reason(where: str, install: Install) -> None:
 
 
 @pytest.mark.usefixtures("install")
-def test_without_cupy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_cupy_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cupy", None)  # as if it were not installed
     assert_unavailable(
         "CuPy is not installed",

@@ -1,4 +1,4 @@
-"""What the real CuPy and `fastae doctor` say of drivers that cannot be used: of none, and of one that we have made."""
+"""The real CuPy without a usable driver: with none, and with a fake one; what it and `fastae doctor` say."""
 
 import os
 import re
@@ -36,7 +36,7 @@ def run(arguments: list[str], folder: Path | None, **settings: str) -> str:
 
 
 def test_the_real_cupy_is_here() -> None:
-    """Else every test below would speak of its absence."""
+    """The tests below need it."""
     assert run(["-c", "import cupy; print(cupy.__version__)"], None).strip(), "pip install cupy-cuda13x"
 
 
@@ -79,13 +79,13 @@ def test_a_driver_that_cannot_be_used(settings: dict[str, str], reason: str, rem
 
 
 @pytest.mark.skipif(os.path.exists("/dev/nvidiactl"), reason="there is a driver")
-def test_no_driver() -> None:
+def test_a_missing_driver_is_named_with_the_remedy() -> None:
     assert run(["-c", DIAGNOSE], None).splitlines() == [
         "False", "no NVIDIA driver was found", "install the driver, or take --backend numba"
     ]  # fmt: skip
 
 
-def test_doctor_tells_it(driver: Path) -> None:
+def test_the_doctor_names_a_driver_that_is_too_old(driver: Path) -> None:
     out = run(["-m", "fastae", "doctor"], driver, FAKE_VERSION="12080")
     reason = "the NVIDIA driver supports CUDA 12, but this CuPy needs 13"
     assert re.search(

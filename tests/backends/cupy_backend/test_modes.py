@@ -3,65 +3,28 @@
 What needs no stand-in runs twice, as in test_cupy.py: on the CPU, and, where there is one, on a GPU.
 """
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import test_step
-from conftest import sample
+import step_by_hand
+from cuda_sessions import BATCH, IMAGES, LOSSES, bits, epochs, images, parameters, run, session
+from sampling import sample
 
 import fastae
 from fastae import cli
 from fastae.backends.base import Parameters
+from fastae.backends.contract import KERNELS, PATCHES
 from fastae.backends.cupy_backend import CupyBackend, launcher, operations
 from fastae.backends.cupy_backend.branches import Branches
-from fastae.backends.cupy_backend.session import MODES, STEPS_A_GRAPH, CupySession
-from fastae.backends.emulator import EmulatorBackend, streams
+from fastae.backends.cupy_backend.operations import make_operations
+from fastae.backends.cupy_backend.session import MODES, STEPS_A_GRAPH
+from fastae.backends.emulator import EmulatorBackend, checking, streams
+from fastae.check.calls.cases import make
 from fastae.errors import InputError
-
-SIZES, PIXELS, IMAGES, BATCH = (37, 20, 9, 20, 37), 37, 140, 4  # 35 batches: two graphs of 16 steps and three more
-LOSSES = pytest.mark.parametrize("loss", ["mse", "bce"])
-
-
-def parameters(momentum: float = 0.0, dtype: str = "float32") -> Parameters:
-    rng = np.random.default_rng(0)
-    W = [rng.normal(0, 0.5, shape).astype(dtype) for shape in zip(SIZES, SIZES[1:])]
-    b = [rng.normal(0, 0.1, n).astype(dtype) for n in SIZES[1:]]
-    none = slice(None) if momentum else slice(0)
-    return Parameters(W, b, [np.zeros_like(w)[none] for w in W], [np.zeros_like(x)[none] for x in b])
-
-
-def images(n: int = IMAGES) -> np.ndarray:
-    return np.random.default_rng(1).integers(0, 256, (n, PIXELS), dtype=np.uint8)
-
-
-def session(
-    backend: CupyBackend, mode: str | None, n: int = IMAGES + 3, momentum: float = 0.0, **more: Any
-) -> CupySession:
-    options = {"batch_size": BATCH, "lr": 0.05, "momentum": momentum, "mode": mode, **more}
-    dtype = options.pop("dtype", "float32")
-    return backend.session(parameters(momentum, dtype), images(n), test_images=images(41), **options)
-
-
-def epochs(s: CupySession, count: int = 2, batches: int = IMAGES // BATCH) -> list[float]:
-    """Train, in pieces as a trainer does, and return every number that can be read on the way."""
-    numbers = []
-    for epoch in range(count):
-        n = len(s._train[0].order)
-        s.start(np.random.default_rng([1, 0, epoch]).permutation(n))
-        s.run(1)
-        numbers.append(s.total())
-        s.run(batches - 1)
-        s.finish()
-        numbers += [s.total(), s.test_error()]
-    return numbers
-
-
-def bits(s: CupySession) -> bytes:
-    return b"".join(p.tobytes() for group in s.read() for p in group)
-
 
 # The same bits.
 
@@ -238,7 +201,7 @@ def test_a_step_is_numpys_with_tiles_of_any_size(
         s.start(np.arange(50))
         s.run(1)
         found.append(s.read())
-    assert test_step.close(*found, 2e-6)
+    assert step_by_hand.close(*found, 2e-6)
 
 
 @pytest.mark.parametrize("side", [16, 32, 64])
@@ -260,3 +223,62 @@ def test_tf32_rounds_the_inputs_and_only_them(cupy: CupyBackend, side: int, monk
     ones, small = np.ones((17, 8), np.float32), np.full((8, 9), 2.0**-6, np.float32)
     for value, rounded in ((1 + 2**-11, 1 + 2**-10), (1 + 2**-12, 1.0), (-1 - 2**-11, -1 - 2**-10)):
         np.testing.assert_allclose(product(ones * np.float32(value), small), rounded / 8, atol=3e-7)
+
+
+# Small devices, few blocks, and what is read and written.
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("blocks", [1, 2])
+def test_cuda_trains_on_a_device_of_one_multiprocessor(cupy: CupyBackend, blocks: int, monkeypatch: Any) -> None:
+    """A persistent kernel of one block has no other to wait for, or to leave work to."""
+    if cupy.launcher.cupy.cuda is streams:  # the stand-in's; a GPU has as many as it has
+        monkeypatch.setattr(cupy.launcher, "multiprocessors", blocks)
+    found = [session(cupy, mode) for mode in ("eager", "persistent")]
+    assert epochs(found[0]) == epochs(found[1])
+    assert bits(found[0]) == bits(found[1])
+    assert found[1]._train[0].cursor[0] == found[0]._train[0].cursor[0]
+
+
+@pytest.mark.thorough
+def test_cudas_persistent_kernel_gathers_every_pixel(cupy: CupyBackend) -> None:
+    """Of more than one block's worth of them, of which the last block has a single one."""
+    assert 27 * 19 % 256 == 1
+    found = []
+    for mode in ("eager", "persistent"):
+        s = cupy.session(step_by_hand.start((19, 6), "float32"), step_by_hand.images(19, 54), batch_size=27, mode=mode)
+        s.start(np.arange(54))
+        with checking():  # by the stand-in: nor does it write a pixel too many
+            s.run(2)
+        found.append(bits(s))
+    assert found[0] == found[1]
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("most", [1, 3])
+def test_cuda_grids_of_few_blocks_do_all_the_work(cupy: CupyBackend, most: int, monkeypatch: Any) -> None:
+    """Blocks go on where there is more to do than the grid has: more than 4,096 images, or elements by the million."""
+    sizes = {"m": 40, "k": 70, "n": 90}
+    calls = {name: make(name, "float32", **sizes) for name in KERNELS if name not in ("axpy", "advance", *PATCHES)}
+    x, y = np.random.default_rng(0).normal(size=(2, 40, 70)).astype("float32")
+    calls["axpy"] = {"alpha": 0.5, "x": x, "y": y}
+    found = []
+    for blocks in (launcher.MOST_BLOCKS, most):
+        monkeypatch.setattr(launcher, "MOST_BLOCKS", blocks)
+        s = session(cupy, "eager")
+        kernels = [run(cupy, name, copy.deepcopy(arguments)).tobytes() for name, arguments in calls.items()]
+        found.append([*kernels, epochs(s, 1), bits(s)])
+    assert found[0] == found[1]
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("side", [16, 32, 64])
+def test_cudas_tensor_cores_read_only_what_is_there(side: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A warp without a piece of a small tile would read shared memory that was never written."""
+    k = EmulatorBackend()
+    tf32 = k.launcher_for(True, np.dtype(np.float32))
+    monkeypatch.setattr(tf32, "tile", lambda *product: launcher.Tile(side))
+    a, W, b, y = (k.asarray(np.ones(shape, np.float32)) for shape in ((33, 70), (70, 41), (41,), (33, 41)))
+    with checking():
+        make_operations(k, tf32, "mse", Branches(k.launcher.cupy.cuda))["forward"](a, W, b, y)
+    assert np.all(k.to_host(y) == 1)  # σ(71)

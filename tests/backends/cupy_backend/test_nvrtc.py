@@ -1,4 +1,4 @@
-"""Every kernel by NVIDIA's own compiler, for every architecture, without a GPU."""
+"""NVIDIA's compiler accepts every kernel for every architecture, without a GPU."""
 
 import itertools
 import re

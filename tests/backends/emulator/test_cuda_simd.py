@@ -1,10 +1,10 @@
-"""Integer intrinsics of CUDA: several numbers in a word, DPX, and what else people use; against a model in Python."""
+"""Integer intrinsics of CUDA, SIMD within a word and DPX among them: compared with a model in Python."""
 
 from collections.abc import Callable
 
 import numpy as np
 import pytest
-from test_cuda_language import fault, launch, line_with, on_device, results, zeros
+from cuda_kernels import fault, launch, line_with, on_device, results, zeros
 
 from fastae.backends.emulator import checking
 

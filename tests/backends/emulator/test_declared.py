@@ -1,4 +1,4 @@
-"""Kernels that CUDA does not allow, sources without kernels, Python's numbers as arguments, and RawKernel."""
+"""Kernels that CUDA does not allow, sources without kernels, Python numbers as arguments, and `RawKernel`."""
 
 from pathlib import Path
 

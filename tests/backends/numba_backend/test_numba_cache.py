@@ -1,4 +1,4 @@
-"""Compiled code that is kept: found again, and never taken for other code."""
+"""Compiled code in the cache: it is found again, and never taken for other code."""
 
 import json
 import os

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import sample
 from numba import types
-from test_operations import whole_numbers
+from sampling import sample
+from whole_numbers import whole_numbers
 
 from fastae.backends.numba_backend import jit, kernels, link, sparse, tiles
 from fastae.backends.numba_backend.kernels import AHEAD, PIECE, ROW_BLOCK

@@ -1,4 +1,4 @@
-"""What the package takes from Numba: one module imports it, and a release that is not known is told."""
+"""What the package uses of Numba: one module imports it, and an unknown release is reported."""
 
 import ast
 import re
@@ -12,7 +12,7 @@ from pathlib import Path
 import command_line
 import numba
 import pytest
-from conftest import forget_backends
+from registry import forget_backends
 
 import fastae
 from fastae import cli, doctor
@@ -84,7 +84,7 @@ def test_a_release_that_is_not_known_is_told_by_the_doctor(release: str, capsys:
 
 @pytest.mark.parametrize("release", UNKNOWN, indirect=True)
 @pytest.mark.parametrize("backend", ["numba", "auto"])
-def test_and_by_training(
+def test_a_release_that_is_not_known_is_refused_by_training(
     release: str, backend: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
@@ -95,12 +95,12 @@ def test_and_by_training(
 
 
 @pytest.mark.parametrize("release", ["0.61.0", "0.68.1", "0.68.2dev0+12.g1234"], indirect=True)
-def test_releases_between_the_bounds(release: str) -> None:
+def test_releases_between_the_bounds_are_available(release: str) -> None:
     assert NumbaBackend.availability() == (True, "", "")
 
 
 @pytest.mark.parametrize("release", ["0.69.0rc1"], indirect=True)
-def test_one_may_be_tried_all_the_same(release: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_release_that_is_not_known_may_be_tried(release: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "FASTAE_ANY_NUMBA=1 tries it as it is" in NumbaBackend.availability().remedy
     monkeypatch.setenv("FASTAE_ANY_NUMBA", "1")
     assert NumbaBackend.availability().ok

@@ -1,4 +1,4 @@
-"""The Numba backend's session: the arrays that it makes, and what it gives to whom; its step is compiled elsewhere."""
+"""The Numba backend's session: its arrays, and what each worker receives; the compiled step is tested elsewhere."""
 
 import threading
 import time
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import test_step
+import step_by_hand
 from numba import typeof
 from numba.core.registry import cpu_target
 
@@ -44,9 +44,9 @@ def test_each_worker_is_given_what_the_step_was_compiled_for(
         return entry
 
     monkeypatch.setattr(session, "compiled", compiled)
-    parameters, images = test_step.start((20, 17, 9), dtype, bool(momentum)), test_step.images(20, 8)
+    parameters, images = step_by_hand.start((20, 17, 9), dtype, bool(momentum)), step_by_hand.images(20, 8)
     images.flags.writeable = False  # as those of a file that is mapped
-    s: Any = test_step.session(
+    s: Any = step_by_hand.session(
         "numba", parameters, images, test_images=images, batch_size=4, momentum=momentum, threads=threads
     )
     assert s.workers == threads
@@ -68,7 +68,7 @@ def test_each_worker_is_given_what_the_step_was_compiled_for(
 @pytest.mark.parametrize("threads", [1, 2, 3, 9])
 def test_workers_share_the_units_of_a_layer(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "compiled", lambda *arguments: None)
-    s: Any = test_step.session("numba", test_step.start((70, 17)), test_step.images(70, 8), threads=threads)
+    s: Any = step_by_hand.session("numba", step_by_hand.start((70, 17)), step_by_hand.images(70, 8), threads=threads)
     for width in (1, 17, 70, 784):
         parts = s.owned(width)
         assert len(parts) == threads
@@ -76,7 +76,9 @@ def test_workers_share_the_units_of_a_layer(threads: int, monkeypatch: pytest.Mo
 
 
 def test_a_worker_that_waits_for_an_interrupted_one_stops_waiting() -> None:
-    s: Any = test_step.session("numba", test_step.start((20, 17, 9)), test_step.images(20, 8), batch_size=4, threads=2)
+    s: Any = step_by_hand.session(
+        "numba", step_by_hand.start((20, 17, 9)), step_by_hand.images(20, 8), batch_size=4, threads=2
+    )
     step, before = s._entries["step"], set(threading.enumerate())
 
     def interrupted(*arguments: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from whole_numbers import whole_numbers
 
 import fastae
 from fastae.backends.numba_backend import operations
@@ -69,7 +70,7 @@ def called(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def team(workers: int, m: int, widest: int) -> list[Workspace]:
-    """Make what the workers of a team have besides the model; NaN where nobody has written yet."""
+    """Make what the workers of a team have besides the model; NaN where nothing was written."""
     arrivals, partial = np.zeros(8, np.int64), np.full((2, workers, m, widest), np.nan)
     return [
         Workspace(
@@ -82,12 +83,6 @@ def team(workers: int, m: int, widest: int) -> list[Workspace]:
         )
         for worker in range(workers)
     ]
-
-
-def whole_numbers(*shape: int) -> np.ndarray:
-    """Return random ones, whose products are exact, as floats; none is 0."""
-    rng = np.random.default_rng(shape)
-    return rng.integers(1, 5, shape) * rng.choice([-1.0, 1.0], shape)
 
 
 @pytest.mark.parametrize("lanes", [1, 2, 8, 16])

@@ -1,4 +1,4 @@
-"""The Numba backend's team of workers where it is easily upset: forks, threads, pauses, crowds."""
+"""The Numba backend's team of workers under forks, threads, pauses and crowded cores."""
 
 import os
 import signal
@@ -100,7 +100,7 @@ def test_a_team_on_one_core_ends_soon_in_the_same_bits(threads: int) -> None:
 
 
 def test_beside_a_busy_program_a_team_is_not_far_behind_one_worker_and_ends_in_the_same_bits() -> None:
-    """A worker that only spun, or offered its core for ever, took 15 times as long as one alone."""
+    """A worker that only spun, or always yielded its core, took 15 times as long as one alone."""
     images = fastae.load_dataset()[0][:2000]
 
     def trained(threads: int) -> tuple[float, list[bytes]]:

@@ -1,4 +1,4 @@
-"""The barrier of Numba's team: who waits sleeps, is woken by the last to come, and does not wait for ever."""
+"""The barrier of Numba's team: a worker that waits sleeps, the last to arrive wakes it, and no wait is endless."""
 
 import gc
 import threading

@@ -1,4 +1,4 @@
-"""How many workers a team has, with the environment, the system's cores and its control groups replaced."""
+"""How many workers a team has, with the environment, the cores and the control groups replaced."""
 
 import os
 import re

@@ -1,7 +1,7 @@
 """The frame of the caller is searched for when the clock started.
 
 Family: clock
-Refused: it looks into the interpreter: sys._getframe
+Refused: it uses the internals of the interpreter: sys._getframe
 """
 
 import sys

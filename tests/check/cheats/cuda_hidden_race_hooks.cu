@@ -1,7 +1,7 @@
 // The same, by functions of one's own in place of those that look.
 //
 // Family: the judge
-// Refused: it reaches for what looks at its accesses
+// Refused: it uses what checks its accesses
 
 extern "C" {
 static void __tsan_write4(void*) {}

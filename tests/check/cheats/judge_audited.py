@@ -1,7 +1,7 @@
 """The interpreter's events are listened to.
 
 Family: the judge
-Refused: it looks into the interpreter: sys.addaudithook
+Refused: it uses the internals of the interpreter: sys.addaudithook
 """
 
 import sys

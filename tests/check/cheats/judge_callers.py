@@ -1,7 +1,7 @@
 """The callers' variables are read.
 
 Family: the judge
-Refused: it looks into the interpreter: inspect.stack
+Refused: it uses the internals of the interpreter: inspect.stack
 """
 
 import inspect

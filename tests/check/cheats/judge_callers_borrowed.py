@@ -1,7 +1,7 @@
 """The same, by a module that another one has imported.
 
 Family: the judge
-Refused: it looks into the interpreter: inspect.currentframe
+Refused: it uses the internals of the interpreter: inspect.currentframe
 """
 
 from dataclasses import inspect

@@ -1,7 +1,7 @@
 """All objects of the process are looked through.
 
 Family: the judge
-Refused: it looks into the interpreter: gc.get_objects
+Refused: it uses the internals of the interpreter: gc.get_objects
 """
 
 import gc

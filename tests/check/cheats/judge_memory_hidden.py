@@ -1,7 +1,7 @@
 """The same, hidden from who reads the file.
 
 Family: the judge
-Refused: it looks through the process's memory
+Refused: it searches the memory of the process
 """
 
 import pickle

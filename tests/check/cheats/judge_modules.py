@@ -1,7 +1,7 @@
 """The judge's bounds are looked for among what is loaded.
 
 Family: the judge
-Refused: it looks into the interpreter: sys.modules
+Refused: it uses the internals of the interpreter: sys.modules
 """
 
 import sys

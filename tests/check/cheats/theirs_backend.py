@@ -1,7 +1,7 @@
 """The library's own kernel is called.
 
 Family: other people's kernels
-Refused: it imports fastae.backends: the kernels of fastae are not yours
+Refused: it imports fastae.backends: a kernel must not use those of fastae
 """
 
 import fastae.backends

@@ -1,7 +1,7 @@
 """The same, hidden from who reads the file.
 
 Family: other people's kernels
-Refused: it imports fastae.backends: fastae's own kernels are not yours
+Refused: it imports fastae.backends: a kernel must not use those of fastae
 """
 
 import pickle

@@ -1,7 +1,7 @@
 """Another library's kernel is called.
 
 Family: other people's kernels
-Refused: it imports torch.nn: the kernels of PyTorch are not yours
+Refused: it imports torch.nn: a kernel must not use those of PyTorch
 """
 
 

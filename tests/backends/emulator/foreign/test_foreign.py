@@ -1,4 +1,4 @@
-"""Kernels as people write them elsewhere: right ones compile, run and are not accused; planted faults are found."""
+"""Kernels from other projects: right ones compile, run and have no fault; planted faults are found."""
 
 from functools import cache
 from typing import Any
@@ -6,11 +6,13 @@ from typing import Any
 import foreign_matrices  # noqa: F401
 import foreign_patterns  # noqa: F401
 import foreign_programs  # noqa: F401
+import foreign_simulations  # noqa: F401
+import foreign_stencils  # noqa: F401
 import numpy as np
 import pytest
-from conftest import sample
 from foreign_faults import FAULTS, Fault
 from foreign_launches import FOLDER, LAUNCHES, F, I, Launch
+from sampling import sample
 
 from fastae.backends.emulator import KernelFault, RawModule, checking, device
 
@@ -72,13 +74,13 @@ def judge(case: Launch, given: list[Any], expected: dict[Any, Any]) -> None:
 
 
 @pytest.mark.parametrize("case", sample([x for x in LAUNCHES if "s[t +" not in x.racy], 3, lambda case: case.title))
-def test_it_is_right(case: Launch) -> None:
+def test_a_kernel_is_right(case: Launch) -> None:
     judge(case, *run(case, text_of(case.file)))
 
 
 @pytest.mark.parametrize("order", sample(["forward", "reverse", "random"], every=3))
 @pytest.mark.parametrize("case", sample([x for x in LAUNCHES if not x.racy], 2, lambda case: case.title))
-def test_it_is_right_and_not_accused(case: Launch, order: str) -> None:
+def test_a_kernel_is_right_and_not_accused_in_any_order(case: Launch, order: str) -> None:
     with checking(order):
         judge(case, *run(case, text_of(case.file)))
 

@@ -1,4 +1,4 @@
-"""Mutants of the storage and the trainer that the other tests let live; see tests/attacks/MUTATION.md."""
+"""Storage: files that take their places whole, a folder that is one training's, and arrays in archives."""
 
 import errno
 import os
@@ -137,7 +137,7 @@ def test_a_folder_is_made_with_those_above_it_and_may_be_there(tmp_path: Path) -
 
 
 def test_what_cannot_be_cleared_away_hides_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither what went wrong before, nor that the folder is free."""
+    """The first error is raised, and the folder is released."""
 
     def interrupted() -> None:
         with storage.results(tmp_path) as place:
