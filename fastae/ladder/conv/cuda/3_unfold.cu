@@ -60,9 +60,9 @@ extern "C" __global__ void convolve(int m, int n, int p, int q, int c, const rea
       us[i / SLICE][i % SLICE] = U(row + i / SLICE, start + i % SLICE);
       ws[i / TILE][i % TILE] = W(start + i / TILE, col + i % TILE);
     }
-    __syncthreads();  // the slices are there
+    __syncthreads();  // the slices are complete
     for (int l = 0; l < SLICE; ++l) sum += us[ty][l] * ws[l][tx];
-    __syncthreads();  // nobody needs them any more
+    __syncthreads();  // all threads are done with them
   }
   // end
   write(row + ty, col + tx, sum);

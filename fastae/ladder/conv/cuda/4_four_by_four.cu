@@ -59,14 +59,14 @@ extern "C" __global__ void convolve(int m, int n, int p, int q, int c, const rea
       us[i / SLICE][i % SLICE] = U(row + i / SLICE, start + i % SLICE);
     for (int i = ty * 8 + tx; i < SLICE * KERNELS; i += 128)
       ws[i / KERNELS][i % KERNELS] = W(start + i / KERNELS, col + i % KERNELS);
-    __syncthreads();  // the slices are there
+    __syncthreads();  // the slices are complete
     for (int l = 0; l < SLICE; ++l) {
       real a[4], b[4];
       for (int i = 0; i < 4; ++i) a[i] = us[ty + 16 * i][l], b[i] = ws[l][tx + 8 * i];
       for (int i = 0; i < 4; ++i)
         for (int j = 0; j < 4; ++j) sums[i][j] += a[i] * b[j];
     }
-    __syncthreads();  // nobody needs them any more
+    __syncthreads();  // all threads are done with them
   }
   // end
   for (int i = 0; i < 4; ++i)

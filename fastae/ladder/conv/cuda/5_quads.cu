@@ -65,7 +65,7 @@ extern "C" __global__ void convolve(int m, int n, int p, int q, int c, const rea
       const int o = i / 32 % 4 * 8 + i % 8, l = i / 128 * 4 + i / 8 % 4;
       ws[o][l / 4].v[l % 4] = W(start + l, col + o);
     }
-    __syncthreads();  // the slices are there
+    __syncthreads();  // the slices are complete
     for (int l = 0; l < SLICE / 4; ++l) {
       Quad a[4], b[4];
       for (int i = 0; i < 4; ++i) a[i] = us[ty + 16 * i][l], b[i] = ws[tx + 8 * i][l];
@@ -73,7 +73,7 @@ extern "C" __global__ void convolve(int m, int n, int p, int q, int c, const rea
         for (int i = 0; i < 4; ++i)
           for (int j = 0; j < 4; ++j) sums[i][j] += a[i].v[s] * b[j].v[s];
     }
-    __syncthreads();  // nobody needs them any more
+    __syncthreads();  // all threads are done with them
   }
   // end
   for (int i = 0; i < 4; ++i)

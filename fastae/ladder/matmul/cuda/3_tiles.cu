@@ -48,9 +48,9 @@ extern "C" __global__ void matmul(int m, int n, int k, const real* a, long long 
   for (int start = 0; start < k; start += SLICE) {
     as[y][x] = A(row + y, start + x);
     bs[y][x] = B(start + y, col + x);
-    __syncthreads();  // the slices are there
+    __syncthreads();  // the slices are complete
     for (int l = 0; l < SLICE; ++l) sum += as[y][l] * bs[l][x];
-    __syncthreads();  // nobody needs them any more
+    __syncthreads();  // all threads are done with them
   }
   // end
   write(row + y, col + x, sum);

@@ -46,12 +46,12 @@ extern "C" __global__ void matmul(int m, int n, int k, const real* a, long long 
       as[i][x] = A(row + i, start + x);
       bs[i][x] = B(start + i, col + x);
     }
-    __syncthreads();  // the slices are there
+    __syncthreads();  // the slices are complete
     for (int l = 0; l < SLICE; ++l) {
       const real q = bs[l][x];
       for (int i = 0; i < 4; ++i) sums[i] += as[y + 8 * i][l] * q;
     }
-    __syncthreads();  // nobody needs them any more
+    __syncthreads();  // all threads are done with them
   }
   // end
   for (int i = 0; i < 4; ++i) write(row + y + 8 * i, col + x, sums[i]);

@@ -47,14 +47,14 @@ extern "C" __global__ void matmul(int m, int n, int k, const real* a, long long 
       as[i / SLICE][i % SLICE] = A(row + i / SLICE, start + i % SLICE);
       bs[i / TILE][i % TILE] = B(start + i / TILE, col + i % TILE);
     }
-    __syncthreads();  // the slices are there
+    __syncthreads();  // the slices are complete
     for (int l = 0; l < SLICE; ++l) {
       real p[4], q[4];
       for (int i = 0; i < 4; ++i) p[i] = as[y + 16 * i][l], q[i] = bs[l][x + 16 * i];
       for (int i = 0; i < 4; ++i)
         for (int j = 0; j < 4; ++j) sums[i][j] += p[i] * q[j];
     }
-    __syncthreads();  // nobody needs them any more
+    __syncthreads();  // all threads are done with them
   }
   // end
   for (int i = 0; i < 4; ++i)

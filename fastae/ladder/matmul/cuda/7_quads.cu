@@ -53,7 +53,7 @@ extern "C" __global__ void matmul(int m, int n, int k, const real* a, long long 
       const int c = i / 32 % 8 * 8 + i % 8, l = i / 256 * 4 + i / 8 % 4;
       bs[c][l / 4].v[l % 4] = B(start + l, col + c);
     }
-    __syncthreads();  // the slices are there
+    __syncthreads();  // the slices are complete
     for (int l = 0; l < SLICE / 4; ++l) {
       Quad p[4], q[4];
       for (int i = 0; i < 4; ++i) p[i] = as[y + 16 * i][l], q[i] = bs[x + 16 * i][l];
@@ -61,7 +61,7 @@ extern "C" __global__ void matmul(int m, int n, int k, const real* a, long long 
         for (int i = 0; i < 4; ++i)
           for (int j = 0; j < 4; ++j) sums[i][j] += p[i].v[s] * q[j].v[s];
     }
-    __syncthreads();  // nobody needs them any more
+    __syncthreads();  // all threads are done with them
   }
   // end
   for (int i = 0; i < 4; ++i)
