@@ -114,7 +114,7 @@ def _details(name: str) -> str:
         told = f"{workers} worker{'s' * (workers > 1)} {reason}" + (f" ({ignored} is ignored)" if ignored else "")
         return f"Numba {version('numba')}, {MACHINE.name}, {layer}\n{told}"
     if name == "emulator" and backends.availability()[name].ok:
-        from fastae.backends.emulator.compiler import find_compiler
+        from fastae.backends.emulator.toolchain import find_compiler
 
         return f"kernels compiled by {Path(find_compiler() or 'nothing').name}"
     if name == "cupy" and importlib.util.find_spec("cupy"):

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 
 class Local(NamedTuple):
-    """What an operation composed of kernels has of its layer besides parameters; without rows for a dense one.
+    """What an operation that is composed of kernels needs for a layer, besides parameters; a dense layer's is empty.
 
     Examples
     --------
@@ -49,8 +49,8 @@ class Buffers(NamedTuple):
 
     Examples
     --------
-    >>> "W" in Buffers._fields, "workspace" in Buffers._fields
-    (True, True)
+    >>> Buffers._fields[:4]
+    ('images', 'order', 'cursor', 'rate')
     """
 
     images: Any  # uint8, or floats in [0, 1], (N, pixels): the data set
@@ -74,11 +74,21 @@ class Buffers(NamedTuple):
 
 
 def make_step(ops: Any) -> Any:
-    """One step of stochastic gradient descent on one batch, as one worker does its share of it.
+    """Make one step of stochastic gradient descent on one batch, as one worker runs it.
+
+    Parameters
+    ----------
+    ops : namespace
+        The kernels ``gather``, ``column_sum`` and ``advance``, and the operations of `fastae.operations`.
+
+    Returns
+    -------
+    callable
+        Takes one worker's `Buffers`, and changes the parameters in them.
 
     Examples
     --------
-    The backend that records which operations the step of a network of two layers calls:
+    What the step calls, of a network of two layers:
 
     >>> from unittest.mock import MagicMock
     >>> ops = MagicMock()
@@ -108,7 +118,7 @@ def make_step(ops: Any) -> Any:
 
 
 def make_shared_step(gradient: Any, all_reduce: Any, descend: Any) -> Any:
-    """One step where ranks share the batch: each has the gradients of some parts of it, all have their sum.
+    """Make one step in which several ranks share the batch: each computes the gradients of some parts of it.
 
     The gradient is what `make_step` gives with momentum where the momentum and the learning rate are 0: the velocity
     v = 0 · v + ∂loss/∂W. A process that trains alone needs no such array, for its update takes the factors.
@@ -122,14 +132,16 @@ def make_shared_step(gradient: Any, all_reduce: Any, descend: Any) -> Any:
             while count % 2 == 0:
                 slots[top - 1] += slots[top]
                 top, count = top - 1, count // 2
-        update = all_reduce()  # over the ranks; of one alone, its own
+        update = all_reduce()  # over the ranks
         descend(update)  # every rank the same
 
     return step
 
 
 def make_evaluation(ops: Any) -> Any:
-    """The squared error of one batch of test images, added to the total; nothing is learned.
+    """Make the evaluation of one batch of test images, which adds their squared errors to ``total``.
+
+    Parameters and result are those of `make_step`; no parameters of the network change.
 
     Examples
     --------

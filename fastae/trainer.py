@@ -131,8 +131,7 @@ class Trainer:
         self.backend = backend if isinstance(backend, Backend) else get(backend)
         self.history = History()
         self.workers, self.planned, self.sharers = threads or 1, 0, self.ranks.size
-        # Until a session knows the way:
-        self.way = "alone" if self.ranks.size == 1 else self.ranks.way.replace("auto", "mpi")
+        self.way = "alone" if self.ranks.size == 1 else self.ranks.way.replace("auto", "mpi")  # until a session says
         mu = self.optimizer.momentum
         self._V = [np.zeros(shape if mu else (0, shape[1]), model.dtype) for shape in model.shapes()]
         self._c = [np.zeros(layer.channels if mu else 0, model.dtype) for layer in model.layers]

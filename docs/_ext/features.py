@@ -1,6 +1,6 @@
-"""The tables of what the emulator has of CUDA: each row is made from the tests that are marked ``feature``.
+"""The tables of the CUDA features that the emulator has, made from the tests that are marked ``feature``.
 
-So a feature that no test shows is not in the book, and a refusal is told in its own words.
+A feature without a test is not in the book. A refusal is quoted as the emulator words it.
 """
 
 import ast
@@ -31,7 +31,7 @@ def shown() -> dict[str, dict[str, list[str]]]:
 
 
 def table() -> str:
-    """Return a table in Markdown of what tests show; raises `ValueError` for a family that is none of `FAMILIES`."""
+    """Return the table of features in Markdown; raises `ValueError` for a family that is not in `FAMILIES`."""
     found = shown()
     if unknown := set(found) - set(FAMILIES):
         raise ValueError(f"tests are marked with {sorted(unknown)}; a family is one of: {', '.join(FAMILIES)}")
@@ -45,7 +45,7 @@ def table() -> str:
 
 
 def refused() -> str:
-    """Return a table in Markdown of what is refused, by an example of each, and of the message."""
+    """Return the table of refusals in Markdown: an example, and its message."""
     lines = ["| for instance | message |", "| --- | --- |"]
     lines += [
         f"| {_code(example)} | {message.partition(': ')[2].replace('<', '&lt;')} |" for example, message in refusals()
@@ -54,8 +54,8 @@ def refused() -> str:
 
 
 def refusals() -> list[tuple[str, str]]:
-    """Return the examples of the tests, and what is said of each."""
-    from fastae.backends.emulator.source import not_emulated
+    """Return the examples in the tests, and the message for each."""
+    from fastae.backends.emulator.refusals import not_emulated
 
     found = []
     for _, test in _tests():
@@ -76,7 +76,7 @@ def _tests() -> Iterator[tuple[str, ast.FunctionDef]]:
 
 
 def _examples(test: ast.FunctionDef) -> Iterator[str]:
-    """Yield the first parameter of each case."""
+    """Yield the first parameter of each case of a parametrised test."""
     for decorator in test.decorator_list:
         match decorator:
             case ast.Call(func=ast.Attribute(attr="parametrize"), args=[_, cases]):
@@ -85,7 +85,7 @@ def _examples(test: ast.FunctionDef) -> Iterator[str]:
 
 
 def _in_words(tests: list[str]) -> str:
-    """Put the names of tests in words, behind the file in which they are."""
+    """Return the names of tests in words, by file."""
     files: dict[str, list[str]] = {}
     for test in tests:
         file, _, name = test.partition(": ")
@@ -98,7 +98,7 @@ def _code(text: str) -> str:
 
 
 def show(text: str) -> Any:
-    """Show a table in the page whose code is running."""
+    """Show Markdown in the page whose code runs."""
     from IPython.display import Markdown
 
     return Markdown(text)

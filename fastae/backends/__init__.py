@@ -1,7 +1,7 @@
-"""The backends, by name: ``get`` one, or ask which of them work here.
+"""The registry of backends: get one by its name, or list which of them work on this machine.
 
 A backend is a class derived from `fastae.backends.base.Backend` and named in the entry-point group
-``fastae.backends``, ours and a third party's alike. Nothing is imported before it is asked for.
+``fastae.backends``, fastae's own and third parties' alike. A backend is imported when it is first used.
 """
 
 from functools import cache
@@ -13,7 +13,7 @@ from fastae.errors import BackendUnavailable, InputError
 
 __all__ = ["Availability", "Backend", "availability", "get", "names"]
 
-# Ours need not be looked for among all packages that are installed, which takes a while.
+# Fastae's own are listed here: to search the entry points of all installed packages takes a while.
 _OURS = {
     "numpy": "numpy_backend.NumpyBackend",
     "numba": "numba_backend.NumbaBackend",
@@ -59,7 +59,7 @@ def _class_of(name: str) -> type[Backend]:
 def _probe(name: str) -> Availability:
     try:
         return _class_of(name).availability()
-    except Exception as error:  # somebody else's backend: whatever is wrong with it must not hide the others
+    except Exception as error:  # a third party's backend must not hide the others, whatever is wrong with it
         reason = f"it does not load: {type(error).__name__}: {error}".splitlines()[0]
         return Availability(False, reason, "repair or uninstall the package that registers it")
 

@@ -60,7 +60,7 @@ class Backend:
     """
 
     name = "?"
-    takes_threads = False  # may a user say how many?
+    takes_threads = False  # whether a user may set their number
 
     def __getattr__(self, name: str) -> Any:
         if name in KERNELS:
@@ -68,7 +68,7 @@ class Backend:
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
     def __reduce__(self) -> Any:
-        """Pickle the backend as its name, for it may hold what is compiled; raises TypeError for one without."""
+        """Pickle the backend as its name: compiled functions cannot be. Raises TypeError if it is not registered."""
         from fastae import backends
 
         if self.name not in backends.names() or backends.get(self.name) is not self:
@@ -79,7 +79,7 @@ class Backend:
 
     @classmethod
     def availability(cls) -> Availability:
-        """Say whether the backend works here, by the cheapest test that can tell."""
+        """Return whether the backend works on this machine, by the cheapest test that shows it."""
         return Availability(True)
 
     def asarray(self, host: np.ndarray) -> Any:
@@ -87,7 +87,7 @@ class Backend:
         return np.array(host)
 
     def data(self, images: np.ndarray) -> Any:
-        """Put images on the device, which may be many: without a copy where ``asarray`` gives a host array anyway."""
+        """Put images on the device; without a copy where the backend's arrays are the host's."""
         return images if type(self).asarray is Backend.asarray else self.asarray(images)
 
     def to_host(self, array: Any) -> np.ndarray:
@@ -95,14 +95,14 @@ class Backend:
         return np.array(array)
 
     def workspace(self, size: int, dtype: Any) -> Any:
-        """Make what ``Buffers.workspace`` holds: here nothing; where operations need it, room for ``size`` floats."""
+        """Return what ``Buffers.workspace`` holds: here None; a backend may return memory for ``size`` floats."""
         return None
 
     def operations(self, loss: str, activation: str = "sigmoid", kinds: Sequence[str] = ("dense",)) -> dict[str, Any]:
         """Return the step's operations, by default composed from the kernels; see `fastae.operations.make_operations`.
 
-        A kernel that is among them takes the place of the contract's in training. For a dense network with sigmoids it
-        is called with ``loss`` alone.
+        In training, a kernel among them replaces the contract's. For a dense network with sigmoids this is called with
+        ``loss`` alone.
         """
         return make_operations(self, loss, activation, kinds)
 
@@ -131,7 +131,7 @@ class Backend:
         return lambda *arguments: operation(*arguments, local, None)
 
     def local(self, layers: Sequence[Layer], m: int, dtype: Any) -> tuple[Local, ...]:
-        """Make ``Buffers.local`` for batches of m images: room for their patches, and for products with them."""
+        """Return ``Buffers.local`` for batches of m images: memory for their patches, and for products with them."""
         shapes = [(m * layer.patches, layer.shape[0]) if layer.shared else (0, 0) for layer in layers]
         products = self.asarray(np.zeros(max(rows * columns for rows, columns in shapes), dtype))
         return tuple(
@@ -145,7 +145,7 @@ class Backend:
         )
 
     def take(self, samples: Any, order: Any, cursor: Any, offset: int, out: Any) -> None:
-        """Write rows order[cursor[0] + offset + i] of samples that are floats: what a session has for ``gather``."""
+        """Write rows order[cursor[0] + offset + i] of samples that are floats; it replaces ``gather`` for these."""
         first = int(cursor[0]) + offset
         out[:] = samples[order[first : first + len(out)]]
 

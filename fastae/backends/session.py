@@ -49,7 +49,7 @@ class Parameters:
 
 
 class Session:
-    """A model on its device, with the step bound to it and every buffer made once.
+    """A model on its device, with the step bound to it and all buffers allocated.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ class Session:
     parameters : Parameters
         Where to start from; copied.
     images : ndarray, uint8 or the parameters' dtype, (N, pixels)
-        C-contiguous; a backend on the host reads them where they are.
+        C-contiguous; a backend on the host does not copy them.
     test_images : ndarray of the same dtype, (M, pixels), optional
     loss : {"mse", "bce"}
     batch_size : int
@@ -132,7 +132,7 @@ class Session:
             self._test = self._team(test_images, min(len(test_images), TEST_BATCH))
             self._test_tail = self._first_rows(self._test, len(test_images) % len(self._test[0].loss))
 
-    # What a backend may do in its own way.
+    # What a backend may override.
 
     def prepare(self) -> None:
         """Bind the step, and decide on the number of workers."""
@@ -159,33 +159,33 @@ class Session:
         return [layer.kind for layer in self.layers]
 
     def array(self, host: np.ndarray) -> Any:
-        """Copy an array to where the kernels like it best."""
+        """Copy an array to the device, with the alignment that the kernels need."""
         return self.backend.asarray(host)
 
     def owned(self, width: int, channels: int = 1) -> list[slice]:
-        """Return the units of a layer that each worker owns, whole pixels of so many channels."""
+        """Return the units of a layer that each worker owns: whole pixels of ``channels`` units each."""
         return [slice(0, width)]
 
     def local(self, m: int, deltas: Sequence[Any]) -> list[tuple[Any, ...]]:
-        """Make ``Buffers.local`` of each worker, for batches of m images; the deltas are everybody's."""
+        """Return ``Buffers.local`` of each worker, for batches of m images; all workers share the deltas."""
         return [self.backend.local(self.layers, m, self.dtype)]
 
     def fewer(self, local: Any, m: int) -> Any:
-        """Return one of ``Buffers.local`` for batches of only m images."""
+        """Return an entry of ``Buffers.local`` for smaller batches, of m images."""
         rows = m * local.geometry.rows * local.geometry.columns if len(local.patches) else 0
         return local._replace(patches=local.patches[:rows], products=local.products[:rows])
 
     def workspaces(self, m: int) -> list[Any]:
-        """Make ``Buffers.workspace`` of each worker, for batches of m images."""
+        """Return ``Buffers.workspace`` of each worker, for batches of m images."""
         size = max(m * max(self.widths), *(math.prod(layer.shape) for layer in self.layers))
         return [self.backend.workspace(size, self.dtype)]
 
     def execute(self, part: str, team: list[Buffers], batches: int) -> None:
-        """Let the team do its part ("step" or "evaluation") of the next batches."""
+        """Run ``part``, "step" or "evaluation", on the next batches, with all workers of the team."""
         for _ in range(batches):
             self._parts[part](team[0])
 
-    # What a trainer does with a session.
+    # What a trainer calls.
 
     def start(self, order: np.ndarray) -> None:
         """Begin an epoch with the images in this order, int64 (N,)."""
@@ -197,18 +197,18 @@ class Session:
         self.execute("step", self._train, batches)
 
     def finish(self) -> None:
-        """Train on the images that are left when the batch size does not divide their number."""
+        """Train on the last, smaller batch, if the batch size does not divide the number of images."""
         if self._tail:
             self.execute("step", self._tail, 1)
 
     def set_rate(self, lr: float, momentum: float = 0.0) -> None:
-        """Go on with another learning rate and momentum; raises ``InputError`` if there were no velocities."""
+        """Set the learning rate and the momentum; raises `InputError` for a momentum if there are no velocities."""
         if momentum and not self._has_momentum:
             raise InputError("a training that began without momentum keeps no velocities; begin a new one with it")
         self._rate[:] = self.backend.asarray(np.array([-lr, momentum], self.dtype))
 
     def total(self) -> float:
-        """Return the sum over the epoch's images so far of their loss as they were trained on."""
+        """Return the sum of the training losses of the epoch's images so far."""
         return sum(float(self.backend.to_host(total)[0]) for total in self._totals)
 
     def read(self) -> Parameters:
@@ -232,11 +232,11 @@ class Session:
                     p[:] = self.backend.asarray(q if layer.shared else q[..., c[w]])
 
     def agreed(self, seconds: float) -> float:
-        """Return a time that this training took; where several processes share it, the longest of theirs."""
+        """Return ``seconds``; where several processes train together, the largest of theirs."""
         return seconds
 
     def adopt(self, parameters: Sequence[Sequence[Any]], velocities: Sequence[Sequence[Any]]) -> None:
-        """Move parameters and velocities to other arrays, for each worker those of its layers: W and b, V and c."""
+        """Copy parameters and velocities to other arrays and use these: for each worker (W, b) and (V, c), by layer."""
         places = [(*mine, *theirs) for mine, theirs in zip(parameters, velocities)]
         for old, new in zip(self._shares, places):
             for group, places_ in zip(old, new):
@@ -266,16 +266,16 @@ class Session:
             w.total[:] = 0
 
     def _cuts(self) -> list[list[slice]]:
-        """Return what each worker owns of the input, and of each layer's output: whole pixels, where there are any."""
+        """Return the units that each worker owns of the input and of each layer's output, cut at whole pixels."""
         cuts = []
         for layer, above in zip(self.layers, [*self.layers[1:], None]):
             pixels = [layer.channels] if layer.shared else []
             pixels += [above.inputs // above.pixels] if above is not None and above.shared else []
             cuts.append(self.owned(layer.outputs, math.lcm(*pixels)))
-        return [cuts[-1], *cuts]  # the last layer's units should reproduce the images'
+        return [cuts[-1], *cuts]  # the last layer reproduces the images
 
     def _share(self, parameters: Parameters) -> list[list[tuple[Any, ...]]]:
-        """Give each worker the parameters of its own units, or all of them the same where the units share them."""
+        """Return the parameters of each worker: of its own units, or the same arrays where all units share them."""
         shares = [[() for _ in parameters] for _ in range(self.workers)]
         for g, group in enumerate(parameters):
             for p, layer, cuts in zip(group, self.layers, self._cuts()[1:]):
@@ -288,7 +288,7 @@ class Session:
         return self.array(np.zeros(shape, self.dtype))
 
     def _team(self, images: np.ndarray, m: int) -> list[Buffers]:
-        """Make the workers for batches of m images: shared arrays, and views of each worker's own columns."""
+        """Make each worker's buffers for batches of m images: shared arrays, and views of the columns that it owns."""
         data = self.backend.data(images)
         order = self.backend.asarray(np.arange(len(images), dtype=np.int64))
         hidden = [self._zeros(m, width) for width in self.widths[1:]]
@@ -325,7 +325,7 @@ class Session:
         return team
 
     def _first_rows(self, team: list[Buffers], m: int) -> list[Buffers]:
-        """Make the team for a smaller batch in the same buffers; nobody if there is no image in it."""
+        """Return a team for a smaller batch in the same buffers; an empty one if m is 0."""
 
         def rows(w: Buffers) -> Buffers:
             a, y, d = (tuple(array[:m] for array in group) for group in (w.a, w.y, w.d))

@@ -20,7 +20,8 @@ from fastae.backends.cupy_backend import CupyBackend
 from fastae.backends.cupy_backend.launcher import NUMBERS
 from fastae.backends.emulator import EmulatorBackend
 from fastae.backends.emulator.declared import misdeclared
-from fastae.backends.emulator.source import CompileError, Parameter, kernels_of, lacking_headers
+from fastae.backends.emulator.refusals import lacking_headers
+from fastae.backends.emulator.source import CompileError, Parameter, kernels_of
 from fastae.backends.numba_backend import NumbaBackend
 from fastae.backends.numpy_backend import NumpyBackend
 from fastae.check.file import python_file

@@ -8,9 +8,9 @@ FOLDER = Path(__file__).parent
 
 
 def source(name: str) -> str:
-    """Return the text of a ``.cu`` file of this folder with what it includes, each file once.
+    """Return the text of a ``.cu`` file of this folder with the files that it includes, each once.
 
-    A compiler's messages will call every file by its name and count its lines.
+    A compiler's messages name every file and count its own lines.
     """
     text = (FOLDER / name).read_text(encoding="utf-8")
     return f'#line 1 "{name}"\n{included(text, name, FOLDER)}'

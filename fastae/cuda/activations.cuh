@@ -1,8 +1,8 @@
-// The activations and what is multiplied by their derivatives, each from the activation's output alone.
+// The activations, and a delta times their derivatives, each from the activation's output.
 #pragma once
 #include "common.cuh"
 
-enum Activation { SIGMOID, TANH, RELU };  // as fastae.activations.ACTIVATIONS has them, in its order
+enum Activation { SIGMOID, TANH, RELU };  // in the order of fastae.activations.ACTIVATIONS
 
 #ifndef ACTIVATION
 #define ACTIVATION 0  // of the hidden layers; a module for each
@@ -17,7 +17,7 @@ __device__ inline real activated(real t) {
   return sigmoid(t);
 }
 
-// delta times the derivative where the activation has given y
+// delta times the derivative where the activation's output is y
 template <int A>
 __device__ inline real through(real delta, real y) {
   if (A == TANH) return delta * (real(1) - y * y);

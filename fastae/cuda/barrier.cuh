@@ -1,7 +1,7 @@
 // A barrier across all blocks of a grid, which must be on the device together: a cooperative launch.
 #pragma once
 
-// Count one more arrival. Who acquires that count sees what this thread wrote, and what it had seen others write.
+// Count one more arrival. A thread that acquires the count sees what this thread wrote, and what this thread had seen.
 __device__ inline void arrive(unsigned* arrived) {
 #ifdef __CUDA_ARCH__
   asm volatile("red.release.gpu.add.u32 [%0], 1;" : : "l"(arrived) : "memory");
@@ -20,8 +20,8 @@ __device__ inline unsigned arrivals(const unsigned* arrived) {
 #endif
 }
 
-// Wait until all blocks of the grid are here. `goal` counts the arrivals that thread 0 will have seen. Before it arrives
-// it has seen, by __syncthreads, what its block wrote, so its release is all that the block needs.
+// Wait until all blocks of the grid have arrived. `goal` counts the arrivals that thread 0 will have seen. Before thread 0
+// arrives it sees what its block wrote, by __syncthreads, so one release is enough for the block.
 // (PTX ISA, memory consistency model, on release and acquire patterns; compute capability 7.0 and newer.)
 __device__ inline void grid_barrier(unsigned* arrived, unsigned& goal) {
   __syncthreads();

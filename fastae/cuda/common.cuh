@@ -1,12 +1,12 @@
 // What all kernels share. Compiled with -Dreal=float or -Dreal=double.
 //
 // A matrix is a pointer and its row stride in elements; its rows are contiguous. A number that may change between
-// replays of a captured step is two arguments: a value, and the address on the device that is read in its place if it
-// is not null.
+// replays of a captured step is two arguments: a value, and an address on the device that is read instead unless it is
+// null.
 #pragma once
 
 #define WARP 32
-#define THREADS 256  // of a block that shares out work among its threads
+#define THREADS 256  // of a block
 
 __device__ inline real number(real value, const real* address) { return address ? *address : value; }
 
@@ -14,12 +14,12 @@ struct __align__(16) Quad {
   real v[4];
 };
 
-struct Matrix {  // as it lies in memory
+struct Matrix {  // in memory
   const real* at;
   long long stride;
   int rows, cols;
 
-  // Are four elements that begin at a multiple of four a Quad, and all of them inside or all outside?
+  // Whether four elements from a multiple of four on are a Quad, and all inside or all outside.
   __device__ bool in_quads() const {
     return cols % 4 == 0 && stride % 4 == 0 && reinterpret_cast<unsigned long long>(at) % 16 == 0;
   }
@@ -36,8 +36,8 @@ struct Matrix {  // as it lies in memory
   }
 };
 
-// Let f(row, col) be called for every element of a matrix, by one thread of the grid each. A division of 64 bits would
-// cost more than all else, so it is done only where there are so many elements.
+// Call f(row, col) for every element of a matrix, by one thread of the grid each. A division of 64 bits costs more than all
+// else, so it is done only where there are that many elements.
 template <class F>
 __device__ inline void each_element(int rows, int cols, F f) {
   const long long count = (long long)rows * cols;
@@ -47,12 +47,12 @@ __device__ inline void each_element(int rows, int cols, F f) {
   }
 }
 
-// Division by a power of two, of which the exponent is known: a shift and a mask instead of some 30 instructions each.
+// Division by a power of two whose exponent is known: a shift and a mask instead of some 30 instructions each.
 __device__ inline int over(int i, int log) { return i >> log; }
 __device__ inline int rest(int i, int log) { return i & ((1 << log) - 1); }
 
-// Let f(task) be called for `count` tasks from `first` on, by one block of the grid each. Tasks are dealt to the blocks
-// in turn, beginning behind those that were dealt `before` in the same phase.
+// Call f(task) for `count` tasks from `first` on, by one block of the grid each. Tasks are dealt to the blocks in turn,
+// after those that were dealt `before` in the same phase.
 template <class F>
 __device__ inline void each_task(int first, int count, int& before, F f) {
   const int blocks = gridDim.x;

@@ -1,11 +1,11 @@
-// The step's operations with convolutions, as far as they are products: one factor is read from images patch by patch.
+// The step's convolutions that are products: one factor is read from images patch by patch.
 //
 //                     forward              backward               update
 //   convolution       patches(a) W         fold(d W^T)            patches(a)^T d
 //   transposed        fold(a W^T)          patches(d) W           patches(d)^T a
 //
-// Folds are in folds.cu, behind a product of matmul.cu. Channels are last, so what a layer gives is a matrix with a row
-// for each pixel.
+// Folds are in folds.cu, after a product of matmul.cu. Channels are last, so a layer's output is a matrix with a row for
+// each pixel.
 #include "operations.cuh"
 #include "patches.cuh"
 
@@ -36,9 +36,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
   });
 }
 
-// Parts of gradients: parts[s] = patches(x)^T pixels and bias_parts[s] = the column sums of d, each of the s-th share
-// of the rows. A convolution has few weights, hence few tiles, and sums over all pixels: were they not shared out, one
-// multiprocessor would do what a whole device could. `descend` of folds.cu adds them up.
+// Parts of gradients: parts[s] = patches(x)^T pixels and bias_parts[s] = the column sums of d, each over the s-th share
+// of the rows. A convolution has few weights, hence few tiles, and sums over all pixels. With shares of the rows more than
+// one multiprocessor works on a tile; `descend_by_parts` of folds.cu adds the parts up.
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
     gradients(int tile, int rows, int cols, int depth, int d_rows, int channels, int shares, int bias_shares,
               const real* x, long long x_stride, const real* pixels, long long pixels_stride, const real* d,

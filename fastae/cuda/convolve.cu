@@ -1,4 +1,4 @@
-// The contract's convolve: out = unfold(x) weights, a product that reads the patches where they lie.
+// The contract's convolve: out = unfold(x) weights, a product that reads the patches from the images.
 // (Chetlur et al., cuDNN: Efficient primitives for deep learning, 2014, section 3.)
 #include "patches.cuh"
 #include "tile.cuh"

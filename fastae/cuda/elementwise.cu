@@ -1,4 +1,4 @@
-// The contract's kernels that have a thread for each element, and column_sum.
+// The contract's kernels with a thread for each element, and column_sum.
 #include "activations.cuh"
 #include "sums.cuh"
 

@@ -1,4 +1,4 @@
-// The step's operations with convolutions that are not products, a thread for each element that is written.
+// The step's convolutions that are no products, with a thread for each element that is written.
 #include "activations.cuh"
 #include "descent.cuh"
 #include "patches.cuh"
@@ -51,11 +51,11 @@ extern "C" __global__ void descend_by_parts(int rows, int cols, int channels, in
   each_element(rows, cols, [&](long long row, long long col) {
     const real* part = parts + row * cols + col;
     real sum = 0;
-#pragma unroll 8  // parts on their way at once
+#pragma unroll 8  // loads of parts in flight at once
     for (int s = 0; s < shares; ++s) sum += part[s * parts_stride];
     descend(W + row * W_stride + col, V ? V + row * V_stride + col : nullptr, sum, rate);
   });
-  int before = (rows * cols + THREADS - 1) / THREADS;  // blocks that have weights
+  int before = (rows * cols + THREADS - 1) / THREADS;  // blocks for weights
   each_task(0, (channels + WARP - 1) / WARP, before, [&](int task) {
     column_sums(column_parts, bias_parts, bias_parts_stride, bias_shares, channels, task * WARP,
                 [&](int col, real sum) { descend(b + col, c ? c + col : nullptr, sum, rate); });

@@ -1,4 +1,4 @@
-"""A ``.cu`` file as one text, with what it includes of its own folder: each line is still known by file and number."""
+"""Make one text of a ``.cu`` file and the files that it includes, with the file and number of each line."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,29 +14,28 @@ MOST = 4 << 20  # characters in all
 
 
 def included(text: str, name: str, beside: Path | None, folders: Sequence[Path] = ()) -> str:
-    """Put what a file includes into its place.
+    """Replace the includes of a file by the files' texts.
 
     Parameters
     ----------
     text : str
         Of the file.
     name : str
-        By which a compiler's messages are to call it.
+        The file's name in a compiler's messages.
     beside : Path or None
-        Its folder, where ``#include "..."`` looks first. What lies outside of it stays an include, as do headers that
-        are in none of the folders.
+        Its folder, where ``#include "..."`` looks first. Headers outside of it and of the other folders stay includes.
     folders : sequence of Path
-        Where all includes look, as ``-I`` has it.
+        In which all includes are looked for, as with ``-I``.
 
     Returns
     -------
     str
-        With ``#line`` where another file begins or goes on.
+        With ``#line`` where a file begins or continues.
 
     Raises
     ------
     InputError
-        A file of these cannot be read, or they are too long together.
+        A file cannot be read, or the text is too long.
     """
     roots = [folder.resolve() for folder in (*([beside] if beside else []), *folders)]
     seen: set[Path] = set()
@@ -62,9 +61,8 @@ def included(text: str, name: str, beside: Path | None, folders: Sequence[Path] 
                 seen.add(path)
                 inner = ONCE.sub("", inner)
             inside = next(path.relative_to(root) for root in roots if path.is_relative_to(root))
-            shown = re.sub(
-                r"[^ -~]", "_", shown_name(inside.as_posix())
-            )  # compilers write other characters in ways of their own
+            # Compilers write other characters in their own ways.
+            shown = re.sub(r"[^ -~]", "_", shown_name(inside.as_posix()))
             line = text.count("\n", 0, end) + 2
             whole = expanded(inner, shown, path.parent, (*within, path))
             parts.append(f'#line 1 "{shown}"\n{whole}\n#line {line} "{name}"')
@@ -92,16 +90,16 @@ def read(path: Path) -> str:
 
 
 def decoded(content: bytes) -> str:
-    """Return the text of a CUDA file, without its byte order mark and with Python's ends of lines.
+    """Return the text of a CUDA file, without its byte order mark and with newlines between its lines.
 
-    Bytes that are no UTF-8, as in a comment, stay what they are where it is written with ``errors="surrogateescape"``.
+    Bytes that are no UTF-8, as in a comment, are kept if the text is written with ``errors="surrogateescape"``.
     """
     text = content.decode("utf-8-sig", errors="surrogateescape")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def place_of(text: str, at: int, name: str = "") -> str:
-    """Return the line of a place in a text that `included` made, with its file if that is not the one of this name."""
+    """Return the line of a place in a text of `included`, with its file if that has another name."""
     file, line, begin = name, 1, 0
     for marker in MARKER.finditer(text, 0, at):
         file, line, begin = marker[2], int(marker[1]), marker.end()
@@ -110,10 +108,10 @@ def place_of(text: str, at: int, name: str = "") -> str:
 
 
 def names_of(text: str) -> set[str]:
-    """Return the names of the files that are in a text."""
+    """Return the names of the files in a text of `included`."""
     return {marker[2] for marker in MARKER.finditer(text)}
 
 
 def shown_name(name: str) -> str:
-    """Return a file's name as a compiler takes it."""
+    """Return a file's name for a ``#line``."""
     return re.sub(r'["\\\n]', "_", name)

@@ -1,4 +1,4 @@
-// The losses of the contract: one sum over pixels for each image, a block an image.
+// The contract's losses: a sum over pixels for each image, by one block each.
 #include "sums.cuh"
 
 extern "C" __global__ void mse_loss(int rows, int cols, const real* z, long long z_stride, const real* x,

@@ -1,12 +1,12 @@
-// A thread's piece of a tile by multiply-adds: 4 x 4 sums, for which 8 quads read from shared memory are worth 64 of them,
-// or 8 x 8, for which 16 are worth 256.
+// A thread's piece of a tile by multiply-adds: 4 x 4 sums, with 64 multiply-adds for 8 quads read from shared memory, or
+// 8 x 8, with 256 for 16.
 #pragma once
 
 template <int SIDE>
 struct Piece {
   static constexpr int FOURS = SIDE / 4;
-  static constexpr int LOG_ROUNDS = SIDE == 8 ? 2 : 0;  // in which the sums pass through shared memory
-  const int log_across, x, y;      // threads along each side of the tile, and which of them this one is
+  static constexpr int LOG_ROUNDS = SIDE == 8 ? 2 : 0;  // of sums through shared memory
+  const int log_across, x, y;      // threads along each side of the tile, and this one's place
   const int team, groups, group;   // threads of a group
   real sums[SIDE * SIDE] = {};
 
@@ -18,11 +18,11 @@ struct Piece {
         groups(THREADS >> 2 * log_across),
         group(over(threadIdx.x, 2 * log_across)) {}
 
-  // Add a slice's products, this group's share of them.
+  // Add this group's share of a slice's products.
   template <bool ALONG_A, bool ALONG_B>
   __device__ void multiply(const Slices& slices, int log, int depth) {
     const int log_deep = LOG_SLICE - log;
-#pragma unroll 1  // a second quad's operands would need registers too
+#pragma unroll 1  // a second quad's operands would need more registers
     for (int quad = group; 4 * quad < depth; quad += groups) {
       Quad b[FOURS][4];
 #pragma unroll
@@ -42,14 +42,14 @@ struct Piece {
     }
   }
 
-  // The tile's row of which a round has the sums, by its number in the round.
+  // The tile's row for a row of a round's sums.
   __device__ int row_of(int round, int number, bool along) const {
     if (LOG_ROUNDS == 0) return number;
     return along ? (2 * round << log_across) + number  // lines 2 round and 2 round + 1 of every piece
                  : 4 * ((round / 2 << log_across) + number / 2) + round % 2 * 2 + number % 2;
   }
 
-  // Where in shared memory the first group's sum for a row and a column of the tile is, in that row's round.
+  // The place in shared memory of the first group's sum for a row and a column of the tile, in that row's round.
   __device__ int slot(int row, int col, bool along_a, bool along_b) const {
     return (line(row, along_a) * SIDE + line(col, along_b)) % SUMS * SUM_STRIDE + (owner(row, along_a) << log_across) +
            owner(col, along_b);
@@ -70,7 +70,7 @@ struct Piece {
   __device__ static real element(const Quad (&lines)[4], int line, int step) {
     return ALONG ? lines[line].v[step] : lines[step].v[line];
   }
-  // The thread along a side that has a line of the tile, and which of its own that is.
+  // The thread along a side that has a line of the tile, and the line's number in it.
   __device__ int owner(int line, bool along) const { return rest(along ? line : line / 4, log_across); }
   __device__ int line(int line, bool along) const {
     return along ? over(line, log_across) : over(line / 4, log_across) * 4 + line % 4;

@@ -1,4 +1,4 @@
-// The step's operations, each one product whose last act does what else there is to do with an element.
+// The step's operations, each a product that ends with the rest of the work on its elements.
 //
 // forward:  y = f(a W + b), f the activation               (m, inputs) (inputs, outputs) -> (m, outputs)
 // forward_loss: the same with a sigmoid, and d = the gradient of the loss of y against x with respect to the
@@ -7,7 +7,7 @@
 // update:   W += rate[0] * a^T d, b += rate[0] * (column sums of d); with velocities V and c, which may be null,
 //           v = rate[1] * v + gradient first. rate[0] is minus the learning rate, rate[1] the momentum.
 //
-// The left factor of forward is a matrix, or what is read as one is: Patches.
+// The left factor of forward is a Matrix, or Patches, which are read like one.
 #pragma once
 #include "activations.cuh"
 #include "descent.cuh"

@@ -1,7 +1,7 @@
-// The contract's unfold and fold, a thread for each element that is written.
+// The contract's unfold and fold, with a thread for each element that is written.
 #include "patches.cuh"
 
-// out = each patch of each image in a row, 0 where it lies in the padding
+// out = a row for each patch of each image, 0 in the padding
 extern "C" __global__ void unfold(int rows, int cols, const real* x, long long x_stride, long long height, long long width,
                                   long long kernel, long long stride, long long padding, real* out, long long out_stride) {
   const Geometry g(height, width, kernel, stride, padding, cols / (kernel * kernel));
@@ -9,7 +9,7 @@ extern "C" __global__ void unfold(int rows, int cols, const real* x, long long x
   each_element(rows, cols, [&](long long r, long long c) { out[r * out_stride + c] = patches.element(r, c); });
 }
 
-// out = every pixel the sum of what the patches that it is in have for it
+// out = for every pixel the sum over the patches that contain it
 extern "C" __global__ void fold(int rows, int cols, const real* x, long long x_stride, long long height, long long width,
                                 long long kernel, long long stride, long long padding, real* out, long long out_stride) {
   const Geometry g(height, width, kernel, stride, padding, cols / (height * width));

@@ -1,11 +1,11 @@
-// Patches of images: read where they lie, or added up from rows that hold them. The whole numbers are those of
+// Patches of images: read from the images, or added up from rows that hold them. The integers are those of
 // fastae.layers.Geometry; the numbers of a patch are in the order (row, column, channel).
 #pragma once
 #include "common.cuh"
 
 struct Geometry {
   const int height, width, kernel, stride, padding, channels;
-  const int rows, columns;  // patches that lie one below the other, and side by side
+  const int rows, columns;  // of patches in an image
 
   __device__ Geometry(int height, int width, int kernel, int stride, int padding, int channels)
       : height(height),
@@ -18,15 +18,15 @@ struct Geometry {
         columns((width + 2 * padding - kernel) / stride + 1) {}
 };
 
-// Some patches, read as a matrix with a row for each: what a product takes in place of a Matrix, so that no patch need be
-// copied. Divisions are of unsigned numbers, which take fewer instructions.
+// Some patches, read as a matrix with a row for each: a product takes them in place of a Matrix, so that no patch is copied.
+// Divisions are of unsigned numbers, which take fewer instructions.
 struct Patches {
   const real* at;
   long long stride;  // from image to image
   const Geometry& g;
-  int first, rows, cols;  // the first of them, how many, and the numbers of each
+  int first, rows, cols;  // the first patch, how many, and the numbers of each
 
-  // Four numbers of a patch are four of a pixel, or all of them padding, where a pixel has a multiple of four.
+  // Four numbers of a patch are in one pixel, or all padding, where a pixel has a multiple of four channels.
   __device__ bool in_quads() const {
     return g.channels % 4 == 0 && stride % 4 == 0 && reinterpret_cast<unsigned long long>(at) % 16 == 0;
   }
@@ -59,7 +59,7 @@ struct Patches {
     return {at + image * stride, (int)(line - image * g.rows) * g.stride - g.padding,
             (int)(patch - line * g.columns) * g.stride - g.padding};
   }
-  // Where a patch's number lies, or null in the padding.
+  // The address of a number of a patch, or null in the padding.
   __device__ const real* place(const Corner& corner, int col) const {
     const unsigned tap = (unsigned)col / (unsigned)g.channels, row = tap / (unsigned)g.kernel;
     const int y = corner.top + (int)row, x = corner.left + (int)(tap - row * g.kernel);
@@ -68,8 +68,8 @@ struct Patches {
   }
 };
 
-// Let f(image, col, channel, sum) be called for every number of m images, with the sum of what the patches that it is in
-// have for it: a thread gathers them, in the order of a kernel's taps, so nobody else adds to the same sum.
+// Call f(image, col, channel, sum) for every number of m images, with the sum over the patches that contain it. One thread
+// gathers them, in the order of the kernel's taps, so no other thread adds to the same sum.
 template <class F>
 __device__ inline void each_folded(int m, const real* patches, long long stride, const Geometry& g, F f) {
   each_element(m, g.height * g.width * g.channels, [&](long long image, long long col) {

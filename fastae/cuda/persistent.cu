@@ -1,23 +1,23 @@
-// Many steps in one kernel, whose blocks stay on the device: where launched or captured steps begin a new kernel, all
-// blocks wait for each other here. The tiles and the order of every sum are those of operations.cu, and so are the bits.
+// Many steps in one kernel, whose blocks stay on the device: where launched or captured steps begin a new kernel, here all
+// blocks wait for each other. The tiles and the order of every sum are those of operations.cu, and so are the bits.
 //
 // Phases between two barriers, for layers 0 to last, of which there are at least two:
-//   forward 0, ..., forward last with the gradient of the loss as its last act
+//   forward 0, ..., forward last with the gradient of the loss
 //   backward last | the losses
 //   backward last - 1, and so on down to backward 1
 //   the updates that are left | the sum of the losses | what is left of the next batch
-// Blocks that would be done before the others take what nobody waits for: tasks of an update whose weights no later phase
-// reads, then pixels of the next batch. How many in which phase is the host's plan (plan.py).
+// Blocks that finish before the others take tasks for which no block waits: of an update whose weights no later phase reads,
+// then pixels of the next batch. The host plans how many in which phase (plan.py).
 #include "barrier.cuh"
 #include "operations.cuh"
 
-#define PIXELS (8 * THREADS)  // of the next batch, that are one task: as plan.py has it
+#define PIXELS (8 * THREADS)  // of the next batch in one task, as in plan.py
 
 struct Layer {
   real *W, *b, *V, *c;  // (inputs, outputs), (outputs), as W, as b; V and c null without momentum
   real *y, *d;          // (m, outputs)
   int inputs, outputs, forward_tile, backward_tile, update_tile;
-  int updated, gathered_forward, gathered_backward;  // tasks that are done when a phase of this layer ends
+  int updated, gathered_forward, gathered_backward;  // tasks done when a phase of this layer ends
 };
 
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
@@ -31,8 +31,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
   for (int l = 0; l <= last; ++l) tasks_of_updates += update_tasks(layers[l].update_tile, layers[l].inputs, layers[l].outputs);
   const long long begin = cursor[0];
   unsigned goal = 0;
-  int before = 0;                 // how many tasks of this phase have been dealt,
-  int updated = 0, gathered = 0;  // and how many of this step's updates and of its next batch
+  int before = 0;                 // tasks of this phase dealt so far
+  int updated = 0, gathered = 0;  // and those of updates and of the next batch
 
   const auto barrier = [&] {
     grid_barrier(arrived, goal);
@@ -44,7 +44,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
   };
   const auto gather = [&](int step, real* to, int until) {
     each_task(gathered, until - gathered, before, [&](int task) {
-      real kept[8];  // all on their way at once
+      real kept[8];  // loads in flight at once
 #pragma unroll
       for (int k = 0; k < 8; ++k) {
         const int i = task * PIXELS + k * THREADS + threadIdx.x;

@@ -20,7 +20,7 @@ __device__ inline void column_sums(T (&parts)[THREADS], const T* at, long long s
   }
 }
 
-// the sum over all lanes of a warp, in its first lane: 16 lanes take another's, then 8, 4, 2 and 1
+// the sum over all lanes of a warp, in its first lane: 16 lanes add another's, then 8, 4, 2 and 1
 __device__ inline double sum_of_lanes(double sum) {
   for (int by = WARP / 2; by > 0; by /= 2) sum += __shfl_down_sync(0xffffffffu, sum, by);
   return sum;

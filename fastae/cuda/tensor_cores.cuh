@@ -2,7 +2,7 @@
 // multiplies 16 x 8 by 8 x 8 at once, each lane holding some elements of each matrix. (PTX ISA, mma.m16n8k8.)
 #pragma once
 
-#define PIECES (SUMS / 8)  // of 16 x 16, that a warp has in the largest tile
+#define PIECES (SUMS / 8)  // of 16 x 16, of a warp in the largest tile
 #define WARPS (THREADS / WARP)
 #define LOG_WARPS 3
 
@@ -23,7 +23,7 @@ __device__ inline void multiply_accumulate(float* sums, const float (&a)[4], con
 #endif
 }
 
-template <int SIDE>  // which has no meaning here
+template <int SIDE>  // not used here
 struct Piece {
   static constexpr int LOG_ROUNDS = 0;
   const int log_across, pieces, log_warps;    // pieces of 16 x 16; warps of a group
@@ -41,7 +41,7 @@ struct Piece {
         row(threadIdx.x % WARP / 4),
         pair(threadIdx.x % 4) {}
 
-  // Add a slice's products, this group's share of them.
+  // Add this group's share of a slice's products.
   template <bool ALONG_A, bool ALONG_B>
   __device__ void multiply(const Slices& slices, int log, int depth) {
     for (int k = 8 * group; k < depth; k += 8 * groups)
@@ -63,7 +63,7 @@ struct Piece {
 
   __device__ int row_of(int, int number, bool) const { return number; }
 
-  // Where in shared memory the first group's sum for a row and a column of the tile is.
+  // The place in shared memory of the first group's sum for a row and a column of the tile.
   __device__ int slot(int row, int col, bool, bool) const {
     const int piece = (row / 16 << log_across) + col / 16, lane = row % 8 * 4 + col % 8 / 2;
     const int s = piece / WARPS * 8 + col % 16 / 8 * 4 + row % 16 / 8 * 2 + col % 2;

@@ -1,7 +1,7 @@
 // A tile of a matrix product op(a) op(b), by one block of 256 threads.
 //
 // The block goes along the summed dimension in slices: all threads bring a slice of op(a) and one of op(b) into shared
-// memory, wait for each other, and multiply. While they do, the next slices are on their way from memory to registers.
+// memory, wait for each other, and multiply. Meanwhile the next slices are loaded from memory to registers.
 // Every thread keeps the sums of a piece of the tile in registers (multiply_adds.cuh; tensor_cores.cuh with -DTF32). The
 // pieces of 4 x 4 of a block are one tile of 64 x 64, or 4 of 32 x 32, each for a quarter of the summed dimension, or 16
 // of 16 x 16, or 64 of 8 x 8: a smaller tile shares the sum among groups of threads, whose sums are added at the end,
@@ -13,22 +13,22 @@
 #include "common.cuh"
 
 #ifndef PIECE
-#define PIECE 0  // side of a thread's piece, or 0: whatever the tile says
+#define PIECE 0  // side of a thread's piece, or 0: as the tile says
 #endif
 
-#define SUMS 16                           // that a thread has in shared memory at once
-#define SUM_STRIDE (THREADS + 9)          // in shared memory, so that those of a line of the tile lie in different banks
+#define SUMS 16                           // of a thread in shared memory at once
+#define SUM_STRIDE (THREADS + 9)          // in shared memory, so that the sums of a line of the tile are in different banks
 #define LOG_SLICE (sizeof(real) == 4 ? 11 : 10)
 #define SLICE (1 << LOG_SLICE)            // elements of a slice, which is tile x (SLICE / tile)
-#define QUADS (SLICE / THREADS / 4)       // of each slice, that a thread brings
-#define PAD 4                             // elements behind each line of a slice: lines begin in different banks
+#define QUADS (SLICE / THREADS / 4)       // of each slice, by each thread
+#define PAD 4                             // elements after each line of a slice, so that lines begin in different banks
 #define SLICE_ROOM (SLICE + PAD * SLICE / 8)
 
 struct Slices {
   Quad a[SLICE_ROOM / 4], b[SLICE_ROOM / 4];
 };
 
-union Shared {  // one of them at a time: who uses it waits first until nobody does any more
+union Shared {  // used for one at a time: threads wait until all have finished with the one before
   Slices slices;
   real sums[SUMS * SUM_STRIDE];
   real column_parts[THREADS];
@@ -36,7 +36,7 @@ union Shared {  // one of them at a time: who uses it waits first until nobody d
   double loss_parts[THREADS / WARP];
 };
 
-// A slice is lines of 2^log elements as they lie in memory, from (row, col) of the matrix on.
+// A slice is lines of 2^log elements that are contiguous in memory, from (row, col) of the matrix on.
 template <class M>
 __device__ inline void fetch(const M& m, int row, int col, int log, bool in_quads, Quad (&kept)[QUADS]) {
 #pragma unroll
@@ -60,13 +60,13 @@ __device__ inline void put(const Quad (&kept)[QUADS], Quad* slice, int log) {
 #include "multiply_adds.cuh"
 #endif
 
-// How a product is cut, as the host says it in one number: the tile's side, and that of a thread's piece times 256.
+// How a product is cut, in one number of the host's: the tile's side plus 256 times that of a thread's piece.
 __device__ inline int side_of(int tile) { return tile & 255; }
 __device__ inline int piece_of(int tile) { return PIECE ? PIECE : tile >> 8; }
 
-// Compute the tile whose first element is (row, col) of op(a) op(b), and let write(row, col, sum) be called once for
-// each of its elements that is inside. op transposes where TRANS says so; depth is the length of the summed dimension; the
-// tile's side is 2^log. a and b are matrices, or what is read as one is: Patches.
+// Compute the tile whose first element is (row, col) of op(a) op(b), and call write(row, col, sum) once for each of its
+// elements that is inside. op transposes if TRANS is true; depth is the length of the summed dimension; the tile's side is
+// 2^log. a and b are Matrix, or Patches, which are read like one.
 template <int SIDE, bool TRANS_A, bool TRANS_B, class A, class B, class Write>
 __device__ inline void product_tile(Shared& shared, int log, int row, int col, int depth, const A& a, const B& b,
                                     Write write) {
@@ -107,7 +107,7 @@ __device__ inline void product_tile(Shared& shared, int log, int row, int col, i
       for (int group = 0; group < piece.groups; ++group) sum += shared.sums[slot + group * piece.team];
       write(row + r, col + c, sum);
     }
-    // Registers cannot be indexed by the round, so the next sums move to where these were.
+    // Registers cannot be indexed by the round, so the next sums are moved to the place of these.
 #pragma unroll
     for (int s = 0; s + SUMS < SUMS << LOG_ROUNDS; ++s) piece.sums[s] = piece.sums[s + SUMS];
   }

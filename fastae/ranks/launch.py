@@ -1,4 +1,4 @@
-"""What a process does before MPI is loaded: see whether mpiexec started it, and have somebody tell how it ended."""
+"""What a process does before MPI is loaded: find its place among the ranks, and start a process that watches it."""
 
 import os
 import select
@@ -12,12 +12,12 @@ from types import FrameType
 from typing import NamedTuple, NoReturn
 
 PATIENCE = 30.0  # seconds that ranks wait for one that does not come
-TURN, LAST_TURN = 0.5, 5.0  # seconds between two ranks that want to say why all end, and for the last one
+TURN, LAST_TURN = 0.5, 5.0  # seconds between the reports of two ranks why the run ends, and the most for any rank
 IMPORTED = 30.0  # seconds that a rank has at least before it begins MPI: it may import from a slow disk
 ANSWERED = 3.0  # seconds in which the run has ended if one rank has not begun MPI
-ONCE = 0.1  # seconds in which a signal that comes again is the same one: launchers send it to a process and its group
+ONCE = 0.1  # seconds within which a repeated signal is the same one: launchers signal a process and its group
 LOOK = 0.1  # seconds between two looks at a process that has not begun MPI yet
-BEGINS, JOINED = b"0", b"1"  # what a process tells the one that waits for it
+BEGINS, JOINED = b"0", b"1"  # what a process reports to the one that waits for it
 FORWARDED = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2")
 
 _guard = -1  # the writing end of a pipe to the process that waits for this one
@@ -38,7 +38,7 @@ class Place(NamedTuple):
     here: int
 
 
-# What launchers tell a process: its rank, the number of ranks, and how many of them are on this machine.
+# Variables in which launchers give a process its rank, the number of ranks, and how many of them are on this machine.
 LAUNCHERS = {
     "Open MPI": ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_SIZE"),
     "MVAPICH": ("MV2_COMM_WORLD_RANK", "MV2_COMM_WORLD_SIZE", "MV2_COMM_WORLD_LOCAL_SIZE"),
@@ -56,7 +56,7 @@ def place() -> Place | None:
 
 
 def limit_blas(threads: int) -> bool:
-    """Let NumPy's BLAS take so many threads; return False if threadpoolctl, which can tell it, is not installed."""
+    """Limit NumPy's BLAS to a number of threads; return False if threadpoolctl is not installed."""
     try:
         from threadpoolctl import threadpool_limits
     except ImportError:
@@ -66,16 +66,16 @@ def limit_blas(threads: int) -> bool:
 
 
 def turn(rank: int) -> float:
-    """Return the seconds after which a rank says why all end; a lower one that says the same has ended it by then."""
+    """Return the seconds after which a rank reports why the run ends: lower ranks report first, and end the run."""
     return min(TURN * rank, LAST_TURN)
 
 
 def guard() -> None:
-    """If this process is one of several ranks, go on in a child; this process waits for it, and tells what ended it.
+    """If this process is one of several ranks, continue in a child; this process waits and reports what ended it.
 
-    A launcher ends all ranks at once when one is killed. None of them could say which it was, and the launcher does
-    not. What the child is to do, it does as if it had been started itself: it has the environment and the open files,
-    gets each signal once, and its exit status becomes this process's. It ends when this process does.
+    A launcher ends all ranks at once when one is killed, and does not say which one it was. The child runs as if it
+    had been started itself: it has the environment and the open files, gets each signal once, and its exit status
+    becomes this process's. It ends when this process does.
     """
     here = place()
     if here is None or not hasattr(os, "fork"):
@@ -113,15 +113,15 @@ def guard() -> None:
 def _await_joining(child: int, reading: int, here: Place) -> tuple[bytes, int | None]:
     """Wait until the child has joined the others, or has ended; end the run if that takes longer than the patience.
 
-    A rank that does not begin MPI is the one that all others wait for. If all have begun and none gets further, the
-    lowest says so.
+    A rank that has not begun MPI is the one that all others wait for. If all have begun and none continues, the
+    lowest rank reports it.
 
     Returns
     -------
     told : bytes
-        What the child has said.
+        What the child has written.
     status : int or None
-        What `os.waitpid` says of it if it has ended.
+        Its status as `os.waitpid` gives it, if it has ended.
     """
     limit, seconds, last, told = max(_patience(sys.argv), IMPORTED), 0.0, time.monotonic(), b""
     while JOINED not in told:
@@ -147,7 +147,7 @@ def _await_joining(child: int, reading: int, here: Place) -> tuple[bytes, int | 
 
 
 def _patience(argv: Sequence[str]) -> float:
-    """Return the seconds that a command line gives, before anybody has looked whether it is right."""
+    """Return the seconds that a command line gives, which has not been checked yet."""
     for word, following in zip(argv, [*argv[1:], ""]):
         name, _, value = word.partition("=")
         if name == "--patience":
@@ -157,12 +157,12 @@ def _patience(argv: Sequence[str]) -> float:
 
 
 def begins() -> None:
-    """Tell the process that waits for this one that MPI begins, where ranks wait for each other."""
+    """Report to the process that waits for this one that MPI begins, where ranks wait for each other."""
     _tell(BEGINS)
 
 
 def joined() -> None:
-    """Tell the process that waits for this one that this one can leave in order, for MPI knows it."""
+    """Report to the process that waits for this one that this one can end in order, because MPI knows it."""
     _tell(JOINED)
 
 

@@ -1,4 +1,4 @@
-"""The sum of all parts' gradients, in an order that does not depend on who is where.
+"""The sum of all parts' gradients, in an order that does not depend on the number of ranks or their places.
 
 The parts of a batch are added in pairs, the pairs in pairs, and so on: a fixed tree. A rank has 2^k parts in a row,
 which are a subtree, so however many ranks there are the same numbers are added to each other: the bits are the same.
@@ -100,7 +100,7 @@ class Messages(Own):
 
 
 class Window(Own):
-    """The sum over ranks of one machine, in memory that all of them see: nobody sends anything, everybody looks."""
+    """The sum over ranks of one machine, in memory that all of them can read: no rank sends anything."""
 
     def __init__(self, world: World, size: int, depth: int, dtype: Any) -> None:
         self._window: Any = None
@@ -126,11 +126,11 @@ class Window(Own):
 
     def all_reduce(self, update: Update) -> np.ndarray:
         """Return the update of everything, (size,), from the sum of the ranks' first slots; valid until the next."""
-        self._meet()  # all gradients are there, and nobody needs the last update any more
+        self._meet()  # all gradients are there, and no rank needs the last update any more
         mine = self._all[self.stretch]
         add_tree(self._parts, mine)
         update(mine)
-        self._meet()  # all stretches are updated, and nobody needs the gradients any more
+        self._meet()  # all stretches are updated, and no rank needs the gradients any more
         return self._all
 
     def all_gather(self, stretch: np.ndarray) -> np.ndarray:
@@ -153,7 +153,7 @@ def aligned(memory: np.ndarray, size: int, dtype: np.dtype[Any]) -> np.ndarray:
 
 
 def sum_over(world: Alone, size: int, depth: int, dtype: Any) -> Own:
-    """Make the sum that suits where the ranks are; the bits are the same."""
+    """Make the sum that suits the places of the ranks; the bits are the same."""
     if isinstance(world, World) and world.size > 1:
         return (Window if world.here == world.size else Messages)(world, size, depth, dtype)
     return Own(world, size, depth, dtype)

@@ -21,17 +21,17 @@ from fastae.ranks import launch
 from fastae.ranks.launch import PATIENCE
 
 START = 900.0  # seconds for what takes one rank longer than another: reading the data, compiling
-PAUSE = 1.0  # seconds between two questions, in which this process itself must have been stopped
-SPINS = 2000  # questions to MPI before a waiting rank lets others have its core
-SHORT_NAP = 5e-5  # seconds that it lets them have it for, where there are more ranks than cores
-LONG, NAP = 0.05, 0.001  # seconds after which it has waited long, and for how long it then sleeps at a time
-ANSWER = 2.0  # seconds within which those that wait for the same rank say that they do
-PASSED_ON = 0.5  # seconds in which a launcher has passed on what a rank said: an abort may overtake it
-WHO_WAITS, I_WAIT, SPEAKS = range(3)  # what ranks tell each other when something is wrong
+PAUSE = 1.0  # seconds between two looks at the clock that mean that this process itself was stopped
+SPINS = 2000  # tests of a request before a waiting rank yields its core
+SHORT_NAP = 5e-5  # seconds that it yields the core for, where there are more ranks than cores
+LONG, NAP = 0.05, 0.001  # seconds after which a rank sleeps while it waits, and how long it sleeps at a time
+ANSWER = 2.0  # seconds within which ranks that wait for the same rank answer
+PASSED_ON = 0.5  # seconds in which a launcher passes on what a rank has printed: an abort may overtake it
+WHO_WAITS, I_WAIT, SPEAKS = range(3)  # tags of the messages of ranks when something is wrong
 
 
 class Alone:
-    """The only rank: whatever is shared among ranks is its own.
+    """The only rank, with the methods of `World`.
 
     Examples
     --------
@@ -88,7 +88,7 @@ class Alone:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Run a block on all ranks; if it fails on any, all of them raise, and say which it was."""
+        """Run a block on all ranks; if it fails on any rank, all of them raise an error that names it."""
         yield
 
     @contextmanager
@@ -100,7 +100,7 @@ class Alone:
         """Raise `InputError` on all ranks if one of them has other facts than rank 0."""
 
     def end(self, message: str, status: int = 2) -> NoReturn:
-        """Say why, and end all ranks at once."""
+        """Print why the run ends, and end all ranks at once."""
         print(message, file=sys.stderr, flush=True)
         sys.exit(status)
 
@@ -158,7 +158,7 @@ class World(Alone):
         self.wait(self.comm.Ibarrier(), patience)
 
     def wait(self, request: Any, patience: float | None = None) -> None:
-        """Wait until something that all ranks do together is done; a blocking call would never name a missing one."""
+        """Wait until a collective operation is done; a blocking call could not name a missing rank."""
         for _ in range(self._spins):
             if request.Test():
                 return
@@ -205,7 +205,7 @@ class World(Alone):
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Run a block on all ranks; if it fails on any, all of them raise, and say which it was."""
+        """Run a block on all ranks; if it fails on any rank, all of them raise an error that names it."""
         failure: FastaeError | None = None
         try:
             yield
@@ -244,7 +244,7 @@ class World(Alone):
                 raise as_common(InputError(f"all ranks must have the same {name}: {who} has {has}, rank 0 {wanted}"))
 
     def end(self, message: str, status: int = 2) -> NoReturn:
-        """Say why, unless a lower rank does, and end all ranks at once."""
+        """Print why the run ends, unless a lower rank does, and end all ranks at once."""
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, signal.SIG_IGN)
@@ -274,12 +274,12 @@ class World(Alone):
                 self._alarms.isend(self.rank, rank, tag)
 
     def _answer(self) -> None:
-        """Tell ranks that ask that this one waits too."""
+        """Answer ranks that ask that this one waits too."""
         while self._alarms.Iprobe(tag=WHO_WAITS):
             self._alarms.isend(self.rank, self._alarms.recv(tag=WHO_WAITS), I_WAIT)
 
     def _name_missing(self, limit: float) -> NoReturn:
-        """End the run: whoever does not answer that it waits too is the one that all wait for."""
+        """End the run, and name the ranks that do not answer that they wait too."""
         clock, missing = Clock(), set(range(self.size)) - {self.rank}
         self._tell_all(WHO_WAITS)
         while clock.seconds() < ANSWER and missing:
@@ -292,7 +292,7 @@ class World(Alone):
 
 
 class Clock:
-    """Counts the seconds in which this process ran: if all ranks are stopped for a while, nobody is late."""
+    """Counts the seconds in which this process ran: if all ranks are stopped for a while, none of them is late."""
 
     def __init__(self) -> None:
         self._seconds, self._last = 0.0, time.monotonic()
@@ -311,7 +311,7 @@ def checksum(array: np.ndarray) -> int:
 
 
 def as_common(error: FastaeError) -> FastaeError:
-    """Mark an error as one that all ranks raise: one of them says it, and nobody need be ended by force."""
+    """Mark an error as one that all ranks raise: one rank prints it, and none need be ended by force."""
     error.common = True
     return error
 

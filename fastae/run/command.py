@@ -9,14 +9,14 @@ from pathlib import Path
 from fastae.errors import BackendUnavailable, InputError
 from fastae.run.program import LEAST_STANDARD, Flags, built
 
-KEPT = ("-I", "-D", "-U", "-isystem", "-include")  # of nvcc's options, those that the C++ compiler takes as well
-VALUED = {  # options that have a value, which may be the next word
+KEPT = ("-I", "-D", "-U", "-isystem", "-include")  # options of nvcc that the C++ compiler has as well
+VALUED = {  # options whose value may be the next word
     "-O", "-o", "-l", "-L", "-x", "-t", "-j", "-std", "--std", "-arch", "--gpu-architecture", "-code", "--gpu-code",
     "-gencode", "--generate-code", "-Xcompiler", "--compiler-options", "-Xptxas", "--ptxas-options", "-Xlinker",
     "--linker-options", "-Xcudafe", "-maxrregcount", "--maxrregcount", "-ccbin", "--compiler-bindir", "--cudart",
     "-cudart", "--default-stream", "-default-stream", "--output-file", "-diag-suppress", "--diag-suppress", *KEPT,
 }  # fmt: skip
-PLAIN = {  # and those that have none
+PLAIN = {  # options without a value
     "-g", "-G", "-w", "-v", "-lineinfo", "--generate-line-info", "--device-debug", "--debug", "-use_fast_math",
     "--use_fast_math", "-m64", "-rdc", "-dc", "-run", "--run", "--expt-relaxed-constexpr", "-expt-relaxed-constexpr",
     "--expt-extended-lambda", "-expt-extended-lambda", "--extended-lambda", "-extended-lambda", "-Wall", "-Wextra",
@@ -34,20 +34,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "-- goes to the program. nvcc's options -I, -D, -U, -std, -include and -Xcompiler -fopenmp do what they do for "
         "nvcc, and others, such as -O3 or -arch, change nothing. Exit status: the program's, 128 + n if signal n ended "
         "it, 1 if it would be 0 and a fault was found, 2 if the program does not compile. Memory that is never freed "
-        "is told of, and is a fault with --check."
+        "is reported, and is a fault with --check."
     )
     parser.usage = "fastae run [--check] [--count] [--patience SECONDS] [nvcc's options] FILE [-- ARGUMENT ...]"
     option = parser.add_argument
     option("file", type=Path, metavar="FILE", help="a CUDA program of one file, with a main()")
-    option("--check", action="store_true", help="look at every access to memory, of kernels and of the host")
-    option("--count", action="store_true", help="check, and count what the accesses of kernels cost, line by line")
+    option("--check", action="store_true", help="check every access to memory, of kernels and of the host")
+    option("--count", action="store_true", help="check, and count the cost of the kernels' accesses, line by line")
     option("--patience", type=float, metavar="SECONDS", help="after which the program is ended (default: never)")
     option("--nvcc", action="append", default=[], help=argparse.SUPPRESS)
     option("--argument", action="append", default=[], help=argparse.SUPPRESS)
 
 
 def arranged(words: Sequence[str]) -> list[str]:
-    """Put nvcc's options and the program's arguments into a form that argparse takes: each behind an option's ``=``.
+    """Give nvcc's options and the program's arguments a form that argparse takes: each behind an option's ``=``.
 
     ``fastae trace`` takes them too.
     """
@@ -77,7 +77,7 @@ def _parted(words: Sequence[str]) -> tuple[list[str], str, list[str]]:
 
 
 def flags_of(words: Sequence[str]) -> Flags:
-    """Return what of nvcc's options matters here; raises `InputError`."""
+    """Return the `Flags` of nvcc's options; raises `InputError`."""
     options, folders, standard = list[str](), list[Path](), LEAST_STANDARD
     for word in words:
         name, _, value = word.partition("\n")

@@ -1,4 +1,4 @@
-"""What nvcc refuses and a C++ compiler takes: what only the host has, in a kernel; a kernel that is called."""
+"""What nvcc refuses and a C++ compiler takes: host functions in a kernel, and kernels that are called."""
 
 import re
 from collections.abc import Iterator, Sequence, Set
@@ -6,7 +6,7 @@ from functools import cache
 from typing import NamedTuple
 
 from fastae.backends.emulator.compiler import RUNTIME
-from fastae.backends.emulator.source import _closing, _plain
+from fastae.backends.emulator.source import blanked, closing
 from fastae.run.rewrite import plain
 
 DEFINED = re.compile(r"^[ \t]*#[ \t]*define[ \t]+(\w+)(?!\()((?:[^\n\\]|\\.)*)", re.MULTILINE | re.DOTALL)
@@ -21,14 +21,14 @@ INITIAL = re.compile(r"\b__shared__\b[^;{}()=]*?\b(\w+)\s*(?:\[[^\]]*\]\s*)*(?:=
 
 
 class Misplaced(NamedTuple):
-    """A place in a text, and what is wrong there."""
+    """A line of a text, and what is wrong there."""
 
     line: int
     what: str
 
 
 class Function(NamedTuple):
-    """A function at its definition or declaration: its name, what stands before its parameters, and they, its body."""
+    """A function at its definition or declaration: its name, what is before it, its parameters and its body."""
 
     name: str
     head: str
@@ -37,19 +37,19 @@ class Function(NamedTuple):
 
 
 def marks_in(texts: Sequence[str]) -> dict[str, str]:
-    """Return the macros of a program that stand for ``__device__`` and its like, and what they stand for."""
+    """Return the macros of a program for ``__device__`` and its like, with their replacements."""
     found = {name: words for text in texts for name, words in DEFINED.findall(text)}
     return {name: words for name, words in found.items() if re.search(r"__(?:device|host|global|constant)__", words)}
 
 
 def misplaced(texts: Sequence[str]) -> tuple[int, Misplaced] | None:
-    """Return the first such thing in the texts of a program, with the number of the text; or nothing.
+    """Return the first such place in the texts of a program, with the number of the text; or None.
 
-    A call is one of a host's function only if all functions of this name are functions of the host, as far as can be
-    told without types: what may be another thing is left to the compiler.
+    A call is one of a host function only if all functions of this name are host functions. Types are not known here: a
+    call that may be of another function is left to the compiler.
     """
     marks = marks_in(texts)
-    bare = [_plain(text) for text in texts]
+    bare = [blanked(text) for text in texts]
     found = [list(_functions(text)) for text in bare]
 
     def has(head: str, mark: str) -> bool:
@@ -84,7 +84,7 @@ def _initialised(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _of_host(text: str, function: Function, kind: str, of_host: Set[str]) -> Iterator[tuple[int, str]]:
-    """Yield places in a function of the device that name what is the host's."""
+    """Yield places in a device function that name what only the host has."""
     body = text[function.body.start : function.body.stop]
     for match in HOST_ONLY.finditer(body):
         what = f"{''.join(match[0].split())} is the host's alone, and {function.name} is {kind}"
@@ -98,13 +98,13 @@ def _of_host(text: str, function: Function, kind: str, of_host: Set[str]) -> Ite
 
 
 def _unlaunched(text: str, function: Function, kernels: Set[str]) -> Iterator[tuple[int, str]]:
-    """Yield places in a function that call a kernel without saying how it is launched."""
+    """Yield places in a function that call a kernel without ``<<<>>>``."""
     for at, name in _calls(text, function, kernels, r"[\w.>~]"):
         yield at, f"{name} is a kernel, which is launched by <<<grid, block>>>"
 
 
 def _calls(text: str, function: Function, names: Set[str], before: str) -> Iterator[tuple[int, str]]:
-    """Yield where a function calls one of these names, not behind such a letter, unless it may be another thing's."""
+    """Yield where a function calls one of these names, not after such a letter, unless it may be another name."""
     body, own = text[function.body.start : function.body.stop], set(re.findall(r"\w+", function.parameters))
     for call in re.finditer(rf"(?<!{before})(\w+)\s*(?:<[^<>;(){{}}]*>\s*)?\(", body):
         name = call[1]
@@ -117,7 +117,7 @@ def _calls(text: str, function: Function, names: Set[str], before: str) -> Itera
 
 @cache
 def _known() -> frozenset[str]:
-    """Return all words of the emulator's headers: names that overload what is there are not judged."""
+    """Return all words of the emulator's headers: functions that overload them are not judged."""
     words = set[str]()
     for path in RUNTIME:
         if path.suffix in ("", ".h"):
@@ -126,7 +126,7 @@ def _known() -> frozenset[str]:
 
 
 def _functions(text: str) -> Iterator[Function]:
-    """Yield functions of namespaces, and those of classes that bear a mark, in a text without comments and strings."""
+    """Yield functions of namespaces, and marked ones of classes, in a text without comments and strings."""
     begin, at = 0, 0
     while token := re.compile(r"[{};(]").search(text, at):
         at = token.end()
@@ -140,7 +140,7 @@ def _functions(text: str) -> Iterator[Function]:
             begin = at
             continue
         before = text[begin : token.start()]
-        closed = _closing(text, at)
+        closed = closing(text, at)
         at = closed + 1
         name = re.search(r"(\w+)\s*\Z", before)
         if name is None or NO_NAME.search(before) or re.search(r"[=]", before):

@@ -1,4 +1,4 @@
-"""The process of a program, and what it tells: its runtime knows what happened, and this side which line that was."""
+"""The process of a program and its messages: its runtime knows what happened, and this side finds the lines."""
 
 import contextlib
 import os
@@ -13,17 +13,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from fastae.backends.emulator.compiler import places_of
-from fastae.backends.emulator.device import MEMORIES
 from fastae.backends.emulator.faults import KernelFault, Report
+from fastae.backends.emulator.modules import MEMORIES
 from fastae.backends.emulator.source import constants_of
+from fastae.backends.emulator.toolchain import places_of
 from fastae.cuda.includes import read
 from fastae.errors import InputError
 from fastae.run.program import line_of
 
-GRACE = 2.0  # seconds in which a program that is to end may say where it is
+GRACE = 2.0  # seconds for a program that is ended to report where it is
 LONGEST = 1 << 18  # bytes of a message
-TERMS = {  # of Python's launches, and what a program has instead
+TERMS = {  # of launches from Python, and the words for a program's
     "it asks for too little, by shared_mem= or by shared (...) in the launch comment": "it asks for too little, by the "
     "third number in <<< >>>",
     "needs a launch that is cooperative: RawModule(..., enable_cooperative_groups=True)": "needs a launch by "
@@ -32,19 +32,19 @@ TERMS = {  # of Python's launches, and what a program has instead
 
 
 class Running:
-    """A program that runs, with this process's own input and output: ``with Running(...) as running:``.
+    """A running program, with this process's input and output: ``with Running(...) as running:``.
 
     Parameters
     ----------
     executable : Path
     files : sequence of Path
-        What it is made of.
+        Its sources.
     arguments : sequence of str
         Of the program.
     counts : bool
-        Let it tell what accesses cost.
+        Whether it counts what accesses cost.
     more : dict of str to str
-        What the program's runtime is told beside, as variables of the environment.
+        Further variables of its environment, for its runtime.
     """
 
     def __init__(
@@ -63,12 +63,12 @@ class Running:
         self._threads = self._barriers = 0
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            told = f"{theirs.fileno()}{' count' if counts else ''}"
+            settings = f"{theirs.fileno()}{' count' if counts else ''}"
             if counts or more:
                 names = constants_of("\n".join(map(read, files)))
                 places = places_of(executable, names) if names else []
-                told += "".join(f" :{offset:x},{length:x}" for offset, length in places)
-            environment = {**os.environ, "FASTAE_RUN": told, **(more or {})}
+                settings += "".join(f" :{offset:x},{length:x}" for offset, length in places)
+            environment = {**os.environ, "FASTAE_RUN": settings, **(more or {})}
             try:
                 self._process = subprocess.Popen(
                     [f"./{files[0].stem}", *arguments],
@@ -90,7 +90,7 @@ class Running:
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
-        self._listener.join(GRACE)  # its end comes with the program's, unless that has left children behind
+        self._listener.join(GRACE)  # it ends with the program, unless that has left children
         self._socket.close()
 
     def wait(self, patience: float | None) -> int:
@@ -99,14 +99,14 @@ class Running:
         Parameters
         ----------
         patience : float or None
-            Seconds, after which it is ended, and that is a fault.
+            Seconds, after which it is ended, which is a fault.
         """
         try:
             self._process.wait(patience)
         except subprocess.TimeoutExpired:
             self._faults += 1
             _say(f"the program has not come to an end within {patience:g} seconds, as --patience has it")
-            self._process.send_signal(signal.SIGRTMAX)  # it says where it is, and ends
+            self._process.send_signal(signal.SIGRTMAX)  # it reports where it is, and ends
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(GRACE)
             if self._process.poll() is None:
@@ -120,7 +120,7 @@ class Running:
         return status or int(self._faults > 0)
 
     def table(self) -> str:
-        """Return what accesses cost, line by line, as a table."""
+        """Return a table of what accesses cost, line by line."""
         rows = [("line", "kernel", "memory", "", "requests", "moved", "fewest")]
         for (line, kernel, memory, is_write), (requests, _, transactions, best) in self._traffic.items():
             action = "write" if is_write else "read"

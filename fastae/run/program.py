@@ -1,4 +1,4 @@
-"""From a CUDA program of one file, and the files of its own that it includes, to an executable in the user's cache."""
+"""Compile a CUDA program, of one file and those of its own that it includes, to an executable in the user's cache."""
 
 import os
 import re
@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fastae.backends.emulator import compiler
-from fastae.backends.emulator.compiler import DECODED, HERE, CompileError
 from fastae.backends.emulator.declared import misdeclared
 from fastae.backends.emulator.ptx import refused_in
-from fastae.backends.emulator.source import defined_twice, kernels_of, lacking_headers, needed, not_emulated
+from fastae.backends.emulator.refusals import defined_twice, lacking_headers, not_emulated
+from fastae.backends.emulator.shared_memory import MOST_STATIC, SECTION, gather_shared, shares_structs
+from fastae.backends.emulator.source import HERE, CompileError, kernels_of, needed, waits
+from fastae.backends.emulator.toolchain import DECODED, compiler_path, is_clang, run, show_copies
 from fastae.cuda.includes import INCLUDE, files_of, read
 from fastae.errors import InputError
 from fastae.run import rewrite
@@ -27,14 +29,14 @@ FLAGS = {  # so that each place in the code has its own line; by whether it is c
 
 
 class Flags(NamedTuple):
-    """What of nvcc's options matters here.
+    """The options of nvcc that have an effect.
 
     Attributes
     ----------
     options : list of str
         For the C++ compiler: macros, folders of headers, OpenMP.
     folders : list of Path
-        Where headers are looked for.
+        Of headers.
     standard : int
         Of C++: 17 or 20.
     """
@@ -45,16 +47,16 @@ class Flags(NamedTuple):
 
 
 class Source(NamedTuple):
-    """A program as it is compiled: the text of each file, the first being the program's own, and what it takes.
+    """A program as it is compiled: the rewritten text of each file, the program's own first.
 
     Attributes
     ----------
     names : list of Path
     texts : list of str
     waits : bool
-        Does some kernel wait for other threads?
+        Whether some kernel waits for other threads.
     unknown : bool
-        May there be variables of the device that are not marked as such?
+        Whether there may be variables of the device that are not marked as such.
     """
 
     names: list[Path]
@@ -64,7 +66,7 @@ class Source(NamedTuple):
 
 
 def has_main(text: str) -> bool:
-    """Tell whether a file is a program, by its ``main()``."""
+    """Return whether a file is a program: whether it has a ``main()``."""
     return re.search(r"\bmain\s*\(", rewrite.plain(text).bare) is not None
 
 
@@ -114,11 +116,11 @@ def source_of(file: Path, folders: Sequence[Path]) -> Source:
         try:
             code, more = rewrite.rewritten(text, kernels, copy_of, marks)
         except rewrite.Nested as nested:
-            told = "launches by a kernel (dynamic parallelism) are not emulated"
-            raise CompileError(f"{name}, line {nested.args[0]}: {told}") from nested
+            what = "launches by a kernel (dynamic parallelism) are not emulated"
+            raise CompileError(f"{name}, line {nested.args[0]}: {what}") from nested
         rewritten.append(f'#line 1 "{_quoted(name)}"\n{code}\n')
         unknown = unknown or more
-    return Source(names, rewritten, any(map(compiler.waits, texts)), unknown)
+    return Source(names, rewritten, any(map(waits, texts)), unknown)
 
 
 def _quoted(name: Path) -> str:
@@ -126,7 +128,7 @@ def _quoted(name: Path) -> str:
 
 
 def built(file: Path, flags: Flags, checks: bool) -> tuple[Path, list[Path]]:
-    """Compile a program, or find it compiled; return the executable, and the files that it is made of.
+    """Compile a program, or find it in the cache; return the executable, and the program's files.
 
     Raises
     ------
@@ -134,19 +136,19 @@ def built(file: Path, flags: Flags, checks: bool) -> tuple[Path, list[Path]]:
         It cannot be read; or there is no compiler, or it refuses the program.
     """
     source = source_of(file, flags.folders)
-    command = compiler._compiler()
+    command = compiler_path()
     truth = f"extern const bool waits_somewhere = {str(source.waits).lower()}, "
     truth += f"variables_unknown = {str(source.unknown).lower()}, "
-    truth += f"shares_structs = {str(compiler.shares_structs(*source.texts)).lower()};"
+    truth += f"shares_structs = {str(shares_structs(*source.texts)).lower()};"
     own = '#include "language/device.h"\n#include "program/api/api.h"\n' + needed(*source.texts, program=True)
     first = f"{own}namespace emulator {{ {truth} }}\n{source.texts[0]}"
     options = [*flags.options, f"-std=c++{flags.standard}", "-fPIE"]
-    path = compiler._kept(
+    path = compiler.cache_path(
         [
             command,
             *options,
-            compiler.SECTION,
-            str(compiler.MOST_STATIC),
+            SECTION,
+            str(MOST_STATIC),
             str(file.resolve()),
             str(checks),
             first,
@@ -162,11 +164,11 @@ def built(file: Path, flags: Flags, checks: bool) -> tuple[Path, list[Path]]:
                 (work / name).write_text(text, encoding="utf-8", errors="surrogateescape")
             here = ["-iquote", work, *(f"-I{folder}" for folder in flags.folders), f"-I{HERE / 'program' / 'include'}"]
             beside = ["-iquote", file.parent]
-            seen = [*compiler._flags(command, (), checks), *options, *FLAGS[compiler.is_clang(command)]]
+            seen = [*compiler.compiler_flags(command, (), checks), *options, *FLAGS[is_clang(command)]]
             _compile(source, [command, *here, *beside, *seen, "-c", work / "program.cpp", "-o", work / "program.o"])
-            compiler.gather_shared(command, work / "program.o", *source.texts)
+            gather_shared(work / "program.o", *source.texts)
             if checks:
-                compiler.show_copies(work / "program.o")
+                show_copies(work / "program.o")
             objects = [runtime(checks), work / "program.o"]
             libraries = ["-pthread", "-ldl", *(["-fopenmp"] if "-fopenmp" in options else [])]
             _compile(source, [command, "-pie", *objects, *libraries, "-o", work / "program"])
@@ -175,27 +177,27 @@ def built(file: Path, flags: Flags, checks: bool) -> tuple[Path, list[Path]]:
 
 
 def runtime(checks: bool) -> Path:
-    """Compile what stands behind device.h and api.h, or find it compiled."""
-    command = compiler._compiler()
+    """Compile ``program/program.cpp``, or find it in the cache; return its object file."""
+    command = compiler_path()
     options = [*compiler.LANGUAGE, "-fPIE", "-O2", *(["-DCHECKED"] if checks else [])]
-    path = compiler._kept([command, "program", *options], ".o")
+    path = compiler.cache_path([command, "program", *options], ".o")
     if not path.exists():
         with tempfile.TemporaryDirectory(dir=path.parent) as temporary:
             work = Path(temporary) / "runtime.o"
-            compiler.run(command, *options, f"-I{HERE}", "-c", HERE / "program" / "program.cpp", "-o", work)
+            run(command, *options, f"-I{HERE}", "-c", HERE / "program" / "program.cpp", "-o", work)
             os.replace(work, path)
     return path
 
 
 def _compile(source: Source, command: list[object]) -> None:
     try:
-        compiler.run(*command)
+        run(*command)
     except CompileError as error:
         raise CompileError(_why(error, source)) if error.words else error from error
 
 
 def _why(error: CompileError, source: Source) -> str:
-    """Say why a program does not compile: by what the emulator lacks, if that is why; else by the compiler's words."""
+    """Return why a program does not compile: what the emulator lacks, or else the compiler's words."""
     if refused := refused_in(error.words):
         return f"{refused[0]}, line {refused[1]}: {refused[2]}"
     if twice := defined_twice(error.words):

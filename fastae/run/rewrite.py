@@ -1,13 +1,13 @@
-"""What is rewritten in a CUDA program before a C++ compiler takes it, with every line where it was."""
+"""Rewrite a CUDA program for a C++ compiler, keeping the lines."""
 
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from fastae.backends.emulator.compiler import with_dynamic_shared
 from fastae.backends.emulator.ptx import REFUSAL, translated
-from fastae.backends.emulator.source import HEAD, _closing
+from fastae.backends.emulator.shared_memory import with_dynamic_shared
+from fastae.backends.emulator.source import HEAD, closing
 from fastae.cuda.includes import INCLUDE
 
 LEXEME = re.compile(  # a comment, or text in quotes
@@ -20,13 +20,13 @@ CAST = re.compile(  # a kernel's address that loses its type
 )
 SIDES = r"[{};]|\b(?P<side>__(?:device|constant|global)__%s)\b|^[ \t]*#(?:[^\n\\]|\\.)*"
 ARCH = re.compile(r"\b__CUDA_ARCH__\b")
-ON_DEVICE = {  # what is another thing in functions that are the device's alone
+ON_DEVICE = {  # replacements in functions for the device alone
     ARCH: "EMULATED_CUDA_ARCH",
     re.compile(r"(?<![\w.>:])malloc\b(?=\s*\()"): "emulator::device_malloc",
     re.compile(r"(?<![\w.>:])free\b(?=\s*\()"): "emulator::device_free",
     re.compile(r"\bnew\b(?!\s*\()"): "new (emulator::heap)",
 }
-ON_EITHER = {  # and in those that the host has too
+ON_EITHER = {  # and in those for both sides
     re.compile(r"(?<![\w.>:])malloc\b(?=\s*\()"): "emulator::malloc_here",
     re.compile(r"(?<![\w.>:])free\b(?=\s*\()"): "emulator::device_free",
     re.compile(r"\bnew\b(?!\s*\()"): "new (emulator::heap_here)",
@@ -38,18 +38,18 @@ NO_MARKS: Mapping[str, str] = {}
 
 
 class Nested(Exception):
-    """A kernel that launches another, and in which line."""
+    """A kernel launches another; the argument is the line."""
 
 
 class Plain(NamedTuple):
-    """A text without its comments, and the same without what stands in quotes; places are the same in both."""
+    """A text without comments, and the same without quoted text; places are the same in both."""
 
     code: str
     bare: str
 
 
 def plain(text: str) -> Plain:
-    """Blank out comments, and what stands in quotes."""
+    """Blank out comments, and quoted text."""
 
     def blank(match: re.Match[str], quoted: bool) -> str:
         if match["comment"] is None and not quoted:
@@ -78,9 +78,9 @@ def rewritten(
     kernels : set of str
         The names of all kernels of the program.
     copy_of : callable
-        Gives the rewritten copy of a file that the text includes, by the name that it has there; None for others.
+        Returns the rewritten copy of an included file by its name; None for other headers.
     marks : mapping of str to str
-        The program's macros for ``__device__`` and its like, and what they stand for.
+        The program's macros for ``__device__`` and its like, with their replacements.
 
     Returns
     -------
@@ -132,7 +132,7 @@ def _end_of_shape(bare: str, at: int) -> int | None:
 
 
 def _begin_of_callee(bare: str, end: int) -> int | None:
-    """Return where the expression begins that ends before a place: names, template arguments, indices, parentheses."""
+    """Return where the expression before a place begins: names, template arguments, indices, parentheses."""
     at, begin = _before_space(bare, end), None
     while at:
         last = bare[at - 1]
@@ -219,7 +219,7 @@ def _closing_angle(bare: str, at: int) -> int | None:
 
 
 def _sides(code: str, marks: Mapping[str, str] = NO_MARKS) -> tuple[str, bool]:
-    """Mark variables of the device, and what is another thing in functions that are the device's alone.
+    """Mark variables of the device, and make the replacements in its functions.
 
     Returns
     -------
@@ -289,7 +289,7 @@ def _end_of_declarator(bare: str, at: int) -> int:
                 return match.start()
             at = closed
         elif len(match[0]) > 1:
-            at = _closing(bare, match.end()) + 1
+            at = closing(bare, match.end()) + 1
         else:
             return match.start()
     return len(bare)
@@ -297,7 +297,7 @@ def _end_of_declarator(bare: str, at: int) -> int:
 
 def _body(bare: str, at: int) -> range:
     """Return where the body of a function lies whose parameters begin at a place; empty if it is only declared."""
-    opened = re.compile(r"[{;]").search(bare, _closing(bare, at + 1))
+    opened = re.compile(r"[{;]").search(bare, closing(bare, at + 1))
     if opened is None or opened[0] == ";":
         return range(0)
     depth = 0

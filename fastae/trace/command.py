@@ -36,13 +36,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     option = parser.add_argument
     option("file", type=Path, metavar="FILE", help="a .cu file: a program, or kernels of the contract by name")
-    option("--kernel", metavar="NAME", help="of the file's kernels this one alone")
+    option("--kernel", metavar="NAME", help="trace this kernel alone")
     option(
         "--shape",
         metavar="LENGTHS",
         default="",
-        help="of the call of a kernel of the contract, as m=32,n=32,k=32; by default a small one, for there is only so "
-        "much to be seen on a page",
+        help="of a call of a kernel of the contract, as m=32,n=32,k=32 (default: small ones, which a page can show)",
     )
     option("--out", type=Path, metavar="PAGE", help="the page (default: FILE-trace.html, in this folder)")
     option(
@@ -50,7 +49,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=120.0,
         metavar="SECONDS",
-        help="after which a kernel or program that has not come back is called endless (default: 120)",
+        help="after which a kernel or program is ended and reported as endless (default: 120)",
     )
     option("--nvcc", action="append", default=[], help=argparse.SUPPRESS)
     option("--argument", action="append", default=[], help=argparse.SUPPRESS)
@@ -118,7 +117,7 @@ def _run_program(options: argparse.Namespace, page: Path) -> int:
 
 
 def _note(launches: Sequence[Launched], kernel: str | None) -> str:
-    """Say which of a program's launches are shown, if not all are."""
+    """Return a sentence on which of a program's launches are shown, if not all are."""
     shown = [launch for launch in launches if launch.number]
     if len(shown) == len(launches):
         return ""

@@ -1,4 +1,4 @@
-"""Small launches of the contract's kernels, as `fastae check` would call them, to be followed step by step."""
+"""Small launches of the contract's kernels, with the arguments of `fastae check`."""
 
 from typing import Any
 
@@ -41,17 +41,17 @@ def shape_of(kernel: str, given: dict[str, int] | None = None) -> dict[str, int]
 
 
 def record(backend: Any, kernel: str, lengths: dict[str, int], most: int = MOST) -> Trace:
-    """Launch a kernel on the emulator and write down what it does; a fault is part of it.
+    """Launch a kernel on the emulator and record it, with a fault if there is one.
 
     Parameters
     ----------
     backend : EmulatorBackend
-        Whose kernel, such as a learner's.
+        With the kernel, such as a learner's.
     kernel : str
     lengths : dict of str to int
         As `shape_of` gives them.
     most : int
-        How many numbers of 4 bytes are written down.
+        Numbers of 4 bytes to record.
     """
     given: dict[str, Any] = dict(lengths)
     if kernel == "axpy":

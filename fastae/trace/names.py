@@ -1,4 +1,4 @@
-"""What addresses stand for: lines of the source, parameters of the kernel, shared arrays and other variables."""
+"""Names of addresses: lines of the source, parameters of the kernel, shared arrays and other variables."""
 
 import ast
 import math
@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastae.backends.emulator.compiler import DECODED, DYNAMIC, line_of, places_of
 from fastae.backends.emulator.recording import Recorded
+from fastae.backends.emulator.shared_memory import DYNAMIC
 from fastae.backends.emulator.source import constants_of, without_comments
+from fastae.backends.emulator.toolchain import DECODED, line_of, places_of
 from fastae.run import program
 
 TYPES = {
@@ -44,7 +45,7 @@ class Region(NamedTuple):
     begin, bytes : int
         Where it lies.
     strides : tuple of int
-        Bytes from one index to the next, for each index that an element is spoken of by.
+        Bytes from one index to the next, for each index of an element.
     memory : {"global", "shared", "constant"}
     """
 
@@ -70,7 +71,7 @@ def lines_of(library: Path, places: Sequence[int], files: Sequence[Path] = ()) -
 
 
 def regions(recorded: Recorded, header: Any, touched: Sequence[int]) -> list[Region]:
-    """Return names for memory: arrays, dynamic shared memory, variables; and for what is left of the touched.
+    """Return regions of memory with names: arrays, dynamic shared memory, variables.
 
     Parameters
     ----------

@@ -30,7 +30,7 @@ def write(path: str | Path, launches: Sequence[Recorded], note: str = "") -> Non
     launches : sequence of Recorded
         What it shows, in order.
     note : str
-        What it says of all of them.
+        A sentence on all of them.
     """
     with storage.replacing(path) as file:
         file.write(page(launches, note).encode())
@@ -39,8 +39,8 @@ def write(path: str | Path, launches: Sequence[Recorded], note: str = "") -> Non
 def page(launches: Sequence[Recorded], note: str = "") -> str:
     """Return a page's text."""
     packed = Packed()
-    told = [_told(Launch(recorded), packed) for recorded in launches]
-    data = packed.with_head({"launches": told, "note": note, "version": __version__})
+    shown = [_described(Launch(recorded), packed) for recorded in launches]
+    data = packed.with_head({"launches": shown, "note": note, "version": __version__})
     title = ", ".join(dict.fromkeys(recorded.kernel for recorded in launches)) or "no launch"
     parts = {
         "title": html.escape(title),
@@ -77,8 +77,8 @@ class Packed:
         return b"".join([len(text).to_bytes(8, "little"), text, *self._parts])
 
 
-def _told(launch: Launch, packed: Packed) -> dict[str, Any]:
-    """Return what the page is told of a launch."""
+def _described(launch: Launch, packed: Packed) -> dict[str, Any]:
+    """Return the page's data of a launch."""
     recorded = launch.recorded
     regions = names.regions(recorded, launch.header, launch.lines.tolist())
     of_access = _regions_of(launch, regions)
@@ -123,7 +123,7 @@ def _told(launch: Launch, packed: Packed) -> dict[str, Any]:
 def _sources(recorded: Recorded, places: Sequence[str]) -> dict[str, str]:
     """Return the files of a launch's source by name: those in which something happens, or the one that was given.
 
-    A text that was put together from several files says by ``#line`` where each begins.
+    A text of several files has ``#line`` where each begins.
     """
     file, number, lines = recorded.file, 1, dict[str, dict[int, str]]()
     for text in recorded.code.splitlines():
@@ -154,7 +154,7 @@ def _regions_of(launch: Launch, regions: Sequence[names.Region]) -> np.ndarray:
 
 
 def _memory(launch: Launch, of_access: np.ndarray, count: int) -> list[list[int]]:
-    """Return of each region: what threads read and wrote of it, its distinct words that they did, and what it cost."""
+    """Return for each region: accesses that read and wrote, the distinct words of each, their cost and the best."""
     kind, steps = launch.events["kind"], launch.step_of
     first = np.flatnonzero(np.diff(steps, prepend=-1))
     of_step = of_access[first]  # a step that touches several counts for the region of its first lane

@@ -1,4 +1,4 @@
-"""The launches of a whole program, written down while it runs."""
+"""The launches of a whole program, recorded while it runs."""
 
 import re
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from fastae.backends.emulator.source import kernels_of
 from fastae.cuda.includes import read
 from fastae.run.process import Running
 
-LAUNCHES = 8  # that are written down
+LAUNCHES = 8  # that are recorded
 
 
 class Launched(NamedTuple):
@@ -26,7 +26,7 @@ class Launched(NamedTuple):
     at : str
         File and line of the launch.
     number : str
-        The name of its recording; empty if it is not written down.
+        The name of its recording; empty if there is none.
     fault : str
         What ended it, in words.
     """
@@ -38,16 +38,16 @@ class Launched(NamedTuple):
 
 
 class Recording(Running):
-    """A program that runs, and of whose launches the first, and one that a fault ends, are written down.
+    """A running program whose first launches, and one that a fault ends, are recorded.
 
     Parameters
     ----------
     executable, files, arguments
         As `Running` takes them.
     folder : Path
-        For what is written down.
+        For the recordings.
     kernel : str
-        Write down launches of this kernel alone; of all if it is empty.
+        Record launches of this kernel alone; of all if it is empty.
     """
 
     def __init__(
@@ -73,19 +73,19 @@ class Recording(Running):
 
     @property
     def faults(self) -> int:
-        """How many faults were told."""
+        """How many faults were reported."""
         return self._faults
 
 
 def trace_of(launches: Sequence[Launched], folder: Path, executable: Path, files: Sequence[Path]) -> Trace:
-    """Return what was written down of launches, as much of it as a page holds.
+    """Return the recordings of launches, as much of each as a page holds.
 
     Parameters
     ----------
     launches : sequence of Launched
-        Those that are written down.
+        Those that were recorded.
     folder : Path
-        Where they are.
+        Of their recordings.
     executable : Path
     files : sequence of Path
         What it is made of.
@@ -154,7 +154,7 @@ def arrays_of(names: Sequence[str], parameters: Sequence[str], file: str) -> lis
     parameters : sequence of str
         The names of the kernel's parameters.
     file : str
-        Of the program; for others the place of an allocation is told with the file.
+        Of the program; an allocation in another file has its name with it.
     """
     pointers, allocations = dict[int, tuple[str, str, int, int]](), list[tuple[int, int, str]]()
     for line in names:

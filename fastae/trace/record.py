@@ -1,8 +1,8 @@
-"""From the events that the emulator has written down to steps of warps, and what each step costs.
+"""Turn the events that the emulator has recorded into steps of warps, and count what each step costs.
 
-A step is what counts.h calls a request: the n-th time after a barrier that the lanes of a warp come to an instruction.
-The emulator runs one thread after another; here the steps of a warp stand in an order that every one of its lanes has
-gone through them, a branch at a time.
+A step is a request of ``runtime/counts.h``: the n-th time after a barrier that the lanes of a warp come to an
+instruction. The emulator runs one thread after another; the steps of a warp are sorted so that each of its lanes goes
+through them in this order, a branch at a time.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from fastae.backends.emulator.recording import EVENT, HEADER, Recorded
 WARP, SECTOR, WORD, BANKS, LINE = 32, 32, 4, 32, 256
 MARKS, WAIT = enumerators("trace.h", "Mark"), enumerators("trace.h", "Wait")
 CONSTANT, SHARED, WAITS, ENDS = (MARKS[x] for x in ("CONSTANT_MEMORY", "SHARED_MEMORY", "WAITS", "ENDS"))
-BARRIER, GRID, NO_VALUE = WAIT["BARRIER"], WAIT["GRID"], WAIT["NO_VALUE"]
+BARRIER, GRID = WAIT["BARRIER"], WAIT["GRID"]
 STOP = GRID + 1  # a fault that is no access, among the operations
 Columns = np.ndarray
 
@@ -42,7 +42,7 @@ class Launch:
     ----------
     grid, block : tuple of int
     blocks : ndarray
-        The numbers of the blocks that are here, in order; those after a fault, or beyond what is written down, are not.
+        The numbers of the blocks that were recorded, in order: none after a fault, or beyond the recording's end.
     rows, column, place, kind, operation, size, lanes, cost, best : ndarray
         Of each step: its warp among those of `blocks`; its place in time; its place in the code, an index of `places`;
         what it does, as trace.h has it; bytes of an access; bits of the lanes that take part; sectors of global memory,
@@ -124,7 +124,6 @@ class Launch:
         e, thread = events[order], all_threads[order]
         self.blocks = np.unique(events["block"][kept])
         warp = np.searchsorted(self.blocks, e["block"]) * self.warps + e["thread"] // WARP
-        self.rows_of_blocks = len(self.blocks) * self.warps
         ends = (e["kind"] == WAITS) & ((e["operation"] == BARRIER) | (e["operation"] == GRID))
         epoch = _passed(ends, thread)
         step = _grouped(e, ends, thread, warp, epoch)

@@ -1,11 +1,13 @@
 """Learners' files as editors save them: byte order marks, encodings, ends of lines; what is no text is refused."""
 
 import codecs
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from command_line import posix, shell
 
 from fastae import cli
 from fastae.check import learner
@@ -80,3 +82,24 @@ def test_a_file_that_is_no_text_is_refused_in_one_line(
     assert words in error
     assert str(path) in error
     assert error.count("\n") == 1
+
+
+ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+@posix
+@pytest.mark.parametrize(
+    ("name", "oops"), [("mine.cu", ""), ("mine.cu", "ø"), pytest.param("σ.cu", "", marks=pytest.mark.thorough)]
+)
+def test_an_ascii_locale_changes_nothing(name: str, oops: str, tmp_path: Path) -> None:
+    """What is compiled is written anew, in UTF-8; what a compiler quotes is read so too."""
+    (tmp_path / name).write_text(CUDA.replace("if (row < m)", f"if (row < m{oops}) /* σ */"), encoding="utf-8")
+    options = ["--no-speed", "--json", "--seed", 1, "--backend", "emulator"]
+    done = shell("check", *options, name, cwd=tmp_path, **ASCII, XDG_CACHE_HOME=str(tmp_path / "cache"))
+    if oops:
+        assert done.returncode in (1, 2)
+        assert b"Unicode" not in done.stdout + done.stderr
+        assert b"mine.cu:7:" in done.stdout + done.stderr
+    else:
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["right"]

@@ -1,6 +1,5 @@
 """The command line in other surroundings: locales, pipes, closed streams, full disks, matplotlib's settings."""
 
-import json
 import os
 import subprocess
 import sys
@@ -8,27 +7,6 @@ from pathlib import Path
 
 import pytest
 from command_line import posix, shell
-from honest import CUDA
-
-ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-
-
-@posix
-@pytest.mark.parametrize(
-    ("name", "oops"), [("mine.cu", ""), ("mine.cu", "ø"), pytest.param("σ.cu", "", marks=pytest.mark.thorough)]
-)
-def test_an_ascii_locale_changes_nothing(name: str, oops: str, tmp_path: Path) -> None:
-    """What is compiled is written anew, in UTF-8; what a compiler quotes is read so too."""
-    (tmp_path / name).write_text(CUDA.replace("if (row < m)", f"if (row < m{oops}) /* σ */"), encoding="utf-8")
-    options = ["--no-speed", "--json", "--seed", 1, "--backend", "emulator"]
-    done = shell("check", *options, name, cwd=tmp_path, **ASCII, XDG_CACHE_HOME=str(tmp_path / "cache"))
-    if oops:
-        assert done.returncode in (1, 2)
-        assert b"Unicode" not in done.stdout + done.stderr
-        assert b"mine.cu:7:" in done.stdout + done.stderr
-    else:
-        assert done.returncode == 0, done.stderr
-        assert json.loads(done.stdout)["right"]
 
 
 @posix

@@ -153,7 +153,7 @@ def test_features_are_listed_with_the_tests_that_show_them(monkeypatch: pytest.M
 def test_every_refusal_is_listed_by_an_example() -> None:
     import features
 
-    from fastae.backends.emulator.source import HEADERS, NOT_EMULATED, NOT_IN_KERNELS
+    from fastae.backends.emulator.refusals import HEADERS, NOT_EMULATED, NOT_IN_KERNELS
 
     told = features.refusals()
     assert all(message.startswith("mine.cu, line 1: ") for _, message in told), told

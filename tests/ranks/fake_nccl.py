@@ -15,7 +15,7 @@ from typing import Any
 import fake_cupy
 import numpy as np
 
-from fastae.backends.emulator import device, streams
+from fastae.backends.emulator import arrays, streams
 
 NCCL_FLOAT32, NCCL_FLOAT64 = 7, 8  # as nccl.h has them
 TYPES = {NCCL_FLOAT32: np.dtype(np.float32), NCCL_FLOAT64: np.dtype(np.float64)}
@@ -86,15 +86,15 @@ class Cluster:
 
 def bounds_of(address: int) -> tuple[int, int, np.ndarray]:
     """Return where the array begins and ends that an address is in, and its memory."""
-    for memory in list(device._memory.values()):
+    for memory in list(arrays.memory.values()):
         begin = memory.ctypes.data
         if begin <= address < begin + memory.nbytes:
-            rest = memory.nbytes - device.ALIGNMENT  # the array, and a gap that depends on its size
-            if rest <= 2 * device.LEAST_GAP:
-                size = rest - device.LEAST_GAP
+            rest = memory.nbytes - arrays.ALIGNMENT  # the array, and a gap that depends on its size
+            if rest <= 2 * arrays.LEAST_GAP:
+                size = rest - arrays.LEAST_GAP
             else:
-                size = rest // 2 if rest <= 2 * device.MOST_GAP else rest - device.MOST_GAP
-            begin += -begin % device.ALIGNMENT
+                size = rest // 2 if rest <= 2 * arrays.MOST_GAP else rest - arrays.MOST_GAP
+            begin += -begin % arrays.ALIGNMENT
             return begin, begin + size, memory
     raise Misuse(f"{address:#x} is no address of the device's memory")
 

@@ -19,7 +19,7 @@ from fastae.backends.emulator import (
     device,
     tracing,
 )
-from fastae.backends.emulator.compiler import kernels_of
+from fastae.backends.emulator.source import kernels_of
 from fastae.trace import page
 from fastae.trace.record import Launch
 

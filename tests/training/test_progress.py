@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fake_cupy import module
 from trainings import tiny, tiny_images
+
+from fastae import trainer as module
 
 
 class Bar:

@@ -1,9 +1,12 @@
-"""CUDA without a GPU: the very ``.cu`` files and host code of the cupy backend, on the CPU.
+"""CUDA without a GPU: the ``.cu`` files and the host code of the cupy backend, on the CPU.
 
-- ``device.h``, ``runtime.cpp``: a fiber for each thread of a block, with real barriers and warp operations
-- ``checks.h``, ``counts.h``: every access to memory seen: bounds, races, what was never written; and what it costs
-- ``trace.h``, ``recording``: all of it written down, for `fastae trace`
-- ``compiler``, ``device``: from a ``.cu`` file to a function, and what stands for CuPy
+`source` reads a ``.cu`` file, `ptx` translates its inline PTX, `compiler` makes a library of
+it, `modules` launches its kernels. `device` is the module that stands for CuPy. The C++ is in
+
+- ``language/``: what is put before a kernel, and ``include/``: CUDA's own headers
+- ``runtime/``: what is linked with it: a fiber for each thread of a block, with real barriers and warp operations; the
+  checks of every access to memory, what it costs, and the recording for `fastae trace`
+- ``program/``: CUDA's functions for the host, for `fastae run`
 """
 
 from fastae import system
@@ -11,10 +14,11 @@ from fastae.backends.base import Availability
 from fastae.backends.cupy_backend import CupyBackend
 from fastae.backends.cupy_backend.launcher import Launcher
 from fastae.backends.emulator import device
-from fastae.backends.emulator.compiler import find_compiler
-from fastae.backends.emulator.device import Counted, RawKernel, RawModule, Traffic, checking, counting, tracing
 from fastae.backends.emulator.faults import KernelFault
+from fastae.backends.emulator.modules import RawKernel, RawModule
 from fastae.backends.emulator.recording import Recorded, Trace
+from fastae.backends.emulator.settings import Counted, Traffic, checking, counting, tracing
+from fastae.backends.emulator.toolchain import find_compiler
 
 __all__ = [
     "Counted",

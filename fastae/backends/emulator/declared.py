@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from fastae.backends.emulator.source import _closing, _plain, _split, _told, kernels_of
+from fastae.backends.emulator.source import blanked, closing, kernels_of, split_at_commas, with_place
 
 MARKS = re.compile(  # what may stand beside the type of a function
     r'"[^"]*"|\[\[.*?\]\]|\b(?:__\w+__|alignas)\s*\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)|'
@@ -26,8 +26,8 @@ def misdeclared(code: str, file: str, *others: str) -> str:
         Files that may define macros for it: what those stand for is left to the compiler.
     """
     macros = {name for text in (code, *others) for name in re.findall(r"#[ \t]*define[ \t]+(\w+)", text)}
-    found = next(_misdeclared(_plain(code), macros), None)
-    return _told(code, found[0], found[1], file) if found else ""
+    found = next(_misdeclared(blanked(code), macros), None)
+    return with_place(code, found[0], found[1], file) if found else ""
 
 
 def _misdeclared(plain: str, macros: set[str]) -> Iterator[tuple[int, str]]:
@@ -47,8 +47,8 @@ def _misdeclared(plain: str, macros: set[str]) -> Iterator[tuple[int, str]]:
         if result not in ("void", "auto") and not hidden:
             wrong = f"a kernel returns void, not {result}" if result else "a kernel returns void, which is not said"
             yield token.start(), f"{name} is marked __global__: {wrong}"
-        closed = _closing(declared, len(head) + 1)
-        for parameter in _split(declared[len(head) + 1 : closed]):
+        closed = closing(declared, len(head) + 1)
+        for parameter in split_at_commas(declared[len(head) + 1 : closed]):
             bare = parameter.partition("=")[0]
             while bare != (bare := re.sub(r"<[^<>]*>|\((?!\s*&)[^()]*\)", "", bare)):
                 pass
@@ -66,7 +66,7 @@ def lacking_kernel(name: str, code: str, names: list[str]) -> str:
     has = f"it has: {', '.join(names)}" if names else "it has no __global__ function"
     if name in kernels_of(code, templates=True):
         return f'{name} is a template, of which name_expressions takes instances: ("{name}<float>",)'
-    if re.search(rf"\b{re.escape(name)}\s*\([^;{{}}]*\)\s*{{", _plain(code)):
+    if re.search(rf"\b{re.escape(name)}\s*\([^;{{}}]*\)\s*{{", blanked(code)):
         return f"the function {name} is not marked __global__; {has}"
     if not names and "__global__" in code:
         return f"{has} that is found: none is looked for in macros and comments"

@@ -1,4 +1,4 @@
-"""What is written down of launches for `fastae trace`: blocks of events as trace.h lays them out, and their names."""
+"""Recordings of launches for `fastae trace`: blocks of events as ``runtime/trace.h`` lays them out, and their names."""
 
 import ctypes
 from dataclasses import dataclass, field
@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-MOST = 1 << 20  # numbers of 4 bytes that a page has, of all its launches: with more it would take too long to open
-HEADER = np.dtype(  # Recording of trace.h
+MOST = 1 << 20  # numbers of 4 bytes in all launches of a page: with more it would take too long to open
+HEADER = np.dtype(  # Recording in trace.h
     [
         ("magic", "S8"),
         ("version", "u4"),

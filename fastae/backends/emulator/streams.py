@@ -1,8 +1,8 @@
 """CuPy's streams, events and graphs on the CPU, with CUDA's rules for what may happen while a stream is captured.
 
-Outside of a capture everything launched runs at once. While a stream captures, launches are recorded with the arguments
-that they have at that moment; streams that wait for an event of the capture take part in it as branches. A graph runs
-its launches in an order that its branches allow. (CUDA C++ programming guide, on graphs and stream capture.)
+Outside of a capture a launch runs at once. While a stream is captured, launches are recorded with the arguments that
+they have at that moment; streams that wait for an event of the capture take part in it as branches. A graph runs its
+launches in an order that its branches allow. (CUDA C++ programming guide, on graphs and stream capture.)
 """
 
 import random
@@ -35,7 +35,7 @@ class Node:
     after : frozenset of int
         The nodes that must have run before.
     arrays : list of weakref
-        To the memory that it uses, which a graph does not keep alive.
+        To its memory, which a graph does not keep alive.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Node:
 
 @dataclass
 class Capture:
-    """What has been recorded so far: each stream's next launch comes after these nodes."""
+    """A capture: the nodes recorded so far, and those after which each stream's next launch comes."""
 
     origin: "Stream"
     nodes: list[Node] = field(default_factory=list)
@@ -54,12 +54,12 @@ class Capture:
 
 
 def capture() -> Capture | None:
-    """Return the capture that is going on in this thread."""
+    """Return the capture of this thread, or None."""
     return getattr(_here, "capture", None)
 
 
 def forbid(what: str) -> None:
-    """Refuse what may not happen while a stream is captured."""
+    """Raise `CaptureError` if a stream is captured."""
     if capture() is not None:
         raise CaptureError(f"{what} while a stream is captured: a graph can only launch kernels again")
 
@@ -85,7 +85,7 @@ def _owner(array: Any) -> Any:
 class Stream:
     """A queue of work; ``with stream:`` makes it the current one."""
 
-    done = True  # whatever it was given
+    done = True  # launches run at once
 
     @property
     def ptr(self) -> int:
@@ -103,14 +103,14 @@ class Stream:
         _stack().pop()
 
     def begin_capture(self) -> None:
-        """Record what is launched on this stream from now on, instead of running it."""
+        """Begin to record the launches on this stream instead of running them."""
         forbid("a second capture is begun")
         if not self.is_non_blocking:
             raise CaptureError("only a non-blocking stream should be captured: others wait for the default stream")
         _here.capture = Capture(self, last={self: frozenset()})
 
     def end_capture(self) -> "Graph":
-        """Return what was recorded; raises `CaptureError` if a branch has not been joined."""
+        """Return the recorded graph; raises `CaptureError` if a branch has not been joined."""
         now, _here.capture = capture(), None
         if now is None or now.origin is not self:
             raise CaptureError("this stream is not captured")
@@ -121,7 +121,7 @@ class Stream:
         return Graph(now.nodes)
 
     def wait_event(self, event: "Event") -> None:
-        """Let what follows on this stream come after what the event stands for."""
+        """Let later launches on this stream come after those before the event."""
         now = capture()
         if now is not None and event.capture is now:
             now.last[self] = now.last.get(self, frozenset()) | event.nodes
@@ -129,7 +129,7 @@ class Stream:
             raise CaptureError("a captured stream waits for an event that was not recorded in this capture")
 
     def synchronize(self) -> None:
-        """Wait until all is done, as it is here."""
+        """Return at once: all launches have run."""
         forbid("the host waits for the device")
 
 
@@ -141,7 +141,7 @@ class Event:
         self.nodes: frozenset[int] = frozenset()
 
     def record(self, stream: Stream | None = None) -> None:
-        """Stand for all that has been launched on a stream, by default the current one."""
+        """Mark the launches so far on a stream, by default the current one."""
         now, stream = capture(), stream or get_current_stream()
         self.capture = now if now is not None and stream in now.last else None
         self.nodes = now.last[stream] if now is not None and self.capture is now else frozenset()
@@ -154,7 +154,7 @@ class Graph:
     ----------
     nodes : list of Node
     shuffle : random.Random or None
-        Where given, what two branches do is mixed at random, as a GPU may.
+        Where given, the branches' launches run in a random order, as a GPU may run them.
     """
 
     shuffle: random.Random | None = None

@@ -10,7 +10,7 @@ import ast
 from pathlib import Path
 
 from fastae.backends.contract import KERNELS
-from fastae.backends.emulator.compiler import kernels_of
+from fastae.backends.emulator.source import kernels_of
 from fastae.check.sandbox.cuda_policy import of_cuda
 from fastae.check.sandbox.python_policy import imported, of_python
 from fastae.cuda.includes import shown_name

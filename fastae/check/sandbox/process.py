@@ -22,7 +22,8 @@ from typing import Any, Self
 import numpy as np
 
 from fastae import storage, system
-from fastae.backends.emulator import compiler
+from fastae.backends.emulator import compiler, toolchain
+from fastae.backends.emulator.source import CompileError
 
 BYTES = 96 << 20  # of shared memory; pages that are never written take none
 LINE = 64  # bytes of the cache, at the beginning of which each array lies
@@ -200,13 +201,13 @@ class Process:
         if "line_of" in question:
             path = Path(question["line_of"])
             known = path.parent == compiler.folder()
-            return {"done": compiler.line_of(path, int(question["offset"])) if known else "an unknown line"}
+            return {"done": toolchain.line_of(path, int(question["offset"])) if known else "an unknown line"}
         code, options = question["compile"], tuple(map(str, question["options"]))
         if code not in self._codes or not all(map(OPTION.fullmatch, options)):
             return {"error": "this is none of the files that are judged"}
         try:
             return {"done": str(compiler.compiled(code, "kernel.cu", options, bool(question["checks"])))}
-        except compiler.CompileError as error:
+        except CompileError as error:
             return {"error": str(error)}
 
     @contextlib.contextmanager

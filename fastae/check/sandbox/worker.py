@@ -166,11 +166,11 @@ class Worker:
     # A .cu file, or any file for the steps of a model, in a whole worker.
 
     def _load_whole(self, path: str, code: str, backend: str) -> dict[str, Any]:
-        from fastae.backends.emulator import compiler, device
+        from fastae.backends.emulator import compiler, device, modules
         from fastae.check import learner
 
         _be_quiet()
-        device.line_of, compiler.compiled = (
+        modules.line_of, compiler.compiled = (
             self._line_of,
             self._compiled,
         )  # these start programs, which only the judge may do
@@ -189,7 +189,7 @@ class Worker:
 
     def _asked(self, question: dict[str, Any]) -> Any:
         """Ask the judge to do what a worker must not."""
-        from fastae.backends.emulator.compiler import CompileError
+        from fastae.backends.emulator.source import CompileError
 
         self._pipe.send_bytes(json.dumps(question).encode())
         answer = json.loads(self._pipe.recv_bytes())

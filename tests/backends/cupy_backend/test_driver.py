@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fastae.backends.emulator.compiler import find_compiler
+from fastae.backends.emulator.toolchain import find_compiler
 
 pytestmark = pytest.mark.thorough
 

@@ -8,7 +8,7 @@ from typing import Any
 import nvrtc
 import pytest
 
-from fastae.backends.emulator.compiler import kernels_of
+from fastae.backends.emulator.source import kernels_of
 from fastae.cuda import source
 
 # The one kernel that has products with pieces of both kinds is short of registers where the compiler uses them freely.

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fastae.backends.emulator import KernelFault, RawModule, checking, device
-from fastae.backends.emulator.compiler import kernels_of
+from fastae.backends.emulator.source import kernels_of
 
 RANDOM = np.random.default_rng(20)
 ORDERS = (None, "forward", "reverse", "random")

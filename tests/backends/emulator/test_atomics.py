@@ -8,7 +8,7 @@ from cuda_kernels import RANDOM, fault_of, in_every_order, is_at, run, without
 from warp_programs import COUNTERS, HISTOGRAM
 
 from fastae.backends.emulator import RawModule, checking, device
-from fastae.backends.emulator.compiler import CompileError
+from fastae.backends.emulator.source import CompileError
 
 ATOMICS = [  # operation, C's type, NumPy's, what it does to all values in turn
     *(("Add", c, d, lambda x: x.sum(dtype=x.dtype)) for c, d in

@@ -48,9 +48,9 @@ def test_a_barrier_whose_arrival_and_wait_are_apart() -> None:
     ("change", "place", "told"),
     [
         (("init(&bar, blockDim.x)", "init(&bar, blockDim.x + 1)"), "wait",
-         "too few threads arrive at this barrier: 48 of 49 that it was told to expect"),
+         "too few threads arrive at this barrier: 48 of 49 that it expects"),
         (("  const int t = threadIdx.x;", "  const int t = threadIdx.x; if (t == 40) return;"), "wait",
-         "too few threads arrive at this barrier: 47 of 48 that it was told to expect"),
+         "too few threads arrive at this barrier: 47 of 48 that it expects"),
         (("if (t == 0) init(&bar, blockDim.x);", ""), "arrive", "the barrier is used before it was initialised"),
         (("bar.arrive();", "bar.arrive(t == 0 ? 49 : 1);"), "arrive", "more arrive at this barrier than it was told"),
     ],

@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cuda_kernels import ORDERS, SUM, arrays, fault_of, line_with, run, sum_arguments
+from cuda_kernels import ORDERS, SUM, arrays, fault_of, launch, line_with, run, sum_arguments
 from sampling import sample
 
 import fastae
 from fastae import backends, cli
 from fastae.backends.cupy_backend.launcher import TILES, Tile
 from fastae.backends.emulator import KernelFault, RawModule, checking, device
-from fastae.backends.emulator import compiler as compilers
-from fastae.backends.emulator.compiler import CompileError
+from fastae.backends.emulator.source import CompileError
+from fastae.backends.emulator.toolchain import find_compiler
 from fastae.check import bounds
 from fastae.cuda import source
 
@@ -300,9 +300,9 @@ def test_an_argument_of_another_type_is_refused(position: int, wrong: Any, words
     arguments = list(sum_arguments())
     arguments[position] = wrong
     with pytest.raises(TypeError, match=re.escape(words)):
-        run(SUM, 1, 64, *arguments)
+        launch(SUM, "sum", *arguments, block=64)
     with pytest.raises(TypeError, match="sum takes 3 arguments, not 2"):
-        run(SUM, 1, 64, *arguments[:2])
+        launch(SUM, "sum", *arguments[:2], block=64)
 
 
 def test_what_does_not_compile_is_told_in_the_compilers_words() -> None:
@@ -318,7 +318,7 @@ def test_what_a_header_refuses_is_told_at_the_kernels_line() -> None:
 def test_without_a_compiler_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CXX", raising=False)
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    assert compilers.find_compiler() is None
+    assert find_compiler() is None
     state = backends._class_of("emulator").availability()
     assert state == (False, "no C++ compiler was found", "install g++ or clang++")
 

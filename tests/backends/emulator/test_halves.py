@@ -10,7 +10,8 @@ import pytest
 from half_numbers import BFLOAT, FORMATS, HALF, Format, fault, launch, line_with, rounded
 
 from fastae.backends.emulator import KernelFault, RawModule, checking, device
-from fastae.backends.emulator.compiler import CompileError
+from fastae.backends.emulator.arguments import Type
+from fastae.backends.emulator.source import CompileError
 
 # As people use them.
 
@@ -93,11 +94,11 @@ def test_atomic_additions(compiler: str, checks: bool, of: Format) -> None:
 
 
 def test_a_bfloat16_is_what_ml_dtypes_calls_so() -> None:
-    kind = device.Type(pointer=True, kind=b"h", element=2, size=2)
+    kind = Type(pointer=True, kind=b"h", element=2, size=2)
     assert kind.dtypes == [np.dtype("u2")]
     assert kind.is_bfloat16(SimpleNamespace(name="bfloat16"))  # type: ignore[arg-type]
     assert not kind.is_bfloat16(np.dtype("f2"))
-    assert not device.Type(pointer=True, kind=b"f", element=2, size=2).is_bfloat16(
+    assert not Type(pointer=True, kind=b"f", element=2, size=2).is_bfloat16(
         SimpleNamespace(name="bfloat16")  # type: ignore[arg-type]
     )
 

@@ -9,7 +9,7 @@ import pytest
 from cuda_kernels import fault, launch, line_with, on_device, zeros
 
 from fastae.backends.emulator import RawModule, checking, device
-from fastae.backends.emulator.compiler import kernels_of
+from fastae.backends.emulator.source import kernels_of
 
 # Headers and qualifiers.
 

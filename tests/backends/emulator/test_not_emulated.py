@@ -10,7 +10,7 @@ import pytest
 from cuda_kernels import launch, zeros
 
 from fastae.backends.emulator import compiler as compilers
-from fastae.backends.emulator.compiler import CompileError
+from fastae.backends.emulator.source import CompileError
 
 # What is not emulated.
 

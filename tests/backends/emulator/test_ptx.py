@@ -6,13 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cuda_kernels import launch, on_device, zeros
-from nvrtc import ptx
 from ptx_programs import ARITHMETIC, CARRIES, COPIES, MATRICES, MBARRIER, NAMED, SPECIAL, VECTORS, WARP
 
 from fastae import cli
-from fastae.backends.emulator import checking
-from fastae.backends.emulator.compiler import CompileError
-from fastae.backends.emulator.source import not_emulated
+from fastae.backends.emulator import checking, ptx
+from fastae.backends.emulator.refusals import not_emulated
+from fastae.backends.emulator.source import CompileError
 from fastae.check.sandbox import cuda_policy
 
 # Text: names, braces, predicates, labels, macros.
@@ -129,6 +128,7 @@ def test_text_of_any_kind_is_translated_or_refused() -> None:
         "instruction %0;",
         "ldmatrix.m8n8.b16 {%0}, [%1];",
         "mma.m1;",
+        "{.reg .pred p; isspacep.const p, %1;}",
         "cvt.x;",
         "@p;",
         "}",

@@ -9,7 +9,7 @@ from ptx_programs import MATRICES, MBARRIER, NAMED, WARP
 from sampling import sample
 
 from fastae.backends.emulator import checking, device
-from fastae.backends.emulator.compiler import waits
+from fastae.backends.emulator.source import waits
 
 # Barriers and warps.
 

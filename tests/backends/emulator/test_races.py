@@ -8,7 +8,7 @@ import pytest
 from sampling import sample
 
 from fastae.backends.emulator import KernelFault, RawModule, checking, device
-from fastae.backends.emulator.compiler import kernels_of
+from fastae.backends.emulator.source import kernels_of
 
 BLOCKS, THREADS, LENGTH = 6, 32, 192
 

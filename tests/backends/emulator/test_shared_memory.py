@@ -8,7 +8,7 @@ from cuda_kernels import ORDERS, RANDOM, fault_of, in_every_order, is_at, marked
 from warp_programs import CONVOLUTION, VIEWS
 
 from fastae.backends.emulator import RawModule, checking, counting, device
-from fastae.backends.emulator.compiler import with_dynamic_shared
+from fastae.backends.emulator.shared_memory import with_dynamic_shared
 
 # Dynamic shared memory.
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from cuda_kernels import in_every_order, run
 
-from fastae.backends.emulator.compiler import CompileError
+from fastae.backends.emulator.source import CompileError
 
 
 @pytest.mark.feature("language", "`cuda::std`: the standard library's headers by their names in CUDA's")

@@ -10,7 +10,7 @@ from cuda_kernels import SUM, arrays, run, sum_arguments
 
 from fastae.backends.cupy_backend.launcher import TILES, Tile
 from fastae.backends.emulator import EmulatorBackend, KernelFault, RawModule, checking, counting, device
-from fastae.backends.emulator.compiler import kernels_of
+from fastae.backends.emulator.source import kernels_of
 
 
 def traffic_of(code: str, block: tuple[int, ...], *arguments: Any) -> dict[str, tuple[int, int, int]]:

@@ -63,7 +63,7 @@ UNSEEN auto factor(S x) {
   }
 }
 
-// What `satf` makes of a sum: NaN is 0, and what is beyond all numbers the last of them.
+// A sum with `satf`: NaN becomes 0, and infinity the largest number.
 template <class T, class S>
 UNSEEN T saturated(S sum) {
   const S most = std::is_same_v<T, int> ? S(INT_MAX) : std::is_same_v<T, __half> ? S(65504) : std::numeric_limits<S>::max();

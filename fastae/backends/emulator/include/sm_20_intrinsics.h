@@ -1,2 +1,2 @@
-// device.h, which comes before every kernel, has what CUDA has here.
+// language/device.h, which comes before every kernel, has the contents.
 #pragma once

@@ -1,4 +1,4 @@
-// Asynchronous copies, of which CUDA has four interfaces: what they share. What is seen of a copy is in copies.h.
+// What CUDA's four interfaces for asynchronous copies share. Their checks are in runtime/checks/copies.h.
 #pragma once
 
 #include "scopes.h"
@@ -12,7 +12,7 @@ void wait_for_phase(void* at, uint64_t number, const void* where);
 uint64_t phase_of(void* at, const void* where);
 void copy_in_group(void* to, const void* from, uint64_t size, uint64_t zeros, uint64_t alignment, const void* where);
 void copy_in_phase(void* at, void* to, const void* from, uint64_t size, uint64_t alignment, const void* where);
-void move_bytes(void* to, const void* from, uint64_t size, uint64_t zeros);  // of which nobody sees the accesses
+void move_bytes(void* to, const void* from, uint64_t size, uint64_t zeros);  // without checks of the accesses
 void commit_group();
 void wait_for_groups(unsigned but);
 
@@ -25,7 +25,7 @@ constexpr size_t alignment_of(size_t least) {
   return stated<Size> > least ? stated<Size> : least;
 }
 
-// A part of what a thread, or a thread of a group, copies: with the group of its own copies, or with a barrier's phase.
+// One piece of a copy, in the group of this thread's copies or bound to a barrier's phase.
 UNSEEN inline void copy_part(void* barrier, void* to, const void* from, size_t size, size_t alignment, const void* where) {
   if (size == 0) return;
   if (barrier) {
@@ -43,7 +43,7 @@ UNSEEN void copy_shares(const Group& group, void* barrier, void* to, const void*
   const size_t bits = reinterpret_cast<size_t>(to) | reinterpret_cast<size_t>(from) | size;
   size_t piece = 16;
   while (bits % piece) piece /= 2;
-  const size_t least = piece < alignment ? alignment : piece;  // what is misaligned is told
+  const size_t least = piece < alignment ? alignment : piece;  // a misaligned address is a fault
   for (size_t at = group.thread_rank() * least; at < size; at += group.size() * least) {
     const size_t length = size - at < least ? size - at : least;
     copy_part(barrier, static_cast<char*>(to) + at, static_cast<const char*>(from) + at, length, alignment, where);

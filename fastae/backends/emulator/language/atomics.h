@@ -3,8 +3,8 @@
 
 namespace emulator {
 
-// Who may take part, a GPU's host not: all of it, or a block. And beside it: by an atomic type of C++; what was read there
-// before was a guess.
+// The threads for which an operation is atomic, of the device or of a block; and bits beside it: by an atomic type of C++;
+// the value that was read there before was a guess.
 enum Scope { DEVICE, BLOCK, CPP, GUESSED = 4 };
 
 template <class T, class... Types>
@@ -54,7 +54,7 @@ CAS(atomicCAS_block, BLOCK)
 CAS(atomicCAS_system, DEVICE)
 #undef CAS
 
-// What red.release and ld.acquire do, of the PTX ISA; as with mma, a kernel for both compilers calls them.
+// red.release and ld.acquire of the PTX ISA, for kernels that both compilers take.
 template <class T>
 NOT_INLINED void emulated_add_release(T* at, T value) {
   emulator::release(at, sizeof(T), CALLER);
@@ -64,6 +64,6 @@ template <class T>
 NOT_INLINED T emulated_load_acquire(const T* at) {
   emulator::acquire(at, sizeof(T), CALLER);
   const T value = *at;
-  emulator::nap(CALLER);  // whoever waits in a loop lets the others go on
+  emulator::nap(CALLER);  // a thread that waits in a loop lets the others go on
   return value;
 }

@@ -1,4 +1,4 @@
-// CUDA C++ as the C++ compiler of the CPU takes it: put before a .cu file. What stands behind it is in runtime.cpp.
+// CUDA C++ for the CPU's C++ compiler: put before a .cu file. The functions that it declares in `emulator` are in runtime/.
 #pragma once
 #include <math.h>
 #include <stdio.h>
@@ -15,7 +15,7 @@
 #include <type_traits>
 #include <utility>
 
-#define __CUDACC__ 1  // a compiler of CUDA; which GPU it is for, __CUDA_ARCH__, stays open
+#define __CUDACC__ 1  // __CUDA_ARCH__ stays undefined
 #define __global__
 #define __device__
 #define __host__
@@ -28,12 +28,12 @@
 #define __align__(n) __attribute__((aligned(n)))
 #define __device_builtin__
 #define __builtin_align__(n) __attribute__((aligned(n)))
-// A section for each, for g++ takes no mixture of inline functions' and others' variables in one; `gather_shared` makes one
-// of them. Aligned, for a GPU loads four floats from any array of them; and used, or what nobody reads would not be counted.
+// A section for each variable, since g++ does not mix those of inline functions with others in one; `gather_shared` makes one
+// section of them. Aligned, since a GPU loads four floats from any array; used, so that unread variables count as well.
 #define __shared__ static __attribute__((section("cushared" IN_QUOTES(__COUNTER__)), aligned(16), used))
 #define IN_QUOTES(x) IN_QUOTES_AS_IT_IS(x)
 #define IN_QUOTES_AS_IT_IS(x) #x
-#define UNSEEN __attribute__((no_sanitize("thread")))  // not the learner's code: its accesses are nobody's business
+#define UNSEEN __attribute__((no_sanitize("thread")))  // the emulator's own code, whose accesses are not checked
 #define NOT_INLINED UNSEEN __attribute__((noinline))
 #define CALLER __builtin_return_address(0)
 #if defined(__SANITIZE_THREAD__)
@@ -55,13 +55,13 @@ constexpr int warpSize = 32;
 namespace emulator {
 extern dim3 grid, block_size, block_index, thread_index;
 UNSEEN inline dim3 value_of(const dim3& index) { return index; }
-int barrier(bool value, const void* where, int line);  // how many threads of the block had a true one
+int barrier(bool value, const void* where, int line);  // returns how many threads of the block had true
 void grid_barrier(const void* where);
 bool is_cooperative();
 void touch(const void* address, uint64_t size, bool reads, int scope, const void* where);
 void touch_to_read(const void* address, uint64_t size, int scope, const void* where);
-void tell_now(const void* address, int scope);
-void hear_now(const void* address);
+void release_at(const void* address, int scope);
+void acquire_at(const void* address);
 void access(const void* address, uint64_t size, bool is_write, const void* where);
 void access_whole(const void* address, uint64_t size, uint64_t alignment, bool is_write, const void* where);
 [[noreturn]] void fail_assertion(const char* words, const void* where);
@@ -70,15 +70,15 @@ void release(const void* address, uint64_t size, const void* where);
 void acquire(const void* address, uint64_t size, const void* where);
 void nap(const void* where);
 void mma_tf32(float* sums, const float* a, const float* b, const void* where);
-// What `extern __shared__` stands for. A launch uses as much of it as it asked for; what lies around is nobody's.
+// Dynamic shared memory, of which a launch uses as much as it asked for, and space around it that no thread may touch.
 struct Room {
   char before[64 << 10], shared[227 << 10], behind[64 << 10];
 };
 extern Room room __attribute__((visibility("hidden"), aligned(1024)));
 int launch(const unsigned* size, bool waits, bool cooperative, void (*kernel)(void*), void* with);
 
-// What Python asks of a parameter: is it a pointer, and of what it points to or is, kind and bytes. The kind of numbers,
-// of which a vector has several, is NumPy's letter; 'c' is char, 'h' bfloat16, 'v' void, and 0 another thing.
+// The type of a parameter, for Python (arguments.py): of a pointer, that of what it points to. The kind of numbers, of which
+// a vector has several, is NumPy's letter; 'c' is char, 'h' bfloat16, 'v' void, and 0 another type.
 struct Type {
   bool pointer;
   char kind;
@@ -106,7 +106,7 @@ constexpr Type type_of() {
   }
 }
 
-// What Python calls: a kernel with arguments, each given by its address.
+// A kernel as Python calls it, with the addresses of its arguments.
 template <auto kernel>
 struct Entry;
 template <class... P, void (*kernel)(P...)>
@@ -133,7 +133,7 @@ struct Entry<kernel> {
 #include "atomics.h"
 #include "warps.h"
 
-// Loads and stores that say how long a cache should keep what they move.
+// Loads and stores with hints for caches.
 #ifdef SEEING
 #define HINTED NOT_INLINED
 #define SEE(is_write) emulator::access_whole(at, sizeof(T), alignof(T), is_write, CALLER)
@@ -168,7 +168,7 @@ STORE(__stwt)
 #undef SEE
 #undef HINTED
 
-// Where memory is. Addresses in shared memory count from where this library lies, so that 32 bits are enough.
+// Addresses. Those in shared memory count from the beginning of this library, so that 32 bits are enough.
 namespace emulator {
 extern "C" const char __ehdr_start[] __attribute__((visibility("hidden")));
 bool is_shared_address(const void* at);

@@ -1,12 +1,12 @@
-// What cuda_fp16.h and cuda_bf16.h have in common: formats of 16 bits, and how numbers are rounded to them.
+// What cuda_fp16.h and cuda_bf16.h share: formats of 16 bits, and how numbers are rounded to them.
 //
-// In software, for not every compiler has such types, and because a kernel of float may have numbers below the normal
-// ones flushed to 0, which operations on these formats never do.
+// In software, since not every compiler has such types, and since a kernel of float may flush subnormal numbers to 0, which
+// operations on these formats never do.
 #pragma once
 #include "device.h"
 
-// What takes objects by value becomes a part of the kernel: g++ does not look at memory that a call takes an object from,
-// or puts one in. Accesses by a reference are told of as the caller's.
+// Functions that take objects by value are inlined, since g++ has no hook for memory from which an argument is copied, or to
+// which a result is. Accesses by a reference are reported as the caller's.
 #ifdef SEEING
 #define BY_VALUE inline __attribute__((always_inline))
 #define OF_MEMORY NOT_INLINED
@@ -76,8 +76,7 @@ UNSEEN unsigned short narrow(F x) {
   return sign | result;
 }
 
-// A number of which 53 bits or fewer are kept, the last one being set if what is dropped is not 0: then it is rounded to
-// a format as if it were whole.
+// A number with at most 53 bits, of which the last is set if a dropped bit was: it rounds to a format as the whole does.
 UNSEEN inline double kept(uint64_t x) { return x >> 53 ? static_cast<double>(x >> 11 | ((x & 0x7ff) != 0)) * 0x1p11 : x; }
 
 // x y + z for numbers of a format, whose product is exact, kept likewise.

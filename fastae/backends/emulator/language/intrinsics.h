@@ -1,4 +1,4 @@
-// CUDA's integer intrinsics, and what turns numbers of one type into another.
+// CUDA's integer intrinsics, and conversions between types of numbers.
 #pragma once
 #include <cfenv>
 #include <climits>

@@ -8,7 +8,7 @@
 namespace emulator {
 
 template <class T>
-inline T kept_within(int x) {  // of what the type has
+inline T kept_within(int x) {  // clamped to the type
   using L = std::numeric_limits<T>;
   return x < L::min() ? L::min() : x > L::max() ? L::max() : static_cast<T>(x);
 }

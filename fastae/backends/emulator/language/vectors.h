@@ -5,7 +5,7 @@ namespace emulator {
 template <class T>
 constexpr bool is_vector = false;
 template <class T>
-constexpr char class_kind = 0;  // of a class that is a number: what Python calls it, as in device.h
+constexpr char class_kind = 0;  // the kind of a class that is a number, as in device.h
 }
 
 #define VECTORS(name, T, two, four)                                                     \

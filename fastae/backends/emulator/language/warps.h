@@ -1,21 +1,22 @@
-// CUDA's warp operations, barriers with a result, and clocks: a part of device.h. What waits for others is in runtime.cpp.
+// CUDA's warp operations, barriers with a result, and clocks. The operations themselves are in runtime/waiting.h.
 #pragma once
 
 namespace emulator {
 
 constexpr unsigned WARP = 32;
 
-// Lanes meet at the same operation with the same mask; at those of fragments, at the same line. A lane offers a value, and sees what the others have offered.
+// Lanes meet at the same operation with the same mask; at those of fragments, at the same line. Each lane offers a value and
+// sees those of the others.
 enum Operation { SYNC, SHFL, SHFL_UP, SHFL_DOWN, SHFL_XOR, BALLOT, SOME, EVERY, UNI, MATCH_ANY, MATCH_ALL, REDUCE, ACTIVE,
                  MMA, LOAD_FRAGMENT, STORE_FRAGMENT };
 
 void meet(Operation operation, unsigned mask, uint64_t value, const void* where, int line = 0);
 unsigned lanes_of(unsigned mask);  // those that the block has
-uint64_t seen(unsigned lane);      // what a lane has offered; of one outside of the mask 0, and where that is checked, all bits set
+uint64_t seen(unsigned lane);      // the value of a lane; of one outside of the mask 0, or all bits set where accesses are checked
 unsigned active();                 // the lanes that came to an ACTIVE together
 unsigned lane();
 void require_warp(const void* where);  // of 32 threads
-// All lanes come to a line and load or store a fragment, of whose elements so many of so many bytes lie side by side, `ldm` from the next.
+// All lanes load or store a fragment at a line: `length` elements of `size` bytes lie side by side, `ldm` elements from the next.
 void begin_fragment(Operation operation, const void* at, unsigned size, unsigned length, unsigned ldm, const void* where,
                     int line);
 uint64_t nanoseconds();
@@ -28,7 +29,7 @@ UNSEEN inline unsigned vote(Operation operation, unsigned mask, bool value, cons
   return ballot;
 }
 
-// Values of any size, in pieces of 8 bytes. A lane that reads its own gives its own number.
+// Exchange values of any size, in pieces of 8 bytes.
 template <class T>
 UNSEEN T shuffle(Operation operation, unsigned mask, const T& value, unsigned from, const void* where) {
   static_assert(std::is_trivially_copyable_v<T>, "lanes exchange what can be copied byte by byte");
@@ -175,7 +176,7 @@ UNSEEN inline float to_tf32(float x) {
 }
 }  // namespace emulator
 
-// What mma.sync.m16n8k8 does with TF32; a kernel for both compilers calls it where __CUDA_ARCH__ is not defined.
+// mma.sync.m16n8k8 with TF32, for kernels that both compilers take: they call it where __CUDA_ARCH__ is not defined.
 NOT_INLINED inline void emulated_mma_tf32(float* sums, const float (&a)[4], const float (&b)[2]) {
   emulator::mma_tf32(sums, a, b, CALLER);
 }

@@ -1,4 +1,4 @@
-// Copies and fills, with their directions and bounds looked at. A part of program.cpp.
+// Copies and fills, with checks of their directions and bounds.
 #pragma once
 
 namespace emulator {
@@ -14,7 +14,7 @@ inline Side side_of(const void* p) {
 constexpr const char* KINDS[] = {"cudaMemcpyHostToHost", "cudaMemcpyHostToDevice", "cudaMemcpyDeviceToHost",
                                  "cudaMemcpyDeviceToDevice", "cudaMemcpyDefault"};
 
-// What is wrong with one end of a copy; empty if nothing is. `from` is the first byte, `reach` how many there are.
+// What is wrong with one end of a copy, or "": `from` is the first byte, `reach` the number of bytes.
 inline std::string wrong_with(const char* what, const void* p, size_t reach) {
   if (!p) return text("the %s is a null pointer", what);
   const uintptr_t at = reinterpret_cast<uintptr_t>(p);
@@ -81,7 +81,7 @@ inline cudaError_t copy_in(const Entered& call, void* to, size_t to_pitch, const
   const std::string name = call.name;
   const At at = call.at;
   submit(stream, [=] {
-    if (is_to == HOST || kind == cudaMemcpyDeviceToHost) look_for_unwritten(told(at) + ": " + name, from, from_pitch, width, height);
+    if (is_to == HOST || kind == cudaMemcpyDeviceToHost) look_for_unwritten(place_of(at) + ": " + name, from, from_pitch, width, height);
     begin_work(stream, name, at);
     const bool pends = !waits && ((is_from != DEVICE_SIDE && leave_pending(from, reach, false)) |
                                   (is_to != DEVICE_SIDE && leave_pending(to, to_reach, true)));

@@ -1,9 +1,9 @@
-// Signals: a kernel's are faults of its launch, and the host's are told with their line. A part of program.cpp.
+// Signals: a kernel's are faults of its launch, and the host's are reported with their line.
 #pragma once
 
 namespace emulator {
 
-struct Machine {  // what a signal has interrupted
+struct Machine {  // the registers where a signal came
   uintptr_t code, stack;
   bool is_write;
 };
@@ -19,8 +19,7 @@ inline Machine machine_of(const void* context) {
 #endif
 }
 
-// Where this is, for a message: the interrupted code and what has called it, of which Python takes the first line that is
-// the program's own.
+// The interrupted code and its callers, for a message; Python takes the first line that is the program's own.
 inline std::string lines_at(const Machine& m) {
   std::string chain;
   const auto add = [&](uintptr_t at) {
@@ -49,7 +48,7 @@ inline void on_crash(int signal, siginfo_t* info, void* context) {
     if (is_memory && !in_arena(info->si_addr) && is_stack_full(at, m.stack)) fail(STACK_FULL, *current, where);
     if (is_memory) fail(OUT_OF_BOUNDS, *current, where);
   }
-  // Whoever has broken the heap, or holds its lock, cannot be told of: it ends as it would without us.
+  // With a broken heap, or its lock held, no message can be made: a second signal ends the program.
   static bool again;
   if (again) _exit(128 + signal);
   const Fencing own;
@@ -73,13 +72,13 @@ inline void on_crash(int signal, siginfo_t* info, void* context) {
   raise(signal);
 }
 
-// Python's patience is over, or it asks where this program is.
-inline void on_impatience(int, siginfo_t*, void* context) {
+// The time of --patience is over: report where the program is, and end it.
+inline void on_timeout(int, siginfo_t*, void* context) {
   const std::string line = lines_at(machine_of(context)) + ": ";
   if (running_task) {
-    complain(line + "kernel " + running_task->kernel + ", launched at " + told(running_task->at) + ", has not come to an end");
+    complain(line + "kernel " + running_task->kernel + ", launched at " + place_of(running_task->at) + ", has not come to an end");
     end_recording();
-    tell_recording(*running_task, true, true);
+    report_recording(*running_task, true, true);
   } else {
     complain(line + "the host's code has not come to an end");
   }
@@ -97,7 +96,7 @@ inline void watch() {
   action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
   action.sa_sigaction = on_crash;
   for (int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL}) sigaction(signal, &action, nullptr);
-  action.sa_sigaction = on_impatience;
+  action.sa_sigaction = on_timeout;
   sigaction(SIGRTMAX, &action, nullptr);
 }
 

@@ -1,4 +1,4 @@
-// What the device says of itself. A part of program.cpp.
+// The device and its properties.
 #pragma once
 
 #define FIRST_DEVICE(device) \

@@ -1,4 +1,4 @@
-// The heap of kernels, from which malloc and new take there. A part of program.cpp.
+// The heap of malloc and new in kernels.
 #pragma once
 
 namespace emulator {

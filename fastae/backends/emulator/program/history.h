@@ -1,9 +1,9 @@
-// What has happened to memory so far, where accesses are checked: which bytes of the device's have been written, and what
-// the operations of streams have touched. Here everything is done at once, in the order in which the host asks for it; a
-// GPU does it in any order that streams, events and the host's waiting leave open. So each operation has a place in its
-// stream, and a clock that says how far every stream is known to have come before it begins: two operations that touch the
-// same memory, of which one writes, are a fault unless one is behind the other by these clocks. (Mattern, Virtual time and
-// global states of distributed systems, 1989.) A part of program.cpp.
+// The history of memory, where accesses are checked: which bytes of the device were written, and which operations of streams
+// have touched them. Here operations run at once, in the host's order; a GPU runs them in any order that streams, events and
+// the host's waiting allow. So each operation has a number in its stream and a vector clock of how far every stream has come
+// before it begins. Two operations that touch the same memory, of which one writes, are a fault unless these clocks order
+// them. (Mattern, Virtual time and
+// global states of distributed systems, 1989.)
 #pragma once
 
 namespace emulator {
@@ -13,10 +13,10 @@ struct Unwritten {  // bytes of an allocation, a bit each; forgotten when none i
   size_t left;
 };
 
-struct Touch {  // operations that have touched a piece of memory, as numbers of `works`: the last that wrote, and two that read since
+struct Touch {  // operations on a piece of memory, as indices of `works`: the last that wrote, and two that read since
   uint32_t write = 0, read = 0, other = 0;
 };
-struct Trail {  // of the pieces of an allocation: words, or bytes once somebody has touched a part of a word
+struct Trail {  // of the pieces of an allocation: words, or bytes after a part of a word was touched
   unsigned shift = 2;
   std::vector<Touch> touches;
 };
@@ -49,7 +49,7 @@ class Clock {  // how many operations of each stream are done
 struct Track {  // of a stream
   uint32_t number = 0, count = 0;
   bool waits_for_default = false;  // and the default stream for it
-  Clock now;                       // what its next operation comes behind
+  Clock now;                       // of its next operation
 };
 struct Work {  // an operation of a stream
   const char* what;
@@ -65,9 +65,9 @@ struct Pending {  // a piece of the host's memory that a copy may still be at wo
 static std::map<cudaStream_t, Track> tracks = {{nullptr, {}}};
 static std::map<cudaEvent_t, Clock> recorded_at;
 static uint32_t tracks_made = 1;
-static Clock host_knows, everything, blocking;  // all that the host has waited for; all; all that the default stream waits for
+static Clock host_knows, everything, blocking;  // what the host has waited for; all; what the default stream waits for
 static std::vector<Work> works(1);
-static std::set<std::string> named;  // what `works` calls them
+static std::set<std::string> named;  // the names in `works`
 static uint32_t work_now;
 static const Clock* clock_now = &host_knows;
 static bool several;  // streams have been made
@@ -75,8 +75,8 @@ static bool replays;  // a graph, on this stream
 static cudaStream_t replays_on;
 static std::vector<Pending> on_their_way;
 static uintptr_t way_begin, way_end;  // around all of them
-static std::set<std::pair<uint32_t, uint32_t>> clashes;  // that have been told
-static std::set<std::string> told_already;
+static std::set<std::pair<uint32_t, uint32_t>> clashes;  // reported already
+static std::set<std::string> complaints;
 
 inline bool host_has_waited_for(uint32_t work) { return host_knows.covers(works[work].stream, works[work].number); }
 inline bool is_ordered(uint32_t work) {
@@ -94,7 +94,7 @@ inline Track& track_of(cudaStream_t stream) {
   return found->second;
 }
 
-// What a stream's next operation comes behind.
+// Update the clock of a stream's next operation.
 inline Track& going_on(cudaStream_t stream) {
   Track& track = track_of(stream);
   Track& of_default = tracks.at(nullptr);
@@ -135,7 +135,7 @@ inline void record_event(cudaEvent_t event, cudaStream_t stream) {
 inline void wait_for_event(cudaStream_t stream, cudaEvent_t event) {
   going_on(stream).now.join(recorded_at[event]);
 }
-// A function of the host that a stream calls: it knows what the stream has done, and is forgotten with it.
+// While a stream calls a function of the host, the host counts as having waited for the stream.
 class Called {
  public:
   explicit Called(cudaStream_t stream) : knows_(host_knows), way_(on_their_way) { host_waits_for_stream(stream); }
@@ -183,7 +183,7 @@ inline void wrote(Allocation& a, uint64_t offset, uint64_t size) {
   if (!a.unwritten->left) a.unwritten.reset();
 }
 
-// What was copied is written as far as it was before.
+// A copy of unwritten bytes is unwritten.
 inline void carried(void* to, const void* from, size_t size) {
   const uintptr_t source = reinterpret_cast<uintptr_t>(from), target = reinterpret_cast<uintptr_t>(to);
   Allocation *const a = allocation_of(source), *const b = allocation_of(target);
@@ -203,7 +203,7 @@ inline void carried(void* to, const void* from, size_t size) {
   if (!b->unwritten->left) b->unwritten.reset();
 }
 
-// Tells of what a copy to the host reads and nobody has written. Where something has, the rest may be of no interest.
+// Report unwritten bytes that are copied to the host: a fault if none was written, else a remark.
 inline void look_for_unwritten(const std::string& place, const void* from, size_t pitch, size_t width, size_t height) {
   const uintptr_t at = reinterpret_cast<uintptr_t>(from);
   const Allocation* const a = allocation_of(at);
@@ -216,7 +216,7 @@ inline void look_for_unwritten(const std::string& place, const void* from, size_
 }
 
 inline void complain_once(const std::string& words) {
-  if (told_already.insert(words).second) complain(words);
+  if (complaints.insert(words).second) complain(words);
 }
 
 inline void clash(uint32_t before, bool writes, bool wrote, const std::string& place) {
@@ -225,7 +225,7 @@ inline void clash(uint32_t before, bool writes, bool wrote, const std::string& p
   const Work &mine = works[work_now], &theirs = works[before];
   complain_once(place + text("%s %s what %s, asked for at %s on another stream, %s: nothing orders the two, as cudaStreamWaitEvent, "
                         "or the host's waiting between them, would",
-                        mine.what, writes ? "writes" : "reads", theirs.what, told(theirs.at).c_str(), wrote ? "writes" : "reads"));
+                        mine.what, writes ? "writes" : "reads", theirs.what, place_of(theirs.at).c_str(), wrote ? "writes" : "reads"));
 }
 
 inline void refine(Trail& trail) {
@@ -235,7 +235,7 @@ inline void refine(Trail& trail) {
   trail.touches = std::move(fine), trail.shift = 0;
 }
 
-// An operation touches a part of an allocation; `place` is asked for the words in front of a message.
+// An operation touches a part of an allocation; `place` returns the beginning of a message.
 template <class F>
 inline void leave_trail(Allocation& a, uint64_t offset, uint64_t size, bool writes, bool atomic, F place) {
   if (a.bytes > MOST_TRAILED) return;
@@ -269,11 +269,11 @@ inline void work_touches(const void* p, size_t pitch, size_t width, size_t heigh
     const uintptr_t at = reinterpret_cast<uintptr_t>(p) + row * pitch;
     Allocation* const a = allocation_of(at);
     if (a && a->base + a->bytes - at >= width)
-      leave_trail(*a, at - a->base, width, writes, false, [] { return told(works[work_now].at) + ": "; });
+      leave_trail(*a, at - a->base, width, writes, false, [] { return place_of(works[work_now].at) + ": "; });
   }
 }
 
-// A copy is at work on memory of the host's that is pinned; otherwise the host waits for it.
+// Note a copy that uses pinned memory of the host; for other memory the host waits.
 inline bool leave_pending(const void* p, size_t reach, bool writes) {
   const uintptr_t at = reinterpret_cast<uintptr_t>(p);
   const Allocation* const a = allocation_of(at);
@@ -285,15 +285,15 @@ inline bool leave_pending(const void* p, size_t reach, bool writes) {
 
 inline std::string pending_words(const Pending& p) {
   return text("before %s, asked for at %s, has ended: cudaStreamSynchronize or another way of waiting is to come first",
-              works[p.work].what, told(works[p.work].at).c_str());
+              works[p.work].what, place_of(works[p.work].at).c_str());
 }
 
-// The host frees or touches memory; returns what is wrong with that.
+// Return what is wrong if the host frees or touches memory now.
 inline std::string still_pending(uintptr_t begin, size_t size, bool writes) {
   for (auto p = on_their_way.begin(); p != on_their_way.end(); ++p) {
     if (begin >= p->end || begin + size <= p->begin || !(writes || p->writes)) continue;
     const std::string words = pending_words(*p);
-    on_their_way.erase(p);  // once is enough
+    on_their_way.erase(p);  // report it once
     return words;
   }
   return "";

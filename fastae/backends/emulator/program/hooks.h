@@ -1,5 +1,5 @@
-// What the compiler calls under -fsanitize=thread in the host's code, beyond what kernels need: atomic operations, and
-// what classes with virtual functions do. A part of program.cpp.
+// The hooks of -fsanitize=thread that the host's code needs beside those of kernels: atomic operations, and those of
+// classes with virtual functions.
 #pragma once
 
 #ifdef CHECKED

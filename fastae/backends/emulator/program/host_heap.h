@@ -1,6 +1,6 @@
-// The host's heap, where accesses are checked: each piece that the program asks for ends before a page that nobody may
-// touch, as far as there is room for so many, and nobody may touch it when it is freed. So whoever goes beyond it meets a
-// signal there, and a copy's ends are known. (B. Perens, Electric Fence, 1987.) A part of program.cpp.
+// The host's heap, where accesses are checked: each piece ends before a page that raises a signal when it is touched, as far
+// as there is space for so many, and so does the piece itself after it was freed. A copy's bounds are known, too.
+// (B. Perens, Electric Fence, 1987.)
 #pragma once
 
 namespace emulator {
@@ -17,13 +17,13 @@ extern "C" void* __libc_calloc(size_t, size_t);
 extern "C" void* __libc_realloc(void*, size_t);
 extern "C" void __libc_free(void*);
 
-constexpr size_t FENCED = size_t{64} << 30;                 // bytes of addresses, of which none is used twice
+constexpr size_t FENCED = size_t{64} << 30;                 // bytes of addresses, each used once
 constexpr size_t LEAST_FENCED = 16, MOST_PIECES = 4096;     // bytes of a piece; and how many there are at once
-constexpr size_t MOST_CALLS = 200000;                       // to malloc, after which the rest is not looked at
+constexpr size_t MOST_CALLS = 200000;                       // to malloc; later ones are not checked
 static uintptr_t fenced, fenced_end, fenced_next;
 static size_t pieces_now, pieces_ever;
 static std::mutex fence_lock;
-static thread_local bool fencing;  // what is asked for now is the emulator's own
+static thread_local bool fencing;  // the emulator itself allocates
 
 inline std::map<uintptr_t, Piece>& pieces() {
   static auto* const all = new std::map<uintptr_t, Piece>;  // for longer than the program's own variables
@@ -62,7 +62,7 @@ inline void* fenced_piece(size_t bytes) {
   if (!fenced || fencing || on_device() || bytes < LEAST_FENCED) return nullptr;
   const Fencing own;
   const std::lock_guard<std::mutex> guard(fence_lock);
-  // Compilers rely on 16 bytes; what lies between a piece's end and the next multiple is not looked at.
+  // Compilers rely on multiples of 16 bytes, so the bytes up to the next multiple are not checked.
   const size_t room = (bytes + 15) / 16 * 16, pages = (room + PAGE - 1) / PAGE * PAGE;
   if (pieces_now >= MOST_PIECES || pieces_ever >= MOST_CALLS || pages + PAGE > fenced_end - fenced_next) return nullptr;
   const uintptr_t at = fenced_next;

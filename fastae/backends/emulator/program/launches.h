@@ -1,4 +1,4 @@
-// Launches: refused as CUDA refuses them, recorded where their stream is captured, or run at once. A part of program.cpp.
+// Launches: refused as CUDA refuses them, recorded where their stream is captured, or run at once.
 #pragma once
 
 struct CUgraph_st {
@@ -55,7 +55,7 @@ inline bool is_blocking(cudaStream_t s) { return reinterpret_cast<uintptr_t>(s) 
 #endif
 inline CUgraph_st* capture_of(cudaStream_t s) { return reinterpret_cast<uintptr_t>(s) <= 2 ? nullptr : s->captured; }
 
-// Do what is to be done on a stream, or record it.
+// Run an operation of a stream, or record it in the graph that is captured.
 template <class F>
 void submit(cudaStream_t stream, F work) {
   if (CUgraph_st* const graph = capture_of(stream)) {
@@ -75,28 +75,28 @@ inline cudaError_t as_error(int fault) {
   return cudaErrorLaunchFailure;
 }
 
-// The report of a launch that was ended, for Python; what it reads are the bytes of the report.
-inline void tell_fault(const Task& task) {
-  std::string message = "k" + task.kernel + "\x1f" + told(task.at) + "\x1f" + std::to_string(task.shape.shared) + "\x1f";
+// Send the report of a fault to Python, as bytes.
+inline void report_fault(const Task& task) {
+  std::string message = "k" + task.kernel + "\x1f" + place_of(task.at) + "\x1f" + std::to_string(task.shape.shared) + "\x1f";
   const bool outside = report.fault == OUT_OF_BOUNDS || report.fault == UNWRITTEN;
   message += (outside ? described(report.address) : "") + "\x1f" + crashed_at + "\x1f" + (report.words ? report.words : "") + "\x1f";
   const auto* bytes = reinterpret_cast<const unsigned char*>(&report);
   for (size_t i = 0; i < sizeof report; ++i) message += text("%02x", bytes[i]);
-  if (channel < 0) message = "k" + text("kernel %s, launched at %s, ends with fault %d", task.kernel.c_str(), told(task.at).c_str(), report.fault);
+  if (channel < 0) message = "k" + text("kernel %s, launched at %s, ends with fault %d", task.kernel.c_str(), place_of(task.at).c_str(), report.fault);
   send_message(message);
 }
 
 #ifdef CHECKED
-// No fault: the value may never be used.
-inline void tell_stray() {
-  static std::set<const void*> told_of;
-  if (stray.where && told_of.insert(stray.where).second)
+// A remark, since the value may never be used.
+inline void report_stray() {
+  static std::set<const void*> reported;
+  if (stray.where && reported.insert(stray.where).second)
     remark(line_at(stray.where) + text(": lane %u reads from lane %u, which its mask %#x does not name: CUDA leaves the value undefined, and "
                                        "--check sets all its bits", stray.lane, stray.from, stray.mask));
   stray.where = nullptr;
 }
 
-inline void tell_counts(const Task& task, uint64_t threads) {
+inline void report_counts(const Task& task, uint64_t threads) {
   if (!counts) return;
   const Traffic* entries = nullptr;
   const uint64_t n = emulator_traffic(&entries);
@@ -111,8 +111,8 @@ inline void tell_counts(const Task& task, uint64_t threads) {
   flush();
 }
 #else
-inline void tell_stray() {}
-inline void tell_counts(const Task&, uint64_t) {}
+inline void report_stray() {}
+inline void report_counts(const Task&, uint64_t) {}
 #endif
 
 }  // namespace emulator
@@ -146,14 +146,14 @@ inline void run(const Task& task) {
   printed_too_much = printed_too_much || lost;
   untouchable_managed = true;
   settle_heap();
-  tell_stray();
+  report_stray();
   if (fault) {
-    tell_fault(task);
+    report_fault(task);
     pending = as_error(fault);
   } else {
-    tell_counts(task, uint64_t{1} * g.x * g.y * g.z * b.x * b.y * b.z);
+    report_counts(task, uint64_t{1} * g.x * g.y * g.z * b.x * b.y * b.z);
   }
-  tell_recording(task, fault);
+  report_recording(task, fault);
   running_task = nullptr, running_with_size = 0;
 }
 
@@ -189,14 +189,14 @@ cudaError_t start(Task task) {
   cudaError_t error;
   const std::string why = refusal(task, error);
   if (!why.empty()) {
-    unread = told(task.at) + ": the launch of kernel " + task.kernel + " failed with " + cudaGetErrorName(error);
-    remark(told(task.at) + ": kernel " + task.kernel + " is not launched: " + why + ": " + cudaGetErrorName(error));
+    unread = place_of(task.at) + ": the launch of kernel " + task.kernel + " failed with " + cudaGetErrorName(error);
+    remark(place_of(task.at) + ": kernel " + task.kernel + " is not launched: " + why + ": " + cudaGetErrorName(error));
     return last = error;
   }
   for (const Argument& a : task.pointers) {
     const bool name = is_mere_name(a.value);
     if (!name && is_for_device(a.value)) continue;
-    complain(text("%s: kernel %s is given %s as its argument %d: %s", told(task.at).c_str(), task.kernel.c_str(),
+    complain(text("%s: kernel %s is given %s as its argument %d: %s", place_of(task.at).c_str(), task.kernel.c_str(),
                   name ? "the host's name of a variable of the device" : "a pointer to the host's memory", a.number,
                   name ? "it can use the variable itself, or what cudaGetSymbolAddress gives"
                        : "it can use what cudaMalloc or cudaMallocManaged gives"));

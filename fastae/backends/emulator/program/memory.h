@@ -1,5 +1,5 @@
 // The device's memory: an address range of its own, which only kernels and the API may touch. Every allocation ends
-// before a page that nobody may touch, and no address is used twice before all have been used. A part of program.cpp.
+// before a page that nobody may touch, and no address is used twice before all have been used.
 #pragma once
 
 namespace emulator {
@@ -17,8 +17,8 @@ struct Allocation {
   At at, freed_at;
   uintptr_t pages, pages_end;
   uint32_t touched_by = 0;                        // the last kernel that touched it, as a number of `works`
-  std::shared_ptr<struct Unwritten> unwritten = {};  // what nobody has written yet
-  std::shared_ptr<struct Trail> trail = {};          // who has touched it
+  std::shared_ptr<struct Unwritten> unwritten = {};  // bytes that were not written yet
+  std::shared_ptr<struct Trail> trail = {};          // the operations that touched it
 };
 
 static uintptr_t arena, arena_end, arena_next;
@@ -54,15 +54,16 @@ inline bool is_managed_variable(uintptr_t at) {
 inline bool is_image(uintptr_t at) {
   return at >= reinterpret_cast<uintptr_t>(__ehdr_start) && at < reinterpret_cast<uintptr_t>(_end);
 }
-// Any variable of the program that a kernel may use: the device's, or one that nobody can write.
+// Whether a kernel may use a variable of the program: the device's, or a constant.
 inline bool is_usable_variable(uintptr_t at) {
   if (is_variable(at) || is_managed_variable(at)) return true;
   return is_image(at) && (variables_unknown || !__data_start || at < reinterpret_cast<uintptr_t>(__data_start));
 }
 
-// The host's name of a variable of the device is another address there, unless the program has asked for it.
+// On a GPU the host's address of a device variable is another one than the device's. The addresses for which the program
+// has called cudaGetSymbolAddress are the device's.
 static std::map<uintptr_t, size_t> symbols_asked_for;
-static bool copies_symbol;  // for which the name is right
+static bool copies_symbol;  // a copy to or from a symbol, which takes the host's address
 void has_address(const void* symbol, size_t bytes) {
   const std::lock_guard<std::recursive_mutex> guard(device_lock);
   symbols_asked_for[reinterpret_cast<uintptr_t>(symbol)] = bytes;
@@ -74,7 +75,7 @@ inline bool is_mere_name(const void* p) {
   return next == symbols_asked_for.begin() || at - std::prev(next)->first >= std::prev(next)->second;
 }
 
-// May a kernel have this pointer?
+// Whether a kernel may be given this pointer.
 inline bool is_for_device(const void* p) {
   const uintptr_t at = reinterpret_cast<uintptr_t>(p);
   return !p || in_arena(p) || is_usable_variable(at) || allocation_of(at) ||
@@ -82,14 +83,14 @@ inline bool is_for_device(const void* p) {
 }
 
 inline std::string of_allocation(const Allocation& a) {
-  return text("the %zu bytes that %s at %s gave", a.bytes, a.by, told(a.at).c_str());
+  return text("the %zu bytes that %s at %s gave", a.bytes, a.by, place_of(a.at).c_str());
 }
 
-// What lies at an address, for a message; it begins with "; ".
+// What is at an address, for a message; it begins with "; ".
 inline std::string described(uintptr_t at) {
   if (at < PAGE) return "; it is a null pointer";
   if (const Allocation* a = allocation_of(at, freed); a && !allocation_of(at))
-    return text("; it lies in %s, freed at %s", of_allocation(*a).c_str(), told(a->freed_at).c_str());
+    return text("; it lies in %s, freed at %s", of_allocation(*a).c_str(), place_of(a->freed_at).c_str());
   if (const Allocation* a = allocation_of(at)) return "; it lies in " + of_allocation(*a);
   if (at >= arena && at < arena_end) {
     auto next = live.upper_bound(at);
@@ -114,7 +115,7 @@ inline void protect(uintptr_t from, uintptr_t to, int how) {
 #include "history.h"
 namespace emulator {
 
-// While there is one, the device's memory can be touched; what the host opens it writes, unless it says otherwise.
+// While an object of this class lives, the host can touch the device's memory: all of it, or a part that it writes.
 class Opened {
  public:
   Opened() {
@@ -150,7 +151,7 @@ inline bool reserve_arena() {
   return arena != 0;
 }
 
-// Find room for so many bytes, and a page behind them.
+// Find space for so many bytes, and a page behind them.
 inline uintptr_t room_for(size_t bytes) {
   if (arena_next + bytes + 2 * PAGE < arena_end) return arena_next;
   freed.clear();  // the addresses have been used up: those that are free are used again
@@ -206,7 +207,7 @@ inline cudaError_t free_in(const Entered& call, const void* pointer, bool pinned
   if (!a) {
     if (const Allocation* before = allocation_of(at, freed))
       return call.wrong(cudaErrorInvalidValue, text("%s were freed before, at %s", of_allocation(*before).c_str(),
-                                                    told(before->freed_at).c_str()));
+                                                    place_of(before->freed_at).c_str()));
     if (!in_arena(pointer)) {
       const char* const own = pinned ? "cudaMallocHost or cudaHostAlloc gave" : "cudaMalloc gave";
       return call.wrong(cudaErrorInvalidValue, text("it frees what %s; this is other memory of the host", own));
@@ -239,7 +240,7 @@ bool is_of_device(uintptr_t at, uint64_t size) {
 }
 
 #ifdef CHECKED
-// And then, of what is the device's.
+// Called after that, for the device's memory.
 void device_access(uintptr_t at, uint64_t size, int how, const void* where) {
   using namespace emulator;
   if (!recent || at - recent->base >= recent->bytes) return;  // it is a variable

@@ -1,6 +1,6 @@
-// Launches written down for `fastae trace`: the first of a program, and one that a fault ends. Of each there is a file as
-// trace.h lays it out, and one of names: a line for each pointer that the kernel was given, with its number, address, and
-// what type it points to; and one for each allocation, with its address, bytes and line. A part of program.cpp.
+// Launches recorded for `fastae trace`: the first of a program, and one that a fault ends. Each has a file in the layout of
+// runtime/trace.h, and one of names: a line for each pointer that the kernel was given, with its number, address, and
+// what type it points to; and one for each allocation, with its address, bytes and line.
 #pragma once
 
 namespace emulator {
@@ -9,7 +9,7 @@ namespace emulator {
 
 static struct Recordings {
   unsigned long long most = 0;  // numbers of 4 bytes, of a launch
-  unsigned launches = 0;        // how many are written down; none if nobody asks
+  unsigned launches = 0;        // how many to record
   std::string kernel, folder;   // of this kernel alone, if it has a name
   unsigned written = 0;
   const Recording* head = nullptr;  // of the last launch
@@ -17,7 +17,7 @@ static struct Recordings {
   uint64_t count = 0;
 } recordings;
 
-inline void join_recordings() {
+inline void begin_recordings() {
   const char* const given = getenv("FASTAE_TRACE");  // two numbers, a kernel's name and a folder, each in its line
   if (!given) return;
   std::istringstream lines(given);
@@ -53,25 +53,25 @@ inline bool write_recording(const Task& task, const std::string& path) {
     fprintf(names, "pointer %d %llu %c %u %u\n", a.number, (unsigned long long)a.value, a.type.kind ? a.type.kind : '?',
             unsigned(a.type.element), a.type.size);
   for (const auto& [base, a] : live)
-    fprintf(names, "memory %llu %zu %s\n", (unsigned long long)base, a.bytes, told(a.at).c_str());
+    fprintf(names, "memory %llu %zu %s\n", (unsigned long long)base, a.bytes, place_of(a.at).c_str());
   return !fclose(names) && fine;
 }
 
-// A launch has come to its end: say which it was, and under what number it was written down, if it was.
-inline void tell_recording(const Task& task, bool fault, bool endless = false) {
+// Tell Python of a launch that has ended, and of the number of its recording, if there is one.
+inline void report_recording(const Task& task, bool fault, bool endless = false) {
   if (!recordings.launches) return;
   std::string number;
   if (recorded && (fault || recordings.written < recordings.launches)) {
     number = std::to_string(recordings.written++);
     if (!write_recording(task, recordings.folder + "/" + number)) number = "lost";
   }
-  send_message("t" + task.kernel + "\x1f" + told(task.at) + "\x1f" + number + (endless ? "\x1f" "endless" : ""));
+  send_message("t" + task.kernel + "\x1f" + place_of(task.at) + "\x1f" + number + (endless ? "\x1f" "endless" : ""));
 }
 #else
-inline void join_recordings() {}
+inline void begin_recordings() {}
 inline void begin_recording(const Task&) {}
 inline void end_recording() {}
-inline void tell_recording(const Task&, bool, bool = false) {}
+inline void report_recording(const Task&, bool, bool = false) {}
 #endif
 
 }  // namespace emulator

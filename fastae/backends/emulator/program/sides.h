@@ -1,12 +1,11 @@
-// Which side a thread of this process is on, in a whole program: is it the host's own code, or a kernel?
+// Whether a thread of a whole program runs the host's code or a kernel.
 #pragma once
 
 static thread_local bool device_side;
 inline bool on_device() { return device_side; }
 
-// May a kernel touch this? Asked at every access where accesses are checked.
+// Whether a kernel may touch this. These are called at every access where accesses are checked.
 bool is_of_device(uintptr_t at, uint64_t size);
 void device_access(uintptr_t at, uint64_t size, int how, const void* where);
-// Host code reads or writes, where accesses are checked.
 void host_access(const void* address, uint64_t size, bool is_write, const void* where);
 [[noreturn]] void host_beyond_array(const void* where);

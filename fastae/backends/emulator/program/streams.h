@@ -1,5 +1,5 @@
-// Streams, events and graphs. Everything is done when it is asked for, so nothing is ever waited for; but what CUDA shows
-// only after waiting, such as a kernel's failure, comes out only then. A part of program.cpp.
+// Streams, events and graphs. Each operation runs at once, so there is nothing to wait for; but what CUDA shows only after
+// waiting, such as a kernel's failure, is shown only then.
 #pragma once
 
 namespace emulator {
@@ -192,7 +192,7 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream, emulator:
   KNOWN_STREAM
   if (!exec) return call.wrong(cudaErrorInvalidValue, "there is no graph");
   show_printed();
-  replays = true, replays_on = stream;  // what it does in branches is taken as done in a row
+  replays = true, replays_on = stream;  // branches count as one after another
   for (const auto& work : exec->work) work();
   replays = false;
   return cudaSuccess;

@@ -1,12 +1,11 @@
-// Memory of three dimensions, arrays, and pools. Slices lie one behind the other, and so do the rows of each, a pitch apart.
-// A part of program.cpp.
+// Memory of three dimensions, arrays, textures, and pools. The rows of a slice are a pitch apart.
 #pragma once
 
 namespace emulator {
 
 constexpr size_t PITCH = 512;
 
-struct Volume {  // one end of a copy: where it begins, and what its rows and slices are apart, in bytes
+struct Volume {  // one end of a copy, with the bytes between its rows and slices
   char* at;
   size_t pitch, slice, left;  // rows of a slice from here on
 };
@@ -158,7 +157,7 @@ cudaError_t cudaMemcpyFromArray(void* to, cudaArray_const_t from, size_t x, size
   return copy_all_rows(call, from, x, y, to, count, kind, false);
 }
 
-// Textures and surfaces: what a kernel reads of them is in textures.h.
+// Textures and surfaces; what kernels call is in api/textures.h.
 cudaError_t cudaCreateTextureObject(cudaTextureObject_t* object, const cudaResourceDesc* resource, const cudaTextureDesc* texture, const cudaResourceViewDesc*, emulator::At at) {
   ENTER("cudaCreateTextureObject");
   if (!object || !resource || !texture) return call.wrong(cudaErrorInvalidValue, "a texture has a place for its handle, a resource and a description");

@@ -1,4 +1,4 @@
-// What kernels call of the C library that a GPU does in its own way: output, assertions, and how results are rounded.
+// What kernels call of the C library and a GPU does in its own way: printf, assert, and rounding.
 #pragma once
 #include <cfenv>
 #include <cstdarg>
@@ -8,7 +8,7 @@ namespace emulator {
 
 constexpr size_t MOST_OUTPUT = 1 << 20;  // bytes of a launch, as many as CUDA keeps
 static std::string output;
-static bool lost;  // output beyond
+static bool lost;  // output beyond that
 
 void rounding(int mode) { std::fesetround(mode); }
 
@@ -45,7 +45,7 @@ inline int print(const char* format, va_list values) {
 
 }  // namespace emulator
 
-// In place of the C library's, for the kernels that are linked with this.
+// In place of the C library's.
 extern "C" {
 int printf(const char* format, ...) {
   va_list values;

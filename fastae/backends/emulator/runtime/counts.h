@@ -1,4 +1,4 @@
-// What the accesses of a warp cost: how many transactions they take, and how many they would take at best.
+// What the accesses of a warp cost: how many transactions they take, and the fewest that could do.
 //
 // The n-th time after a barrier that each lane comes to an instruction is one request of the warp. Global memory moves in
 // sectors of 32 bytes; shared memory has 32 banks of 4 bytes, of which each gives one word at a time, to any number of
@@ -23,14 +23,14 @@ struct Request {
   std::vector<uintptr_t> places;
 };
 
-struct Traffic {  // of one instruction; Python reads it
+struct Traffic {  // of one instruction, for Python (device.py)
   uint64_t where, is_write, kind, requests, accesses, transactions, best;
 };
 
 static bool counted;
-// Of the blocks that run: a warp, the barriers that it has passed, code, n.
+// By a warp of the blocks that run, the barriers that it has passed, the code, and n.
 static std::map<std::tuple<const Fiber*, unsigned, const void*, unsigned>, Request> requests;
-static std::vector<std::unordered_map<const void*, unsigned>> executed;  // by each thread, since the last barrier
+static std::vector<std::unordered_map<const void*, unsigned>> executed;  // n, by thread and code
 static std::map<const void*, Traffic> traffic;
 static std::vector<Traffic> traffic_list;
 static uint64_t barriers;  // that threads passed

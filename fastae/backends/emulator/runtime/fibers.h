@@ -30,10 +30,10 @@ struct Report {  // of the fault that ended a launch, for Python (faults.py)
 };
 
 enum State { READY, AT_BARRIER, AT_WARP, AT_GRID, AT_PHASE, NAPPING, DONE };
-constexpr unsigned AT_ONCE = 4;  // blocks that take turns at their atomic operations, in a random order
-constexpr unsigned MOST_NAPS = 1000;  // in a row, while nobody does anything else
-constexpr unsigned COLOURS = 256;  // stacks begin at so many places of a page, for a cache has few lines for each
-constexpr size_t STACK = 768 << 10, GUARD = 64 << 10;  // a thread may have 512 KB of local memory; what grows beyond faults
+constexpr unsigned AT_ONCE = 4;  // blocks that take turns at their atomic operations, where the order is random
+constexpr unsigned MOST_NAPS = 1000;  // in a row, while no thread does anything else
+constexpr unsigned COLOURS = 256;  // places of a page at which stacks begin: a cache has few lines for each
+constexpr size_t STACK = 768 << 10, GUARD = 64 << 10;  // CUDA allows 512 KB of local memory
 
 struct Fiber {
   jmp_buf context;
@@ -41,36 +41,36 @@ struct Fiber {
   State state = DONE;
   dim3 index;
   unsigned linear = 0;
-  uint64_t offered = 0, shown = 0;    // a value for other lanes of the warp: what they have met for is shown
-  float fragment[6] = {};             // and what the tensor cores read: elements of a and b
-  Operation operation = SYNC;         // of the warp, at which it waits
-  unsigned mask = 0;                  // for these lanes
+  uint64_t offered = 0, shown = 0;    // a value for the other lanes of the warp, and after they met
+  float fragment[6] = {};             // for the tensor cores: elements of a and b
+  Operation operation = SYNC;         // of the warp, for which it waits
+  unsigned mask = 0;                  // and its lanes
   const void* waits_at = nullptr;     // the code that called the barrier
-  int line = 0;                       // and where the call is in the source
-  const void* naps_at = nullptr;      // or that went to sleep
+  int line = 0;                       // of that call in the source
+  const void* naps_at = nullptr;      // the code that went to sleep
   const void* watched = nullptr;      // the atomic variable that it read last
   uint64_t watched_bits = 0;
-  const void* phase = nullptr;        // the barrier of CUDA's library at which it waits
-  unsigned barriers = 0;              // how many it has passed in this block
-  unsigned told = 1;                  // and how many times it has told others what it did, one more
-  char* stack = nullptr;  // its pages come into being when they are used
+  const void* phase = nullptr;        // the barrier of phases.h at which it waits
+  unsigned barriers = 0;              // passed in this block
+  unsigned clock = 1;                 // how often it has released what it did (checks/clocks.h), plus one
+  char* stack = nullptr;
 };
 
 struct Block {
   dim3 index;
   Fiber* fibers;  // of its threads
   bool begun = false, done = false, at_grid = false;
-  int votes = 0;              // of its threads at the last barrier
-  uint64_t named[16] = {};    // phases of the barriers that have numbers
-  std::vector<char> shared;   // its shared memory, while another block runs: static, then dynamic
+  int votes = 0;              // true values of its threads at the last barrier
+  uint64_t named[16] = {};    // phases of its numbered barriers
+  std::vector<char> shared;   // static and dynamic shared memory, while another block runs
 };
 
 static std::vector<Fiber> fibers;
 static std::vector<Block> blocks;
 static Fiber* current;
 static Block* running;
-static bool woken;   // has any that was at a barrier of CUDA's library been let go on?
-static bool worked;  // has any thread done something but sleep?
+static bool woken;   // some thread has left a barrier of phases.h
+static bool worked;  // some thread has done something but sleep
 static jmp_buf scheduler, ended;
 static ucontext_t nowhere;
 dim3 grid, block_size, block_index, thread_index;
@@ -78,15 +78,15 @@ static void (*body)(void*);
 static void* arguments;
 static Report report;
 #ifdef CHECKED
-static struct { const void* where; unsigned lane, from, mask; } stray;  // the launch's first read of a lane outside of its mask
+static struct { const void* where; unsigned lane, from, mask; } stray;  // the first read of a lane outside of its mask
 #endif
-static bool seeking;  // a race has been seen, and whether threads of other warps are in it too is being looked for
-static Report race_seen;   // this race
+static bool seeking;      // a race between lanes was found; do threads of other warps race, too?
+static Report race_seen;  // that race
 Room room;
-static size_t dynamic_bytes;  // of it that the launch asked for
-static bool flushes;        // a kernel of float
+static size_t dynamic_bytes;  // of it, for this launch
+static bool flushes;        // subnormal numbers
 static bool cooperates;     // all blocks of the launch are there at once
-static int order;           // in which threads that can go on do: 0 as numbered, 1 reversed, 2 shuffled
+static int order;           // of threads that can go on: 0 as numbered, 1 reversed, 2 shuffled
 static uint64_t random_state = 1;
 
 extern "C" char __start_cushared[] __attribute__((weak, visibility("hidden")));
@@ -107,11 +107,11 @@ inline void fill(Fault fault, const Fiber& fiber, const void* where) {
 
 [[noreturn]] inline void fail(Fault fault, const Fiber& fiber, const void* where) {
   fill(fault, fiber, where);
-  if (seeking) report = race_seen;  // whatever follows from it
+  if (seeking) report = race_seen;  // the fault may follow from the race
   _longjmp(ended, 1);
 }
 
-// A thread waits for another, which has returned or waits elsewhere.
+// End the launch: a thread waits for another, which has returned or waits elsewhere.
 [[noreturn]] inline void fail_for(Fault fault, const Fiber& fiber, const Fiber& other) {
   copy(report.other_thread, other.index);
   report.other_where = other.state == DONE ? 0 : offset_of(other.waits_at);
@@ -132,7 +132,7 @@ inline void yield() {
 }
 
 inline void fiber_main() {
-  for (;;) {  // a fiber outlives its thread and becomes that of the next block
+  for (;;) {  // once for each block in which the fiber has a thread
     body(arguments);
     current->state = DONE;
     if (!_setjmp(current->context)) _longjmp(scheduler, 1);
@@ -156,7 +156,7 @@ inline void resume(Fiber& fiber) {
     mprotect(pages, GUARD, PROT_NONE);
     fiber.stack = static_cast<char*>(pages) + GUARD;
   }
-  static ucontext_t first;  // what it begins with
+  static ucontext_t first;
   getcontext(&first);
   first.uc_stack.ss_sp = fiber.stack;
   first.uc_stack.ss_size = STACK - (&fiber - fibers.data()) % COLOURS * 192;

@@ -1,6 +1,5 @@
-// CUDA's barriers of a block (cuda::barrier): threads arrive, and wait until all that are expected have. A barrier is
-// eight bytes of the kernel's memory; who waits lets the other threads go on. And the bytes of asynchronous copies are
-// moved here. A part of runtime.cpp.
+// Barriers in memory (cuda::barrier, mbarrier) and numbered barriers (bar.sync): threads arrive, and wait until all that
+// are expected have arrived. A barrier in memory is eight bytes of the kernel's. Here, too, asynchronous copies are made.
 #pragma once
 
 namespace emulator {
@@ -11,7 +10,7 @@ struct Phase {
   uint64_t expected : 20, pending : 20, number : 24;
 };
 
-// Shared memory that nobody wrote is full of ones.
+// The barrier at an address. Shared memory that was never written is full of ones.
 inline Phase& begun(void* at, const void* where) {
   Phase& phase = *static_cast<Phase*>(at);
   if (phase.expected == MOST_ARRIVALS && phase.pending == MOST_ARRIVALS) fail(UNBEGUN, *current, where);
@@ -24,7 +23,7 @@ void begin_phases(void* at, uint64_t expected, const void* where) {
   *static_cast<Phase*>(at) = {expected, expected, 0};
 }
 
-// Returns the phase in which it has arrived; its end lets those go on who wait for it.
+// Arrive; return the phase. The last arrival ends the phase and lets the threads go on that wait for it.
 uint64_t arrive(void* at, uint64_t count, bool drops, const void* where) {
   Phase& phase = begun(at, where);
   touch(at, sizeof(Phase), true, BLOCK, where);
@@ -64,8 +63,7 @@ void move_bytes(void* to, const void* from, uint64_t size, uint64_t zeros) {
   std::memset(static_cast<char*>(to) + size - zeros, 0, zeros);
 }
 
-// Barriers that a block has by numbers: so many of its threads come to one, of whom some do not wait. Its phases are kept
-// with the block.
+// Barriers of a block by their numbers: `threads` of its threads come to one, and those of bar.arrive do not wait.
 void named_barrier(unsigned number, unsigned threads, bool waits, const void* where, int line) {
   const unsigned all = block_size.x * block_size.y * block_size.z;
   if (waits && !threads) return void(barrier(0, where, line));

@@ -1,5 +1,5 @@
-// Who runs next, and who may go on: the threads of a block, the lanes of its warps, the blocks of a grid. A part of
-// runtime.cpp.
+// Which thread runs next, and when those that wait go on: the threads of a block, the lanes of its warps, the blocks of a
+// grid.
 #pragma once
 
 namespace emulator {
@@ -13,7 +13,7 @@ inline void begin(Block& block, unsigned threads) {
   begin_block(number_of(block));
   for (unsigned i = 0; i < threads; ++i) {
     Fiber& f = block.fibers[i];
-    f.linear = i, f.state = READY, f.barriers = 0, f.told = 1, f.naps_at = nullptr;
+    f.linear = i, f.state = READY, f.barriers = 0, f.clock = 1, f.naps_at = nullptr;
     f.index.x = i % block_size.x, f.index.y = i / block_size.x % block_size.y, f.index.z = i / (block_size.x * block_size.y);
   }
 }
@@ -22,8 +22,8 @@ inline bool are_at_one(const Fiber& x, const Fiber& y) {
   return x.operation == y.operation && x.mask == y.mask && (x.operation < MMA || x.line == y.line);
 }
 
-// Let a warp go on where all lanes are there that their mask names, and tell whether it does. Those that ask who is
-// active are, if they come to the same line before any other lane can go on.
+// Let the lanes of a warp go on where all are there that their mask names; return whether any does. Lanes that wait for
+// __activemask go on together if they came to the same line before any other lane can go on.
 inline bool let_go(Fiber* warp, unsigned lanes) {
   unsigned waiting = 0, left = 0, progress = 0;
   for (unsigned l = 0; l < lanes; ++l)
@@ -55,7 +55,7 @@ inline bool let_go(Fiber* warp, unsigned lanes) {
   return false;
 }
 
-// The first lane that another waits for in vain.
+// The first lane of the mask of a waiting lane that has not come.
 inline const Fiber& missing(const Fiber* warp, unsigned lanes, const Fiber& waiting) {
   for (unsigned l = 0; l < lanes; ++l) {
     const Fiber& other = warp[l];
@@ -65,7 +65,7 @@ inline const Fiber& missing(const Fiber* warp, unsigned lanes, const Fiber& wait
   return waiting;
 }
 
-// Let every thread of a block run to its end, or until those that are left sleep, or wait for those that do.
+// Run every thread of a block until it ends, or until all that are left sleep or wait for those that sleep.
 inline void run_block(Block& block, unsigned threads) {
   Fiber* const team = block.fibers;
   std::vector<unsigned> turn(threads);
@@ -116,7 +116,7 @@ inline void run_block(Block& block, unsigned threads) {
   }
 }
 
-// All threads of all blocks have come to the barrier of the grid: let them go on.
+// Let all threads go on: those of all blocks have come to the barrier of the grid.
 inline void pass_grid(unsigned threads) {
   after_grid();
   for (Block& block : blocks) {
@@ -126,7 +126,7 @@ inline void pass_grid(unsigned threads) {
   }
 }
 
-// Let blocks that are on the device at once take turns until all are done.
+// Run blocks that are on the device at once, in turns, until all are done.
 inline void run_blocks(unsigned threads) {
   const size_t room_of_static = __start_cushared ? __stop_cushared - __start_cushared : 0;
   for (unsigned naps = 0, left = blocks.size(); left > 0; naps = worked ? 0 : naps + 1) {
@@ -163,7 +163,7 @@ inline void run_blocks(unsigned threads) {
   }
 }
 
-// In which order blocks run.
+// The order in which blocks run.
 inline std::vector<unsigned> order_of(unsigned count) {
   std::vector<unsigned> turn(count);
   for (unsigned i = 0; i < count; ++i) turn[i] = i;

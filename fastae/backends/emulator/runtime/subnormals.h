@@ -9,7 +9,7 @@
 
 namespace emulator {
 
-// While there is one, numbers below the normal ones are 0, as CuPy has NVIDIA's compiler do with float (-ftz=true).
+// While an object of this class lives, subnormal numbers are 0, as CuPy has NVIDIA's compiler do with float (-ftz=true).
 class Flushed {
  public:
   explicit Flushed(bool flush) : before_(settings()) {

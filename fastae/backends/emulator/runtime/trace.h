@@ -1,27 +1,28 @@
-// What is written down of a launch for `fastae trace`: every access to memory, every barrier and warp operation, and the
-// end of every thread, in the order in which the emulator ran them. fastae/trace/record.py reads it.
+// The recording of a launch for `fastae trace`: every access to memory, every barrier and warp operation, and the end of
+// every thread, in the order in which the emulator ran them. fastae/trace/record.py reads it.
 #pragma once
 
 #include <cstring>
 
 namespace emulator {
 
-enum Mark { CONSTANT_MEMORY = 16, SHARED_MEMORY = 32, WAITS = 64, ENDS = 128 };  // beside the first four of How in checks.h
-enum Wait { BARRIER = 100, GRID = 101, NO_VALUE = 255 };   // beside the operations of a warp
+// Beside the first four bits of How in checks/shadow.h.
+enum Mark { CONSTANT_MEMORY = 16, SHARED_MEMORY = 32, WAITS = 64, ENDS = 128 };
+enum Wait { BARRIER = 100, GRID = 101, NO_VALUE = 255 };   // beside the operations of a warp (language/warps.h)
 
 struct Event {
   uint32_t block;
   uint16_t thread;
-  uint8_t kind, operation;  // an operation of those that wait; NO_VALUE of an access that cannot be made
+  uint8_t kind, operation;  // which operation is waited for; NO_VALUE of an access that cannot be made
   uint32_t where, size;     // a place in the code, as an offset into this library; and bytes
   uint64_t address;         // or the mask of a warp operation
-  uint64_t value[2];        // as it is read or after it is written; of an atomic operation before and after
+  uint64_t value[2];        // what was read or written; of an atomic operation the value before and after
 };
 
-struct Recording {  // what comes before the events
+struct Recording {  // the header, before the events
   char magic[8];
   uint32_t version, bytes_of_event, grid[3], block[3];
-  uint64_t events, lost, dynamic;  // how many; how many more there would have been; bytes of dynamic shared memory
+  uint64_t events, lost, dynamic;  // events kept, and left out; bytes of dynamic shared memory
   uint64_t library, library_end, shared, shared_end, room;  // addresses
   uint64_t where, other_where, address;  // of the fault, as in Report
   uint32_t fault, at_block[3], at_thread[3], other_block[3], other_thread[3], how, other_how;
@@ -29,12 +30,12 @@ struct Recording {  // what comes before the events
 
 static bool recorded;
 static std::vector<Event> noted;
-static uint64_t room_left;  // in numbers of 4 bytes, of which every event has one and a float4's four
-static size_t unwritten = ~size_t{0};  // the event whose value is not known before its thread goes on
+static uint64_t room_left;  // in numbers of 4 bytes: one for each event, four for one of 16 bytes
+static size_t unwritten = ~size_t{0};  // the event whose value is not in memory yet
 static uint64_t lost_events;
 static Recording recording;
 
-// The value that the last event has written is in memory now.
+// Note the value that the last event has written, which is in memory now.
 inline void settle() {
   if (unwritten >= noted.size()) return;
   Event& e = noted[unwritten];
@@ -87,19 +88,19 @@ inline void note_turn(const Fiber& fiber) {
 }  // namespace emulator
 
 extern "C" {
-// Write down the next launch, up to so many numbers of 4 bytes, or do not.
+// Record the next launch, up to so many numbers of 4 bytes, or do not.
 void emulator_record(int on, uint64_t most) {
   emulator::recorded = on, emulator::room_left = most, emulator::lost_events = 0;
   emulator::unwritten = ~size_t{0};
   std::vector<emulator::Event>().swap(emulator::noted);
-  if (on) emulator::noted.reserve(std::min<uint64_t>(most, 1 << 20));  // so that a signal finds it whole
+  if (on) emulator::noted.reserve(std::min<uint64_t>(most, 1 << 20));  // no allocation is under way when a signal comes
 }
 
-// What was written down: returns the number of events.
+// Give the recording; return the number of events.
 uint64_t emulator_recording(const emulator::Recording** header, const emulator::Event** events) {
   using namespace emulator;
   if (report.fault && unwritten == noted.size() - 1) {
-    noted.back().operation = NO_VALUE;  // it has not come to it
+    noted.back().operation = NO_VALUE;  // the fault came before the write
     unwritten = ~size_t{0};
   }
   settle();

@@ -13,8 +13,8 @@ enum Wait { BARRIER, GRID };
 inline void begin_launch(unsigned, bool) {}
 void touch(const void*, uint64_t, bool, int, const void*) {}
 void touch_to_read(const void*, uint64_t, int, const void*) {}
-void tell_now(const void*, int) {}
-void hear_now(const void*) {}
+void release_at(const void*, int) {}
+void acquire_at(const void*) {}
 void fence(bool) {}
 void release(const void*, uint64_t, const void*) {}
 void acquire(const void*, uint64_t, const void*) {}

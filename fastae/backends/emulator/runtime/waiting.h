@@ -32,7 +32,7 @@ void nap(const void* where) {
   current->naps_at = nullptr;
 }
 
-// Whoever reads the same from the same place again waits for others to change it.
+// A thread that reads the same value from the same place again waits for others to change it.
 void nap_if_seen(const void* address, uint64_t bits, const void* where) {
   if (!on_device()) return;
   if (current->watched == address && current->watched_bits == bits) return nap(where);
@@ -48,7 +48,7 @@ void meet(Operation operation, unsigned mask, uint64_t value, const void* where,
 
 unsigned active() { return current->shown; }
 
-// CUDA leaves undefined what a lane outside of the mask gives. GPUs were seen to give 0, on which programs rely.
+// CUDA leaves the value of a lane outside of the mask undefined. GPUs were seen to give 0, on which programs rely.
 uint64_t seen(unsigned lane) {
   const bool came = lane < WARP && lanes_of(current->mask) >> lane & 1;
   if (came) return running->fibers[current->linear / WARP * WARP + lane].shown;
@@ -87,7 +87,7 @@ void begin_fragment(Operation operation, const void* at, unsigned size, unsigned
   meet(operation, ~0u, 0, where, line);
 }
 
-// sums += a b, by a whole warp; which lane has which element is told in the PTX ISA under mma.m16n8k8.
+// sums += a b, by a whole warp; for which lane has which element see the PTX ISA, mma.m16n8k8.
 void mma_tf32(float* sums, const float* a, const float* b, const void* where) {
   require_warp(where);
   for (int i = 0; i < 6; ++i) current->fragment[i] = to_tf32(i < 4 ? a[i] : b[i - 4]);

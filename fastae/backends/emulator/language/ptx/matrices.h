@@ -1,5 +1,5 @@
-// What a warp's matrix instructions of PTX become: mma.sync, ldmatrix, stmatrix, movmatrix. Which lane has which elements
-// is told in the PTX ISA under each shape; all are of one pattern, by the bits of an element.
+// Matrix instructions of PTX: mma.sync, ldmatrix, stmatrix, movmatrix. The PTX ISA says for each shape which lane has which
+// elements; all shapes follow one pattern, by the bits of an element.
 #pragma once
 
 #include "language/halves.h"

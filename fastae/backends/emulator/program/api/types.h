@@ -3,7 +3,7 @@
 
 enum cudaError {
 #define ERROR(name, number, words) name = number,
-#include "errors.h"
+#include "error_codes.h"
 #undef ERROR
 };
 using cudaError_t = cudaError;

@@ -1,2 +1,2 @@
-// program/api/api.h, which comes before every program, has what CUDA has here.
+// program/api/, which comes before every program, has the contents.
 #pragma once

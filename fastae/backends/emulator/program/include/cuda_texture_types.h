@@ -1,2 +1,2 @@
-// device.h and program/api/api.h, which come before every program, have what CUDA has here.
+// language/device.h and program/api/, which come before every program, have the contents.
 #pragma once

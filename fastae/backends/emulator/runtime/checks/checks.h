@@ -1,14 +1,5 @@
-// What is looked at on every access to memory: is it there, has it been written, does another thread touch it too?
-//
-// Two accesses to one place are a race if one of them writes, unless they are the same thread's, both are atomic, or
-// something orders them: within a block a barrier, between blocks messages alone. Blocks that run one after another are
-// judged as if they ran at once. What a block did before a barrier is known to a thread of another that has read an
-// atomic variable (or a volatile one) which a thread behind that barrier wrote, if the writer had a __threadfence()
-// before, or released what the other acquired; to the other threads of its block it is known behind their next barrier.
-// Where blocks run at once, and may have read old values before, the reader needs a fence too, and so does whoever reads
-// one of C++'s atomic types without acquiring. Threads of a block tell each other by a __threadfence_block(). (Lamport,
-// Time, clocks, and the ordering of events, CACM 1978; Flanagan and Freund, FastTrack, PLDI 2009, whose epochs are the
-// barriers here.)
+// The checks of a launch, where the kernel is compiled by -fsanitize=thread,bounds: the compiler then calls hooks.h at every
+// access to memory. shadow.h has what was done to each place, clocks.h what is ordered, races.h the judgement.
 #pragma once
 
 #include "../counts.h"
@@ -23,26 +14,26 @@ inline void begin_launch(unsigned at_once, bool cooperative) {
   together = cooperative && at_once > 1, mixed = !cooperative && order == 2;
   executed.resize(fibers.size());
   shared_shadow.resize(at_once);
-  of_block.assign(at_once, {});
+  block_clocks.assign(at_once, {});
   flags.clear(), flags_seen.assign(at_once, {}), unfenced.assign(at_once, {});
-  minds.assign(fibers.size(), {});
-  synced.assign(fibers.size(), {});
-  peers.assign(fibers.size(), {});
+  thread_clocks.assign(fibers.size(), {});
+  lane_clocks.assign(fibers.size(), {});
+  peer_clocks.assign(fibers.size(), {});
   begin_copies(at_once);
   messages.clear();
   suspicions.clear(), doubts.clear();
-  talked = false;
+  any_released = false;
 }
 inline void begin_block(unsigned block) {
   const unsigned threads = block_size.x * block_size.y * block_size.z;
   shared_shadow[block] = {};
-  std::fill_n(synced.begin() + block * threads, threads, Lanes());
-  for (unsigned i = 0; i < threads; ++i) peers[block * threads + i].clear();
+  std::fill_n(lane_clocks.begin() + block * threads, threads, LaneClocks());
+  for (unsigned i = 0; i < threads; ++i) peer_clocks[block * threads + i].clear();
   end_copies(block);
   if (!together) flags_seen[block] = {}, unfenced[block] = {};
-  if (together || !talked) return;
-  of_block[block] = {};
-  std::fill_n(minds.begin() + block * threads, threads, Mind());
+  if (together || !any_released) return;
+  block_clocks[block] = {};
+  std::fill_n(thread_clocks.begin() + block * threads, threads, Clocks());
 }
 inline void end_block() {
   total_up();

@@ -1,156 +1,160 @@
-// What threads know of each other, as vector clocks.
+// Which accesses happen before which others: each thread has vector clocks. (Lamport, Time, clocks, and the ordering of
+// events, CACM 1978; Flanagan and Freund, FastTrack, PLDI 2009, whose epochs are the barriers here.)
+//
+// A message is what a thread releases through an atomic or volatile variable: all that it knew before its last fence, or,
+// with an explicit release, all that it knows. Whoever reads the variable receives it, and knows it after a fence or an
+// explicit acquire. The other threads of its block know it after their next barrier.
 #pragma once
 
 #include "shadow.h"
 
 namespace emulator {
 
-// What somebody knows of others. Of a thread, all that it did until it told something for the so many-th time; of a
-// block, all that it did before its so many-th barrier. What is told by a __threadfence_block is for the block alone.
-using Knowledge = std::unordered_map<uint64_t, uint32_t>;
-constexpr uint32_t ALL = ~0u, INNER = 1u << 31;
+// How far the clocks of others have come. The key of a thread stands for all that it did before its clock had this value;
+// WHOLE_BLOCK, for all that the block did before this barrier; BLOCK_ONLY, for what a __threadfence_block has released.
+using VectorClock = std::unordered_map<uint64_t, uint32_t>;
+constexpr uint32_t WHOLE_BLOCK = ~0u, BLOCK_ONLY = 1u << 31;
 inline uint64_t key(uint32_t block, uint32_t thread) { return static_cast<uint64_t>(block) << 32 | thread; }
 
-inline void learn(Knowledge& mine, const Knowledge& theirs) {
+inline void join(VectorClock& mine, const VectorClock& theirs) {
   for (const auto& [who, what] : theirs) {
     uint32_t& known = mine[who];
     known = std::max(known, what);
   }
 }
 
-struct Mind {  // of a thread, beyond what its block knows; or of a block
-  Knowledge read, known, told;  // read without a fence yet; known; what others may read in its messages
+struct Clocks {  // of a thread, beyond those of its block; or of a block
+  VectorClock read;      // received, without a fence since
+  VectorClock known;
+  VectorClock released;  // what its next messages hold
+  void join(const Clocks& other) {
+    emulator::join(read, other.read), emulator::join(known, other.known), emulator::join(released, other.released);
+  }
 };
 
 // What a thread knows of the lanes of its warp, by __syncwarp; and of all threads of its block, by CUDA's barriers.
-using Lanes = std::array<uint32_t, WARP>;
-using Peers = std::vector<uint32_t>;
+using LaneClocks = std::array<uint32_t, WARP>;
+using PeerClocks = std::vector<uint32_t>;
 
-static std::vector<Mind> minds, of_block;  // of each thread; of each block that is there
-static std::vector<Lanes> synced;  // of each thread
-static std::vector<Peers> peers;
-static std::map<uintptr_t, Knowledge> messages;
-static bool together;  // blocks run at once, and may wait for each other
-static bool mixed;     // or threads take turns at random
-static bool talked;    // somebody has told something
+static std::vector<Clocks> thread_clocks, block_clocks;  // of the blocks that run
+static std::vector<LaneClocks> lane_clocks;
+static std::vector<PeerClocks> peer_clocks;
+static std::map<uintptr_t, VectorClock> messages;
+static bool together;      // blocks run at once, and may wait for each other
+static bool mixed;         // blocks take turns at random
+static bool any_released;  // in this launch
 
-inline Mind& mind() { return minds[me()]; }
+inline Clocks& my_clocks() { return thread_clocks[thread_slot()]; }
 
-inline void after_barrier() {  // a block's threads tell each other what they know, and what they have told
+inline void after_barrier() {
   const unsigned threads = block_size.x * block_size.y * block_size.z;
   barriers += threads;
   for (unsigned i = 0; counted && i < threads; ++i) executed[running->fibers + i - fibers.data()].clear();
-  Mind& block = of_block[here()];
-  for (unsigned i = 0; talked && i < threads; ++i) {
-    const Mind& thread = minds[running->fibers + i - fibers.data()];
-    learn(block.read, thread.read), learn(block.known, thread.known), learn(block.told, thread.told);
-  }
+  Clocks& block = block_clocks[block_slot()];
+  for (unsigned i = 0; any_released && i < threads; ++i) block.join(thread_clocks[running->fibers + i - fibers.data()]);
 }
 
-inline void learn(Peers& mine, const Peers& theirs) {
+inline void join(PeerClocks& mine, const PeerClocks& theirs) {
   if (mine.size() < theirs.size()) mine.resize(theirs.size());
   for (size_t i = 0; i < theirs.size(); ++i) mine[i] = std::max(mine[i], theirs[i]);
 }
 
-inline void after_warp(Fiber* warp, unsigned group) {  // and so do lanes
+inline void after_warp(Fiber* warp, unsigned group) {
   const size_t first = warp - fibers.data();
-  Lanes all{};
-  Peers others;
-  Mind told;
+  LaneClocks all{};
+  PeerClocks others;
+  Clocks clocks;
   for (unsigned l = 0; l < WARP; ++l) {
     if (!(group >> l & 1)) continue;
-    synced[first + l][l] = warp[l].told++;
-    for (unsigned i = 0; i < WARP; ++i) all[i] = std::max(all[i], synced[first + l][i]);
-    learn(others, peers[first + l]);
-    if (!talked) continue;
-    const Mind& lane = minds[first + l];
-    learn(told.read, lane.read), learn(told.known, lane.known), learn(told.told, lane.told);
+    lane_clocks[first + l][l] = warp[l].clock++;
+    for (unsigned i = 0; i < WARP; ++i) all[i] = std::max(all[i], lane_clocks[first + l][i]);
+    join(others, peer_clocks[first + l]);
+    if (any_released) clocks.join(thread_clocks[first + l]);
   }
   for (unsigned l = 0; l < WARP; ++l) {
     if (!(group >> l & 1)) continue;
-    synced[first + l] = all;
-    if (!others.empty()) peers[first + l] = others;
-    if (talked) minds[first + l] = told;
+    lane_clocks[first + l] = all;
+    if (!others.empty()) peer_clocks[first + l] = others;
+    if (any_released) thread_clocks[first + l] = clocks;
   }
 }
 
-inline void after_grid() { shadow = {}; }  // what was before is known to all
+inline void after_grid() { shadow = {}; }  // all that was before is ordered
 
-// Let somebody know all that this thread knows and has done itself; or, if they are of its block.
-inline void teach(Knowledge& whom, uint32_t inner = 0) {
-  talked = true;
-  learn(whom, mind().known), learn(whom, of_block[here()].known);
+// Join all that this thread knows and has done into a clock; with BLOCK_ONLY, for its own block alone.
+inline void release_into(VectorClock& to, uint32_t scope = 0) {
+  any_released = true;
+  join(to, my_clocks().known), join(to, block_clocks[block_slot()].known);
   const auto of = [&](unsigned thread, uint32_t until) {
     if (!until) return;
-    uint32_t& known = whom[key(number(), thread | inner)];
+    uint32_t& known = to[key(block_number(), thread | scope)];
     known = std::max(known, until);
   };
-  for (unsigned l = 0; l < WARP; ++l) of(current->linear / WARP * WARP + l, synced[me()][l]);
-  for (unsigned i = 0; i < peers[me()].size(); ++i) of(i, peers[me()][i]);
-  if (!inner) whom[key(number(), ALL)] = current->barriers;
-  of(current->linear, current->told++);
+  for (unsigned l = 0; l < WARP; ++l) of(current->linear / WARP * WARP + l, lane_clocks[thread_slot()][l]);
+  for (unsigned i = 0; i < peer_clocks[thread_slot()].size(); ++i) of(i, peer_clocks[thread_slot()][i]);
+  if (!scope) to[key(block_number(), WHOLE_BLOCK)] = current->barriers;
+  of(current->linear, current->clock++);
 }
 
-// After a fence others go on first. Those that wait for the same message read it now, before this thread can send the
-// next: else they would know more than they have a right to, and a race would go unseen.
+// After a fence other blocks go on first: those that wait for the last message read it before this thread can write the
+// next one, which would order more than the program does.
 void fence(bool of_device) {
   if (!on_device()) return;
-  const auto hears = [&](const Knowledge& read) {
+  const auto acquire_from = [&](const VectorClock& read) {
     for (const auto& [who, what] : read) {
-      if (!of_device && who >> 32 != number()) continue;
-      uint32_t& known = mind().known[who];
+      if (!of_device && who >> 32 != block_number()) continue;
+      uint32_t& known = my_clocks().known[who];
       known = std::max(known, what);
     }
   };
-  hears(mind().read), hears(of_block[here()].read);
-  teach(mind().told, of_device ? 0 : INNER);
+  acquire_from(my_clocks().read), acquire_from(block_clocks[block_slot()].read);
+  release_into(my_clocks().released, of_device ? 0 : BLOCK_ONLY);
   if (together && of_device) yield();
 }
 
-inline void hear(uintptr_t at, bool needs_fence) {
+inline void read_message(uintptr_t at, bool needs_fence) {
   const auto found = messages.find(at);
-  if (found != messages.end()) learn(needs_fence ? mind().read : mind().known, found->second);
+  if (found != messages.end()) join(needs_fence ? my_clocks().read : my_clocks().known, found->second);
 }
-inline void tell(uintptr_t at) {
-  const Knowledge &mine = mind().told, &ours = of_block[here()].told;
+inline void leave_message(uintptr_t at) {
+  const VectorClock &mine = my_clocks().released, &ours = block_clocks[block_slot()].released;
   if (mine.empty() && ours.empty()) return;
-  Knowledge& message = messages[at];
-  learn(message, mine), learn(message, ours);
-  message.emplace(key(number(), current->linear), 0);  // it has told something here, if only of others
+  VectorClock& message = messages[at];
+  join(message, mine), join(message, ours);
+  message.emplace(key(block_number(), current->linear), 0);  // also if it has released nothing of its own
 }
 
-inline uint32_t known_of(const Knowledge& knowledge, uint64_t who) {
+inline uint32_t known_of(const VectorClock& knowledge, uint64_t who) {
   const auto found = knowledge.find(who);
   return found == knowledge.end() ? 0 : found->second;
 }
 
-// Does this thread know of an access by another?
+// Does an access by another thread happen before what this thread does now?
 inline bool is_known(const Access& before, uintptr_t at) {
   const uint64_t who = key(before.block, before.thread);
-  const Mind &mine = mind(), &ours = of_block[here()];
-  for (const Knowledge* known : {&ours.known, &mine.known})
-    if (before.barriers < known_of(*known, key(before.block, ALL)) || before.told <= known_of(*known, who) ||
-        (before.block == number() && before.told <= known_of(*known, who | INNER)))
+  const Clocks &mine = my_clocks(), &ours = block_clocks[block_slot()];
+  for (const VectorClock* known : {&ours.known, &mine.known})
+    if (before.barriers < known_of(*known, key(before.block, WHOLE_BLOCK)) || before.clock <= known_of(*known, who) ||
+        (before.block == block_number() && before.clock <= known_of(*known, who | BLOCK_ONLY)))
       return true;
   if (!(before.how & ELEMENTARY)) return false;
-  // The message itself: whoever has read there what that thread told has read it too, with or without a fence.
+  // The message itself is ordered with whoever has received it, with or without a fence.
   const auto sent = messages.find(at);
   if (sent == messages.end() || !sent->second.count(who)) return false;
-  for (const Knowledge* heard : {&ours.read, &ours.known, &mine.read, &mine.known})
-    if (heard->count(who) && heard->at(who) >= sent->second.at(who)) return true;
+  for (const VectorClock* received : {&ours.read, &ours.known, &mine.read, &mine.known})
+    if (received->count(who) && received->at(who) >= sent->second.at(who)) return true;
   return false;
 }
 
-// A release tells those who acquire this place what its thread knows now; neither needs a fence. Within a block only
-// those of the block have been told.
-void tell_now(const void* address, int scope) {
+// An explicit release and acquire of a place, which need no fence.
+void release_at(const void* address, int scope) {
   if (!on_device()) return;
-  Knowledge now;
-  teach(now, scope & BLOCK ? INNER : 0);
-  learn(messages[reinterpret_cast<uintptr_t>(address)], now);
+  VectorClock now;
+  release_into(now, scope & BLOCK ? BLOCK_ONLY : 0);
+  join(messages[reinterpret_cast<uintptr_t>(address)], now);
 }
-void hear_now(const void* address) {
-  if (on_device()) learn(mind().known, messages[reinterpret_cast<uintptr_t>(address)]);
+void acquire_at(const void* address) {
+  if (on_device()) join(my_clocks().known, messages[reinterpret_cast<uintptr_t>(address)]);
 }
 
 }  // namespace emulator

@@ -1,8 +1,8 @@
-// Asynchronous copies, and what threads learn of each other by CUDA's barriers: a part of checks.h.
+// Asynchronous copies, and what CUDA's barriers order.
 //
-// A copy is on its way from where it is asked for until somebody waits for it: nobody may touch what it writes, nor write
-// what it reads. Then what it writes has been written: by the thread that waited, if it was its own copy (cp.async and its
-// groups); or, if a barrier's phase brought it, by an agent of that barrier, of which those know who waited for the phase.
+// A copy is under way from its start until a thread waits for it: no thread may touch what it writes, or write what it
+// reads. Its writes then count as those of the thread that waited, if the copy was its own (cp.async and its groups); or,
+// if it was bound to a barrier, as those of an agent of that barrier, with which all who wait for the phase are ordered.
 #pragma once
 
 #include <deque>
@@ -16,22 +16,22 @@ struct Copy {
   uint16_t thread;
 };
 
-struct Groups {  // of copies that a thread has asked for: not committed yet, and committed one after another
+struct Groups {  // of copies that a thread has started: not committed yet, and committed groups in their order
   std::vector<int32_t> open;
   std::deque<std::vector<int32_t>> committed;
 };
 
-struct Gathering {  // of a barrier: what those know who have arrived in this phase, and in the phases before it
-  Peers coming, passed;
-  Mind mind_coming, mind_passed;
-  std::vector<int32_t> copies, brought;  // that this phase brings; and those that nobody has waited for yet
+struct Gathering {  // of a barrier: the clocks of threads that arrived in this phase, and in the phases before it
+  PeerClocks coming, passed;
+  Clocks clocks_coming, clocks_passed;
+  std::vector<int32_t> copies, brought;  // bound to this phase; ended with a phase that no thread has waited for yet
   uint16_t agent = 0;
 };
 
 static std::vector<Copy> copies;
-static std::vector<int32_t> unused;  // of them
+static std::vector<int32_t> unused;  // indices of copies that have ended
 static std::vector<Groups> groups;   // of each thread
-static std::vector<std::unordered_map<uintptr_t, Gathering>> gatherings;  // of each block
+static std::vector<std::unordered_map<uintptr_t, Gathering>> gatherings;  // of each block, by the barrier's address
 
 void begin_copies(unsigned at_once) {
   copies.clear(), unused.clear();
@@ -41,7 +41,7 @@ void begin_copies(unsigned at_once) {
 
 template <class F>
 inline void each_place(uintptr_t at, uint64_t size, F visit) {
-  each_place(is_shared(at) ? shared_shadow[here()] : shadow, at, size, visit);
+  each_place(is_shared(at) ? shared_shadow[block_slot()] : shadow, at, size, visit);
 }
 
 inline void look_at(uintptr_t at, uint64_t size, int how, const void* where) {
@@ -69,7 +69,7 @@ inline int32_t begin_copy(void* to_address, const void* from_address, uint64_t s
   return i;
 }
 
-// It has been waited for: what it wrote was written, and what it read was read, by whoever is named.
+// A copy has been waited for: note its accesses as those of the given thread.
 inline void end_copy(int32_t i, Access now) {
   const Copy& copy = copies[i];
   now.where = copy.where;
@@ -85,7 +85,7 @@ inline void end_copy(int32_t i, Access now) {
   unused.push_back(i);
 }
 
-// Whatever is on its way when a block ends is nobody's business any more.
+// A copy is still under way when its block ends.
 inline void drop_copy(int32_t i) {
   const Copy& copy = copies[i];
   if (!is_shared(copy.to)) each_place(copy.to, copy.size, [&](Shadow& place) { place.copy = -1; });
@@ -116,27 +116,27 @@ void end_copies(unsigned block) {
 
 inline Access of_thread() {
   const uint16_t thread = current->linear;
-  return {number(), current->barriers, current->told, thread, 0, 0};
+  return {block_number(), current->barriers, current->clock, thread, 0, 0};
 }
 
 // The groups of cp.async.
 void copy_in_group(void* to, const void* from, uint64_t size, uint64_t zeros, uint64_t aligned, const void* where) {
-  groups[me()].open.push_back(begin_copy(to, from, size, zeros, aligned, where));
+  groups[thread_slot()].open.push_back(begin_copy(to, from, size, zeros, aligned, where));
 }
 void commit_group() {
-  Groups& mine = groups[me()];
+  Groups& mine = groups[thread_slot()];
   mine.committed.push_back(std::move(mine.open));
   mine.open.clear();
 }
 void wait_for_groups(unsigned but) {
-  Groups& mine = groups[me()];
+  Groups& mine = groups[thread_slot()];
   for (; mine.committed.size() > but; mine.committed.pop_front())
     for (int32_t copy : mine.committed.front()) end_copy(copy, of_thread());
 }
 
-// Barriers: those who wait for a phase learn what those knew who arrived in it.
+// Barriers: a thread that waits for a phase is ordered behind all that arrived in it.
 inline Gathering& gathering_at(const void* at) {
-  auto& here_at = gatherings[here()];
+  auto& here_at = gatherings[block_slot()];
   const auto [found, is_new] = here_at.try_emplace(reinterpret_cast<uintptr_t>(at));
   const unsigned warps = (block_size.x * block_size.y * block_size.z + WARP - 1) / WARP;
   if (is_new) found->second.agent = warps * WARP + here_at.size() - 1;
@@ -149,14 +149,13 @@ void copy_in_phase(void* at, void* to, const void* from, uint64_t size, uint64_t
 
 void after_arrival(const void* at) {
   Gathering& g = gathering_at(at);
-  Peers& mine = peers[me()];
+  PeerClocks& mine = peer_clocks[thread_slot()];
   const unsigned first = current->linear / WARP * WARP;
   if (mine.size() < first + WARP) mine.resize(first + WARP);
-  for (unsigned l = 0; l < WARP; ++l) mine[first + l] = std::max(mine[first + l], synced[me()][l]);
-  mine[current->linear] = current->told++;
-  learn(g.coming, mine);
-  if (!talked) return;
-  learn(g.mind_coming.read, mind().read), learn(g.mind_coming.known, mind().known), learn(g.mind_coming.told, mind().told);
+  for (unsigned l = 0; l < WARP; ++l) mine[first + l] = std::max(mine[first + l], lane_clocks[thread_slot()][l]);
+  mine[current->linear] = current->clock++;
+  join(g.coming, mine);
+  if (any_released) g.clocks_coming.join(my_clocks());
 }
 
 void after_phase(const void* at) {
@@ -167,19 +166,16 @@ void after_phase(const void* at) {
     g.brought.insert(g.brought.end(), g.copies.begin(), g.copies.end());
     g.copies.clear();
   }
-  learn(g.passed, g.coming);
-  if (talked) g.mind_passed = g.mind_coming;
+  join(g.passed, g.coming);
+  if (any_released) g.clocks_passed = g.clocks_coming;
 }
 
 void after_waiting(const void* at, const Fiber& fiber) {
   Gathering& g = gathering_at(at);
   const size_t who = &fiber - fibers.data();
-  learn(peers[who], g.passed);
-  if (talked) {
-    Mind& mind = minds[who];
-    learn(mind.read, g.mind_passed.read), learn(mind.known, g.mind_passed.known), learn(mind.told, g.mind_passed.told);
-  }
-  for (int32_t copy : g.brought) end_copy(copy, {number(), fiber.barriers, g.passed[g.agent], g.agent, 0, 0});
+  join(peer_clocks[who], g.passed);
+  if (any_released) thread_clocks[who].join(g.clocks_passed);
+  for (int32_t copy : g.brought) end_copy(copy, {block_number(), fiber.barriers, g.passed[g.agent], g.agent, 0, 0});
   g.brought.clear();
 }
 

@@ -1,4 +1,4 @@
-// What compiled code calls.
+// The functions that compiled code calls where accesses are checked: the compiler's hooks, and copies of memory.
 #pragma once
 
 extern "C" {
@@ -10,20 +10,20 @@ void emulator_allow(uint64_t base, uint64_t rows, uint64_t width, uint64_t strid
   emulator::allowed.push_back({static_cast<uintptr_t>(base), rows, width, stride});
 }
 
-// What the compiler calls where the index of an array of known length is not below it, under -fsanitize=bounds.
+// The hook of -fsanitize=bounds: an index is not below the length of its array.
 void __ubsan_handle_out_of_bounds_abort(void*, void*) {
   if (!on_device()) host_beyond_array(CALLER);
   emulator::fail(emulator::BEYOND_ARRAY, *emulator::current, CALLER);
 }
 
-// What kernels call in place of memcpy and its kin.
+// Called in place of memcpy, memmove and memset.
 static void access_all(const void* address, uint64_t size, bool is_write, const void* where) {
   if (!on_device()) return host_access(address, size, is_write, where);
   const char* const bytes = static_cast<const char*>(address);
   emulator::whole_at = reinterpret_cast<uintptr_t>(address), emulator::whole_size = size;
   const uint64_t step = (reinterpret_cast<uintptr_t>(address) | size) % 4 ? 1 : 4;
   if (const uintptr_t at = reinterpret_cast<uintptr_t>(address); !is_write && emulator::shares_structs && emulator::is_shared(at))
-    emulator::each_place(emulator::shared_shadow[emulator::here()], at, size, [](const emulator::Shadow& place) {
+    emulator::each_place(emulator::shared_shadow[emulator::block_slot()], at, size, [](const emulator::Shadow& place) {
       emulator::in_written = emulator::in_written || place.write.block != ~0u || place.atomic >= 0;
     });
   for (uint64_t i = 0; i < size; i += step) emulator::access(bytes + i, step, is_write, where);
@@ -42,7 +42,7 @@ void* emulator_memset(void* to, int value, size_t size) {
   return std::memset(to, value, size);
 }
 
-// What the compiler calls under -fsanitize=thread.
+// The hooks of -fsanitize=thread.
 #define HOOK(name, size, is_write) \
   void name(void* p) { emulator::access_whole(p, size, size, is_write, CALLER); }
 #define ANYWHERE(name, size, is_write) \
@@ -65,8 +65,8 @@ HOOKS(8)
 HOOKS(16)
 void __tsan_read_range(void* p, unsigned long n) { emulator::access(p, n, false, CALLER); }
 void __tsan_write_range(void* p, unsigned long n) { emulator::access(p, n, true, CALLER); }
-// Of the guard that g++ gives an array in shared memory whose class has constructors, though it calls none of them.
-#ifndef PROGRAM  // which has all of these
+#ifndef PROGRAM  // where program/hooks.h has all atomic hooks
+// g++ reads the guard of an array in shared memory whose class has constructors, though it calls none of them.
 char __tsan_atomic8_load(const volatile char* p, int) { return *p; }
 #endif
 void __tsan_init() {}

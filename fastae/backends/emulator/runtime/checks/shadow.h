@@ -6,7 +6,7 @@
 
 namespace emulator {
 
-extern const bool shares_structs;  // of the code's own, copied whole with the bytes between their members
+extern const bool shares_structs;  // in shared memory, which are copied whole with the bytes between their members
 
 struct Array {  // rows of `width` bytes, `stride` bytes apart
   uintptr_t base;
@@ -15,31 +15,31 @@ struct Array {  // rows of `width` bytes, `stride` bytes apart
 
 enum How {
   READS = 1, WRITES = 2, ATOMIC = 4, VOLATILE = 8, ELEMENTARY = ATOMIC | VOLATILE, OF_BLOCK = 16, COPIED = 32, OF_CPP = 64,
-  LANES = 128,  // told of a race: both are of one warp
-  GUESS = 256,  // a read whose value an atomicCAS has asked for since
-  WARPS = 512,  // told of a race between lanes: between warps there is one too
-  ALONE = 1024,  // or there is no other warp
-  UPDATES = 2048,  // and who has read goes on to write there
-  STORE = 4096  // a write whose value is there before the thread does anything else
+  LANES = 128,  // in the report of a race: both threads are lanes of one warp
+  GUESS = 256,  // a read with which an atomicCAS begins
+  WARPS = 512,  // in the report of a race between lanes: threads of different warps race, too
+  ALONE = 1024,  // the block has no other warp
+  UPDATES = 2048,  // the thread that read writes there afterwards
+  STORE = 4096  // a write whose value is in memory before the thread does anything else
 };
 
 struct Access {  // who, when, how and where in the code
-  uint32_t block = ~0u, barriers = 0, told = 0;
+  uint32_t block = ~0u, barriers = 0, clock = 0;
   uint16_t thread = 0, how = 0;
   uint32_t where = 0;
 };
 
 using Latest = std::array<Access, 3>;  // the last, the last by another thread of its block, the last by another block
 
-struct Shadow {  // of one place: its last plain write, its last reads, and where its atomic writes are noted, if any
+struct Shadow {  // of one place: its last plain write, its last reads, and the index of its atomic writes in `atomics`
   Access write;
   Latest reads;
   int32_t atomic = -1;
-  bool split = false;  // a word of which the bytes have shadows of their own
-  int32_t copy = -1, sent = -1;  // asynchronous copies that are on their way, into it and from it
+  bool split = false;  // the bytes of this word have shadows of their own
+  int32_t copy = -1, sent = -1;  // asynchronous copies under way, into it and from it
 };
 
-class Places {  // found by number, in pages of which those used last are at hand
+class Places {  // shadows by the number of the place, in pages; the pages used last are cached
  public:
   Shadow& operator[](uint64_t number) {
     const uint64_t page = number / LENGTH;
@@ -62,22 +62,22 @@ class Places {  // found by number, in pages of which those used last are at han
   Recent recent_[AT_HAND];
 };
 
-struct Memory {  // words of four bytes; and the bytes of those that somebody has touched in part
+struct Memory {  // words of four bytes, and the bytes of words of which a part was touched
   Places words, bytes;
 };
 
 static std::vector<Array> allowed;
 static Memory shadow;
 static std::vector<Memory> shared_shadow;  // of each block
-static std::vector<Latest> atomics;  // and volatile writes
+static std::vector<Latest> atomics;  // atomic and volatile writes
 
-inline unsigned here() { return running - blocks.data(); }
-inline unsigned me() { return current - fibers.data(); }
-inline uint32_t number() { return block_index.x + grid.x * (block_index.y + grid.y * block_index.z); }
+inline unsigned block_slot() { return running - blocks.data(); }
+inline unsigned thread_slot() { return current - fibers.data(); }
+inline uint32_t block_number() { return block_index.x + grid.x * (block_index.y + grid.y * block_index.z); }
 
 inline bool is_in(const dim3& place, uintptr_t at) { return at - reinterpret_cast<uintptr_t>(&place) < sizeof(dim3); }
 
-inline bool is_own(uintptr_t at) {  // a local variable; or what threadIdx and its like stand for
+inline bool is_own(uintptr_t at) {  // a local variable, or threadIdx and its like
   const uintptr_t stack = reinterpret_cast<uintptr_t>(current->stack);
   return (at >= stack && at < stack + STACK) || is_in(thread_index, at) || is_in(block_index, at) || is_in(block_size, at) ||
          is_in(grid, at);
@@ -87,7 +87,7 @@ inline bool is_allowed(uintptr_t at, uint64_t size) {
 #ifdef PROGRAM
   return is_of_device(at, size);
 #endif
-  // a variable or a constant of the library
+  // a variable or constant of the library
   if (at >= reinterpret_cast<uintptr_t>(__ehdr_start) && at < reinterpret_cast<uintptr_t>(_end)) return true;
   for (const Array& a : allowed) {
     if (at < a.base || at >= a.base + a.rows * a.stride) continue;
@@ -96,7 +96,7 @@ inline bool is_allowed(uintptr_t at, uint64_t size) {
   return false;
 }
 
-// Let each byte of a word have a shadow, which begins as the word's.
+// Give each byte of a word a shadow, which begins as the word's.
 inline void split(Memory& memory, Shadow& word, uintptr_t at) {
   word.split = true;
   for (int i = 0; i < 4; ++i) {
@@ -106,7 +106,7 @@ inline void split(Memory& memory, Shadow& word, uintptr_t at) {
   }
 }
 
-// Each place of some memory: a word, or what is touched of it if somebody has touched a part before.
+// Visit each place of a piece of memory: a word, or the bytes that are touched of a word that was touched in part.
 template <class F>
 inline void each_place(Memory& memory, uintptr_t at, uint64_t size, F visit) {
   for (uintptr_t byte = at; byte < at + size;) {

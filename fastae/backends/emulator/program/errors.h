@@ -1,13 +1,13 @@
-// What CUDA says of errors, and when. A part of program.cpp.
+// The state of CUDA's errors, and what surrounds every call of the API.
 #pragma once
 
 namespace emulator {
 
 static std::recursive_mutex device_lock;  // one thread of the host at a time
-static cudaError_t last = cudaSuccess;    // which the program may ask for
-static cudaError_t sticky = cudaSuccess;  // of a kernel that failed: every call gives it
+static cudaError_t last = cudaSuccess;    // of cudaGetLastError
+static cudaError_t sticky = cudaSuccess;  // of a kernel that failed: every call returns it
 static cudaError_t pending = cudaSuccess; // the same, before the host has waited for the kernel
-static std::string unread;                // a launch that failed, which the program has not asked about
+static std::string unread;                // the message of a failed launch, until the program asks for errors
 static std::string printed;               // by kernels, and not shown yet
 static At printed_at;
 static bool printed_too_much;
@@ -27,13 +27,13 @@ struct Entered {
   explicit Entered(const char* name, At at = {}) : name(name), at(at) {
     if (pending != cudaSuccess) sticky = last = pending, pending = cudaSuccess;
   }
-  std::string place() const { return told(at) + ": " + name; }
-  // Something that no program means to do.
+  std::string place() const { return place_of(at) + ": " + name; }
+  // An error that no correct program has.
   cudaError_t wrong(cudaError_t error, const std::string& words) const {
     complain(place() + ": " + words);
     return last = error;
   }
-  // Something that may happen.
+  // An error that may happen.
   cudaError_t failed(cudaError_t error, const std::string& words = "") const {
     if (!words.empty()) remark(place() + ": " + words);
     return last = error;
@@ -45,7 +45,7 @@ struct Entered {
   const Entered call(name, at);     \
   if (sticky != cudaSuccess) return sticky;
 
-// Where the host has waited for the device: what kernels have printed comes out.
+// The host has waited for the device: print the kernels' output, and return their error.
 inline cudaError_t waited() {
   show_printed();
   if (pending != cudaSuccess) sticky = last = pending, pending = cudaSuccess;
@@ -57,7 +57,7 @@ inline cudaError_t waited() {
 const char* cudaGetErrorName(cudaError_t error) {
   switch (error) {
 #define ERROR(name, number, words) case name: return #name;
-#include "api/errors.h"
+#include "api/error_codes.h"
 #undef ERROR
   }
   return "unrecognized error code";
@@ -65,7 +65,7 @@ const char* cudaGetErrorName(cudaError_t error) {
 const char* cudaGetErrorString(cudaError_t error) {
   switch (error) {
 #define ERROR(name, number, words) case name: return words;
-#include "api/errors.h"
+#include "api/error_codes.h"
 #undef ERROR
   }
   return "unrecognized error code";

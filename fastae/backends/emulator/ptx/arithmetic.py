@@ -1,9 +1,9 @@
-"""Instructions of PTX that compute, compare and convert, as calls of ptx.h."""
+"""Instructions of PTX that compute, compare and convert, as calls of ``language/ptx/arithmetic.h``."""
 
-from fastae.backends.emulator.ptx_text import HALVES, C, Text
+from fastae.backends.emulator.ptx.text import HALVES, C, Text
 
 DIRECTIONS = {"rn": "rn", "rz": "rz", "rm": "rd", "rp": "ru"}  # of rounding, as CUDA's functions call them
-COUNTS = {  # of operands, the first being what is written, of what C++ has by the same name
+COUNTS = {  # operands, the result included, of instructions that become a call of the function of their name
     "add": 3, "sub": 3, "div": 3, "rem": 3, "abs": 2, "neg": 2, "min": 3, "max": 3, "and": 3, "or": 3, "xor": 3,
     "not": 2, "cnot": 2, "shl": 3, "shr": 3, "sad": 4, "brev": 2, "popc": 2, "clz": 2, "bfind": 2, "bfe": 4, "bfi": 5,
     "copysign": 3, "sqrt": 2, "rsqrt": 2, "rcp": 2, "ex2": 2, "lg2": 2, "sin": 2, "cos": 2, "tanh": 2, "fma": 4,
@@ -15,7 +15,7 @@ DIRECTED = {"add": "add", "sub": "sub", "mul": "mul", "fma": "fma", "div": "div"
 
 
 class Arithmetic(Text):
-    """What an instruction becomes is in the method of its name; one of `COUNTS` is a call of the same name."""
+    """``_do_mul`` translates the instruction ``mul``, and so on; `_simple` translates those of `COUNTS`."""
 
     def _simple(self, more: list[str], operands: list[str], operation: str) -> str:
         kind = more[-1]
@@ -70,7 +70,7 @@ class Arithmetic(Text):
             function += "_nan"
         return f"{function}({values})"
 
-    def _mul(self, more: list[str], operands: list[str], _: str) -> str:
+    def _do_mul(self, more: list[str], operands: list[str], _: str) -> str:
         kind = more[-1]
         x, y = operands[1:]
         if kind in HALVES or kind in ("f32", "f64"):
@@ -80,7 +80,7 @@ class Arithmetic(Text):
             operands[0], f"emulated_ptx::mul_{part}<{C[kind]}>({self.read(x, kind)}, {self.read(y, kind)})"
         )
 
-    def _mad(self, more: list[str], operands: list[str], operation: str) -> str:
+    def _do_mad(self, more: list[str], operands: list[str], operation: str) -> str:
         kind, part = more[-1], more[0]
         d, x, y, z = operands
         if kind in ("f32", "f64"):
@@ -94,14 +94,14 @@ class Arithmetic(Text):
             return self.write(d, f"emulated_ptx::saturated<{C[kind]}>((long long)({product}) + {self.read(z, kind)})")
         return self.write(d, f"emulated_ptx::add<{C[wide]}>({product}, {self.read(z, wide)})")
 
-    _madc = _mad
+    _do_madc = _do_mad
 
-    def _mul24(self, more: list[str], operands: list[str], _: str) -> str:
+    def _do_mul24(self, more: list[str], operands: list[str], _: str) -> str:
         part, kind = more
         value = f"emulated_ptx::mul24_{part}<{C[kind]}>({self.read(operands[1], kind)}, {self.read(operands[2], kind)})"
         return self.write(operands[0], value)
 
-    def _mad24(self, more: list[str], operands: list[str], _: str) -> str:
+    def _do_mad24(self, more: list[str], operands: list[str], _: str) -> str:
         part, kind = more
         value = f"emulated_ptx::mul24_{part}<{C[kind]}>({self.read(operands[1], kind)}, {self.read(operands[2], kind)})"
         return self.write(operands[0], f"emulated_ptx::add<{C[kind]}>({value}, {self.read(operands[3], kind)})")
@@ -113,7 +113,7 @@ class Arithmetic(Text):
         x, y = self.read(operands[1], kind), self.read(operands[2], kind)
         return self._carried(operands[0], function, kind, x, y, takes, gives)
 
-    _addc = _subc = _add_with_carry
+    _do_addc = _do_subc = _add_with_carry
 
     def _carried(self, d: str, function: str, kind: str, x: str, y: str, takes: bool, gives: bool) -> str:
         self.carry = self.carry or ("emulated_ptx::kept_carry()" if takes else "false")
@@ -121,29 +121,23 @@ class Arithmetic(Text):
         value = f"emulated_ptx::{function}<{C[kind]}>({x}, {y}, {'ptx_carry' if takes else 'false'}, "
         return self.write(d, value + f"{'&ptx_carry' if gives else 'nullptr'})")
 
-    def _mov(self, more: list[str], operands: list[str], _: str) -> str:
+    def _do_mov(self, more: list[str], operands: list[str], _: str) -> str:
         d, a = operands
         kind = more[-1]
         if kind == "pred":
             return f"{self.register(d)} = {self.read(a, 'pred')};"
         return self.write(d, self.read(a, kind))
 
-    def _cvta(self, more: list[str], operands: list[str], _: str) -> str:
+    def _do_cvta(self, more: list[str], operands: list[str], _: str) -> str:
         to, space = more[0] == "to", more[-2]
         function = f"cvta_{'to_' if to else 'from_'}{'shared' if space.startswith('shared') else 'global'}"
         return self.write(operands[0], f"emulated_ptx::{function}({self.read(operands[1], 'u64')})")
 
-    def _isspacep(self, more: list[str], operands: list[str], _: str) -> str:
-        spaces = {
-            "shared": "shared",
-            "shared::cta": "shared",
-            "global": "global",
-            "local": "local",
-            "const": "constant",
-        }
+    def _do_isspacep(self, more: list[str], operands: list[str], _: str) -> str:
+        spaces = {"shared": "shared", "shared::cta": "shared", "global": "global", "local": "local"}
         return f"{self.register(operands[0])} = emulated_ptx::is_{spaces[more[-1]]}({self.read(operands[1], 'u64')});"
 
-    def _cvt(self, more: list[str], operands: list[str], _: str) -> str:
+    def _do_cvt(self, more: list[str], operands: list[str], _: str) -> str:
         if more[-1] not in C:
             raise KeyError
         d, a = operands[0], operands[-1]
@@ -176,11 +170,8 @@ class Arithmetic(Text):
         if to[0] == "f":
             name = {"u32": "uint", "s32": "int", "u64": "ull", "s64": "ll"}.get(of, "int")
             exact = to == "f64" and of not in ("u64", "s64")
-            value = (
-                f"double({value})"
-                if exact
-                else f"__{name}2{'float' if to == 'f32' else 'double'}_{mode or 'rn'}({value})"
-            )
+            rounded = f"__{name}2{'float' if to == 'f32' else 'double'}_{mode or 'rn'}({value})"
+            value = f"double({value})" if exact else rounded
             return self.write(d, f"emulated_ptx::saturated<{C[to]}>({value})" if "sat" in modes else value)
         return self.write(d, f"emulated_ptx::{'clamped' if 'sat' in modes else 'converted'}<{C[to]}>({value})")
 
@@ -197,7 +188,7 @@ class Arithmetic(Text):
             return f"__{names[of]}2{names[to]}_{mode or 'rn'}({value})"
         return f"__{names[of]}2{names[to]}_{whole}({value})"
 
-    def _setp(self, more: list[str], operands: list[str], _: str) -> str:
+    def _do_setp(self, more: list[str], operands: list[str], _: str) -> str:
         kind, comparison = more[-1], more[0]
         x, y = self.read(operands[1], kind), self.read(operands[2], kind)
         value = f"emulated_ptx::compare_{comparison}({x}, {y})"
@@ -210,18 +201,18 @@ class Arithmetic(Text):
             call += f" {self.register(q)} = {both.format('!ptx_c', third)};"
         return f"{{ const bool ptx_c = {value}; {call} }}"
 
-    def _set(self, more: list[str], operands: list[str], _: str) -> str:
+    def _do_set(self, more: list[str], operands: list[str], _: str) -> str:
         to, kind = more[-2:]
         x, y = self.read(operands[1], kind), self.read(operands[2], kind)
         true, false = ("1.0f", "0.0f") if to == "f32" else ("~0u", "0u")
         return self.write(operands[0], f"emulated_ptx::compare_{more[0]}({x}, {y}) ? {true} : {false}")
 
-    def _selp(self, more: list[str], operands: list[str], _: str) -> str:
+    def _do_selp(self, more: list[str], operands: list[str], _: str) -> str:
         d, x, y, p = operands
         value = f"{self.read(p, 'pred')} ? {self.read(x, more[-1])} : {self.read(y, more[-1])}"
         return self.write(d, value)
 
-    def _slct(self, more: list[str], operands: list[str], _: str) -> str:
+    def _do_slct(self, more: list[str], operands: list[str], _: str) -> str:
         d, x, y, c = operands
         value = f"{self.read(c, more[-1])} >= 0 ? {self.read(x, more[-2])} : {self.read(y, more[-2])}"
         return self.write(d, value)
@@ -233,28 +224,28 @@ class Arithmetic(Text):
         signs = {"and": "{} & {}", "or": "{} | {}", "xor": "{} ^ {}", "not": "!{}"}
         return f"{self.register(operands[0])} = {signs[operation].format(*values)};"
 
-    _and = _or = _xor = _not = _logic
+    _do_and = _do_or = _do_xor = _do_not = _logic
 
-    def _prmt(self, more: list[str], operands: list[str], _: str) -> str:
+    def _do_prmt(self, more: list[str], operands: list[str], _: str) -> str:
         mode = f"_{more[1]}" if len(more) > 1 else (f"_{more[0]}" if more[0] != "b32" else "")
         values = ", ".join(self.read(o, "u32") for o in operands[1:])
         return self.write(operands[0], f"__byte_perm({values})" if not mode else f"emulated_ptx::prmt{mode}({values})")
 
-    def _lop3(self, more: list[str], operands: list[str], _: str) -> str:
+    def _do_lop3(self, more: list[str], operands: list[str], _: str) -> str:
         if more != ["b32"]:
             raise KeyError
         values = ", ".join(self.read(o, "u32") for o in operands[1:])
         return self.write(operands[0], f"emulated_ptx::lop3({values})")
 
-    def _shf(self, more: list[str], operands: list[str], _: str) -> str:
+    def _do_shf(self, more: list[str], operands: list[str], _: str) -> str:
         direction, mode, _ = more
         values = ", ".join(self.read(o, "u32") for o in operands[1:])
         return self.write(operands[0], f"__funnelshift_{direction}{'c' if mode == 'clamp' else ''}({values})")
 
-    def _testp(self, more: list[str], operands: list[str], _: str) -> str:
+    def _do_testp(self, more: list[str], operands: list[str], _: str) -> str:
         return f"{self.register(operands[0])} = emulated_ptx::testp_{more[0]}({self.read(operands[1], more[1])});"
 
-    def _dp4a(self, more: list[str], operands: list[str], operation: str) -> str:
+    def _do_dp4a(self, more: list[str], operands: list[str], operation: str) -> str:
         *_, of_x, of_y = more
         sum_kind = "s32" if "s32" in (of_x, of_y) else "u32"
         part = f"_{more[0]}" if operation == "dp2a" else ""
@@ -262,4 +253,4 @@ class Arithmetic(Text):
         values = f"{self.read(x, of_x)}, {self.read(y, of_y)}, {self.read(z, sum_kind)}"
         return self.write(d, f"emulated_ptx::{operation}{part}({values})")
 
-    _dp2a = _dp4a
+    _do_dp2a = _do_dp4a

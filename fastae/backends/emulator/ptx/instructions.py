@@ -1,68 +1,14 @@
-"""Instructions of PTX as C++: an asm statement's text becomes calls of ptx.h."""
+"""Instructions of PTX as C++: the text of an asm statement becomes calls of ``language/ptx/``."""
 
 import re
 from collections.abc import Callable, Sequence
 
-from fastae.backends.emulator.ptx_arithmetic import COUNTS, Arithmetic
-from fastae.backends.emulator.ptx_memory import Memory
-from fastae.backends.emulator.ptx_text import Refused, split
-from fastae.backends.emulator.ptx_warps import Warps
+from fastae.backends.emulator.ptx.arithmetic import COUNTS, Arithmetic
+from fastae.backends.emulator.ptx.memory import Memory
+from fastae.backends.emulator.ptx.text import Refused, split
+from fastae.backends.emulator.ptx.warps import Warps
 
-METHODS = set(  # that are called by an instruction's name
-    [
-        "mul",
-        "mad",
-        "madc",
-        "mul24",
-        "mad24",
-        "addc",
-        "subc",
-        "mov",
-        "cvta",
-        "isspacep",
-        "cvt",
-        "setp",
-        "set",
-        "selp",
-        "slct",
-        "and",
-        "or",
-        "xor",
-        "not",
-        "prmt",
-        "lop3",
-        "shf",
-        "testp",
-        "dp4a",
-        "dp2a",
-        "ld",
-        "ldu",
-        "st",
-        "atom",
-        "red",
-        "cp",
-        "bar",
-        "barrier",
-        "membar",
-        "fence",
-        "nanosleep",
-        "trap",
-        "bra",
-        "activemask",
-        "shfl",
-        "vote",
-        "match",
-        "redux",
-        "elect",
-        "mbarrier",
-        "createpolicy",
-        "ldmatrix",
-        "stmatrix",
-        "movmatrix",
-        "mma",
-    ]
-)
-NOTHING = (  # hints, and what has no meaning here
+NOTHING = (  # hints, and instructions that have no effect here
     "prefetch", "prefetchu", "discard", "applypriority", "griddepcontrol", "setmaxnreg", "pmevent", ".pragma", ".loc",
 )  # fmt: skip
 
@@ -79,7 +25,7 @@ def instructions(text: str, kinds: Sequence[str]) -> tuple[str, str]:
     Returns
     -------
     tuple of str
-        C++ that is to stand before all else, and the calls. Operand ``%0`` is there as ``ptx_0``.
+        Declarations in C++, and the calls. Operand ``%0`` is the variable ``ptx_0``.
     """
     return _Translation(text, kinds).done()
 
@@ -109,8 +55,8 @@ class _Translation(Arithmetic, Memory, Warps):
             return ""
         unknown = Refused(f"the PTX instruction {name}")
         try:
-            if operation in METHODS:
-                make: Callable[[list[str], list[str], str], str] = getattr(self, f"_{operation}")
+            make: Callable[[list[str], list[str], str], str] | None = getattr(self, f"_do_{operation}", None)
+            if make is not None:
                 return make(more, operands, operation)
             if operation in COUNTS and len(operands) == COUNTS[operation]:
                 return self._simple(more, operands, operation)

@@ -1,13 +1,12 @@
-// What the user is told: it goes to the Python that started this program, which knows lines, or to stderr. A part of
-// program.cpp.
+// Messages for the user: they go to the Python process that started this program and finds lines, or to stderr.
 #pragma once
 
 namespace emulator {
 
 constexpr uintptr_t PAGE = 4096;
 static int channel = -1;  // a socket to Python
-static bool counts;       // it wants to know what accesses cost
-static std::vector<std::pair<uint64_t, uint64_t>> constant_variables;  // offsets and bytes, as it has found them
+static bool counts;       // of accesses are wanted
+static std::vector<std::pair<uint64_t, uint64_t>> constant_variables;  // offsets and bytes, found by Python
 
 __attribute__((format(printf, 1, 2))) inline std::string text(const char* format, ...) {
   va_list values;
@@ -18,13 +17,13 @@ __attribute__((format(printf, 1, 2))) inline std::string text(const char* format
   return buffer;
 }
 
-inline std::string told(At at) {
+inline std::string place_of(At at) {
   const char* slash = strrchr(at.file, '/');
   return text("%s:%d", slash ? slash + 1 : at.file, at.line);
 }
 
-// A message, whose first letter is its kind: (r)emark, (f)ault, (k)ernel's fault, (c)ounts, a (t)raced launch. In the first two @{12ab}
-// stands for the line of that place in the code. Python answers when it has printed it.
+// Send a message, whose first letter is its kind: (r)emark, (f)ault, (k)ernel's fault, (c)ounts, a (t)raced launch. In the
+// first two, @{12ab} stands for the line of that place in the code. Python answers when it has printed the message.
 inline void send_message(const std::string& message) {
   char answer;
   if (channel >= 0 && send(channel, message.data(), message.size(), MSG_NOSIGNAL) >= 0) {
@@ -40,7 +39,7 @@ inline std::string line_at(const void* code) {
   return text("@{%llx}", static_cast<unsigned long long>(offset_of(code)));
 }
 
-// Of the calls that have led here, those of this program, of which Python takes the first line that is the program's own.
+// The callers in this program, for a message; Python takes the first line that is the program's own.
 inline std::string line_of_caller() {
   void* frames[64];
   const int n = backtrace(frames, 64);
@@ -51,7 +50,7 @@ inline std::string line_of_caller() {
   return "@{" + chain + "}";
 }
 
-inline void join() {
+inline void connect_to_python() {
   const char* given = getenv("FASTAE_RUN");
   if (!given) return;
   channel = atoi(given);

@@ -1,13 +1,14 @@
-"""Inline PTX as C++: of each asm statement calls of ptx.h are made, whose accesses are looked at like all others.
+"""Inline PTX as C++: each asm statement becomes calls of ``language/ptx/``, whose accesses are checked like all others.
 
-No text of an asm statement reaches the host's compiler: what is not known here becomes a refusal by its name.
+No text of an asm statement reaches the host's compiler: an unknown instruction becomes a refusal with its name. A new
+instruction is a method ``_do_NAME`` in `arithmetic`, `memory` or `warps`, and a function in the header of that name.
 """
 
 import re
 from typing import NamedTuple
 
-from fastae.backends.emulator.ptx_instructions import instructions
-from fastae.backends.emulator.ptx_text import NOT_EMULATED, Refused
+from fastae.backends.emulator.ptx.instructions import instructions
+from fastae.backends.emulator.ptx.text import NOT_EMULATED, Refused
 
 ASM = re.compile(
     r"""//(?:[^\n\\]|\\.)*|/\*.*?\*/|R"(?P<mark>[^()\s\\]*)\(.*?\)(?P=mark)"|"(?:\\.|[^"\\\n])*"|"""
@@ -29,7 +30,7 @@ REFUSAL = re.compile(rf'static_assert\(sizeof refused == 0, "([^"]*) {NOT_EMULAT
 
 
 class Operand(NamedTuple):
-    """An operand of an asm statement: its kind of register, what C++ has there, and whether it is written and read."""
+    """An operand of an asm statement: the kind of its register, its C++ expression, whether it is written and read."""
 
     kind: str
     expression: str
@@ -38,9 +39,9 @@ class Operand(NamedTuple):
 
 
 def translated(code: str) -> str:
-    """Return CUDA C++ without its asm statements, with every line where it was.
+    """Replace the asm statements of CUDA C++, keeping the lines.
 
-    What only looks like one, such as a variable's name for the assembler, is left: nothing that compiles has it.
+    What is no statement, such as the assembler's name of a variable, is left, and does not compile.
     """
     parts, done, at = list[str](), 0, 0
     while "asm" in code and (match := ASM.search(code, at)):
@@ -55,14 +56,14 @@ def translated(code: str) -> str:
 
 
 def refused_in(words: str) -> tuple[str, str, str] | None:
-    """Return file, line and words of what is refused, if a compiler's first error is about that."""
+    """Return file, line and words of a refusal, if the compiler's first error is one."""
     error = re.search(r"^(.+?):(\d+):\d+: (?:fatal )?error: (.*)", words, re.MULTILINE)
     what = re.search(rf'[^":]+ {NOT_EMULATED}', error[3]) if error else None
     return (error[1], error[2], what[0].strip()) if error and what else None
 
 
 def _sections(code: str, at: int) -> tuple[*tuple[list[str], ...], int] | None:
-    """Return what stands between the colons of a statement whose parenthesis is open, by commas; and where it ends."""
+    """Return the sections of a statement between its colons, split at commas; and where the statement ends."""
     found, depth, begin = [[""]], 1, at
     for piece in PIECE.finditer(code, at):
         found[-1][-1] += code[begin : piece.start()]
@@ -107,7 +108,7 @@ def _flat(text: str) -> str:
 
 
 def _text(written: str) -> str:
-    """Return the PTX of string literals that stand one behind the other."""
+    """Return the PTX of adjacent string literals."""
     if rest := _flat(TEXT.sub(" ", written)):
         raise Refused(f"an asm statement whose text is not written out ({rest[:40]})")
     found = ""

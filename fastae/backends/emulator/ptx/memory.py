@@ -1,18 +1,18 @@
-"""Instructions of PTX for memory, as calls of ptx.h: loads, stores, atomic operations, copies, barriers in memory."""
+"""Instructions of PTX for memory, as calls of ``language/ptx/memory.h``: loads, stores, atomics, copies, mbarrier."""
 
 import re
 
-from fastae.backends.emulator.ptx_text import HALVES, C, Text, split
+from fastae.backends.emulator.ptx.text import HALVES, C, Text, split
 
 SPACES = {"global": "GLOBAL", "shared": "SHARED", "shared::cta": "SHARED", "shared::cluster": "CLUSTER",
           "local": "GENERIC", "const": "GENERIC"}  # fmt: skip
 
 
 class Memory(Text):
-    """What an instruction becomes is in the method of its name."""
+    """``_do_ld`` translates the instruction ``ld``, and so on."""
 
     def _how(self, more: list[str]) -> tuple[str, int, str]:
-        """Return a state space, how many values, and of what type."""
+        """Return the state space, the number of values, and their type; raises `KeyError` for an unknown qualifier."""
         known = {*SPACES, "v2", "v4", "v8", "nc", "weak", "volatile", "relaxed", "acquire", "release", "acq_rel", "cta",
                  "gpu", "sys", "cluster", "ca", "cg", "cs", "lu", "cv", "wb", "wt", "unified", "noftz"}  # fmt: skip
         hints = re.compile(r"L[12]::\w+")
@@ -23,11 +23,11 @@ class Memory(Text):
         return space, next((int(m[1:]) for m in rest if m in ("v2", "v4", "v8")), 1), kind
 
     def _order(self, more: list[str]) -> str:
-        """Return how an access is seen by others, as ptx.h has it."""
+        """Return the memory order of an access, and whether its scope is the block, as arguments in C++."""
         orders = [m.upper() for m in more if m in ("volatile", "relaxed", "acquire", "release", "acq_rel")]
         return "emulated_ptx::" + (orders[0] if orders else "WEAK") + (", true" if "cta" in more else ", false")
 
-    def _ld(self, more: list[str], operands: list[str], _: str) -> str:
+    def _do_ld(self, more: list[str], operands: list[str], _: str) -> str:
         space, count, kind = self._how(more)
         kind = {"f16": "b16", "bf16": "b16", "f16x2": "b32", "bf16x2": "b32"}.get(kind, kind)
         place = self.address(operands[1], space)
@@ -43,9 +43,9 @@ class Memory(Text):
         parts = "".join(f" {self.write(name, f'ptx_v.x[{i}]')}" for i, name in enumerate(names))
         return f"{{ const auto ptx_v = emulated_ptx::ld<{C[kind]}, {count}>({place});{parts} }}"
 
-    _ldu = _ld
+    _do_ldu = _do_ld
 
-    def _st(self, more: list[str], operands: list[str], _: str) -> str:
+    def _do_st(self, more: list[str], operands: list[str], _: str) -> str:
         space, count, kind = self._how(more)
         kind = {"f16": "b16", "bf16": "b16", "f16x2": "b32", "bf16x2": "b32"}.get(kind, kind)
         place = self.address(operands[0], space)
@@ -59,7 +59,7 @@ class Memory(Text):
             return f"emulated_ptx::st_strong<{C[kind]}>({place}, {values}, {self._order(more)});"
         return f"emulated_ptx::st<{C[kind]}, {count}>({place}, {{{{{values}}}}});"
 
-    def _atom(self, more: list[str], operands: list[str], operation: str) -> str:
+    def _do_atom(self, more: list[str], operands: list[str], operation: str) -> str:
         known = ("add", "min", "max", "inc", "dec", "and", "or", "xor", "exch", "cas")
         what = next(m for m in more if m in known) if set(more) & set(known) else more[99]
         space, count, kind = self._how([m for m in more if m != what])
@@ -73,9 +73,9 @@ class Memory(Text):
         call = f"emulated_ptx::atom_{what}<{C[kind]}>({place}, {values}, {order})"
         return self.write(operands[0], call)
 
-    _red = _atom
+    _do_red = _do_atom
 
-    def _cp(self, more: list[str], operands: list[str], _: str) -> str:
+    def _do_cp(self, more: list[str], operands: list[str], _: str) -> str:
         if more[:1] != ["async"]:
             raise KeyError
         if more[1] == "commit_group":
@@ -99,7 +99,7 @@ class Memory(Text):
                 read = self.read(operands[3], "u32")
         return f"emulated_ptx::cp_async({to}, {source}, {size}, {read}, {str(more[1] == 'cg').lower()});"
 
-    def _mbarrier(self, more: list[str], operands: list[str], _: str) -> str:
+    def _do_mbarrier(self, more: list[str], operands: list[str], _: str) -> str:
         what, rest = more[0], more[1:]
         if "noComplete" in rest or "expect_tx" in rest or "shared::cluster" in rest:
             raise KeyError
@@ -123,5 +123,5 @@ class Memory(Text):
 
     # Cache policies, which are hints.
 
-    def _createpolicy(self, more: list[str], operands: list[str], _: str) -> str:
+    def _do_createpolicy(self, more: list[str], operands: list[str], _: str) -> str:
         return self.write(operands[0], "0ull")

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
-NOT_EMULATED = "is not emulated"  # what is said of the rest
+NOT_EMULATED = "is not emulated"
 C = {  # PTX's types in C++
     "b8": "unsigned char", "u8": "unsigned char", "s8": "signed char", "b16": "unsigned short",
     "u16": "unsigned short", "s16": "short", "b32": "unsigned", "u32": "unsigned", "s32": "int",
@@ -23,11 +23,11 @@ STATEMENT = re.compile(r"[\s;]*(?:(?P<open>\{)|(?P<close>\})|(?P<label>[\w$%]+)\
 
 
 class Refused(Exception):
-    """What is not emulated, in words that go before `NOT_EMULATED`."""
+    """PTX that is not emulated; the message comes before `NOT_EMULATED`."""
 
 
 class Text:
-    """An asm statement's text, with what of it is known already.
+    """The text of an asm statement while it is translated.
 
     Parameters
     ----------
@@ -41,10 +41,10 @@ class Text:
         self.kinds, self.labels = kinds, set[str]()
         self.scopes: list[dict[str, str]] = [{}]  # names of registers in C++
         self.declared, self.calls, self.count = "", "", 0
-        self.carry = ""  # how the carry bit begins, once something has used it
+        self.carry = ""  # the carry bit's first value in C++, where an instruction uses it
 
     def statements(self) -> Iterator[tuple[str, bool, str]]:
-        """Yield instructions with their predicates; see to scopes, labels and registers on the way."""
+        """Yield instructions with their predicate and whether it is negated; note scopes, labels and registers."""
         at = 0
         while match := STATEMENT.match(self.text, at):
             at = match.end()
@@ -64,7 +64,7 @@ class Text:
                 yield (guard[2] if guard else "", bool(guard and guard[1]), words[guard.end() :] if guard else words)
 
     def declare(self, words: str) -> None:
-        """Declare what a ``.reg`` names."""
+        """Declare the registers of a ``.reg`` directive."""
         match = re.fullmatch(r"\.reg\s+(?:\.v[24]\s+)?\.(\w+)\s+(.*)", words, re.DOTALL)
         if match is None or match[1] not in C or ".v" in words:
             raise Refused(f"the PTX directive {words[:40]}")
@@ -98,7 +98,7 @@ class Text:
         raise Refused(f"the name {text.strip()[:40]} in PTX")
 
     def read(self, text: str, kind: str) -> str:
-        """Return an operand as C++ of a type."""
+        """Return C++ that reads an operand as a type of PTX."""
         text = text.strip()
         if kind == "pred":
             if text.startswith("!"):
@@ -128,7 +128,7 @@ class Text:
         return f"({C[kind]})({text}{'' if text.startswith('-') else 'ull'})"
 
     def write(self, text: str, value: str) -> str:
-        """Return the assignment of C++'s value to an operand."""
+        """Return C++ that assigns a value to an operand."""
         text = text.strip()
         if text == "_":
             return f"(void)({value});"
@@ -142,7 +142,7 @@ class Text:
         return f"emulated_ptx::put({self.register(text)}, {value});"
 
     def address(self, text: str, space: str) -> str:
-        """Return an address in brackets as a place in a space of ptx.h."""
+        """Return an address in brackets as C++: a `Place` of ``language/ptx/memory.h``."""
         match = re.fullmatch(r"\[\s*([%\w$]+)\s*(?:\+\s*(-?[%\w]+)|(-\s*\w+))?\s*\]", text.strip())
         if match is None:
             raise Refused(f"the address {text.strip()[:40]} in PTX")
@@ -164,5 +164,5 @@ def split(text: str) -> list[str]:
 
 
 def bits_of(kind: str) -> int:
-    """Return how many bits a type has."""
+    """Return the number of bits of a type."""
     return 32 if kind in ("f16x2", "bf16x2") else int(re.sub(r"\D", "", kind))

@@ -1,14 +1,14 @@
-"""Instructions of PTX for several threads, as calls of ptx.h: barriers, operations of a warp, and matrices."""
+"""Instructions of PTX for several threads, as calls of ``language/ptx/warps.h`` and ``matrices.h``."""
 
 import re
 
-from fastae.backends.emulator.ptx_text import Text, split
+from fastae.backends.emulator.ptx.text import Text, split
 
 
 class Warps(Text):
-    """What an instruction becomes is in the method of its name."""
+    """``_do_shfl`` translates the instruction ``shfl``, and so on."""
 
-    def _bar(self, more: list[str], operands: list[str], _: str) -> str:
+    def _do_bar(self, more: list[str], operands: list[str], _: str) -> str:
         more = [m for m in more if m not in ("cta", "aligned")]
         if more[0] == "warp":
             return f"emulated_ptx::warp_sync({self.read(operands[0], 'u32')});"
@@ -28,28 +28,28 @@ class Warps(Text):
             return f"emulated_ptx::bar_arrive({number}, {count});"
         raise KeyError
 
-    _barrier = _bar
+    _do_barrier = _do_bar
 
-    def _membar(self, more: list[str], operands: list[str], _: str) -> str:
+    def _do_membar(self, more: list[str], operands: list[str], _: str) -> str:
         if "proxy" in more:
             return ""
         return "__threadfence_block();" if more[-1] == "cta" or (more[0] == "mbarrier_init") else "__threadfence();"
 
-    _fence = _membar
+    _do_fence = _do_membar
 
-    def _nanosleep(self, more: list[str], operands: list[str], _: str) -> str:
+    def _do_nanosleep(self, more: list[str], operands: list[str], _: str) -> str:
         return f"__nanosleep({self.read(operands[0], 'u32')});"
 
-    def _trap(self, more: list[str], operands: list[str], _: str) -> str:
+    def _do_trap(self, more: list[str], operands: list[str], _: str) -> str:
         return "__trap();"
 
-    def _bra(self, more: list[str], operands: list[str], _: str) -> str:
+    def _do_bra(self, more: list[str], operands: list[str], _: str) -> str:
         return f"goto {self.label(operands[0].strip())};"
 
-    def _activemask(self, more: list[str], operands: list[str], _: str) -> str:
+    def _do_activemask(self, more: list[str], operands: list[str], _: str) -> str:
         return self.write(operands[0], "__activemask()")
 
-    def _shfl(self, more: list[str], operands: list[str], _: str) -> str:
+    def _do_shfl(self, more: list[str], operands: list[str], _: str) -> str:
         _, mode, _ = more
         d, a, b, c, mask = operands
         d, _, p = d.partition("|")
@@ -58,14 +58,14 @@ class Warps(Text):
         call = self.write(d, f"emulated_ptx::shfl_{mode}({values}, ptx_in)")
         return f"{{ bool ptx_in; {call}{valid} }}"
 
-    def _vote(self, more: list[str], operands: list[str], _: str) -> str:
+    def _do_vote(self, more: list[str], operands: list[str], _: str) -> str:
         function = {"all": "__all_sync", "any": "__any_sync", "uni": "__uni_sync", "ballot": "__ballot_sync"}[more[1]]
         call = f"{function}({self.read(operands[2], 'u32')}, {self.read(operands[1], 'pred')})"
         if more[1] == "ballot":
             return self.write(operands[0], call)
         return f"{self.register(operands[0])} = {call} != 0;"
 
-    def _match(self, more: list[str], operands: list[str], _: str) -> str:
+    def _do_match(self, more: list[str], operands: list[str], _: str) -> str:
         d, a, mask = operands
         kind = more[-1]
         if more[0] == "any":
@@ -75,20 +75,20 @@ class Warps(Text):
         call = f"__match_all_sync({self.read(mask, 'u32')}, {self.read(a, kind)}, &ptx_all)"
         return f"{{ int ptx_all; {self.write(d, call)}{valid} }}"
 
-    def _redux(self, more: list[str], operands: list[str], _: str) -> str:
+    def _do_redux(self, more: list[str], operands: list[str], _: str) -> str:
         _, what, kind = more
         d, a, mask = operands
         kind = "u32" if kind == "b32" else kind
         return self.write(d, f"__reduce_{what}_sync({self.read(mask, 'u32')}, {self.read(a, kind)})")
 
-    def _elect(self, more: list[str], operands: list[str], _: str) -> str:
+    def _do_elect(self, more: list[str], operands: list[str], _: str) -> str:
         d, _, p = operands[0].partition("|")
         call = f"emulated_ptx::elect({self.read(operands[1], 'u32')}, ptx_first)"
         return f"{{ unsigned ptx_first; {self.register(p)} = {call}; {self.write(d, 'ptx_first')} }}"
 
     # Matrices.
 
-    def _ldmatrix(self, more: list[str], operands: list[str], _: str) -> str:
+    def _do_ldmatrix(self, more: list[str], operands: list[str], _: str) -> str:
         if "m8n8" not in more or more[-1] != "b16":
             raise KeyError
         count = next(int(m[1:]) for m in more if m in ("x1", "x2", "x4"))
@@ -101,7 +101,7 @@ class Warps(Text):
             f"{{ const auto ptx_v = emulated_ptx::ldmatrix<{count}, {str('trans' in more).lower()}>({place});{parts} }}"
         )
 
-    def _stmatrix(self, more: list[str], operands: list[str], _: str) -> str:
+    def _do_stmatrix(self, more: list[str], operands: list[str], _: str) -> str:
         if "m8n8" not in more or more[-1] != "b16":
             raise KeyError
         count = next(int(m[1:]) for m in more if m in ("x1", "x2", "x4"))
@@ -109,10 +109,10 @@ class Warps(Text):
         place = self.address(operands[0], "SHARED")
         return f"emulated_ptx::stmatrix<{count}, {str('trans' in more).lower()}>({place}, {{{{{values}}}}});"
 
-    def _movmatrix(self, more: list[str], operands: list[str], _: str) -> str:
+    def _do_movmatrix(self, more: list[str], operands: list[str], _: str) -> str:
         return self.write(operands[0], f"emulated_ptx::movmatrix({self.read(operands[1], 'u32')})")
 
-    def _mma(self, more: list[str], operands: list[str], _: str) -> str:
+    def _do_mma(self, more: list[str], operands: list[str], _: str) -> str:
         known = {"sync", "aligned", "row", "col", "satfinite"}
         shape, *types = [m for m in more if m not in known]
         to, of_a, of_b, of_c = types
