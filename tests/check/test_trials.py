@@ -15,6 +15,7 @@ from conftest import sample
 
 from fastae import cli
 from fastae.check import learner, pictures, verdict
+from fastae.check.calls import shapes
 from fastae.check.file.reading import read_source
 from fastae.check.problem import Problem
 from fastae.errors import InputError
@@ -500,7 +501,7 @@ def test_an_error_beside_a_tiny_bound_is_not_infinite(monkeypatch: pytest.Monkey
 def sigmoid(t): return 1 / (1 + np.exp(-t))
 def sigmoid_gradient(delta, y, out): out[:] = 1e3 * delta * sigmoid(y) * (1 - sigmoid(y))
 """
-    monkeypatch.setattr(verdict, "DTYPES", ("float64",))
+    monkeypatch.setattr(shapes, "DTYPES", ("float64",))
     (tmp_path / "mine.py").write_text(text, encoding="utf-8")
     problems = verdict.examine(learner.load(tmp_path / "mine.py", "auto"), "sigmoid_gradient", 1).problems
     problem = max((p for p in problems if p.share is not None), key=lambda p: p.share.max())

@@ -13,6 +13,7 @@ from conftest import SEEDS, seconds
 from fastae import backends, cli
 from fastae.backends.contract import KERNELS as CONTRACT
 from fastae.check import learner, verdict
+from fastae.check.calls import shapes
 from fastae.check.speed import works
 from fastae.errors import InputError
 from fastae.ladder import climb, exercises, rungs
@@ -33,7 +34,7 @@ def test_every_rung_is_right_over_the_seeds(rung: Rung, monkeypatch: pytest.Monk
     k = rung.load()
     assert (k.name, k.kernels) == (rung.language, (rung.kernel,))
     if rung.language == "numba" and SEEDS <= 3:
-        monkeypatch.setattr(verdict, "DTYPES", ("float32",))  # compiled for one type
+        monkeypatch.setattr(shapes, "DTYPES", ("float32",))  # compiled for one type
     assert problems(k, k.kernels, 0) == []
     if rung.language == "numpy":  # Numba's are compiled into a step, for half a minute: some, by test_cheats.py
         assert verdict.model_gradient(k, 0) is None
@@ -158,7 +159,7 @@ def test_a_starter_compiles_and_is_wrong_and_its_solution_is_the_rung(
     rung: Rung, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = exercises.start(rung, tmp_path / "starter.py")
-    monkeypatch.setattr(verdict, "DTYPES", ("float32",))  # compiled for one type
+    monkeypatch.setattr(shapes, "DTYPES", ("float32",))  # compiled for one type
     text = " ".join(path.read_text().replace("#", " ").split())
     assert f"Your turn: {rung.hint}" in text
     assert not re.search(r"# (idea|end)$", path.read_text(), re.MULTILINE)
