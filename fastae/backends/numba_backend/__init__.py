@@ -1,14 +1,15 @@
-"""The CPU at its limit: kernels and the whole training loop compiled by Numba, on a team of threads.
+"""The Numba backend: kernels and the whole training loop compiled for the CPU, run by a team of threads.
 
-- ``internals``: all that is taken from Numba
-- ``machine``: what it is compiled for
+- ``internals``: everything that is imported from Numba and llvmlite
+- ``machine``: the vector unit that Numba compiles for
 - ``simd``: vectors for Numba intrinsics
-- ``tiles``, ``elementwise``, ``activations``: what runs in registers, and the kernels of activations
-- ``kernels``: the contract's kernels, loops over those
-- ``operations``: the step's operations, by a team of workers
-- ``windows``, ``convolutions``: those of convolutions, without patches
-- ``jit``, ``session``: compilation, caching, threads
-- ``workers``, ``waiting``: how many they are, and how they wait for each other
+- ``tiles``, ``elementwise``, ``activations``: the innermost loops, and the kernels of activations
+- ``kernels``: the contract's kernels, as loops over tiles and sweeps
+- ``operations``, ``sparse``: the step's operations for dense layers, also for inputs with many zeros
+- ``convolutions``, ``windows``, ``tables``, ``locals``: the step's operations for convolutions, without patches
+- ``jit``, ``link``, ``session``: compilation, caching, linking, threads
+- ``composed``: the step composed from a learner's own kernels
+- ``workers``, ``waiting``: the number of workers, and the barrier at which they wait for each other
 """
 
 import importlib
@@ -31,25 +32,26 @@ RELEASES = "0.61", "0.69"  # of Numba: the oldest and the first untested one, as
 
 
 class NumbaBackend(Backend):
-    """Numba on the cores of this machine."""
+    """The backend that compiles its kernels with Numba and uses the cores of this machine."""
 
     name = "numba"
     takes_threads = True
 
     @classmethod
     def availability(cls) -> Availability:
-        """Import Numba, which refuses a NumPy that is newer than it knows. A warning is no reason, as in `diagnose`.
+        """Check that Numba can be imported, and that its release has been tested.
 
-        What is not of `RELEASES` is refused, unless FASTAE_ANY_NUMBA is set: LLVM would end the process, or compute
-        something else, where its language has changed.
+        Numba itself refuses a NumPy that is too new for it. A warning from Numba does not make the backend unavailable.
+        Releases outside of `RELEASES` are refused unless FASTAE_ANY_NUMBA is set: with another release of LLVM, the
+        intrinsics might crash the process or compute wrong results.
         """
-        if wrong := refused():  # Numba would say it in a traceback
+        if wrong := refused():  # importing Numba would raise, with a traceback
             return Availability(False, wrong, "unset it, or set it to a number of workers")
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("default")
                 release = str(importlib.import_module("numba").__version__)
-        except Exception as error:  # none, or one whose parts do not fit each other
+        except Exception as error:  # Numba is missing, or its parts have incompatible versions
             remedy = "pip install --upgrade numba, or take --backend numpy"
             return Availability(False, f"Numba does not import: {type(error).__name__}: {gist(error)}", remedy)
         oldest, untested = RELEASES
@@ -66,9 +68,10 @@ class NumbaBackend(Backend):
             setattr(self, name, checked(name))
 
     def session(self, parameters: Parameters, images: np.ndarray, **options: Any) -> Session:
-        """Put a model and its data where a team of threads can work on them.
+        """Create a session that trains a model with a team of threads.
 
-        A kind of layer without operations for a team is composed of the contract's kernels, for one thread.
+        If a layer's kind has no operations for a team, the step is composed from the contract's kernels and runs on one
+        thread.
         """
         from fastae.backends.numba_backend.session import KINDS, NumbaSession
 
@@ -80,12 +83,12 @@ class NumbaBackend(Backend):
 
 
 def _minor(release: str) -> tuple[int, ...]:
-    """Return the first two numbers of a release's name."""
+    """Return the first two numbers of a version string."""
     return tuple(int(number) for number in re.findall(r"\d+", release)[:2])
 
 
 def checked(name: str) -> Any:
-    """Make a kernel whose arguments are checked before compiled code, which checks nothing, sees them."""
+    """Return a kernel that checks its arguments and then calls the compiled code, which does not check them."""
     signature = KERNELS[name].parameters
 
     def kernel(*args: Any, **options: Any) -> None:
@@ -104,7 +107,7 @@ def checked(name: str) -> Any:
 
 @cache
 def compiled(name: str, dtype: np.dtype[Any]) -> Any:
-    """Compile a kernel for one float type, for rows with any stride, or find it in the cache."""
+    """Compile a kernel for one float type and any row stride, or load it from the cache."""
     from fastae.backends.numba_backend import kernels
     from fastae.backends.numba_backend.internals import from_dtype, types
     from fastae.backends.numba_backend.jit import jit

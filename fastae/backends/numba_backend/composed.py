@@ -1,7 +1,7 @@
-"""The step composed from the contract's kernels and compiled whole, for kernels of one's own.
+"""A session that trains with a learner's own Numba kernels.
 
-The numba backend's own step is made of operations for a team; this one is of those that `fastae.operations` composes,
-on one thread.
+The numba backend's own step consists of operations for a team of threads. This step consists of the operations that
+`fastae.operations` composes from the contract's kernels; it is compiled as a whole and runs on one thread.
 """
 
 import itertools
@@ -19,7 +19,7 @@ _counter = itertools.count()  # Numba links compiled code by names; those of two
 
 
 def vectors_too(axpy: Any) -> Any:
-    """Make an axpy of matrices take vectors."""
+    """Return an axpy for vectors and matrices, made from one for matrices."""
 
     def either(alpha, x, y):
         if x.ndim == 1:
@@ -31,16 +31,16 @@ def vectors_too(axpy: Any) -> Any:
 
 
 class ComposedSession(Session):
-    """A session that trains with a learner's compiled kernels, and the numba backend's for those that are missing."""
+    """A session that trains with a learner's compiled kernels; missing ones are the numba backend's."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.execute("step", self._train, 0)  # compiles, before any clock runs
+        self.execute("step", self._train, 0)  # compile before any time is measured
         if self.has_test:
             self.execute("evaluation", self._test, 0)
 
     def prepare(self) -> None:
-        """Put the step together around the kernels."""
+        """Compose the step from the kernels; raises `InputError` if more than one thread is asked for."""
         if self.threads not in (None, 1):
             raise InputError("kernels of one's own are compiled into a step for one thread: leave out --threads")
         plain: dict[str, Any] = getattr(self.backend, "plain", {})  # a learner's kernels
@@ -58,7 +58,7 @@ class ComposedSession(Session):
             named["axpy"] = compiled(vectors_too(named["axpy"]), "axpy")
 
         def namespace() -> ModuleType:
-            return ModuleType("kernels")  # a namespace that Numba knows
+            return ModuleType("kernels")  # Numba can look functions up in a module
 
         network, ops = (self.loss, self.activation, self.kinds), namespace()
         operations = make_operations(SimpleNamespace(**named), *network, compiled=compiled, namespace=namespace)
@@ -69,7 +69,7 @@ class ComposedSession(Session):
             self._entries[part] = compiled(_make_entry(compiled(make(ops), part), Buffers), f"run_{part}")
 
     def execute(self, part: str, team: list[Buffers], batches: int) -> None:
-        """Run the compiled loop; raises `InputError` if Numba cannot compile a kernel."""
+        """Run a number of batches in compiled code; raises `InputError` if Numba cannot compile a kernel."""
         try:
             self._entries[part](*team[0][:-1], batches)
         except NumbaError as error:

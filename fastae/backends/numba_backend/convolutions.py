@@ -1,13 +1,13 @@
 """The step's operations for a team of workers: convolutions and transposed convolutions, without patches.
 
-A worker owns whole pixels of a layer's output, for all images, as it owns units of a dense layer. All pixels share
-their weights, which nobody owns: each worker sums the gradient over its own pixels, and when all have done so each adds
-up, in the workers' order, some rows of it.
+A worker owns whole pixels of a layer's output, for all images, as it owns units of a dense layer. All pixels share the
+weights, so no worker owns weights: each worker sums the gradient over its own pixels. After a barrier, each worker adds
+up these sums, in the order of the workers, for some rows of the weights, and updates those rows.
 
-There are two products. DOWN, an image to a number of channels for each of its patches, is how a convolution goes
-forward and a transposed one backward; UP, back to the image, is the other two. For UP the weights are turned, so that
-the channels of a pixel, which lie side by side, are columns; where they are fewer than half a vector, vectors lie along
-the sum instead.
+There are two products. DOWN maps an image to the channels of each of its patches: the forward pass of a convolution and
+the backward pass of a transposed one. UP maps these channels back to the image: the backward pass of a convolution and
+the forward pass of a transposed one. For UP the weights are transposed, so that the channels of a pixel, which are
+contiguous, are columns. If there are fewer channels than half a vector, vectors run along the summation instead.
 """
 
 from typing import Any, NamedTuple
@@ -20,50 +20,50 @@ from fastae.backends.numba_backend.tables import GROUP
 from fastae.backends.numba_backend.tiles import WINDOW
 from fastae.backends.numba_backend.windows import channel_tile, gradient_tile, window_tile
 
-IMAGES = 16  # whose rows stay in the second-level cache while the pixels go by
-TOGETHER = 8  # images of a tile whose vectors lie along the sum
-NEAR_BYTES = 24 * 1024  # of rows of images, for the gradient: most of a small first-level cache
-ROWS = 4  # images of a tile
+IMAGES = 16  # images in a block: their rows stay in the second-level cache during the loop over pixels
+TOGETHER = 8  # images in a tile whose vectors run along the summation
+NEAR_BYTES = 24 * 1024  # bytes of images in a block of the gradient: most of a small first-level cache
+ROWS = 4  # images in a tile
 
 
 class Local(NamedTuple):
-    """What a worker has of a layer, besides parameters; of a dense one only the first two numbers matter.
+    """A worker's data of one layer, besides parameters; a dense layer uses only the first two fields.
 
-    Few arrays: each of them costs the compiler seconds, since a step picks a layer's out of those of all layers.
+    Each further array would add seconds to the compilation, so several buffers and lists share one array.
     """
 
-    kind: Any  # its place in fastae.operations.KINDS
-    below: Any  # the first unit of the layer below that it owns
-    whole: Any  # (m, outputs): everybody's deltas
-    shared: Any  # (workers, rows · columns + channels): what each says of the weights, and behind it of the biases
-    floats: Any  # room for a bias of each own unit, for as many sums of deltas, and for the weights turned for UP
-    lists: Any  # int64: where the lists begin that follow, as `span` finds them
+    kind: Any  # index in fastae.operations.KINDS
+    below: Any  # the first unit of the layer below that the worker owns
+    whole: Any  # (m, outputs): the deltas of all workers
+    shared: Any  # (workers, rows · columns + channels): each worker's gradient of the weights, then of the biases
+    floats: Any  # buffers: a bias for each own unit, a sum of deltas for each own unit, the transposed weights for UP
+    lists: Any  # int64: the start of each list, then the lists one after another; read with `span`
 
 
-# The lists, each an array of int64: see tables.
+# The indices of the lists, which are made in tables.py.
 NUMBERS, DOWN, DOWN_STARTS, UP, UP_STARTS, OFFSETS, GROUPS, PAIRS = range(8)
 CHANNELS, UNITS = range(2)
 
 
 @jit
 def span(local, which):
-    """Return where one of a layer's lists lies."""
+    """Return the slice of ``local.lists`` that holds one of the lists."""
     return slice(local.lists[which], local.lists[which + 1])
 
 
 @jit
 def number(local, which):
-    """Return one of a layer's two numbers: the channels of its image, and how many units the worker owns."""
+    """Return one of two numbers: the channels of the layer's image, or how many units the worker owns."""
     return local.lists[local.lists[NUMBERS] + which]
 
 
 def panel_of(vectors: int, masked: bool = False) -> Any:
-    """Make the function that computes some columns of every pixel, vectors side by side."""
+    """Make the function that computes ``vectors`` adjacent vectors of columns, for every pixel."""
     tile, row = (window_tile(rows, vectors, masked) for rows in (ROWS, 1))
 
     @jit(name=f"panel_{vectors}_{masked}")
     def panel(a, W, out, entries, starts, top, bottom, j, count):
-        """Compute the images from top to bottom, columns from j on."""
+        """Compute the columns from j on, for the images from top to bottom."""
         n, many = W.shape[1], top + (bottom - top) // ROWS * ROWS
         for pixel in range(starts.size - 1):
             first, last, col = starts[pixel], starts[pixel + 1], pixel * n + j
@@ -84,7 +84,7 @@ ACROSS = WINDOW
 
 @linked("mmMll")
 def multiply(a, W, out, entries, starts):
-    """Write for every pixel the product of the stretches of a, and the rows of W, that are on its list."""
+    """Write, for every pixel, the product of the column ranges of a and the rows of W that are on its list."""
     L, n = kernels.lanes(out), W.shape[1]
     for top in range(0, out.shape[0], IMAGES):
         bottom = min(top + IMAGES, out.shape[0])
@@ -107,7 +107,7 @@ SEVERAL, ONE = channel_tile(TOGETHER), channel_tile(1)
 
 @linked("mmMlli")
 def multiply_by_transposed(a, W, out, entries, starts, channels):
-    """Write for every pixel, channel by channel, the product of stretches of a and rows of W."""
+    """Write, for every pixel and channel, the product of the column ranges of a and the rows of W on its list."""
     many = out.shape[0] // TOGETHER * TOGETHER
     for i in range(0, many, TOGETHER):
         for pixel in range(starts.size - 1):
@@ -122,7 +122,7 @@ def multiply_by_transposed(a, W, out, entries, starts, channels):
 
 @jit
 def go_up(a, W, out, local):
-    """Write own pixels of the image that patches, of which ``a`` has the channels, add up to."""
+    """Write the worker's own pixels of UP: the image that is the sum of all patches, whose channels are in ``a``."""
     channels, behind = number(local, CHANNELS), W.shape[1]
     up, starts = local.lists[span(local, UP)], local.lists[span(local, UP_STARTS)]
     turned = local.floats[2 * number(local, UNITS) :]
@@ -138,12 +138,12 @@ def go_up(a, W, out, local):
 
 
 def panels_of_gradient(vectors: int, masked: bool = False) -> Any:
-    """Make the function that adds up some columns of the gradient."""
+    """Make the function that computes some columns of the gradient."""
     tile, row = (gradient_tile(rows, vectors, masked) for rows in (GROUP, 1))
 
     @jit(name=f"gradient_{vectors}_{masked}")
     def panel(x, d, out, offsets, groups, pairs, top, bottom, j, count):
-        """Add up columns from j on, over the images from top to bottom."""
+        """Add to the columns from j on the products of the images from top to bottom."""
         for g in range(0, groups.size, 4):
             k, rows, first, last = groups[g], groups[g + 1], groups[g + 2], groups[g + 3]
             if rows == GROUP:
@@ -162,7 +162,10 @@ G_WIDE, G_MIDDLE, G_NARROW, G_EDGE = (
 
 @linked("mmMlll")
 def add_gradient(x, d, out, offsets, groups, pairs):
-    """Write what the own pixels say of the weights: x are images, d the channels behind their patches."""
+    """Write the gradient of the weights over the worker's own pixels.
+
+    ``x`` are the images that the patches are in, ``d`` the channels at the other side of the weights.
+    """
     L, n, m = kernels.lanes(out), out.shape[1], x.shape[0]
     for k in range(out.shape[0]):
         for j in range(n):
@@ -186,7 +189,10 @@ def add_gradient(x, d, out, offsets, groups, pairs):
 
 @jit
 def descend(said, W, V, rate):
-    """Move some parameters against the sum of what all workers say, in their order; W and V are flat."""
+    """Update some parameters by the sum of all workers' gradients, added in the order of the workers.
+
+    ``said`` is (workers, n): the gradients. W and V are one-dimensional; V is empty without momentum.
+    """
     for j in range(W.size):
         total = said[0, j]
         for worker in range(1, said.shape[0]):
@@ -198,7 +204,7 @@ def descend(said, W, V, rate):
 
 @jit
 def move(x, small, d, W, b, V, c, rate, local, workspace):
-    """Move weights and biases: each worker some rows of them, when all have said what their own pixels say."""
+    """Update weights and biases: sum the own pixels' gradient, wait for all workers, then update some rows."""
     worker, workers = workspace.place
     (rows, columns), size = W.shape, W.size
     mine = local.shared[worker]
@@ -227,14 +233,14 @@ def move(x, small, d, W, b, V, c, rate, local, workspace):
 
 @jit
 def repeat(b, out):
-    """Give every pixel the biases of its channels."""
+    """Write the biases of the channels once for every pixel."""
     for i in range(0, out.size, b.size):
         for c in range(b.size):
             out[i + c] = b[c]
 
 
 def make_convolution(activate: Any, slope: Any, name: str) -> dict[str, Any]:
-    """Make the operations of a convolution."""
+    """Make the operations of a convolution, from an activation's two kernels."""
 
     @jit(name=f"convolution_forward_{name}")
     def forward(a, W, b, y, local, workspace):
@@ -245,7 +251,7 @@ def make_convolution(activate: Any, slope: Any, name: str) -> dict[str, Any]:
 
     @jit(name=f"convolution_backward_{name}")
     def backward(d, W, y, out, local, workspace):
-        barrier(workspace)  # the deltas are all there
+        barrier(workspace)  # wait until all workers have written their deltas
         go_up(local.whole, W, out, local)
         slope(out, y, out)
 
@@ -257,7 +263,7 @@ def make_convolution(activate: Any, slope: Any, name: str) -> dict[str, Any]:
 
 
 def make_transposed(activate: Any, slope: Any, name: str) -> dict[str, Any]:
-    """Make the operations of a transposed convolution."""
+    """Make the operations of a transposed convolution, from an activation's two kernels."""
 
     @jit(name=f"transposed_forward_{name}")
     def forward(a, W, b, y, local, workspace):
@@ -268,7 +274,7 @@ def make_transposed(activate: Any, slope: Any, name: str) -> dict[str, Any]:
 
     @jit(name=f"transposed_backward_{name}")
     def backward(d, W, y, out, local, workspace):
-        barrier(workspace)  # the deltas are all there
+        barrier(workspace)  # wait until all workers have written their deltas
         multiply(local.whole, W, out, local.lists[span(local, DOWN)], local.lists[span(local, DOWN_STARTS)])
         slope(out, y, out)
 

@@ -1,4 +1,4 @@
-"""Kernels without a summation over k: a formula on vectors, swept over the rows of its arrays."""
+"""Elementwise kernels, losses and column sums: formulas on vectors, applied to all rows of their arrays."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -10,16 +10,16 @@ import numpy as np
 from fastae.backends.numba_backend.internals import intrinsic, ir, types
 from fastae.backends.numba_backend.simd import DOUBLE, I32, Array, Vector, index, loop
 
-TOGETHER = 2  # vectors in one pass of a sweep
+TOGETHER = 2  # vectors in one iteration of a sweep
 LN_2 = Fraction("0.693147180559945309417232121458176568")  # to more digits than a float has
 
 
 def sweep(formula: Callable[..., tuple[Any, Any]], sums_up: bool = False) -> Any:
-    """Make ``run(out, p, q, r, sums, scalar)``: row by row, out = value and, if asked for, sums[row] = Σ term.
+    """Make ``run(out, p, q, r, sums, scalar)``: for each row, out = value and, with ``sums_up``, sums[row] = Σ term.
 
-    ``formula(v, p, q, r, scalar)`` gives (value, term) from one vector of each array; either may be None, and then
-    its output is not touched. A vector for p, q or r is the same for all rows. Bytes are read as floats. Give an
-    array a second time where the formula has no use for it.
+    ``formula(v, p, q, r, scalar)`` returns (value, term) from one vector of each array; if either is None, its output
+    is not written. A one-dimensional p, q or r is used for all rows. Bytes are converted to floats. If the formula does
+    not use an array, pass any other array in its place.
     """
 
     @intrinsic
@@ -80,17 +80,17 @@ def sweep(formula: Callable[..., tuple[Any, Any]], sums_up: bool = False) -> Any
 
 
 def interpolated(function: Callable[[Any], Any], low: float, high: float, degree: int) -> list[float]:
-    """Return the coefficients of a polynomial, which differs from the function by nearly as little as one can.
+    """Return the coefficients of a nearly best polynomial approximation to a function.
 
-    It has the function's values at the Chebyshev points (Trefethen, Approximation Theory and Approximation Practice,
-    2nd ed., SIAM 2019, chapters 2 and 8).
+    The polynomial interpolates the function at the Chebyshev points (Trefethen, Approximation Theory and Approximation
+    Practice, 2nd ed., SIAM 2019, chapters 2 and 8).
     """
     found = np.polynomial.Chebyshev.interpolate(function, degree, domain=[low, high])
     return [float(c) for c in found.convert(kind=np.polynomial.Polynomial).coef]
 
 
 def polynomial(v: Vector, x: Any, coefficients: Sequence[float]) -> Any:
-    """Return Σ cⱼ xʲ by Horner's rule, which is the fewest instructions."""
+    """Return Σ cⱼ xʲ by Horner's rule, which needs the fewest instructions."""
     total = v.constant(coefficients[-1])
     for c in coefficients[-2::-1]:
         total = v.fma(total, x, v.constant(c))
@@ -100,12 +100,12 @@ def polynomial(v: Vector, x: Any, coefficients: Sequence[float]) -> Any:
 def power_of_two_and_rest(v: Vector, t: Any, unit: Fraction) -> tuple[Any, Any]:
     """Return 2ⁿ and r with t = n · unit + r, n the integer nearest t / unit, where 2ⁿ is a normal number.
 
-    The unit, ln 2 or half of it, is in two parts, of which n times the first is exact (Cody and Waite, Software Manual
-    for the Elementary Functions, 1980).
+    The unit, ln 2 or half of it, is split in two parts, so that n times the first part is exact (Cody and Waite,
+    Software Manual for the Elementary Functions, 1980).
     """
     b = v.builder
     bias, mantissa = (127, 23) if v.size == 4 else (1023, 52)
-    magic = 1.5 * 2**mantissa + bias  # adding it rounds to an integer, which then stands in the low bits
+    magic = 1.5 * 2**mantissa + bias  # adding it rounds to an integer, which is then in the low bits
     shifted = v.fma(t, v.constant(float(1 / unit)), v.constant(magic))
     n = b.fsub(shifted, v.constant(magic))
     grid = 2 ** (15 if v.size == 4 else 41)
@@ -116,7 +116,7 @@ def power_of_two_and_rest(v: Vector, t: Any, unit: Fraction) -> tuple[Any, Any]:
 
 
 def clamped(v: Vector, t: Any, low: float, high: float) -> Any:
-    """Return t, or whichever of low and high it is beyond; NaN for NaN."""
+    """Return t limited to [low, high]; NaN for NaN."""
     b = v.builder
     for bound, beyond in ((high, ">"), (low, "<")):
         t = b.select(b.fcmp_ordered(beyond, t, v.constant(bound)), v.constant(bound), t)
@@ -147,7 +147,7 @@ def any_logarithm(v: Vector, x: Any) -> Any:
     b = v.builder
     mantissa = 23 if v.size == 4 else 52
     tiny = b.fcmp_ordered("<", x, v.constant(smallest(v)))
-    scaled = b.select(tiny, v.fma(x, v.constant(2.0**mantissa), v.zero()), x)  # + 0, for −0 has other bits
+    scaled = b.select(tiny, v.fma(x, v.constant(2.0**mantissa), v.zero()), x)  # adding 0 turns −0 into 0
     log = b.fsub(logarithm(v, scaled), b.select(tiny, v.constant(mantissa * math.log(2)), v.zero()))
     good = b.and_(b.fcmp_ordered(">=", x, v.zero()), b.fcmp_ordered("<", x, v.constant(math.inf)))
     return b.select(good, log, v.constant(math.nan))
@@ -172,7 +172,7 @@ def squared_error(v, z, x):
 def cross_entropy(v, z, x):
     """Return −[x log z + (1 − x) log(1 − z)], the logarithms floored at −100.
 
-    Nearly always z is far enough from 0 and 1 in all lanes for its logarithms to be neither floored nor special.
+    A fast branch serves the usual case: z is far enough from 0 and 1 in all lanes, so no logarithm is floored.
     """
     b, one = v.builder, v.constant(1.0)
     rest = b.fsub(one, z)
@@ -198,50 +198,50 @@ def cross_entropy(v, z, x):
 
 
 def mse_delta(v, z, x, unused, scale):
-    """The squared error's gradient."""
+    """Return the gradient of the squared error; there is no term."""
     error = v.builder.fmul(v.builder.fmul(scale, v.constant(2.0)), v.builder.fsub(z, x))
     return v.builder.fmul(error, slope(v, z)), None
 
 
 def bce_delta(v, z, x, unused, scale):
-    """The cross-entropy's gradient."""
+    """Return the gradient of the cross-entropy; there is no term."""
     return v.builder.fmul(scale, v.builder.fsub(z, x)), None
 
 
 def only_mse_loss(v, z, x, unused, scalar):
-    """The squared error, and nothing written."""
+    """Return the squared error as the term; there is no value."""
     return None, squared_error(v, z, x)
 
 
 def only_bce_loss(v, z, x, unused, scalar):
-    """The cross-entropy, and nothing written."""
+    """Return the cross-entropy as the term; there is no value."""
     return None, cross_entropy(v, z, x)
 
 
 def mse_delta_and_loss(v, z, x, unused, scale):
-    """Gradient and squared error in one pass."""
+    """Return the gradient and the squared error."""
     return mse_delta(v, z, x, unused, scale)[0], squared_error(v, z, x)
 
 
 def bce_delta_and_loss(v, z, x, unused, scale):
-    """Gradient and cross-entropy in one pass."""
+    """Return the gradient and the cross-entropy."""
     return bce_delta(v, z, x, unused, scale)[0], cross_entropy(v, z, x)
 
 
 def add_scaled(v, y, x, unused, alpha):
-    """Y + alpha · x."""
+    """Return y + alpha · x."""
     return v.fma(alpha, x, y), None
 
 
 def unchanged(v, x, unused, unused_too, scalar):
-    """X itself."""
+    """Return x."""
     return x, None
 
 
 def divide_by_255(v, pixels, unused, unused_too, scalar):
-    """A byte as a float in [0, 1], the very float that dividing gives, in a fraction of its time.
+    """Return pixels / 255, with the same bits as a division, in a fraction of its time.
 
-    1/255 is in two parts, of which the first is short enough for its product with a byte to be exact.
+    1/255 is split in two parts; the first is short enough that its product with a byte is exact.
     """
     bits = 16 if v.size == 4 else 45
     high = Fraction(math.floor(Fraction(2 ** (bits + 7), 255)), 2 ** (bits + 7))
@@ -257,7 +257,7 @@ ADD_SCALED, COPY, DIVIDE_BY_255 = sweep(add_scaled), sweep(unchanged), sweep(div
 
 @intrinsic
 def prefetch(typing_context, array, row):
-    """Ask for a row, which will be needed soon, line by line."""
+    """Prefetch a row of an array, one cache line after another."""
 
     def generate(context, builder, signature, arguments):
         ARRAY = Array(context, builder, signature.args[0], arguments[0])

@@ -1,19 +1,19 @@
-"""All that this package takes from Numba and llvmlite, in one place; no other module of it imports either.
+"""Everything that this package imports from Numba and llvmlite; no other module of it imports either.
 
-Numba promises ``jit``, ``njit``, ``types``, ``typeof``, ``from_dtype`` and ``intrinsic``. The rest is its inside, which
-may change with any release, so `fastae.backends.numba_backend.RELEASES` are those with which the tests have passed.
-What is relied upon:
+Numba's public interface consists of ``jit``, ``njit``, ``types``, ``typeof``, ``from_dtype`` and ``intrinsic``. The
+rest is internal and may change with any release; `fastae.backends.numba_backend.RELEASES` are the releases with which
+the tests have passed. The package relies on:
 
 - ``ir``, llvmlite's builder of LLVM's language: typed pointers (``as_pointer``), atomics, metadata, and the names of
-  LLVM's own functions (``llvm.masked.load.v8f32.p0``, ``llvm.fmuladd``), which change with LLVM.
-- ``cgutils``: ``get_or_insert_function`` declares a function once in a module, ``unpack_tuple`` takes a value apart.
-- What an intrinsic is handed: ``context.make_array``, whose result has ``data``, ``shape`` and ``strides``;
+  LLVM's intrinsics (``llvm.masked.load.v8f32.p0``, ``llvm.fmuladd``), which change with LLVM.
+- ``cgutils``: ``get_or_insert_function`` declares a function once in a module, ``unpack_tuple`` splits a tuple into its
+  values.
+- The arguments of an intrinsic: ``context.make_array``, whose result has ``data``, ``shape`` and ``strides``;
   ``context.get_dummy_value``; and that ``arguments`` are plain LLVM values, a double for a float64.
-- ``global_compiler_lock``: it is held while anything is compiled or loaded from the cache, and may be taken twice by
-  one thread.
-- `compile_borrowing`, `caching_in`, `entry_point`, `publish` and `call_published` below: each says what it needs.
+- ``global_compiler_lock``: Numba holds it while it compiles or loads from the cache; a thread may take it twice.
+- What the docstrings of `compile_borrowing`, `caching_in`, `entry_point`, `publish` and `call_published` list.
 
-Learners' files import Numba itself, and of it only what it promises.
+Learners' files import Numba itself, and only its public interface.
 """
 
 # ruff: noqa: E402
@@ -25,7 +25,7 @@ from fastae.backends.numba_backend import NumbaBackend
 from fastae.errors import BackendUnavailable
 
 _ok, _reason, _remedy = NumbaBackend.availability()
-if not _ok:  # learners' files come here by themselves, without asking for the backend
+if not _ok:  # a learner's file may import this module without a check of the backend's availability
     raise BackendUnavailable(f"{_reason} ({_remedy})")
 
 import llvmlite.binding as llvm
@@ -43,11 +43,11 @@ __all__ = [
     "njit", "publish", "recompiled", "typeof", "types",
 ]  # fmt: skip
 
-config: Any = numba_config  # its settings are made at run time
+config: Any = numba_config  # typed as Any: its attributes are set at run time
 
 
 def features() -> set[str]:
-    """Return what the processor that Numba compiles for can do, as LLVM names it: this one, or what NUMBA_CPU_* say.
+    """Return LLVM's names of the features of the processor that Numba compiles for: this one, or NUMBA_CPU_*'s.
 
     Relies on ``config.CPU_FEATURES`` and ``config.ENABLE_AVX``, which Numba reads from the environment.
     """
@@ -59,15 +59,15 @@ def features() -> set[str]:
 
 
 def cache_folder() -> str:
-    """Return the folder that NUMBA_CACHE_DIR names, or nothing."""
+    """Return the folder that NUMBA_CACHE_DIR names, or an empty string."""
     return config.CACHE_DIR or ""
 
 
 @contextmanager
 def caching_in(folder: str) -> Iterator[None]:
-    """Keep what is compiled meanwhile in that folder.
+    """Let Numba cache what is compiled in this context in a folder.
 
-    Relies on Numba's looking at ``config.CACHE_DIR`` when a function is decorated, not later.
+    Relies on Numba's reading ``config.CACHE_DIR`` when a function is decorated, not later.
     """
     before, config.CACHE_DIR = config.CACHE_DIR, folder
     try:
@@ -77,18 +77,19 @@ def caching_in(folder: str) -> Iterator[None]:
 
 
 def compile_borrowing(function: Callable[..., Any], signatures: Any, cached: bool) -> Any:
-    """Compile a function whose arrays are borrowed, for types given or when it is called.
+    """Compile a function without reference counts of its arrays, for given signatures or when it is first called.
 
-    Relies on the target option ``_nrt``: without Numba's run-time, references to arrays are not counted.
+    Relies on the target option ``_nrt``, which leaves out Numba's run-time and with it the reference counts.
     """
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "cache": cached, "_nrt": False}
     return njit(signatures, **options)(function) if signatures else njit(**options)(function)
 
 
 def launch_threads() -> None:
-    """Start the threads of ``prange``, and load the library that has them.
+    """Load the threading library of ``prange`` and start its threads.
 
-    Relies on ``numba.np.ufunc.parallel._launch_threads``, which Numba calls when a first parallel function is compiled.
+    Relies on ``numba.np.ufunc.parallel._launch_threads``, which Numba calls when the first parallel function is
+    compiled.
     """
     from numba.np.ufunc.parallel import _launch_threads
 
@@ -96,7 +97,7 @@ def launch_threads() -> None:
 
 
 def recompiled(function: Any) -> Any:
-    """Return a compiled function made anew, not compiled for any types yet, or None if its types were fixed.
+    """Return a new dispatcher of a jitted function, not compiled for any types yet; None if its types are fixed.
 
     Relies on a dispatcher's ``_can_compile``, ``targetoptions`` and ``py_func``.
     """
@@ -104,9 +105,9 @@ def recompiled(function: Any) -> Any:
 
 
 def entry_point(dispatcher: Any, kinds: tuple[Any, ...] | None = None) -> Callable[..., Any]:
-    """Return what Python calls when types are known: for those types, or for the only ones that there are.
+    """Return the function compiled for these types, or for its only types; calling it checks no types.
 
-    Relies on a dispatcher's ``overloads``, and on ``entry_point``, which checks no types.
+    Relies on a dispatcher's ``overloads`` and on their ``entry_point``.
     """
     return _overload(dispatcher, kinds).entry_point
 
@@ -119,26 +120,27 @@ def _overload(dispatcher: Any, kinds: tuple[Any, ...] | None = None) -> Any:
 
 
 def publish(name: str, dispatcher: Any) -> None:
-    """Give LLVM's linker a name for what is compiled for one signature. It must be kept as long as it may be called.
+    """Register a function that is compiled for one signature under a name with LLVM's linker.
 
-    Relies on ``library.get_pointer_to_function`` and ``fndesc.llvm_func_name``, in Numba's own way of calling.
+    The caller must keep the dispatcher as long as the function may be called. Relies on
+    ``library.get_pointer_to_function`` and ``fndesc.llvm_func_name``; the function has Numba's calling convention.
     """
     only = _overload(dispatcher)
     name_address(name, only.library.get_pointer_to_function(only.fndesc.llvm_func_name))
 
 
 def name_address(name: str, address: int) -> None:
-    """Give LLVM's linker a name for a function that is somewhere in this process: compiled code finds it by its name.
+    """Register the address of a function in this process under a name with LLVM's linker.
 
-    Relies on ``add_symbol``.
+    Relies on ``llvmlite.binding.add_symbol``.
     """
     llvm.add_symbol(name, address)
 
 
 def call_published(name: str, context: Any, builder: Any, signature: Any, arguments: Any) -> None:
-    """Emit a call of what `publish` has named, or will have when this code is loaded.
+    """Emit a call of a function that `publish` has registered, or will have registered when this code is loaded.
 
-    Relies on ``context.call_conv``, Numba's own way of calling.
+    Relies on ``context.call_conv``, Numba's calling convention.
     """
     form = context.call_conv.get_function_type(signature.return_type, signature.args)
     called = cgutils.get_or_insert_function(builder.module, form, name)

@@ -1,12 +1,12 @@
-"""Compilation: one way to call Numba, and a cache that is never stale and never mistaken.
+"""Compilation with Numba, and a cache that is never stale.
 
-Numba's cache looks at the file of the function that it compiles, not at the functions which that one calls. Here
-everything goes to a folder named by the digest of every source that takes part, so an edit anywhere is a new folder.
+Numba's cache checks the file of the function that it compiles, but not the functions that this one calls. Here all
+compiled code goes to a folder named by a digest of every source involved, so any edit leads to a new folder.
 
-And code from the cache is linked by name: a function's qualified name, the types of its arguments and a number that is
-counted anew in every process. Two closures of one factory differ in nothing but that number, so of two that were
-compiled in different processes and loaded into one, the second would silently be replaced by the first. Therefore a
-closure is compiled only under a name that nothing else has.
+Numba links cached code by name: the function's qualified name, the types of its arguments, and a number that starts
+anew in every process. Two closures of one factory differ only in that number. If two of them were compiled in different
+processes and then loaded into one, the first would silently replace the second. Therefore a closure is compiled only
+under a unique name.
 """
 
 import hashlib
@@ -26,14 +26,14 @@ from fastae.backends.numba_backend.machine import MACHINE
 
 
 def wanted() -> Path:
-    """Return where compiled code is to be kept: below NUMBA_CACHE_DIR if that is set, else in the user's cache."""
+    """Return the folder for all compiled code: NUMBA_CACHE_DIR if it is set, else one in the user's cache."""
     home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     return Path(cache_folder() or os.path.join(home, "fastae"))
 
 
 @cache
 def folder() -> str:
-    """Return the folder for the code that these sources become, or one of this process's own if it cannot be kept."""
+    """Return the folder for code compiled from these sources, or a temporary one if that cannot be written."""
     whole = [Path(str(module.__file__)) for module in (fastae.step, fastae.operations)]
     sources = sorted(Path(__file__).parent.glob("*.py")) + whole
     digest = hashlib.sha256(repr(MACHINE).encode() + b"".join(source.read_bytes() for source in sources)).hexdigest()
@@ -48,20 +48,25 @@ def jit(
     signatures: Any = None,
     cached: bool = False,
 ) -> Any:
-    """Compile a function without the interpreter's lock; division by zero gives infinity or NaN, as in NumPy.
+    """Compile a function that runs without the GIL; division by zero gives infinity or NaN, as in NumPy.
 
-    Arrays are borrowed, not counted: compiled code can neither allocate nor return one.
+    References to arrays are not counted, so compiled code can neither allocate nor return an array.
 
     Parameters
     ----------
     function : callable
     name : str, optional
-        Required of a function that was made inside another: what tells it from its siblings.
+        A unique name; required for a function that is defined inside another one.
     signatures : list of Numba signatures, optional
-        Compile for these types at once, and for no others.
+        Compile for these types immediately, and for no others.
     cached : bool
-        Keep the machine code. What is called from cached code is in it, and needs no cache of its own; only what is
-        linked by name (``link``) is not, and must be known before.
+        Store the machine code in the cache. It includes the functions that this one calls, which need no cache of
+        their own, except for those that are linked by name (``link``) and must be registered first.
+
+    Returns
+    -------
+    callable
+        Numba's dispatcher.
     """
     if function is None:
         return lambda f: jit(f, name=name, signatures=signatures, cached=cached)
@@ -71,16 +76,19 @@ def jit(
     try:
         with caching_in(folder()):
             return compile_borrowing(function, signatures, cached)
-    except Exception:  # what a full disk, or a file that a power cut left behind, makes Numba's cache raise
+    except Exception:  # Numba's cache raises many types, for a full disk or a damaged file
         if not cached:
             raise
     for path in Path(folder()).rglob(f"*.{function.__qualname__}-*.nb?"):
-        path.unlink(missing_ok=True)  # the next process keeps it anew
+        path.unlink(missing_ok=True)  # the next process writes it again
     return compile_borrowing(function, signatures, False)
 
 
 def namespace(name: str, **functions: Any) -> Any:
-    """Return a module of functions for kept code to call: Numba's cache never finds what holds compiled ones itself."""
+    """Return a new module with these functions, for cached code to call.
+
+    Numba's cache would never find a function whose closure contains compiled functions.
+    """
     module = sys.modules[name] = ModuleType(name)
     module.__dict__.update(functions)
     return module

@@ -1,4 +1,4 @@
-"""The contract's kernels for Numba: loops that lay tiles and sweeps over arrays."""
+"""The contract's kernels for Numba: loops that cover arrays with tiles and sweeps."""
 
 from typing import Any
 
@@ -12,25 +12,25 @@ from fastae.backends.numba_backend.link import linked
 from fastae.backends.numba_backend.machine import MACHINE
 from fastae.backends.numba_backend.tiles import DOT, DOT_ROW, OUTER, OUTER_ROW, UNROLL, Shape, dot_tile, outer_tile
 
-ALL = np.arange(0)  # a list that is not looked at, where nothing is left out of a sum
-PIECE = 512 if MACHINE.vector_bytes == 64 else 256  # terms of a sum: a panel of so many rows of b stays near
-ROW_BLOCK = 128  # images whose activations stay in the cache while a layer's units go by
+ALL = np.arange(0)  # an unused list: tiles that are not listed sum over all k
+PIECE = 512 if MACHINE.vector_bytes == 64 else 256  # terms of a sum: a panel of as many rows of b stays in the cache
+ROW_BLOCK = 128  # images in a block: their activations stay in the cache during the loop over a layer's units
 VECTOR_BYTES = MACHINE.vector_bytes
-AHEAD = 16  # images that are on their way from memory, where they lie in no order that it could guess
+AHEAD = 16  # how many images ahead to prefetch: their order is random, so the hardware cannot predict it
 NEAR_BYTES = 16 * 1024  # half of a small first-level cache
 
 
 @jit
 def lanes(array):
-    """Return how many of the array's elements make a vector."""
+    """Return how many of the array's elements fit in a vector."""
     return VECTOR_BYTES // array.itemsize
 
 
 def columns_by_tiles(shape: Shape, trans_a: bool, listed: bool = False):
-    """Make the function that computes ``shape.rows`` rows of a product, all their columns from tile to tile."""
+    """Make the function that computes ``shape.rows`` rows of a product, one tile of columns after another."""
     rows, most = shape
     middle = (most + 1) // 2
-    two_middle = 2 * middle if 2 * middle > most else 0  # 4 vectors by tiles of 3 and 2 are two of 2, not 3 and 1
+    two_middle = 2 * middle if 2 * middle > most else 0  # with tiles of 3 and 2, 4 vectors are 2 + 2, not 3 + 1
     unroll = UNROLL if rows > 1 or listed else 1
     wide, half, narrow = (
         outer_tile(rows, c, trans_a, listed, unroll=u) for c, u in ((most, unroll), (middle, unroll), (1, 1))
@@ -66,14 +66,14 @@ OUTER_ROWS, PANEL, DOT_ROWS, DOT_COLUMNS, DOT_ROW_COLUMNS = OUTER.rows, OUTER.ac
 
 @jit
 def end_of_panel(j, panel, out):
-    """Return where the panel ends that begins in column j: it takes with it what would be less than two vectors."""
+    """Return the end of the panel that begins in column j; a rest of less than two vectors is added to the panel."""
     stop, n = j + panel * lanes(out), out.shape[1]
     return n if n - stop < 2 * lanes(out) else stop
 
 
 @jit
 def near_panels(depth):
-    """Return how many panels of columns, of so many rows, are near: whole stretches of out are then rewritten."""
+    """Return how many panels of ``depth`` rows fit in NEAR_BYTES, to be treated as one wide panel."""
     return max(1, NEAR_BYTES // max(1, depth * PANEL * VECTOR_BYTES))
 
 
@@ -89,7 +89,7 @@ def multiply(a, b, out, alpha, beta):
             bottom = min(top + ROW_BLOCK, m)
             many = top + (bottom - top) // OUTER_ROWS * OUTER_ROWS
             j = 0
-            while j < n and many > top:  # a panel of b is near when the next rows need it
+            while j < n and many > top:  # a panel of b stays in the cache for the next rows
                 stop = end_of_panel(j, PANEL, out)
                 for i in range(top, many, OUTER_ROWS):
                     FORWARD_ROWS(a_part, b_part, out, ALL, depth, alpha, keep, i, j, stop)
@@ -124,7 +124,7 @@ def multiply_by_transposed(a, b, out, alpha, beta):
     m, n = out.shape
     many, whole, row = m // DOT_ROWS * DOT_ROWS, n // DOT_COLUMNS * DOT_COLUMNS, n // DOT_ROW_COLUMNS * DOT_ROW_COLUMNS
     if DOT_ROWS == 3 and m - many == 1 and many:
-        many -= DOT_ROWS  # of four rows, two and two: a single one would read all of b for itself
+        many -= DOT_ROWS  # take the last four rows as two pairs: a single row would read all of b again
     paired = many + (m - many) // 2 * 2
     for top in range(0, max(many, 1), DOT_BLOCK):
         bottom = min(top + DOT_BLOCK, many)
@@ -145,7 +145,7 @@ def multiply_by_transposed(a, b, out, alpha, beta):
 @jit
 def matmul(a, b, out, trans_a=False, trans_b=False, alpha=1.0, beta=0.0):
     """Write alpha · op(a) op(b) + beta · out."""
-    if trans_a and trans_b:  # the step has no use for this one, so it is plain
+    if trans_a and trans_b:  # not optimized: the step does not use this case
         for i in range(out.shape[0]):
             for j in range(out.shape[1]):
                 total = 0.0
@@ -209,7 +209,7 @@ def gather(images, order, cursor, offset, out):
 
 @jit
 def take(samples, order, cursor, offset, out):
-    """Write rows order[cursor[0] + offset + i] of samples that are floats: no kernel of the contract."""
+    """Write rows order[cursor[0] + offset + i] of float samples; this kernel is not in the contract."""
     first = cursor[0] + offset
     for i in range(out.shape[0]):
         if first + i + AHEAD < order.size:
@@ -226,7 +226,7 @@ def advance(cursor, n):
 
 @jit
 def unfold(x, height, width, kernel, stride, padding, out):
-    """Write each patch of each image in a row, 0 where it lies in the padding."""
+    """Write each patch of each image as a row of ``out``, with 0 in the padding."""
     rows, columns = (height + 2 * padding - kernel) // stride + 1, (width + 2 * padding - kernel) // stride + 1
     channels = x.shape[1] // (height * width)
     for p in range(out.shape[0]):
@@ -244,7 +244,7 @@ def unfold(x, height, width, kernel, stride, padding, out):
 
 @jit
 def fold(x, height, width, kernel, stride, padding, out):
-    """Write every pixel as the sum of what the patches that it is in have for it."""
+    """Write, for every pixel, the sum of its values in all patches that contain it."""
     rows, columns = (height + 2 * padding - kernel) // stride + 1, (width + 2 * padding - kernel) // stride + 1
     channels = out.shape[1] // (height * width)
     for image in range(out.shape[0]):
@@ -265,7 +265,7 @@ def fold(x, height, width, kernel, stride, padding, out):
 
 @jit
 def convolve(x, weights, height, width, kernel, stride, padding, out):
-    """Write unfold(x) · weights: for each patch a product of all images with what is inside of it, row by row."""
+    """Write unfold(x) · weights: for each patch and each of its rows one product, of all images and without padding."""
     rows, columns = (height + 2 * padding - kernel) // stride + 1, (width + 2 * padding - kernel) // stride + 1
     channels = x.shape[1] // (height * width)
     for patch in range(rows * columns):
@@ -280,7 +280,7 @@ def convolve(x, weights, height, width, kernel, stride, padding, out):
 
 
 def __getattr__(name: str) -> Any:
-    """Return a kernel of `activations`; raises NotImplementedError if the contract has it and Numba does not."""
+    """Return a kernel of `activations`; raises NotImplementedError if the contract has it but this package lacks it."""
     if name in KERNELS and not hasattr(activations, name):
         raise NotImplementedError(f"the backend 'numba' lacks the kernel {KERNELS[name].signature}")
     return getattr(activations, name)

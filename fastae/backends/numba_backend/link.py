@@ -1,10 +1,10 @@
-"""Functions that are compiled once, on their own, and called by name from everything else that is compiled.
+"""Functions that are compiled separately and called by name from other compiled code.
 
-Numba copies what a function calls into it and optimises the whole anew, at every level of calls. A step that calls the
-same product of matrices in ten places compiles it ten times, and keeps it ten times in every cached step. The large
-kernels are therefore linked as a C compiler would link them: each is compiled and cached for itself, once for each type
-of floats, and what calls it holds only its name. A name must be known before cached code that uses it is loaded, so
-`known` is called for all of them before anything is compiled or loaded for a type.
+Numba copies each function into its callers and optimises the result again, at every level of calls. A step that calls
+the same matrix product in ten places would compile it ten times and store it ten times in every cached step. The large
+kernels are therefore linked as a C compiler does it: each is compiled and cached separately, once for each float type,
+and its callers contain only its name. A name must be registered before cached code that uses it is loaded, so `known`
+is called for a float type before anything else is compiled or loaded for it.
 """
 
 import inspect
@@ -13,13 +13,13 @@ from typing import Any
 
 from fastae.backends.numba_backend.internals import call_published, global_compiler_lock, intrinsic, publish, types
 
-_functions: list[tuple[Any, str, str]] = []  # in the order of their definition, which is that of who calls whom
+_functions: list[tuple[Any, str, str]] = []  # in the order of definition: a function comes after those it calls
 _known: set[tuple[str, Any]] = set()
-_kept: list[Any] = []  # what is compiled must not go away
+_kept: list[Any] = []  # keeps the compiled functions alive
 
 
 def kind(letter: str, real: Any) -> Any:
-    """Return the type that a letter stands for: a matrix read, matrix or vector written, a list, a number."""
+    """Return the Numba type that a letter stands for: an input matrix, an output, a list of integers, a number."""
     return {
         "m": types.Array(real, 2, "A", readonly=True),
         "M": types.Array(real, 2, "A"),
@@ -32,17 +32,17 @@ def kind(letter: str, real: Any) -> Any:
 
 
 def linked(letters: str) -> Callable[[Any], Any]:
-    """Make a function one that is compiled on its own.
+    """Decorate a function so that it is compiled separately and linked by name.
 
     Parameters
     ----------
     letters : str
-        The types of its arguments, as `kind` has them; all floats are of one type.
+        The types of its arguments, one letter each, as in `kind`; all float arrays have one dtype.
 
     Returns
     -------
     callable
-        Called from compiled code or from Python; ``py_func`` is the function itself.
+        To be called from compiled code or from Python; ``py_func`` is the function itself.
     """
 
     def decorate(function: Any) -> Any:
@@ -79,15 +79,15 @@ def linked(letters: str) -> Callable[[Any], Any]:
 
 
 def symbol(name: str, real: Any) -> str:
-    """Return what the linker calls a function that was compiled for a type of floats."""
+    """Return the linker's name of a function that is compiled for a float type."""
     return f"fastae_{name}_{real}"
 
 
 def known(real: Any) -> None:
-    """Compile all linked functions for a type of floats, or find them cached, and make their names known.
+    """Compile all linked functions for a float type, or load them from the cache, and register their names.
 
-    Numba's own lock lets no other thread load what uses a name that is promised and not there yet. A function is noted
-    before it is compiled, since compiling it may ask for those that it calls.
+    Numba's lock is held, so that no other thread loads code that uses a name before the name is registered. A function
+    is marked as known before it is compiled, because compiling it calls this function again.
     """
     from fastae.backends.numba_backend.jit import jit
 

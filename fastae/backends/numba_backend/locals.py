@@ -1,4 +1,4 @@
-"""What the workers of a team have of each layer of a network with convolutions, made once."""
+"""The workers' data of each layer of a network with convolutions, made once per session."""
 
 import math
 from collections.abc import Sequence
@@ -12,23 +12,30 @@ from fastae.backends.numba_backend.machine import MACHINE
 from fastae.layers import Layer
 from fastae.operations import NUMBERS
 
-LINE = 16  # floats; no two workers write to one line of a cache
+LINE = 16  # floats in a cache line; no two workers write to the same line
 
 
 def locals_of(
     layers: Sequence[Layer], cuts: list[list[slice]], deltas: Sequence[Any], dtype: np.dtype[Any], workers: int
 ) -> list[tuple[Local, ...]]:
-    """Make them.
+    """Make every worker's `Local` of every layer.
 
     Parameters
     ----------
     layers : sequence of Layer
-    cuts : list
-        The units that each worker owns of the input, which are the last layer's, and of each layer's output.
-    deltas : sequence of ndarray
-        Of each layer, everybody's; None of a dense one.
+    cuts : list of list of slice
+        For the input and for each layer's output, the units that each worker owns. Those of the input are the same as
+        the last layer's.
+    deltas : sequence of ndarray or None
+        The deltas of all workers, (m, outputs), by layer; None for a dense layer.
     dtype : dtype
+        Of the model.
     workers : int
+
+    Returns
+    -------
+    list of tuple of Local
+        By worker, then by layer.
     """
     from fastae.backends.numba_backend.session import aligned
 
@@ -50,17 +57,32 @@ def locals_of(
 
 
 def few(layer: Layer, dtype: np.dtype[Any]) -> bool:
-    """Tell whether the image has so few channels that vectors should lie along the sum on the way up to it."""
+    """Tell whether the image has so few channels that the product UP should have its vectors along the summation."""
     return channels_of(layer) < MACHINE.vector_bytes // dtype.itemsize // 2
 
 
 def channels_of(layer: Layer) -> int:
-    """Return the channels of the image, which a convolution reads and a transposed one writes."""
+    """Return the channels of the image that a convolution reads or a transposed one writes."""
     return layer.shape[0] // layer.geometry.kernel**2
 
 
 def lists_of(layer: Layer, below: slice, own: slice, dtype: np.dtype[Any]) -> np.ndarray:
-    """Return a worker's lists, as ``convolutions.list_of`` finds them."""
+    """Return a worker's lists as one array, which ``convolutions.span`` reads: their starts, then the lists.
+
+    Parameters
+    ----------
+    layer : Layer
+    below : slice
+        The units of the layer's input that the worker owns.
+    own : slice
+        The units of its output.
+    dtype : dtype
+        Of the model.
+
+    Returns
+    -------
+    ndarray, int64, (length,)
+    """
     g, behind, channels = layer.geometry, layer.shape[1], channels_of(layer)
     conv = layer.kind == "conv"
     outputs, inputs = pixels(own, behind if conv else channels), pixels(below, channels if conv else behind)
@@ -77,5 +99,5 @@ def lists_of(layer: Layer, below: slice, own: slice, dtype: np.dtype[Any]) -> np
 
 
 def pixels(units: slice, channels: int) -> range:
-    """Return the pixels whose channels are those units."""
+    """Return the range of pixels whose channels are these units."""
     return range((units.start or 0) // channels, units.stop // channels)

@@ -1,4 +1,4 @@
-"""What LLVM compiles for: how wide a vector is, and how many of them fit in registers."""
+"""The vector unit that LLVM compiles for: the width of a vector, and the number of vector registers."""
 
 import platform
 from dataclasses import dataclass
@@ -8,7 +8,16 @@ from fastae.backends.numba_backend.internals import features
 
 @dataclass(frozen=True)
 class Machine:
-    """The vector unit, as far as the shape of a tile depends on it."""
+    """The properties of a vector unit on which the shape of a tile depends.
+
+    Attributes
+    ----------
+    name : {"NEON", "AVX-512", "AVX2", "SSE2"}
+    vector_bytes : int
+        The width of a vector.
+    registers : int
+        The number of vector registers.
+    """
 
     name: str
     vector_bytes: int
@@ -16,7 +25,7 @@ class Machine:
 
 
 def target() -> Machine:
-    """Return the machine that Numba compiles for: this one, or what NUMBA_CPU_NAME and NUMBA_CPU_FEATURES say."""
+    """Return the machine that Numba compiles for: this one, or that of NUMBA_CPU_NAME and NUMBA_CPU_FEATURES."""
     if platform.machine().lower() in ("aarch64", "arm64"):
         return Machine("NEON", 16, 32)
     present = features()

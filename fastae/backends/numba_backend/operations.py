@@ -1,4 +1,4 @@
-"""The step's operations for a team of workers, each of which owns a block of every layer's units: dense layers."""
+"""The step's operations for dense layers, by a team of workers; each worker owns a block of every layer's units."""
 
 from typing import Any, NamedTuple
 
@@ -10,35 +10,38 @@ from fastae.backends.numba_backend.waiting import barrier
 
 
 class Workspace(NamedTuple):
-    """What a worker has besides its share of the model."""
+    """A worker's data besides its share of the model."""
 
-    place: Any  # int64 (2,): its number, and how many they are
-    arrivals: Any  # int64 (8,): shared; [0] counts arrivals at barriers since the run began, [1] ends all waiting
-    beds: Any  # int64 (workers, 8): shared; where each sleeps while it waits (`waiting.make_beds`)
-    passed: Any  # int64 (8,): [0] counts the barriers that it has passed, [1] those at which it slept, in a row
+    place: Any  # int64 (2,): the worker's number, and the number of workers
+    arrivals: Any  # int64 (8,): shared; [0] counts arrivals at barriers since the run began, [1] = 1 ends all waiting
+    beds: Any  # int64 (workers, 8): shared; the lock on which each worker sleeps (`waiting.make_beds`)
+    passed: Any  # int64 (8,): [0] counts the barriers passed, [1] the latest ones in a row at which the worker slept
     partial: Any  # float (2, workers, m, widest): shared; input gradients of each worker's own units, for two layers
-    lit: Any  # int32 (sparse.room(widest),): room for lists of what is not 0
+    lit: Any  # int32 (sparse.room(widest),): room for lists of the elements that are not 0
 
 
 class Local(NamedTuple):
-    """What a worker has of a layer of a dense network, besides parameters."""
+    """A worker's data of one layer of a dense network, besides parameters."""
 
-    below: Any  # the first unit of the layer below that it owns
+    below: Any  # the first unit of the layer below that the worker owns
 
 
 def first_unit(width: int, worker: int, workers: int, together: int) -> int:
-    """Return the first unit of a layer that a worker owns: so many together, as evenly as they go."""
+    """Return the first unit of a layer that a worker owns: groups of ``together`` units, divided as evenly as possible.
+
+    For ``worker`` equal to ``workers`` it is ``width``.
+    """
     return min(width, -(-width // together) * worker // workers * together)
 
 
 def make_forward(activate: Any, name: str) -> Any:
-    """Make the operation of a dense layer that goes forward."""
+    """Make the forward operation of a dense layer."""
 
     @jit(name=f"forward_{name}")
     def forward(a, W, b, y, local, workspace):
         """Write the activation of a W + b."""
         skip = sparse.has_zeros(a)
-        for top in range(0, y.shape[0], ROW_BLOCK):  # the activation while the sums are still in the cache
+        for top in range(0, y.shape[0], ROW_BLOCK):  # apply the activation while the sums are still in the cache
             a_block, y_block = a[top : top + ROW_BLOCK], y[top : top + ROW_BLOCK]
             if skip:
                 sparse.multiply(a_block, W, y_block, workspace.lit)
@@ -62,11 +65,11 @@ def bce(z, x, scale, d, losses, workspace):
 
 
 def make_backward(slope: Any, name: str) -> Any:
-    """Make the operation of a dense layer that goes backward."""
+    """Make the backward operation of a dense layer."""
 
     @jit(name=f"backward_{name}")
     def backward(d, W, y, out, local, workspace):
-        """Write own columns of (d Wᵀ) times the derivative: each worker adds what its own units say of all below."""
+        """Write the own columns of (d Wᵀ) · f′, the sum over all workers of the products with their own units."""
         worker, workers = workspace.place
         if workers == 1:
             kernels.multiply_by_transposed(d, W, out, 1.0, 0.0)
@@ -86,14 +89,14 @@ def make_backward(slope: Any, name: str) -> Any:
 
 
 def make_dense(activate: Any, slope: Any, name: str) -> dict[str, Any]:
-    """Make the operations of a dense layer, of an activation and the gradient through it."""
+    """Make the operations of a dense layer, from an activation's two kernels."""
     return {"forward": make_forward(activate, name), "backward": make_backward(slope, name), "update": update}
 
 
 @jit
 def add_products(a, d, out, alpha, beta, skip, ks):
     """Write alpha · aᵀ d + beta · out."""
-    if d.shape[0] == 1 and beta == 1:  # nothing to sum: row by row, with no tile between memory and arithmetic
+    if d.shape[0] == 1 and beta == 1:  # no sum: a sweep of each row is faster than tiles
         for i in range(out.shape[0]):
             if a[0, i] != 0 or not skip:
                 kernels.axpy(alpha * a[0, i], d, out[i : i + 1])
@@ -105,14 +108,14 @@ def add_products(a, d, out, alpha, beta, skip, ks):
 
 @jit
 def update(a, d, W, b, V, c, rate, local, workspace):
-    """Move the own weights and biases against their gradient, which needs no buffer; with momentum, their velocity."""
+    """Update the own weights and biases, and with momentum their velocities; the gradient needs no buffer."""
     skip = sparse.has_zeros(a)
     if V.shape[0] == 0:
         add_products(a, d, W, rate[0], 1.0, skip, workspace.lit)
         kernels.column_sum(d, b, rate[0], 1.0)
     else:
         add_products(a, d, V, 1.0, rate[1], skip, workspace.lit)
-        if rate[0] != 0:  # else the gradient alone is wanted
+        if rate[0] != 0:  # with a rate of 0 the caller only wants the gradient, in V
             kernels.axpy(rate[0], V, W)
         kernels.column_sum(d, c, 1.0, rate[1])
         for j in range(b.size):

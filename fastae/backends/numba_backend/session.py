@@ -1,4 +1,4 @@
-"""A team of workers on the cores of one CPU, and the step compiled for it."""
+"""A session on a team of threads, and the step that is compiled for it."""
 
 import math
 import sys
@@ -30,7 +30,7 @@ LINE = 64  # bytes of a cache line
 
 
 def make_entry(ops: Any) -> Any:
-    """Make the function that Python calls: so many steps, from plain tuples and arrays."""
+    """Make the function that Python calls: it takes plain tuples and arrays, and runs a number of steps."""
 
     def entry(
         images, order, cursor, rate, scale, W, b, V, c, a, y, d, x, loss, losses, total, local, workspace, batches
@@ -47,13 +47,13 @@ def make_entry(ops: Any) -> Any:
 
 
 def operations_of(kind: str, activation: str) -> dict[str, Any]:
-    """Return forward, backward and update of one kind of layer."""
+    """Return the operations forward, backward and update of one kind of layer."""
     activate, slope = (getattr(kernels, name) for name in ACTIVATIONS[activation][:2])
     return KINDS[kind]()(activate, slope, activation)
 
 
 def _convolutions() -> Any:
-    from fastae.backends.numba_backend import convolutions  # which takes a while to compile
+    from fastae.backends.numba_backend import convolutions  # imported only when needed: it takes a while to compile
 
     return convolutions
 
@@ -73,10 +73,25 @@ def _numbered(name: str, counter: Iterator[int], function: Any) -> Any:
 def compiled(
     part: str, loss: str, layers: int, dtype: str, activation: str, kinds: tuple[str, ...], floats: bool = False
 ) -> Any:
-    """Compile "step" or "evaluation" of `fastae.step`, all that it calls and the loop around it, or find it cached.
+    """Compile a loop over the step or the evaluation of `fastae.step`, or load it from the cache.
 
-    ``kinds`` are those of a network's layers, each once, and the last layer's behind them; ``floats`` tells whether
-    images are floats.
+    Parameters
+    ----------
+    part : {"step", "evaluation"}
+    loss : {"mse", "bce"}
+    layers : int
+    dtype : {"float32", "float64"}
+        Of the model.
+    activation : {"sigmoid", "tanh", "relu"}
+        Of the hidden layers.
+    kinds : tuple of str
+        The kinds of the network's layers, each once, followed by the kind of the last layer.
+    floats : bool
+        Whether the images are floats; otherwise they are bytes.
+
+    Returns
+    -------
+    callable
     """
     variant = "_".join([loss, activation, *kinds, *(["floats"] if floats else [])])
     *several, last = kinds
@@ -107,14 +122,14 @@ def compiled(
     call = entry_point(entry)
 
     def run(*arguments: Any, compiled: Any = entry) -> None:
-        """Call it as it is: Numba would look at the type of every array, and not take rows without gaps in a Local."""
+        """Call the entry point: Numba's dispatcher would inspect all types, and refuse contiguous arrays in a Local."""
         call(*arguments)
 
     return run
 
 
 def signature(layers: int, dtype: np.dtype[Any], dense: bool = True, floats: bool = False) -> Any:
-    """Return the types of an entry's arguments: matrices with any row stride, so that one compilation serves all."""
+    """Return the types of an entry's arguments; matrices may have any row stride, so one compilation serves all."""
     real = from_dtype(dtype)
     bytes_, whole, sums = (types.Array(t, 1, "C") for t in (types.uint8, types.int64, types.float64))
     images = types.Array(real if floats else bytes_.dtype, 2, "C", readonly=True)
@@ -130,7 +145,7 @@ def signature(layers: int, dtype: np.dtype[Any], dense: bool = True, floats: boo
 
 
 def local_type(layers: int, real: Any, dense: bool) -> Any:
-    """Return the type of ``Buffers.local``."""
+    """Return the Numba type of ``Buffers.local``."""
     if dense:
         return types.UniTuple(types.NamedUniTuple(types.intp, 1, operations.Local), layers)
     from fastae.backends.numba_backend.convolutions import Local
@@ -141,10 +156,10 @@ def local_type(layers: int, real: Any, dense: bool) -> Any:
 
 
 def aligned(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-    """Return zeros whose rows begin at cache lines, an odd number of lines apart.
+    """Return an array of zeros whose rows begin at cache lines, an odd number of lines apart.
 
-    A vector that straddles two lines costs two accesses, and rows a power of two apart compete for the same few
-    places of the cache.
+    A vector that straddles two lines costs two accesses. Rows whose distance is a power of two compete for the same few
+    sets of the cache.
     """
     itemsize = np.dtype(dtype).itemsize
     lines = -(-shape[-1] * itemsize // LINE)
@@ -157,10 +172,10 @@ def aligned(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
 
 
 class NumbaSession(Session):
-    """A session of several workers, each on a thread of its own."""
+    """A session of one or several workers, each on its own thread."""
 
     def prepare(self) -> None:
-        """Compile, and decide on the number of workers."""
+        """Choose the number of workers, and compile the step."""
         choice = choose(self.threads)
         self.workers = choice.workers
         if choice.ignored:
@@ -180,19 +195,19 @@ class NumbaSession(Session):
             notice.cancel()
 
     def array(self, host: np.ndarray) -> np.ndarray:
-        """Copy an array to whole cache lines, so that no two workers write to one."""
+        """Copy an array to whole cache lines, so that no two workers write to the same line."""
         copy = aligned(host.shape, host.dtype)
         copy[:] = host
         return copy
 
     def owned(self, width: int, channels: int = 1) -> list[slice]:
-        """Cut a layer into whole vectors of units, and whole pixels."""
+        """Divide a layer's units among the workers, in whole vectors and whole pixels."""
         together = math.lcm(MACHINE.vector_bytes // self.dtype.itemsize, channels)
         cuts = [operations.first_unit(width, w, self.workers, together) for w in range(self.workers + 1)]
         return [slice(*pair) for pair in zip(cuts, cuts[1:])]
 
     def local(self, m: int, deltas: Sequence[Any]) -> list[tuple[Any, ...]]:
-        """Make what each worker has of each layer; in a dense network only the first unit below."""
+        """Make each worker's data of each layer; in a dense network only the first unit of the layer below."""
         cuts = self._cuts()
         if set(self.kinds) == {"dense"}:
             return [tuple(operations.Local(cut[w].start) for cut in cuts[:-1]) for w in range(self.workers)]
@@ -201,11 +216,11 @@ class NumbaSession(Session):
         return locals_of(self.layers, cuts, deltas, self.dtype, self.workers)
 
     def fewer(self, local: Any, m: int) -> Any:
-        """Return one of them for batches of only m images."""
+        """Return a worker's data of one layer for batches of only m images."""
         return local._replace(whole=local.whole[:m]) if hasattr(local, "whole") else local
 
     def workspaces(self, m: int) -> list[Workspace]:
-        """Make the barrier and the buffers through which the team works together."""
+        """Make each worker's workspace: the barrier and the shared buffers."""
         widest = max(self.widths)
         arrivals, beds = aligned((8,), np.int64), aligned((self.workers, 8), np.int64)
         make_beds(beds)
@@ -223,7 +238,7 @@ class NumbaSession(Session):
         ]
 
     def execute(self, part: str, team: list[Buffers], batches: int) -> None:
-        """Run the compiled loop on all threads, this one included."""
+        """Run a number of batches on all threads, this one included."""
         arrivals = team[0].workspace.arrivals
         arrivals[:] = 0
         for w in team:
@@ -232,7 +247,7 @@ class NumbaSession(Session):
         def work(w: Buffers) -> None:
             self._entries[part](*w[:-1], tuple(w.workspace), batches)
 
-        # A thread a run costs microseconds, is there after a fork, and leaves nothing spinning behind.
+        # Starting threads takes microseconds. New threads for each run also work after a fork, and none spins between.
         others = [threading.Thread(target=work, args=(w,), daemon=True) for w in team[1:]]
         try:
             for thread in others:
@@ -241,11 +256,11 @@ class NumbaSession(Session):
             for thread in others:
                 thread.join()
         except BaseException:
-            arrivals[1] = 1  # whoever waits for the one that was interrupted shall not wait for ever
+            arrivals[1] = 1  # end the wait of the workers that wait for the interrupted one
             raise
 
 
 def say(text: str) -> None:
-    """Tell somebody who sits before a terminal."""
+    """Print a message to the error output if it is a terminal."""
     if sys.stderr.isatty():
         print(text, file=sys.stderr)

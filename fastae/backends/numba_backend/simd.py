@@ -1,7 +1,7 @@
-"""A few words of LLVM for Numba intrinsics: vectors of floats, arrays, a counted loop.
+"""Helpers that emit LLVM instructions in Numba intrinsics: vectors of floats, arrays, a counted loop.
 
-Numba compiles Python through LLVM, and an ``@intrinsic`` may emit LLVM instructions itself. That is how the kernels
-here get what Numba's own vectoriser does not give: tiles of vectors that stay in registers.
+Numba compiles Python with LLVM, and an ``@intrinsic`` may emit LLVM instructions itself. The kernels here use this for
+tiles of vectors that stay in registers, which the automatic vectorizer does not produce.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ def index(i: int) -> Value:
 
 
 class Array:
-    """A Numba array inside an intrinsic; its rows are taken to be contiguous."""
+    """A Numba array inside an intrinsic; its rows must be contiguous."""
 
     def __init__(self, context: Any, builder: Any, kind: Any, value: Value) -> None:
         array = context.make_array(kind)(context, builder, value)
@@ -32,7 +32,7 @@ class Array:
         self.itemsize = index(kind.dtype.bitwidth // 8)
 
     def at(self, row: Value, column: Value) -> Value:
-        """Return the address of an element; of a vector, whatever the row."""
+        """Return the address of an element; for a one-dimensional array the row is ignored."""
         offset = self.builder.mul(column, self.itemsize)
         if self.ndim == 2:
             offset = self.builder.add(offset, self.builder.mul(row, self.strides[0]))
@@ -40,7 +40,7 @@ class Array:
 
 
 class Vector:
-    """Vectors of one float type, as wide as the machine's or of so many lanes, and what can be done with them."""
+    """Vectors of one float type, and operations on them; by default as wide as the machine's vectors."""
 
     def __init__(self, builder: Any, dtype: Any, lanes: int | None = None) -> None:
         self.builder, self.size = builder, dtype.bitwidth // 8
@@ -68,7 +68,7 @@ class Vector:
         return self.builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(I32, self.lanes), [0] * self.lanes))
 
     def splat_integer(self, i: Value) -> Value:
-        """Copy an integer, as wide as a float, to every lane."""
+        """Copy an integer, which has as many bits as the float type, to every lane."""
         one = self.builder.insert_element(ir.Constant(self.ints, ir.Undefined), i, ir.Constant(I32, 0))
         return self.shuffle(one, one, [0] * self.lanes)
 
@@ -83,7 +83,7 @@ class Vector:
         return self.splat(value)
 
     def load(self, address: Value, mask: Value | None = None) -> Value:
-        """Load a vector; with a mask only its lanes, and 0 in the others, whose memory is not touched."""
+        """Load a vector; with a mask, the other lanes are 0 and their memory is not read."""
         pointer = self.builder.bitcast(address, self.type.as_pointer())
         if mask is not None:
             arguments = [pointer, ir.Constant(I32, self.size), mask, self.zero()]
@@ -93,7 +93,7 @@ class Vector:
         return value
 
     def load_bytes(self, address: Value, mask: Value | None = None) -> Value:
-        """Load as many unsigned bytes as there are lanes, as floats."""
+        """Load one unsigned byte for each lane and convert them to floats."""
         kind = ir.VectorType(I8, self.lanes)
         pointer = self.builder.bitcast(address, kind.as_pointer())
         if mask is not None:
@@ -107,7 +107,7 @@ class Vector:
         return self.builder.uitofp(value, self.type)
 
     def store(self, value: Value, address: Value, mask: Value | None = None) -> None:
-        """Store a vector; with a mask only its lanes."""
+        """Store a vector; with a mask, only the masked lanes."""
         pointer = self.builder.bitcast(address, value.type.as_pointer())
         if mask is None:
             self.builder.store(value, pointer).align = self.size
@@ -116,10 +116,10 @@ class Vector:
             self.call("llvm.masked.store", ir.VoidType(), arguments, f"v{self.lanes}f{self.bits}.p0")
 
     def prefetch(self, address: Value, for_writing: bool = False) -> None:
-        """Ask for the line of an address, which will be needed soon; whatever is not there is not waited for."""
+        """Emit a prefetch of an address's cache line, which does not wait for the line."""
         kind = ir.FunctionType(ir.VoidType(), [I8.as_pointer(), I32, I32, I32])
         ask = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0")
-        self.builder.call(ask, [address, I32(int(for_writing)), I32(3), I32(1)])  # to stay; data
+        self.builder.call(ask, [address, I32(int(for_writing)), I32(3), I32(1)])  # highest locality; data cache
 
     def first(self, count: Value) -> Value:
         """Return the mask of the first ``count`` lanes."""
@@ -134,26 +134,27 @@ class Vector:
         return self.call("llvm.fmuladd", self.type, [a, b, c], f"v{self.lanes}f{self.bits}")
 
     def call(self, name: str, result: Any, arguments: Sequence[Value], suffix: str) -> Value:
-        """Call one of LLVM's own functions, which are overloaded by a suffix."""
+        """Call one of LLVM's intrinsics, whose names end in a suffix for the type."""
         kind = ir.FunctionType(result, [argument.type for argument in arguments])
         return self.builder.call(
             cgutils.get_or_insert_function(self.builder.module, kind, f"{name}.{suffix}"), arguments
         )
 
     def shuffle(self, p: Value, q: Value, lanes: Sequence[int]) -> Value:
-        """Pick lanes out of p and q laid end to end."""
+        """Return a vector of the given lanes of the concatenation of p and q."""
         return self.builder.shuffle_vector(p, q, ir.Constant(ir.VectorType(I32, len(lanes)), list(lanes)))
 
     def lane_sums(self, vectors: Sequence[Value]) -> Value:
-        """Reduce some vectors, a power of two of them and at most as many as there are lanes: lane i sums vector i.
+        """Return a vector whose lane i is the sum of all lanes of vector i.
 
-        A tree: each stage joins two vectors p and q by adding what is left of one to what is right of it, so that as
-        many vectors as there are lanes take lanes - 1 additions in all, where summing each alone would take
-        lanes · log(lanes). Of fewer, neighbouring lanes are left to add up.
+        The number of vectors must be a power of two, and at most the number of lanes. The sums are computed as a tree:
+        each stage joins two vectors p and q, by adding the left half of each to its right half. As many vectors as
+        there are lanes take lanes - 1 additions in all; summing each separately would take lanes · log(lanes). With
+        fewer vectors, neighbouring lanes are added at the end.
         """
         half, lanes, count = self.lanes // 2, range(self.lanes), len(vectors)
         while len(vectors) > 1:
-            left = [lane % (2 * half) < half for lane in lanes]  # lanes where p's sum will be; q's goes to the others
+            left = [lane % (2 * half) < half for lane in lanes]  # lanes that get p's sum; the others get q's
             stay = [lane if left[lane] else self.lanes + lane for lane in lanes]
             move = [lane + half if left[lane] else self.lanes + lane - half for lane in lanes]
             pairs = zip(vectors[: len(vectors) // 2], vectors[len(vectors) // 2 :])
@@ -174,7 +175,7 @@ def loop(
     initial: Sequence[Value],
     body: Callable[[Value, list[Value]], Sequence[Value]],
 ) -> list[Value]:
-    """Emit ``for i in range(start, stop, step): values = body(i, values)`` and return the last values."""
+    """Emit ``for i in range(start, stop, step): values = body(i, values)`` and return the final values."""
     before, inside, after = builder.block, builder.append_basic_block("body"), builder.append_basic_block("after")
     builder.cbranch(builder.icmp_signed("<", start, stop), inside, after)
     builder.position_at_end(inside)
@@ -196,8 +197,8 @@ def loop(
 
 
 def rolled(module: Any) -> Any:
-    """Return the mark of a loop that LLVM must not unroll: a tile fills the registers, two of them would spill."""
+    """Return the metadata of a loop that LLVM must not unroll: one tile fills the registers, and two would spill."""
     option = module.add_metadata([ir.MetaDataString(module, "llvm.loop.unroll.disable")])
     mark = module.add_metadata([option])
-    mark.operands = (mark, option)  # a loop's mark names itself first
+    mark.operands = (mark, option)  # LLVM requires that the first operand is the node itself
     return mark

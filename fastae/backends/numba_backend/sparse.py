@@ -1,9 +1,9 @@
-"""Products with a matrix of images, of which most is exactly zero: what is zero is left out of the sums.
+"""Products with a matrix of images, most of whose elements are exactly zero: zeros are left out of the sums.
 
-Of MNIST's pixels 81% are dark, and dark pixels lie together. A tile computes two rows at a time, so what it may leave
-out is dark in both: of two rows 71% for the same pixel of two images (forward), 78% for two neighbours of an image
-(update), whatever the batch size. Of four rows it would be 61 and 72%. Weights that belong to nothing but dark pixels
-are neither read nor written.
+Of MNIST's pixels 81% are dark, that is zero, and dark pixels are adjacent. A tile computes two rows at a time, so it
+can only leave out what is dark in both rows: 71% for the same pixel of two images (forward), 78% for two neighbouring
+pixels of an image (update), whatever the batch size. With four rows these would be 61% and 72%. Weights that are
+multiplied only by dark pixels are neither read nor written.
 """
 
 import numpy as np
@@ -18,19 +18,19 @@ from fastae.backends.numba_backend.tiles import LISTED, LISTED_ROW
 FORWARD_ROWS, FORWARD_ROW = (columns_by_tiles(shape, False, listed=True) for shape in (LISTED, LISTED_ROW))
 UPDATE_ROWS, UPDATE_ROW = (columns_by_tiles(shape, True, listed=True) for shape in (LISTED, LISTED_ROW))
 ROWS, PANEL = LISTED.rows, 2 * LISTED.across
-BYTE = 8  # numbers that are looked at together, and whose bits are looked up together
-STRIPS = 16  # of rows of the output, which go by a block of weights while that is near
+BYTE = 8  # elements that are compared with 0 at once; their results are the bits of a byte
+STRIPS = 16  # strips of ROWS rows of the output that use a block of weights while it is in the cache
 PLACES = np.array([([k for k in range(BYTE) if bits >> k & 1] + BYTE * [0])[:BYTE] for bits in range(2**BYTE)], "u1")
 
 
 def room(width: int) -> int:
-    """Return how many numbers the lists of a layer with so many units need, and what they are made of."""
+    """Return how many integers the lists of a layer with ``width`` units need, temporary ones included."""
     return (STRIPS + 2) * (max(width, ROW_BLOCK) + BYTE)
 
 
 @jit
 def has_zeros(a):
-    """Tell whether the first image has a zero, which the output of a sigmoid has not."""
+    """Tell whether the first row contains a zero; the output of a sigmoid does not."""
     for j in range(a.shape[1] if a.shape[0] else 0):  # noqa: SIM110  Numba has no any() of a generator
         if a[0, j] == 0:
             return True
@@ -39,7 +39,7 @@ def has_zeros(a):
 
 @intrinsic
 def lit_byte(typing_context, a, i, j):
-    """Return a number whose bit k tells whether a[i, j + k] is not 0, for k < BYTE."""
+    """Return an integer whose bit k tells whether a[i, j + k] is not 0, for k < BYTE."""
 
     def generate(context, builder, signature, arguments):
         A = Array(context, builder, signature.args[0], arguments[0])
@@ -52,7 +52,7 @@ def lit_byte(typing_context, a, i, j):
 
 @jit
 def lit_bits(a, i, j, last):
-    """Return the same of fewer numbers, those before ``last``."""
+    """Return the same as `lit_byte` for fewer than BYTE elements: the columns from j to ``last``."""
     bits = 0
     for k in range(j, last):
         bits |= (a[i, k] != 0) << (k - j)
@@ -61,9 +61,9 @@ def lit_bits(a, i, j, last):
 
 @intrinsic
 def append(typing_context, ks, at, first, bits, places):
-    """Write at ``at`` and behind it first + k for all bits k that are set, of a byte; return where the next would go.
+    """Append first + k to a list for each set bit k of a byte, from index ``at`` on; return the list's new end.
 
-    No branch, which nothing could foretell: PLACES has the bits that are set of every byte.
+    A table, PLACES, has the set bits of every byte, so there are no branches, which could not be predicted.
     """
 
     def generate(context, builder, signature, arguments):
@@ -81,7 +81,7 @@ def append(typing_context, ks, at, first, bits, places):
 
 @jit
 def list_columns(a, top, bottom, first, last, ks, at):
-    """List the columns from first to last that are not zero in all rows; return where the list ends."""
+    """List the columns from first to last in which not all rows are zero; return the end of the list."""
     whole = first + (last - first) // BYTE * BYTE
     for j in range(first, whole, BYTE):
         bits = lit_byte(a, top, j)
@@ -98,7 +98,7 @@ def list_columns(a, top, bottom, first, last, ks, at):
 
 @linked("mmML")
 def multiply(a, b, out, ks):
-    """Write a b; ``ks`` has `room` for lists."""
+    """Write a b; ``ks`` is a buffer of `room` integers."""
     m, n, width = out.shape[0], out.shape[1], a.shape[1]
     pieces = max(1, -(-width // PIECE))
     length = max(BYTE, -(-width // (pieces * BYTE)) * BYTE)
@@ -132,7 +132,7 @@ def multiply(a, b, out, ks):
 
 @intrinsic
 def any_of(typing_context, words, at, mask):
-    """Return a byte of bits that tell which of BYTE words from ``at`` on have any of the mask's bits."""
+    """Return a byte whose bit k tells whether words[at + k] has any of the mask's bits."""
 
     def generate(context, builder, signature, arguments):
         WORDS = Array(context, builder, signature.args[0], arguments[0])
@@ -147,7 +147,10 @@ def any_of(typing_context, words, at, mask):
 
 @jit
 def list_rows(a, first, last, top, bottom, ks, words, ends, apart):
-    """List for ROWS columns each, from first to last, the rows in which they are not all zero, and where each ends."""
+    """List, for each group of ROWS columns from first to last, the rows in which they are not all zero.
+
+    The lists begin every ``apart`` integers; ``ends`` gets their ends.
+    """
     high = -(-(bottom - top) // BYTE) * BYTE
     for i in range(top, bottom):
         words[i - top] = lit_byte(a, i, first) if last == first + BYTE else lit_bits(a, i, first, last)
@@ -162,7 +165,7 @@ def list_rows(a, first, last, top, bottom, ks, words, ends, apart):
 
 @linked("mmMffL")
 def multiply_transposed(a, b, out, alpha, beta, ks):
-    """Write alpha · aᵀ b + beta · out; ``ks`` has `room` for lists."""
+    """Write alpha · aᵀ b + beta · out; ``ks`` is a buffer of `room` integers."""
     m, n = b.shape
     apart = ROW_BLOCK + BYTE
     words, ends = ks[BYTE * apart : (BYTE + 1) * apart], ks[(BYTE + 1) * apart :]

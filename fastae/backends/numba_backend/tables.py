@@ -1,4 +1,4 @@
-"""Where the patches of a convolution lie, as lists for the tiles of ``windows``; made once, on the host."""
+"""Lists of where the patches of a convolution are, for the tiles of ``windows``; made once per session."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -7,28 +7,36 @@ import numpy as np
 
 from fastae.layers import Geometry
 
-GROUP = 4  # rows of the gradient that a tile has
+GROUP = 4  # rows of the gradient in a tile
 
 
 class Table(NamedTuple):
-    """Lists, one behind the other: entries, and where each list begins, with the end of the last behind."""
+    """Several lists in one array.
+
+    Attributes
+    ----------
+    entries : ndarray, int64, (entries, numbers)
+        The entries of all lists, one list after another.
+    starts : ndarray, int64, (lists + 1,)
+        The first entry of each list, and the end of the last list.
+    """
 
     entries: np.ndarray
     starts: np.ndarray
 
 
 def table(lists: Sequence[Sequence[tuple[int, ...]]], numbers: int) -> Table:
-    """Put lists of so many numbers an entry into one array."""
+    """Make a table of lists whose entries have so many numbers."""
     starts = np.cumsum([0, *(len(entries) for entries in lists)])
     flat = [entry for entries in lists for entry in entries]
     return Table(np.array(flat, np.int64).reshape(len(flat), numbers), starts.astype(np.int64))
 
 
 def down(g: Geometry, channels: int, patches: range) -> Table:
-    """List, for each of some patches, the stretches of an image's row that are in it.
+    """List, for each patch, the contiguous ranges of an image's elements that are in it.
 
-    An entry: where it begins in the row, the row of the weights that belongs to it, how long it is. ``channels`` are
-    the image's.
+    An entry is: the first element in the image, the corresponding row of the weights, the length. ``channels`` are
+    those of the image.
     """
     lists = []
     for patch in patches:
@@ -44,10 +52,10 @@ def down(g: Geometry, channels: int, patches: range) -> Table:
 
 
 def up(g: Geometry, channels: int, rows: int, pixels: range) -> Table:
-    """List, for each of some pixels of an image, the patches that it is in.
+    """List, for each pixel of an image, the patches that contain it.
 
-    An entry: where the patch's channels begin in a row of them, the row of the weights that belongs to the pixel of the
-    patch, of which there are so many ``rows`` each, how many channels.
+    An entry is: the first of the patch's channels in a row of all patches' channels, the first row of the weights for
+    this pixel of the patch, the number of channels. The weights have ``rows`` rows for each pixel of a patch.
     """
     lists = []
     for pixel in pixels:
@@ -63,16 +71,16 @@ def up(g: Geometry, channels: int, rows: int, pixels: range) -> Table:
 
 
 class Gradient(NamedTuple):
-    """What the gradient of a convolution's weights is summed over.
+    """The lists over which the gradient of a convolution's weights is summed.
 
     Attributes
     ----------
     offsets : ndarray, int64, (rows of the weights,)
-        How far behind its patch's beginning the number of an image lies that a row of the weights is multiplied by.
+        The distance from a patch's first element in the image to the element that a row of the weights multiplies.
     groups : ndarray, int64, (groups, 4)
-        A row of the weights, how many from there on (`GROUP` or 1), the first and last entry of their list.
+        The first row of the weights, the number of rows (`GROUP` or 1), and the first and the end of their pairs.
     pairs : ndarray, int64, (entries, 2)
-        Where a patch begins in an image's row, and where its pixel's channels begin.
+        A patch's first element in the image, and the first of the channels that belong to the patch.
     """
 
     offsets: np.ndarray
@@ -81,13 +89,29 @@ class Gradient(NamedTuple):
 
 
 def gradient(g: Geometry, channels: int, behind: int, patches: range | None, pixels: range | None) -> Gradient:
-    """List what a worker adds up: of its own patches, or of its own pixels of the image.
+    """List the pairs that a worker sums: those of its own patches, or of its own pixels of the image.
 
-    Rows of the weights are taken `GROUP` at a time, over the patches that have all of them inside; what is left is
-    taken row by row. ``channels`` are the image's, ``behind`` those behind it.
+    Rows of the weights are treated in groups of `GROUP`, over the patches that have all of them inside the image; the
+    remaining pairs are listed for single rows.
+
+    Parameters
+    ----------
+    g : Geometry
+    channels : int
+        Of the image.
+    behind : int
+        Channels at the other side of the weights.
+    patches : range or None
+        The worker's own patches; None for all.
+    pixels : range or None
+        The worker's own pixels of the image; None for all.
+
+    Returns
+    -------
+    Gradient
     """
     taps = [(i, j) for i in range(g.kernel) for j in range(g.kernel)]
-    inside: list[set[int]] = []  # by tap: the patches that have it inside the image, and that are this worker's
+    inside: list[set[int]] = []  # by tap: this worker's patches that have it inside the image
     for i, j in taps:
         found = set()
         for patch in range(g.rows * g.columns) if patches is None else patches:
@@ -100,7 +124,7 @@ def gradient(g: Geometry, channels: int, behind: int, patches: range | None, pix
     tap_of = [tap for tap in range(len(taps)) for _ in range(channels)]
     groups: list[tuple[int, ...]] = []
     pairs: list[tuple[int, int]] = []
-    listed: dict[tuple[int, ...], tuple[int, int]] = {}  # rows of one tap have one list
+    listed: dict[tuple[int, ...], tuple[int, int]] = {}  # rows of the same tap share a list
 
     def add(row: int, count: int, members: set[int]) -> None:
         key = tuple(sorted(members))

@@ -1,8 +1,8 @@
-"""The register tiles that all matrix products are made of.
+"""The register tiles of all matrix products.
 
-A tile computes a small block of the output wholly in registers: for each k it loads a little of both operands and
-does as many multiply-adds as there are accumulators, so that arithmetic and not memory sets the pace. The two shapes
-are the two ways to lay vectors on a product:
+A tile computes a small block of the output in registers. For each k it loads a few elements of both operands and does
+one multiply-add for each accumulator, so that the arithmetic and not the memory limits the speed. Vectors can be laid
+along two directions, so there are two kinds of tiles:
 
 - `outer_tile`: lanes along the output's columns; each element of ``a`` is copied to all lanes and multiplied by a row
   of ``b``. For a @ b (forward) and a.T @ b (update).
@@ -18,11 +18,11 @@ from fastae.backends.numba_backend.internals import intrinsic, ir, types
 from fastae.backends.numba_backend.machine import MACHINE
 from fastae.backends.numba_backend.simd import Array, Vector, index, loop
 
-LINE = 64  # bytes that memory gives at once
+LINE = 64  # bytes of a cache line
 
 
 def write_tile(v: Vector, values: list[Any], addresses: list[Any], alpha: Any, beta: Any, masks: list[Any]) -> None:
-    """Emit out = alpha · value + beta · out for each vector; with beta = 0 the old out is not read."""
+    """Emit out = alpha · value + beta · out for each vector; with beta = 0, the old out is not read."""
     builder = v.builder
     alpha, many_beta = v.splat(v.scalar(alpha)), v.splat(v.scalar(beta))
     outputs = list(zip(values, addresses, masks))
@@ -31,7 +31,7 @@ def write_tile(v: Vector, values: list[Any], addresses: list[Any], alpha: Any, b
             for value, address, mask in outputs:
                 v.store(builder.fmul(alpha, value), address, mask)
         with old, builder.if_else(builder.fcmp_ordered("==", beta, beta.type(1.0))) as (add, scale):
-            with add:  # a multiplication less where there is little else to do, in the update of a small batch
+            with add:  # saves a multiplication, which matters in the update of a small batch
                 for value, address, mask in outputs:
                     v.store(v.fma(alpha, value, v.load(address, mask)), address, mask)
             with scale:
@@ -41,7 +41,7 @@ def write_tile(v: Vector, values: list[Any], addresses: list[Any], alpha: Any, b
 
 
 def unrolled(builder: Any, stop: Any, step: int, times: int, initial: Sequence[Any], body: Callable[..., Any]) -> Any:
-    """Emit a loop from 0 to stop whose passes are taken several at a time: fewer of its instructions are the loop's."""
+    """Emit a loop from 0 to stop, unrolled ``times`` times, which reduces the share of the loop's own instructions."""
 
     def several(i, values):
         for u in range(times):
@@ -55,7 +55,7 @@ def unrolled(builder: Any, stop: Any, step: int, times: int, initial: Sequence[A
 
 
 def opaque(builder: Any, number: Any) -> Any:
-    """Return an integer of which LLVM does not know how it came about, so that it is kept instead of made anew."""
+    """Hide from LLVM how an integer is computed, so that it is kept in a register and not computed again."""
     return builder.asm(ir.FunctionType(number.type, [number.type]), "", "=r,0", [number], False)
 
 
@@ -64,10 +64,9 @@ def outer_tile(
 ) -> Any:
     """Make a tile of op(a) @ b.
 
-    ``tile(a, b, out, ks, depth, alpha, beta, i, j, count)`` computes ``rows`` rows of out from i on, ``vectors``
-    vectors of columns from j on; masked, only ``count`` columns of the single vector. The products are summed over
-    k < ``depth``, or, listed, over the first ``depth`` entries of the list ``ks``: the others are zero, and so is what
-    they would add.
+    ``tile(a, b, out, ks, depth, alpha, beta, i, j, count)`` computes ``rows`` rows of out from i on, and ``vectors``
+    vectors of columns from j on. With ``masked`` it computes only ``count`` columns of the single vector. It sums over
+    k < ``depth``; with ``listed``, over the first ``depth`` entries of the list ``ks``, since all other terms are zero.
     """
 
     @intrinsic
@@ -78,7 +77,7 @@ def outer_tile(
             v = Vector(builder, a.dtype)
             mask = v.first(count) if masked else None
 
-            def across(address):  # the vectors of one row, side by side
+            def across(address):  # the addresses of a row's vectors
                 return [builder.gep(address, [index(c * v.lanes * v.size)]) for c in range(vectors)]
 
             here = [builder.add(i, index(r)) for r in range(rows)]
@@ -99,7 +98,7 @@ def outer_tile(
                 return add_products(elements, builder.gep(first_row_of_b, [builder.mul(k, B.strides[0])]), sums)
 
             def in_turn(times):
-                """Go on by so many at once, whose addresses are a register and another each, and need no addition."""
+                """Make the body of a loop over k, unrolled; its addresses are sums of two registers."""
                 many = range(1, times + 1)
                 far_a, far_b = ([opaque(builder, builder.mul(s, index(u))) for u in many] for s in strides)
 
@@ -121,7 +120,7 @@ def outer_tile(
             strides = stride, B.strides[0]
             first_row_of_b, zeros = B.at(index(0), j), [v.zero()] * (rows * vectors)
             addresses = [address for r in here for address in across(OUT.at(r, j))]
-            if trans_a:  # a short sum, in an out that comes from afar
+            if trans_a:  # the sum is short, and out is not in the cache
                 for address in addresses[:: max(1, LINE // v.size // v.lanes)]:
                     v.prefetch(address, for_writing=True)
             if listed:
@@ -152,7 +151,7 @@ def dot_tile(rows: int, columns: int, unroll: int = 1) -> Any:
             v = Vector(builder, a.dtype)
             rows_of_a = [A.at(builder.add(i, index(r)), index(0)) for r in range(rows)]
             rows_of_b = [B.at(builder.add(j, index(c)), index(0)) for c in range(columns)]
-            # Of the longer side only one vector at a time need be in a register.
+            # In this order, only one vector at a time of the longer side must be in a register.
             order = sorted(range(rows * columns), key=lambda q: q % columns if columns > rows else q // columns)
 
             def products(k, sums, mask=None):
@@ -172,7 +171,7 @@ def dot_tile(rows: int, columns: int, unroll: int = 1) -> Any:
                 return products(k, sums, v.first(builder.sub(depth, k)))
 
             sums = loop(builder, whole, depth, v.lanes, sums, rest)
-            # Sums are reduced a vector of lanes at a time, then cut into the pieces that lie side by side in out.
+            # Reduce as many sums at a time as a vector has lanes, then split the result into pieces contiguous in out.
             length = min(columns, v.lanes)
             piece = Vector(builder, a.dtype, length)
             values, addresses = [], []
@@ -191,24 +190,25 @@ def dot_tile(rows: int, columns: int, unroll: int = 1) -> Any:
 
 
 class Shape(NamedTuple):
-    """How many rows and vectors of columns an outer tile has, or rows and columns a dot tile."""
+    """The rows and vectors of columns of an outer tile, or the rows and columns of a dot tile."""
 
     rows: int
     across: int
 
 
-# A tile of r × c vectors keeps r · c sums, and needs c registers more for a row of b and one for an element of a. One
-# that does not fit has sums spilled in the innermost loop, at half of the speed. Of those that fit, the one with the
-# fewest loads for a multiply-add is best: (r + c) / (r · c), 7/12 for 4 × 3. A machine without a fused multiply-add
-# needs another register for the product. Rows that divide the usual batch sizes leave the fewest single rows, which are
-# for what is left of a batch, and for a batch of one, which reads every weight once and wants long rows.
+# A tile of r × c vectors needs r · c registers for sums, c for a row of b and one for an element of a. If they do not
+# fit, sums are spilled in the innermost loop, at half of the speed. Of the tiles that fit, the one with the fewest
+# loads per multiply-add is best: (r + c) / (r · c), 7/12 for 4 × 3. A machine without a fused multiply-add needs
+# another register for the product. A number of rows that divides the usual batch sizes leaves the fewest single rows.
+# Tiles of a single row are for the rest of a batch, and for a batch of one, which reads every weight once: they are
+# long.
 OUTER, OUTER_ROW, DOT, DOT_ROW = {
     "AVX-512": (Shape(4, 4), Shape(1, 4), Shape(4, 4), Shape(1, 8)),
     "AVX2": (Shape(4, 3), Shape(1, 4), Shape(3, 4), Shape(1, 4)),
     "NEON": (Shape(4, 4), Shape(1, 4), Shape(4, 4), Shape(1, 8)),
     "SSE2": (Shape(4, 2), Shape(1, 4), Shape(2, 4), Shape(1, 4)),
 }[MACHINE.name]
-LISTED = Shape(2, 8 if MACHINE.registers == 32 else 4)  # off a list: the fewer rows, the more is zero in all of them
+LISTED = Shape(2, 8 if MACHINE.registers == 32 else 4)  # listed tiles: fewer rows have more zeros in common
 LISTED_ROW = Shape(1, 8)
-WINDOW = 4 if MACHINE.registers == 32 else 2  # vectors of a convolution's tile: channels are powers of two
-UNROLL = 4  # multiply-adds of a sum in one pass of the loop, of the tiles that nearly all of a product is made of
+WINDOW = 4 if MACHINE.registers == 32 else 2  # vectors in a convolution's tile: channels are usually powers of two
+UNROLL = 4  # how often the loops of the largest tiles, which compute nearly all of a product, are unrolled

@@ -1,8 +1,9 @@
 """The barrier at which the workers of a team wait for each other: they spin for a while, then sleep until woken.
 
-A worker that only spins keeps the core that the one it waits for may need. It sleeps on a lock of CPython's
-(``PyThread_acquire_lock_timed``): the same few functions on every system, which need no interpreter and are called from
-compiled code by their names. A lock is held from the start; to wait is to acquire it, to wake is to release it.
+A worker that only spins occupies a core that the worker it waits for may need, so it goes to sleep on one of CPython's
+locks (``PyThread_acquire_lock_timed``). CPython has these functions on every system, they do not need the GIL, and
+compiled code can call them by name. Each lock is acquired when it is made. A worker sleeps by acquiring its lock again,
+and another worker wakes it by releasing the lock.
 """
 
 import ctypes
@@ -15,13 +16,13 @@ from fastae.backends.numba_backend.internals import cgutils, intrinsic, ir, name
 from fastae.backends.numba_backend.jit import jit
 from fastae.backends.numba_backend.simd import I32, I64, Array, index
 
-SPINS = 4096  # looks at the barrier, some 80 µs: about what it costs to be woken
-FEW = 32  # looks where spinning was in vain
-VAIN = 3  # times in a row that a worker spun and slept nevertheless
-AGAIN = 64  # barriers after which it spins as long as before
-LOOK = 50_000  # µs of sleep before it looks whether the run has been ended
+SPINS = 4096  # reads of the counter before a worker sleeps, about 80 µs: as long as it takes to be woken
+FEW = 32  # the same after spinning has been useless
+VAIN = 3  # spinning is useless after a worker has spun and slept at so many barriers in a row
+AGAIN = 64  # at every so many barriers a worker spins for the full time again
+LOOK = 50_000  # µs of sleep between two checks whether the run has been ended
 
-_python: Any = ctypes.pythonapi  # each call holds the interpreter's lock, so none here may wait for another worker
+_python: Any = ctypes.pythonapi  # its calls hold the GIL, so none of those below may wait for another worker
 _python.PyThread_allocate_lock.restype = ctypes.c_void_p
 _python.PyThread_acquire_lock.argtypes = [ctypes.c_void_p, ctypes.c_int]
 _python.PyThread_free_lock.argtypes = [ctypes.c_void_p]
@@ -33,25 +34,31 @@ release = types.ExternalFunction("PyThread_release_lock", types.void(types.intp)
 
 
 def make_beds(beds: np.ndarray) -> None:
-    """Fill in the locks on which the workers will sleep, one in each row; they are freed with the array.
+    """Make the locks on which the workers sleep, one for each row; they are freed together with the array.
 
     Parameters
     ----------
-    beds : ndarray, int64 (workers, 2 or more)
-        [w, 0] is 1 while worker w sleeps and nobody has begun to wake it; [w, 1] is the address of its lock.
+    beds : ndarray, int64, (workers, 2 or more)
+        Written. [w, 0] is 1 while worker w sleeps and no other worker has begun to wake it; [w, 1] is the address of
+        its lock.
+
+    Raises
+    ------
+    MemoryError
+        A lock cannot be allocated.
     """
     for bed in beds:
         lock = _python.PyThread_allocate_lock()
         if not lock:
             raise MemoryError
-        weakref.finalize(beds, _python.PyThread_free_lock, lock).atexit = False  # at exit a daemon thread may sleep
+        weakref.finalize(beds, _python.PyThread_free_lock, lock).atexit = False  # a daemon thread may sleep at exit
         _python.PyThread_acquire_lock(lock, 1)
         bed[:2] = 0, lock
 
 
 @intrinsic
 def count(typing_context, counter):
-    """Add one, as one step that every core sees, and return the sum."""
+    """Add 1 to counter[0] atomically and return the sum."""
 
     def generate(context, builder, signature, arguments):
         address = Array(context, builder, signature.args[0], arguments[0]).base
@@ -63,7 +70,7 @@ def count(typing_context, counter):
 
 @intrinsic
 def look(typing_context, counter):
-    """Read what other cores write; what they wrote before is then seen too."""
+    """Read counter[0] atomically; afterwards, all that other cores wrote before it is visible."""
 
     def generate(context, builder, signature, arguments):
         address = Array(context, builder, signature.args[0], arguments[0]).base
@@ -74,7 +81,7 @@ def look(typing_context, counter):
 
 @intrinsic
 def swap(typing_context, flag, new):
-    """Write a number, as one step that every core sees, and return the one before."""
+    """Write a number to flag[0] atomically and return the old one."""
 
     def generate(context, builder, signature, arguments):
         address = Array(context, builder, signature.args[0], arguments[0]).base
@@ -85,7 +92,7 @@ def swap(typing_context, flag, new):
 
 @intrinsic
 def pause(typing_context):
-    """Tell the core that this is a spin loop, where it has an instruction for that."""
+    """Emit the processor's instruction for spin loops, if it has one."""
 
     def generate(context, builder, signature, arguments):
         triple, nothing = builder.module.triple, ir.VoidType()
@@ -93,7 +100,7 @@ def pause(typing_context):
             kind = ir.FunctionType(nothing, [])
             builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.sse2.pause"), [])
         elif triple.startswith(("aarch64", "arm64")):
-            kind = ir.FunctionType(nothing, [I32])  # its own hint takes no time at all
+            kind = ir.FunctionType(nothing, [I32])  # ARM's own hint, yield, does not take any time
             wait = cgutils.get_or_insert_function(builder.module, kind, "llvm.aarch64.isb")
             builder.call(wait, [I32(15)])
         return context.get_dummy_value()
@@ -103,7 +110,7 @@ def pause(typing_context):
 
 @jit
 def barrier(workspace):
-    """Wait until all workers have come here; the last to come wakes those who sleep."""
+    """Wait until all workers have arrived; the last one wakes those that sleep."""
     worker, workers = workspace.place
     if workers == 1:
         return
@@ -126,11 +133,11 @@ def barrier(workspace):
 
 @jit
 def sleep(workspace, bed, everybody):
-    """Sleep until all have come, or the run is ended."""
+    """Sleep until all workers have arrived, or the run has been ended."""
     while look(workspace.arrivals) < everybody and not workspace.arrivals[1]:
         swap(bed, 1)
         if look(workspace.arrivals) >= everybody and swap(bed, 0):
-            return  # nobody has seen that it was about to sleep
+            return  # no other worker has seen the flag, so none will release the lock
         while acquire(bed[1], LOOK, 0) != 1:
             if workspace.arrivals[1]:
                 return

@@ -1,8 +1,8 @@
-"""The tiles of a convolution that needs no patches: products along lists of where the factors lie.
+"""The tiles of convolutions without patches: products along lists of where the factors are.
 
-A tile's rows are images, of which all have the same pixel's patch in the same place, so one list serves them all: which
-stretches of a row belong to the patch, and which rows of the weights they are multiplied by. What lies in the padding
-is on no list.
+The rows of a tile are images. A pixel's patch is in the same place in every image, so all rows share one list: the
+column ranges that belong to the patch, and the rows of the weights by which they are multiplied. Lists do not contain
+the padding.
 """
 
 from typing import Any
@@ -13,18 +13,18 @@ from fastae.backends.numba_backend.tiles import UNROLL, unrolled
 
 
 def entry_of(builder: Any, table: Array, entry: Any, numbers: int, which: int) -> Any:
-    """Load one of an entry's numbers, which lie side by side."""
+    """Load number ``which`` of an entry of a list; an entry has ``numbers`` contiguous numbers."""
     at = builder.add(builder.mul(entry, index(numbers)), index(which))
     return builder.load(builder.bitcast(table.at(index(0), at), I64.as_pointer()))
 
 
 def window_tile(rows: int, vectors: int, masked: bool = False) -> Any:
-    """Make a tile of out = a W for one pixel, whose columns of ``a`` and rows of ``W`` are on a list.
+    """Make a tile of out = a W for one pixel; a list has its columns of ``a`` and rows of ``W``.
 
-    ``tile(a, W, out, stretches, first, last, i, j, col, count)`` computes for ``rows`` images from i on ``vectors``
-    vectors of the columns of W from j on, and writes them into out from column col on; masked, only ``count`` columns
-    of the single vector. An entry of ``stretches``, three numbers of int64, is a column of a, a row of W, and how many
-    from there on.
+    ``tile(a, W, out, stretches, first, last, i, j, col, count)`` computes ``vectors`` vectors of the columns of W from
+    j on, for ``rows`` images from i on, and writes them into out from column col on. With ``masked`` it computes only
+    ``count`` columns of the single vector. An entry of ``stretches``, of which those from first to last are used, is
+    three int64: the first column of a, the first row of W, and the number of both.
     """
 
     @intrinsic
@@ -69,11 +69,11 @@ def window_tile(rows: int, vectors: int, masked: bool = False) -> Any:
 
 
 def channel_tile(rows: int) -> Any:
-    """Make a tile of out = a Wᵀ for one channel of one pixel: vectors along the summation, for a pixel of few channels.
+    """Make a tile of out = a Wᵀ for one channel of one pixel, with vectors along the summation: for few channels.
 
     ``tile(a, W, out, stretches, first, last, i, row, col)`` computes column col of out for ``rows`` images from i on.
-    An entry of ``stretches`` is a column of a, and the first row of W of the patch's pixel, of which ``row`` is
-    counted; all of that row is multiplied.
+    An entry of ``stretches`` is the first column of a, the first row of W for this pixel of the patch, and an unused
+    number; row ``row`` from there on is multiplied as a whole.
     """
 
     @intrinsic
@@ -120,12 +120,13 @@ def channel_tile(rows: int) -> Any:
 
 
 def gradient_tile(rows: int, vectors: int, masked: bool = False) -> Any:
-    """Make a tile of the weights' gradient: out += Σ of a pixel of a patch times a pixel behind it.
+    """Make a tile of the weights' gradient: out += Σ (an element of a patch) · (the channels that belong to the patch).
 
     ``tile(x, d, out, pairs, first, last, offsets, k, top, bottom, j, count)`` adds to ``rows`` rows of out from k on,
-    ``vectors`` vectors of columns from j on; masked, ``count`` columns of the single vector. An entry of ``pairs``, two
-    numbers of int64, is where a patch begins in a row of x, and where the channels of its pixel begin in one of d; row
-    k of out is for what lies ``offsets[k]`` behind the patch's beginning. The images are those from top to bottom.
+    and ``vectors`` vectors of columns from j on; with ``masked``, to ``count`` columns of the single vector. It sums
+    over the images from top to bottom, and over the pairs from first to last. An entry of ``pairs`` is two int64: the
+    patch's first column in x, and the first column of its channels in d. Row k of out belongs to the element that is
+    ``offsets[k]`` columns after the patch's first one.
     """
 
     @intrinsic

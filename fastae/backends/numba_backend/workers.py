@@ -1,4 +1,4 @@
-"""How many workers a team has: what the user asks for, else what the system lets this process use."""
+"""The number of workers: what the user asks for, else what the system allows this process."""
 
 import math
 import os
@@ -6,20 +6,20 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-MOST_WORKERS = 8  # by default: beyond, a worker's share of the code layer is less than a vector
-GROUP, GROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")  # Linux alone
+MOST_WORKERS = 8  # by default; with more, a worker's share of the code layer is less than a vector
+GROUP, GROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")  # only on Linux
 
 
 class Choice(NamedTuple):
-    """A number of workers, and what decided it.
+    """A number of workers, and the reason for it.
 
     Attributes
     ----------
     workers : int
     reason : str
-        In words that follow the number: "by OMP_NUM_THREADS".
+        To be printed after the number, for example "by OMP_NUM_THREADS".
     ignored : str
-        A variable that says nothing, with its value; empty if there is none.
+        An environment variable with an invalid value, as "NAME=value"; empty if there is none.
     """
 
     workers: int
@@ -28,12 +28,13 @@ class Choice(NamedTuple):
 
 
 def choose(threads: int | None = None) -> Choice:
-    """Return how many workers there will be.
+    """Choose the number of workers.
 
     Parameters
     ----------
     threads : int, optional
-        What the caller asks for. Else the environment decides, else affinity and CPU quota, with at most 8 workers.
+        The number that the caller asks for. Without it, NUMBA_NUM_THREADS or OMP_NUM_THREADS decides; without these,
+        CPU affinity and CPU quota, with at most 8 workers.
 
     Returns
     -------
@@ -44,7 +45,7 @@ def choose(threads: int | None = None) -> Choice:
     if asked := positive(os.environ.get("NUMBA_NUM_THREADS", "")):
         return Choice(asked, "by NUMBA_NUM_THREADS")
     text = os.environ.get("OMP_NUM_THREADS", "")
-    if asked := positive(text.split(",")[0]):  # a number for each level of nested teams
+    if asked := positive(text.split(",")[0]):  # it may list a number for each level of nested teams
         return Choice(asked, "by OMP_NUM_THREADS")
     ignored = f"OMP_NUM_THREADS={text}" if text else ""
     usable, most = cores(), quota()
@@ -57,7 +58,7 @@ def choose(threads: int | None = None) -> Choice:
 
 
 def refused() -> str:
-    """Return what is wrong with the variable that Numba reads, and cannot be loaded with; empty if nothing is."""
+    """Return why Numba cannot be imported with the value of NUMBA_NUM_THREADS; an empty string if it can."""
     text = os.environ.get("NUMBA_NUM_THREADS")
     if text is None or positive(text):
         return ""
@@ -65,7 +66,7 @@ def refused() -> str:
 
 
 def positive(text: str) -> int:
-    """Read a positive whole number; return 0 if it is none."""
+    """Return a text as a positive whole number, or 0 if it is none."""
     try:
         return max(0, int(text))
     except ValueError:
@@ -73,16 +74,16 @@ def positive(text: str) -> int:
 
 
 def cores() -> int:
-    """Return on how many cores this process may run."""
+    """Return the number of cores on which this process may run."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def quota() -> float:
-    """Return how many cores' time the process may use: the least that its control groups and those above allow."""
+    """Return the CPU quota in cores: the smallest of the process's control groups and their parents; else infinity."""
     least = math.inf
     try:
         lines = GROUP.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
-    except OSError:  # another system than Linux
+    except OSError:  # not Linux
         return least
     for line in lines:
         _, controllers, path = line.split(":", 2)
@@ -93,13 +94,13 @@ def quota() -> float:
         else:
             continue
         group = PurePosixPath(path)
-        for folder in folders:  # in a container a group may be at the top, whatever it is called outside
+        for folder in folders:  # in a container, the group may be at the top, whatever its path outside of it
             least = min(least, *(_read(read, folder / str(g).lstrip("/")) for g in (group, *group.parents)))
     return least
 
 
 def _read(read: Callable[[Path], float], folder: Path) -> float:
-    """Return what a control group allows; infinity if it says nothing."""
+    """Return a control group's quota in cores; infinity if it has none."""
     try:
         return read(folder)
     except (OSError, ValueError, ZeroDivisionError):
@@ -108,7 +109,7 @@ def _read(read: Callable[[Path], float], folder: Path) -> float:
 
 def _second_version(folder: Path) -> float:
     most, period = (folder / "cpu.max").read_text(encoding="ascii").split()
-    return float(most) / float(period)  # "max" is no number
+    return float(most) / float(period)  # ValueError for "max", which means no quota
 
 
 def _first_version(folder: Path) -> float:
