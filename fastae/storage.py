@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and never executed when they are read."""
+"""Reading and writing files: a file is written completely or not at all, and reading never executes code."""
 
 import hashlib
 import io
@@ -19,22 +19,22 @@ import numpy as np
 
 from fastae.errors import CheckpointError, OutputError
 
-PATIENCE = 2.0  # seconds for a process that was just killed to let go of its folder
-LEFTOVER = re.compile(r"\.(checkpoint\.npz|results)\.[a-z0-9_]{8}|\.writable-\d+")  # of a training that was killed
+PATIENCE = 2.0  # seconds to wait until a process that was just killed has released the lock of its folder
+LEFTOVER = re.compile(r"\.(checkpoint\.npz|results)\.[a-z0-9_]{8}|\.writable-\d+")  # files of a killed training
 
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Open a file beside ``path`` that takes its place when the block ends well; raises `OutputError`."""
+    """Open a temporary file that replaces ``path`` when the block ends without an error; raises `OutputError`."""
     path = Path(path)
     temporary = None
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         with open(handle, "wb") as file:
-            os.chmod(temporary, 0o666 & ~_umask())  # mkstemp's is private to the user
+            os.chmod(temporary, 0o666 & ~_umask())  # mkstemp's files are private to the user
             yield file
             file.flush()
-            os.fsync(file.fileno())  # the bytes must be on the disk before the name is
+            os.fsync(file.fileno())  # the content must be on the disk before the new name
         os.replace(temporary, path)
         sync_folder(path.parent)
     except OSError as error:
@@ -45,7 +45,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder for results, if it is not there; raises `OutputError`."""
+    """Make a folder for results unless it exists; raises `OutputError`."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as error:  # ValueError: a null character in the path
@@ -53,8 +53,8 @@ def make_folder(folder: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the names in a folder on the disk too: without it, a power cut may bring an earlier file back."""
-    with suppress(OSError):  # not every system lets a folder be opened, not every file system synchronised
+    """Write a folder's list of files to the disk, so that a power cut does not restore an earlier file."""
+    with suppress(OSError):  # not every system can open a folder, and not every file system can synchronize it
         handle = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(handle)
@@ -64,7 +64,10 @@ def sync_folder(folder: Path) -> None:
 
 @contextmanager
 def results(folder: Path) -> Iterator[Path]:
-    """Give a folder for new results, which take their places in ``folder`` together when all of them are written."""
+    """Make a temporary folder whose files are moved to ``folder`` when the block ends without an error.
+
+    Raises `OutputError` if ``folder`` cannot be written.
+    """
     try:
         place = Path(tempfile.mkdtemp(dir=folder, prefix=".results."))
     except OSError as error:
@@ -83,10 +86,13 @@ def results(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def owned(folder: Path, what: str = "training") -> Iterator[None]:
-    """Keep a folder to one training, and clear what a killed one left there; raises `OutputError` if it is taken."""
+    """Lock a folder for one training, and delete temporary files of a killed one; raises `OutputError` if it is locked.
+
+    On systems without locks (Windows, some network drives) it does nothing.
+    """
     handle = _lock(folder, what)
     try:
-        if handle is not None:  # without locks (Windows, some network drives) it may be a living one's
+        if handle is not None:  # without a lock, temporary files may belong to a training that is still running
             for path in folder.iterdir():
                 if LEFTOVER.fullmatch(path.name):
                     shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
@@ -97,7 +103,7 @@ def owned(folder: Path, what: str = "training") -> Iterator[None]:
 
 
 def _lock(folder: Path, what: str) -> int | None:
-    """Return a handle that holds the folder's lock as long as it is open, at most until the process ends."""
+    """Lock a folder and return the handle that must be closed to release it, or None if there are no locks."""
     try:
         import fcntl
 
@@ -126,40 +132,46 @@ def _umask() -> int:
 
 
 def numbered(**groups: list[np.ndarray]) -> dict[str, np.ndarray]:
-    """Name the arrays of each list: ``weight=[...]`` becomes weight0, weight1, ..."""
+    """Return the arrays of each list under numbered names: ``weight=[...]`` becomes weight0, weight1, ..."""
     return {f"{name}{i}": array for name, arrays in groups.items() for i, array in enumerate(arrays)}
 
 
 def write(path: str | os.PathLike[str], kind: str, config: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-    """Write arrays and their configuration as an ``.npz`` that any NumPy reads without pickles.
+    """Write arrays and their configuration as an ``.npz`` file, which NumPy can read without pickles.
 
     Parameters
     ----------
     path : path-like
     kind : str
-        What the file is; `read` asks for it.
+        The kind of the file, such as "model", which `read` checks.
     config : dict
-        Anything that JSON holds.
+        Must be serializable to JSON.
     arrays : dict of str to ndarray
 
     Raises
     ------
     OutputError
-        The file cannot be written; an earlier one of that name is untouched.
+        The file cannot be written; an existing file of that name is unchanged.
     """
     text = json.dumps({"kind": kind, **config})
-    ordered = {name: np.asarray(array, order="C") for name, array in arrays.items()}  # as the kernels need them
+    ordered = {name: np.asarray(array, order="C") for name, array in arrays.items()}  # the order that kernels need
     content = {**ordered, "config": np.frombuffer(text.encode(), np.uint8)}
     content["sha256"] = np.frombuffer(_digest(content), np.uint8)
     with replacing(path) as file, zipfile.ZipFile(file, "w") as archive:
-        for name, array in content.items():  # as np.savez, which early NumPy 2 leaves open where a disk is full
-            entry = zipfile.ZipInfo(f"{name}.npy")  # of 1980: the same content is the same file
+        for name, array in content.items():  # np.savez of early NumPy 2 leaves the file open if the disk is full
+            entry = zipfile.ZipInfo(f"{name}.npy")  # dated 1980, so that equal content gives equal files
             with archive.open(entry, "w", force_zip64=True) as part:
                 np.lib.format.write_array(part, array, allow_pickle=False)
 
 
 def read(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Read what `write` wrote.
+    """Read a file that `write` wrote.
+
+    Parameters
+    ----------
+    path : path-like
+    kind : str
+        The kind with which the file must have been written.
 
     Returns
     -------
@@ -169,11 +181,11 @@ def read(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Any], dict[
     Raises
     ------
     CheckpointError
-        The file is missing, damaged, or not of that kind.
+        The file is missing, damaged, or of another kind.
 
     Notes
     -----
-    Whatever the file claims, reading it takes memory in proportion to its size.
+    The memory needed is proportional to the size of the file, whatever sizes the file states.
     """
     try:
         if os.path.exists(path) and not os.path.isfile(path):  # opening a pipe waits for its writer
@@ -181,7 +193,7 @@ def read(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Any], dict[
         with zipfile.ZipFile(path) as archive:
             content, left = {}, os.path.getsize(path)
             for entry in archive.infolist():
-                # Stored by us as they are, one after another: what is compressed, or more than the file, is a bomb.
+                # `write` does not compress. A compressed entry, or one larger than the file, could fill the memory.
                 left -= entry.file_size
                 if entry.compress_type != zipfile.ZIP_STORED:
                     raise ValueError(f"{entry.filename} is compressed")
@@ -197,7 +209,7 @@ def read(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Any], dict[
         raise CheckpointError(f"{path} does not exist") from None
     except CheckpointError:
         raise
-    except Exception as error:  # zip, NumPy and JSON have a dozen ways to say that this is not such a file
+    except Exception as error:  # zipfile, NumPy and json raise many types for damaged files
         raise CheckpointError(f"{path} is damaged or not a fastae {kind}: {brief(error)}") from error
     if found != kind:
         raise CheckpointError(f"{path} holds a {brief(found)}, not a {kind}")
@@ -205,17 +217,17 @@ def read(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Any], dict[
 
 
 def brief(found: object) -> str:
-    """Return the beginning of what a file holds or an error says of it, for a message of one line."""
+    """Return the first 200 characters of a value or an error as ASCII, for a message of one line."""
     return ascii(str(found)[:200])[1:-1]
 
 
 def _array(data: bytes) -> np.ndarray:
-    """Return the array of a .npy file, in C order, if it is of numbers and as large as its header says."""
+    """Return the array of a .npy file in C order; raises ValueError unless it is numeric and matches its header."""
     file = io.BytesIO(data)
     if np.lib.format.read_magic(file) != (1, 0):
         raise ValueError("an array is of another version than NumPy writes for numbers")
     shape, fortran, dtype = np.lib.format.read_array_header_1_0(file, max_header_size=1000)  # NumPy writes 118
-    size = math.prod(shape) * dtype.itemsize  # of Python's integers: it cannot overflow
+    size = math.prod(shape) * dtype.itemsize  # Python integers cannot overflow
     if dtype.kind not in "biufc" or min(shape, default=0) < 0 or size != len(data) - file.tell():
         raise ValueError("an array is not of numbers, or not of the size that its header says")
     return np.ndarray(shape, dtype, data, file.tell(), order="F" if fortran else "C").copy()
@@ -231,7 +243,7 @@ def _digest(content: dict[str, np.ndarray]) -> bytes:
 
 
 def clear(folder: Path) -> None:
-    """Empty a folder, however deep its folders are: what is inside one is moved up before it is removed."""
+    """Delete everything in a folder; nested folders, however deep, are first moved to its top level."""
     number = 0
     with suppress(OSError):
         while entries := list(os.scandir(folder)):

@@ -1,13 +1,13 @@
-"""The kernels that every backend offers, in one table: names, arguments, shapes, mathematics, FLOPs and bytes.
+"""The table of the kernels that backends offer: names, arguments, shapes, mathematics, FLOPs and bytes.
 
-A kernel writes into the ``out`` that it is given, allocates nothing, returns nothing and keeps nothing. Matrices are
-(rows, columns) and batches (images, features). Rows are contiguous; the row stride may exceed the width, so that a
-block of columns is a valid argument. The float arrays of one call share one dtype, float32 or float64; images are
-uint8, ``order`` and ``cursor`` int64, sums of losses float64. ``alpha``, ``beta`` and ``scale`` are numbers, or 0-d
-arrays on the device.
+A kernel writes its result into an array that it is given, usually ``out``. It allocates nothing, returns nothing and
+has no state. Matrices are (rows, columns) and batches (images, features). Rows are contiguous; the row stride may
+exceed the width, so that a block of columns is a valid argument. The float arrays of one call share one dtype, float32
+or float64; images are uint8, ``order`` and ``cursor`` int64, sums of losses float64. ``alpha``, ``beta`` and ``scale``
+are numbers, or 0-d arrays on the device.
 
-Images of several pixels and channels are rows too: pixel by pixel, row by row, the channels of a pixel side by side.
-The whole numbers of ``unfold``, ``fold`` and ``convolve`` are a `fastae.layers.Geometry`.
+An image with a height, a width and channels is also one row: its pixels row by row, with the channels of a pixel next
+to each other. The integers of ``unfold``, ``fold`` and ``convolve`` are the fields of `fastae.layers.Geometry`.
 """
 
 import ast
@@ -34,14 +34,15 @@ class Kernel:
     signature : str
         Name and arguments, with their defaults.
     shapes : dict
-        Array argument to its shape, in letters; one letter stands for one length.
+        The shape of each array argument, by its name; each letter stands for one length.
     writes : str
-        What the kernel leaves in its output.
+        The formula of the output.
     alias : tuple of str
         The pairs of arguments, as ``"out=z"``, that may be the same array. No other output may overlap an input.
     flops, bytes : callable
-        Arithmetic operations, and bytes that must at least be moved, from the lengths by letter and, for bytes, the
-        size ``s`` of a float: the coordinates of a kernel on the roofline. A sigmoid counts as four operations.
+        The number of arithmetic operations, and the number of bytes that must at least be moved: the coordinates of a
+        kernel in the roofline model. The arguments are the lengths by their letters and, for ``bytes``, the size ``s``
+        of a float in bytes. A sigmoid counts as four operations.
 
     Examples
     --------
@@ -70,7 +71,7 @@ class Kernel:
 
     @property
     def parameters(self) -> inspect.Signature:
-        """The arguments as Python sees them."""
+        """The arguments as an `inspect.Signature`."""
         listed = self.signature[self.signature.index("(") + 1 : -1].split(", ")
         return inspect.Signature([_parameter(*argument.split("=")) for argument in listed])
 
@@ -84,7 +85,7 @@ MN, PQ = ("m", "n"), ("p", "q")
 
 
 def activation_kernels() -> dict[str, Kernel]:
-    """Return the two rows of each activation in `fastae.activations.ACTIVATIONS`."""
+    """Return the two kernels of each activation in `fastae.activations.ACTIVATIONS`."""
     kernels: dict[str, Kernel] = {}
     for row in ACTIVATIONS.values():
         kernels[row.kernel] = Kernel(
@@ -196,23 +197,23 @@ SUMS = {("mse_loss", "out"), ("bce_loss", "out")}  # float64 whatever the dtype 
 def check_arguments(
     name: str, arguments: dict[str, Any], kernel: Kernel | None = None, on_device: bool = False
 ) -> None:
-    """Refuse arguments that the contract does not allow.
+    """Check that the arguments of a call obey the contract.
 
     Parameters
     ----------
     name : str
-        What messages call the kernel.
+        The name of the kernel, for messages.
     arguments : dict
-        Every argument of the call by name; the arrays have ``shape``, ``strides``, ``dtype`` and ``itemsize``.
+        Every argument of the call by name; arrays need ``shape``, ``strides``, ``dtype`` and ``itemsize``.
     kernel : Kernel, optional
-        What they must be; by default the kernel of that name in the table.
+        Describes the arguments; by default the kernel of that name in the table.
     on_device : bool
-        The arrays cannot be read from here: what ``order`` and ``cursor`` hold is not checked.
+        Whether the arrays are on a device, so that the values of ``order`` and ``cursor`` cannot be checked.
 
     Raises
     ------
     InputError
-        A shape, dtype or stride that the kernel cannot take.
+        An argument has a wrong shape, dtype or stride, or a value out of range.
 
     Examples
     --------
@@ -259,7 +260,7 @@ def check_arguments(
 
 
 def check_rows(images: Any, order: Any, cursor: Any, offset: int, out: Any) -> None:
-    """Refuse a gather whose rows are not all there, in ``order`` or in ``images``."""
+    """Check that all rows of a gather exist in ``order`` and in ``images``; raises `InputError`."""
     first = int(cursor[0]) + int(offset)
     rows = order[first : first + out.shape[0]] if first >= 0 else order[:0]
     if rows.shape[0] != out.shape[0]:
@@ -276,7 +277,24 @@ def check_patches(
     rows: tuple[int, int],
     arguments: dict[str, Any],
 ) -> None:
-    """Refuse a geometry that there is not, and images or patches of another."""
+    """Check that a geometry is valid, and that images and patches have the shapes that it implies.
+
+    Parameters
+    ----------
+    name, images, patches : str
+        The names of the kernel, of the images and of what holds the patches, for messages.
+    shape : (m, n)
+        Of the images.
+    rows : (p, q)
+        The number of patches, and the numbers of a patch.
+    arguments : dict
+        Has the fields of `fastae.layers.Geometry`.
+
+    Raises
+    ------
+    InputError
+        The geometry is invalid, or the shapes do not match it.
+    """
     height, width, kernel, stride, padding = (int(arguments[key]) for key in Geometry._fields)
     if min(height, width, kernel, stride) < 1 or not 0 <= padding < kernel:
         raise InputError(

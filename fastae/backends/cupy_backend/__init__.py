@@ -1,11 +1,12 @@
-"""NVIDIA GPUs by CuPy, with the kernels of ``fastae/cuda``.
+"""The CuPy backend: the CUDA kernels of ``fastae/cuda`` on NVIDIA GPUs.
 
-- ``launcher``: through which all launches go
-- ``branches``: streams beside the session's
-- ``operations``: the step's operations; a dense layer's are one kernel each
-- ``convolutions``: those of a convolution and of a transposed one
-- ``session``: the step launch by launch, captured into a graph, or as one kernel that stays on the device
-- ``diagnosis``: why a GPU cannot be used
+- ``launcher``: compiles the kernels, checks their arguments and launches them
+- ``branches``: additional streams that run in parallel with the session's
+- ``operations``: the step's operations; those of a dense layer are one kernel each
+- ``convolutions``: the operations of convolutions and transposed convolutions
+- ``session``: runs the step launch by launch, as a captured graph, or as one persistent kernel
+- ``persistent``, ``plan``: the persistent kernel, and the plan of its phases
+- ``diagnosis``: finds the reason why a GPU cannot be used
 """
 
 from collections.abc import Callable
@@ -31,7 +32,7 @@ TAKE = Kernel(
 
 
 class CupyBackend(Backend):
-    """One NVIDIA GPU, the current device."""
+    """The backend that runs on one NVIDIA GPU, the current device."""
 
     name = "cupy"
 
@@ -43,19 +44,19 @@ class CupyBackend(Backend):
 
     @classmethod
     def availability(cls) -> Availability:
-        """Try everything that a step needs, from the cheapest on."""
+        """Check everything that a step needs, the cheapest tests first."""
         return diagnose()
 
     def asarray(self, host: np.ndarray) -> Any:
-        """Copy an array to the device, its rows one after another: CuPy would keep Fortran's order."""
+        """Copy an array to the device, in C order; by default CuPy would keep Fortran order."""
         return self.launcher.cupy.array(host, order="C")
 
     def to_host(self, array: Any) -> np.ndarray:
-        """Copy an array to NumPy, when the device has come so far."""
+        """Copy an array to NumPy, after the work that the current stream has."""
         return self.launcher.cupy.asnumpy(array)
 
     def launcher_for(self, tf32: bool, real: np.dtype[Any]) -> Launcher:
-        """Return the launcher of a session; raises `InputError` where there is no TF32."""
+        """Return the launcher for a session; raises `InputError` if TF32 is asked for but not possible."""
         if not tf32:
             return self.launcher
         if real != np.float32:
@@ -66,23 +67,23 @@ class CupyBackend(Backend):
         return self._tf32_launcher
 
     def session(self, parameters: Parameters, images: np.ndarray, **options: Any) -> CupySession:
-        """Put a model and its data on the device; see `CupySession` for the arguments."""
+        """Create a session with the model and its data on the device; for the arguments see `CupySession`."""
         return CupySession(self, parameters, images, **options)
 
     def shared_session(self, world: Any, parts: int, parameters: Parameters, images: np.ndarray, **options: Any) -> Any:
-        """Put a model that several ranks train on this rank's GPU; see `fastae.ranks.device_session.DeviceSession`."""
+        """Create this rank's session of a training by several; see `fastae.ranks.device_session.DeviceSession`."""
         from fastae.ranks.device_session import DeviceSession
 
         return DeviceSession(world, parts, self, parameters, images, **options)
 
     def take_device(self, number: int) -> None:
-        """Work on another GPU from now on: ranks of one machine are dealt its GPUs in turn."""
+        """Use another GPU from now on: GPU ``number`` modulo their count, so that ranks are distributed over them."""
         cuda = self.launcher.cupy.cuda
         number %= cuda.runtime.getDeviceCount()
         if number == cuda.Device().id:
             return
         cuda.Device(number).use()
-        self.launcher, self._tf32_launcher = (  # what they have compiled is loaded on the other one
+        self.launcher, self._tf32_launcher = (  # their compiled kernels are loaded on the previous GPU
             Launcher(self.launcher.cupy, launcher.tf32) for launcher in (self.launcher, self._tf32_launcher)
         )
 
@@ -98,7 +99,7 @@ class CupyBackend(Backend):
     ) -> None:
         """Write alpha · op(a) op(b) + beta · out."""
         if out.ndim != 2 or a.ndim != 2:
-            rows = cols = depth = 0  # which the launcher refuses
+            rows = cols = depth = 0  # the launcher refuses these arguments
         else:
             (rows, cols), depth = out.shape, a.shape[0 if trans_a else 1]
         tile = self.launcher.tile(rows, cols, depth, out.dtype)
@@ -134,34 +135,34 @@ class CupyBackend(Backend):
         self._launch("axpy", y, alpha=alpha, x=x, y=y)
 
     def gather(self, images: Any, order: Any, cursor: Any, offset: int, out: Any) -> None:
-        """Write rows order[cursor[0] + offset + i] of the images, divided by 255; the rows must be there."""
+        """Write rows order[cursor[0] + offset + i] of the images, divided by 255; the rows must exist."""
         self._launch("gather", out, images=images, order=order, cursor=cursor, offset=offset, out=out)
 
     def take(self, samples: Any, order: Any, cursor: Any, offset: int, out: Any) -> None:
-        """Write rows order[cursor[0] + offset + i] of samples that are floats; the rows must be there."""
+        """Write rows order[cursor[0] + offset + i] of float samples; the rows must exist."""
         arguments = {"samples": samples, "order": order, "cursor": cursor, "offset": offset, "out": out}
         blocks = -(-out.size // THREADS)
         self.launcher.launch("elementwise.cu", "take", TAKE, out.shape, blocks, arguments, out.dtype)
 
     def advance(self, cursor: Any, n: int) -> None:
         """Add n to cursor[0]."""
-        real = np.dtype(np.float32)  # of which it has none
+        real = np.dtype(np.float32)  # the kernel has no floats
         self.launcher.launch(
             "elementwise.cu", "advance", KERNELS["advance"], (1, 1), 1, {"cursor": cursor, "n": n}, real
         )
 
     def unfold(self, x: Any, height: int, width: int, kernel: int, stride: int, padding: int, out: Any) -> None:
-        """Write each patch of each image in a row."""
+        """Write each patch of each image as a row of ``out``, with 0 in the padding."""
         self._launch("unfold", out, x=x, **Geometry(height, width, kernel, stride, padding)._asdict(), out=out)
 
     def fold(self, x: Any, height: int, width: int, kernel: int, stride: int, padding: int, out: Any) -> None:
-        """Write every pixel as the sum of what the patches that it is in have for it."""
+        """Write, for every pixel, the sum of its values in all patches that contain it."""
         self._launch("fold", out, x=x, **Geometry(height, width, kernel, stride, padding)._asdict(), out=out)
 
     def convolve(
         self, x: Any, weights: Any, height: int, width: int, kernel: int, stride: int, padding: int, out: Any
     ) -> None:
-        """Write unfold(x) · weights, a product that reads the patches where they lie."""
+        """Write unfold(x) · weights, by a product that reads the patches directly from the images."""
         geometry = Geometry(height, width, kernel, stride, padding)
         arguments = {"x": x, "weights": weights, **geometry._asdict(), "out": out}
         (rows, cols), depth = (out.shape, weights.shape[0]) if out.ndim == weights.ndim == 2 else ((0, 0), 0)
@@ -170,21 +171,21 @@ class CupyBackend(Backend):
         self.launcher.launch("convolve.cu", "convolve", KERNELS["convolve"], sizes, blocks, arguments, out.dtype, tile)
 
     def _launch(self, name: str, work: Any, **arguments: Any) -> None:
-        """Launch a kernel with as many blocks as the array ``work`` needs: a thread an element, or as told here."""
-        rows, cols = work.shape if work.ndim == 2 else (0, 0)  # the launcher refuses it
+        """Launch a kernel with as many blocks as ``work`` needs: by default one thread for each of its elements."""
+        rows, cols = work.shape if work.ndim == 2 else (0, 0)  # the launcher refuses other arrays
         blocks = -(-rows * cols // THREADS)
         file = "elementwise.cu"
         if name in ("unfold", "fold"):
             file = "patches.cu"
         elif name in ("mse_loss", "bce_loss"):
-            file, blocks = "losses.cu", rows  # a block an image
+            file, blocks = "losses.cu", rows  # one block for each image
         elif name == "column_sum":
             blocks = -(-cols // WARP)
         self.launcher.launch(file, name, KERNELS[name], (rows, cols), blocks, arguments, work.dtype)
 
 
 def _activation_kernel(name: str) -> Callable[..., None]:
-    """Make the method that launches an activation's kernel, or its gradient's."""
+    """Make the method that launches the kernel of an activation or of its gradient."""
     contract = KERNELS[name]
 
     def kernel(self: CupyBackend, *arrays: Any, **named: Any) -> None:

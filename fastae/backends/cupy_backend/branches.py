@@ -1,15 +1,15 @@
-"""Streams beside the session's: what nobody waits for yet runs on them, and captured they are a graph's branches."""
+"""Additional streams for work that later operations do not wait for; in a captured graph they become branches."""
 
 from typing import Any
 
 
 class Branch:
-    """A stream that leaves the current one and comes back to it.
+    """A stream that forks from the current stream and joins it again.
 
     Parameters
     ----------
     cuda : module
-        ``cupy.cuda``, or what stands for it.
+        ``cupy.cuda``, or a substitute for it.
     """
 
     def __init__(self, cuda: Any) -> None:
@@ -18,13 +18,13 @@ class Branch:
         self._left, self._end = cuda.Event(disable_timing=True), cuda.Event(disable_timing=True)
 
     def leave(self) -> Any:
-        """Let what follows on this branch come after all that the current stream has; return the branch's stream."""
+        """Fork from the current stream: further work on this branch waits for its work so far; return the stream."""
         self._left.record(self._cuda.get_current_stream())
         self.stream.wait_event(self._left)
         return self.stream
 
     def join(self) -> None:
-        """Let what follows on the current stream come after all that this branch has."""
+        """Let further work on the current stream wait for all work of this branch so far."""
         self._end.record(self.stream)
         self._cuda.get_current_stream().wait_event(self._end)
 
@@ -39,8 +39,8 @@ class Branches:
     Attributes
     ----------
     ahead : Branch
-        For the losses, the cursor and the next batch. It leaves when steps begin and stays away between them, so that
-        a step's batch is gathered while the step before it goes backward.
+        For the losses, the cursor and the next batch. It forks when a run of steps begins and stays forked between
+        steps, so that a step's batch is gathered during the backward pass of the step before it.
     """
 
     def __init__(self, cuda: Any) -> None:
@@ -49,14 +49,14 @@ class Branches:
         self._away = 0
 
     def another(self) -> Any:
-        """Let one more branch leave the current stream, until `join`; return its stream."""
+        """Fork one more branch from the current stream, until `join`; return its stream."""
         if self._away == len(self._others):
             self._others.append(Branch(self._cuda))
         self._away += 1
         return self._others[self._away - 1].leave()
 
     def join(self) -> None:
-        """Wait for all branches."""
+        """Let the current stream wait for all branches."""
         for branch in (self.ahead, *self._others[: self._away]):
             branch.join()
         self._away = 0

@@ -1,8 +1,9 @@
-"""The step's operations for convolutions: products that read patches where they lie, and folds behind a product.
+"""The step's operations for convolutions: products that read patches directly from images, and products with a fold.
 
-A convolution goes forward, and a transposed one backward, by one product whose left factor is the patches. The other
-way there is a product and then a fold, which does what else there is to do with a pixel. Both update by a product over
-all pixels: its weights are few and its sum is long, so the sum is taken in parts, which a second kernel adds up.
+The forward pass of a convolution and the backward pass of a transposed one are a single product, whose left factor is
+the patches. The other two passes are a product and then a fold, which also applies the bias, activation or derivative.
+The update of both is a product with a sum over all pixels. Its result is small and its sum is long, so several parts of
+the sum are computed in parallel, and a second kernel adds them.
 """
 
 from collections.abc import Sequence
@@ -62,18 +63,18 @@ OPERATIONS = {
         "W + rate[0] · Σ parts, b + rate[0] · Σ bias_parts; with velocities, v = rate[1] · v + gradient first",
     ),
 }
-ROWS_OF_A_PART = 128  # of the deltas, at least: what a block sums for the biases
-MOST_PARTS = 64  # of the biases
+ROWS_OF_A_PART = 128  # the fewest rows of the deltas that a block sums for the biases
+MOST_PARTS = 64  # the most parts of the biases' sums
 
 
 class Local(NamedTuple):
-    """What a layer's operations have besides parameters: `fastae.step.Local`, without copies of patches."""
+    """A layer's data besides parameters: `fastae.step.Local` without copies of patches."""
 
-    kind: int  # its place in fastae.operations.KINDS
+    kind: int  # index in fastae.operations.KINDS
     geometry: Any = Geometry()  # of its patches
-    products: Any = None  # (m · patches, numbers of a patch): one memory for all layers, one after another
-    parts: Any = None  # (parts, weights): of the gradient
-    bias_parts: Any = None  # a vector, room for parts of the biases' gradient
+    products: Any = None  # (m · patches, numbers of a patch): all layers use the same memory, one after another
+    parts: Any = None  # (parts, weights): the parts of the gradient
+    bias_parts: Any = None  # a vector: room for the parts of the biases' gradient
 
 
 def make_local(launcher: Launcher, layers: Sequence[Layer], m: int, real: np.dtype[Any]) -> tuple[Local, ...]:
@@ -102,25 +103,25 @@ def make_local(launcher: Launcher, layers: Sequence[Layer], m: int, real: np.dty
 
 
 def fewer(local: Local, m: int) -> Local:
-    """Return the same for only m images."""
+    """Return a layer's data for batches of only m images."""
     if local.products is None:
         return local
     return local._replace(products=local.products[: m * local.geometry.rows * local.geometry.columns])
 
 
 def side_by_side(deltas: int, channels: int) -> int:
-    """Return how many rows of the deltas to take as one: few channels would leave most of a warp's lanes idle."""
+    """Return how many rows of the deltas to treat as one: with few channels, most lanes of a warp would be idle."""
     return max(k for k in range(1, max(1, WARP // channels) + 1) if deltas % k == 0)
 
 
 class Launches:
-    """Launches of the files with convolutions, by a session's launcher.
+    """Launches the kernels of ``convolutions.cu`` and ``folds.cu``.
 
     Parameters
     ----------
     launcher : Launcher
     **defined
-        As `fastae.backends.cupy_backend.launcher.definitions` returns it.
+        The macros that `fastae.backends.cupy_backend.launcher.definitions` returns.
     """
 
     def __init__(self, launcher: Launcher, **defined: int) -> None:
@@ -137,7 +138,7 @@ class Launches:
         self._of_patches("transposed_backward", {"d": d, "W": W, "y": y, "out": out}, d, out, g)
 
     def product(self, pixels: Any, W: Any, products: Any) -> None:
-        """Launch a product with Wᵀ, which a fold is to follow."""
+        """Launch products = pixels Wᵀ, which must be followed by a fold."""
         (numbers, channels), count = W.shape, pixels.shape[0]
         arguments = {"a": pixels, "b": W, "out": products, "trans_a": False, "trans_b": True, "alpha": 1.0, "beta": 0.0}
         tile = self.launcher.tile(count, numbers, channels, W.dtype)
@@ -145,7 +146,7 @@ class Launches:
         self.launcher.launch("matmul.cu", "matmul", KERNELS["matmul"], sizes, blocks, arguments, W.dtype, tile)
 
     def fold(self, name: str, g: Geometry, images: Any, **arguments: Any) -> None:
-        """Launch one of folds.cu's folds into arrays as ``images``, a thread for each number."""
+        """Launch one of the folds of ``folds.cu``; its outputs have the shape of ``images``."""
         self._check(name, g, images, arguments["products"].shape)
         blocks = -(-images.size // THREADS)
         arguments |= g._asdict()
@@ -160,7 +161,7 @@ class Launches:
         tile, count = self.launcher.shared(numbers, others, depth, real)
         parts = local.parts[
             : min(count, len(local.parts))
-        ]  # of a smaller batch there may be more, for which is no room
+        ]  # a smaller batch might have more parts than there is room for
         channels = b.shape[0]
         k = side_by_side(len(d), channels)
         d = rows(d, k * channels)
@@ -202,7 +203,7 @@ class Launches:
 
 
 def convolution(launches: Launches) -> dict[str, Any]:
-    """Bind the operations of a convolution."""
+    """Make the operations of a convolution."""
 
     def forward(a: Any, W: Any, b: Any, y: Any, local: Local, workspace: Any = None) -> None:
         launches.forward(a, W, b, rows(y, W.shape[1]), local.geometry)
@@ -219,7 +220,7 @@ def convolution(launches: Launches) -> dict[str, Any]:
 
 
 def transposed(launches: Launches) -> dict[str, Any]:
-    """Bind the operations of a transposed convolution; ``forward_loss`` is the last layer's without its losses."""
+    """Make the operations of a transposed convolution; ``forward_loss`` does not compute the losses."""
 
     def forward(a: Any, W: Any, b: Any, y: Any, local: Local, workspace: Any = None) -> None:
         launches.product(rows(a, W.shape[1]), W, local.products)

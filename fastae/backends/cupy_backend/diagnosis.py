@@ -1,4 +1,4 @@
-"""Why the GPU cannot be used: one clear reason, found by the cheapest test that can tell."""
+"""Find the reason why the GPU cannot be used, by a series of tests, the cheapest first."""
 
 import importlib.util
 import os
@@ -7,12 +7,15 @@ from functools import cache
 
 from fastae.backends.base import Availability
 
-DRIVERS = {12: 525, 13: 580}  # the oldest driver for each CUDA
+DRIVERS = {12: 525, 13: 580}  # the oldest driver for each major version of CUDA
 
 
 @cache
 def diagnose() -> Availability:
-    """Say why the GPU cannot be used, and what mends it. A warning is no reason, even where warnings are errors."""
+    """Return whether the GPU can be used, and otherwise the reason and a remedy.
+
+    Warnings from CuPy are not errors here, even if Python is told to treat warnings as errors.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("default")
         return _diagnose()
@@ -25,9 +28,9 @@ def _diagnose() -> Availability:
     try:
         import cupy
         from cupy.cuda import runtime
-    except (NotADirectoryError, PermissionError) as error:  # a home, of which CuPy wants a part as it is imported
+    except (NotADirectoryError, PermissionError) as error:  # CuPy makes its cache in the home when it is imported
         return _keeps_nothing(error)
-    except Exception as error:  # broken or mixed wheels fail in many ways
+    except Exception as error:  # broken or mixed wheels raise many types
         reason = f"CuPy is installed but does not import: {first_line(error)}"
         return Availability(False, reason, "install one CuPy wheel alone: pip list | grep cupy")
     version = runtime.driverGetVersion()
@@ -56,7 +59,7 @@ def _diagnose() -> Availability:
         remedy = f"pip install 'cuda-toolkit[nvrtc,cudart]=={built}.*'"
         return Availability(False, f"a CUDA library is missing: {first_line(error)}", remedy)
     try:
-        (cupy.zeros(1) + 1).item()  # compiles a kernel and launches it
+        (cupy.zeros(1) + 1).item()  # compile and launch a kernel
     except (NotADirectoryError, PermissionError) as error:
         return _keeps_nothing(error)
     except Exception as error:
@@ -65,11 +68,11 @@ def _diagnose() -> Availability:
 
 
 def _keeps_nothing(error: OSError) -> Availability:
-    """Say that CuPy cannot write its cache, which lies in the user's home."""
+    """Return the reason that CuPy cannot write its cache, which is in the user's home."""
     reason = f"CuPy cannot write its cache: {error.strerror}: {error.filename}"
     return Availability(False, reason, "set CUPY_CACHE_DIR to a folder that can be written")
 
 
 def first_line(error: Exception) -> str:
-    """Return the gist of an exception."""
+    """Return the type of an exception and the first line of its message."""
     return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"

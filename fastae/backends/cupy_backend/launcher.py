@@ -1,7 +1,7 @@
-"""The one place through which all launches go: what a raw kernel would take silently and wrongly is refused here.
+"""All launches of kernels, with a check of their arguments.
 
-A raw kernel sees neither strides nor dtypes, reads a transposed matrix as if it were not, and takes a Python float for
-8 bytes whatever it expects.
+A raw kernel of CuPy does not check its arguments: it ignores strides and dtypes, reads a transposed matrix as if it
+were not transposed, and gets 8 bytes for a Python float, whatever it expects.
 """
 
 import contextlib
@@ -16,21 +16,21 @@ from fastae.backends.contract import Kernel, check_arguments
 from fastae.cuda import source
 from fastae.errors import InputError
 
-THREADS, WARP = 256, 32  # of a block, and of what it consists of: as common.cuh has them
-MOST_BLOCKS = 4096  # the kernels loop, so a grid may have fewer threads than there is work
-NUMBERS = ("alpha", "beta", "scale")  # values, or 0-d arrays on the device
+THREADS, WARP = 256, 32  # threads of a block and of a warp, as in common.cuh
+MOST_BLOCKS = 4096  # a grid may have fewer threads than elements, because the kernels loop
+NUMBERS = ("alpha", "beta", "scale")  # arguments that are values, or 0-d arrays on the device
 NULL = np.uint64(0)
 
 
 class Tile(NamedTuple):
-    """How a product is cut: the side of a tile, which a block computes, and of a thread's piece of it."""
+    """How a product is divided: the side of the tile of a block, and the side of the piece of a thread."""
 
     side: int
     piece: int = 4
 
     @property
     def code(self) -> np.int32:
-        """Both in one number, as tile.cuh takes them."""
+        """Both sides in one integer, as tile.cuh expects them."""
         return np.int32(self.side | self.piece << 8)
 
     def __str__(self) -> str:
@@ -38,14 +38,14 @@ class Tile(NamedTuple):
 
 
 TILES = (Tile(64), Tile(32), Tile(16), Tile(8), Tile(64, 8), Tile(32, 8))
-# What `Launcher.cycles` reckons with, of one multiprocessor; docs/cuda.md says why.
-RATES = {4: 64, 8: 100, "TF32": 256}  # multiply-adds a cycle: pieces of 4 wait for shared memory
-AROUND = {4: 1000, 8: 2600}  # cycles before the first slice, and for the sums after the last: of 8 x 8 four rounds
-SLICE_LATENCY = 250
-SLICE_BYTES = 8192  # of each operand, as tile.cuh has it
-BYTES = 64  # a cycle, to and from the second-level cache
-LEAST_DEPTH = 128  # of a part of a sum that is shared out
-CYCLES_OF_PART = 40  # to add it to the others: eight are on their way at once
+# The model of one multiprocessor that `Launcher.cycles` uses; docs/cuda.md explains it.
+RATES = {4: 64, 8: 100, "TF32": 256}  # multiply-adds per cycle: pieces of 4 are limited by shared memory
+AROUND = {4: 1000, 8: 2600}  # cycles before the first slice and, for the sums, after the last: four rounds for 8 x 8
+SLICE_LATENCY = 250  # cycles
+SLICE_BYTES = 8192  # bytes of each operand in a slice, as in tile.cuh
+BYTES = 64  # bytes per cycle, to and from the second-level cache
+LEAST_DEPTH = 128  # the fewest terms in a part of a divided sum
+CYCLES_OF_PART = 40  # cycles to add a part to the others: eight loads are in flight at once
 
 
 class Launcher:
@@ -54,9 +54,9 @@ class Launcher:
     Parameters
     ----------
     cupy : module
-        CuPy, or what stands for it.
+        CuPy, or a substitute for it.
     tf32 : bool
-        Let products be taken of inputs rounded to TF32, by the tensor cores.
+        Round the inputs of products to TF32, and use the tensor cores.
     """
 
     def __init__(self, cupy: Any, tf32: bool = False) -> None:
@@ -68,16 +68,16 @@ class Launcher:
         self._functions: dict[Any, Any] = {}
 
     def tile(self, rows: int, cols: int, depth: int, real: np.dtype[Any]) -> Tile:
-        """Return the tile with which a product should take the least time; see `cycles`."""
+        """Return the tile with which a product is predicted to take the least time; see `cycles`."""
         key = rows, cols, depth, real
         if key not in self._tiles:
             self._tiles[key] = min(self.tiles(real), key=lambda tile: self.cycles(tile, *key))
         return self._tiles[key]
 
     def shared(self, rows: int, cols: int, depth: int, real: np.dtype[Any]) -> tuple[Tile, int]:
-        """Return the tile, and in how many parts to take the sum, for a product with few tiles and a long sum.
+        """Return the tile and the number of parts of the sum, for a product with few tiles and a long sum.
 
-        Both by the least time that it should take; the parts are added up by another kernel.
+        They are chosen for the least predicted time; another kernel must add the parts.
         """
         key = rows, cols, depth, real
 
@@ -93,17 +93,17 @@ class Launcher:
         return self._shared[key]
 
     def tiles(self, real: np.dtype[Any]) -> list[Tile]:
-        """Return the tiles that there are: tensor cores want 16 rows, and 64 sums of float64 are too many a thread."""
+        """Return the possible tiles: tensor cores need 16 rows; 64 sums per thread are too many in float64."""
         if self.tf32:
             return [tile for tile in TILES if tile.piece == 4 and tile.side >= 16]
         return [tile for tile in TILES if tile.piece == 4 or real == np.float32]
 
     def cycles(self, tile: Tile, rows: int, cols: int, depth: int, real: np.dtype[Any]) -> float:
-        """Predict how long a product takes: as many tiles as the busiest multiprocessor has, one after another."""
+        """Predict the cycles of a product: those of the tiles of the busiest multiprocessor, one after another."""
         return -(-tiles(rows, cols, tile) // self.multiprocessors) * self.cycles_of_tile(tile, depth, real)
 
     def cycles_of_tile(self, tile: Tile, depth: int, real: np.dtype[Any]) -> float:
-        """Predict how long a multiprocessor takes for one tile of a product that sums over ``depth``."""
+        """Predict the cycles of a multiprocessor for one tile of a product that sums over ``depth``."""
         slices = -(-depth * tile.side * real.itemsize // SLICE_BYTES)
         arithmetic = tile.side**2 * depth / RATES["TF32" if self.tf32 else tile.piece]
         result = 2 * tile.side**2 * real.itemsize / BYTES  # read and written
@@ -121,31 +121,31 @@ class Launcher:
         tile: Tile | None = None,
         **defined: int,
     ) -> None:
-        """Launch a kernel, its arguments checked.
+        """Check the arguments of a kernel and launch it.
 
         Parameters
         ----------
         file, kernel : str
-            Where the kernel is, and its name there.
+            The file of the kernel, and its name.
         contract : Kernel
-            What its arguments must be.
+            Describes the arguments.
         sizes : tuple of int
-            Its first parameters; that of a product has the tile before them.
+            The kernel's first parameters; in a product the tile comes before them.
         blocks : int
-            How many have something to do; nothing is launched for none.
+            The number of blocks that have work; with 0, nothing is launched.
         arguments : dict
-            Its other arguments by name, in the order of its parameters.
+            The other arguments by name, in the order of the kernel's parameters.
         real : dtype
-            For which it is compiled.
+            The float type for which the kernel is compiled.
         tile : Tile, optional
-            Of a product; likewise.
+            The tile of a product, for which the kernel is compiled.
         **defined
-            As `function` takes it.
+            See `function`.
 
         Raises
         ------
         InputError
-            An argument of another shape, dtype or kind than the contract's, or rows with gaps.
+            The shape, dtype or type of an argument does not match the contract, or rows are not contiguous.
         """
         check_arguments(kernel, arguments, contract, on_device=True)
         values: list[Any] = [tile.code] if tile else []
@@ -168,12 +168,12 @@ class Launcher:
         real : dtype
             For which it is compiled: float32 or float64.
         piece : int
-            The side of a thread's piece of a tile. With 0 it can have any; the largest takes so many registers that one
-            block fills a multiprocessor.
+            The side of a thread's piece of a tile. With 0, all sides are possible at run time; the largest then takes
+            so many registers that a multiprocessor can run only one block.
         cooperative : bool
-            Let the blocks of a launch wait for each other.
+            Allow a barrier across the blocks of a launch.
         **defined
-            What else the file asks to be defined.
+            Further macros that the file needs.
         """
         options = {"real": "float" if real == np.float32 else "double", "PIECE": piece, **defined}
         module = file, *options.items()
@@ -188,14 +188,14 @@ class Launcher:
         return self._functions[module, kernel]
 
     def number(self, kernel: str, argument: str, x: Any, real: np.dtype[Any]) -> list[Any]:
-        """Turn a number into two arguments: its value, and where on the device it lies instead, or null."""
+        """Convert a number into two arguments: its value, and a pointer to it on the device or null."""
         on_device = isinstance(x, self.cupy.ndarray)
         if on_device and (x.ndim or x.dtype != real):
             raise InputError(f"{kernel}: {argument} must be a number or a 0-d array of {real}, not {x.dtype}")
         return [real.type(0 if on_device else x), x if on_device else NULL]
 
     def _c_values(self, kernel: str, argument: str, x: Any, real: np.dtype[Any]) -> list[Any]:
-        """Turn an argument into C's: a matrix and its row stride, a vector, a number and where it lies, or a length."""
+        """Convert an argument into C arguments: for a matrix, a pointer and the row stride; for a vector, a pointer."""
         if argument in NUMBERS:
             return self.number(kernel, argument, x, real)
         if not isinstance(x, self.cupy.ndarray):
@@ -205,21 +205,22 @@ class Launcher:
 
 
 def record(stream: Any, launches: Callable[[], object]) -> Any:
-    """Return a graph of what is launched on a stream that is the current one; nothing is run."""
+    """Capture launches on the current stream, which is given, into a graph, without running them; return the graph."""
     stream.begin_capture()
     try:
         launches()
     except BaseException:
-        with contextlib.suppress(Exception):  # an unfinished capture cannot end well, but must end
+        with contextlib.suppress(Exception):  # the capture must be ended, although this raises an error
             stream.end_capture()
         raise
     return stream.end_capture()
 
 
 def definitions(loss: str, activation: str) -> dict[str, int]:
-    """Return what the files with the step's operations ask to be defined; raises NotImplementedError for no activation.
+    """Return the macros that the files of the step's operations need.
 
-    ``ACTIVATION`` is a number of the enumeration in ``activations.cuh``.
+    ``ACTIVATION`` is a number of the enumeration in ``activations.cuh``. Raises NotImplementedError if the activation
+    is not in that file.
     """
     written = re.search(r"enum Activation \{(.*?)\}", source("activations.cuh"))
     known = [name.strip().lower() for name in written.group(1).split(",")] if written else []
@@ -229,5 +230,5 @@ def definitions(loss: str, activation: str) -> dict[str, int]:
 
 
 def tiles(rows: int, cols: int, tile: Tile) -> int:
-    """Return the number of tiles of a product of that size."""
+    """Return the number of tiles of a product with so many rows and columns."""
     return -(-rows // tile.side) * -(-cols // tile.side)

@@ -1,11 +1,11 @@
-"""The step's operations; what nobody waits for runs beside the others, on branches.
+"""The step's operations; those that no other operation waits for run in parallel, on branches.
 
-A dense layer's are one kernel each; a convolution's are in ``convolutions``.
+The operations of a dense layer are one kernel each; those of convolutions are in ``convolutions``.
 
-A weight's update is needed by no other operation of its step: each is launched on a branch of its own, which leaves the
-session's stream when the delta is there and comes back where the cursor advances. So are the losses, their sum, the
-cursor and the next batch, one after another on one branch: two batches have a buffer each, so a step's is gathered
-while the one before it goes backward.
+No other operation of a step needs an update of weights. So each update is launched on its own branch, which forks from
+the session's stream when the delta is computed and joins it where the cursor advances. The losses, their sum, the
+cursor and the next batch are on one further branch, one after another. There are buffers for two batches, so a step's
+batch is gathered during the backward pass of the step before it.
 """
 
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ FILE = "operations.cu"
 
 
 def dense(launcher: Launcher, loss: str, activation: str) -> dict[str, Any]:
-    """Bind the operations of a dense layer; ``forward_loss`` is the last layer's without its losses."""
+    """Make the operations of a dense layer; ``forward_loss`` does not compute the losses."""
     defined = definitions(loss, activation)
 
     def launch(name: str, tile: Tile, blocks: int, sizes: tuple[int, ...], **arguments: Any) -> None:
@@ -82,17 +82,17 @@ def make_operations(
     activation: str = "sigmoid",
     kinds: Sequence[str] = ("dense",),
 ) -> dict[str, Any]:
-    """Bind the operations of one session.
+    """Make the operations of one session.
 
     Parameters
     ----------
     backend : CupyBackend
-        Whose other kernels the step takes.
+        Its kernels are used for everything but the fused operations.
     launcher : Launcher
-        By which products are launched.
+        Launches the fused operations.
     loss : {"mse", "bce"}
     branches : Branches
-        Of which ``ahead`` has left when the first step begins.
+        ``branches.ahead`` must have forked when the first step begins.
     activation : {"sigmoid", "tanh", "relu"}
         Of the hidden layers.
     kinds : sequence of str
@@ -101,8 +101,8 @@ def make_operations(
     Returns
     -------
     dict
-        As `fastae.operations.make_operations` has it, ``forward_loss`` in place of ``loss_gradient``; and the kernels
-        that run on a branch.
+        The operations that `fastae.operations.make_operations` returns, with ``forward_loss`` instead of
+        ``loss_gradient``, and the kernels that run on a branch.
     """
     ahead = branches.ahead
     loss_of_images = backend.mse_loss if loss == "mse" else backend.bce_loss
@@ -122,7 +122,7 @@ def make_operations(
     last, update_now = of_kind(kinds[-1], "sigmoid"), made["update"]
     if activation == "sigmoid":
         last = of_kinds[kinds[-1]]
-    with_gradient = of_kinds[kinds[-1]]["forward_loss"]  # which has a sigmoid whatever the others have
+    with_gradient = of_kinds[kinds[-1]]["forward_loss"]  # it always has a sigmoid
 
     def gather(images: Any, order: Any, cursor: Any, offset: int, out: Any) -> None:
         with ahead.stream:

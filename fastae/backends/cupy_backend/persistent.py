@@ -1,4 +1,4 @@
-"""One kernel for many steps: it stays on the device, and its blocks wait where other modes launch the next kernel."""
+"""One persistent kernel for many steps, with a barrier across the device where other modes launch the next kernel."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from fastae.step import Buffers
 
 POINTERS = ("W", "b", "V", "c", "y", "d")
 LENGTHS = ("inputs", "outputs", "forward", "backward", "update", *Share._fields)
-LAYER = np.dtype([(name, np.uint64) for name in POINTERS] + [(name, np.int32) for name in LENGTHS])  # persistent.cu's
+LAYER = np.dtype([(name, np.uint64) for name in POINTERS] + [(name, np.int32) for name in LENGTHS])  # in persistent.cu
 
 
 class Persistent:
@@ -20,9 +20,9 @@ class Persistent:
     ----------
     launcher : Launcher
     buffers : Buffers
-        The team of one, whose arrays have no gaps.
+        The session's buffers; all arrays must be contiguous.
     next_batch : device array
-        As ``buffers.a[0]``.
+        A second buffer of the shape and dtype of ``buffers.a[0]``.
     loss : {"mse", "bce"}
     activation : {"sigmoid", "tanh", "relu"}
         Of the hidden layers.
@@ -49,7 +49,7 @@ class Persistent:
         piece = pieces.pop() if len(pieces) == 1 else 0  # any
         defined = definitions(loss, activation)
         self._kernel = launcher.function("persistent.cu", "train", real, piece, cooperative=True, **defined)
-        self._blocks = launcher.multiprocessors  # one on each, as a barrier across them needs: none may wait to begin
+        self._blocks = launcher.multiprocessors  # one on each: a barrier needs all blocks to run at the same time
         self._arrived = cupy.array(np.zeros(1, np.uint32))
         self._sizes = np.int32(len(layers)), np.int32(m)
         self._arguments = (
@@ -67,7 +67,7 @@ class Persistent:
         )
 
     def run(self, steps: int) -> None:
-        """Train on the next batches."""
+        """Train on the next ``steps`` batches."""
         if steps:
             self._arrived[:] = 0
             self._kernel((self._blocks,), (THREADS,), (*self._sizes, np.int32(steps), *self._arguments))

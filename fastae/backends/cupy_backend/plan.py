@@ -1,8 +1,8 @@
-"""Which phase of the persistent kernel does what may be done in several: updates, and the next batch.
+"""The plan of the persistent kernel: in which phase to do the updates and to gather the next batch.
 
-A phase ends when its last block does. Blocks that are done earlier can take tasks that nobody waits for yet: those of
-an update whose weights no later phase reads, then pixels of the next batch. What is left is done in the last phase. A
-task that is taken earlier saves its share of the last phase, and costs what it makes its own phase longer.
+A phase ends when its last block is done. Blocks that are done earlier can do tasks that are not urgent: updates of
+weights that no later phase of the step reads, then pixels of the next batch. The last phase does the remaining tasks. A
+task that is done earlier shortens the last phase by its share, but may make its own phase longer.
 """
 
 from collections.abc import Sequence
@@ -12,19 +12,19 @@ import numpy as np
 
 from fastae.backends.cupy_backend.launcher import WARP, Launcher, tiles
 
-PIXELS = 2048  # of a task of the next batch, as in persistent.cu
-SUM = 1000  # cycles that a sum over images or pixels, or a task of the next batch, takes: nearly all of it is waiting
+PIXELS = 2048  # pixels of the next batch in a task, as in persistent.cu
+SUM = 1000  # cycles of a sum over images or pixels, or of a task of the next batch: nearly all of it is latency
 
 
 class Share(NamedTuple):
-    """What a layer's two phases leave done of the step's lists of tasks, counted from the first.
+    """How many of the step's tasks are done at the end of a layer's two phases, counted from the beginning of the step.
 
     Attributes
     ----------
     updated : int
-        Tasks of the updates, the last layer's first, behind this layer's backward phase.
+        Tasks of the updates, the last layer's first, after this layer's backward phase.
     gathered_forward, gathered_backward : int
-        Tasks of the next batch, behind this layer's forward and backward phase.
+        Tasks of the next batch, after this layer's forward phase and after its backward phase.
     """
 
     updated: int
@@ -33,20 +33,20 @@ class Share(NamedTuple):
 
 
 class Tasks(NamedTuple):
-    """So many tasks, each of so many cycles."""
+    """A number of tasks that take the same number of cycles each."""
 
     number: int
     cycles: float
 
 
 class Phase:
-    """The cycles that each block has been given, dealt out in turn as the kernel does.
+    """The cycles of each block in a phase; tasks are given to the blocks in turn, as in the kernel.
 
     Parameters
     ----------
     blocks : int
     own : sequence of Tasks
-        What the phase must do.
+        The tasks that must be done in this phase.
     """
 
     def __init__(self, blocks: int, own: Sequence[Tasks]) -> None:
@@ -57,7 +57,7 @@ class Phase:
 
     @property
     def cycles(self) -> float:
-        """How long the phase takes."""
+        """The cycles that the phase takes."""
         return float(self._loads.max())
 
     def _deal(self, cycles: float) -> float:
@@ -67,7 +67,7 @@ class Phase:
         return float(self._loads[block])
 
     def take(self, waiting: Sequence[Tasks]) -> list[int]:
-        """Add as many waiting tasks, in their order, as pay best; return how many of each."""
+        """Add the number of waiting tasks, in their order, that saves the most time; return how many of each."""
         before = self._loads.copy(), self._dealt
         own = end = self.cycles
         moved = best = 0.0
@@ -99,7 +99,7 @@ def make_plan(
     m : int
         Images in a batch.
     launcher : Launcher
-        Which knows the device, the tiles and what they should cost.
+        Predicts the cycles of each tile.
     real : dtype
 
     Returns
@@ -107,7 +107,7 @@ def make_plan(
     shares : list of Share
         By layer.
     cycles : float
-        That the step should take, barriers left out.
+        The predicted cycles of the step, without barriers.
     """
 
     def product(rows: int, cols: int, depth: int) -> Tasks:

@@ -1,4 +1,4 @@
-"""A model on a GPU: the step launched one by one, captured into a graph, or as one kernel that stays on the device."""
+"""A session on a GPU: the step as separate launches, as a captured graph, or as one persistent kernel."""
 
 from collections.abc import Callable, Sequence
 from functools import partial, wraps
@@ -16,14 +16,14 @@ from fastae.errors import InputError
 from fastae.step import Buffers
 
 MODES = ("captured", "eager", "persistent")
-STEPS_A_GRAPH = 16  # between two graphs the device is idle for a moment, so one graph holds several steps
+STEPS_A_GRAPH = 16  # steps in a graph: between two graphs the device is idle for a moment
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 def _on_our_stream(method: Callable[P, R]) -> Callable[P, R]:
-    """Let a method launch and copy on the session's stream; the default one cannot be captured."""
+    """Make a method use the session's stream; the default stream cannot be captured."""
 
     @wraps(method)
     def wrapped(*arguments: P.args, **options: P.kwargs) -> R:
@@ -37,13 +37,26 @@ def _on_our_stream(method: Callable[P, R]) -> Callable[P, R]:
 class CupySession(Session):
     """A session on a GPU, whose steps are launched in one of three modes; all of them give the same bits.
 
-    - ``"captured"``, the default: the first batch is launched kernel by kernel, which also compiles and loads them.
-      Then the same Python is captured into a CUDA graph, which is replayed for all others.
+    - ``"captured"``, the default: the first batch is launched kernel by kernel, which also compiles and loads the
+      kernels. Then the launches are captured into a CUDA graph, which is replayed for all other batches.
     - ``"eager"``: every batch is launched kernel by kernel.
-    - ``"persistent"``: one kernel does all whole batches, with a barrier across the device where the others begin a new
-      kernel. For networks of dense layers and images of bytes alone.
+    - ``"persistent"``: one kernel does all whole batches, with a barrier across the device where the other modes launch
+      a new kernel. Only for networks of dense layers and uint8 images.
 
-    For the arguments see `fastae.backends.base.Session`.
+    For the other arguments see `fastae.backends.base.Session`.
+
+    Parameters
+    ----------
+    backend : CupyBackend
+    parameters : Parameters
+    images : ndarray, (n, inputs)
+    **options
+        ``mode`` and ``tf32``, and the options of `fastae.backends.base.Session`.
+
+    Raises
+    ------
+    InputError
+        An unknown mode, a network or images that the mode does not support, or TF32 where it is not possible.
     """
 
     def __init__(self, backend: Any, parameters: Parameters, images: np.ndarray, **options: Any) -> None:
@@ -69,15 +82,15 @@ class CupySession(Session):
         return make_operations(self.backend, self.launcher, self.loss, self._branches, self.activation, self.kinds)
 
     def local(self, m: int, deltas: Sequence[Any]) -> list[tuple[Any, ...]]:
-        """Make room for products and parts of gradients; patches are read where they lie."""
+        """Make buffers for products and parts of gradients; patches need none, because they are not copied."""
         return [convolutions.make_local(self.launcher, self.layers, m, self.dtype)]
 
     def fewer(self, local: Any, m: int) -> Any:
-        """Return the room for only m images."""
+        """Return a layer's buffers for batches of only m images."""
         return convolutions.fewer(local, m)
 
     def execute(self, part: str, team: list[Buffers], batches: int) -> None:
-        """Do a part of the next batches in this session's mode."""
+        """Run a part, the step or the evaluation, for the next batches in this session's mode."""
         if self.mode == "persistent" and part == "step" and team is self._train:
             if self._persistent is None:
                 self._persistent = Persistent(self.launcher, team[0], team[1].a[0], self.loss, self.activation)
@@ -86,27 +99,27 @@ class CupySession(Session):
             self.repeat(part, len(team[0].loss), partial(self._launch, part, team), batches)
 
     def _launch(self, part: str, team: list[Buffers], batches: int) -> None:
-        """Launch the next batches, which take turns with the two buffers."""
+        """Launch the next batches, which use the two buffers in turn."""
         self._branches.ahead.leave()
         for i in range(batches):
             self._parts[part](team[i % 2])
 
     def _team(self, images: np.ndarray, m: int) -> list[Buffers]:
-        """Make the team of one twice, with a batch of its own each."""
+        """Make the buffers twice, each with its own batch."""
         (buffers,) = super()._team(images, m)
         batch = self._zeros(*buffers.a[0].shape)
         return [buffers, buffers._replace(a=(batch, *buffers.a[1:]), x=batch)]
 
     def repeat(self, part: str, which: Any, launch: Callable[[int], object], times: int) -> None:
-        """Launch something so many times; unless eagerly, by graphs from the second time on.
+        """Repeat a launch; unless the mode is eager, by graphs from the second time on.
 
         Parameters
         ----------
         part : str
         which : hashable
-            Both together are the name by which its graphs are known.
+            Together with ``part``, the key of the graphs.
         launch : callable
-            Launches it as many times as it is told.
+            Called with a number of times to launch.
         times : int
         """
         if self.mode == "eager":

@@ -1,10 +1,10 @@
-"""The reference: each kernel as its formula, in as few NumPy calls as it takes without temporaries.
+"""The NumPy backend, the reference: each kernel is its formula, in few NumPy calls and mostly without temporaries.
 
-NumPy cannot add a product to an array in place, so ``matmul`` with beta ≠ 0 and a few others make a temporary. The
-operations, which the training step calls, have a workspace instead and allocate nothing.
+NumPy cannot add a product to an array in place, so ``matmul`` with beta ≠ 0 and a few other kernels make a temporary.
+The operations, which the training step calls, use a workspace instead and allocate nothing.
 
-- here: the contract's kernels
-- ``patches``: unfold and fold
+- ``NumpyBackend``: the contract's kernels
+- ``patches``: unfold, fold and convolve
 - ``operations``: the step's operations
 """
 
@@ -22,7 +22,7 @@ Number = Any  # a float, or a 0-d array
 
 
 class NumpyBackend(Backend):
-    """NumPy, with whatever BLAS it was built with."""
+    """The backend that uses NumPy and the BLAS with which NumPy was built."""
 
     name = "numpy"
 
@@ -48,7 +48,7 @@ class NumpyBackend(Backend):
 
     def bias_sigmoid(self, z: Array, bias: Array, out: Array) -> None:
         """Write σ(z + bias)."""
-        with np.errstate(over="ignore"):  # e^∞ = ∞ is what makes σ(−∞) = 0
+        with np.errstate(over="ignore"):  # an overflow to ∞ is right: it gives σ = 0
             np.add(z, bias, out=out)
             np.subtract(0, out, out=out)  # np.negative of NumPy 2.4 is wrong in a column of every 4th float
             np.exp(out, out=out)
@@ -109,7 +109,7 @@ class NumpyBackend(Backend):
     def gather(self, images: Array, order: Array, cursor: Array, offset: int, out: Array) -> None:
         """Write rows order[cursor[0] + offset + i] of the images, divided by 255."""
         first = cursor[0] + offset
-        for row, i in zip(out, order[first : first + len(out)]):  # images[order] would make a copy of the batch
+        for row, i in zip(out, order[first : first + len(out)]):  # images[order] would allocate a copy of the batch
             np.divide(images[i], 255, out=row, dtype=row.dtype)
 
     def advance(self, cursor: Array, n: int) -> None:
@@ -117,23 +117,23 @@ class NumpyBackend(Backend):
         cursor[0] += n
 
     def unfold(self, x: Array, height: int, width: int, kernel: int, stride: int, padding: int, out: Array) -> None:
-        """Write each patch of each image in a row."""
+        """Write each patch of each image as a row of ``out``, with 0 in the padding."""
         patches.unfold(x, patches.Geometry(height, width, kernel, stride, padding), out)
 
     def fold(self, x: Array, height: int, width: int, kernel: int, stride: int, padding: int, out: Array) -> None:
-        """Write every pixel as the sum of what the patches that it is in have for it."""
+        """Write, for every pixel, the sum of its values in all patches that contain it."""
         patches.fold(x, patches.Geometry(height, width, kernel, stride, padding), out)
 
     def convolve(
         self, x: Array, weights: Array, height: int, width: int, kernel: int, stride: int, padding: int, out: Array
     ) -> None:
-        """Write unfold(x) · weights: a product for each pixel of a patch, of all patches at once."""
+        """Write unfold(x) · weights, by one product for each pixel of the kernel, for all patches at once."""
         patches.convolve(x, weights, patches.Geometry(height, width, kernel, stride, padding), out)
 
     def workspace(self, size: int, dtype: Any) -> np.ndarray:
-        """Make room for ``size`` floats."""
+        """Return an uninitialized array of ``size`` floats."""
         return np.empty(size, dtype)
 
     def operations(self, loss: str, activation: str = "sigmoid", kinds: Sequence[str] = ("dense",)) -> dict[str, Any]:
-        """Return the step's operations, which have a workspace."""
+        """Return the step's operations, which use the workspace."""
         return make_operations(self, loss, activation, kinds)

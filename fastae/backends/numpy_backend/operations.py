@@ -1,4 +1,4 @@
-"""The step's operations for NumPy, in a workspace: each product and each difference has its place."""
+"""The step's operations for NumPy; a workspace holds their intermediate results, so they allocate nothing."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -15,7 +15,10 @@ Array = np.ndarray
 
 
 def make_operations(backend: Any, loss: str, activation: str, kinds: Sequence[str]) -> dict[str, Any]:
-    """Make them, as `fastae.operations.make_operations` does; forward of a dense layer needs no workspace."""
+    """Make the step's operations; arguments and result are those of `fastae.operations.make_operations`.
+
+    Operations that need no workspace, such as the forward operation of a dense layer, are the composed ones.
+    """
     composed = fastae.operations.KINDS
 
     def of_kind(ops: Any, kind: str, activation: str) -> dict[str, Any]:
@@ -28,7 +31,7 @@ def make_operations(backend: Any, loss: str, activation: str, kinds: Sequence[st
 
 
 class Gather:
-    """The kernel ``gather`` with a place for the bytes: taken at once, then divided at once; floats are only taken."""
+    """The operation ``gather`` with a buffer: copies all rows at once, then divides bytes by 255; floats are copied."""
 
     def __init__(self) -> None:
         self.bytes = np.empty(0, np.uint8)
@@ -38,7 +41,7 @@ class Gather:
         first = cursor[0] + offset
         chosen = order[first : first + len(out)]
         if images.dtype != np.uint8:
-            np.take(images, chosen, axis=0, out=out, mode="clip")  # "raise" would make a copy
+            np.take(images, chosen, axis=0, out=out, mode="clip")  # mode="raise" would make a copy
             return
         if self.bytes.size < out.size:
             self.bytes = np.empty(out.size, np.uint8)
@@ -73,7 +76,7 @@ def _bce(z: Array, x: Array, scale: float, d: Array, losses: Array, workspace: A
     d *= d.dtype.type(scale)
 
 
-# The derivative of each activation from its output y, into out.
+# The derivative of each activation, computed from its output y and written to out.
 
 
 def _sigmoid(y: Array, out: Array) -> None:
@@ -95,7 +98,7 @@ Slope = Callable[[Array, Array], None]
 
 
 def dense(slope: Slope) -> dict[str, Any]:
-    """Make the operations of a dense layer that are not only composed."""
+    """Make the operations of a dense layer that use the workspace."""
 
     def backward(d: Array, W: Array, y: Array, out: Array, local: Any, workspace: Array) -> None:
         e = room(workspace, out.shape)
@@ -107,8 +110,8 @@ def dense(slope: Slope) -> dict[str, Any]:
         a: Array, d: Array, W: Array, b: Array, V: Array, c: Array, rate: Array, local: Any, workspace: Array
     ) -> None:
         if len(V) == 0:
-            d *= rate[0]  # nobody needs the delta any more, and it is smaller than the gradient
-        alone = len(V) > 0 and not rate.any()  # the gradient alone is wanted
+            d *= rate[0]  # the delta is not needed any more, and smaller than the gradient
+        alone = len(V) > 0 and not rate.any()  # the caller only wants the gradient, in V and c
         for p, v in ((W, V), (b, c)):
             gradient = v if alone else room(workspace, p.shape)
             if p is W:
@@ -127,7 +130,7 @@ def dense(slope: Slope) -> dict[str, Any]:
 
 
 def convolution(slope: Slope) -> dict[str, Any]:
-    """Make the operations of a convolution that are not only composed; the gradient is smaller than the delta."""
+    """Make the operations of a convolution that use the workspace."""
 
     def backward(d: Array, W: Array, y: Array, out: Array, local: Local, workspace: Array) -> None:
         np.matmul(rows(d, W.shape[1]), W.T, out=local.products)
@@ -146,7 +149,7 @@ def convolution(slope: Slope) -> dict[str, Any]:
 
 
 def transposed(slope: Slope) -> dict[str, Any]:
-    """Make the operations of a transposed convolution that are not only composed."""
+    """Make the operations of a transposed convolution that use the workspace."""
 
     def backward(d: Array, W: Array, y: Array, out: Array, local: Local, workspace: Array) -> None:
         patches.unfold(d, local.geometry, local.patches)
@@ -169,7 +172,7 @@ KINDS = {"dense": dense, "conv": convolution, "transposed": transposed}
 def _descend(
     a: Array, d: Array, pixels: Array, W: Array, b: Array, V: Array, c: Array, rate: Array, workspace: Array
 ) -> None:
-    alone = len(V) > 0 and not rate.any()  # the gradient alone is wanted
+    alone = len(V) > 0 and not rate.any()  # the caller only wants the gradient, in V and c
     for p, v in ((W, V), (b, c)):
         gradient = v if alone else room(workspace, p.shape)
         if p is W:
@@ -188,7 +191,7 @@ def _descend(
 
 
 def product(a: Array, b: Array, out: Array) -> None:
-    """Write a @ b; a column by a row as an outer product, for which np.matmul has only a slow loop."""
+    """Write a @ b; a column times a row is computed as an outer product, because np.matmul is slow for it."""
     if a.shape[1] == 1:
         np.multiply(a, b, out=out)
     else:
@@ -196,5 +199,5 @@ def product(a: Array, b: Array, out: Array) -> None:
 
 
 def room(workspace: Array, shape: tuple[int, ...]) -> Array:
-    """Return an array of that shape in the workspace."""
+    """Return a view of the beginning of the workspace with the given shape."""
     return workspace[: math.prod(shape)].reshape(shape)

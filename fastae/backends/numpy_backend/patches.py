@@ -1,4 +1,4 @@
-"""Patches of images, and back: a copy, or an addition, for each of a patch's pixels, of all patches at once."""
+"""Unfold, fold and convolve: one NumPy operation for each pixel of the kernel, for all patches at once."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ Index = tuple[int | slice, ...]
 
 
 def unfold(x: np.ndarray, g: Geometry, out: np.ndarray) -> None:
-    """Write each patch of each image in a row, 0 where it lies in the padding."""
+    """Write each patch of each image as a row of ``out``, with 0 in the padding."""
     images, patches = views(x, out, g)
     if g.padding:
         out[:] = 0
@@ -19,7 +19,7 @@ def unfold(x: np.ndarray, g: Geometry, out: np.ndarray) -> None:
 
 
 def fold(x: np.ndarray, g: Geometry, out: np.ndarray) -> None:
-    """Write every pixel as the sum of what the patches that it is in have for it."""
+    """Write, for every pixel, the sum of its values in all patches that contain it."""
     images, patches = views(out, x, g)
     out[:] = 0
     for of_image, of_patch in taps(g):
@@ -34,8 +34,8 @@ def convolve(x: np.ndarray, weights: np.ndarray, g: Geometry, out: np.ndarray) -
     out[:] = 0
     for (of_image, of_patch), tap in zip(taps(g), of_taps):
         pixels = images[of_image]
-        # A product for each image. With four axes NumPy would make one for each row of pixels; with two, BLAS would
-        # share it among threads, which wait for each other for too long where the machine has other things to do.
+        # One product for each image. With four axes NumPy would make one for each row of pixels. With two axes, BLAS
+        # would use several threads, which is slow if other processes are busy.
         product = pixels.reshape(len(x), pixels.shape[1] * pixels.shape[2], channels) @ tap
         of_patches[(*of_patch[:3], 0, 0)] += product.reshape(*pixels.shape[:3], out.shape[1])
 
@@ -50,7 +50,7 @@ def views(images: np.ndarray, patches: np.ndarray, g: Geometry) -> tuple[np.ndar
 
 
 def taps(g: Geometry) -> Iterator[tuple[Index, Index]]:
-    """Yield for each pixel of a patch where it lies in the images, and in the patches where it is inside."""
+    """Yield, for each pixel of the kernel, its index in the images and in the patches, without the padding."""
     everything = slice(None)
     for i in range(g.kernel):
         rows, patch_rows = inside(i, g.height, g.rows, g)
@@ -60,7 +60,7 @@ def taps(g: Geometry) -> Iterator[tuple[Index, Index]]:
 
 
 def inside(tap: int, pixels: int, patches: int, g: Geometry) -> tuple[slice, slice]:
-    """Return the pixels that a tap of a kernel falls on along one axis, and the patches that have them there."""
+    """Return, along one axis, the pixels that a pixel of the kernel covers, and the patches in which it covers them."""
     first = max(0, -((tap - g.padding) // g.stride))
     last = min(patches, (pixels - 1 + g.padding - tap) // g.stride + 1)
     start = first * g.stride + tap - g.padding
