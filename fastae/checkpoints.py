@@ -1,4 +1,4 @@
-"""Checkpoints: what is kept of a training after each epoch, and going on from it."""
+"""Checkpoints: write the state of a training after an epoch, and continue from it."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def save(trainer: "Trainer", path: Any, note: dict[str, Any] | None) -> None:
-    """Write model, velocities, history and settings."""
+    """Write model, velocities, history and settings; for arguments and errors see `fastae.Trainer.save`."""
     arrays = storage.numbered(
         weight=trainer.model.weights, bias=trainer.model.biases, weight_velocity=trainer._V, bias_velocity=trainer._c
     )
@@ -28,10 +28,10 @@ def save(trainer: "Trainer", path: Any, note: dict[str, Any] | None) -> None:
 def take(
     trainer: "Trainer", path: Any, config: dict[str, Any], arrays: dict[str, np.ndarray], note: dict[str, Any] | None
 ) -> None:
-    """Go on from what a checkpoint holds."""
+    """Set a trainer's state from the content of a checkpoint; raises `CheckpointError` if it does not fit."""
     now = settings(trainer, note)
     try:
-        # Older ones do not say.
+        # The values for checkpoints of older releases, which lack these settings.
         usual = {"tf32": False, "test_images": now.get("test_images"), "schedule": "constant"}
         usual |= {"shards": None, "activation": "sigmoid", "image_shape": now["image_shape"]}
         usual["layers"] = [{"Dense": [n]} for n in config["settings"].get("sizes", [0])[1:]]
@@ -61,7 +61,7 @@ def take(
 
 
 def settings(trainer: "Trainer", note: dict[str, Any] | None) -> dict[str, Any]:
-    """Return what decides the course of this training, as JSON holds it."""
+    """Return the settings that determine the result of a training, as a dict for JSON."""
     model = trainer.model
     return {
         "sizes": list(model.sizes),

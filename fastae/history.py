@@ -1,4 +1,4 @@
-"""What is kept of a training: its epochs, and how it began."""
+"""The history of a training: its epochs, and measurements from before the first one."""
 
 import math
 from dataclasses import asdict, dataclass, field
@@ -7,33 +7,35 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch gave.
+    """The results of one epoch.
 
     Attributes
     ----------
     epoch : int
-        From 1.
+        The number of the epoch, from 1.
     train_loss : float
-        Mean over the images of their loss as they were trained on, a sum over pixels.
+        The mean over the images of their loss, a sum over pixels. Each image's loss is computed when its batch is
+        trained on.
     test_mse : float or None
-        Mean squared error over test images and pixels after the epoch; None without test images.
+        The mean squared error over test images and pixels after the epoch; None without test images.
     seconds, images_per_second : float
-        Of training alone: neither compilation nor the test is in it.
+        Time and speed of the training, without compilation and test.
     lr : float
         The learning rate.
     signs : dict, or None for an epoch of an older release
-        What `fastae.diagnose` reads, measured on 64 of the training images after the epoch:
+        Measurements for `fastae.diagnose`, on 64 of the training images after the epoch:
 
-        - ``parts``: training loss of each tenth of the epoch, of each batch where there are fewer; ``updates``: how
-          many batches the epoch had
+        - ``parts``: training loss of each tenth of the epoch, or of each batch if there are fewer than ten;
+          ``updates``: the number of batches in the epoch
         - ``flat``: for each hidden layer, the share of its outputs where the activation is nearly flat (sigmoid below
           0.01 or above 0.99, tanh beyond ±0.98), or of its units that are 0 for all images (relu)
         - ``moved``: for each layer, ‖new weights − old‖ / ‖old‖ of the epoch
-        - ``code_spread``: standard deviation over images of a unit of the code, beside the root mean square of the code
-        - ``sample_mse``: mean squared error of a pixel; ``uneven``: its standard deviation over images, beside it
+        - ``code_spread``: standard deviation over images of a unit of the code, divided by the root mean square of the
+          code
+        - ``sample_mse``: mean squared error of a pixel; ``uneven``: its standard deviation over images, divided by it
         - ``output_spread``, ``output_mean``: standard deviation over images, and mean, of a pixel of a reconstruction
-        - ``output_flat``: share of a reconstruction's pixels where the last sigmoid is flat; ``stuck``: of those that
-          are wrong by more than 0.5 as well
+        - ``output_flat``: share of a reconstruction's pixels where the last sigmoid is flat; ``stuck``: share of those
+          that are also wrong by more than 0.5
 
     Examples
     --------
@@ -59,15 +61,20 @@ class History:
     ----------
     epochs : list of Epoch
     start : dict
-        What `fastae.diagnose` reads of the time before the first epoch, from at most 256 images: of the data
-        ``images``, ``pixels``, how many of them ``varying``, what is ``white`` (255 in bytes, 1 in floats), how many
-        of the images are ``different``, the share of those that are ``blank``, the ``largest`` value from 0 to 255, the
-        ``mean`` from 0 to 1, the ``square`` mean of ‖x‖², ``mean_image_mse`` (what knowing the mean image alone gives)
-        and ``test_mean_image_mse``, the share of the variance that ``components`` principal components of other images
-        have ``explained``, of training and test images (``test_explained``), and as many as the narrowest layer has
-        ``room`` for (``in_room``), and the ``usual_lr`` of `fastae.rates.suggest`; and of the network before it was
-        trained ``initial``, with the figures that `Epoch` has as ``signs``, the root mean square of each layer's
-        ``weights`` and ``biases``, and ``distinct``, how far the units of each layer differ in their weights.
+        Measurements for `fastae.diagnose` from before the first epoch, on at most 256 images. Of the data:
+
+        - ``images``, ``pixels``: their numbers; ``varying``: the number of pixels that vary
+        - ``white``: the value of white (255 in bytes, 1 in floats); ``largest``: the largest value, from 0 to 255
+        - ``different``: how many of the images differ; ``blank``: the share of blank ones
+        - ``mean``: from 0 to 1; ``square``: the mean of ‖x‖²
+        - ``mean_image_mse``, ``test_mean_image_mse``: the error of the mean image as reconstruction
+        - ``explained``, ``test_explained``: the share of the variance that ``components`` principal components of
+          other images explain, for training and test images; ``in_room``: the same for ``room`` components, as many as
+          the narrowest layer has units
+        - ``usual_lr``: the learning rate of `fastae.rates.suggest`
+
+        Of the network before training, ``initial``: the measurements of `Epoch.signs`, the root mean square of each
+        layer's ``weights`` and ``biases``, and ``distinct``, how much the units of each layer differ in their weights.
 
     Examples
     --------
@@ -80,14 +87,14 @@ class History:
     start: dict[str, Any] = field(default_factory=dict)
 
     def as_dicts(self) -> list[dict[str, Any]]:
-        """Return the epochs as JSON holds them."""
+        """Return the epochs as a list of dicts, for JSON."""
         return [asdict(epoch) for epoch in self.epochs]
 
     @classmethod
     def read(cls, epochs: Any, lr: Any, start: Any) -> "History":
-        """Return the history that a checkpoint holds; raises TypeError or ValueError if it is none.
+        """Return the history from a checkpoint's content; raises TypeError or ValueError if it is invalid.
 
-        Epochs of older ones do not say their learning rate, which was that of the settings.
+        ``lr`` is the learning rate of the settings, for epochs of older releases, which do not contain theirs.
         """
         history = cls([Epoch(**{"lr": lr, **epoch}) for epoch in epochs], start)
         for i, epoch in enumerate(history.epochs, 1):

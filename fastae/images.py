@@ -1,4 +1,4 @@
-"""Which images a trainer takes."""
+"""The check of the images that a trainer is given."""
 
 from typing import Any
 
@@ -8,20 +8,20 @@ from fastae.errors import InputError
 
 
 def check_images(name: str, images: Any, width: int) -> None:
-    """Refuse images that a trainer cannot train on.
+    """Check that a trainer can use images.
 
     Parameters
     ----------
     name : str
-        What messages call them.
+        The name of the argument, for messages.
     images : ndarray, uint8 or floats in [0, 1], (n, width)
     width : int
-        Numbers of an image.
+        The numbers of one image.
 
     Raises
     ------
     InputError
-        Another type, shape or range; the message says what to do where that is plain.
+        The type, shape or range is wrong; the message suggests a conversion if there is an obvious one.
     """
     ok = isinstance(images, np.ndarray) and (images.dtype == np.uint8 or images.dtype.kind == "f")
     if not ok or images.ndim != 2 or images.shape[1] != width or not len(images):
@@ -40,7 +40,7 @@ def check_images(name: str, images: Any, width: int) -> None:
 
 
 def _remedy(name: str, images: Any, width: int) -> str:
-    """Say how images of another type or shape become an array that a trainer takes, where that is plain."""
+    """Return a suggestion how to convert images of another type or shape; an empty string if none is obvious."""
     if not isinstance(images, np.ndarray) or not len(images := np.atleast_1d(images)):
         return ""
     if images.ndim == 1:

@@ -1,8 +1,8 @@
-"""A model as other libraries read it: weights for PyTorch in ``.safetensors``, the network itself in ``.onnx``.
+"""Files for other libraries: weights for PyTorch in ``.safetensors``, the whole network in ``.onnx``.
 
 Both are written from one description, `modules`: the network as a ``torch.nn.Sequential``, with PyTorch's names and
-layouts. An image is (channels, height, width) there, and a row of pixels with its channels last here. So a dense layer
-beside a convolution has the units on that side in another order.
+layouts. An image is (channels, height, width) in PyTorch, but a row of pixels with the channels last in fastae. So the
+units of a dense layer before or after a convolution are in another order.
 """
 
 import json
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 SUFFIXES = (".npz", ".safetensors", ".onnx")
 OPERATORS = {"Linear": "Gemm", "Conv2d": "Conv", "ConvTranspose2d": "ConvTranspose"}  # of ONNX, by PyTorch's modules
 OPERATORS |= {activation.module: activation.operator for activation in ACTIVATIONS.values()}
-OPSET, IR_VERSION = 17, 8  # of ONNX: of 2022, which every runtime since knows
-LARGEST = 2**31 - 2**16  # bytes of a protobuf message, and some for the names
+OPSET, IR_VERSION = 17, 8  # of ONNX: from 2022, so that every later runtime supports them
+LARGEST = 2**31 - 2**16  # bytes of weights: a protobuf message holds 2 GiB, and names need some of it
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,11 @@ class Module:
     Attributes
     ----------
     kind : str
-        Its class in ``torch.nn``.
+        The name of its class in ``torch.nn``.
     arguments : tuple
-        What the class is called with.
+        The positional arguments of the class.
     options : dict
-        And by name.
+        Its keyword arguments.
     weight, bias : ndarray, optional
         In PyTorch's layout.
     """
@@ -56,14 +56,14 @@ class Module:
 
 
 class Side(NamedTuple):
-    """The images that a layer takes and gives; None where a dense layer has nothing but dense layers beside it."""
+    """The shapes of a layer's input and output images; None at a side where a dense layer has no convolution."""
 
     before: Shape | None
     after: Shape | None
 
 
 def sides(layers: list[Layer]) -> list[Side]:
-    """Return what each layer takes and gives."""
+    """Return the shapes of each layer's input and output images."""
     own = [_own(layer) for layer in layers]
     found = []
     for number, side in enumerate(own):
@@ -85,7 +85,7 @@ def _own(layer: Layer) -> Side:
 
 
 def _places(shape: Shape | None, size: int) -> np.ndarray:
-    """Return for each number of (channels, height, width) its place in a row of pixels."""
+    """Return, for each element of an image (channels, height, width), its index in a row of pixels."""
     places = np.arange(size)
     return places if shape is None else places.reshape(shape).transpose(2, 0, 1).ravel()
 
@@ -100,7 +100,7 @@ def to_torch(layer: Layer, side: Side, W: np.ndarray, b: np.ndarray) -> tuple[np
 
 
 def from_torch(layer: Layer, side: Side, weight: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return what `to_torch` was given."""
+    """Return a layer's weights and biases in fastae's layout, from PyTorch's: the inverse of `to_torch`."""
     if layer.kind == "dense":
         outputs, inputs = _places(side.after, layer.outputs), _places(side.before, layer.inputs)
         W, b = np.empty(layer.shape, weight.dtype), np.empty_like(bias)
@@ -111,15 +111,15 @@ def from_torch(layer: Layer, side: Side, weight: np.ndarray, bias: np.ndarray) -
 
 
 def modules(model: "Autoencoder") -> list[Module]:
-    """Return the modules of the ``torch.nn.Sequential`` that computes what the model's ``reconstruct`` does.
+    """Return the modules of the ``torch.nn.Sequential`` that computes the same as the model's ``reconstruct``.
 
-    A network that begins with a convolution takes and gives images (n, channels, height, width), another one rows (n,
-    pixels).
+    If the network begins with a convolution, its inputs and outputs are images (n, channels, height, width); otherwise
+    they are rows (n, pixels).
 
     Raises
     ------
     InputError
-        A kind of layer that is not described here.
+        The network has a layer of another kind than dense, conv and transposed.
     """
     made: list[Module] = []
     if unknown := {layer.kind for layer in model.layers} - {"dense", "conv", "transposed"}:
@@ -147,7 +147,7 @@ def _convolution(layer: Layer, side: Side, weight: np.ndarray, bias: np.ndarray)
     options: dict[str, Any] = {"stride": g.stride, "padding": g.padding}
     if layer.kind == "conv":
         return Module("Conv2d", channels, options, weight, bias)
-    # What the convolution's last stride did not reach: rows and columns that no patch of it is in.
+    # The rows and columns at the end that are in no patch of the mirrored convolution.
     options["output_padding"] = tuple(
         length - ((patches - 1) * g.stride - 2 * g.padding + g.kernel)
         for length, patches in ((g.height, g.rows), (g.width, g.columns))
@@ -156,12 +156,20 @@ def _convolution(layer: Layer, side: Side, weight: np.ndarray, bias: np.ndarray)
 
 
 def expression(model: "Autoencoder") -> str:
-    """Return the Python that makes the ``torch.nn.Sequential``, whose ``load_state_dict`` takes the weights."""
+    """Return the Python expression for the ``torch.nn.Sequential`` whose ``load_state_dict`` takes the weights."""
     return "torch.nn.Sequential(\n" + "".join(f"    {module},\n" for module in modules(model)) + ")"
 
 
 def save(model: "Autoencoder", path: str | os.PathLike[str], config: dict[str, Any]) -> None:
-    """Write a model as ``.safetensors`` or ``.onnx``, as the path ends; raises `MissingPackage` and `OutputError`."""
+    """Write a model as ``.safetensors`` or ``.onnx``, depending on the path's suffix.
+
+    Raises
+    ------
+    MissingPackage
+        The package for the format is not installed.
+    OutputError
+        The file cannot be written, or the network is too large for ``.onnx``.
+    """
     text = json.dumps({"kind": "model", **config})
     content = _safetensors(model, text) if suffix_of(path) == ".safetensors" else _onnx(model, text, path)
     with storage.replacing(path) as file:
@@ -169,7 +177,7 @@ def save(model: "Autoencoder", path: str | os.PathLike[str], config: dict[str, A
 
 
 def suffix_of(path: str | os.PathLike[str]) -> str:
-    """Return how the path ends, ``.npz`` where it does not say; raises `InputError` for what is no model's."""
+    """Return the suffix of a path, ``.npz`` if it has none; raises `InputError` if it is none of `SUFFIXES`."""
     suffix = os.path.splitext(os.fspath(path))[1].lower() or SUFFIXES[0]
     if suffix not in SUFFIXES:
         raise InputError(f"a model is kept as {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}; got {os.fspath(path)!r}")
@@ -201,12 +209,12 @@ def read_safetensors(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict
     safe_open = _import("safetensors", "a .safetensors file").safe_open
     if not os.path.exists(path):
         raise CheckpointError(f"{path} does not exist")
-    if not os.path.isfile(path):  # opening a pipe waits for its writer
+    if not os.path.isfile(path):  # opening a pipe would wait for its writer
         raise CheckpointError(f"{path} is not a regular file; give a fastae model")
     try:
         with safe_open(path, framework="np") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  it is no dict
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
         if "config" not in metadata:
             raise CheckpointError(
                 f"{path} was not written by fastae: its metadata has no config, which says what the network is"
@@ -215,7 +223,7 @@ def read_safetensors(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict
         found = config.pop("kind")
     except CheckpointError:
         raise
-    except Exception as error:  # the library and JSON have several ways to say that this is not such a file
+    except Exception as error:  # safetensors and json raise several types for damaged files
         raise CheckpointError(f"{path} is damaged or not a fastae model: {storage.brief(error)}") from error
     if found != "model":
         raise CheckpointError(f"{path} holds a {storage.brief(found)}, not a model")
@@ -223,7 +231,7 @@ def read_safetensors(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict
 
 
 def take(model: "Autoencoder", path: Any, tensors: dict[str, np.ndarray]) -> None:
-    """Give a model its parameters from PyTorch's; raises `CheckpointError` unless they fit it."""
+    """Set a model's parameters from tensors in PyTorch's layout; raises `CheckpointError` unless they fit the model."""
     model.weights, model.biases, number = [], [], 0
     for layer, side in zip(model.layers, sides(model.layers)):
         number += layer.kind == "dense" and side.before is not None  # Flatten
@@ -243,7 +251,7 @@ def take(model: "Autoencoder", path: Any, tensors: dict[str, np.ndarray]) -> Non
 
 
 class _Graph:
-    """The nodes of an ONNX graph, one after another."""
+    """A chain of ONNX nodes."""
 
     def __init__(self, onnx: Any) -> None:
         self.onnx, self.last = onnx, "images"
@@ -251,7 +259,7 @@ class _Graph:
         self.constants: list[Any] = []
 
     def add(self, kind: str, *arrays: tuple[str, np.ndarray], output: str | None = None, **attributes: Any) -> str:
-        """Append a node that takes the last one's output, and arrays by name."""
+        """Append a node whose inputs are the last node's output and named constants; return its output's name."""
         for name, array in arrays:
             self.constants.append(self.onnx.numpy_helper.from_array(array, name))
         inputs, output = [self.last, *(name for name, _ in arrays)], output or f"{kind.lower()}_{len(self.nodes)}"
@@ -260,11 +268,11 @@ class _Graph:
         return output
 
     def reshape(self, *shape: int) -> None:
-        """Append a node that gives each image another shape."""
-        self.add("Reshape", (f"shape_{len(self.nodes)}", np.array([0, *shape])))  # 0: as many images as there are
+        """Append a node that reshapes each image."""
+        self.add("Reshape", (f"shape_{len(self.nodes)}", np.array([0, *shape])))  # 0 keeps the number of images
 
     def rows(self, shape: Shape | None, output: str) -> None:
-        """Name the last output, as rows of pixels if it is an image; go on with what it was."""
+        """Add a named output of the graph: the last node's output, converted to rows of pixels if it is an image."""
         before = self.last
         if shape is not None:
             self.add("Transpose", perm=[0, 2, 3, 1])

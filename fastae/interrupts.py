@@ -1,8 +1,8 @@
-"""Ctrl-C, and the signal that asks a process to end: neither lost nor in the middle of something.
+"""Handling of Ctrl-C and SIGTERM, so that they are neither lost nor interrupt an operation halfway.
 
-Python raises `KeyboardInterrupt` wherever it happens to be. Where C code has called back into Python, as LLVM does when
-code comes from Numba's cache, nobody can catch it there: it is printed, forgotten, and the program goes on. And while
-compiled code runs, such as a learner's loop that never ends, Python does not come to raise it.
+Python raises `KeyboardInterrupt` at an arbitrary point. If that is in a callback from C code, for example while LLVM
+loads code from Numba's cache, the exception cannot be caught: it is printed and lost, and the program continues. While
+compiled code runs, for example an endless loop in a learner's kernel, Python cannot raise it at all.
 """
 
 import os
@@ -18,16 +18,16 @@ from typing import Any
 from fastae import system
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-DEAF = 5.0  # seconds, after which Python would long have come to see a signal
-_heard = threading.Event()  # Python has come to see one
+DEAF = 5.0  # seconds after which compiled code must be the reason that Python has not handled a signal
+_heard = threading.Event()  # set when Python has handled a signal
 
 
 @contextmanager
 def held() -> Iterator[None]:
-    """Let an interruption wait until the block is done, whatever became of it; a second one in a row does not wait.
+    """Delay an interruption until the end of the block, even if the block raises; a second one is not delayed.
 
-    Only Python's main thread is ever interrupted: in others, and for signals that Python does not handle, nothing
-    changes.
+    Signals interrupt only Python's main thread: in other threads, and for signals that Python does not handle, this
+    context manager does nothing.
     """
     came: list[tuple[int, FrameType | None]] = []
 
@@ -52,20 +52,20 @@ def held() -> Iterator[None]:
 
 
 class Stop:
-    """What ends a command in order at Ctrl-C and SIGTERM: ``with Stop(last_words) as stop:``, and `check` now and then.
+    """A context manager that ends a command properly at Ctrl-C and SIGTERM.
 
-    Where compiled code keeps Python from seeing them, a second Ctrl-C ends the process at once, and so does SIGTERM
-    after some seconds.
+    Use it as ``with Stop(last_words) as stop:`` and call `check` from time to time. If compiled code keeps Python from
+    handling signals, a second Ctrl-C ends the process at once, and SIGTERM ends it after some seconds.
 
     Parameters
     ----------
     last_words : callable
-        Called before the process is ended so, on another thread; returns the exit status.
+        Called on another thread before the process is ended in this way; returns the exit status.
 
     Attributes
     ----------
     number : int
-        The signal that came; 0 so far.
+        The signal that has arrived; 0 if none has.
     """
 
     def __init__(self, last_words: Callable[[], int]) -> None:
@@ -77,9 +77,9 @@ class Stop:
     def __enter__(self) -> "Stop":
         if threading.current_thread() is threading.main_thread():
             for number, usual in zip(SIGNALS, (signal.default_int_handler, signal.SIG_DFL)):
-                if signal.getsignal(number) == usual:  # else somebody has other plans, such as nohup
+                if signal.getsignal(number) == usual:  # leave other handlers, for example those of nohup
                     self._before[number] = signal.signal(number, self._raise)
-            if self._before and not system.WINDOWS:  # whose select knows no pipes
+            if self._before and not system.WINDOWS:  # select does not support pipes on Windows
                 self._listen()
         return self
 
@@ -89,7 +89,7 @@ class Stop:
         if self._pipe != -1:
             signal.set_wakeup_fd(-1)
             _heard.set()
-            os.close(self._pipe)  # which ends the thread
+            os.close(self._pipe)  # this ends the thread
 
     def _raise(self, number: int, frame: FrameType | None) -> None:
         _heard.set()
@@ -97,16 +97,16 @@ class Stop:
         raise KeyboardInterrupt
 
     def _listen(self) -> None:
-        """Have each signal's number written to a pipe, which needs no Python, and a thread that reads it."""
+        """Let each signal's number be written to a pipe, which works without the GIL, and start a thread to read it."""
         others = signal.set_wakeup_fd(-1)
-        if others != -1:  # an event loop listens already
+        if others != -1:  # an event loop already uses it
             signal.set_wakeup_fd(others)
             return
         reading, writing = os.pipe()
         _heard.clear()
         try:
             threading.Thread(target=self._end_if_deaf, args=(reading,), daemon=True).start()
-        except RuntimeError:  # the system starts no more threads
+        except RuntimeError:  # the system cannot start another thread
             os.close(reading)
             os.close(writing)
             return
@@ -128,11 +128,11 @@ class Stop:
                     if not _heard.is_set():
                         self.number = came[0]
                         os._exit(self._last_words())
-                while select.select([pipe], [], [], 0)[0] and pipe.read(64):  # of those that came before it
+                while select.select([pipe], [], [], 0)[0] and pipe.read(64):  # discard signals from before it
                     pass
                 _heard.clear()
 
     def check(self) -> None:
-        """Raise `KeyboardInterrupt` if one has been raised before, for it was lost."""
+        """Raise `KeyboardInterrupt` if a signal has arrived whose exception was lost."""
         if self.number:
             raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""The autoencoder: its layers, its parameters and where they start, and what it computes once trained."""
+"""The autoencoder: its layers, parameters and their initialization, and the computation of codes and images."""
 
 import math
 import os
@@ -19,20 +19,20 @@ SIZES, IMAGE = (784, 256, 128), (28, 28)
 
 
 INITS = ("glorot-sigmoid", "glorot", "he")
-SOME = 256  # images that a network with patches runs at a time: those of all might not fit in memory
+SOME = 256  # images at a time in a network with patches: the patches of all images might not fit in memory
 
 
 class Autoencoder:
-    """A stack of layers that narrows from the image to a code, and its mirror image, which leads back to the image.
+    """An autoencoder: an encoder from images to codes, and a decoder from codes to images that mirrors its layers.
 
     Parameters
     ----------
     sizes : sequence of int
-        Of a network of dense layers: widths from the image to the code; the decoder mirrors them, so (784, 256, 128) is
-        784-256-128-256-784.
+        For a network of dense layers, the widths from the image to the code. The decoder mirrors them, so
+        (784, 256, 128) is 784-256-128-256-784.
     seed : int
-        Seeds the parameters, drawn by ``np.random.default_rng([0, seed])`` in float64, layer by layer, the weight
-        matrix before its bias, and cast to `dtype`.
+        The seed of the initial parameters. They are drawn by ``np.random.default_rng([0, seed])`` in float64, layer by
+        layer, the weight matrix before its bias, and cast to `dtype`.
     dtype : {"float32", "float64"}
     init : {"glorot-sigmoid", "glorot", "he"} or float, optional
         Weights from N(0, σ²) with
@@ -42,35 +42,35 @@ class Autoencoder:
         - ``"glorot"``: σ = √(2 / (fan_in + fan_out)), their rule for tanh, the default with it;
         - ``"he"``: σ = √(2 / fan_in), He, Zhang, Ren and Sun's (ICCV 2015) for relu, the default with it;
 
-        and biases with σ = 0.1. For the fans of a convolution see `fastae.layers.Layer.fans`. A number: σ of every
-        weight and bias.
+        and biases with σ = 0.1. For the fans of a convolution see `fastae.layers.Layer.fans`. A number is the σ of
+        every weight and bias.
     layers : sequence of Dense or Conv2d, optional
-        The encoder's layers, in place of `sizes`. The decoder mirrors them: each convolution is mirrored by the
-        transposed one of the same kernel size, stride and padding, with weights of its own.
+        The encoder's layers, instead of `sizes`. The decoder mirrors them: a convolution becomes a transposed
+        convolution with the same kernel size, stride and padding, and with its own weights.
     activation : {"sigmoid", "tanh", "relu"}
-        Of all layers but the last, which is a sigmoid.
+        The activation of all layers but the last, which is a sigmoid.
     image_shape : (height, width) or (height, width, channels), optional
-        Of the images, whose rows of pixels lie one after another, channels last. With ``layers``, (28, 28) by default;
-        with `sizes` its product must be ``sizes[0]``.
+        The shape of the images, which are stored row by row with the channels last. With `layers` the default is
+        (28, 28); with `sizes` the product must be ``sizes[0]``.
 
     Attributes
     ----------
     weights, biases : list of ndarray
-        For each layer, (inputs, outputs) and (outputs,); training updates them. A convolution has (kernel · kernel ·
-        channels of its input, channels of its output), the numbers of a patch in the order (row, column, channel), and
-        a transposed convolution what the convolution has that it transposes; both have a bias for each channel of
-        their output.
+        For each dense layer, (inputs, outputs) and (outputs,); training updates them. The weights of a convolution are
+        (kernel · kernel · input channels, output channels), with the elements of a patch in the order (row, column,
+        channel). The weights of a transposed convolution have the shape of those of the convolution that it mirrors.
+        Both have one bias for each output channel.
     layers : list of Layer
-        The encoder's and the decoder's; see `fastae.layers.Layer`.
+        The layers of the encoder and of the decoder; see `fastae.layers.Layer`.
     sizes : tuple of int
-        Numbers from layer to layer, from the image to the code.
+        The widths from the image to the code.
     image_shape : tuple of int, or None
-        None where nobody has said so.
+        None for dense layers whose image shape was not given.
 
     Raises
     ------
     InputError
-        Sizes that are not positive whole numbers, layers that do not fit, an unknown activation, dtype or init, a σ
+        Sizes that are not positive whole numbers, layers that do not fit, an unknown activation, dtype or init, or a σ
         that is negative or too large.
 
     Examples
@@ -102,7 +102,7 @@ class Autoencoder:
         self.biases: list[np.ndarray] = []
         for layer in self.layers:
             sigma_w, sigma_b = deviations(self.init, *layer.fans)
-            with np.errstate(over="ignore"):  # it is an error, not a warning
+            with np.errstate(over="ignore"):  # an overflow raises InputError below
                 self.weights.append(generator.normal(0, sigma_w, layer.shape).astype(self.dtype))
                 self.biases.append(generator.normal(0, sigma_b, layer.channels).astype(self.dtype))
         if not all(np.isfinite(p).all() for p in self.weights + self.biases):
@@ -118,7 +118,7 @@ class Autoencoder:
         activation: str = "sigmoid",
         image_shape: Sequence[int] | None = None,
     ) -> None:
-        """Check and keep everything but the parameters; raises `InputError`."""
+        """Check all arguments and set all attributes except for the parameters; raises `InputError`."""
         image = None if image_shape is None else image_of(image_shape)
         self.image_shape = None if image_shape is None else tuple(int(n) for n in image_shape)
         if layers is not None:
@@ -144,25 +144,25 @@ class Autoencoder:
             raise InputError(f"seed must be a whole number of at least 0; got {seed!r}")
         try:
             name = np.dtype(dtype).name
-        except Exception:  # NumPy has more ways to refuse than TypeError
+        except Exception:  # NumPy raises several types
             name = ""
         if dtype is None or name not in DTYPES:
             raise InputError(f"dtype must be float32 or float64; got {dtype!r}")
         half = self.layers[: len(self.layers) // 2]
         self.sizes = (half[0].inputs, *(layer.outputs for layer in half))
         self.seed, self.dtype, self.activation = int(seed), np.dtype(name), activation_of(activation)
-        self.backend = "numpy"  # what encodes and decodes; training leaves its own here
+        self.backend = "numpy"  # used to encode and decode; training replaces it by its own
         init = ACTIVATIONS[activation].init if init is None else init
         deviations(init, 1, 1)
-        self.init = init if init in INITS else float(init)  # as JSON holds it
+        self.init = init if init in INITS else float(init)  # a type that JSON supports
 
     def settle_parameters(self) -> None:
-        """Make arrays of the model's dtype of weights and biases that a program has set.
+        """Check weights and biases that a program has set, and convert them to arrays of the model's dtype.
 
         Raises
         ------
         InputError
-            Too few or too many of them, another shape, or values that are not finite.
+            Their number or a shape is wrong, or a value is not finite.
         """
         for kind in ("weights", "biases"):
             given, settled = list(getattr(self, kind)), []
@@ -171,7 +171,7 @@ class Autoencoder:
             for place, (layer, values) in enumerate(zip(self.layers, given)):
                 shape = layer.shape if kind == "weights" else (layer.channels,)
                 try:
-                    with np.errstate(over="ignore"):  # then it is not finite
+                    with np.errstate(over="ignore"):  # the check below finds infinite values
                         array = np.asarray(values, self.dtype)
                 except (TypeError, ValueError) as error:
                     raise InputError(f"{kind}[{place}] must be numbers of shape {shape}: {error}") from error
@@ -187,7 +187,7 @@ class Autoencoder:
             setattr(self, kind, settled)
 
     def shapes(self) -> list[tuple[int, int]]:
-        """Return the shape of each layer's weights, the encoder's and the decoder's."""
+        """Return the shape of each layer's weights, in the encoder and the decoder."""
         return [layer.shape for layer in self.layers]
 
     def encode(self, x: Any) -> np.ndarray:
@@ -205,25 +205,41 @@ class Autoencoder:
         Raises
         ------
         InputError
-            Another shape or kind of number.
+            The images have another shape or dtype.
         """
         return self._run(x, 0, len(self.weights) // 2)
 
     def decode(self, y: Any) -> np.ndarray:
-        """Map codes, floats (n, sizes[-1]), to images, floats (n, sizes[0]) in [0, 1]; raises `InputError`."""
+        """Map codes to images.
+
+        Parameters
+        ----------
+        y : array_like, floats, (n, sizes[-1])
+            Codes, as `encode` returns them.
+
+        Returns
+        -------
+        ndarray, (n, sizes[0]), of the model's dtype
+            Images with values in [0, 1].
+
+        Raises
+        ------
+        InputError
+            The codes have another shape or dtype.
+        """
         return self._run(y, len(self.weights) // 2, len(self.weights))
 
     def reconstruct(self, x: Any) -> np.ndarray:
-        """Encode and decode images; arguments, result and errors as `encode` and `decode` have them."""
+        """Encode and decode images; for the argument see `encode`, for the result see `decode`."""
         return self._run(x, 0, len(self.weights))
 
     def outputs(self, x: Any) -> list[np.ndarray]:
-        """Compute what every layer gives for images; arguments and errors as `encode` has them.
+        """Compute the outputs of every layer for images; the argument and errors are those of `encode`.
 
         Returns
         -------
         list of ndarray, (n, outputs) of each layer
-            The code is in the middle, the reconstruction last.
+            The code is in the middle, the reconstruction at the end.
         """
         found: list[np.ndarray] = []
         for l in range(len(self.weights)):
@@ -260,24 +276,24 @@ class Autoencoder:
         return backend.to_host(a)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model to ``path``, all or nothing.
+        """Write the model to a file, completely or not at all.
 
         Parameters
         ----------
         path : path-like
-            How it ends decides on the format:
+            Its suffix selects the format:
 
-            - ``.npz``, or nothing: NumPy's, without pickles, with a checksum;
-            - ``.safetensors``: the ``state_dict`` of a ``torch.nn.Sequential``, which the file's metadata shows;
-            - ``.onnx``: the network with its weights, which takes ``images`` and gives ``code`` and
-              ``reconstruction``, in rows as `encode` and `reconstruct` have them.
+            - ``.npz``, or no suffix: NumPy's format, without pickles, with a checksum;
+            - ``.safetensors``: the ``state_dict`` of a ``torch.nn.Sequential``, which the file's metadata contain;
+            - ``.onnx``: the network with its weights; its input is ``images``, its outputs are ``code`` and
+              ``reconstruction``, all in rows as in `encode` and `reconstruct`.
 
         Raises
         ------
         InputError
-            A path that ends otherwise.
+            The path has another suffix.
         MissingPackage
-            The packages of ``fastae[interchange]`` are not installed, which the last two formats need.
+            The packages of ``fastae[interchange]``, which the last two formats need, are not installed.
         OutputError
             The file cannot be written.
         """
@@ -294,20 +310,20 @@ class Autoencoder:
             interchange.save(self, path, config)
 
     def described(self) -> dict[str, Any]:
-        """Return layers, activation and image as JSON holds them."""
+        """Return layers, activation and image shape as a dict for JSON."""
         shape = None if self.image_shape is None else list(self.image_shape)
         return {"layers": [spec.as_json() for spec in self.specs], "activation": self.activation, "image_shape": shape}
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Autoencoder":
-        """Read a model that `save` wrote as ``.npz`` or as ``.safetensors``; an ``.onnx`` is for other programs.
+        """Read a model that `save` wrote as ``.npz`` or ``.safetensors``; ``.onnx`` files cannot be read.
 
         Raises
         ------
         CheckpointError
             The file is missing, damaged or of another kind.
         MissingPackage
-            A ``.safetensors``, for which ``fastae[interchange]`` is not installed.
+            The file is a ``.safetensors``, and ``fastae[interchange]`` is not installed.
         """
         suffix = os.path.splitext(os.fspath(path))[1].lower()
         if suffix == ".onnx":
@@ -324,12 +340,12 @@ class Autoencoder:
 
     @classmethod
     def _settled(cls, path: Any, config: dict[str, Any]) -> "Autoencoder":
-        """Return a model as a file's configuration says, without parameters; raises `CheckpointError`."""
-        model = cls.__new__(cls)  # without drawing parameters, which of sizes that are a lie could fill the memory
+        """Make a model without parameters from a file's configuration; raises `CheckpointError`."""
+        model = cls.__new__(cls)  # draw no parameters: wrong sizes in a file could fill the memory
         try:
             settled = {name: config[name] for name in ("sizes", "seed", "dtype", "init")}
             settled |= {name: config.get(name) for name in ("layers", "image_shape")}
-            settled["activation"] = config.get("activation", "sigmoid")  # older files say nothing of these three
+            settled["activation"] = config.get("activation", "sigmoid")  # older files lack these three
             sizes, layers = settled["sizes"], settled["layers"]
             if layers is not None:
                 layers = from_json(layers)

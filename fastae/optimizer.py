@@ -1,4 +1,4 @@
-"""Stochastic gradient descent: the learning rate, its schedule, and momentum."""
+"""The optimizer, stochastic gradient descent: learning rate, schedule and momentum."""
 
 import math
 import numbers
@@ -17,18 +17,18 @@ class SGD:
     Parameters
     ----------
     lr : float or "auto"
-        Learning rate, positive and finite. The loss is a sum over pixels: what is 0.25 here would be 196 for a mean
-        over 784 pixels, which is what ``torch.nn.MSELoss`` takes. With ``"auto"`` a `Trainer` takes what
-        `fastae.rates.suggest` says of the network, the loss and the images of its first `fit`.
+        The learning rate, positive and finite. The loss is a sum over pixels, so a rate of 0.25 here corresponds to 196
+        for a mean over 784 pixels, as in ``torch.nn.MSELoss``. With ``"auto"`` a `Trainer` uses the rate that
+        `fastae.rates.suggest` returns for the network, the loss and the images of its first `fit`.
     momentum : float
-        In [0, 1); as PyTorch defines it.
+        In [0, 1), as PyTorch defines it.
     schedule : {"constant", "cosine"}
-        Whether every epoch has that rate, or the first alone and each later one a smaller; see `rate`.
+        Whether the rate is the same in every epoch, or decreases from epoch to epoch; see `rate`.
 
     Raises
     ------
     InputError
-        A value outside those bounds.
+        A value is out of range.
 
     Examples
     --------
@@ -53,21 +53,25 @@ class SGD:
     def rate(self, epoch: int, epochs: int) -> float:
         """Return the learning rate of an epoch.
 
-        A cosine takes it from ``lr`` in the first epoch towards 0 behind the last:
-        lr · (1 + cos(π · epoch / epochs)) / 2. (Loshchilov and Hutter, SGDR: stochastic gradient descent with warm
-        restarts, ICLR 2017; here without the restarts.)
+        With the schedule "cosine" it decreases from ``lr`` in the first epoch towards 0 after the last one:
+        lr · (1 + cos(π · epoch / epochs)) / 2 (Loshchilov and Hutter, SGDR: stochastic gradient descent with warm
+        restarts, ICLR 2017; here without the restarts).
 
         Parameters
         ----------
         epoch : int
             From 0.
         epochs : int
-            Of the whole training.
+            The number of epochs of the whole training.
+
+        Returns
+        -------
+        float
 
         Raises
         ------
         InputError
-            The learning rate is still to be found from the data.
+            The learning rate is still ``"auto"``.
         """
         if self.lr == "auto":
             raise InputError("lr='auto' becomes a number when a trainer sees its images")

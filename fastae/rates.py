@@ -1,4 +1,4 @@
-"""The learning rate that suits a network, a loss and the data: what is taken where nobody names one.
+"""The default learning rate for a network, a loss and the data.
 
 docs/learning-rate.md derives the rule and has the measurements.
 """
@@ -12,24 +12,24 @@ if TYPE_CHECKING:
     import numpy as np
 
 BATCH = 16
-# By network, activation and loss: what suits MNIST at that batch size.
+# By network, activation and loss: the learning rate for MNIST at this batch size.
 RATES = {kind: {name: row.rates[kind] for name, row in ACTIVATIONS.items()} for kind in ("dense", "conv")}
-STEEP = 27  # up to this steepness those rates hold; MNIST's is 25.8, of the first 100 images 24.6
-MOST, BLOCK = 10_000, 64  # images that are looked at, so many in a row: every sixth of MNIST is not like the others
+STEEP = 27  # the largest steepness for which these rates hold; MNIST's is 25.8, that of its first 100 images 24.6
+MOST, BLOCK = 10_000, 64  # images that are used, and images in a block: every sixth of MNIST is not like the others
 
 
 class Suggestion(NamedTuple):
-    """A learning rate, and the two numbers of the data that it was found from.
+    """A learning rate, and the two properties of the data from which it was computed.
 
     Attributes
     ----------
     lr : float
-        Of two significant digits.
+        Rounded to two significant digits.
     square : float
-        The mean of ‖x‖² over the images, pixels from 0 to 1: how strongly the first layer's weights act.
+        The mean of ‖x‖² over the images, with pixels from 0 to 1. It measures the effect of the first layer's weights.
     grey : float
-        The mean of μ (1 − μ) over the pixels μ of the mean image: how steep the last layer's sigmoids are. 0 where
-        every pixel is always black or always white, 0.25 where all are grey.
+        The mean of μ (1 − μ) over the pixels μ of the mean image. It measures the slope of the last layer's sigmoids:
+        0 if every pixel is always black or always white, 0.25 if all are grey.
 
     Examples
     --------
@@ -44,33 +44,37 @@ class Suggestion(NamedTuple):
 
     @property
     def steepness(self) -> float:
-        """How steep the data make the loss: ‖x‖² √(μ (1 − μ)), of both the mean."""
+        """The steepness of the loss for these data: square · √grey."""
         return self.square * math.sqrt(self.grey)
 
     @property
     def reason(self) -> str:
-        """What the rate was found from, in words."""
+        """The origin of the rate, as a text for the user."""
         return f"from the data (mean ||x||^2 {self.square:.3g}, greyness {self.grey:.2g}; MNIST 87.8 and 0.086)"
 
 
 def suggest(
     images: "np.ndarray", model: Any, loss: str = "mse", momentum: float = 0.0, batch_size: int = BATCH
 ) -> Suggestion:
-    """Return the learning rate that suits a training: the same number on every machine and backend.
+    """Suggest a learning rate for a training; it is the same on every machine and backend.
 
-    It is the one that suits MNIST, divided by how much steeper the data make the loss, and smaller for batches below
-    16. Some 10,000 of the images are looked at, in blocks that are evenly spaced.
+    The result is the learning rate for MNIST, divided by the steepness of the loss relative to MNIST's if the data make
+    it steeper, and reduced for batches below 16. About 10,000 of the images are used, in evenly spaced blocks.
 
     Parameters
     ----------
     images : ndarray, uint8 or floats in [0, 1], (n, pixels)
     model : Autoencoder
-        Its kinds of layers and its activation count.
+        Only the kinds of its layers and its activation are used.
     loss : {"mse", "bce"}
     momentum : float
-        Each gradient moves the weights by lr / (1 − momentum) in the end.
+        The rate is multiplied by 1 − momentum, since each gradient moves the weights by lr / (1 − momentum) in total.
     batch_size : int
-        The noise of a gradient falls with its root.
+        Below 16, the rate is proportional to its square root, because smaller batches have noisier gradients.
+
+    Returns
+    -------
+    Suggestion
 
     Examples
     --------
@@ -89,7 +93,7 @@ def suggest(
 
 
 def _seen(images: "np.ndarray") -> tuple[float, float]:
-    """Return the mean of ‖x‖² and the mean image's greyness, quotients of whole numbers."""
+    """Return the mean of ‖x‖² and the mean image's greyness, computed exactly from integers until the last division."""
     import numpy as np
 
     n, squares, sums = 0, 0, np.zeros(images.shape[1], np.int64)

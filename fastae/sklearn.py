@@ -1,6 +1,6 @@
-"""The autoencoder as scikit-learn has its estimators, for its pipelines, searches and data frames.
+"""The autoencoder as a scikit-learn estimator, for pipelines, parameter searches and data frames.
 
-It is imported only when asked for, ``from fastae.sklearn import Autoencoder``, and needs ``fastae[sklearn]``.
+Import it with ``from fastae.sklearn import Autoencoder``; it needs ``fastae[sklearn]``.
 """
 
 from collections.abc import Sequence
@@ -30,62 +30,64 @@ except ImportError as error:
 __all__ = ["Autoencoder"]
 
 DTYPES = (np.float64, np.float32)
-SMALL, UNIT = 45, 0.3  # a sum of squares below which learning rates may be larger, and what a sigmoid's unit adds to it
+SMALL, UNIT = 45, 0.3  # the sum of squares below which the learning rate is larger; a sigmoid unit's part of the sum
 
 
 class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """An autoencoder that learns codes of any data, samples in rows.
+    """An autoencoder for arbitrary numerical data, with one sample in each row.
 
-    The network works in [0, 1]. Features are brought there by the least and the greatest value that `fit` saw, or the
-    first `partial_fit`, and `inverse_transform` leads back. What is beyond them later is clipped.
+    The network works on values in [0, 1]. Features are scaled to this range by their minimum and maximum in the data of
+    `fit`, or of the first `partial_fit`; `inverse_transform` reverses the scaling. Later values outside of this range
+    are clipped.
 
     Parameters
     ----------
     layers : sequence of int, Dense or Conv2d
-        The encoder behind the features; a number is a dense layer of so many units. The last is the code; the decoder
-        mirrors them all.
+        The layers of the encoder; an int is a dense layer with that many units. The last layer is the code. The decoder
+        mirrors the encoder.
     image_shape : (height, width) or (height, width, channels), optional
-        Of samples that are images, their rows of pixels one after another, channels last; `fastae.Conv2d` needs it.
+        The shape of the samples if they are images, stored row by row with the channels last. `fastae.Conv2d` needs it.
     activation : {"sigmoid", "tanh", "relu"}
-        Of all layers but the last. The default is tanh here, since it learns from small data in fewer epochs.
+        The activation of all layers but the last, which is a sigmoid. The default is tanh, which needs fewer epochs on
+        small data.
     loss : {"mse", "bce"}
-        Squared error or cross-entropy, of the scaled data.
+        Squared error or cross-entropy of the scaled data.
     learning_rate : float or "auto"
-        The loss is a sum over features. ``"auto"`` takes what `fastae.rates.suggest` says of the data, and more where
-        samples have few features.
+        The loss is a sum over features. ``"auto"`` uses the learning rate of `fastae.rates.suggest`, and a larger one
+        if samples have few features.
     momentum : float
-        Of SGD, at least 0 and below 1.
+        Momentum of SGD, at least 0 and below 1.
     schedule : {"cosine", "constant"}
-        Whether the learning rate falls from epoch to epoch of a `fit`; that of `partial_fit` is constant.
+        Whether the learning rate decreases from epoch to epoch of a `fit`; in `partial_fit` it is constant.
     epochs : int
-        Times that a `fit` sees every sample.
+        The number of passes over the data in `fit`.
     batch_size : int
-        Samples in one update.
+        The number of samples in each update.
     scaling : {"feature", "global"} or (low, high)
-        By which values features are brought to [0, 1]: each by its own least and greatest, or all by those of the whole
-        data, as images want it, whose pixels are of one kind; or by the numbers that are given, such as (0, 255).
+        How features are scaled to [0, 1]: each by its own minimum and maximum, or all by those of the whole data, which
+        suits images, or by given numbers such as (0, 255).
     backend : str
         One of `fastae.backends.names`. ``"numpy"`` starts at once; ``"numba"`` compiles for some seconds to a minute,
         once for each kind of network, and then trains several times faster.
     threads : int, optional
-        Workers of the numba backend; by default as many as help.
+        Workers of the numba backend; by default their number is chosen from the available cores.
     random_state : int, RandomState or None
-        Draws the initial parameters and the order of samples. A number is the seed of both, as `fastae.Autoencoder` and
-        `fastae.Trainer` take it.
+        Determines the initial parameters and the order of the samples. An int is used as the ``seed`` of
+        `fastae.Autoencoder` and of `fastae.Trainer`.
 
     Attributes
     ----------
     model_ : fastae.Autoencoder
-        What was trained, on scaled data; its dtype is that of the data, float32 or float64.
+        The model, which is trained on scaled data; its dtype is that of the data, float32 or float64.
     history_ : fastae.History
         All epochs, with their losses.
     learning_rate_ : float
-        With which training began.
+        The learning rate of the first epoch.
     data_min_, data_range_ : ndarray, (n_features,)
         Scaled data are ``(X - data_min_) / data_range_``. The range of a constant feature is 1.
     n_features_in_ : int
     feature_names_in_ : ndarray of str
-        If the data had names.
+        Only if the data have column names.
 
     Examples
     --------
@@ -132,37 +134,43 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         Parameters
         ----------
         X : array_like, (n, n_features)
-            Numbers, none of them NaN or infinite. float32 is trained in float32, all else in float64.
+            Finite numbers. float32 data are trained in float32, all others in float64.
         y : None
             Ignored.
+
+        Returns
+        -------
+        Autoencoder
+            The estimator itself.
 
         Raises
         ------
         ValueError
-            Data that are no such numbers, or a parameter outside its domain, as `fastae.errors.InputError`.
+            The data are not finite numbers, or a parameter is outside its domain (`fastae.errors.InputError`).
         Diverged
             The loss became NaN or infinite.
         """
         return self._train(X, new=True, epochs=self.epochs, schedule=self.schedule)
 
     def partial_fit(self, X: Any, y: Any = None) -> "Autoencoder":
-        """Go on training, for one epoch of these samples; arguments and errors as `fit` has them."""
+        """Train for one more epoch, on these samples; arguments, result and errors are those of `fit`."""
         return self._train(X, new=not hasattr(self, "model_"), epochs=1, schedule="constant")
 
     def transform(self, X: Any) -> np.ndarray:
-        """Return the codes of samples, (n, n_features_out), in the dtype of the data that were trained on."""
+        """Return the codes of samples, (n, n_features_out), in the dtype of the training data."""
         return self.model_.encode(np.clip(self._scaled(self._checked(X)), 0, 1))
 
     def inverse_transform(self, X: Any) -> np.ndarray:
-        """Return the samples that codes stand for, (n, n_features), within the range of the training data."""
+        """Decode codes, (n, n_features_out), to samples, (n, n_features), within the range of the training data."""
         check_is_fitted(self)
         codes = check_array(X, dtype=DTYPES, input_name="X")
         return self.model_.decode(codes) * self.data_range_ + self.data_min_
 
     def score(self, X: Any, y: Any = None) -> float:
-        """Return minus the mean squared error of reconstructions, over samples and scaled features.
+        """Return the negative mean squared error of the reconstructions, over samples and scaled features.
 
-        Here nothing is clipped: what lies beyond the range of the training data is far from its reconstruction.
+        The error is computed from values that are not clipped, so values outside the range of the training data lower
+        the score.
         """
         scaled = self._scaled(self._checked(X))
         error = self.model_.reconstruct(np.clip(scaled, 0, 1)) - scaled
@@ -228,10 +236,11 @@ def _seed(random_state: Any) -> int:
 
 
 def _rate(scaled: np.ndarray, trainer: Trainer) -> float:
-    """Return the learning rate for data that may have few features, where `suggest` has images in mind.
+    """Return the learning rate for data that may have few features; `suggest` is meant for images.
 
-    How strongly a layer's weights act is the sum of the squares of its inputs: of features, or of the units before it,
-    where a sigmoid's has some 0.3. Where all such sums are small the rate may be larger in proportion.
+    The effect of a layer's weights grows with the sum of the squares of its inputs. These are features or the outputs
+    of the layer before, where each sigmoid adds about 0.3. If all these sums are small, the rate is larger in
+    proportion.
     """
     model = trainer.model
     square = float(np.mean(np.einsum("ij,ij->i", scaled, scaled, dtype=np.float64)))
@@ -241,7 +250,7 @@ def _rate(scaled: np.ndarray, trainer: Trainer) -> float:
 
 
 def _range(X: np.ndarray, scaling: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return what becomes 0, and how far from it is what becomes 1, of each feature."""
+    """Return, for each feature, the value that is scaled to 0, and its distance to the value that is scaled to 1."""
     if isinstance(scaling, str) and scaling in ("feature", "global"):
         axis = 0 if scaling == "feature" else None
         low, high = X.min(axis=axis), X.max(axis=axis)

@@ -1,7 +1,7 @@
-"""What operating systems have in different ways, if at all: each such matter once, its branches side by side.
+"""Functions whose implementation differs between operating systems.
 
-What only one module needs is in that module: how files reach the disk and who owns a folder in `fastae.storage`,
-signals in `fastae.interrupts`, exit statuses in `fastae.check.sandbox.process`.
+Differences that concern only one module are in that module: writing and locking in `fastae.storage`, signals in
+`fastae.interrupts`, exit statuses in `fastae.check.sandbox.process`.
 """
 
 import atexit
@@ -18,15 +18,15 @@ from collections.abc import Sequence
 from typing import Any
 
 WINDOWS, LINUX = sys.platform == "win32", sys.platform == "linux"
-STREAMS = ("stdin", "stdout", "stderr")  # by their numbers
+STREAMS = ("stdin", "stdout", "stderr")  # by their file descriptors
 
 
 def say_what_can_be_said() -> None:
-    """Let neither a character nor a closed stream end a command.
+    """Make sure that neither unsupported characters nor closed streams end a command with an error.
 
-    What the encoding of a pipe or a console lacks is written as ``?``: on Windows a pipe has the encoding of the
-    country, such as cp1252, in which there is no σ. A stream that was closed leads nowhere: Python has None for it, and
-    its number would go to the next file that is opened.
+    Characters that the encoding of a pipe or a console lacks are written as ``?``: on Windows a pipe has the encoding
+    of the locale, such as cp1252, which has no σ. Closed streams are redirected to the null device: Python sets them to
+    None, and the next file that is opened would get their file descriptor.
     """
     for number, name in enumerate(STREAMS):
         if getattr(sys, name) is None:
@@ -37,7 +37,10 @@ def say_what_can_be_said() -> None:
 
 
 def say_no_more() -> None:
-    """Let streams whose reader has gone or whose disk is full lead nowhere: the interpreter flushes them at the end."""
+    """Redirect streams that cannot be written to the null device, because the interpreter flushes them at exit.
+
+    A stream cannot be written if its reader has ended or the disk is full.
+    """
     for stream in filter(None, (sys.stdout, sys.stderr)):
         try:
             stream.flush()
@@ -46,26 +49,26 @@ def say_no_more() -> None:
 
 
 def _lead_nowhere(number: int, only_closed: bool = False) -> None:
-    """Give a number of an open file to one that nobody reads; perhaps only if nothing is open there."""
-    with contextlib.suppress(OSError):  # it is closed
+    """Redirect a file descriptor to the null device; with ``only_closed``, only if it is closed."""
+    with contextlib.suppress(OSError):  # the descriptor is closed
         os.fstat(number)
         if only_closed:
             return
     nowhere = os.open(os.devnull, os.O_RDWR)
-    os.dup2(nowhere, number)  # which a child inherits
+    os.dup2(nowhere, number)  # child processes inherit it
     if nowhere != number:
         os.close(nowhere)
 
 
 def plain() -> bool:
-    """Tell whether standard output may lack block characters, so that pictures are to be drawn in ASCII."""
+    """Tell whether to draw pictures in ASCII, because standard output may lack block characters."""
     return not (sys.stdout.encoding or "").lower().startswith("utf")
 
 
 def progress(message: str) -> None:
-    """Show what happens now, on a line of the terminal that the next message overwrites.
+    """Show a message on a line of the terminal that the next message overwrites.
 
-    With spaces: not every console of Windows takes the escape sequence that clears a line.
+    The line is cleared by spaces, because not every console of Windows supports the escape sequence for it.
     """
     if sys.stderr.isatty():
         width = shutil.get_terminal_size().columns - 1
@@ -73,12 +76,12 @@ def progress(message: str) -> None:
 
 
 def command_line(words: Sequence[str]) -> str:
-    """Return a command as this system's shell takes it."""
+    """Return a command as a string for this system's shell."""
     return subprocess.list2cmdline(words) if WINDOWS else shlex.join(words)
 
 
 def writable(folder: str | os.PathLike[str]) -> str:
-    """Make a folder unless it is there, and return why nothing can be written in it; empty if something can."""
+    """Make a folder unless it exists; return the reason why it cannot be written, or an empty string if it can."""
     try:
         os.makedirs(folder, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -88,11 +91,11 @@ def writable(folder: str | os.PathLike[str]) -> str:
 
 
 def passing_folder() -> str:
-    """Make a folder that goes with this process."""
+    """Make a temporary folder that is deleted when this process ends."""
     path, process = tempfile.mkdtemp(prefix="fastae-"), os.getpid()
 
     def remove() -> None:
-        if os.getpid() == process:  # and no child that was forked from it
+        if os.getpid() == process:  # not in a forked child
             shutil.rmtree(path, ignore_errors=True)
 
     atexit.register(remove)
@@ -100,19 +103,19 @@ def passing_folder() -> str:
 
 
 def apart() -> dict[str, Any]:
-    """Return the options of `subprocess.Popen` that keep Ctrl-C from a child, whose parent ends it."""
+    """Return the options of `subprocess.Popen` for a child that does not get Ctrl-C; its parent must end it."""
     if WINDOWS:
         return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}  # type: ignore[attr-defined]
     return {"process_group": 0}
 
 
 def without_terminal() -> dict[str, Any]:
-    """Return the options of `subprocess.Popen` for a child that has no terminal, nor gets its Ctrl-C."""
+    """Return the options of `subprocess.Popen` for a child that has no terminal and does not get its Ctrl-C."""
     return apart() if WINDOWS else {"start_new_session": True}
 
 
 def inheriting(handles: Sequence[int]) -> dict[str, Any]:
-    """Return the options of `subprocess.Popen` that leave open in a child what has these numbers."""
+    """Return the options of `subprocess.Popen` for a child that inherits these file descriptors or handles."""
     if WINDOWS:
         for handle in handles:
             os.set_handle_inheritable(handle, True)  # type: ignore[attr-defined]
@@ -121,9 +124,9 @@ def inheriting(handles: Sequence[int]) -> dict[str, Any]:
 
 
 def shared_memory(size: int) -> tuple[mmap.mmap, int | str]:
-    """Make memory for several processes, and what a child finds it by: an open file's number or a path.
+    """Make memory that several processes can share, and what a child opens it by: a file descriptor or a path.
 
-    On Linux it is no file of any disk, to which the system would write it now and then.
+    On Linux the memory is not backed by a file on a disk, to which the system would write it from time to time.
     """
     if LINUX:
         number = os.memfd_create("fastae")
@@ -137,9 +140,9 @@ def shared_memory(size: int) -> tuple[mmap.mmap, int | str]:
 
 
 def forget_memory(found_by: int | str) -> None:
-    """Let go of what `shared_memory` made, once all that use it have ended."""
+    """Release what `shared_memory` made, after all processes that use it have ended."""
     if isinstance(found_by, int):
         os.close(found_by)
     else:
-        with contextlib.suppress(OSError):  # another process has it still
+        with contextlib.suppress(OSError):  # another process still has it open
             os.unlink(found_by)

@@ -1,4 +1,4 @@
-"""Digits to look at without matplotlib: which ones to show, and how to show them in a terminal."""
+"""Pictures without matplotlib: choose images to show, and draw them in a terminal."""
 
 import math
 import shutil
@@ -14,7 +14,7 @@ SHADE_GAMMA = 0.6  # the mean over a character thins strokes out; a power below 
 
 
 def one_of_each(labels: np.ndarray, count: int = 10) -> np.ndarray:
-    """Choose images to show: the first of each class in the order of the classes, then the first that are left.
+    """Choose images to show: the first of each class in the order of the classes, then the first of the others.
 
     Parameters
     ----------
@@ -49,8 +49,8 @@ def draw(rows: Sequence[tuple[str, np.ndarray]], width: int | None = None, ascii
     Returns
     -------
     str
-        Lines of equal length within a band, bands parted by a blank line, no newline at the end; "" if there is no
-        image or the images are not square.
+        Lines of equal length within a band; bands are separated by a blank line; no newline at the end. "" if there is
+        no image or the images are not square.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Stochastic gradient descent: epochs, the order of the images, what is measured, and checkpoints."""
+"""The trainer: epochs of stochastic gradient descent, the order of the images, measurements and checkpoints."""
 
 import math
 import os
@@ -27,7 +27,7 @@ from fastae.ranks.world import Alone, as_common
 from fastae.rates import Suggestion, suggest
 
 LOSSES = ("mse", "bce")
-SLICE = 0.1  # seconds of training between two looks at the clock, the loss and the keyboard
+SLICE = 0.1  # seconds of training between two checks of the clock, the loss and the keyboard
 
 
 class Trainer:
@@ -40,45 +40,45 @@ class Trainer:
     loss : {"mse", "bce"}
         Squared error or cross-entropy: a sum over pixels, a mean over the images of a batch.
     optimizer : SGD, optional
-        By default ``SGD("auto")``: at the learning rate that suits network, loss and images.
+        By default ``SGD("auto")``, which chooses a learning rate for the network, the loss and the images.
     backend : str or Backend
-        A name that `fastae.backends.get` takes, or a backend, such as `fastae.check.learner.load` gives.
+        The name of a backend, see `fastae.backends.get`, or a backend, for example from `fastae.check.learner.load`.
     batch_size : int
-        Images a step; a batch larger than the data is cut to the data.
+        Images per step, at most the number of images.
     seed : int
-        Epoch e (from 0) takes the images in the order ``np.random.default_rng([1, seed, e]).permutation(n)``.
+        Epoch e (from 0) has the images in the order ``np.random.default_rng([1, seed, e]).permutation(n)``.
     threads : int, optional
-        Workers, for the backends that have a team of them; by default as many as help.
+        The number of workers, for backends that have several; by default it is chosen from the available cores.
     mode : {"captured", "eager", "persistent"}, optional
-        How steps are launched, for cupy and emulator; see `fastae.backends.cupy_backend.session.CupySession`. The bits
-        are the same.
+        How cupy and emulator launch steps; see `fastae.backends.cupy_backend.session.CupySession`. All modes give the
+        same bits.
     tf32 : bool
-        Let cupy and emulator round the inputs of products to TF32.
+        Whether cupy and emulator round the inputs of products to TF32.
     ranks : fastae.ranks.World, optional
-        The processes that share each batch; every one of them makes the same calls.
+        The processes that share each batch; all of them must make the same calls.
     shards : int, optional
-        Into how many parts each batch is cut whose gradients are summed in a fixed order, so that any number of ranks
-        that can share them gives the same bits; by default as many as there are ranks.
+        The number of parts into which each batch is divided. Their gradients are summed in a fixed order, so the bits
+        do not depend on the number of ranks that share the parts. By default, the number of ranks.
 
     Attributes
     ----------
     history : History
         All epochs so far, of every `fit`.
     workers : int
-        How many threads did the last `fit`, of each rank.
+        The number of threads of each rank in the last `fit`.
     sharers : int
-        How many ranks did the last `fit`.
+        The number of ranks in the last `fit`.
     way : {"alone", "mpi", "nccl"} or None
-        How their gradients were summed; None before the first `fit`.
+        How the gradients of ranks were summed; None before the first `fit`.
     planned : int
-        How many epochs the training has when its last `fit` is over: what its schedule reckons with.
+        The number of epochs at the end of the last `fit`, which the schedule of the learning rate uses.
     suggestion : Suggestion or None
-        Where ``optimizer.lr`` comes from, if it was ``"auto"`` until the first `fit`.
+        The origin of ``optimizer.lr``, if it was ``"auto"`` until the first `fit`.
 
     Raises
     ------
     InputError
-        An argument outside its domain.
+        An argument is outside its domain.
     BackendUnavailable
         The backend cannot run on this machine.
 
@@ -132,7 +132,7 @@ class Trainer:
         self.backend = backend if isinstance(backend, Backend) else get(backend)
         self.history = History()
         self.workers, self.planned, self.sharers = threads or 1, 0, self.ranks.size
-        self.way = "alone" if self.ranks.size == 1 else self.ranks.way.replace("auto", "mpi")  # until a session says
+        self.way = "alone" if self.ranks.size == 1 else self.ranks.way.replace("auto", "mpi")  # a session may change it
         mu = self.optimizer.momentum
         self._V = [np.zeros(shape if mu else (0, shape[1]), model.dtype) for shape in model.shapes()]
         self._c = [np.zeros(layer.channels if mu else 0, model.dtype) for layer in model.layers]
@@ -145,17 +145,17 @@ class Trainer:
         progress: bool = True,
         on_epoch: Callable[["Trainer"], None] | None = None,
     ) -> History:
-        """Train for some more epochs, going on with the next epoch's order.
+        """Train the model for more epochs, after those of earlier calls.
 
         Parameters
         ----------
         images : ndarray, (n, model.sizes[0])
-            uint8 from 0 to 255, or floats in [0, 1]; floats are taken as the model's dtype.
+            uint8 from 0 to 255, or floats in [0, 1]; floats are converted to the model's dtype.
         epochs : int
         test_images : ndarray, uint8 or floats, (m, model.sizes[0]), optional
-            Reconstructed after each epoch; nothing is learned from them.
+            Reconstructed after each epoch, to measure the error; they are not used for training.
         progress : bool
-            Show a progress bar where standard error is a terminal.
+            Show a progress bar if standard error is a terminal.
         on_epoch : callable, optional
             Called with the trainer after each epoch.
 
@@ -167,9 +167,9 @@ class Trainer:
         Raises
         ------
         InputError
-            Images of another kind, or a count that is not a positive whole number.
+            The images have a wrong type, shape or range, or `epochs` is not a positive whole number.
         CheckpointError
-            The epochs so far were another number of workers', who would have given other bits.
+            The epochs so far were trained with another number of workers, which gives other bits.
         Diverged
             The loss became NaN or infinite; the model is as it was after the last good epoch.
         """
@@ -179,9 +179,9 @@ class Trainer:
         first, n = len(self.history.epochs), len(images)
         last = first + positive("the number of epochs", epochs)
         self.ranks.agree({"number of epochs": last, "epochs so far": first})
-        with held():  # LLVM, compiling or loading, would swallow a Ctrl-C
+        with held():  # a Ctrl-C would be lost while LLVM compiles or loads code
             session = self.session(images, test_images)
-        other_ranks = self.sharers != self.ranks.size and not self.shards  # who give other bits, as `resume` allows
+        other_ranks = self.sharers != self.ranks.size and not self.shards  # they give other bits, which `resume` allows
         if first and session.workers != self.workers and not other_ranks:
             raise as_common(
                 CheckpointError(
@@ -199,7 +199,7 @@ class Trainer:
             total=epochs * n,
             unit=" images",
             unit_scale=True,
-            disable=None if progress else True,  # None: where standard error is no terminal
+            disable=None if progress else True,  # None disables it if standard error is not a terminal
             dynamic_ncols=True,
             bar_format="{desc} {percentage:3.0f}% {bar} {rate_fmt}, {remaining} left{postfix}",
         )
@@ -213,13 +213,30 @@ class Trainer:
         return History(self.history.epochs[first:], self.history.start)
 
     def settle_rate(self, images: np.ndarray) -> None:
-        """Find the learning rate from the images if it is still ``"auto"``; `fit` does so by itself."""
+        """Set the learning rate from the images if it is still ``"auto"``; `fit` calls this method itself."""
         if self.optimizer.lr == "auto":
             self.suggestion = suggest(images, self.model, self.loss, self.optimizer.momentum, self.batch_size)
             self.optimizer = replace(self.optimizer, lr=self.suggestion.lr)
 
     def session(self, images: np.ndarray, test_images: np.ndarray | None = None) -> Session:
-        """Put the model as it is and the data on the device, ready to train; see `fastae.backends.base.Session`."""
+        """Create a session with the model and the data, ready to train.
+
+        Parameters
+        ----------
+        images, test_images : ndarray
+            As in `fit`.
+
+        Returns
+        -------
+        fastae.backends.base.Session
+
+        Raises
+        ------
+        InputError
+            The model's parameters are invalid, or the backend does not support the network or an option.
+        MissingPackage
+            Shards with NumPy need threadpoolctl.
+        """
         self.settle_rate(images)
         self.model.settle_parameters()
         if any(x is not None and x.dtype != np.uint8 for x in (images, test_images)):
@@ -231,11 +248,11 @@ class Trainer:
             )
         )
         make: Any = self.backend.session
-        extra = {name: x for name in ("mode", "tf32") if (x := getattr(self, name))}  # for those that know them
+        extra = {name: x for name in ("mode", "tf32") if (x := getattr(self, name))}  # only some backends take them
         if threads := self.threads or self._share_of_threads():
             extra["threads"] = threads
         if self.ranks.size > 1 or self.shards or self.ranks.way == "nccl":
-            if self.shards and not limit_blas(1) and self.backend.name == "numpy":  # its sums depend on their number
+            if self.shards and not limit_blas(1) and self.backend.name == "numpy":  # BLAS threads change its sums
                 raise as_common(
                     MissingPackage(
                         "shards need threadpoolctl, so that NumPy's BLAS has one thread on each rank: "
@@ -257,7 +274,7 @@ class Trainer:
         )
 
     def _share_of_threads(self) -> int | None:
-        """Return how many workers a rank has unless somebody says: shards want a number that depends on nothing."""
+        """Return the default number of a rank's workers; with shards it is always 1, so that the bits do not vary."""
         if not self.backend.takes_threads or (self.ranks.size == 1 and not self.shards):
             return None
         from fastae.backends.numba_backend.workers import choose
@@ -269,21 +286,21 @@ class Trainer:
         return np.divide(images, 255, dtype=dtype) if images.dtype == np.uint8 else images.astype(dtype, copy=False)
 
     def _network(self) -> dict[str, Any]:
-        """Return what a session must be told unless the network is dense with sigmoids."""
+        """Return the session's options that describe the network; a dense network with sigmoids needs none."""
         layers, activation = self.model.layers, self.model.activation
         if activation == "sigmoid" and all(layer.kind == "dense" for layer in layers):
             return {}
         return {"layers": layers, "activation": activation}
 
     def order(self, epoch: int, n: int) -> np.ndarray:
-        """Return the order of the n images in that epoch (from 0), int64 (n,)."""
+        """Return the order of the n images in an epoch (from 0), int64, (n,)."""
         return np.random.default_rng([1, self.seed, epoch]).permutation(n)
 
-    @np.errstate(over="ignore", invalid="ignore")  # what diverges is told in one error
+    @np.errstate(over="ignore", invalid="ignore")  # divergence raises an error instead
     def _epoch(
         self, session: Session, e: int, order: np.ndarray, pace: int, another: bool, bar: Any, some: np.ndarray
     ) -> tuple[np.ndarray, int]:
-        """Train for one epoch; return the next one's order, if there is another, and how many batches take 0.1 s."""
+        """Train for one epoch; return the order of the next epoch, if any, and the number of batches in 0.1 s."""
         began, n, following = time.perf_counter(), len(order), order
         lr = self.optimizer.rate(e, self.planned)
         if self.optimizer.schedule != "constant":
@@ -299,7 +316,7 @@ class Trainer:
                 session.finish()
                 new = n - seen
                 if another:
-                    following = self.order(e + 1, n)  # drawn while a device works at what it has been given
+                    following = self.order(e + 1, n)  # drawn while a device is still busy
             seen += new
             total = session.total()
             if not math.isfinite(total):
@@ -308,22 +325,22 @@ class Trainer:
             bar.update(new)
             bar.set_postfix_str(f"loss {total / seen:.4f}")
             took = session.agreed(time.perf_counter() - t)
-            if size == pace or took > SLICE:  # a shorter one, at the end of a part, tells little
+            if size == pace or took > SLICE:  # a shorter run, at the end of a part, is not representative
                 pace = max(1, min(4 * size, int(size * SLICE / took) if took else size))
         seconds = time.perf_counter() - began
         test_mse = session.test_error() if session.has_test else None
         parameters = session.read()
         finite = math.isfinite(total) and math.isfinite(test_mse or 0)
         if not finite or not all(np.isfinite(p).all() for group in parameters for p in group):
-            raise self._diverged(session, e, n)  # the last update counts too, though no loss has seen it yet
+            raise self._diverged(session, e, n)  # the loss does not include the last update
         signs = measure.of_epoch(self.model, parameters, some, parts)
-        with held():  # else a Ctrl-C might leave the parameters of one epoch and the history of another
+        with held():  # so that parameters and history always belong to the same epoch
             self.model.weights, self.model.biases, self._V, self._c = parameters
             self.history.epochs.append(Epoch(e + 1, total / n, test_mse, seconds, n / seconds, lr, signs))
         return following, pace
 
     def _diverged(self, session: Session, e: int, n: int) -> Diverged:
-        """Run the epoch again, batch by batch, to name the one that went wrong: the same bits go wrong again."""
+        """Run the epoch again, batch by batch and with the same bits, to find the batch that diverged."""
         session.write(Parameters(self.model.weights, self.model.biases, self._V, self._c))
         session.start(self.order(e, n))
         batch = 0
@@ -332,39 +349,45 @@ class Trainer:
             batch += 1
         if math.isfinite(session.total()):
             session.finish()
-            batch = -(-n // session.batch_size)  # the smaller one at the end, or the last update
+            batch = -(-n // session.batch_size)  # the smaller batch at the end, or the last update
         broken = (not (np.isfinite(W).all() and np.isfinite(b).all()) for W, b in zip(*list(session.read())[:2]))
         layer = next((l for l, found in enumerate(broken, 1) if found), 0)
         return Diverged(diagnose(self, Broken(e + 1, batch, layer)))
 
     def save(self, path: str | os.PathLike[str], note: dict[str, Any] | None = None) -> None:
-        """Write a checkpoint: model, velocities, history and settings; of several ranks the first one does.
+        """Write a checkpoint: model, velocities, history and settings. Of several ranks, only the first one writes.
 
         Parameters
         ----------
         path : path-like
         note : dict, optional
-            Further settings, as JSON holds them, that a training to be resumed must share.
+            Further settings, serializable to JSON, that must be equal when the training is resumed.
 
         Raises
         ------
         OutputError
-            It cannot be written; what was there before is still there.
+            The file cannot be written; an existing file is unchanged.
         """
         if self.ranks.rank:
             return
         checkpoints.save(self, path, note)
 
     def resume(self, path: str | os.PathLike[str], note: dict[str, Any] | None = None) -> None:
-        """Go on from a checkpoint that a trainer with the same settings wrote; of several ranks the first one reads it.
+        """Continue from a checkpoint that a trainer with the same settings wrote; of several ranks the first reads it.
 
-        Another number of ranks may have written it. Unless both have the same ``shards``, the bits are then those of
-        neither.
+        The number of ranks may differ. Unless ``shards`` is set, the bits then differ from those of a training with
+        either number of ranks.
+
+        Parameters
+        ----------
+        path : path-like
+        note : dict, optional
+            The same as in `save`.
 
         Raises
         ------
         CheckpointError
-            The file is missing or damaged, or its settings differ; nothing is changed.
+            The file is missing or damaged, or its settings differ; the trainer is unchanged.
         """
         with self.ranks.together():
             found: Any = None if self.ranks.rank else storage.read(path, "checkpoint")
@@ -373,5 +396,5 @@ class Trainer:
             checkpoints.take(self, path, config, arrays, note)
 
     def settings(self, note: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return what decides the course of this training, as JSON holds it."""
+        """Return the settings that determine the result of this training, as a dict for JSON."""
         return checkpoints.settings(self, note)

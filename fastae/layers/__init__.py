@@ -1,8 +1,8 @@
-"""The layers of a network: what a user asks for, and what it comes to for one size of image.
+"""The layers of a network: their specification by the user, and their description for a given size of images.
 
-- ``dense``, ``convolution``: the kinds, one file each
-- ``layer``: `Layer`, what a backend has to know of one, whatever its kind
-- here: a list of them made into an autoencoder, whose decoder mirrors its encoder
+- ``dense``, ``convolution``: the kinds of layers, one file each
+- ``layer``: `Layer`, the description of a layer for the backends, the same for all kinds
+- `autoencoder`: makes the layers of an encoder and of the decoder that mirrors it
 """
 
 from collections.abc import Sequence
@@ -15,12 +15,12 @@ from fastae.layers.layer import Geometry, Layer, Shape, is_whole
 
 __all__ = ["KINDS", "Conv2d", "Dense", "Geometry", "Layer", "autoencoder", "dense_layers", "from_json", "image_of"]
 
-KINDS = {"Dense": Dense, "Conv2d": Conv2d}  # a new one also needs operations, in `fastae.operations.KINDS`
+KINDS = {"Dense": Dense, "Conv2d": Conv2d}  # a new kind also needs operations, in `fastae.operations.KINDS`
 Spec = Dense | Conv2d
 
 
 def image_of(shape: Any) -> Shape:
-    """Return an image's height, width and channels; raises `InputError` for what is no shape of an image.
+    """Return an image's height, width and channels; raises `InputError` if it is not the shape of an image.
 
     Examples
     --------
@@ -35,18 +35,23 @@ def image_of(shape: Any) -> Shape:
 
 
 def autoencoder(specs: Any, image: Shape) -> list[Layer]:
-    """Return the encoder's layers and behind them their mirror images, the decoder's.
+    """Return the layers of an autoencoder: those of the encoder, then their mirror images, the decoder.
 
     Parameters
     ----------
     specs : sequence of Dense or Conv2d
-        From the image to the code.
+        The encoder, from the image to the code.
     image : Shape
+        The shape of the images.
+
+    Returns
+    -------
+    list of Layer
 
     Raises
     ------
     InputError
-        No layers, one that is none, or one that does not fit what comes before it.
+        There are no layers, one is not a layer, or one does not fit the output of the layer before it.
 
     Examples
     --------
@@ -71,7 +76,7 @@ def autoencoder(specs: Any, image: Shape) -> list[Layer]:
 
 
 def dense_layers(shapes: Sequence[tuple[int, ...]]) -> list[Layer]:
-    """Return dense layers with weights of those shapes.
+    """Return dense layers with weights of the given shapes.
 
     Examples
     --------
@@ -82,7 +87,21 @@ def dense_layers(shapes: Sequence[tuple[int, ...]]) -> list[Layer]:
 
 
 def from_json(entries: Any) -> list[Spec]:
-    """Return the layers that a file names, as their ``as_json`` wrote them; raises TypeError or ValueError if none.
+    """Return the layers that ``as_json`` described.
+
+    Parameters
+    ----------
+    entries : list of dict
+        The results of ``as_json``.
+
+    Returns
+    -------
+    list of Dense or Conv2d
+
+    Raises
+    ------
+    AttributeError, TypeError or ValueError
+        An entry does not describe a layer.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Convolutions: every output pixel depends on a patch of the input, all by the same weights."""
+"""Convolutions: each output pixel depends on a patch of the input, and all pixels share the same weights."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,12 +8,12 @@ from fastae.layers.layer import RULES, Geometry, Layer, Rules, Shape, is_whole
 
 
 def _area(layer: Layer) -> int:
-    """Return the pixels of the image that has the patches."""
+    """Return the number of pixels of the image from which the patches are taken."""
     return layer.geometry.height * layer.geometry.width
 
 
 def _shape(image: int, patched: int, layer: Layer) -> tuple[int, int]:
-    """Return the weights' shape, from the numbers of the image and of what a convolution makes of it."""
+    """Return the weights' shape, from the sizes of a convolution's input image and of its output."""
     return layer.geometry.kernel**2 * image // _area(layer), patched // layer.patches
 
 
@@ -42,23 +42,23 @@ RULES["transposed"] = Rules(
 
 @dataclass(frozen=True)
 class Conv2d:
-    """A convolution, as neural networks have it: the kernel is not flipped.
+    """A convolution in the sense of neural networks: the kernel is not flipped.
 
     Parameters
     ----------
     channels : int
-        Of its output: how many kernels it has.
+        The number of output channels, that is of kernels.
     kernel : int
         Height and width of a kernel.
     stride : int
         Pixels from one patch to the next.
     padding : int, optional
-        Rows and columns of zeros on every side of its input; by default half a kernel, ``kernel // 2``.
+        Rows and columns of zeros on every side of the input; by default half a kernel, ``kernel // 2``.
 
     Raises
     ------
     InputError
-        Channels, a kernel or a stride that is no positive whole number, or a padding that is not less than the kernel.
+        Channels, kernel or stride is not a positive whole number, or the padding is not less than the kernel.
 
     Examples
     --------
@@ -91,7 +91,7 @@ class Conv2d:
         object.__setattr__(self, "padding", int(padding))
 
     def layer(self, before: Shape) -> tuple[Layer, Shape]:
-        """Return the layer behind one that gives ``before``, and the shape of what it gives; raises `InputError`."""
+        """Return the layer for an input of shape ``before``, and the shape of its output; raises `InputError`."""
         assert self.padding is not None
         height, width, channels = before
         if (height, width) == (1, 1) and self.kernel > 1:
@@ -111,7 +111,7 @@ class Conv2d:
         return Layer("conv", before.size, after.size, geometry), after
 
     def as_json(self) -> dict[str, Any]:
-        """Return the layer as `fastae.layers.from_json` reads it."""
+        """Return a description of the layer for JSON, which `fastae.layers.from_json` reads."""
         return {"Conv2d": [self.channels, self.kernel, self.stride, self.padding]}
 
     def __str__(self) -> str:

@@ -19,17 +19,17 @@ RULES["dense"] = Rules(
 
 @dataclass(frozen=True)
 class Dense:
-    """A layer each of whose units sees all of its input.
+    """A dense layer: each of its units depends on the whole input.
 
     Parameters
     ----------
     units : int or (height, width, channels)
-        How many numbers it gives; as a shape where a convolution follows.
+        The number of units, or their shape as an image if a convolution follows.
 
     Raises
     ------
     InputError
-        Anything else.
+        Units are neither a positive whole number nor a shape.
 
     Examples
     --------
@@ -43,16 +43,16 @@ class Dense:
         units = self.units if isinstance(self.units, Sequence) else (self.units,)
         if len(units) not in (1, 3) or not all(is_whole(n) and 0 < n < 2**31 for n in units):
             raise InputError(f"Dense takes a positive whole number, or a shape such as (7, 7, 32); got {self.units!r}")
-        # A shape from JSON is a list, and a number from NumPy is not JSON's.
+        # A shape from JSON is a list, and JSON does not support integers of NumPy.
         object.__setattr__(self, "units", int(units[0]) if len(units) == 1 else tuple(int(n) for n in units))
 
     def layer(self, before: Shape) -> tuple[Layer, Shape]:
-        """Return the layer behind one that gives ``before``, and the shape of what it gives."""
+        """Return the layer for an input of shape ``before``, and the shape of its output."""
         after = Shape(1, 1, self.units) if isinstance(self.units, int) else Shape(*self.units)
         return Layer("dense", before.size, after.size), after
 
     def as_json(self) -> dict[str, Any]:
-        """Return the layer as `fastae.layers.from_json` reads it."""
+        """Return a description of the layer for JSON, which `fastae.layers.from_json` reads."""
         return {"Dense": [self.units if isinstance(self.units, int) else list(self.units)]}
 
     def __str__(self) -> str:

@@ -1,6 +1,6 @@
-"""What a layer is to a backend: numbers of inputs and outputs, the shape of its weights, its geometry.
+"""The description of a layer for the backends: its inputs and outputs, the shape of its weights, its geometry.
 
-What depends on the kind of a layer is in `RULES`, to which the file of each kind adds its own.
+`RULES` has the properties that depend on the kind of a layer; the file of each kind adds its own.
 """
 
 import math
@@ -14,9 +14,10 @@ from fastae.errors import InputError
 
 
 class Shape(NamedTuple):
-    """What a layer takes or gives, channels last: pixel by pixel, row by row, its channels side by side.
+    """The shape of a layer's input or output, with the channels last.
 
-    What has no height and width is one pixel.
+    The pixels are stored row by row, with the channels of a pixel next to each other. Vectors without height and width
+    are one pixel.
 
     Examples
     --------
@@ -31,7 +32,7 @@ class Shape(NamedTuple):
 
     @property
     def size(self) -> int:
-        """How many numbers that is."""
+        """The total number of elements."""
         return math.prod(self)
 
     def __str__(self) -> str:
@@ -39,10 +40,10 @@ class Shape(NamedTuple):
 
 
 class Geometry(NamedTuple):
-    """Where the patches of an image lie: the argument that the kernels ``unfold`` and ``fold`` share.
+    """The positions of an image's patches: the arguments that the kernels ``unfold``, ``fold`` and ``convolve`` share.
 
-    The image is what a convolution reads and a transposed one writes. A patch is ``kernel`` x ``kernel`` pixels;
-    patches begin ``stride`` pixels apart, the first of them ``padding`` pixels outside the image.
+    The image is the input of a convolution or the output of a transposed one. A patch is ``kernel`` x ``kernel``
+    pixels. Patches begin ``stride`` pixels apart, the first one ``padding`` pixels outside the image.
 
     Examples
     --------
@@ -59,16 +60,16 @@ class Geometry(NamedTuple):
 
     @property
     def rows(self) -> int:
-        """Patches that lie one below the other."""
+        """The number of patches along the height."""
         return (self.height + 2 * self.padding - self.kernel) // self.stride + 1
 
     @property
     def columns(self) -> int:
-        """Patches that lie side by side."""
+        """The number of patches along the width."""
         return (self.width + 2 * self.padding - self.kernel) // self.stride + 1
 
 
-NO_PATCHES = Geometry()  # a dense layer's
+NO_PATCHES = Geometry()  # the geometry of a dense layer
 
 
 @dataclass(frozen=True)
@@ -80,9 +81,9 @@ class Layer:
     kind : {"dense", "conv", "transposed"}
         A key of ``fastae.layers.layer.RULES``.
     inputs, outputs : int
-        Numbers for one image.
+        The number of elements for one image.
     geometry : Geometry
-        Of a convolution, or of the one that this transposes.
+        The geometry of a convolution, or of the convolution that a transposed one mirrors.
 
     Examples
     --------
@@ -100,64 +101,66 @@ class Layer:
 
     @property
     def patches(self) -> int:
-        """How many patches an image has."""
+        """The number of patches in an image."""
         return self.geometry.rows * self.geometry.columns
 
     @property
     def pixels(self) -> int:
-        """How many pixels its input has; 1 for a dense layer."""
+        """The number of pixels of the input; 1 for a dense layer."""
         return RULES[self.kind].pixels(self)
 
     @property
     def channels(self) -> int:
-        """How many outputs have a bias, and weights, of their own: all of a dense layer, one pixel's of another."""
+        """The number of biases: all outputs of a dense layer, or the output channels of a convolution."""
         return RULES[self.kind].channels(self)
 
     @property
     def shape(self) -> tuple[int, int]:
-        """The weights' shape.
+        """The shape of the weights.
 
-        A convolution has a row for each number of a patch, (row, column, channel), and a column for each channel of its
-        output. A transposed convolution has the shape of the convolution that it transposes.
+        The weights of a convolution have a row for each element of a patch, in the order (row, column, channel), and a
+        column for each output channel. Those of a transposed convolution have the shape of the convolution's that it
+        mirrors.
         """
         return RULES[self.kind].shape(self)
 
     @property
     def shared(self) -> bool:
-        """Do all pixels have the same weights?"""
+        """Whether all pixels share the same weights."""
         return RULES[self.kind].shared
 
     @property
     def fans(self) -> tuple[float, float]:
-        """How many inputs an output is computed from, and how many outputs an input goes to.
+        """The number of inputs on which an output depends, and the number of outputs that depend on an input.
 
-        Of a convolution: a patch, and as many channels as it gives to a pixel times the patches that a pixel is in,
-        kernel² / stride² where no border is near. Transposed: the other way round.
+        For a convolution these are the elements of a patch, and the output channels times the number of patches that
+        contain a pixel, kernel² / stride² away from the border. For a transposed convolution they are exchanged.
         """
         return RULES[self.kind].fans(self)
 
     @property
     def multiplications(self) -> int:
-        """Multiplications for one image on the way forward, those by padding counted too."""
+        """The number of multiplications in the forward pass of one image, including those by the padding."""
         rows, columns = self.shape
         return rows * columns * (self.patches if self.shared else 1)
 
     def mirrored(self) -> "Layer":
-        """Return the layer that leads back, from this one's outputs to as many as its inputs."""
+        """Return the layer that mirrors this one: from its number of outputs to its number of inputs."""
         return replace(self, kind=RULES[self.kind].mirror, inputs=self.outputs, outputs=self.inputs)
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What a kind of layer makes of the numbers in a `Layer`.
+    """The properties of a `Layer` that depend on its kind.
 
     Attributes
     ----------
     mirror : str
-        The kind that leads back.
+        The kind of the layer that mirrors it.
     shared : bool
+        Whether all pixels share the same weights.
     pixels, channels, shape, fans : callable
-        Called with a layer of this kind: what the properties of `Layer` with these names return.
+        Called with a layer of this kind; they return the value of the property of `Layer` with the same name.
     """
 
     mirror: str
@@ -172,12 +175,12 @@ RULES: dict[str, Rules] = {}
 
 
 def is_whole(n: Any) -> bool:
-    """Tell whether n is a whole number; True and False are not."""
+    """Tell whether n is an integer; True and False do not count."""
     return isinstance(n, int | np.integer) and not isinstance(n, bool)
 
 
 def positive(what: str, n: Any) -> int:
-    """Return a positive whole number; raises `InputError`."""
+    """Return n as an int; raises `InputError`, which names it ``what``, unless it is a positive whole number."""
     if not is_whole(n) or n < 1:
         raise InputError(f"{what} must be a positive whole number; got {n!r}")
     return int(n)
