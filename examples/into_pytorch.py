@@ -1,6 +1,6 @@
-"""Bring a network that fastae trained into PyTorch, dense or convolutional, and compare what both make of images.
+"""Load networks that fastae trained, a dense and a convolutional one, into PyTorch, and compare the reconstructions.
 
-``python examples/into_pytorch.py``; it needs ``fastae[interchange]`` and PyTorch.
+Run it with ``python examples/into_pytorch.py``; it needs ``fastae[interchange]`` and PyTorch.
 """
 
 import tempfile
@@ -16,7 +16,7 @@ import fastae
 
 
 def dense(path: Path) -> nn.Sequential:
-    """Load the handout's network: it takes rows of 784 pixels, from 0 to 1."""
+    """Load the handout's network, whose input is rows of 784 pixels from 0 to 1."""
     network = nn.Sequential(
         nn.Linear(784, 256),
         nn.Sigmoid(),
@@ -32,7 +32,7 @@ def dense(path: Path) -> nn.Sequential:
 
 
 def convolutional(path: Path) -> nn.Sequential:
-    """Load the network of ``--model conv``: it takes images of 1 channel, 28 rows and 28 columns."""
+    """Load the network of ``--model conv``, whose input is images of 1 channel, 28 rows and 28 columns."""
     network = nn.Sequential(
         nn.Conv2d(1, 16, 3, stride=2, padding=1),
         nn.Tanh(),
@@ -54,7 +54,7 @@ def convolutional(path: Path) -> nn.Sequential:
 
 
 def main() -> dict[str, float]:
-    """Train both on a few images; print and return how far PyTorch's reconstructions are from fastae's."""
+    """Train both on a few images; print and return the largest difference of PyTorch's and fastae's outputs."""
     images = fastae.load_dataset()[0][:1000]
     layers: list[Any] = [fastae.Conv2d(16, stride=2), fastae.Conv2d(32, stride=2), fastae.Dense(128)]
     models = {

@@ -283,18 +283,18 @@ def _wait_unless_joined(options: argparse.Namespace) -> None:
 
 def _interrupted(options: argparse.Namespace, argv: list[str], more: str = "") -> int:
     """Print that the command was interrupted and how to resume it; return the exit status that shells use."""
-    told, status = "interrupted", 128 + (options.stop.number or signal.SIGINT)
+    message, status = "interrupted", 128 + (options.stop.number or signal.SIGINT)
     if options.command == "train":
         again = system.command_line(["fastae", *argv, *([] if options.resume else ["--resume"])])
         if _several(options):
             again = f"mpirun -n {options.world.size} {again}"
-        told += f"; what the last whole epoch gave is kept.{more} To go on: {again}"
+        message += f"; the results of the last complete epoch are kept.{more} To continue: {again}"
     elif options.command == "grade":
-        told += f"; what was judged is kept.{more} To go on: {system.command_line(['fastae', *argv])}"
+        message += f"; earlier verdicts are kept.{more} To continue: {system.command_line(['fastae', *argv])}"
     if _several(options):
-        options.world.end(f"\nfastae: {told}", status)
+        options.world.end(f"\nfastae: {message}", status)
     _wait_unless_joined(options)
-    print(f"\nfastae: {told}", file=sys.stderr, flush=True)
+    print(f"\nfastae: {message}", file=sys.stderr, flush=True)
     return status
 
 

@@ -33,13 +33,14 @@ def one_of_each(labels: np.ndarray, count: int = 10) -> np.ndarray:
     return np.concatenate([first, others])[:count]
 
 
-def draw_digits(images: np.ndarray, width: int | None = None, ascii: bool = False) -> str:
-    """Draw images side by side in block characters, bright pixels as ink, in as many bands as they need.
+def draw(rows: Sequence[tuple[str, np.ndarray]], width: int | None = None, ascii: bool = False) -> str:
+    """Draw rows of images in block characters, bright pixels as ink, in as many bands as they need.
 
     Parameters
     ----------
-    images : (n, side * side) array
-        Floats in [0, 1] or uint8; NaN is drawn as black.
+    rows : sequence of (label, images)
+        A line of text above the row, unless it is empty, and an (n, side * side) array: floats in [0, 1] or uint8; NaN
+        is drawn as black.
     width : int, optional
         Columns of the terminal; by default those of this one. Five images fit in 80.
     ascii : bool
@@ -50,31 +51,12 @@ def draw_digits(images: np.ndarray, width: int | None = None, ascii: bool = Fals
     str
         Lines of equal length within a band, bands parted by a blank line, no newline at the end; "" if there is no
         image or the images are not square.
+
+    Examples
+    --------
+    >>> print(draw([("white", np.ones((1, 784)))], 80, ascii=True).splitlines()[1])
+    ##############
     """
-    return _draw([("", images)], width, ascii)
-
-
-def draw_pairs(
-    originals: np.ndarray, reconstructions: np.ndarray, width: int | None = None, ascii: bool = False
-) -> str:
-    """Draw bands of originals, each with the band of their reconstructions below it, both labelled.
-
-    Parameters
-    ----------
-    originals, reconstructions : (n, side * side) arrays
-        Floats in [0, 1] or uint8; NaN is drawn as black.
-    width, ascii
-        As for `draw_digits`.
-
-    Returns
-    -------
-    str
-        As from `draw_digits`, with a line of text above each row of digits.
-    """
-    return _draw([("original", originals), ("reconstruction", reconstructions)], width, ascii)
-
-
-def _draw(rows: Sequence[tuple[str, np.ndarray]], width: int | None, ascii: bool) -> str:
     count, pixels = rows[0][1].shape
     if math.isqrt(pixels) ** 2 != pixels:
         return ""

@@ -16,6 +16,7 @@ from fastae.backends.base import Backend, Parameters, Session
 from fastae.diagnosis import Broken, diagnose, measure
 from fastae.errors import CheckpointError, Diverged, InputError, MissingPackage
 from fastae.history import Epoch, History
+from fastae.images import check_images
 from fastae.interrupts import held
 from fastae.layers.layer import is_whole, positive
 from fastae.model import Autoencoder
@@ -172,9 +173,9 @@ class Trainer:
         Diverged
             The loss became NaN or infinite; the model is as it was after the last good epoch.
         """
-        self._check_images("images", images)
+        check_images("images", images, self.model.sizes[0])
         if test_images is not None:
-            self._check_images("test_images", test_images)
+            check_images("test_images", test_images, self.model.sizes[0])
         first, n = len(self.history.epochs), len(images)
         last = first + positive("the number of epochs", epochs)
         self.ranks.agree({"number of epochs": last, "epochs so far": first})
@@ -374,34 +375,3 @@ class Trainer:
     def settings(self, note: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return what decides the course of this training, as JSON holds it."""
         return checkpoints.settings(self, note)
-
-    def _check_images(self, name: str, images: Any) -> None:
-        width = self.model.sizes[0]
-        ok = isinstance(images, np.ndarray) and (images.dtype == np.uint8 or images.dtype.kind == "f")
-        if not ok or images.ndim != 2 or images.shape[1] != width or not len(images):
-            kind = f"{images.dtype} {images.shape}" if isinstance(images, np.ndarray) else type(images).__name__
-            raise InputError(
-                f"{name} must be an array of uint8, or of floats in [0, 1], of shape (n, {width}) with n of at least 1"
-                f"; got {kind}{_remedy(name, images, width)}"
-            )
-        if images.dtype.kind == "f" and not np.isfinite(images).all():
-            raise InputError(f"{name} hold NaN or infinite values; replace them, for example np.nan_to_num({name})")
-        if images.dtype.kind == "f" and not (images.min() >= 0 and images.max() <= 1):
-            raise InputError(
-                f"{name} that are floats must be in [0, 1]; these go from {images.min():g} to {images.max():g}; "
-                "scale them, or take fastae.sklearn.Autoencoder, which does"
-            )
-
-
-def _remedy(name: str, images: Any, width: int) -> str:
-    """Say how images of another type or shape become an array that a trainer takes, where that is plain."""
-    if not isinstance(images, np.ndarray) or not len(images := np.atleast_1d(images)):
-        return ""
-    if images.ndim == 1:
-        return "; are they labels? An image is a row" if width > 1 else ""
-    if images.ndim > 2 and images[0].size == width:
-        return f"; give {name}.reshape(len({name}), -1)"
-    integers = images.dtype.kind in "iu" and images.dtype != np.uint8
-    if integers and images.shape[1] == width and images.min() >= 0 and images.max() <= 255:
-        return f"; give {name}.astype(np.uint8)"
-    return ""

@@ -1,8 +1,8 @@
-// A kernel of one's own in CUDA, to start from: fastae check examples/kernels/mine.cu, with a GPU or without.
+// A template for your own kernel in CUDA; check it with fastae check examples/kernels/mine.cu, with or without a GPU.
 //
-// Parameters are found by their names: an array x of the contract is x, its row stride in elements x_stride, a number
-// alpha is alpha, and alpha_at the place on the device that holds it instead unless that is null; lengths are m, n and k.
-// real is float or double. Without a line as the next, there are blocks of 256 threads, a thread for each element of out.
+// Arguments are passed by the parameters' names: x is the array x of the contract, and x_stride its row stride in
+// elements; alpha is the number alpha, and alpha_at points to its value on the device, unless it is null; m, n and k are
+// lengths. real is float or double. Without a launch line as below, blocks have 256 threads, one for each element of out.
 //
 // launch matmul: grid (ceil(n / 16), ceil(m / 16)), block (16, 16)
 extern "C" __global__ void matmul(int m, int n, int k, const real* a, long long a_stride, const real* b,

@@ -1,8 +1,8 @@
-"""Kernels of one's own for the numpy backend, to start from: ``fastae check examples/kernels/mine.py``.
+"""A template for your own kernels for the numpy backend; check them with ``fastae check examples/kernels/mine.py``.
 
-Every function has the name and the parameters of a kernel of the contract (``fastae/backends/contract.py``) and writes
-into ``out``, which is full of NaN. What is missing here comes from the backend. Put ``@njit`` of Numba before each, and
-they are compiled into the step: ``fastae train --kernels examples/kernels/mine.py``.
+Every function has the name and the parameters of a kernel of the contract (``fastae/backends/contract.py``). It writes
+its result into ``out``, which contains NaN before the call. All other kernels come from the backend. With Numba's
+``@njit`` before each function they are compiled into the step: ``fastae train --kernels examples/kernels/mine.py``.
 """
 
 import numpy as np

@@ -267,7 +267,7 @@ def _train(job: Job, options: argparse.Namespace) -> str:
         raise
     except KeyboardInterrupt as interrupt:
         if before.exists():
-            interrupt.args = (f" The checkpoint of the training before is {before}.",)
+            interrupt.args = (f" The checkpoint of the earlier training is {before}.",)
         raise
     return why
 

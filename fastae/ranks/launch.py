@@ -200,7 +200,7 @@ def _leave(rank: int, status: int, killed: bool, joined: bool) -> NoReturn:
         except ValueError:  # of real time
             name = "unknown"
         words = f"{_name(rank)} was killed by signal {-status} ({name})"
-        _say(f"{words}; the run is ended; what the last whole epoch gave is kept")
+        _say(f"{words}; the run is ended; the results of the last complete epoch are kept")
     if status and not joined:  # the others wait for it in MPI's start, which ends for a signal only
         _end_by_signal()
     os._exit(128 - status if status < 0 else status)

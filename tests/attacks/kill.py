@@ -143,7 +143,7 @@ def strike(options: list[str], out: Path, life: float, chance: random.Random, to
         return True
     if sent and how != "SIGKILL" and status != 0:
         number = getattr(signal, how)
-        if status == 128 + number and "Traceback" not in stderr and "To go on: fastae train" in stderr:
+        if status == 128 + number and "Traceback" not in stderr and "To continue: fastae train" in stderr:
             pass
         elif "begun" not in stdout and status != 0:
             told.unanswered += 1  # Python was starting, or importing: nothing of ours could answer

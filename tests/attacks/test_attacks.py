@@ -139,7 +139,7 @@ def test_a_signal_that_was_swallowed_ends_the_training_after_the_epoch(
     monkeypatch.setattr("fastae.backends.base.Session.total", interrupted)
     assert train(tmp_path, "--epochs", 100) == status
     assert len(storage.read(tmp_path / "checkpoint.npz", "checkpoint")[0]["epochs"]) == 1
-    assert "To go on: fastae train" in capsys.readouterr().err
+    assert "To continue: fastae train" in capsys.readouterr().err
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
@@ -192,7 +192,7 @@ def test_a_ctrl_c_while_pictures_are_drawn_waits_for_them(
     monkeypatch.setattr(show, "show", drawn)
     assert train(tmp_path) == status
     assert set(files(tmp_path)) == {"checkpoint.npz", "history.json", "loss.png", "model.npz"}
-    assert "To go on: fastae train" in capsys.readouterr().err
+    assert "To continue: fastae train" in capsys.readouterr().err
 
 
 def test_in_another_thread_nothing_is_held() -> None:
@@ -296,7 +296,7 @@ def test_until_a_training_has_results_the_earlier_ones_checkpoint_is_kept(
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "save", interrupted)
         assert train(tmp_path, *DIVERGES) == 130
-    assert f"The checkpoint of the training before is {tmp_path / EARLIER}. To go on: " in capsys.readouterr().err
+    assert f"The checkpoint of the earlier training is {tmp_path / EARLIER}. To continue: " in capsys.readouterr().err
     assert files(tmp_path)[EARLIER] == before["checkpoint.npz"] != files(tmp_path)["checkpoint.npz"]
     assert train(tmp_path, *DIVERGES, "--resume") == 2
     assert files(tmp_path) == before

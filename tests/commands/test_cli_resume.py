@@ -164,13 +164,13 @@ def test_ctrl_c_says_how_to_go_on(
 
     monkeypatch.setattr(fastae.Trainer, "fit", interrupt)
     assert train(data, "--out", tmp_path / "a folder") == 130
-    command = shlex.split(capsys.readouterr().err.split("To go on: ")[1])
+    command = shlex.split(capsys.readouterr().err.split("To continue: ")[1])
     assert command == shlex.split(
         f"fastae train --backend numpy --data {data} --limit 64 --epochs 1 --schedule constant "
         f"--out '{tmp_path}/a folder' --resume"
     )
     assert cli.main(command[1:]) == 130
-    assert shlex.split(capsys.readouterr().err.split("To go on: ")[1]) == command  # --resume is there already
+    assert shlex.split(capsys.readouterr().err.split("To continue: ")[1]) == command  # --resume is there already
 
 
 INTERRUPTIBLE = """
@@ -215,7 +215,7 @@ def test_a_training_broken_off_goes_on_to_the_same_bits(how: str, backend: str, 
             assert "Traceback" not in stderr
             line = stderr.strip().splitlines()[-1]
             assert "interrupted" in line
-            assert shlex.split(line.split("To go on: ")[1]) == ["fastae", *map(str, many), "--resume"]
+            assert shlex.split(line.split("To continue: ")[1]) == ["fastae", *map(str, many), "--resume"]
         else:
             assert process.returncode == -signal.SIGKILL
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import fastae
+from fastae.diagnosis import Broken
 from fastae.errors import InputError
 
 Images = np.ndarray
@@ -190,3 +191,14 @@ def test_a_code_of_one_unit_is_named_before_its_death() -> None:
     found = fastae.diagnose(trainer)
     assert found is not None
     assert found.cause == "code too small"
+
+
+def test_a_training_that_diverges_in_its_first_epoch_at_a_small_rate_has_a_cause() -> None:
+    def prepare(model: fastae.Autoencoder) -> None:
+        model.weights[0] *= 20
+
+    trainer = train(digits(64), digits(32, "test"), 1, prepare=prepare, rate=1e-3, activation="relu")
+    training = {"config": trainer.settings(), "start": trainer.history.start, "epochs": []}
+    found = fastae.diagnose(training, Broken(1, 1, 1))
+    assert found is not None
+    assert found.cause == "weights too large"

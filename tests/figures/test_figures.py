@@ -313,24 +313,28 @@ def test_one_image_of_each_label_is_chosen(labels, count, expected):
 # Digits in the terminal
 
 
+def in_characters(images: np.ndarray, width: int | None = None, ascii: bool = False) -> str:
+    return terminal.draw([("", images)], width, ascii)
+
+
 @pytest.mark.parametrize(("ascii", "full"), [(False, "█"), (True, "#")])
 @pytest.mark.parametrize("side", [1, 8, 14, 28, 32])
 def test_black_is_blank_and_white_is_full(side, ascii, full):
     black, white = np.zeros((1, side * side)), np.ones((1, side * side))
-    assert terminal.draw_digits(black, 80, ascii) == "\n".join([" " * 14] * 7)
-    assert terminal.draw_digits(black * np.nan, 80, ascii) == "\n".join([" " * 14] * 7)
-    assert terminal.draw_digits(white, 80, ascii) == "\n".join([full * 14] * 7)
-    assert terminal.draw_digits((white * 255).astype(np.uint8), 80, ascii) == "\n".join([full * 14] * 7)
+    assert in_characters(black, 80, ascii) == "\n".join([" " * 14] * 7)
+    assert in_characters(black * np.nan, 80, ascii) == "\n".join([" " * 14] * 7)
+    assert in_characters(white, 80, ascii) == "\n".join([full * 14] * 7)
+    assert in_characters((white * 255).astype(np.uint8), 80, ascii) == "\n".join([full * 14] * 7)
 
 
 def test_a_corner_is_drawn_where_it_is():
     image = np.zeros((28, 28))
     image[:14, :13] = 1.0
     lines = ["██████▌" + " " * 7] * 3 + ["▀▀▀▀▀▀▘" + " " * 7] + [" " * 14] * 3
-    assert terminal.draw_digits(image.reshape(1, 784), 80) == "\n".join(lines)
+    assert in_characters(image.reshape(1, 784), 80) == "\n".join(lines)
     # Across the edges of the corner a character is half covered: 0.5 ** 0.6 and 0.25 ** 0.6 of five shades.
     lines = ["######*" + " " * 7] * 3 + ["******:" + " " * 7] + [" " * 14] * 3
-    assert terminal.draw_digits(image.reshape(1, 784), 80, ascii=True) == "\n".join(lines)
+    assert in_characters(image.reshape(1, 784), 80, ascii=True) == "\n".join(lines)
 
 
 @pytest.mark.parametrize("code", range(16))
@@ -340,7 +344,7 @@ def test_every_quadrant_has_its_character(code):
     character, bits = list(names.items())[code]
     image = np.zeros((28, 28))
     image[4:8, 2:4] = np.repeat(np.array([int(bit) for bit in bits]).reshape(2, 2), 2, axis=0)
-    lines = terminal.draw_digits(image.reshape(1, 784), 80).split("\n")
+    lines = in_characters(image.reshape(1, 784), 80).split("\n")
     assert lines[1][1] == character
     assert "".join(lines).replace(" ", "") == character.strip()
 
@@ -350,29 +354,29 @@ def test_every_quadrant_has_its_character(code):
     ("count", "width", "bands"), [(10, 80, [5, 5]), (7, 80, [5, 2]), (10, 149, [10]), (10, 148, [9, 1]), (2, 3, [1, 1])]
 )
 def test_digits_wrap_into_bands(count, width, bands, ascii):
-    drawn = terminal.draw_digits(digits(count), width, ascii).split("\n\n")
+    drawn = in_characters(digits(count), width, ascii).split("\n\n")
     assert [[len(line) for line in band.split("\n")] for band in drawn] == [[15 * n - 1] * 7 for n in bands]
 
 
 def test_each_image_has_its_own_columns():
     images = digits(5)
-    together = terminal.draw_digits(images, 80).split("\n")
+    together = in_characters(images, 80).split("\n")
     for index, image in enumerate(images):
-        alone = terminal.draw_digits(image[None], 80).split("\n")
+        alone = in_characters(image[None], 80).split("\n")
         assert [line[15 * index : 15 * index + 14] for line in together] == alone
     assert len({line for line in together}) > 1
 
 
 def test_the_width_is_that_of_the_terminal(monkeypatch):
     monkeypatch.setenv("COLUMNS", "44")
-    assert terminal.draw_digits(digits(4)) == terminal.draw_digits(digits(4), 44)
-    assert len(terminal.draw_digits(digits(4)).split("\n")[0]) == 44
+    assert in_characters(digits(4)) == in_characters(digits(4), 44)
+    assert len(in_characters(digits(4)).split("\n")[0]) == 44
 
 
 @pytest.mark.parametrize("images", [digits(3)[:, :700], digits(0)])
 def test_what_is_no_picture_is_not_drawn(images):
-    assert terminal.draw_digits(images, 80) == ""
-    assert terminal.draw_pairs(images, images, 80) == ""
+    assert in_characters(images, 80) == ""
+    assert terminal.draw([("original", images), ("reconstruction", images)], 80) == ""
 
 
 @pytest.mark.parametrize("ascii", [False, True])
@@ -380,13 +384,13 @@ def test_pairs_are_bands_one_above_the_other(ascii):
     originals, again = digits(7), digits(7, 1)
     bands = []
     for part in [slice(0, 5), slice(5, 7)]:
-        upper, lower = terminal.draw_digits(originals[part], 80, ascii), terminal.draw_digits(again[part], 80, ascii)
+        upper, lower = in_characters(originals[part], 80, ascii), in_characters(again[part], 80, ascii)
         bands.append(f"original\n{upper}\nreconstruction\n{lower}")
-    assert terminal.draw_pairs(originals, again, 80, ascii) == "\n\n".join(bands)
+    assert terminal.draw([("original", originals), ("reconstruction", again)], 80, ascii) == "\n\n".join(bands)
 
 
 def test_grey_is_ink_or_shade():
     for grey, block, shade in [(0.1, " ", "."), (0.25, " ", ":"), (0.35, "█", ":"), (0.5, "█", "*"), (0.9, "█", "#")]:
         image = np.full((1, 784), grey)
-        assert set(terminal.draw_digits(image, 80)) == {block, "\n"}
-        assert set(terminal.draw_digits(image, 80, ascii=True)) == {shade, "\n"}
+        assert set(in_characters(image, 80)) == {block, "\n"}
+        assert set(in_characters(image, 80, ascii=True)) == {shade, "\n"}

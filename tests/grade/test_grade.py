@@ -314,7 +314,9 @@ def test_it_is_stopped_and_goes_on(number: int, group: Class) -> None:
     _, err = process.communicate(timeout=60)
     assert process.returncode == (-number if number == signal.SIGKILL else 128 + number)
     if number != signal.SIGKILL:
-        assert "fastae: interrupted; what was judged is kept. 1 of 2 files are judged. To go on: fastae grade " in err
+        assert (
+            "fastae: interrupted; earlier verdicts are kept. 1 of 2 files are judged. To continue: fastae grade " in err
+        )
         assert "Traceback" not in err
     assert not (group.out / "grades.json").exists()
     group.hand_in("bert.py", "wrong bce_gradient")

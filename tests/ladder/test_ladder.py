@@ -176,6 +176,7 @@ def test_an_exercise_is_found_by_its_name() -> None:
         exercises.find("matmul-numba-99")
 
 
+@pytest.mark.alone  # it is timed: beside thirty other processes a slow kernel once reached the goal
 @pytest.mark.thorough
 def test_an_exercise_from_start_to_goal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

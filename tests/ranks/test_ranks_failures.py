@@ -16,7 +16,7 @@ from fastae import cli, storage
 
 pytestmark = posix
 LONG = ["--epochs", 100000]
-KEPT = "what the last whole epoch gave is kept"
+KEPT = "the results of the last complete epoch are kept"
 MESSAGES = "\nfrom fastae.ranks import sums\nsums.Window = sums.Messages\n"
 thorough = pytest.mark.thorough
 
@@ -77,7 +77,7 @@ def test_an_interruption_ends_all_and_says_once_how_to_go_on(
         os.kill(run.process.pid if whom == "mpiexec" else run.pids[whom][1], number)
         status, _, wrong = run.ended(30)
         again = shlex.join(["mpirun", "-n", "2", "fastae", *line, "--resume"])
-        assert wrong == [f"fastae: interrupted; {KEPT}. To go on: {again}"]
+        assert wrong == [f"fastae: interrupted; {KEPT}. To continue: {again}"]
         assert status == 128 + number
         run.gone()
     epochs_of(out)

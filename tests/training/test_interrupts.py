@@ -104,5 +104,5 @@ def test_a_kernel_that_never_ends_can_be_stopped(tmp_path: Path) -> None:
         hears_nothing(process)
         process.send_signal(signal.SIGINT)
         err = process.communicate(timeout=30)[1]
-        assert "To go on: fastae train --kernels" in err
+        assert "To continue: fastae train --kernels" in err
         assert process.returncode == 130

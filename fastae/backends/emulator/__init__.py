@@ -1,7 +1,7 @@
 """CUDA without a GPU: the ``.cu`` files and the host code of the cupy backend, on the CPU.
 
-`source` reads a ``.cu`` file, `ptx` translates its inline PTX, `compiler` makes a library of
-it, `modules` launches its kernels. `device` is the module that stands for CuPy. The C++ is in
+`source` reads a ``.cu`` file, `ptx` translates its inline PTX, `compiler` makes a library of it, and `modules` launches
+its kernels. `device` is the module that stands for CuPy. The C++ is in
 
 - ``language/``: what is put before a kernel, and ``include/``: CUDA's own headers
 - ``runtime/``: what is linked with it: a fiber for each thread of a block, with real barriers and warp operations; the

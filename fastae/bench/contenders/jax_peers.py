@@ -1,4 +1,4 @@
-"""JAX on the CPU two ways: a jitted step called for each batch, and the whole epoch as one program."""
+"""JAX in two ways: a jitted step that is called for each batch, and the whole epoch as one jitted program."""
 
 import os
 from functools import partial
@@ -16,7 +16,7 @@ Parameters = list[tuple[Array, Array]]
 
 
 def initial(model: str) -> Parameters:
-    """Return a model's parameters as it begins; kernels are (rows, columns, channels, channels)."""
+    """Return a model's initial parameters; kernels have the shape (rows, columns, input channels, output channels)."""
     made, parameters = network(model), []
     for layer, W, b in zip(made.layers, made.weights, made.biases):
         kernel = layer.geometry.kernel
@@ -26,7 +26,7 @@ def initial(model: str) -> Parameters:
 
 
 def dense_logits(parameters: Parameters, x: Array) -> Array:
-    """Return what the dense network gives for a batch, (m, 784), without the last sigmoid."""
+    """Return the dense network's output for a batch, (m, 784), before the last sigmoid."""
     *hidden, (W, b) = parameters
     for W_hidden, b_hidden in hidden:
         x = jax.nn.sigmoid(x @ W_hidden + b_hidden)
@@ -34,7 +34,7 @@ def dense_logits(parameters: Parameters, x: Array) -> Array:
 
 
 def convolutional_logits(parameters: Parameters, x: Array) -> Array:
-    """Return what the convolutional network gives for a batch, (m, 784), without the last sigmoid."""
+    """Return the convolutional network's output for a batch, (m, 784), before the last sigmoid."""
     (W1, b1), (W2, b2), (W3, b3), (W4, b4), (W5, b5), (W6, b6) = parameters
     a = x.reshape(-1, 28, 28, 1)
     for W, b in ((W1, b1), (W2, b2)):
@@ -47,12 +47,12 @@ def convolutional_logits(parameters: Parameters, x: Array) -> Array:
 
 
 def convolution(a: Array, W: Array) -> Array:
-    """Return every second pixel of a convolution with 3 x 3 kernels, padded by 1."""
+    """Return a convolution with 3 x 3 kernels, stride 2 and padding 1."""
     return lax.conv_general_dilated(a, W, (2, 2), [(1, 1), (1, 1)], dimension_numbers=("NHWC", "HWIO", "NHWC"))
 
 
 def transposed(a: Array, W: Array) -> Array:
-    """Return its transpose, from half as many rows and columns."""
+    """Return the transpose of `convolution`, whose output has twice as many rows and columns as its input."""
     return lax.conv_transpose(
         a, W, (2, 2), [(1, 2), (1, 2)], dimension_numbers=("NHWC", "HWIO", "NHWC"), transpose_kernel=True
     )
@@ -62,7 +62,7 @@ LOGITS = {"dense": dense_logits, "conv": convolutional_logits}
 
 
 def mean_loss(parameters: Parameters, x: Array, loss: str, model: str) -> Array:
-    """Return the mean over the images of a batch, (m, 784), of their loss."""
+    """Return the mean of the losses of a batch of images, (m, 784)."""
     t = LOGITS[model](parameters, x)
     if loss == "mse":
         return jnp.sum((jax.nn.sigmoid(t) - x) ** 2) / len(x)
@@ -72,7 +72,7 @@ def mean_loss(parameters: Parameters, x: Array, loss: str, model: str) -> Array:
 def train_batch(
     parameters: Parameters, images: Array, batch: Array, loss: str, model: str = "dense"
 ) -> tuple[Parameters, Array]:
-    """Train on the images that ``batch``, (m,), names; return the new parameters and the sum of the losses."""
+    """Train on the images with the indices ``batch``, (m,); return the new parameters and the sum of the losses."""
     value, gradients = jax.value_and_grad(mean_loss)(parameters, images[batch] / jnp.float32(255), loss, model)
     parameters = jax.tree.map(lambda p, g: p - rate(loss, model) * g, parameters, gradients)
     return parameters, value * len(batch)
@@ -93,7 +93,7 @@ class _Jax:
 
 
 class JaxJit(_Jax):
-    """A Python loop over a jitted step with donated parameters, which finds its own batch: one dispatch a step."""
+    """A Python loop over a jitted step with donated parameters; the step indexes its batch, so it is one dispatch."""
 
     def __init__(
         self, images: np.ndarray, batch_size: int, loss: str, threads: int | None = None, model: str = "dense"
@@ -143,7 +143,7 @@ class JaxScan(_Jax):
 
 
 def use_cores(threads: int | None) -> int:
-    """Confine this process to so many cores, for JAX has no other way to limit its threads; return their number."""
+    """Limit this process to so many cores, because JAX has no option for its threads; return their number."""
     if not hasattr(os, "sched_getaffinity"):
         if threads is not None:
             raise InputError(

@@ -8,7 +8,7 @@ from fastae.layers import Layer
 
 
 def sequential(loss: str, model: str = "dense") -> nn.Sequential:
-    """Build a model, which takes and gives rows of pixels.
+    """Build a model whose input and output are rows of pixels.
 
     For the cross-entropy it lacks its last sigmoid, which that loss takes in, as PyTorch advises.
     """
@@ -29,13 +29,13 @@ def sequential(loss: str, model: str = "dense") -> nn.Sequential:
 
 
 def before(layer: Layer) -> tuple[int, int]:
-    """Return the height and width of what a convolution, or a transposed one, takes."""
+    """Return the height and width of the input of a convolution or a transposed convolution."""
     g = layer.geometry
     return (g.height, g.width) if layer.kind == "conv" else (g.rows, g.columns)
 
 
 def module(layer: Layer, W: Tensor, b: Tensor) -> nn.Module:
-    """Make the module of a layer, whose kernels are (channels, channels, rows, columns)."""
+    """Make the module of a layer; PyTorch's kernels are (output channels, input channels, rows, columns)."""
     made: nn.Linear | nn.Conv2d | nn.ConvTranspose2d
     g, channels = layer.geometry, layer.inputs // layer.pixels
     if layer.kind == "dense":
@@ -56,7 +56,7 @@ def module(layer: Layer, W: Tensor, b: Tensor) -> nn.Module:
 
 @torch.no_grad()
 def reorder(layers: list[Layer], modules: list[nn.Module]) -> None:
-    """Give a dense layer beside images the order of their numbers here, channels first: fastae has them last."""
+    """Permute the units of dense layers next to convolutions to PyTorch's channels first; fastae has them last."""
     linear = [m for m in modules if isinstance(m, nn.Linear | nn.Conv2d | nn.ConvTranspose2d)]
     for i, (layer, made) in enumerate(zip(layers, linear)):
         if not isinstance(made, nn.Linear):

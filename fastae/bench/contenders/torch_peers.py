@@ -1,4 +1,4 @@
-"""PyTorch as its users write it, compiled, with the gradients by hand, and that captured into a CUDA graph."""
+"""PyTorch in several ways: with autograd, compiled, with gradients by hand, and captured into a CUDA graph."""
 
 import atexit
 from collections.abc import Callable
@@ -19,8 +19,8 @@ from fastae.ranks import join
 class _Torch:
     """The data, and the loop over the batches.
 
-    The images stay bytes: gathered once an epoch and divided batch by batch, they cost less from batch size 16 on than
-    a float tensor of all images (188 MB, out of any cache), however that is indexed, and 1.5 µs a step more at 1.
+    The images stay bytes. They are gathered once per epoch and divided batch by batch. From batch size 16 on this is
+    faster than indexing a float tensor of all images, which has 188 MB and fits in no cache; at 1 it costs 1.5 µs more.
     """
 
     def __init__(
@@ -83,10 +83,10 @@ class TorchEager(_Torch):
 
 
 class TorchDistributed(TorchEager):
-    """The same in DistributedDataParallel over gloo, a share of every batch on each rank.
+    """`TorchEager` in DistributedDataParallel over gloo; each rank has a share of every batch.
 
-    Gradients that are views of the buckets that are sent were the faster ones. A graph that is declared to be the same
-    in every step, and a fused update instead of a foreach one, made no difference beyond the spread.
+    Gradients that are views of the communication buckets were faster. A static graph, and a fused update instead of a
+    foreach one, made no difference beyond the spread.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class TorchDistributed(TorchEager):
         self.model = DistributedDataParallel(self.model, gradient_as_bucket_view=True, static_graph=True)
 
     def epoch(self, order: np.ndarray) -> float:
-        """Train on the whole batches of an epoch and return the sum of their losses, of all ranks."""
+        """Train on the whole batches of an epoch and return the sum of all ranks' losses."""
         whole = order[: len(order) // self.batch_size * self.batch_size]
         mine = whole.reshape(-1, self.batch_size)[:, self.share].ravel()
         images = self.images.index_select(0, torch.from_numpy(mine))
@@ -127,7 +127,7 @@ class TorchDistributed(TorchEager):
 
 
 class TorchChannelsLast(TorchEager):
-    """The same with weights, and so activations too, whose channels lie side by side, as PyTorch's tutorial advises."""
+    """`TorchEager` with weights, and so also activations, in the memory format channels last, as PyTorch advises."""
 
     def __init__(
         self,
@@ -143,7 +143,7 @@ class TorchChannelsLast(TorchEager):
 
 
 class TorchCompile(_Torch):
-    """One compiled graph for the whole step, update included: much faster than compiling the model alone."""
+    """The whole step as one compiled graph, including the update; this is much faster than compiling the model only."""
 
     def __init__(
         self,
@@ -185,7 +185,7 @@ def loss_sum(loss: str) -> Callable[[Tensor, Tensor], Tensor]:
 
 
 class TorchManual(_Torch):
-    """Backpropagation by hand: products added to the weights in place, every activation in a buffer made once."""
+    """Backpropagation by hand: products are added to the weights in place, and all buffers are allocated once."""
 
     def __init__(
         self, images: np.ndarray, batch_size: int, loss: str, threads: int | None = None, device: str = "cpu"
@@ -227,7 +227,7 @@ class TorchManual(_Torch):
 
 
 class TorchCaptured(TorchManual):
-    """The steps by hand, captured into one CUDA graph of several; on the CPU, which has none, as they are."""
+    """`TorchManual` with several steps captured into one CUDA graph; on the CPU without a graph."""
 
     def __init__(
         self, images: np.ndarray, batch_size: int, loss: str, threads: int | None = None, device: str = "cpu"
