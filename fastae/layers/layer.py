@@ -78,7 +78,7 @@ class Layer:
     Attributes
     ----------
     kind : {"dense", "conv", "transposed"}
-        A key of `RULES`.
+        A key of ``fastae.layers.layer.RULES``.
     inputs, outputs : int
         Numbers for one image.
     geometry : Geometry
