@@ -12,7 +12,7 @@ DRIVERS = {12: 525, 13: 580}  # the oldest driver for each CUDA
 
 @cache
 def diagnose() -> Availability:
-    """Say why the GPU cannot be used, and what mends it. A warning is no reason, even where warnings are errors."""
+    """Say why the GPU cannot be used, and what to do. A warning is no reason, even where warnings are errors."""
     with warnings.catch_warnings():
         warnings.simplefilter("default")
         return _diagnose()
