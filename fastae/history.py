@@ -73,8 +73,9 @@ class History:
           the narrowest layer has units
         - ``usual_lr``: the learning rate of `fastae.rates.suggest`
 
-        Of the network before training, ``initial``: the measurements of `Epoch.signs`, the root mean square of each
-        layer's ``weights`` and ``biases``, and ``distinct``, how much the units of each layer differ in their weights.
+        Of the network before training, ``initial``: the measurements that `Epoch` has as ``signs``, the root mean
+        square of each layer's ``weights`` and ``biases``, and ``distinct``, how much the units of each layer differ in
+        their weights.
 
     Examples
     --------

@@ -50,8 +50,8 @@ class Autoencoder:
     activation : {"sigmoid", "tanh", "relu"}
         The activation of all layers but the last, which is a sigmoid.
     image_shape : (height, width) or (height, width, channels), optional
-        The shape of the images, which are stored row by row with the channels last. With `layers` the default is
-        (28, 28); with `sizes` the product must be ``sizes[0]``.
+        The shape of the images, which are stored row by row with the channels last. With ``layers`` the default is
+        (28, 28); with ``sizes`` the product must be ``sizes[0]``.
 
     Attributes
     ----------

@@ -167,7 +167,7 @@ class Trainer:
         Raises
         ------
         InputError
-            The images have a wrong type, shape or range, or `epochs` is not a positive whole number.
+            The images have a wrong type, shape or range, or ``epochs`` is not a positive whole number.
         CheckpointError
             The epochs so far were trained with another number of workers, which gives other bits.
         Diverged

@@ -65,7 +65,7 @@ def _probe(name: str) -> Availability:
 
 
 def availability() -> dict[str, Availability]:
-    """Tell for each backend whether it works on this machine, or why not and what mends it.
+    """Tell for each backend whether it works on this machine, or why not and how to change that.
 
     Returns
     -------

@@ -20,7 +20,7 @@ __all__ = ["Availability", "Backend", "Parameters", "Session"]
 
 
 class Availability(NamedTuple):
-    """Whether a backend works on this machine; if not, why, and what mends it.
+    """Whether a backend works on this machine; if not, why, and what to do.
 
     Attributes
     ----------

@@ -64,7 +64,7 @@ class Kernel:
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """The arguments in order, each with its default; `inspect.Parameter.empty` where it has none."""
+        """The arguments in order, each with its default; ``inspect.Parameter.empty`` where it has none."""
         listed = self.signature[self.signature.index("(") + 1 : -1].split(", ")
         pairs = (text.partition("=") for text in listed)
         return {name: ast.literal_eval(default) if equals else EMPTY for name, equals, default in pairs}

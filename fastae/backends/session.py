@@ -202,7 +202,7 @@ class Session:
             self.execute("step", self._tail, 1)
 
     def set_rate(self, lr: float, momentum: float = 0.0) -> None:
-        """Set the learning rate and the momentum; raises `InputError` for a momentum if there are no velocities."""
+        """Set the learning rate and the momentum; raises ``InputError`` for a momentum if there are no velocities."""
         if momentum and not self._has_momentum:
             raise InputError("a training that began without momentum keeps no velocities; begin a new one with it")
         self._rate[:] = self.backend.asarray(np.array([-lr, momentum], self.dtype))

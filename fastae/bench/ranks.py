@@ -147,7 +147,7 @@ def run(options: argparse.Namespace) -> None:
     storage.make_folder(options.out)
     absent = missing("torch-ddp")
     if absent:
-        tell(f"left out for want of {absent}: PyTorch DDP; pip install 'fastae[bench]' brings it in\n")
+        tell(f"left out for want of {absent}: PyTorch DDP; pip install 'fastae[bench]' installs it\n")
     all_ways = [way for number in (1, *numbers) for way in ways(number) if not absent or way.contender != "torch-ddp"]
     options.contenders = ["fastae-numba"]
     report = Report(options)

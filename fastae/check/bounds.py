@@ -272,8 +272,10 @@ def step(
 
     Returns
     -------
-    errors_W, errors_b : list of ndarray
-        Of the shapes of `W` and `b`, float64.
+    errors_W : list of ndarray
+        Of the shapes of `W`, float64.
+    errors_b : list of ndarray
+        Of the shapes of `b`, float64.
 
     Examples
     --------

@@ -67,7 +67,7 @@ class Verdict:
     worst : float
         The largest error as a fraction of its bound; at most 1 for a right kernel.
     imprecise : list of Call
-        The calls whose results are within `fastae.check.wide.bound` and not within `fastae.check.bounds`.
+        The calls whose results are within ``fastae.check.wide.bound`` and not within `fastae.check.bounds`.
     refused : bool
         Whether it does what no kernel does; `problems` says what.
 

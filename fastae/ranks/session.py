@@ -111,7 +111,7 @@ class SharedSession:
     Attributes
     ----------
     way : {"alone", "mpi", "nccl"}
-        How the gradients are summed; by NCCL only in `fastae.ranks.device_session.DeviceSession`.
+        How the gradients are summed; by NCCL only in ``fastae.ranks.device_session.DeviceSession``.
 
     Raises
     ------

@@ -33,7 +33,7 @@ def add_tree(parts: Sequence[np.ndarray], out: np.ndarray) -> None:
         out += rest
 
 
-class Own:
+class Sum:
     """The sum of a single rank.
 
     Parameters
@@ -71,7 +71,7 @@ class Own:
         return stretch
 
 
-class Messages(Own):
+class Messages(Sum):
     """The sum over ranks that may be on any machine, by MPI's collective operations."""
 
     def __init__(self, world: World, size: int, depth: int, dtype: Any) -> None:
@@ -99,7 +99,7 @@ class Messages(Own):
         return self._all
 
 
-class Window(Own):
+class Window(Sum):
     """The sum over ranks of one machine, in memory that all of them can read: no rank sends anything."""
 
     def __init__(self, world: World, size: int, depth: int, dtype: Any) -> None:
@@ -152,8 +152,8 @@ def aligned(memory: np.ndarray, size: int, dtype: np.dtype[Any]) -> np.ndarray:
     return memory[first : first + size * dtype.itemsize].view(dtype)
 
 
-def sum_over(world: Alone, size: int, depth: int, dtype: Any) -> Own:
+def sum_over(world: Alone, size: int, depth: int, dtype: Any) -> Sum:
     """Make the sum that suits the places of the ranks; the bits are the same."""
     if isinstance(world, World) and world.size > 1:
         return (Window if world.here == world.size else Messages)(world, size, depth, dtype)
-    return Own(world, size, depth, dtype)
+    return Sum(world, size, depth, dtype)

@@ -42,7 +42,8 @@ MODULES = {
     ),
     "checkpoints": (
         "fastae/checkpoints.py",
-        [*CHECKPOINTS, "test_storage.py", "-k", "not numba and not flipped and not cut_short"],
+        [*CHECKPOINTS, "test_storage.py", "test_trainer_arguments.py"]
+        + ["-k", "not numba and not flipped and not cut_short"],
     ),
     "step": (
         "fastae/step.py",

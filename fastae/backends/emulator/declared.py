@@ -1,11 +1,11 @@
-"""Kernels that are declared as CUDA allows none: with a result, or with a parameter that is a reference."""
+"""Kernels with a declaration that CUDA refuses: with a result, or with a parameter that is a reference."""
 
 import re
 from collections.abc import Iterator
 
 from fastae.backends.emulator.source import blanked, closing, kernels_of, split_at_commas, with_place
 
-MARKS = re.compile(  # what may stand beside the type of a function
+MARKS = re.compile(  # words beside the type of a function
     r'"[^"]*"|\[\[.*?\]\]|\b(?:__\w+__|alignas)\s*\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)|'
     r"\b(?:__(?:global|host|device|forceinline|noinline|inline)__|static|inline|extern|constexpr|friend|typename)\b|"
     r"\b\w+\s*:(?!:)",
@@ -15,7 +15,7 @@ TEMPLATE = re.compile(r"\btemplate\s*(?:<(?:[^<>]|<(?:[^<>]|<[^<>]*>)*>)*>)?")
 
 
 def misdeclared(code: str, file: str, *others: str) -> str:
-    """Return what is wrong with the first such kernel of a ``.cu`` file, with file and line; or nothing.
+    """Return what is wrong with the first such kernel of a ``.cu`` file, with file and line; or ``""``.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def misdeclared(code: str, file: str, *others: str) -> str:
     file : str
         Its name.
     *others : str
-        Files that may define macros for it: what those stand for is left to the compiler.
+        Files that may define macros for it, which are left to the compiler.
     """
     macros = {name for text in (code, *others) for name in re.findall(r"#[ \t]*define[ \t]+(\w+)", text)}
     found = next(_misdeclared(blanked(code), macros), None)

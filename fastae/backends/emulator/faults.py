@@ -1,4 +1,4 @@
-"""What a kernel may not do, and how it is told."""
+"""The faults of a kernel, and their messages."""
 
 import ctypes
 import operator
@@ -68,17 +68,17 @@ LANES, WARPS, ALONE, UPDATES = (HOW[x] for x in ("LANES", "WARPS", "ALONE", "UPD
 
 
 class KernelFault(FastaeError):
-    """A kernel did what no CUDA program may do.
+    """A kernel did what no CUDA program may do: its launch is ended.
 
     Attributes
     ----------
     kernel : str
     block, thread : tuple of int
-        Which thread it was, (x, y, z).
+        The thread, (x, y, z).
     line : str
         File and line.
     fault : str
-        What is wrong, in words.
+        The message, without the place.
 
     Examples
     --------
@@ -114,9 +114,9 @@ class KernelFault(FastaeError):
             if report.how & report.other_how & WRITES and report.how & report.other_how & VOLATILE:
                 other += "; volatile is not atomic: x += 1 reads and writes in two steps, atomicAdd in one"
             if report.fence:
-                told = "is written behind that" if report.fence == 1 else "is read before this"
+                when = "is written behind that" if report.fence == 1 else "is read before this"
                 which = "the two" if report.fence == 1 else "reading it and this"
-                other += f"; a flag {told}, {line_of(report.flag_where)}, but no __threadfence() lies between {which}"
+                other += f"; a flag {when}, {line_of(report.flag_where)}, but no __threadfence() lies between {which}"
             if (report.how ^ report.other_how) & ATOMIC:
                 self.fault += ": atomic operations are safe from each other alone, not from plain reads and writes"
         if row.reported == "APART":
@@ -129,7 +129,7 @@ class KernelFault(FastaeError):
 
     @classmethod
     def told(cls, text: str, fault: str) -> "KernelFault":
-        """Return one that happened in another process, of which only words are known."""
+        """Return a fault of another process, of which only the text is known."""
         error = cls.__new__(cls)
         FastaeError.__init__(error, text)
         error.fault = fault
@@ -137,14 +137,14 @@ class KernelFault(FastaeError):
 
 
 def _how(how: int) -> str:
-    """Put an access into a word."""
+    """Return an access in words."""
     if how & COPIED:
         return f"an asynchronous copy that {'writes' if how & WRITES else 'reads'}"
     return "in an atomic operation" if how & ATOMIC else "writing" if how & WRITES else "reading"
 
 
 def _between_lanes(how: int) -> str:
-    """Say what is missing between lanes of a warp."""
+    """Return what is missing between lanes of a warp."""
     more = ", or an atomic operation where both change one value" if how & UPDATES else ""
     if how & WARPS:
         return f"but between warps there is a race as well: a __syncthreads() is needed{more}"
@@ -154,7 +154,7 @@ def _between_lanes(how: int) -> str:
 
 
 class Report(ctypes.Structure):
-    """The emulator's report of a fault, as ``runtime/fibers.h`` lays it out."""
+    """The runtime's report of a fault, as ``runtime/fibers.h`` lays it out."""
 
     _fields_ = (
         ("fault", ctypes.c_int),

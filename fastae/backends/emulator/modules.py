@@ -189,8 +189,8 @@ class RawModule:
             library.emulator_count(settings.counts is not None)
             room = settings.trace.room if settings.trace is not None else 0
             library.emulator_record(settings.trace is not None, ctypes.c_uint64(room))
-        told = settings.counts is not None or settings.trace is not None
-        if told and (names := constants_of(self._code)):
+        counts_or_traces = settings.counts is not None or settings.trace is not None
+        if counts_or_traces and (names := constants_of(self._code)):
             for offset, length in places_of(path, names):
                 library.emulator_constant(ctypes.c_uint64(offset), ctypes.c_uint64(length))
         for variable, kept in self._variables.items():

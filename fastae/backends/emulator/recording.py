@@ -41,7 +41,7 @@ EVENT = np.dtype(
 
 @dataclass(frozen=True)
 class Array:
-    """An array of a launch: the name of its parameter, the type of its elements, and where it lies.
+    """An array of a launch: the name of its parameter, the type of its elements, and its place in memory.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class Array:
 
 @dataclass(frozen=True)
 class Recorded:
-    """A launch as it was written down.
+    """The recording of a launch.
 
     Attributes
     ----------
@@ -146,8 +146,8 @@ def block_of(library: ctypes.CDLL) -> bytes:
     header, events = ctypes.c_void_p(), ctypes.c_void_p()
     library.emulator_recording.restype = ctypes.c_uint64
     count = library.emulator_recording(ctypes.byref(header), ctypes.byref(events))
-    told = ctypes.string_at(header.value or 0, HEADER.itemsize)
-    return told + (ctypes.string_at(events.value or 0, count * EVENT.itemsize) if count else b"")
+    block = ctypes.string_at(header.value or 0, HEADER.itemsize)
+    return block + (ctypes.string_at(events.value or 0, count * EVENT.itemsize) if count else b"")
 
 
 def array_of(name: str, x: Any, span: tuple[int, int, int, int]) -> Array:

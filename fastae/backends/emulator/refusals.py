@@ -113,7 +113,7 @@ def _headers(code: str) -> Iterator[tuple[int, str]]:
 
 def _lacking(code: str, program: bool) -> Iterator[tuple[int, str]]:
     yield from _headers(code)
-    if not program:  # of which all was compiled: the compiler has told what it came to
+    if not program:  # for a program the compiler has reported the refusals that it met
         yield from ((match.start(), f"{match[1]} is") for match in REFUSAL.finditer(code))
     plain = blanked(code)
     for pattern, what in (NOT_EMULATED if program else NOT_EMULATED | NOT_IN_KERNELS).items():

@@ -52,7 +52,7 @@ def test_a_barrier_whose_arrival_and_wait_are_apart() -> None:
         (("  const int t = threadIdx.x;", "  const int t = threadIdx.x; if (t == 40) return;"), "wait",
          "too few threads arrive at this barrier: 47 of 48 that it expects"),
         (("if (t == 0) init(&bar, blockDim.x);", ""), "arrive", "the barrier is used before it was initialised"),
-        (("bar.arrive();", "bar.arrive(t == 0 ? 49 : 1);"), "arrive", "more arrive at this barrier than it was told"),
+        (("bar.arrive();", "bar.arrive(t == 0 ? 49 : 1);"), "arrive", "more threads arrive at this barrier than"),
     ],
 )  # fmt: skip
 def test_a_barrier_that_is_used_wrongly(change: tuple[str, str], place: str, told: str, order: str | None) -> None:
