@@ -180,7 +180,7 @@ def suffix_of(path: str | os.PathLike[str]) -> str:
     """Return the suffix of a path, ``.npz`` if it has none; raises `InputError` if it is none of `SUFFIXES`."""
     suffix = os.path.splitext(os.fspath(path))[1].lower() or SUFFIXES[0]
     if suffix not in SUFFIXES:
-        raise InputError(f"a model is kept as {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}; got {os.fspath(path)!r}")
+        raise InputError(f"a model is saved as {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}; got {os.fspath(path)!r}")
     return suffix
 
 

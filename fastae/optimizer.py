@@ -74,7 +74,7 @@ class SGD:
             The learning rate is still ``"auto"``.
         """
         if self.lr == "auto":
-            raise InputError("lr='auto' becomes a number when a trainer sees its images")
+            raise InputError("lr='auto' has no value before a trainer's first fit; give a number, or fit first")
         if self.schedule == "constant":
             return float(self.lr)
         return float(self.lr) * (1 + math.cos(math.pi * epoch / epochs)) / 2

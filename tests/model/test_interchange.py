@@ -185,7 +185,7 @@ def test_a_path_says_its_format(tmp_path: Path) -> None:
     assert (tmp_path / "model").read_bytes() == (tmp_path / "model.npz").read_bytes()
     assert onnx.load(tmp_path / "model.ONNX").producer_name == "fastae"
     for name in ("model.pt", "model.h5", "model.npy", "model.onnx.gz"):
-        with pytest.raises(InputError, match=r"kept as \.npz, \.safetensors or \.onnx; got .*model"):
+        with pytest.raises(InputError, match=r"saved as \.npz, \.safetensors or \.onnx; got .*model"):
             make().save(tmp_path / name)
     with pytest.raises(CheckpointError, match=r"written for other programs; load the \.npz or \.safetensors"):
         Autoencoder.load(tmp_path / "model.ONNX")
