@@ -11,7 +11,7 @@ import pytest
 
 import fastae
 from fastae import cli
-from fastae.bench import command, contenders, ranks
+from fastae.bench import contenders, ranks, report
 from fastae.bench.contenders import Disagreement, first_epoch_loss, make, of_model, require_agreement
 from fastae.bench.contenders.job import NETWORKS, RATES, SEED, epoch_order, network, rate
 from fastae.bench.harness import Race, WorkerFailed, race
@@ -129,11 +129,11 @@ def test_ratios_are_of_the_same_round() -> None:
     found = result({"fastae-numba": [10, 40, 11], "torch-manual": [20, 80, 22], "jax-scan": [30, 30, 30]})
     assert found.fastest_peer() == "torch-manual"
     assert found.ratio("fastae-numba", "torch-manual") == pytest.approx(0.5)
-    assert command.line(found) == "| 16 | 11 (10 to 40) | 22 (20 to 80) | 30 (30 to 30) | 0.50 × torch-manual |"
+    assert report.line(found) == "| 16 | 11 (10 to 40) | 22 (20 to 80) | 30 (30 to 30) | 0.50 × torch-manual |"
 
 
 def test_without_a_peer_there_is_no_ratio() -> None:
-    assert command.line(result({"fastae-numpy": [10]})) == "| 16 | 10 (10 to 10) |"
+    assert report.line(result({"fastae-numpy": [10]})) == "| 16 | 10 (10 to 10) |"
 
 
 def test_a_race_from_the_command_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

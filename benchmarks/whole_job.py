@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from statistics import median
 
-from fastae.bench.command import processor
+from fastae.bench.report import processor
 
 JOBS = {
     "fastae, numba": ["-m", "fastae", "train", "--backend", "numba", "--schedule", "constant", "--no-progress"],

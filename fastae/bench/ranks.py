@@ -13,6 +13,7 @@ from fastae import storage
 from fastae.bench.contenders import missing, require_agreement
 from fastae.bench.contenders.job import DESCRIBED
 from fastae.bench.harness import IDLE_BOUND, Race, Worker
+from fastae.bench.report import Report, row, tell
 from fastae.errors import InputError, MissingPackage
 from fastae.ranks import launch
 from fastae.system import progress
@@ -129,8 +130,6 @@ def run(options: argparse.Namespace) -> None:
     FastaeError
         Bad input, no MPI, a process that fails or trains otherwise.
     """
-    from fastae.bench.command import Report, row, tell
-
     numbers = sorted({number for number in options.ranks if number != 1})
     for name in ("check", "contenders", "only", "threads"):
         if getattr(options, name):
