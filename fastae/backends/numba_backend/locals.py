@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastae.backends.numba_backend import tables
+from fastae.backends.numba_backend.aligned import aligned
 from fastae.backends.numba_backend.convolutions import Local
 from fastae.backends.numba_backend.machine import MACHINE
 from fastae.layers import Layer
@@ -37,8 +38,6 @@ def locals_of(
     list of tuple of Local
         By worker, then by layer.
     """
-    from fastae.backends.numba_backend.session import aligned
-
     made: list[list[Local]] = [[] for _ in range(workers)]
     for l, layer in enumerate(layers):
         said = -(-(math.prod(layer.shape) + layer.channels) // LINE) * LINE if layer.shared else 0

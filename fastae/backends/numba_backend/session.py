@@ -16,6 +16,7 @@ from fastae import system
 from fastae.activations import ACTIVATIONS
 from fastae.backends.base import Session
 from fastae.backends.numba_backend import kernels, operations, sparse
+from fastae.backends.numba_backend.aligned import aligned
 from fastae.backends.numba_backend.internals import entry_point, from_dtype, types
 from fastae.backends.numba_backend.jit import jit, namespace, wanted
 from fastae.backends.numba_backend.link import known
@@ -25,8 +26,6 @@ from fastae.backends.numba_backend.waiting import make_beds
 from fastae.backends.numba_backend.workers import choose
 from fastae.operations import by_kind
 from fastae.step import Buffers
-
-LINE = 64  # bytes of a cache line
 
 
 def make_entry(ops: Any) -> Any:
@@ -153,22 +152,6 @@ def local_type(layers: int, real: Any, dense: bool) -> Any:
     whole, shared = types.Array(real, 2, "A"), types.Array(real, 2, "C")
     arrays = [whole, shared, types.Array(real, 1, "C"), types.Array(types.int64, 1, "C")]
     return types.UniTuple(types.NamedTuple([types.intp, types.intp, *arrays], Local), layers)
-
-
-def aligned(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-    """Return an array of zeros whose rows begin at cache lines, an odd number of lines apart.
-
-    A vector that straddles two lines costs two accesses. Rows whose distance is a power of two compete for the same few
-    sets of the cache.
-    """
-    itemsize = np.dtype(dtype).itemsize
-    lines = -(-shape[-1] * itemsize // LINE)
-    row = (lines + (lines % 2 == 0) * (len(shape) > 1)) * LINE // itemsize
-    count = int(np.prod(shape[:-1])) * row
-    raw = np.zeros(count * itemsize + LINE, np.uint8)
-    first = -raw.ctypes.data % LINE
-    whole = raw[first : first + count * itemsize].view(dtype).reshape(*shape[:-1], row)
-    return whole[..., : shape[-1]]
 
 
 class NumbaSession(Session):
