@@ -1,7 +1,7 @@
 """The activations of hidden layers; the last layer's is always the sigmoid, since images are in [0, 1].
 
-Everything but the kernels is in this table. A new activation is a row here and, in each backend that shall have it, the
-two kernels that the row names; docs/design.md says in which files.
+A new activation is a row here, the error bounds of its two kernels in ``check/bounds.py`` and, in each backend that
+shall have it, the two kernels; CONTRIBUTING says in which files.
 """
 
 from typing import NamedTuple
@@ -23,9 +23,14 @@ class Activation(NamedTuple):
     flops, gradient_flops : int
         Arithmetic operations for each number; a sigmoid or a tanh counts as four.
     flat : (float, float)
-        Outputs below the first or above the second lie where the slope is below 4% of the steepest.
+        Outputs below the first or above the second lie where the slope is below 4% of the steepest, so that learning
+        stops; (-inf, inf) for an activation that has no such part, or that learns there.
+    dies : bool
+        It is 0 with a slope of 0 for all negative inputs, so that a unit may be 0 for all images. `fastae.diagnose`
+        then counts such units instead of flat outputs.
     rates : dict
-        The learning rate that suits MNIST at batch size 16, by kind of network and loss.
+        The learning rate that suits MNIST at batch size 16, by kind of network and loss, as measured in
+        docs/learning-rate.md. To begin with, take those of the most similar activation.
     module, operator : str
         Its names in ``torch.nn`` and in ONNX.
 
@@ -43,6 +48,7 @@ class Activation(NamedTuple):
     flops: int
     gradient_flops: int
     flat: tuple[float, float]
+    dies: bool
     rates: dict[str, dict[str, float]]
     module: str
     operator: str
@@ -58,6 +64,7 @@ ACTIVATIONS = {
         flops=5,
         gradient_flops=3,
         flat=(0.01, 0.99),
+        dies=False,
         rates={"dense": {"mse": 0.25, "bce": 0.05}, "conv": {"mse": 0.02, "bce": 0.01}},
         module="Sigmoid",
         operator="Sigmoid",
@@ -71,6 +78,7 @@ ACTIVATIONS = {
         flops=5,
         gradient_flops=3,
         flat=(-0.98, 0.98),
+        dies=False,
         rates={"dense": {"mse": 0.03, "bce": 0.01}, "conv": {"mse": 0.02, "bce": 0.004}},
         module="Tanh",
         operator="Tanh",
@@ -84,6 +92,7 @@ ACTIVATIONS = {
         flops=2,
         gradient_flops=1,
         flat=(0.0, float("inf")),
+        dies=True,
         rates={"dense": {"mse": 0.02, "bce": 0.004}, "conv": {"mse": 0.005, "bce": 0.0015}},
         module="ReLU",
         operator="Relu",

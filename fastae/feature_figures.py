@@ -92,7 +92,7 @@ def features(path: str | os.PathLike[str], model: Any, image: np.ndarray, captio
     colours, limits = colormaps["viridis"].with_extremes(bad="red"), (0.0, 1.0)
     if model.activation == "tanh":
         colours, limits = SIGNED, (-1.0, 1.0)
-    elif model.activation == "relu":
+    elif model.activation != "sigmoid":
         limits = (0.0, max([float(a[np.isfinite(a)].max(initial=0.0)) for a in hidden], default=0.0) or 1.0)
     rows = [Row("image", pictures(image, model.image_shape), GREY, (0.0, 1.0))]
     for number, (a, layer) in enumerate(zip(hidden, model.layers), 1):

@@ -231,7 +231,7 @@ def _models(kernels: Collection[str]) -> Iterator[tuple[str, bool]]:
     yield "sigmoid", False
     called = kernels_of("sigmoid", ["conv"])  # without convolve, which no step calls
     convolutions = any(name in PATCHES and name in called for name in kernels)
-    others = [a for a in ("tanh", "relu") if any(name in kernels for name in ACTIVATIONS[a][:2])]
+    others = [a for a in ACTIVATIONS if a != "sigmoid" and any(name in kernels for name in ACTIVATIONS[a][:2])]
     for activation in others or (["sigmoid"] if convolutions else []):
         yield activation, convolutions
 

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from fastae.activations import ACTIVATIONS
 from fastae.errors import InputError
 
 HIDDEN = (256, 128)  # units of the dense network's layers after the image, as the handout asks for
@@ -72,9 +73,10 @@ def add_options(option: Any) -> None:
         + ",".join(map(str, CHANNELS)),
     )
     option("--code", type=whole, metavar="N", help=f"of --model conv: width of the code; by default {CODE}")
+    *others, last = ACTIVATIONS
     option(
         "--activation",
-        help="sigmoid, tanh or relu, of all layers but the last, which has the sigmoid; by default "
+        help=f"{', '.join(others)} or {last}, of all layers but the last, which has the sigmoid; by default "
         + ", ".join(f"{kind.activation} for {name}" for name, kind in MODELS.items()),
     )
     option(

@@ -60,6 +60,7 @@ class Case:
         self.signs: dict[str, Any] = epochs[-1]["signs"] if epochs else start.get("initial", {})
         self.initial: dict[str, Any] = start.get("initial", {})
         self.activation, self.batch = config["activation"], min(config["batch_size"], start["images"])
+        self.dies = ACTIVATIONS[self.activation].dies
         self.lr, self.momentum, self.usual = config["lr"], config["momentum"], start["usual_lr"]
 
     # The settings of the training.

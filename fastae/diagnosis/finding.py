@@ -40,7 +40,7 @@ def count(n: int, what: str) -> str:
 
 def flat(case: Case, place: int, share: float) -> str:
     """Return which share of a layer's outputs, or for relu units, is flat; layers count from 1."""
-    if case.activation == "relu":
+    if case.dies:
         return f"{share:.0%} of layer {place}'s units are 0 for all images"
     low, high = ACTIVATIONS[case.activation].flat
     beyond = f"beyond ±{high:g}" if low == -high else f"below {low:g} or above {high:g}"

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-FLAT = {"relu": "off"}  # the others are saturated
+from fastae.activations import ACTIVATIONS
 
 
 def beginning(start: dict[str, Any], activation: str) -> str:
@@ -29,8 +29,9 @@ def epoch(found: dict[str, Any], activation: str) -> str:
 
 def network(signs: dict[str, Any], activation: str) -> str:
     """Return the figures of the network that both the untrained one and each epoch have."""
+    flat = "off" if ACTIVATIONS[activation].dies else "saturated"
     return (
-        f"{FLAT.get(activation, 'saturated')} {shares(signs['flat'])}, code varies by {signs['code_spread']:.2g}, "
+        f"{flat} {shares(signs['flat'])}, code varies by {signs['code_spread']:.2g}, "
         f"reconstructions by {signs['output_spread']:.2g}"
     )
 

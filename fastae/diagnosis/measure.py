@@ -104,7 +104,7 @@ def share_flat(y: np.ndarray, layer: Layer, activation: str) -> float:
     y : ndarray, (m, layer.outputs)
         The layer's outputs.
     """
-    if activation == "relu":
+    if ACTIVATIONS[activation].dies:
         return float(np.mean(~(y > 0).reshape(-1, layer.channels).any(axis=0)))
     low, high = ACTIVATIONS[activation].flat
     return float(np.mean((y < low) | (y > high)))

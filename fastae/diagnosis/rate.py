@@ -41,7 +41,7 @@ def momentum(case: Case) -> Finding | None:
 
 def dead_units(case: Case) -> Finding | None:
     """Updates turned most relus of a layer off for all images."""
-    if not (case.blob or case.stalled) or case.activation != "relu":
+    if not (case.blob or case.stalled) or not case.dies:
         return None
     if case.factor < LARGE and (case.narrow or case.bright):
         return None  # the few units of a code die easily; bright images turn units off at a third of the rate too
@@ -56,7 +56,7 @@ def dead_units(case: Case) -> Finding | None:
 
 def saturated(case: Case) -> Finding | None:
     """Updates made most outputs of a layer flat."""
-    if not (case.blob or case.stalled) or case.activation == "relu":
+    if not (case.blob or case.stalled) or case.dies:
         return None
     if case.factor < LARGE or case.flattest[1] <= (FLAT if case.fell < 0.01 else 0.75):
         return None

@@ -27,7 +27,7 @@ def identical_units(case: Case) -> Finding | None:
 
 def saturated(case: Case) -> Finding | None:
     """Most outputs of a hidden layer are flat before the first update."""
-    if case.broken or case.activation == "relu" or case.flattest_at_first[1] <= FLAT or not case.thrown:
+    if case.broken or case.dies or case.flattest_at_first[1] <= FLAT or not case.thrown:
         return None
     return Finding(
         f"saturated before the first update: {flat(case, *case.flattest_at_first)}; {_thrown(case)}",
@@ -37,7 +37,7 @@ def saturated(case: Case) -> Finding | None:
 
 def dead(case: Case) -> Finding | None:
     """Most relus of a layer are 0 for all images before the first update."""
-    if case.broken or case.activation != "relu" or (case.bright and not case.thrown):
+    if case.broken or not case.dies or (case.bright and not case.thrown):
         return None  # bright images alone turn many units off
     if case.flattest_at_first[1] <= FLAT:
         return None

@@ -6,6 +6,9 @@ from attacks import bounds as measured
 
 import fastae
 from fastae.backends.numpy_backend import NumpyBackend
+from fastae.check import bounds
+from fastae.check.calls import cases
+from fastae.errors import InputError
 
 EXACT = ("relu_gradient", "unfold")  # which copy what they write
 BACKENDS = ("numpy", "numba", "emulator")
@@ -67,3 +70,11 @@ def test_what_measures_sees_a_nan_that_is_swallowed() -> None:
             super().matmul(np.nan_to_num(a), b, out, trans_a, trans_b, alpha, beta)
 
     assert measured.not_finite(Swallows(), "matmul", "float32", rounds=1)[0] > 0
+
+
+def test_a_kernel_without_a_bound_is_refused_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new activation needs two bounds, which its author may not know."""
+    monkeypatch.delattr(bounds, "relu_gradient")
+    ones = np.ones((2, 3))
+    with pytest.raises(InputError, match="relu_gradient has no error bound yet; add a function of that name"):
+        cases.expected("relu_gradient", {"delta": ones, "y": ones, "out": ones.copy()}, "float32")

@@ -17,6 +17,7 @@ from fastae.backends.numpy_backend import NumpyBackend
 from fastae.check import bounds
 from fastae.check.file.failure import KernelFailed, describe_failure
 from fastae.check.file.python_file import Returned, describe_return
+from fastae.errors import InputError
 from fastae.layers import Geometry
 
 REFERENCE = NumpyBackend()
@@ -157,6 +158,8 @@ def expected(name: str, arguments: dict[str, Any], dtype: str) -> tuple[np.ndarr
         values = {key: value for key, value in values.items() if not key.startswith("trans")}
     elif name not in ("column_sum", "axpy"):
         del values["out"]
+    if not hasattr(bounds, name):
+        raise InputError(f"{name} has no error bound yet; add a function of that name to fastae/check/bounds.py")
     return exact, getattr(bounds, name)(**values, dtype=dtype)
 
 
