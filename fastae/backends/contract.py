@@ -71,7 +71,7 @@ class Kernel:
 
     @property
     def parameters(self) -> inspect.Signature:
-        """The arguments as an `inspect.Signature`."""
+        """The arguments as an ``inspect.Signature``."""
         listed = self.signature[self.signature.index("(") + 1 : -1].split(", ")
         return inspect.Signature([_parameter(*argument.split("=")) for argument in listed])
 
