@@ -274,3 +274,12 @@ def test_the_cause_comes_first(name: str, tmp_path: Path) -> None:
     k: Any = learner.load(path)
     problem = verdict.examine(k, k.kernels[0], 7).problems[0]
     assert re.search(words, problem.causes[0]), problem
+
+
+@pytest.mark.parametrize("seed", [5, 7, 14])
+def test_a_small_constant_is_found_beside_large_results(seed: int, tmp_path: Path) -> None:
+    """Their rounding blurs it: with these numbers it was once not seen."""
+    path = tmp_path / "wrong.py"
+    path.write_text(HEAD + WRONG["constant"][0])
+    problem = verdict.examine(learner.load(path), "matmul", seed).problems[0]
+    assert "0.001 more than it should be" in problem.causes[0]

@@ -43,8 +43,12 @@ def _factors(wrong: Sequence[Call]) -> Iterator[str]:
         values = [x for c in wrong if (x := _constant(c, compare)) is not None]
         if not values or len(values) < len(wrong):
             continue
-        x = values[0]
-        if np.ptp(values) > 1e-3 * abs(x):
+        x, apart = values[0], np.ptp(values) > 1e-3 * abs(values[0])
+        if compare is np.subtract:  # large results tell a small difference only to within their rounding
+            doubts = [float(np.mean(bound[c.wrong])) for c in wrong for _, bound in [c.plain(c.found)]]
+            x = values[int(np.argmin(doubts))]
+            apart = any(abs(y - x) > 1e-3 * abs(x) + doubt for y, doubt in zip(values, doubts))
+        if apart:
             if compare is np.divide:
                 yield from _varying(wrong, np.array(values))
         elif compare is np.divide and x == 0:
@@ -109,7 +113,7 @@ def _constant(call: Call, compare: Callable[..., Any]) -> float | None:
     found, exact, bound = found[call.wrong], exact[call.wrong], bound[call.wrong]
     if not np.isfinite(found).all() or not np.isfinite(exact).all():
         return None
-    rounded = 0.0
+    rounded = doubt = 0.0
     if compare is np.divide:
         x = float(np.sum(found * exact) / np.sum(exact**2)) if exact.any() else np.nan
         rest = np.abs(found - x * exact)
@@ -117,7 +121,8 @@ def _constant(call: Call, compare: Callable[..., Any]) -> float | None:
         x = float(np.mean(found - exact))
         rest = np.abs(found - exact - x)
         rounded = abs(x) * bounds.unit_roundoff(call.dtype)  # where the bound is 0
-    return x if np.all(rest <= VISIBLE * ((1 + abs(x)) * bound + rounded)) else None
+        doubt = float(np.mean(bound))  # of the mean of what is found
+    return x if np.all(rest <= VISIBLE * ((1 + abs(x)) * bound + rounded) + doubt) else None
 
 
 def _clipped(wrong: Sequence[Call]) -> Iterator[str]:
