@@ -68,8 +68,8 @@ class Trainer:
         The number of threads of each rank in the last `fit`.
     sharers : int
         The number of ranks in the last `fit`.
-    way : {"alone", "mpi", "nccl"} or None
-        How the gradients of ranks were summed; None before the first `fit`.
+    way : {"alone", "mpi", "nccl"}
+        How the gradients of ranks are summed. On GPUs this may change in the first `fit`.
     planned : int
         The number of epochs at the end of the last `fit`, which the schedule of the learning rate uses.
     suggestion : Suggestion or None
