@@ -40,14 +40,14 @@ def _factors(wrong: Sequence[Call]) -> Iterator[str]:
     if sum(int(c.wrong.sum()) for c in wrong) < 2:
         return
     for compare in (np.divide, np.subtract):
-        values = [x for c in wrong if (x := _constant(c, compare)) is not None]
-        if not values or len(values) < len(wrong):
+        found = [constant for c in wrong if (constant := _constant(c, compare)) is not None]
+        if len(found) < len(wrong):
             continue
+        values = [value for value, _ in found]
         x, apart = values[0], np.ptp(values) > 1e-3 * abs(values[0])
         if compare is np.subtract:  # large results tell a small difference only to within their rounding
-            doubts = [float(np.mean(bound[c.wrong])) for c in wrong for _, bound in [c.plain(c.found)]]
-            x = values[int(np.argmin(doubts))]
-            apart = any(abs(y - x) > 1e-3 * abs(x) + doubt for y, doubt in zip(values, doubts))
+            x = min(found, key=lambda constant: constant[1])[0]
+            apart = any(abs(value - x) > 1e-3 * abs(x) + doubt for value, doubt in found)
         if apart:
             if compare is np.divide:
                 yield from _varying(wrong, np.array(values))
@@ -107,8 +107,11 @@ def _parts(wrong: Sequence[Call]) -> Iterator[str]:
             yield f"{what} is multiplied by {x:.5g}"
 
 
-def _constant(call: Call, compare: Callable[..., Any]) -> float | None:
-    """Return the factor or difference that all wrong elements have to the exact ones; None if they differ."""
+def _constant(call: Call, compare: Callable[..., Any]) -> tuple[float, float] | None:
+    """Return the factor or difference that all wrong elements have to the exact ones; None if they differ.
+
+    A difference comes with what rounding may have changed it by.
+    """
     (found, bound), (exact, _) = call.plain(call.found), call.plain(call.exact)
     found, exact, bound = found[call.wrong], exact[call.wrong], bound[call.wrong]
     if not np.isfinite(found).all() or not np.isfinite(exact).all():
@@ -122,7 +125,7 @@ def _constant(call: Call, compare: Callable[..., Any]) -> float | None:
         rest = np.abs(found - exact - x)
         rounded = abs(x) * bounds.unit_roundoff(call.dtype)  # where the bound is 0
         doubt = float(np.mean(bound))  # of the mean of what is found
-    return x if np.all(rest <= VISIBLE * ((1 + abs(x)) * bound + rounded) + doubt) else None
+    return (x, doubt) if np.all(rest <= VISIBLE * ((1 + abs(x)) * bound + rounded) + doubt) else None
 
 
 def _clipped(wrong: Sequence[Call]) -> Iterator[str]:
