@@ -43,6 +43,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--no-skips", action="store_true", help="a skipped test has failed: for a machine with a GPU")
 
 
+def pytest_configure() -> None:
+    """Keep the options of this run (CI's ``--exitfirst``) from the pytest that some tests start."""
+    os.environ.pop("PYTEST_ADDOPTS", None)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin a golden section further each day where CI may have no time for all, so that no test is always last."""
     if day := int(os.environ.get("FASTAE_FIRST", "0")):
