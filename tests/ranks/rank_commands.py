@@ -89,7 +89,14 @@ class Run:
 
     def ended(self, timeout: float = PATIENCE) -> tuple[int, str, list[str]]:
         """Wait for the end; return the exit status, what was printed, and the lines of ours on standard error."""
-        out, err = self.process.communicate(timeout=timeout)
+        try:
+            out, err = self.process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired as error:
+            columns = "pid,ppid,pgid,sid,stat,wchan:20,etimes,args"
+            table = subprocess.run(["ps", "-e", "-o", columns], capture_output=True, text=True).stdout
+            table = "\n".join(line[:120] for line in table.splitlines() if " [" not in line)  # no kernel threads
+            written = [stream and stream.decode(errors="replace") for stream in (error.stdout, error.stderr)]
+            raise AssertionError(f"not ended in {timeout} s: ranks {self.pids}, {written}\n{table}") from error
         assert "Traceback" not in err, err
         return self.process.returncode, out, [line for line in err.splitlines() if line.startswith("fastae")]
 
