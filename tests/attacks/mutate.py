@@ -25,7 +25,7 @@ TRAINER = ["test_trainer.py", "test_trainer_arguments.py", "test_progress.py"]
 MODULES = {
     "idx": (
         "fastae/datasets/idx.py",
-        ["test_idx.py", "test_datasets.py", "test_data_formats.py", "-k", "not shipped"],
+        ["test_idx.py", "test_idx_names.py", "test_datasets.py", "test_data_formats.py", "-k", "not shipped"],
     ),
     "storage": (
         "fastae/storage.py",
