@@ -1,6 +1,7 @@
 """The names of IDX files and of data sets, what else a magic number may say, and how many images are read."""
 
 import gzip
+import os
 from pathlib import Path
 
 import data_sets
@@ -44,23 +45,31 @@ def test_every_word_of_another_magic_number_is_pinned(tmp_path: Path, content: b
     assert refusal("f", lambda: read_idx(tmp_path / "f", ndim)) == f"{str(tmp_path / 'f')!r} {words}"
 
 
+def test_of_a_large_file_of_another_format_only_the_beginning_is_read(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"no IDX")
+    os.truncate(tmp_path / "f", 1 << 24)
+    assert peak_memory(lambda: refusal("f", lambda: read_idx(tmp_path / "f", 3))) < 1e6
+
+
 def test_every_word_of_data_sets_with_other_names_is_pinned(tmp_path: Path) -> None:
-    data_sets.fill(tmp_path, "EMNIST-b-", "test")
+    data_sets.fill(tmp_path, "EMNIST-X-", "test")
     assert described(tmp_path) == (
-        f"{tmp_path}/EMNIST-b-train-images-idx3-ubyte and EMNIST-b-train-labels-idx1-ubyte; "
-        f"{tmp_path}/EMNIST-b-test-images-idx3-ubyte and EMNIST-b-test-labels-idx1-ubyte; EMNIST's rows and columns "
+        f"{tmp_path}/EMNIST-X-train-images-idx3-ubyte and EMNIST-X-train-labels-idx1-ubyte; "
+        f"{tmp_path}/EMNIST-X-test-images-idx3-ubyte and EMNIST-X-test-labels-idx1-ubyte; EMNIST's rows and columns "
         "are exchanged, and --transpose turns its images upright"
     )
     data_sets.fill(tmp_path, "a_")
     assert refusal("", lambda: load_dataset(tmp_path)) == (
-        f"{str(tmp_path)!r} holds several data sets, whose names begin with 'EMNIST-b-', 'a_'; expected one; give the "
-        f"folder and how the names of one begin: {tmp_path}/EMNIST-b"
+        f"{str(tmp_path)!r} holds several data sets, whose names begin with 'EMNIST-X-', 'a_'; expected one; give the "
+        f"folder and how the names of one begin: {tmp_path}/EMNIST-X"
     )
-    for name in ("a_train-labels-idx1-ubyte", "EMNIST-b-train-labels-idx1-ubyte", "EMNIST-b-train-images-idx3-ubyte"):
+    (tmp_path / "a_train-labels-idx1-ubyte").unlink()
+    assert len(load_dataset(tmp_path, "test")[0]) == len(data_sets.TESTED)  # of the only one with both splits
+    for name in ("EMNIST-X-train-labels-idx1-ubyte", "EMNIST-X-train-images-idx3-ubyte"):
         (tmp_path / name).unlink()
     (tmp_path / "a_t10k-images-idx3-ubyte").unlink()
-    assert len(load_dataset(tmp_path, "test")[0]) == len(data_sets.TESTED)  # of the one with a whole test split
-    for name in ("EMNIST-b-test-images-idx3-ubyte", "EMNIST-b-test-labels-idx1-ubyte"):
+    assert len(load_dataset(tmp_path, "test")[0]) == len(data_sets.TESTED)  # of the only one with a whole test split
+    for name in ("EMNIST-X-test-images-idx3-ubyte", "EMNIST-X-test-labels-idx1-ubyte"):
         (tmp_path / name).unlink()
     assert refusal("", lambda: load_dataset(tmp_path)) == (
         f"{str(tmp_path)!r} lacks a file of train-labels (it holds a_t10k-labels-idx1-ubyte, "
