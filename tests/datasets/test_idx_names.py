@@ -105,4 +105,6 @@ def test_other_images_are_read_to_their_checksum_whatever_the_limit(tmp_path: Pa
     assert load_images(tmp_path, limit=2)[0].tolist() == [[[0, 1]], [[2, 3]]]
     packed = gzip.compress((tmp_path / IMAGES).read_bytes())
     (tmp_path / IMAGES).write_bytes(packed[:-8] + bytes(4) + packed[-4:])
-    assert "is cut short or corrupt (CRC" in refusal(IMAGES, lambda: load_images(tmp_path, limit=2))
+    message = refusal(IMAGES, lambda: load_images(tmp_path, limit=2))
+    assert "is cut short or corrupt (CRC" in message
+    assert message.endswith("; expected a complete gzip file; download or copy the file again")
