@@ -38,7 +38,8 @@ MODULES = {
     ),
     "trainer": (
         "fastae/trainer.py",
-        [*TRAINER, *CHECKPOINTS, "-k", "not numba and not flipped and not cut_short"],
+        [*TRAINER, *CHECKPOINTS, "test_schedule.py"]
+        + ["-k", "not numba and not emulator and not captured and not command and not flipped and not cut_short"],
     ),
     "checkpoints": (
         "fastae/checkpoints.py",
