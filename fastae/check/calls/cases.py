@@ -5,7 +5,7 @@ Outputs are full of NaN before a call, and arrays lie among NaN, so that a kerne
 
 import contextlib
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
