@@ -18,7 +18,7 @@ STEEP = 27  # the largest steepness for which these rates hold; MNIST's is 25.8,
 # The networks with which they were measured: units of the widest hidden layer, patches of the first convolution.
 WIDTH, PATCHES = 256, 196
 WIDE = {("sigmoid", "mse")}  # activations and losses that do not stand these rates with wider layers
-PER_UNIT = 0.343  # what a unit of a wider layer counts as in ‖x‖²: 256 units as much as an image of MNIST
+PER_UNIT = 0.343  # what each further unit counts as in ‖x‖²: 256 units as much as an image of MNIST
 MOST, BLOCK = 10_000, 64  # images that are used, and images in a block: every sixth of MNIST is not like the others
 
 
@@ -35,7 +35,7 @@ class Suggestion(NamedTuple):
         The mean of μ (1 − μ) over the pixels μ of the mean image. It measures the slope of the last layer's sigmoids:
         0 if every pixel is always black or always white, 0.25 if all are grey.
     width : int
-        Units of the widest hidden layer, if they count for more than ``square``; else 0.
+        Units of the widest hidden layer, if they are more than 256 and matter; else 0.
     patches : int
         The most patches of a convolution, if they are more than 196; else 0.
 
@@ -54,8 +54,9 @@ class Suggestion(NamedTuple):
 
     @property
     def steepness(self) -> float:
-        """The steepness of the loss: √grey times ``square`` or what counts for more, times the patches' share."""
-        return max(self.square, PER_UNIT * self.width) * math.sqrt(self.grey) * max(1.0, self.patches / PATCHES)
+        """The steepness of the loss: ``square`` and what a wide layer adds, times √grey, times the patches' share."""
+        wide = PER_UNIT * max(0, self.width - WIDTH)
+        return (self.square + wide) * math.sqrt(self.grey) * max(1.0, self.patches / PATCHES)
 
     @property
     def reason(self) -> str:
@@ -101,8 +102,6 @@ def suggest(
     """
     kind = "conv" if any(layer.shared for layer in model.layers) else "dense"
     found = Suggestion(0.0, *_seen(images), *_size(model, loss))
-    if PER_UNIT * found.width <= found.square:
-        found = found._replace(width=0)
     lr = RATES[kind][model.activation][loss] * STEEP / max(found.steepness, STEEP) * (1 - momentum)
     lr *= math.sqrt(min(batch_size, BATCH) / BATCH)
     return found._replace(lr=float(f"{lr:.2g}"))
