@@ -241,6 +241,16 @@ def test_diverged_names_the_first_layer_that_is_not_finite(layer: int, part: str
         fit(trainer, some_images(4))
 
 
+@pytest.mark.parametrize("error", [np.nan, np.inf])
+def test_a_test_error_that_is_not_finite_is_divergence(error: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = make()
+    session = trainer.session(some_images(9), some_images(3))
+    monkeypatch.setattr(session, "test_error", lambda: error)
+    monkeypatch.setattr(trainer, "session", lambda *images: session)
+    with pytest.raises(Diverged, match="the loss or a weight became NaN or infinite in epoch 1"):
+        fit(trainer, some_images(9), test_images=some_images(3))
+
+
 def first_overflow(trainer: Trainer, images: np.ndarray) -> tuple[int, int, list[bytes]] | None:
     """Train batch by batch until loss or parameters overflow: epoch, batch, and the parameters before that epoch."""
     session = trainer.session(images)
