@@ -54,7 +54,7 @@ MODULES = {
     "numpy": (
         "fastae/backends/numpy_backend/__init__.py",
         ["test_numpy.py", "test_kernels.py", "test_image_kernels.py", "test_kernel_refusals.py", "test_step.py"]
-        + ["test_composed_step.py", "test_properties.py", "test_progress.py"]
+        + ["test_kernel_edges.py", "test_composed_step.py", "test_properties.py", "test_progress.py"]
         + ["-k", "composed or progress or (numpy and not real and not allocates)"],
     ),
 }
