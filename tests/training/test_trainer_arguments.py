@@ -193,3 +193,12 @@ def test_the_ranks_of_a_machine_share_its_workers(
     trainer.backend = SimpleNamespace(takes_threads=True)
     assert trainer._share_of_threads() == share
     assert share is None or type(trainer._share_of_threads()) is int
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_images_are_floats_of_the_models_dtype_where_some_are_floats(dtype: str) -> None:
+    trainer, images = tiny(dtype=dtype), tiny_images(5)
+    expected = np.divide(images, 255, dtype=dtype)
+    for given in (images, images / 255, expected):
+        np.testing.assert_array_equal(trainer._floats(given), expected, strict=True)
+    assert trainer._floats(expected) is expected  # not a copy
