@@ -26,8 +26,6 @@ from golden_files import (
 
 import fastae
 
-backends = pytest.mark.parametrize("backend", ["numpy", "numba"])
-
 FLOAT32_COMPILED = [("deep", "numba"), ("one-hidden", "numba")]  # in float32 for this one test
 
 
@@ -142,12 +140,3 @@ def test_losses_in_float32_are_near_pytorchs(name: str, backend: str) -> None:
     golden, (model, history) = load(name), trained(name, backend, "float32")
     assert {array.dtype for array in parameters(model).values()} == {np.dtype(np.float32)}
     assert_losses(history, golden, rtol=FLOAT32_LOSS_BOUND)
-
-
-@backends
-def test_without_test_images_there_is_no_test_mse_and_training_is_the_same(backend: str) -> None:
-    golden = load("mse-momentum")
-    model = new_model(golden)
-    history = fit(model, golden, backend, golden["images"], golden["epochs"].item(), test_images=None)
-    assert [epoch.test_mse for epoch in history.epochs] == [None] * golden["epochs"].item()
-    assert_parameters(model, golden, "final", atol=WEIGHT_BOUND)
