@@ -256,6 +256,7 @@ def test_bad_input_ends_in_one_line(
             marks=pytest.mark.thorough,
         ),
     ],
+    ids=["loss_gradient", "conv"],
 )
 def test_the_command_climbs_and_draws(
     name: str,
