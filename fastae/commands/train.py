@@ -226,10 +226,12 @@ def _train(job: Job, options: argparse.Namespace) -> str:
     resumed = world.spread(options.resume and checkpoint.exists())
     if resumed:
         trainer.resume(checkpoint, job.note)
+    elif options.resume:
+        print(f"there is no {checkpoint} to resume; the training begins with epoch 1", flush=True)
     why = _settle_rate(trainer, job.images, options)
     done = len(trainer.history.epochs)
     if done >= options.epochs:
-        print(f"{checkpoint} has {done} epochs already; only the pictures are drawn again")
+        print(f"{checkpoint} has {done} epoch{'s' * (done != 1)} already; only the pictures are drawn again")
         return why
     if options.lr is None:
         print(f"learning rate {trainer.optimizer.lr:g}: {why}; --lr sets another", flush=True)
