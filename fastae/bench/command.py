@@ -19,8 +19,9 @@ CHECK_IMAGES = 4096
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the command's options to its parser."""
     parser.description = (
-        "Train the same autoencoder with fastae and with other libraries, each in a process of its own, in turn;\n"
-        "then compare the speed of fastae's kernels with the limits of this machine."
+        "Train the same autoencoder with fastae and with other libraries, in turn, each\n"
+        "in a process of its own; then compare the speed of fastae's kernels with the\n"
+        "limits of this machine."
     )
     only = {name: f" (--model {' '.join(e.models)})" if len(e.models) == 1 else "" for name, e in CONTENDERS.items()}
     parser.epilog = "contenders:\n" + "\n".join(
