@@ -29,8 +29,7 @@ MODULES = {
     ),
     "storage": (
         "fastae/storage.py",
-        ["test_storage.py", "test_model.py", *CHECKPOINTS, *TRAINER, "test_fuzz_corpus.py"]
-        + ["-k", "not numba and not flipped"],
+        ["test_storage.py", "test_model.py", *CHECKPOINTS, *TRAINER, "test_fuzz_corpus.py"] + ["-k", "not numba"],
     ),
     "model": (
         "fastae/model.py",
@@ -39,12 +38,11 @@ MODULES = {
     "trainer": (
         "fastae/trainer.py",
         [*TRAINER, *CHECKPOINTS, "test_schedule.py"]
-        + ["-k", "not numba and not emulator and not captured and not command and not flipped and not cut_short"],
+        + ["-k", "not numba and not emulator and not captured and not command and not cut_short"],
     ),
     "checkpoints": (
         "fastae/checkpoints.py",
-        [*CHECKPOINTS, "test_storage.py", "test_trainer_arguments.py"]
-        + ["-k", "not numba and not flipped and not cut_short"],
+        [*CHECKPOINTS, "test_storage.py", "test_trainer_arguments.py"] + ["-k", "not numba and not cut_short"],
     ),
     "step": (
         "fastae/step.py",
