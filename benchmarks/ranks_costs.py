@@ -56,15 +56,15 @@ def exchange(world: Any, count: int) -> Callable[[], None]:
 
 
 def memory(session: Any) -> list[float]:
-    """Return the times of the sum of two ranks' stretches and of the addition of an update to the parameters."""
+    """Return the times of the sum of two ranks' chunks and of the addition of an update to the parameters."""
     size = session._layout.size
-    stretches = itertools.cycle(np.zeros((COPIES, 2, size // 2), np.float32))
+    chunks = itertools.cycle(np.zeros((COPIES, 2, size // 2), np.float32))
     updates = itertools.cycle(np.zeros((COPIES, size), np.float32))
     out, parameters = np.zeros(size // 2, np.float32), np.zeros(size, np.float32)
 
     def call() -> None:
         nonlocal parameters
-        add_tree(list(next(stretches)), out)
+        add_tree(list(next(chunks)), out)
         np.multiply(out, -0.05, out=out)
         parameters += next(updates)
 
@@ -85,7 +85,7 @@ def gradients(world: Any, images: np.ndarray, share: int) -> list[float]:
     order = np.random.default_rng(0).permutation(len(images))
     (part,), nothing = session._mine, np.zeros(session._layout.size, np.float32)
     out = np.zeros_like(session._sum._parts[0])
-    world.meet(60)
+    world.barrier(60)
     times: list[float] = []
     while len(times) < 20 or sum(times) < SECONDS:
         session.start(order)
@@ -102,7 +102,7 @@ def gradients(world: Any, images: np.ndarray, share: int) -> list[float]:
 def main() -> None:
     world: Any = join("mpi")
     (images,) = world.read_once(lambda: fastae.load_dataset()[:1], fastae.__file__)
-    found: dict[str, Any] = {"ranks": world.size, "meeting_us": 1e6 * together(world, world.meet)}
+    found: dict[str, Any] = {"ranks": world.size, "meeting_us": 1e6 * together(world, world.barrier)}
     trainer: Any = fastae.Trainer(network("dense"), optimizer=fastae.SGD(0.05), batch_size=64, threads=1, ranks=world)
     session = trainer.session(images)
     found["gradient_bytes"] = size = session._layout.size * 4
@@ -112,7 +112,7 @@ def main() -> None:
     found["memory_us"] = 1e6 * median(memory(session))
     points = []
     for share in SHARES:
-        both = world.gather(gradients(world, images, share))
+        both = world.all_gather(gradients(world, images, share))
         count = min(map(len, both))
         times = np.array([theirs[:count] for theirs in both])
         slowest = np.sort(times, axis=0)[-1]  # the ranks' steps are independent of each other, as their orders are

@@ -17,7 +17,7 @@ from fastae.diagnosis import Broken, diagnose, measure
 from fastae.errors import CheckpointError, Diverged, InputError, MissingPackage
 from fastae.history import Epoch, History
 from fastae.images import check_images
-from fastae.interrupts import held
+from fastae.interrupts import delay_interrupts
 from fastae.layers.layer import is_whole, positive
 from fastae.model import Autoencoder
 from fastae.optimizer import SGD
@@ -179,7 +179,7 @@ class Trainer:
         first, n = len(self.history.epochs), len(images)
         last = first + positive("the number of epochs", epochs)
         self.ranks.agree({"number of epochs": last, "epochs so far": first})
-        with held():  # a Ctrl-C would be lost while LLVM compiles or loads code
+        with delay_interrupts():  # a Ctrl-C would be lost while LLVM compiles or loads code
             session = self.session(images, test_images)
         other_ranks = self.sharers != self.ranks.size and not self.shards  # they give other bits, which `resume` allows
         if first and session.workers != self.workers and not other_ranks:
@@ -194,7 +194,7 @@ class Trainer:
         self.model.backend = self.backend.name
         if not self.history.start:
             self.history.start = measure.start(self, images, test_images)
-        some = measure.sample(images)
+        sample = measure.sample(images)
         bar = progress_bar(
             total=epochs * n,
             unit=" images",
@@ -207,7 +207,7 @@ class Trainer:
         with bar:
             for e in range(first, last):
                 bar.set_description(f"epoch {e + 1}/{last}")
-                order, pace = self._epoch(session, e, order, pace, e + 1 < last, bar, some)
+                order, pace = self._epoch(session, e, order, pace, e + 1 < last, bar, sample)
                 if on_epoch is not None:
                     on_epoch(self)
         return History(self.history.epochs[first:], self.history.start)
@@ -298,7 +298,7 @@ class Trainer:
 
     @np.errstate(over="ignore", invalid="ignore")  # divergence raises an error instead
     def _epoch(
-        self, session: Session, e: int, order: np.ndarray, pace: int, another: bool, bar: Any, some: np.ndarray
+        self, session: Session, e: int, order: np.ndarray, pace: int, another: bool, bar: Any, sample: np.ndarray
     ) -> tuple[np.ndarray, int]:
         """Train for one epoch; return the order of the next epoch, if any, and the number of batches in 0.1 s."""
         began, n, following = time.perf_counter(), len(order), order
@@ -333,8 +333,8 @@ class Trainer:
         finite = math.isfinite(total) and math.isfinite(test_mse or 0)
         if not finite or not all(np.isfinite(p).all() for group in parameters for p in group):
             raise self._diverged(session, e, n)  # the loss does not include the last update
-        signs = measure.of_epoch(self.model, parameters, some, parts)
-        with held():  # so that parameters and history always belong to the same epoch
+        signs = measure.of_epoch(self.model, parameters, sample, parts)
+        with delay_interrupts():  # so that parameters and history always belong to the same epoch
             self.model.weights, self.model.biases, self._V, self._c = parameters
             self.history.epochs.append(Epoch(e + 1, total / n, test_mse, seconds, n / seconds, lr, signs))
         return following, pace
@@ -391,7 +391,7 @@ class Trainer:
         """
         with self.ranks.together():
             found: Any = None if self.ranks.rank else storage.read(path, "checkpoint")
-        config, arrays = self.ranks.spread(found)
+        config, arrays = self.ranks.broadcast(found)
         with self.ranks.together():
             checkpoints.take(self, path, config, arrays, note)
 

@@ -170,7 +170,7 @@ class Session:
         """Return ``Buffers.local`` of each worker, for batches of m images; all workers share the deltas."""
         return [self.backend.local(self.layers, m, self.dtype)]
 
-    def fewer(self, local: Any, m: int) -> Any:
+    def shrink_local(self, local: Any, m: int) -> Any:
         """Return an entry of ``Buffers.local`` for smaller batches, of m images."""
         rows = m * local.geometry.rows * local.geometry.columns if len(local.patches) else 0
         return local._replace(patches=local.patches[:rows], products=local.products[:rows])
@@ -329,7 +329,7 @@ class Session:
 
         def rows(w: Buffers) -> Buffers:
             a, y, d = (tuple(array[:m] for array in group) for group in (w.a, w.y, w.d))
-            local = tuple(self.fewer(one, m) for one in w.local)
+            local = tuple(self.shrink_local(one, m) for one in w.local)
             return w._replace(scale=1 / m, a=a, y=y, d=d, x=w.x[:m], loss=w.loss[:m], losses=w.losses[:m], local=local)
 
         return [rows(w) for w in team] if m else []

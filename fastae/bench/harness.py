@@ -79,7 +79,7 @@ class Worker:
             stdout=subprocess.PIPE,
             encoding="utf-8",
             bufsize=1,
-            **system.apart(),  # Ctrl-C goes to this process only, which then ends the contender
+            **system.new_process_group(),  # Ctrl-C goes to this process only, which then ends the contender
         )
         try:
             self.ready: dict[str, Any] = self._answer()["ready"]

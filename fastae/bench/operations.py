@@ -63,10 +63,10 @@ def repeating(name: str, operation: Any) -> Any:
     """Return a compiled ``repeat(times, arguments)`` that calls a kernel or an operation ``times`` times."""
     from fastae.backends.numba_backend.internals import types
     from fastae.backends.numba_backend.jit import jit, namespace
-    from fastae.backends.numba_backend.link import known
+    from fastae.backends.numba_backend.link import register_linked
 
     if name not in _compiled:
-        known(types.float32)  # cached code calls the backend's kernels by name
+        register_linked(types.float32)  # cached code calls the backend's kernels by name
         module = namespace(f"fastae_bench_{name}", operation=operation)
 
         @jit(name=f"bench_{name}", cached=True)

@@ -39,7 +39,7 @@ class Single:
         Room for gradients of this rank's parts; the first is what is summed.
     parameters : device array, as long
     parts : device array, (parts, length)
-        By the sum of whose rows this rank updates its stretch of the parameters.
+        By the sum of whose rows this rank updates its chunk of the parameters.
     """
 
     whole_steps = True  # is all of a step launched without the host having to wait?
@@ -71,10 +71,10 @@ class Single:
         self.update(parts)
 
     def update(self, parts: Any) -> None:
-        """Update this rank's stretch of the parameters by the sum of the parts."""
-        stretch = self.parameters[self._mine]
-        arguments = {"parts": parts, "parameters": stretch, "velocities": self._velocities, "rate": self._rate}
-        launcher, real, blocks = self._session.launcher, self._session.dtype, -(-stretch.size // THREADS)
+        """Update this rank's chunk of the parameters by the sum of the parts."""
+        chunk = self.parameters[self._mine]
+        arguments = {"parts": parts, "parameters": chunk, "velocities": self._velocities, "rate": self._rate}
+        launcher, real, blocks = self._session.launcher, self._session.dtype, -(-chunk.size // THREADS)
         launcher.launch("ranks.cu", "descend_by_tree", DESCEND, parts.shape, blocks, arguments, real)
 
     def show_velocities(self) -> None:

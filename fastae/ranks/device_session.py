@@ -112,7 +112,7 @@ class DeviceSession(SharedSession):
 
     def _begin(self) -> None:
         """Let the branch leave on which batches are gathered, the first one into the first buffer."""
-        self._session._branches.ahead.leave()
+        self._session._branches.ahead.fork()
         self._turn = 0
 
     def _compute(self, part: Part, ragged: bool, slot: int) -> None:
@@ -166,7 +166,7 @@ class DeviceSession(SharedSession):
 
     def total(self) -> float:
         """Return the sum over the epoch's images so far of their loss as they were trained on, of all ranks."""
-        self.world.meet()  # a device would wait for a rank that does not come, and not say for whom
+        self.world.barrier()  # a device would wait for a rank that does not come, and not say for whom
         self._sum.wait()
         with self._session.stream:
             return super().total()

@@ -1,7 +1,7 @@
 """The sum of all ranks' gradients by NCCL, a GPU for each rank: no host takes part, and graphs capture it.
 
-Each rank is sent its stretch of everybody's gradient, adds the stretches up in a fixed tree, updates its stretch of the
-parameters, and is sent the other ranks' stretches. NCCL's own all-reduce may add in any order.
+Each rank is sent its chunk of everybody's gradient, adds the chunks up in a fixed tree, updates its chunk of the
+parameters, and is sent the other ranks' chunks. NCCL's own all-reduce may add in any order.
 """
 
 import ctypes
@@ -27,7 +27,7 @@ class Nccl(Single):
     def __init__(self, world: Alone, session: CupySession, size: int, depth: int, momentum: float) -> None:
         real = session.dtype
         line = LINE // real.itemsize
-        self._count = -(-size // (world.size * line)) * line  # all stretches are as long: an all-gather wants that
+        self._count = -(-size // (world.size * line)) * line  # all chunks are as long: an all-gather wants that
         super().__init__(world, session, self._count * world.size, depth, momentum)
         first = self._count * world.rank
         self._take(slice(first, first + self._count), self._zeros(world.size, self._count), momentum)
@@ -37,13 +37,13 @@ class Nccl(Single):
         self._cuda = session.launcher.cupy.cuda
 
     def all_reduce(self) -> Any:
-        """Bring this rank's stretch of all ranks' first slots here, a row each, and return them."""
+        """Bring this rank's chunk of all ranks' first slots here, a row each, and return them."""
         stream, count = self._cuda.get_current_stream().ptr, self._count
         with told(self._nccl):
             self._nccl.groupStart()  # of sends and receives that wait for each other
             for rank in range(self.world.size):
-                stretch = self.slots[0][rank * count : (rank + 1) * count]
-                self._comm.send(stretch.data.ptr, count, self._type, rank, stream)
+                chunk = self.slots[0][rank * count : (rank + 1) * count]
+                self._comm.send(chunk.data.ptr, count, self._type, rank, stream)
                 self._comm.recv(self.parts[rank].data.ptr, count, self._type, rank, stream)
             self._nccl.groupEnd()
         return self.parts
@@ -60,7 +60,7 @@ class Nccl(Single):
             self._all_gather(self.slots[0])
 
     def _all_gather(self, array: Any) -> None:
-        """Bring all ranks' stretches of an array here."""
+        """Bring all ranks' chunks of an array here."""
         stream, mine = self._cuda.get_current_stream().ptr, array[self._mine]
         with told(self._nccl):
             self._comm.allGather(mine.data.ptr, array.data.ptr, self._count, self._type, stream)
@@ -106,7 +106,7 @@ def communicator(world: Alone) -> Any:
     with world.together(), told(nccl):
         if world.rank == 0:
             identity = nccl.get_unique_id()
-    identity = world.spread(identity)
+    identity = world.broadcast(identity)
     with told(nccl):
         made = nccl.NcclCommunicator(world.size, identity, world.rank)
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(made))
@@ -130,7 +130,7 @@ def why_not(world: Alone, backend: Any) -> str:
             major = cuda.runtime.runtimeGetVersion() // 1000
             reason = f"CuPy finds no NCCL: python -m pip install nvidia-nccl-cu{major}"
         gpu = cuda.Device().pci_bus_id
-    found = world.gather((reason, gpu))
+    found = world.all_gather((reason, gpu))
     reasons = [theirs for theirs, _ in found]
     for rank, theirs in enumerate(reasons):
         if theirs:

@@ -172,7 +172,7 @@ class SharedSession:
         """Make the arrays that all are in, this rank's parts and the step."""
         self._parameters = self._session.array(np.zeros(self._layout.size, self.dtype))
         self._sum = sum_over(self.world, self._layout.size, len(mine).bit_length(), self.dtype)
-        self._velocity = np.zeros(self._sum.slots[0][self._sum.stretch].shape if self._mu else 0, self.dtype)
+        self._velocity = np.zeros(self._sum.slots[0][self._sum.chunk].shape if self._mu else 0, self.dtype)
         self._step = make_shared_step(self._gradient, self._all_reduce, self._descend)
         self._take_parts(self._sum.slots, mine)
         if self._mu:
@@ -199,7 +199,7 @@ class SharedSession:
         return self._sum.all_reduce(self._update)
 
     def _update(self, gradient: np.ndarray) -> None:
-        """Turn a stretch of the gradient into that of the update, in place."""
+        """Turn a chunk of the gradient into that of the update, in place."""
         if self._mu:
             self._velocity *= self.dtype.type(self._mu)
             self._velocity += gradient
@@ -235,11 +235,11 @@ class SharedSession:
     def total(self) -> float:
         """Return the sum over the epoch's images so far of their loss as they were trained on, of all ranks."""
         mine = [part.total(self.backend.to_host) for part in self._mine]
-        return sum(total for theirs in self.world.gather(mine) for total in theirs)
+        return sum(total for theirs in self.world.all_gather(mine) for total in theirs)
 
     def agreed(self, seconds: float) -> float:
         """Return the longest of the times that ranks took, to all of them."""
-        return max(self.world.gather(seconds))
+        return max(self.world.all_gather(seconds))
 
     def read(self) -> Parameters:
         """Copy the parameters to the host, on every rank."""
@@ -269,7 +269,7 @@ class SharedSession:
 
     def _keep_velocities(self) -> None:
         """Take this rank's velocities from the first slot."""
-        self._velocity[:] = self._sum.slots[0][self._sum.stretch][: len(self._velocity)]
+        self._velocity[:] = self._sum.slots[0][self._sum.chunk][: len(self._velocity)]
 
     def test_error(self) -> float:
         """Return the squared error of the test images' reconstructions: the mean over images and pixels."""
@@ -282,7 +282,7 @@ class SharedSession:
                     total[:] = 0
                 session.execute("evaluation", team if size == len(team[0].loss) else session._test_tail, 1)
                 errors.append(session.total())
-        return sum(error for theirs in self.world.gather(errors) for error in theirs) / self._pixels
+        return sum(error for theirs in self.world.all_gather(errors) for error in theirs) / self._pixels
 
 
 def _facts(

@@ -84,7 +84,7 @@ def main(folder: Path) -> None:
             result = {"error": np.array(str(error) if error.common else f"of one rank: {error}")}
         if world.rank == 0:
             np.savez(folder / f"{number}.npz", **result)
-        for theirs in world.gather({name: array.tobytes() for name, array in result.items()}):
+        for theirs in world.all_gather({name: array.tobytes() for name, array in result.items()}):
             assert theirs == {name: array.tobytes() for name, array in result.items()}, "ranks ended differently"
 
 

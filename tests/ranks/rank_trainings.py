@@ -103,5 +103,5 @@ if __name__ == "__main__":
         result = train(case, world)
         if world.rank == 0:
             np.savez(here / f"{number}.npz", **result)
-        for theirs in world.gather({name: array.tobytes() for name, array in result.items()}):
+        for theirs in world.all_gather({name: array.tobytes() for name, array in result.items()}):
             assert theirs == {name: array.tobytes() for name, array in result.items()}, "ranks ended differently"

@@ -85,9 +85,9 @@ class CupySession(Session):
         """Make buffers for products and parts of gradients; patches need none, because they are not copied."""
         return [convolutions.make_local(self.launcher, self.layers, m, self.dtype)]
 
-    def fewer(self, local: Any, m: int) -> Any:
+    def shrink_local(self, local: Any, m: int) -> Any:
         """Return a layer's buffers for batches of only m images."""
-        return convolutions.fewer(local, m)
+        return convolutions.shrink_local(local, m)
 
     def execute(self, part: str, team: list[Buffers], batches: int) -> None:
         """Run a part, the step or the evaluation, for the next batches in this session's mode."""
@@ -100,7 +100,7 @@ class CupySession(Session):
 
     def _launch(self, part: str, team: list[Buffers], batches: int) -> None:
         """Launch the next batches, which use the two buffers in turn."""
-        self._branches.ahead.leave()
+        self._branches.ahead.fork()
         for i in range(batches):
             self._parts[part](team[i % 2])
 

@@ -94,7 +94,7 @@ class FastaeRanks(_Fastae):
         self.spent = {"communicating": 0.0, "waiting": 0.0}
         session: Any = self.session
         self._clock(session._sum, "all_reduce", "communicating")
-        self._clock(world, "meet", "waiting")
+        self._clock(world, "barrier", "waiting")
 
     def _world(self) -> Alone:
         return join("mpi")

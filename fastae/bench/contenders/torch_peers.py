@@ -96,7 +96,7 @@ class TorchDistributed(TorchEager):
         rank, size = self.world.rank, self.world.size
         if rank == 0:
             store = distributed.TCPStore("127.0.0.1", 0, size, is_master=True, wait_for_workers=False)
-        port = self.world.spread(store.port if rank == 0 else None)
+        port = self.world.broadcast(store.port if rank == 0 else None)
         if rank != 0:
             store = distributed.TCPStore("127.0.0.1", port, size)
         distributed.init_process_group("gloo", store=store, rank=rank, world_size=size)
@@ -114,7 +114,7 @@ class TorchDistributed(TorchEager):
         total = torch.zeros(())
         for batch in images.split(self.share.stop - self.share.start):
             total += self.step(batch)
-        return sum(self.world.gather(total.item()))
+        return sum(self.world.all_gather(total.item()))
 
     def step(self, batch: Tensor) -> Tensor:
         """Train on this rank's images of a batch, bytes, (m, 784), and return the sum of their losses."""
