@@ -23,7 +23,7 @@ from fastae.model import Autoencoder
 from fastae.optimizer import SGD
 from fastae.progress import progress_bar
 from fastae.ranks.launch import limit_blas
-from fastae.ranks.world import Alone, as_common
+from fastae.ranks.world import Alone, as_common, check_parts
 from fastae.rates import Suggestion, suggest
 
 LOSSES = ("mse", "bce")
@@ -126,8 +126,6 @@ class Trainer:
         self.ranks = ranks or Alone()
         self.shards = None if shards is None else positive("the number of shards", shards)
         if self.ranks.size > 1 or self.shards:
-            from fastae.ranks.session import check_parts
-
             check_parts(self.shards or self.ranks.size, self.ranks.size)
         self.backend = backend if isinstance(backend, Backend) else get(backend)
         self.history = History()
@@ -259,7 +257,9 @@ class Trainer:
                         "python -m pip install threadpoolctl"
                     )
                 )
-            make = partial(self.backend.shared_session, self.ranks, self.shards or self.ranks.size)
+            from fastae.ranks.sessions import shared_session  # only now: a training of one process does not need it
+
+            make = partial(shared_session, self.ranks, self.shards or self.ranks.size, self.backend)
             extra["facts"] = self.settings()
         return make(
             parameters,

@@ -9,6 +9,7 @@ the run is that of one process except for rounding.
 - ``sums``: the sum of all gradients, in one fixed order: in memory that the ranks of a machine share, or by messages
 - ``session``: a backend's session that trains on a share of each batch
 - ``device``, ``nccl``, ``device_session``: the same on GPUs, where sums are through the host's memory or by NCCL
+- ``sessions``: which of the two sessions a rank gets
 """
 
 from typing import TYPE_CHECKING, Any

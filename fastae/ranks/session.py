@@ -17,7 +17,7 @@ from fastae.backends.base import Backend, Parameters, Session
 from fastae.backends.session import TEST_BATCH
 from fastae.errors import InputError
 from fastae.ranks.sums import LINE, sum_over
-from fastae.ranks.world import Alone, as_common
+from fastae.ranks.world import Alone, check_parts
 from fastae.step import make_shared_step
 
 
@@ -310,18 +310,3 @@ def _facts(
         "parameters": f"checksum {checksum:08x}",
         **more,
     }
-
-
-def check_parts(parts: int, ranks: int) -> int:
-    """Return how many parts each rank has; raises `InputError` if they cannot share so many."""
-    each = parts // ranks
-    if parts % ranks or each & (each - 1):
-        number = "1 rank" if ranks == 1 else f"{ranks} ranks"
-        raise as_common(InputError(f"{number} cannot share {parts} shards: take {_possible(parts)} ranks"))
-    return each
-
-
-def _possible(parts: int) -> str:
-    """Say which numbers of ranks can share so many parts."""
-    *numbers, last = [str(parts >> halved) for halved in range((parts & -parts).bit_length())]
-    return f"{', '.join(numbers)} or {last}" if numbers else last

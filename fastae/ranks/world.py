@@ -316,6 +316,21 @@ def as_common(error: FastaeError) -> FastaeError:
     return error
 
 
+def check_parts(parts: int, ranks: int) -> int:
+    """Return how many parts each rank has; raises `InputError` if they cannot share so many."""
+    each = parts // ranks
+    if parts % ranks or each & (each - 1):
+        number = "1 rank" if ranks == 1 else f"{ranks} ranks"
+        raise as_common(InputError(f"{number} cannot share {parts} shards: take {_possible(parts)} ranks"))
+    return each
+
+
+def _possible(parts: int) -> str:
+    """Say which numbers of ranks can share so many parts."""
+    *numbers, last = [str(parts >> halved) for halved in range((parts & -parts).bit_length())]
+    return f"{', '.join(numbers)} or {last}" if numbers else last
+
+
 # How processes can be ranks of one training, each with what makes them so from their patience.
 WAYS: dict[str, Callable[[float], Alone]] = {
     "auto": lambda patience: World(patience) if launch.place() else Alone(),
