@@ -57,7 +57,7 @@ def exchange(world: Any, count: int) -> Callable[[], None]:
 
 def memory(session: Any) -> list[float]:
     """Return the times of the sum of two ranks' chunks and of the addition of an update to the parameters."""
-    size = session._layout.size
+    size = session.layout.size
     chunks = itertools.cycle(np.zeros((COPIES, 2, size // 2), np.float32))
     updates = itertools.cycle(np.zeros((COPIES, size), np.float32))
     out, parameters = np.zeros(size // 2, np.float32), np.zeros(size, np.float32)
@@ -83,18 +83,18 @@ def gradients(world: Any, images: np.ndarray, share: int) -> list[float]:
     )
     session = trainer.session(images)
     order = np.random.default_rng(0).permutation(len(images))
-    (part,), nothing = session._mine, np.zeros(session._layout.size, np.float32)
-    out = np.zeros_like(session._sum._parts[0])
+    (part,), nothing = session.own_parts, np.zeros(session.layout.size, np.float32)
+    out = np.zeros_like(session.sum.parts[0])
     world.barrier(60)
     times: list[float] = []
     while len(times) < 20 or sum(times) < SECONDS:
         session.start(order)
         for _ in range(min(100, len(images) // session.batch_size)):
             began = time.perf_counter()
-            session._gradient(part, False, 0)
+            session.gradient(part, False, 0)
             times.append(time.perf_counter() - began)
-            add_tree(session._sum._parts, out)
-            session._descend(nothing)
+            add_tree(session.sum.parts, out)
+            session.add_update(nothing)
     time.sleep(0.2)  # until the other rank has ended too
     return times[5:]
 
@@ -105,7 +105,7 @@ def main() -> None:
     found: dict[str, Any] = {"ranks": world.size, "meeting_us": 1e6 * together(world, world.barrier)}
     trainer: Any = fastae.Trainer(network("dense"), optimizer=fastae.SGD(0.05), batch_size=64, threads=1, ranks=world)
     session = trainer.session(images)
-    found["gradient_bytes"] = size = session._layout.size * 4
+    found["gradient_bytes"] = size = session.layout.size * 4
     found["latency_us"] = 1e6 * together(world, exchange(world, 2))  # of one of the two collectives of a step
     whole = together(world, exchange(world, size // 8))
     found["gigabytes_a_second"] = size / 2 / (whole - found["latency_us"] / 1e6) / 1e9

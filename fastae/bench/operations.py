@@ -29,7 +29,7 @@ def operations(m: int, model: str) -> Iterator[tuple[str, Run, int, int]]:
     session = fastae.Trainer(network(model), "mse", small, backend="numba", batch_size=m, threads=1).session(images)
     session.start(np.arange(m))
     session.run(1)  # fills all arrays with values of a real training
-    (w,), layers, size = session._train, session.layers, session.dtype.itemsize
+    (w,), layers, size = session.team, session.layers, session.dtype.itemsize
     for l, layer in enumerate(layers):
         last = l == len(layers) - 1
         activation = "sigmoid" if last else session.activation

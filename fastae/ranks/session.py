@@ -58,8 +58,7 @@ class Part:
     """A part of each batch: a team of workers for whole batches and one for the rest, on the part's images alone."""
 
     def __init__(self, session: Session, number: int, parts: int, batch_size: int) -> None:
-        images = len(session._train[0].images)
-        whole, rest = divmod(images, batch_size)
+        whole, rest = divmod(len(session.team[0].images), batch_size)
         self.cuts = [slice(m * number // parts, m * (number + 1) // parts) for m in (batch_size, rest)]
         sizes = [cut.stop - cut.start for cut in self.cuts]
         order = session.backend.asarray(np.zeros(whole * sizes[0] + sizes[1], np.int64))
@@ -69,7 +68,7 @@ class Part:
         self.teams = [
             [
                 w._replace(order=order, cursor=cursor, total=total, scale=1 / m)
-                for w, (cursor, total) in zip(session._first_rows(session._train, size), itertools.cycle(own))
+                for w, (cursor, total) in zip(session.first_rows(session.team, size), itertools.cycle(own))
             ]
             for size, m in zip(sizes, (batch_size, rest))
         ]
@@ -142,61 +141,60 @@ class SharedSession:
             facts[name] = "none" if data is None else f"{len(data)} with checksum {world.checksum(data):08x}"
         world.agree(facts)
         first = world.rank * each
-        self._blocks, mine = [], slice(0, 0)
+        self._ragged = len(images) % batch_size > 0
         if test_images is not None:
-            count = -(-len(test_images) // TEST_BATCH)
+            self._test_pixels = test_images.size
+            count = -(-len(test_images) // TEST_BATCH)  # whole batches each: they are summed as one rank would
             blocks = count * world.rank // world.size, count * (world.rank + 1) // world.size
-            mine = slice(blocks[0] * TEST_BATCH, min(blocks[1] * TEST_BATCH, len(test_images)))
-            self._blocks = [min(TEST_BATCH, mine.stop - at) for at in range(mine.start, mine.stop, TEST_BATCH)]
-            self._pixels = test_images.size
+            test_images = test_images[blocks[0] * TEST_BATCH : blocks[1] * TEST_BATCH]
         weights = [np.zeros_like(W) for W in parameters.W], [np.zeros_like(b) for b in parameters.b]
         with world.one_first():
-            self._session = backend.session(
+            self.local_session = backend.session(
                 Parameters(parameters.W, parameters.b, *weights),
                 images,
-                test_images=test_images[mine] if self._blocks and test_images is not None else None,
+                test_images=test_images if test_images is not None and len(test_images) else None,
                 batch_size=-(-batch_size // parts),
                 lr=0.0,
                 momentum=0.0,
                 **options,
             )
-        self.workers = self._session.workers
+        self.workers = self.local_session.workers
         world.agree({"number of threads": self.workers})
         self.dtype = parameters.W[0].dtype
-        self._layout = Layout(self._session._shares)
+        self.layout = Layout(self.local_session.shares)
         self._rate, self._mu = lr, momentum
         self._shapes = [[p.shape for p in group] for group in (parameters.V, parameters.c)]
         self._lay_out(parameters, range(first, first + each))
 
     def _lay_out(self, parameters: Parameters, mine: range) -> None:
         """Make the arrays that all are in, this rank's parts and the step."""
-        self._parameters = self._session.array(np.zeros(self._layout.size, self.dtype))
-        self._sum = sum_over(self.world, self._layout.size, len(mine).bit_length(), self.dtype)
-        self._velocity = np.zeros(self._sum.slots[0][self._sum.chunk].shape if self._mu else 0, self.dtype)
-        self._step = make_shared_step(self._gradient, self._all_reduce, self._descend)
-        self._take_parts(self._sum.slots, mine)
+        self._parameters = self.local_session.array(np.zeros(self.layout.size, self.dtype))
+        self.sum = sum_over(self.world, self.layout.size, len(mine).bit_length(), self.dtype)
+        self._velocity = np.zeros(self.sum.slots[0][self.sum.chunk].shape if self._mu else 0, self.dtype)
+        self._step = make_shared_step(self.gradient, self._all_reduce, self.add_update)
+        self._take_parts(self.sum.slots, mine)
         if self._mu:
             self._set_velocity(parameters)
 
     def _take_parts(self, slots: list[Any], mine: range) -> None:
         """Let the session have its arrays in the flat ones, and this rank its parts of each batch."""
-        self._gradients = [self._layout.views(slot) for slot in slots]
-        self._session.adopt(self._layout.views(self._parameters), self._gradients[0])
-        self._mine = [Part(self._session, number, self.parts, self.batch_size) for number in mine]
+        self._gradients = [self.layout.views(slot) for slot in slots]
+        self.local_session.adopt(self.layout.views(self._parameters), self._gradients[0])
+        self.own_parts = [Part(self.local_session, number, self.parts, self.batch_size) for number in mine]
 
     # The step.
 
-    def _gradient(self, part: Part, ragged: bool, slot: int) -> None:
+    def gradient(self, part: Part, ragged: bool, slot: int) -> None:
         """Compute the gradient of a part of the batch into a slot."""
         team = part.teams[ragged]
         if team:
             placed = [w._replace(V=V, c=c) for w, (V, c) in zip(team, self._gradients[slot])] if slot else team
-            self._session.execute("step", placed, 1)
+            self.local_session.execute("step", placed, 1)
         else:
-            self._sum.slots[slot][:] = 0
+            self.sum.slots[slot][:] = 0
 
     def _all_reduce(self) -> np.ndarray:
-        return self._sum.all_reduce(self._update)
+        return self.sum.all_reduce(self._update)
 
     def _update(self, gradient: np.ndarray) -> None:
         """Turn a chunk of the gradient into that of the update, in place."""
@@ -206,25 +204,26 @@ class SharedSession:
             gradient[:] = self._velocity
         gradient *= self.dtype.type(-self._rate)
 
-    def _descend(self, update: np.ndarray) -> None:
+    def add_update(self, update: np.ndarray) -> None:
+        """Add an update of all parameters to them."""
         self._parameters += update
 
     # What a trainer does with a session.
 
     def start(self, order: np.ndarray) -> None:
         """Begin an epoch with the images in this order, int64 (N,)."""
-        for part in self._mine:
+        for part in self.own_parts:
             part.start(order, self.backend.asarray)
 
     def run(self, batches: int) -> None:
         """Train on the next whole batches."""
         for _ in range(batches):
-            self._step(self._mine, False, self._sum.slots)
+            self._step(self.own_parts, False, self.sum.slots)
 
     def finish(self) -> None:
         """Train on the images that are left when the batch size does not divide their number."""
-        if len(self._session._train[0].images) % self.batch_size:
-            self._step(self._mine, True, self._sum.slots)
+        if self._ragged:
+            self._step(self.own_parts, True, self.sum.slots)
 
     def set_rate(self, lr: float, momentum: float = 0.0) -> None:
         """Go on with another learning rate and momentum."""
@@ -234,7 +233,7 @@ class SharedSession:
 
     def total(self) -> float:
         """Return the sum over the epoch's images so far of their loss as they were trained on, of all ranks."""
-        mine = [part.total(self.backend.to_host) for part in self._mine]
+        mine = [part.total(self.backend.to_host) for part in self.own_parts]
         return sum(total for theirs in self.world.all_gather(mine) for total in theirs)
 
     def agreed(self, seconds: float) -> float:
@@ -245,7 +244,7 @@ class SharedSession:
         """Copy the parameters to the host, on every rank."""
         if self._mu:
             self._show_velocities()
-        W, b, V, c = self._session.read()
+        W, b, V, c = self.local_session.read()
         if not self._mu:
             V, c = ([np.zeros(shape, self.dtype) for shape in shapes] for shapes in self._shapes)
         return Parameters(W, b, V, c)
@@ -258,31 +257,23 @@ class SharedSession:
         W, b, V, c = parameters
         if not self._mu:
             V, c = [np.zeros_like(w) for w in W], [np.zeros_like(one) for one in b]
-        for slot in self._sum.slots:
+        for slot in self.sum.slots:
             slot[:] = 0  # after a training that diverged: 0 times NaN is NaN
-        self._session.write(Parameters(W, b, V, c))
+        self.local_session.write(Parameters(W, b, V, c))
         self._keep_velocities()
 
     def _show_velocities(self) -> None:
         """Write the velocities of all ranks into the first slot, which the session has for its own."""
-        self._sum.slots[0][:] = self._sum.all_gather(self._velocity)
+        self.sum.slots[0][:] = self.sum.all_gather(self._velocity)
 
     def _keep_velocities(self) -> None:
         """Take this rank's velocities from the first slot."""
-        self._velocity[:] = self._sum.slots[0][self._sum.chunk][: len(self._velocity)]
+        self._velocity[:] = self.sum.slots[0][self.sum.chunk][: len(self._velocity)]
 
     def test_error(self) -> float:
         """Return the squared error of the test images' reconstructions: the mean over images and pixels."""
-        errors = []
-        if self._blocks:
-            session, team = self._session, self._session._test
-            session._rewind(team)
-            for size in self._blocks:
-                for total in session._totals:
-                    total[:] = 0
-                session.execute("evaluation", team if size == len(team[0].loss) else session._test_tail, 1)
-                errors.append(session.total())
-        return sum(error for theirs in self.world.all_gather(errors) for error in theirs) / self._pixels
+        sums = self.local_session.test_sums() if self.local_session.has_test else []
+        return sum(error for theirs in self.world.all_gather(sums) for error in theirs) / self._test_pixels
 
 
 def _facts(

@@ -80,16 +80,16 @@ class Messages(Sum):
         cuts = [size * rank // world.size for rank in range(world.size + 1)]
         self._counts, self._starts = [b - a for a, b in zip(cuts, cuts[1:])], cuts[:-1]
         mine = self._counts[world.rank]
-        self._parts = np.zeros((world.size, mine), self.dtype)
+        self.parts = np.zeros((world.size, mine), self.dtype)
         self._mine = np.zeros(mine, self.dtype)
         self._all = np.zeros(size, self.dtype)
         self._to = ([mine] * world.size, [mine * rank for rank in range(world.size)])
 
     def all_reduce(self, update: Update) -> np.ndarray:
         """Return the update of everything, (size,), from the sum of the ranks' first slots; valid until the next."""
-        sent, received = [self.slots[0], (self._counts, self._starts)], [self._parts, self._to]
+        sent, received = [self.slots[0], (self._counts, self._starts)], [self.parts, self._to]
         self.wait(self.comm.Ialltoallv(sent, received))
-        add_tree(list(self._parts), self._mine)
+        add_tree(list(self.parts), self._mine)
         update(self._mine)
         return self.all_gather(self._mine)
 
@@ -120,7 +120,7 @@ class Window(Sum):
         mine = seen[world.rank]
         for slot in mine:
             slot[:] = 0
-        self._parts = [slots[0][self.chunk] for slots in seen]
+        self.parts = [slots[0][self.chunk] for slots in seen]
         self._all = seen[0][depth]
         return mine[:depth]
 
@@ -128,7 +128,7 @@ class Window(Sum):
         """Return the update of everything, (size,), from the sum of the ranks' first slots; valid until the next."""
         self._barrier()  # all gradients are there, and no rank needs the last update any more
         mine = self._all[self.chunk]
-        add_tree(self._parts, mine)
+        add_tree(self.parts, mine)
         update(mine)
         self._barrier()  # all chunks are updated, and no rank needs the gradients any more
         return self._all

@@ -171,9 +171,9 @@ class NumbaSession(Session):
         notice = threading.Timer(1.0, notify, [f"compiling the step for this machine; {kept}"])
         notice.start()
         try:
-            self._entries = {"step": compiled("step", self.loss, *network)}
+            self.entry_points = {"step": compiled("step", self.loss, *network)}
             if self.has_test:
-                self._entries["evaluation"] = compiled("evaluation", "mse", *network)
+                self.entry_points["evaluation"] = compiled("evaluation", "mse", *network)
         finally:
             notice.cancel()
 
@@ -228,7 +228,7 @@ class NumbaSession(Session):
             w.workspace.passed[0] = 0
 
         def work(w: Buffers) -> None:
-            self._entries[part](*w[:-1], tuple(w.workspace), batches)
+            self.entry_points[part](*w[:-1], tuple(w.workspace), batches)
 
         # Starting threads takes microseconds. New threads for each run also work after a fork, and none spins between.
         others = [threading.Thread(target=work, args=(w,), daemon=True) for w in team[1:]]

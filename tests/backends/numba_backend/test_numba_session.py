@@ -79,14 +79,14 @@ def test_a_worker_that_waits_for_an_interrupted_one_stops_waiting() -> None:
     s: Any = step_by_hand.session(
         "numba", step_by_hand.start((20, 17, 9)), step_by_hand.images(20, 8), batch_size=4, threads=2
     )
-    step, before = s._entries["step"], set(threading.enumerate())
+    step, before = s.entry_points["step"], set(threading.enumerate())
 
     def interrupted(*arguments: Any) -> None:
         if arguments[-2][0][0] == 0:  # the place of the first worker
             raise KeyboardInterrupt
         step(*arguments)
 
-    s._entries["step"] = interrupted
+    s.entry_points["step"] = interrupted
     s.start(np.arange(8))
     with pytest.raises(KeyboardInterrupt):
         s.run(2)
