@@ -72,13 +72,8 @@ class Kernel:
     @property
     def parameters(self) -> inspect.Signature:
         """The arguments as an ``inspect.Signature``."""
-        listed = self.signature[self.signature.index("(") + 1 : -1].split(", ")
-        return inspect.Signature([_parameter(*argument.split("=")) for argument in listed])
-
-
-def _parameter(name: str, default: str | None = None) -> inspect.Parameter:
-    value = inspect.Parameter.empty if default is None else ast.literal_eval(default)
-    return inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=value)
+        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        return inspect.Signature([inspect.Parameter(x, kind, default=value) for x, value in self.arguments.items()])
 
 
 MN, PQ = ("m", "n"), ("p", "q")

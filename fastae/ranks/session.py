@@ -171,7 +171,7 @@ class SharedSession:
         self._parameters = self.local_session.array(np.zeros(self.layout.size, self.dtype))
         self.sum = sum_over(self.world, self.layout.size, len(mine).bit_length(), self.dtype)
         self._velocity = np.zeros(self.sum.slots[0][self.sum.chunk].shape if self._mu else 0, self.dtype)
-        self._step = make_shared_step(self.gradient, self._all_reduce, self.add_update)
+        self._step = make_shared_step(self.gradient, lambda: self.sum.all_reduce(self._update), self.add_update)
         self._take_parts(self.sum.slots, mine)
         if self._mu:
             self._set_velocity(parameters)
@@ -192,9 +192,6 @@ class SharedSession:
             self.local_session.execute("step", placed, 1)
         else:
             self.sum.slots[slot][:] = 0
-
-    def _all_reduce(self) -> np.ndarray:
-        return self.sum.all_reduce(self._update)
 
     def _update(self, gradient: np.ndarray) -> None:
         """Turn a chunk of the gradient into that of the update, in place."""

@@ -321,14 +321,10 @@ def check_parts(parts: int, ranks: int) -> int:
     each = parts // ranks
     if parts % ranks or each & (each - 1):
         number = "1 rank" if ranks == 1 else f"{ranks} ranks"
-        raise as_common(InputError(f"{number} cannot share {parts} shards: take {_possible(parts)} ranks"))
+        *others, last = [str(parts >> halved) for halved in range((parts & -parts).bit_length())]
+        possible = f"{', '.join(others)} or {last}" if others else last
+        raise as_common(InputError(f"{number} cannot share {parts} shards: take {possible} ranks"))
     return each
-
-
-def _possible(parts: int) -> str:
-    """Say which numbers of ranks can share so many parts."""
-    *numbers, last = [str(parts >> halved) for halved in range((parts & -parts).bit_length())]
-    return f"{', '.join(numbers)} or {last}" if numbers else last
 
 
 # How processes can be ranks of one training, each with what makes them so from their patience.

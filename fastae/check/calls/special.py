@@ -142,7 +142,8 @@ def _on_device(backend: Backend | Remote, name: str, seed: int, verdict: Verdict
     for keys, beta in trials:
         verdict.calls += 1
         given = {"m": 8, "n": 8, "k": 8, "...": (8, 8), "alpha": -0.25, "beta": beta}
-        given = {x: y for x, y in given.items() if x in KERNELS[name].arguments or _is_length(name, x)}
+        lengths = {letter for letters in KERNELS[name].shapes.values() for letter in letters}
+        given = {x: y for x, y in given.items() if x in KERNELS[name].arguments or x in lengths}
         arguments = made(name, "float64", given, [seed, 4000])
         found = cases.call(backend, name, arguments, on_device=keys).found
         call = judged(name, "float64", given, True, arguments, found)
@@ -162,10 +163,6 @@ def _cause_on_device(name: str, keys: Collection[str], arguments: dict[str, Any]
     if np.allclose(found, cases.expected(name, arguments | {key: 0.0}, "float64")[0], rtol=1e-6, equal_nan=True):
         return f"{key}_at is not read: the {key} is on the device there; where {key}_at is not null, take *{key}_at"
     return f"{key}_at is not read as it should be: where it is not null, *{key}_at counts, and {key} means nothing"
-
-
-def _is_length(name: str, letter: str) -> bool:
-    return any(letter in letters for letters in KERNELS[name].shapes.values())
 
 
 def _repeats(backend: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Problem | None:
