@@ -4,16 +4,17 @@ import argparse
 import shutil
 import sys
 from collections.abc import Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
 from fastae import storage
-from fastae.bench.contenders import missing, require_agreement
+from fastae.bench.contenders import missing
 from fastae.bench.contenders.job import DESCRIBED
-from fastae.bench.harness import IDLE_BOUND, Race, Worker
-from fastae.bench.report import Report, row, tell
+from fastae.bench.harness import Race, Worker, take_turns
+from fastae.bench.report import Report, header, in_one_line, row, spread, tell, warn_of_idlers
 from fastae.errors import InputError, MissingPackage
 from fastae.ranks import launch
 from fastae.system import progress
@@ -64,26 +65,14 @@ def launcher() -> list[str]:
 
 def race(options: Any, all_ways: Sequence[Way], batch_size: int) -> Race:
     """Let the ways train in turn; see `fastae.bench.harness.race`."""
-    result, workers = Race(batch_size, model=options.model), []
-    try:
-        for way in all_ways:
-            progress(f"batch size {batch_size}: starting {way.ranks} × {way.contender}")
-            start: Sequence[str] = launcher() if way.ranks > 1 else ()
-            worker = Worker(
-                way.contender, batch_size, options.loss, options.seconds, way.threads, options.model, start, way.ranks
-            )
-            workers.append(worker)
-            result.ready[way.key] = worker.ready
-        require_agreement({name: ready["first_loss"] for name, ready in result.ready.items()})
-        for number in range(1, options.rounds + 1):
-            for way, worker in zip(all_ways, workers):
-                progress(f"batch size {batch_size}: round {number} of {options.rounds}, {way.key}")
-                result.segments.setdefault(way.key, []).append(worker.segment())
-    finally:
-        for worker in workers:
-            worker.close()
-    progress("")
-    return result
+
+    def start(way: Way) -> Worker:
+        command: Sequence[str] = launcher() if way.ranks > 1 else ()
+        of_all = batch_size, options.loss, options.seconds
+        return Worker(way.contender, *of_all, way.threads, options.model, command, way.ranks)
+
+    starts = {way.key: partial(start, way) for way in all_ways}
+    return take_turns(Race(batch_size, model=options.model), starts, options.rounds, progress)
 
 
 HEADING = [
@@ -112,8 +101,7 @@ def rows(result: Race, numbers: Sequence[int], absent: str | None) -> list[list[
 
 def rate(result: Race, way: Way) -> str:
     """Return images a second: of the median segment, and of the slowest and fastest."""
-    rates = [result.batch_size * 1e6 / time for time in result.times(way.key)]
-    return f"{median(rates):,.0f} ({min(rates):,.0f} to {max(rates):,.0f})"
+    return spread([result.batch_size * 1e6 / time for time in result.times(way.key)])
 
 
 def share(result: Race, way: Way, of: str) -> float:
@@ -155,23 +143,18 @@ def run(options: argparse.Namespace) -> None:
     if max(numbers) > report.machine["cores"]:
         tell(f"warning: {max(numbers)} ranks of one thread each share {report.machine['cores']} cores\n")
     report.say(describe(report.machine, options))
-    report.say(row(HEADING))
-    report.say(row(["---:"] * len(HEADING)))
+    report.say(header(HEADING))
     for batch_size in options.batches:
         result = race(options, all_ways, batch_size)
         for cells in rows(result, numbers, absent):
             report.say(row(cells))
-        used, idler = max((max(segment["idle_cores"] for segment in of), name) for name, of in result.segments.items())
-        if used > IDLE_BOUND:
-            tell(f"warning: {idler} used {used:.0%} of a core while others trained: their times suffer\n")
+        warn_of_idlers(result)
         report.raw.setdefault("ranks", []).append(vars(result))
         report.keep()
 
 
 def describe(found: dict[str, Any], options: argparse.Namespace) -> str:
     """Say what is measured, how and on what."""
-    versions = ", ".join(f"{name} {number}" for name, number in found["versions"].items())
-    load = "unknown" if found["load"] is None else f"{found['load']:.2f}"
     return (
         f"Autoencoder {DESCRIBED[options.model]}, in float32, loss {options.loss}, plain SGD, every batch shared by\n"
         "ranks of one thread each. Images a second: median (smallest to largest) of "
@@ -181,5 +164,5 @@ def describe(found: dict[str, Any], options: argparse.Namespace) -> str:
         "gloo, one thread a rank. Ratios are medians of those of each round: how\nmany times as fast as one worker, "
         "and the ranks' time over that of the others. Communicating is a rank's share\nof the step between its own "
         "gradient and the sum of all; a part of that it waits for other ranks.\n\n"
-        f"{found['processor']}, {found['cores']} cores, load {load}; {versions}\n"
+        f"{in_one_line(found)}\n"
     )
