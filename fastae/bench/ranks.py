@@ -1,4 +1,4 @@
-"""``fastae bench --ranks``: what several processes that share every batch gain, and what they spend on each other."""
+"""``fastae bench --ranks``: the speed of several processes that share each batch, and the cost of communication."""
 
 import argparse
 import shutil
@@ -23,7 +23,7 @@ BATCHES = (32, 128, 512, 1024)
 
 
 class Way(NamedTuple):
-    """A way to train on a number of cores: its contender, in how many processes, of how many threads each."""
+    """A way to use a number of cores: a contender, its number of processes, and the threads of each process."""
 
     contender: str
     ranks: int
@@ -31,12 +31,12 @@ class Way(NamedTuple):
 
     @property
     def key(self) -> str:
-        """A name of its own."""
+        """The name of this way in a `Race`."""
         return f"{self.contender} {self.ranks}x{self.threads}"
 
 
 def ways(ranks: int) -> list[Way]:
-    """Return the ways to be compared for that many ranks; of one rank, the process that trains alone."""
+    """Return the ways to compare for a number of ranks; for one rank, only a single process with one thread."""
     if ranks == 1:
         return [Way("fastae-numba", 1, 1)]
     return [
@@ -48,12 +48,12 @@ def ways(ranks: int) -> list[Way]:
 
 
 def launcher() -> list[str]:
-    """Return the command that starts ranks, but for their number: mpiexec beside this Python, or else on the PATH.
+    """Return the command that starts ranks, without their number: mpiexec beside this Python, or else on the PATH.
 
     Raises
     ------
     MissingPackage
-        There is none, or no mpi4py.
+        mpiexec or mpi4py is missing.
     """
     beside = str(Path(sys.executable).parent)
     found = shutil.which("mpiexec", path=beside) or shutil.which("mpiexec")
@@ -64,7 +64,7 @@ def launcher() -> list[str]:
 
 
 def race(options: Any, all_ways: Sequence[Way], batch_size: int) -> Race:
-    """Let the ways train in turn; see `fastae.bench.harness.race`."""
+    """Let all ways train in turn at one batch size; arguments and errors as in `fastae.bench.harness.race`."""
 
     def start(way: Way) -> Worker:
         command: Sequence[str] = launcher() if way.ranks > 1 else ()
@@ -82,7 +82,16 @@ HEADING = [
 
 
 def rows(result: Race, numbers: Sequence[int], absent: str | None) -> list[list[str]]:
-    """Return the table's rows of a batch size, one for each number of ranks."""
+    """Return the cells of the table for one batch size, a row for each number of ranks.
+
+    Parameters
+    ----------
+    result : Race
+    numbers : sequence of int
+        Of ranks.
+    absent : str or None
+        The library that PyTorch's contender lacks.
+    """
     (alone,) = ways(1)
     found = []
     for number in numbers:
@@ -100,23 +109,27 @@ def rows(result: Race, numbers: Sequence[int], absent: str | None) -> list[list[
 
 
 def rate(result: Race, way: Way) -> str:
-    """Return images a second: of the median segment, and of the slowest and fastest."""
+    """Return the images per second of the median segment, and those of the slowest and the fastest."""
     return spread([result.batch_size * 1e6 / time for time in result.times(way.key)])
 
 
 def share(result: Race, way: Way, of: str) -> float:
-    """Return the median part of the time that rank 0 spent communicating, or the part of that spent waiting."""
+    """Return a share of rank 0's time, the median over the segments.
+
+    With ``of="communicating"`` it is the share of the whole time, with ``of="waiting"`` that of the time spent
+    communicating.
+    """
     whole = "seconds" if of == "communicating" else "communicating"
     return median(segment[of] / (segment[whole] or 1.0) for segment in result.segments[way.key])
 
 
 def run(options: argparse.Namespace) -> None:
-    """Race all ways for each batch size and number of ranks, tell what comes of it, and keep it.
+    """Measure all ways for each batch size and number of ranks; print the results, and write them to files.
 
     Raises
     ------
     FastaeError
-        Bad input, no MPI, a process that fails or trains otherwise.
+        Bad input, MPI is missing, a process fails, or the contenders do not train alike.
     """
     numbers = sorted({number for number in options.ranks if number != 1})
     for name in ("check", "contenders", "only", "threads"):
@@ -154,7 +167,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def describe(found: dict[str, Any], options: argparse.Namespace) -> str:
-    """Say what is measured, how and on what."""
+    """Return what is measured, how, and on which machine, for the head of the report."""
     return (
         f"Autoencoder {DESCRIBED[options.model]}, in float32, loss {options.loss}, plain SGD, every batch shared by\n"
         "ranks of one thread each. Images a second: median (smallest to largest) of "

@@ -23,7 +23,7 @@ def shared_session(
     Returns
     -------
     SharedSession
-        For a backend whose arrays are on a GPU, a `fastae.ranks.device_session.DeviceSession`.
+        For a backend whose arrays are on a GPU, a ``fastae.ranks.device_session.DeviceSession``.
 
     Raises
     ------

@@ -101,7 +101,7 @@ def checked(name: str) -> Any:
         dtype = next((arguments[x].dtype for x in ("a", "z", "delta", "x", "out") if x in arguments), np.dtype("f4"))
         compiled(name, dtype)(*arguments.values())
 
-    kernel.__name__, kernel.__doc__ = name, KERNELS[name].writes
+    kernel.__name__, kernel.__doc__ = name, f"Write {KERNELS[name].writes}."
     return kernel
 
 
