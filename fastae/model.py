@@ -331,7 +331,7 @@ class Autoencoder:
         if suffix == ".safetensors":
             config, arrays = interchange.read_safetensors(path)
             model = cls._settled(path, config)
-            interchange.take(model, path, arrays)
+            interchange.load_tensors(model, path, arrays)
             return model
         config, arrays = storage.read(path, "model")
         model = cls._settled(path, config)

@@ -27,7 +27,7 @@ from fastae.ranks.world import Alone, as_common, check_parts
 from fastae.rates import Suggestion, suggest
 
 LOSSES = ("mse", "bce")
-SLICE = 0.1  # seconds of training between two checks of the clock, the loss and the keyboard
+CHECK_SECONDS = 0.1  # seconds of training between two checks of the clock, the loss and the keyboard
 
 
 class Trainer:
@@ -325,8 +325,8 @@ class Trainer:
             bar.update(new)
             bar.set_postfix_str(f"loss {total / seen:.4f}")
             took = session.agreed(time.perf_counter() - t)
-            if size == pace or took > SLICE:  # a shorter run, at the end of a part, is not representative
-                pace = max(1, min(4 * size, int(size * SLICE / took) if took else size))
+            if size == pace or took > CHECK_SECONDS:  # a shorter run, at the end of a part, is not representative
+                pace = max(1, min(4 * size, int(size * CHECK_SECONDS / took) if took else size))
         seconds = time.perf_counter() - began
         test_mse = session.test_error() if session.has_test else None
         parameters = session.read()
@@ -393,7 +393,7 @@ class Trainer:
             found: Any = None if self.ranks.rank else storage.read(path, "checkpoint")
         config, arrays = self.ranks.broadcast(found)
         with self.ranks.together():
-            checkpoints.take(self, path, config, arrays, note)
+            checkpoints.restore(self, path, config, arrays, note)
 
     def settings(self, note: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return the settings that determine the result of this training, as a dict for JSON."""

@@ -26,12 +26,12 @@ class Local(NamedTuple):
     below: Any  # the first unit of the layer below that the worker owns
 
 
-def first_unit(width: int, worker: int, workers: int, together: int) -> int:
-    """Return the first unit of a layer that a worker owns: groups of ``together`` units, divided as evenly as possible.
+def first_unit(width: int, worker: int, workers: int, granularity: int) -> int:
+    """Return the first unit of a layer that a worker owns; units are divided evenly, in groups of ``granularity``.
 
     For ``worker`` equal to ``workers`` it is ``width``.
     """
-    return min(width, -(-width // together) * worker // workers * together)
+    return min(width, -(-width // granularity) * worker // workers * granularity)
 
 
 def make_forward(activate: Any, name: str) -> Any:

@@ -185,8 +185,8 @@ class NumbaSession(Session):
 
     def owned(self, width: int, channels: int = 1) -> list[slice]:
         """Divide a layer's units among the workers, in whole vectors and whole pixels."""
-        together = math.lcm(MACHINE.vector_bytes // self.dtype.itemsize, channels)
-        cuts = [operations.first_unit(width, w, self.workers, together) for w in range(self.workers + 1)]
+        granularity = math.lcm(MACHINE.vector_bytes // self.dtype.itemsize, channels)
+        cuts = [operations.first_unit(width, w, self.workers, granularity) for w in range(self.workers + 1)]
         return [slice(*pair) for pair in zip(cuts, cuts[1:])]
 
     def local(self, m: int, deltas: Sequence[Any]) -> list[tuple[Any, ...]]:
