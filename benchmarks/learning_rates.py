@@ -1,10 +1,11 @@
 """How the learning rate that `fastae.rates` suggests trains, and how far it is from one at which training is chaotic.
 
 ``python benchmarks/learning_rates.py`` prints the table of docs/learning-rate.md for the dense network, with ``--model
-conv`` that of the convolutional one. A row is an activation, a loss, a batch size and a data set. Each training is done
-twice in float64, the second time from weights that differ by 1e-10 of themselves. In the cells are the test error, as a
-part of the mean image's, and *growth*: by how much the relative difference between the two trainings' test errors
-exceeds 1e-10. Two backends differ in their 16th digit; where growth is 1e10, they have nothing in common in the end.
+conv`` that of the convolutional one, with another name of ``NETWORKS`` the rows of that network. A row is an
+activation, a loss, a batch size and a data set. Each training is done twice in float64, the second time from weights
+that differ by 1e-10 of themselves. In the cells are the test error, as a part of the mean image's, and *growth*: by how
+much the relative difference between the two trainings' test errors exceeds 1e-10. Two backends differ in their 16th
+digit; where growth is 1e10, they have nothing in common in the end.
 """
 
 import argparse
@@ -21,7 +22,16 @@ from fastae.rates import suggest
 FASHION = Path(__file__).parents[1] / "tests" / "data" / "fashion-mnist"
 FACTORS = (0.5, 1.0, 2.0)
 DIFFERENCE = 1e-10
-CONV = [fastae.Conv2d(16, stride=2), fastae.Conv2d(32, stride=2), fastae.Dense(128)]
+NETWORKS = {
+    "dense": {"sizes": (784, 256, 128)},
+    "conv": {"layers": [fastae.Conv2d(16, stride=2), fastae.Conv2d(32, stride=2), fastae.Dense(128)]},
+    "512": {"sizes": (784, 512, 128)},
+    "1024": {"sizes": (784, 1024, 256)},
+    "2048": {"sizes": (784, 2048)},
+    "deep": {"sizes": (784, 512, 256, 128)},
+    "stride-1": {"layers": [fastae.Conv2d(8), fastae.Dense(32)]},
+    "strides-1-2": {"layers": [fastae.Conv2d(8), fastae.Conv2d(16, stride=2), fastae.Dense(32)]},
+}
 
 
 def data_sets(limit: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -43,8 +53,7 @@ def data_sets(limit: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 
 def network(model: str, activation: str) -> fastae.Autoencoder:
-    layers = {"layers": CONV} if model == "conv" else {"sizes": (784, 256, 128)}
-    return fastae.Autoencoder(dtype="float64", activation=activation, image_shape=(28, 28), **layers)
+    return fastae.Autoencoder(dtype="float64", activation=activation, image_shape=(28, 28), **NETWORKS[model])
 
 
 def errors(options: argparse.Namespace, images, tested, activation, loss, batch, lr, difference) -> np.ndarray:
@@ -78,7 +87,7 @@ def row(options: argparse.Namespace, images, tested, activation, loss, batch) ->
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default="dense", choices=("dense", "conv"))
+    parser.add_argument("--model", default="dense", choices=NETWORKS)
     parser.add_argument("--activations", default="sigmoid,tanh,relu", type=lambda text: text.split(","))
     parser.add_argument("--losses", default="mse,bce", type=lambda text: text.split(","))
     parser.add_argument("--batches", default=[1, 16, 128, 512], type=lambda text: [int(n) for n in text.split(",")])

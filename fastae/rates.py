@@ -15,11 +15,15 @@ BATCH = 16
 # By network, activation and loss: the learning rate for MNIST at this batch size.
 RATES = {kind: {name: row.rates[kind] for name, row in ACTIVATIONS.items()} for kind in ("dense", "conv")}
 STEEP = 27  # the largest steepness for which these rates hold; MNIST's is 25.8, that of its first 100 images 24.6
+# The networks with which they were measured: units of the widest hidden layer, patches of the first convolution.
+WIDTH, PATCHES = 256, 196
+WIDE = {("sigmoid", "mse")}  # activations and losses that do not stand these rates with wider layers
+PER_UNIT = 0.343  # what each further unit counts as in ‖x‖²: 256 units as much as an image of MNIST
 MOST, BLOCK = 10_000, 64  # images that are used, and images in a block: every sixth of MNIST is not like the others
 
 
 class Suggestion(NamedTuple):
-    """A learning rate, and the two properties of the data from which it was computed.
+    """A learning rate, and the properties of the data and of the network from which it was computed.
 
     Attributes
     ----------
@@ -30,6 +34,10 @@ class Suggestion(NamedTuple):
     grey : float
         The mean of μ (1 − μ) over the pixels μ of the mean image. It measures the slope of the last layer's sigmoids:
         0 if every pixel is always black or always white, 0.25 if all are grey.
+    width : int
+        Units of the widest hidden layer, if they are more than 256 and matter; else 0.
+    patches : int
+        The most patches of a convolution, if they are more than 196; else 0.
 
     Examples
     --------
@@ -41,16 +49,22 @@ class Suggestion(NamedTuple):
     lr: float
     square: float
     grey: float
+    width: int = 0
+    patches: int = 0
 
     @property
     def steepness(self) -> float:
-        """The steepness of the loss for these data: square · √grey."""
-        return self.square * math.sqrt(self.grey)
+        """The steepness of the loss: ``square`` and what a wide layer adds, times √grey, times the patches' share."""
+        wide = PER_UNIT * max(0, self.width - WIDTH)
+        return (self.square + wide) * math.sqrt(self.grey) * max(1.0, self.patches / PATCHES)
 
     @property
     def reason(self) -> str:
         """The origin of the rate, as a text for the user."""
-        return f"from the data (mean ||x||^2 {self.square:.3g}, greyness {self.grey:.2g}; MNIST 87.8 and 0.086)"
+        network = [f"a layer of {self.width:,} units"] * bool(self.width)
+        network += [f"a convolution of {self.patches:,} patches"] * bool(self.patches)
+        data = f"mean ||x||^2 {self.square:.3g}, greyness {self.grey:.2g}; MNIST 87.8 and 0.086"
+        return f"from {' and '.join(['the data', *network])} ({data})"
 
 
 def suggest(
@@ -58,14 +72,15 @@ def suggest(
 ) -> Suggestion:
     """Suggest a learning rate for a training; it is the same on every machine and backend.
 
-    The result is the learning rate for MNIST, divided by the steepness of the loss relative to MNIST's if the data make
-    it steeper, and reduced for batches below 16. About 10,000 of the images are used, in evenly spaced blocks.
+    The result is the learning rate for MNIST and the usual networks, divided by the steepness of the loss relative to
+    theirs if the data or the network make it steeper, and reduced for batches below 16. About 10,000 of the images are
+    used, in evenly spaced blocks.
 
     Parameters
     ----------
     images : ndarray, uint8 or floats in [0, 1], (n, pixels)
     model : Autoencoder
-        Only the kinds of its layers and its activation are used.
+        The kinds and sizes of its layers and its activation are used.
     loss : {"mse", "bce"}
     momentum : float
         The rate is multiplied by 1 − momentum, since each gradient moves the weights by lr / (1 − momentum) in total.
@@ -86,10 +101,19 @@ def suggest(
     0.005
     """
     kind = "conv" if any(layer.shared for layer in model.layers) else "dense"
-    found = Suggestion(0.0, *_seen(images))
+    found = Suggestion(0.0, *_seen(images), *_size(model, loss))
     lr = RATES[kind][model.activation][loss] * STEEP / max(found.steepness, STEEP) * (1 - momentum)
     lr *= math.sqrt(min(batch_size, BATCH) / BATCH)
     return found._replace(lr=float(f"{lr:.2g}"))
+
+
+def _size(model: Any, loss: str) -> tuple[int, int]:
+    """Return what makes the loss steeper than with the usual networks: units and patches, 0 where it is nothing."""
+    patches = max((layer.patches for layer in model.layers if layer.shared), default=0)
+    if patches:
+        return 0, patches if patches > PATCHES else 0
+    width = max(layer.outputs for layer in model.layers[:-1])
+    return width if width > WIDTH and (model.activation, loss) in WIDE else 0, 0
 
 
 def _seen(images: "np.ndarray") -> tuple[float, float]:

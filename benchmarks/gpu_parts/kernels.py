@@ -65,7 +65,7 @@ def _products(k: Any, dtype: str, m: int, inputs: int, outputs: int) -> list[flo
         z = a64 @ W64 + b64
         e_z = bounds.gamma(inputs + 3, dtype) * (abs(a64) @ abs(W64) + abs(b64))
         exact = 1 / (1 + np.exp(-z))
-        shares = [_share(forward, exact, e_z / 4 + bounds.sigmoid(exact + e_z / 4, dtype))]
+        shares = [_share(forward, exact, e_z / 4 + bounds.activation("sigmoid", exact + e_z / 4, dtype))]
         y_in = rng.random(a.shape).astype(dtype)
         made["backward"](on_device[3], on_device[1], k.asarray(y_in), out)
         y64 = y_in.astype(np.float64)

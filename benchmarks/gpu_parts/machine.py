@@ -70,6 +70,7 @@ def compiled(findings: Findings, rehearse: bool) -> None:
             asked += [("convolve.cu", "convolve", {"piece": piece}) for piece in pieces]
             asked += [("elementwise.cu", "gather", {}), ("losses.cu", "mse_loss", {}), ("patches.cu", "unfold", {})]
             asked += [("ranks.cu", "descend_by_tree", {})]
+            asked += [("activation.cu", "bias_activation", {"ACTIVATION": 0})]
         wanted += [(launcher, {"file": file, "kernel": kernel, "real": real, **how}) for file, kernel, how in asked]
     wanted.sort(key=lambda one: one[1]["file"] != "persistent.cu")  # which takes longest, first
     began = time.monotonic()

@@ -63,6 +63,11 @@ class Kernel:
     bytes: Callable[..., int] = lambda s, **n: 0
 
     @property
+    def name(self) -> str:
+        """The name of the kernel."""
+        return self.signature.partition("(")[0]
+
+    @property
     def arguments(self) -> dict[str, Any]:
         """The arguments in order, each with its default; ``inspect.Parameter.empty`` where it has none."""
         listed = self.signature[self.signature.index("(") + 1 : -1].split(", ")

@@ -7,19 +7,17 @@ exact one, γ(n) = n u / (1 − n u), and a sum of products taken in any order w
 A function with the name of a kernel takes that kernel's inputs, float64 arrays of the contract's shapes, and the dtype
 in which the kernel computes, ``"float32"`` or ``"float64"``. It returns the largest error of each element: a float64
 array of the shape of the output. The exact result is computed in float64 by the same formula; `gamma` includes its
-error.
+error. The two kernels of an activation have a function for all activations each.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastae.activations import ACTIVATIONS
 from fastae.backends.numpy_backend import patches
 from fastae.layers import Geometry
 
 Matrix = NDArray[np.float64]
-
-SIGMOID = {"float32": 2e-6, "float64": 1e-14}  # relative; the contract grants the first
-TANH = SIGMOID
 
 
 def unit_roundoff(dtype: str) -> float:
@@ -86,46 +84,46 @@ def matmul(a: Matrix, b: Matrix, out: Matrix, alpha: float, beta: float, dtype: 
     return gamma(k + 3, dtype) * terms + (k + 3) * smallest(dtype)
 
 
-def sigmoid(y: Matrix, dtype: str) -> Matrix:
-    """Bound σ as the contract does; y is σ of the rounded sum. A result below the normal numbers may become 0.
+def activation(name: str, y: Matrix, dtype: str) -> Matrix:
+    """Bound an activation as the contract does. A result below the normal numbers may become 0.
+
+    Parameters
+    ----------
+    name : str
+        The activation.
+    y : ndarray
+        Its output: of the rounded sum z + bias if the activation is approximated, else of the exact sum. In an exact
+        function of the sum, such as max(0, t), the sum's rounding is the only one.
+    dtype : {"float32", "float64"}
+
+    Returns
+    -------
+    ndarray
+        float64, of the shape of `y`.
 
     Examples
     --------
-    >>> float(sigmoid(np.array([[0.5]]), "float32")[0, 0])
+    >>> float(activation("sigmoid", np.array([[0.5]]), "float32")[0, 0])
     1e-06
     """
-    return SIGMOID[dtype] * abs(y) + 2 * smallest(dtype)
+    error = ACTIVATIONS[name].error
+    if error is None:
+        return gamma(1, dtype) * abs(y) + smallest(dtype)
+    return error[dtype] * abs(y) + 2 * smallest(dtype)
 
 
-def sigmoid_gradient(delta: Matrix, y: Matrix, dtype: str) -> Matrix:
-    """Bound three roundings: of 1 − y and of two products.
+def activation_gradient(name: str, delta: Matrix, y: Matrix, dtype: str) -> Matrix:
+    """Bound the roundings of delta times a derivative: one for each of its arithmetic operations.
 
     Examples
     --------
-    >>> bool(sigmoid_gradient(np.array([[1.0]]), np.array([[0.5]]), "float32")[0, 0] < 1e-7)
+    >>> bool(activation_gradient("sigmoid", np.array([[1.0]]), np.array([[0.5]]), "float32")[0, 0] < 1e-7)
     True
     """
-    return gamma(3, dtype) * abs(delta * y * (1 - y)) + (1 + abs(delta)) * smallest(dtype)
-
-
-def tanh(y: Matrix, dtype: str) -> Matrix:
-    """Bound tanh as `sigmoid` bounds σ; y is tanh of the rounded sum."""
-    return TANH[dtype] * abs(y) + 2 * smallest(dtype)
-
-
-def tanh_gradient(delta: Matrix, y: Matrix, dtype: str) -> Matrix:
-    """Bound three roundings: of y², of 1 − y² and of the product. That of y² remains where 1 − y² is small."""
-    return gamma(3, dtype) * abs(delta) * (abs(1 - y * y) + y * y) + (1 + abs(delta)) * smallest(dtype)
-
-
-def bias_relu(z: Matrix, bias: Matrix, dtype: str) -> Matrix:
-    """Bound one rounding, of the sum; rounding keeps its sign, and max(0, t) is exact."""
-    return gamma(1, dtype) * np.maximum(z + bias, 0) + smallest(dtype)
-
-
-def relu_gradient(delta: Matrix, y: Matrix, dtype: str) -> Matrix:
-    """Return 0: delta is copied, or 0 is written."""
-    return np.zeros_like(delta)
+    row = ACTIVATIONS[name]
+    if row.slope_terms is None:
+        return np.zeros_like(delta)
+    return gamma(row.gradient_flops, dtype) * abs(delta) * row.slope_terms(y) + (1 + abs(delta)) * smallest(dtype)
 
 
 def mse_gradient(z: Matrix, x: Matrix, scale: float, dtype: str) -> Matrix:
@@ -291,7 +289,7 @@ def step(
         y = 1 / (1 + np.exp(-(a[-1] @ W_l + b_l)))
         e_y = e_z * np.minimum(y * (1 - y) + e_z / 10, 1 / 4)
         a.append(y)
-        e.append(e_y + SIGMOID[dtype] * (y + e_y) + 2 * smallest(dtype))
+        e.append(e_y + activation("sigmoid", y + e_y, dtype))
 
     def times(p: Matrix, e_p: Matrix, q: Matrix, e_q: Matrix, roundings: int) -> Matrix:
         """Return the bound of the product p q."""
@@ -314,10 +312,10 @@ def step(
     errors_b: list[Matrix] = []
     for l in reversed(range(layers)):
         ones = np.ones((len(x), 1))
-        for activation, e_a, parameter, errors in ((a[l], e[l], W[l], errors_W), (ones, 0 * ones, b[l], errors_b)):
-            error = abs(activation).T @ e_d + e_a.T @ (abs(d) + e_d)
-            error += gamma(len(x) + 3, dtype) * (abs(activation) + e_a).T @ (abs(d) + e_d)
-            update = lr * (abs(activation.T @ d) + error)
+        for output, e_a, parameter, errors in ((a[l], e[l], W[l], errors_W), (ones, 0 * ones, b[l], errors_b)):
+            error = abs(output).T @ e_d + e_a.T @ (abs(d) + e_d)
+            error += gamma(len(x) + 3, dtype) * (abs(output) + e_a).T @ (abs(d) + e_d)
+            update = lr * (abs(output.T @ d) + error)
             errors.insert(0, (lr * error + gamma(3, dtype) * (abs(parameter) + update)).reshape(parameter.shape))
         if l:
             g, columns = d @ W[l].T, abs(W[l]).T

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from fastae.activations import ACTIVATIONS
 from fastae.check import bounds
 from fastae.check.bounds import Matrix
 from fastae.layers import Geometry
@@ -150,7 +151,9 @@ STEPS: dict[str, Callable[..., Steps]] = {
         *(bce_gradient, mse_loss, bce_loss, column_sum, axpy, gather, unfold, fold, convolve),
     )
 }
-FUNCTIONS = {"bias_sigmoid": bounds.SIGMOID, "bias_tanh": bounds.TANH}  # relative to 1 here, to the result in bounds
+FUNCTIONS = {
+    row.kernel: row.error for row in ACTIVATIONS.values() if row.error
+}  # relative to 1 here, there to the result
 
 
 def bound(name: str, values: dict[str, Any], exact: Matrix, best: Matrix, dtype: str) -> Matrix:

@@ -1,54 +1,5 @@
-// The contract's kernels with a thread for each element, and column_sum.
-#include "activations.cuh"
+// The contract's kernels with a thread for each element, other than the activations', and column_sum.
 #include "sums.cuh"
-
-// out = sigma(z + bias); out may be z
-extern "C" __global__ void bias_sigmoid(int rows, int cols, const real* z, long long z_stride, const real* bias,
-                                        real* out, long long out_stride) {
-  each_element(rows, cols, [&](long long r, long long c) {
-    out[r * out_stride + c] = activated<SIGMOID>(z[r * z_stride + c] + bias[c]);
-  });
-}
-
-// out = delta * y * (1 - y); out may be delta
-extern "C" __global__ void sigmoid_gradient(int rows, int cols, const real* delta, long long delta_stride,
-                                            const real* y, long long y_stride, real* out, long long out_stride) {
-  each_element(rows, cols, [&](long long r, long long c) {
-    out[r * out_stride + c] = through<SIGMOID>(delta[r * delta_stride + c], y[r * y_stride + c]);
-  });
-}
-
-// out = tanh(z + bias); out may be z
-extern "C" __global__ void bias_tanh(int rows, int cols, const real* z, long long z_stride, const real* bias, real* out,
-                                     long long out_stride) {
-  each_element(rows, cols, [&](long long r, long long c) {
-    out[r * out_stride + c] = activated<TANH>(z[r * z_stride + c] + bias[c]);
-  });
-}
-
-// out = delta * (1 - y * y); out may be delta
-extern "C" __global__ void tanh_gradient(int rows, int cols, const real* delta, long long delta_stride, const real* y,
-                                         long long y_stride, real* out, long long out_stride) {
-  each_element(rows, cols, [&](long long r, long long c) {
-    out[r * out_stride + c] = through<TANH>(delta[r * delta_stride + c], y[r * y_stride + c]);
-  });
-}
-
-// out = max(0, z + bias); out may be z
-extern "C" __global__ void bias_relu(int rows, int cols, const real* z, long long z_stride, const real* bias, real* out,
-                                     long long out_stride) {
-  each_element(rows, cols, [&](long long r, long long c) {
-    out[r * out_stride + c] = activated<RELU>(z[r * z_stride + c] + bias[c]);
-  });
-}
-
-// out = delta where y > 0, else 0; out may be delta
-extern "C" __global__ void relu_gradient(int rows, int cols, const real* delta, long long delta_stride, const real* y,
-                                         long long y_stride, real* out, long long out_stride) {
-  each_element(rows, cols, [&](long long r, long long c) {
-    out[r * out_stride + c] = through<RELU>(delta[r * delta_stride + c], y[r * y_stride + c]);
-  });
-}
 
 // out = 2 * scale * (z - x) * z * (1 - z)
 extern "C" __global__ void mse_gradient(int rows, int cols, const real* z, long long z_stride, const real* x,

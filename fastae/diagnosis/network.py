@@ -3,9 +3,10 @@
 import math
 
 from fastae.diagnosis.case import NEEDED, Case
-from fastae.diagnosis.finding import SUITS, Finding, count, flat, lower_rate, times
+from fastae.diagnosis.finding import SUITS, Finding, count, draw, drawn, flat, lower_rate, times
 
 SAME = 0.1  # spread of a code that is nearly the same for all images
+HALF = 0.5  # times the activation's rule: a stack of layers whose weights are all smaller loses differences
 
 
 def code_too_small(case: Case) -> Finding | None:
@@ -28,11 +29,15 @@ def same_code(case: Case) -> Finding | None:
     first, last = case.initial.get("code_spread", 1.0), case.signs["code_spread"]
     if max(first, last) >= SAME:
         return None
+    small, mend = "", f"fewer layers{'' if case.activation == 'tanh' else ', or --activation tanh'}"
+    if max(case.drawn) < HALF:
+        small = f", with less than half of what the rule for {case.activation} draws: {drawn(case)}"
+        mend = f"{draw(case)}; or {mend}"
     return Finding(
         f"every unit of the code is nearly the same for all images: it varies by {last:.1g} of its size, and "
         f"before the first update by {first:.1g}: the differences are lost in {len(case.layers) // 2} layers as they "
-        "were drawn",
-        f"fewer layers{'' if case.activation == 'tanh' else ', or --activation tanh'}",
+        f"were drawn{small}",
+        mend,
     )
 
 

@@ -39,8 +39,8 @@ def dead(case: Case) -> Finding | None:
     """Most relus of a layer are 0 for all images before the first update."""
     if case.broken or not case.dies or (case.bright and not case.thrown):
         return None  # bright images alone turn many units off
-    if case.flattest_at_first[1] <= FLAT:
-        return None
+    if case.flattest_at_first[1] <= FLAT or (max(case.drawn) < SMALL and not case.thrown):
+        return None  # of small weights it is the biases that turn units off, for all images alike
     return Finding(
         f"dead before the first update: {flat(case, *case.flattest_at_first)}; {_thrown(case)}", _draw_flattest(case)
     )

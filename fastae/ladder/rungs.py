@@ -20,10 +20,12 @@ KERNELS = {  # ladder to kernel
 LADDERS = {kernel: name for name, kernel in KERNELS.items()}
 LANGUAGES = ("numpy", "numba", "cuda")
 BACKENDS = {"numpy": "numpy", "numba": "numba", "cupy": "cuda", "emulator": "cuda", "cuda": "cuda"}
-TOPS = {
+TOPS = {  # the file of the last rung, by language and for some ladders another
     "numpy": "fastae/backends/numpy_backend/__init__.py",
     "numba": "fastae/backends/numba_backend/kernels.py",
     "cuda": "fastae/cuda",
+    "sigmoid, numpy": "fastae/activations.py",
+    "sigmoid, numba": "fastae/backends/numba_backend/activations.py",
 }
 FIELDS = re.compile(r"^(Idea|Predicted|Hint): ", re.MULTILINE)
 GAIN = re.compile(r"([\d.]+) times\b")
@@ -136,7 +138,7 @@ def ladder(name: str, language: str) -> tuple[Rung, ...]:
     for path in sorted((FOLDER / name / language).glob("[0-9]_*.*")):
         number, word = path.stem.split("_", 1)
         rungs.append(Rung(name, language, int(number), word.replace("_", " "), path, **said(path)))
-    top = f"the backend's own kernel, in {TOPS[language]}"
+    top = f"the backend's own kernel, in {TOPS.get(f'{name}, {language}', TOPS[language])}"
     return (*rungs, Rung(name, language, len(rungs) + 1, "backend", None, top))
 
 

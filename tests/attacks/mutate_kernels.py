@@ -35,6 +35,7 @@ from tqdm import tqdm
 NUMBA_FILES = ("activations", "elementwise", "kernels", "operations", "session", "simd", "sparse", "tiles", "waiting")
 CUDA_FILES = (
     *(
+        "activation.cu",
         "activations.cuh",
         "barrier.cuh",
         "common.cuh",

@@ -69,12 +69,12 @@ BOUND: dict[str, Callable[..., Any]] = {
     "matmul": lambda a, b, out, trans_a, trans_b, alpha, beta, dtype: bounds.matmul(
         a.T if trans_a else a, b.T if trans_b else b, out, alpha, beta, dtype
     ),
-    "bias_sigmoid": lambda dtype, **arguments: bounds.sigmoid(bias_sigmoid(**arguments, dtype=dtype), dtype),
-    "sigmoid_gradient": lambda delta, y, out, dtype: bounds.sigmoid_gradient(delta, y, dtype),
-    "bias_tanh": lambda dtype, **arguments: bounds.tanh(bias_tanh(**arguments, dtype=dtype), dtype),
-    "tanh_gradient": lambda delta, y, out, dtype: bounds.tanh_gradient(delta, y, dtype),
-    "bias_relu": lambda z, bias, out, dtype: bounds.bias_relu(z, bias, dtype),
-    "relu_gradient": lambda delta, y, out, dtype: bounds.relu_gradient(delta, y, dtype),
+    "bias_sigmoid": lambda dtype, **given: bounds.activation("sigmoid", bias_sigmoid(**given, dtype=dtype), dtype),
+    "sigmoid_gradient": lambda delta, y, out, dtype: bounds.activation_gradient("sigmoid", delta, y, dtype),
+    "bias_tanh": lambda dtype, **given: bounds.activation("tanh", bias_tanh(**given, dtype=dtype), dtype),
+    "tanh_gradient": lambda delta, y, out, dtype: bounds.activation_gradient("tanh", delta, y, dtype),
+    "bias_relu": lambda z, bias, out, dtype: bounds.activation("relu", np.maximum(z + bias, 0), dtype),
+    "relu_gradient": lambda delta, y, out, dtype: bounds.activation_gradient("relu", delta, y, dtype),
     "mse_gradient": lambda z, x, scale, out, dtype: bounds.mse_gradient(z, x, scale, dtype),
     "bce_gradient": lambda z, x, scale, out, dtype: bounds.bce_gradient(z, x, scale, dtype),
     "mse_loss": lambda z, x, out, dtype: bounds.mse_loss(z, x, dtype),

@@ -73,8 +73,8 @@ def test_what_measures_sees_a_nan_that_is_swallowed() -> None:
 
 
 def test_a_kernel_without_a_bound_is_refused_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A new activation needs two bounds, which its author may not know."""
-    monkeypatch.delattr(bounds, "relu_gradient")
+    """A new kernel of the contract needs a bound, which its author may not know."""
+    monkeypatch.delattr(bounds, "mse_gradient")
     ones = np.ones((2, 3))
-    with pytest.raises(InputError, match="relu_gradient has no error bound yet; add a function of that name"):
-        cases.expected("relu_gradient", {"delta": ones, "y": ones, "out": ones.copy()}, "float32")
+    with pytest.raises(InputError, match="mse_gradient has no error bound yet; add a function of that name"):
+        cases.expected("mse_gradient", {"z": ones, "x": ones, "scale": 1.0, "out": ones.copy()}, "float32")

@@ -237,6 +237,74 @@ WRONG = {
         "    out[:] = W.transpose(1, 2, 0, 4, 5, 3).reshape(len(out), -1) @ weights\n",
         r"place by place: rows are \(patch, image\)",
     ),
+    "x minus z": (
+        "def mse_gradient(z, x, scale, out): out[:] = 2 * scale * (x - z) * z * (1 - z)",
+        "the sign is wrong, as of x − z for z − x",
+    ),
+    "images in black and white": (
+        "def bce_gradient(z, x, scale, out): out[:] = scale * (z - (x > 0.5))",
+        "x is rounded to whole numbers",
+    ),
+    "zeros unwritten": (
+        "def relu_gradient(delta, y, out):\n    out[y > 0] = delta[y > 0]",
+        "what should be 0 is never written",
+    ),
+    "two factors left out": (
+        "def mse_gradient(z, x, scale, out): out[:] = 2 * (z - x)",
+        r"it is 2 · \(z − x\), not 2 · scale · \(z − x\) · z · \(1 − z\)",
+    ),
+    "a factor twice and one left out": (
+        "def tanh_gradient(delta, y, out): out[:] = delta * delta * (1 - y)",
+        r"it is delta\^2 · \(1 − y\), not delta · \(1 − y\) · \(1 \+ y\)",
+    ),
+    "a ramp for a step": (
+        "def relu_gradient(delta, y, out): out[:] = delta * np.minimum(y, 1)",
+        "where: only elements where y is above 0 and below 1$",
+    ),
+    "y cut off": (
+        "def sigmoid_gradient(delta, y, out):\n    p = np.clip(y, 0.1, 0.9)\n    out[:] = delta * p * (1 - p)",
+        "where: only elements where y is below 0.1 or above 0.9",
+    ),
+    "an approximation": (
+        "def bias_tanh(z, bias, out):\n    t = np.clip(z + bias, -3, 3)\n"
+        "    out[:] = t * (27 + t * t) / (27 + 9 * t * t)",
+        "may be: .* a function that is only approximated",
+    ),
+    "the rest of a division by 4": (
+        "def mse_gradient(z, x, scale, out):\n    n = z.shape[1] // 4 * 4\n"
+        "    out[:, :n] = (2 * scale * (z - x) * z * (1 - z))[:, :n]",
+        r"where: only the last columns are wrong, from \d+ on: left unwritten",
+    ),
+    "a return where there are few columns": (
+        "def column_sum(delta, out, alpha, beta):\n    if len(out) < 8: return\n    s = alpha * delta.sum(axis=0)\n"
+        "    out[:] = s if beta == 0 else s + beta * out",
+        "may be: a return, a loop or a guard that passes over these calls",
+    ),
+    "columns beyond the square": (
+        "matmul = matmul_of(lambda A, B: np.where(np.arange(B.shape[1]) < len(A), A @ B, 0))",
+        "where: all that is wrong is 0",
+    ),
+    "the mean over images": (
+        "def mse_gradient(z, x, scale, out): out[:] = 2 * (z - x) * z * (1 - z) / len(z)",
+        "1 / m is taken for scale",
+    ),
+    "whole numbers": (
+        "matmul = matmul_of(lambda A, B: A.astype('i8') @ B.astype('i8'))",
+        "the inputs are cut to whole numbers",
+    ),
+    "a whole accumulator": (
+        "def column_sum(delta, out, alpha, beta):\n    s = np.zeros(len(out))\n"
+        "    for row in delta: s = np.trunc(s + row)\n    out[:] = alpha * s + (beta * out if beta else 0)",
+        "the accumulator is a whole number",
+    ),
+    "the first half": (
+        "def axpy(alpha, x, y): y[: len(x) // 2] += alpha * x[: len(x) // 2]",
+        r"where: only the last (rows|elements) are wrong, from \d+ on: left unwritten",
+    ),
+    "none that is known": (
+        "def mse_gradient(z, x, scale, out): out[:] = np.sin(9 * (z - x)) * np.cos(z)",
+        "may be: several mistakes at once, or one that is not known here",
+    ),
 }
 
 
@@ -252,3 +320,10 @@ def test_a_small_constant_is_found_beside_large_results(seed: int, write: Write)
     """Their rounding blurs it: with these numbers it was once not seen."""
     problem = first_problem(write(HEAD + WRONG["constant"][0]), seed)
     assert "0.001 more than it should be" in problem.causes[0]
+
+
+def test_one_element_that_is_right_by_chance_is_no_edge(write: Write) -> None:
+    """For pixels of 0 and 1, as in the first image, the loss of their distance is the cross-entropy."""
+    formula = "-np.maximum(np.log(1 - abs(z.astype('f8') - x)), -100).sum(axis=1)"
+    problem = first_problem(write(f"{HEAD}def bce_loss(z, x, out): out[:] = {formula}"), 3)
+    assert not any("ends too early" in cause for cause in problem.causes), problem

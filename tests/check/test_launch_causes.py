@@ -7,6 +7,7 @@ from learner_files import Write, first_problem
 from sampling import sample
 
 from fastae.check import verdict
+from fastae.check.cause import launches
 from fastae.check.problem import Problem
 
 pytestmark = pytest.mark.usefixtures("patient")
@@ -237,6 +238,31 @@ def test_what_one_sets_to_0_while_others_add_to_it(what: str, first: First) -> N
     text, cause = ZEROED[what]
     problem = first(text)
     assert problem.causes[0].startswith(cause), problem
+
+
+def test_blocks_that_all_compute_the_same(first: First) -> None:
+    """The emulator reports what follows from it, a race."""
+    body = "  const int i = threadIdx.x;  // blockIdx is left out\n  if (alpha_at) alpha = *alpha_at;\n"
+    body += "  if (i < m * n) y[i / n * y_stride + i % n] += alpha * x[i / n * x_stride + i % n];"
+    found = first(kernel("axpy", "grid ceil(m * n / 256), block 256", body))
+    assert found.causes[:2] == [launches.SAME_BLOCKS, "a race between two blocks, which nothing orders"]
+
+
+def test_a_guard_of_columns_by_the_number_of_rows_is_not_blamed_on_the_launch(first: First) -> None:
+    """There are as many rows of blocks as rows, so an exchange would end at the same column."""
+    guard = "col >= n || col >= m"
+    body = f"  const int row = blockIdx.y, col = blockIdx.x * 32 + threadIdx.x;\n  if ({guard}) return;\n  {SIGMOID}"
+    found = first(kernel("bias_sigmoid", "grid (ceil(n / 32), m), block 32", body))
+    assert found.causes[0].startswith("the columns are counted by the number of rows")
+
+
+def test_shared_memory_that_is_read_too_early_may_lack_a_barrier(first: First) -> None:
+    body = "  __shared__ real part[32];\n  const int row = blockIdx.y, first = blockIdx.x * 32;\n"
+    body += "  const int from = 31 - threadIdx.x, col = first + threadIdx.x;\n"
+    body += "  part[from] = first + from < n ? z[row * z_stride + first + from] + bias[first + from] : 0;\n"
+    body += "  if (col < n) out[row * out_stride + col] = 1 / (1 + exp(-part[threadIdx.x]));"
+    found = first(kernel("bias_sigmoid", "grid (ceil(n / 32), m), block 32", body))
+    assert "may be: a __syncthreads() that is missing" in found.causes[1]
 
 
 def test_an_odd_number_of_threads_that_is_halved(first: First) -> None:

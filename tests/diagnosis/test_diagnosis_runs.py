@@ -176,6 +176,23 @@ def test_a_layer_that_began_saturated_is_named_though_the_rest_learns() -> None:
 # The rate, and the network.
 
 
+def test_small_weights_are_named_though_biases_turn_relus_off() -> None:
+    trainer = train(digits(2000), digits(100, "test"), init=1e-3, activation="relu", sizes=(784, 64, 16))
+    assert max(trainer.history.start["initial"]["flat"]) > 0.5
+    found = diagnosed(trainer)
+    assert found.cause == "weights too small"
+    assert found.mend.startswith("--init he")
+
+
+def test_weights_by_another_activations_rule_are_named_where_layers_lose_the_differences() -> None:
+    """Glorot's rule for tanh draws a quarter of what sigmoids need."""
+    trainer = train(digits(1000), digits(100, "test"), 5, init="glorot", sizes=(784, 64, 64, 32, 32, 16))
+    found = diagnosed(trainer)
+    assert found.cause in ("same code for all images", "weights too small")
+    assert "by --init glorot" in found.sentence
+    assert found.mend.startswith("--init glorot-sigmoid, which draws")
+
+
 def test_momentum_is_named_where_it_adds_more_than_the_rate() -> None:
     images, tested = digits(1000), digits(100, "test")
     found = diagnosed(train(images, tested, rate=0.7, momentum=0.9))

@@ -16,7 +16,7 @@ from fastae.cuda import source
 
 ARCHITECTURES = ("sm_75", "sm_80", "sm_90", "sm_100", "sm_120")
 FILES = (
-    *("elementwise.cu", "losses.cu", "patches.cu", "folds.cu", "ranks.cu"),
+    *("activation.cu", "elementwise.cu", "losses.cu", "patches.cu", "folds.cu", "ranks.cu"),
     *("matmul.cu", "convolve.cu", "operations.cu", "convolutions.cu", "persistent.cu"),
 )
 REALS = {  # and the side of a thread's piece of a product, as the launcher asks for them

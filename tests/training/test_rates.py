@@ -23,6 +23,10 @@ NETWORKS: dict[str, dict[str, Any]] = {
         "activation": "tanh",
     },
 }
+OTHERS: dict[str, dict[str, Any]] = {
+    "wide": {"sizes": (784, 1024, 256)},
+    "stride 1": {"layers": [fastae.Conv2d(8), fastae.Dense(32)], "activation": "tanh"},
+}
 RATE = {  # of both losses, by the first 2,000 images
     ("dense", "MNIST"): (0.25, 0.05),
     ("dense", "Fashion-MNIST"): (0.1, 0.021),
@@ -42,7 +46,7 @@ def images_of(name: str, split: str = "train", n: int = 2000) -> np.ndarray:
 def trained(network: str, name: str, loss: str, backend: str, lr: Any = "auto") -> tuple[float, np.ndarray]:
     """Train for three epochs; return the learning rate, and the test error after each as a part of the mean image's."""
     images, tested = images_of(name), images_of(name, "test", 500)
-    model = fastae.Autoencoder(dtype="float64", **NETWORKS[network])
+    model = fastae.Autoencoder(dtype="float64", image_shape=(28, 28), **(NETWORKS | OTHERS)[network])
     trainer = fastae.Trainer(model, loss, fastae.SGD(lr), backend)
     history = trainer.fit(images, 3, tested, progress=False)
     mean_image = np.mean((images.mean(axis=0) - tested) ** 2) / 255**2
@@ -75,6 +79,19 @@ def test_at_the_rate_of_mnist_fashion_mnist_is_chaotic() -> None:
     """The test above would fail with the earlier default."""
     one, other = (trained("dense", "Fashion-MNIST", "mse", backend, 0.25)[1] for backend in ("numpy", "numba"))
     assert np.max(np.abs(other / one - 1)) > 1e-4
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize(("network", "name", "usual"), [("wide", "MNIST", 0.25), ("stride 1", "Fashion-MNIST", 0.0082)])
+def test_wide_layers_and_many_patches_get_a_smaller_rate_than_the_chaotic_one(
+    network: str, name: str, usual: float
+) -> None:
+    """``usual`` is the rate of the usual network for these images."""
+    (lr, one), (_, other) = (trained(network, name, "mse", backend) for backend in ("numpy", "numba"))
+    assert lr < usual / 3
+    np.testing.assert_allclose(other, one, rtol=1e-6)
+    one, other = (trained(network, name, "mse", backend, usual)[1] for backend in ("numpy", "numba"))
+    assert np.max(np.abs(other / one - 1)) > 1e-5
 
 
 # The rule.
@@ -114,6 +131,30 @@ def test_what_else_it_depends_on() -> None:
         0.062, 0.088, 0.12, 0.19, 0.25, 0.25,
     ]  # fmt: skip
     assert suggest(dark, model, momentum=0.9).lr == 0.025
+
+
+def test_the_rate_falls_with_the_units_of_a_wide_layer_and_with_the_patches() -> None:
+    images = images_of("MNIST", n=60_000)
+
+    def lr(loss: str = "mse", **network: Any) -> float:
+        return suggest(images, fastae.Autoencoder(image_shape=(28, 28), **network), loss).lr
+
+    assert [lr(sizes=(784, n, 32)) for n in (32, 256, 512, 1024, 2048)] == [0.25, 0.25, 0.13, 0.066, 0.033]
+    assert lr(sizes=(784, 128, 1024)) == 0.066  # the widest, wherever it is
+    assert lr(sizes=(784, 1024), loss="bce") == RATES["dense"]["sigmoid"]["bce"]
+    assert lr(sizes=(784, 1024), activation="tanh") == RATES["dense"]["tanh"]["mse"]
+    layers = [[fastae.Conv2d(4, stride=stride), fastae.Dense(8)] for stride in (1, 2, 4)]
+    assert [lr(layers=some, activation="tanh") for some in layers] == [0.0052, 0.02, 0.02]
+    assert lr(layers=[fastae.Conv2d(1, stride=2), fastae.Dense(900)]) == RATES["conv"]["sigmoid"]["mse"]
+
+
+def test_the_reason_names_what_the_network_adds() -> None:
+    images, wide = images_of("MNIST"), fastae.Autoencoder((784, 1024, 256))
+    assert suggest(images, wide).reason.startswith("from the data and a layer of 1,024 units (mean ||x||^2 ")
+    assert suggest(255 - images, wide).lr < suggest(255 - images, fastae.Autoencoder()).lr
+    conv = fastae.Autoencoder(layers=[fastae.Conv2d(4), fastae.Dense(8)], image_shape=(28, 28))
+    assert suggest(images, conv).reason.startswith("from the data and a convolution of 784 patches (")
+    assert suggest(images, fastae.Autoencoder()).reason.startswith("from the data (")
 
 
 def test_a_few_thousand_of_many_images_stand_for_all() -> None:

@@ -18,7 +18,7 @@ from fastae.activations import ACTIVATIONS
 from fastae.backends.base import Availability, Backend, Parameters
 from fastae.backends.contract import KERNELS, Kernel
 from fastae.backends.cupy_backend.diagnosis import diagnose
-from fastae.backends.cupy_backend.launcher import THREADS, WARP, Launcher, tiles
+from fastae.backends.cupy_backend.launcher import THREADS, WARP, Launcher, number_of, tiles
 from fastae.backends.cupy_backend.session import CupySession
 from fastae.errors import InputError
 from fastae.layers import Geometry
@@ -184,18 +184,29 @@ class CupyBackend(Backend):
         self.launcher.launch(file, name, KERNELS[name], (rows, cols), blocks, arguments, work.dtype)
 
 
-def _activation_kernel(name: str) -> Callable[..., None]:
-    """Make the method that launches the kernel of an activation or of its gradient."""
+def _activation_kernel(activation: str, name: str, function: str) -> Callable[..., None]:
+    """Make the method that launches the kernel of an activation or of its gradient, a function of activation.cu."""
     contract = KERNELS[name]
 
     def kernel(self: CupyBackend, *arrays: Any, **named: Any) -> None:
         arguments = contract.parameters.bind(*arrays, **named).arguments
-        self._launch(name, arguments["out"], **arguments)
+        out = arguments["out"]
+        rows, cols = out.shape if out.ndim == 2 else (0, 0)  # the launcher refuses other arrays
+        self.launcher.launch(
+            "activation.cu",
+            function,
+            contract,
+            (rows, cols),
+            -(-rows * cols // THREADS),
+            arguments,
+            out.dtype,
+            ACTIVATION=number_of(activation),
+        )
 
     kernel.__name__, kernel.__doc__ = name, f"Write {contract.writes}."
     return kernel
 
 
-for row in ACTIVATIONS.values():
-    for name in (row.kernel, row.gradient):
-        setattr(CupyBackend, name, _activation_kernel(name))
+for _name, _row in ACTIVATIONS.items():
+    setattr(CupyBackend, _row.kernel, _activation_kernel(_name, _row.kernel, "bias_activation"))
+    setattr(CupyBackend, _row.gradient, _activation_kernel(_name, _row.gradient, "activation_gradient"))

@@ -8,6 +8,7 @@ import contextlib
 import itertools
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -147,11 +148,11 @@ class Launcher:
         InputError
             The shape, dtype or type of an argument does not match the contract, or rows are not contiguous.
         """
-        check_arguments(kernel, arguments, contract, on_device=True)
+        check_arguments(contract.name, arguments, contract, on_device=True)
         values: list[Any] = [tile.code] if tile else []
         values += [np.int32(size) for size in sizes]
         for name, x in arguments.items():
-            values += self._c_values(kernel, name, x, real)
+            values += self._c_values(contract.name, name, x, real)
         if blocks:
             self.function(file, kernel, real, tile.piece if tile else 0, False, **defined)(
                 (min(blocks, MOST_BLOCKS),), (THREADS,), tuple(values)
@@ -217,16 +218,18 @@ def record(stream: Any, launches: Callable[[], object]) -> Any:
 
 
 def definitions(loss: str, activation: str) -> dict[str, int]:
-    """Return the macros that the files of the step's operations need.
+    """Return the macros that the files of the step's operations need."""
+    return {"BCE": int(loss == "bce"), "ACTIVATION": number_of(activation)}
 
-    ``ACTIVATION`` is a number of the enumeration in ``activations.cuh``. Raises NotImplementedError if the activation
-    is not in that file.
-    """
+
+@cache
+def number_of(activation: str) -> int:
+    """Return an activation's number in the enumeration of activations.cuh; NotImplementedError if it is not there."""
     written = re.search(r"enum Activation \{(.*?)\}", source("activations.cuh"))
     known = [name.strip().lower() for name in written.group(1).split(",")] if written else []
     if activation not in known:
         raise NotImplementedError(f"fastae/cuda/activations.cuh lacks the activation {activation!r}")
-    return {"BCE": int(loss == "bce"), "ACTIVATION": known.index(activation)}
+    return known.index(activation)
 
 
 def tiles(rows: int, cols: int, tile: Tile) -> int:

@@ -3,7 +3,7 @@
 NumPy cannot add a product to an array in place, so ``matmul`` with beta ≠ 0 and a few other kernels make a temporary.
 The operations, which the training step calls, use a workspace instead and allocate nothing.
 
-- ``NumpyBackend``: the contract's kernels
+- ``NumpyBackend``: the contract's kernels; the formulas of the activations are in `fastae.activations`
 - ``patches``: unfold, fold and convolve
 - ``operations``: the step's operations
 """
@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from fastae.activations import ACTIVATIONS, Activation
 from fastae.backends.base import Backend
+from fastae.backends.contract import KERNELS
 from fastae.backends.numpy_backend import patches
 from fastae.backends.numpy_backend.operations import make_operations, product
 
@@ -45,37 +47,6 @@ class NumpyBackend(Backend):
         else:
             out *= out.dtype.type(beta)
             out += out.dtype.type(alpha) * (a @ b)
-
-    def bias_sigmoid(self, z: Array, bias: Array, out: Array) -> None:
-        """Write σ(z + bias)."""
-        with np.errstate(over="ignore"):  # an overflow to ∞ is right: it gives σ = 0
-            np.add(z, bias, out=out)
-            np.subtract(0, out, out=out)  # np.negative of NumPy 2.4 is wrong in a column of every 4th float
-            np.exp(out, out=out)
-        out += 1
-        np.divide(1, out, out=out)
-
-    def sigmoid_gradient(self, delta: Array, y: Array, out: Array) -> None:
-        """Write delta · y · (1 − y)."""
-        np.multiply(delta, y * (1 - y), out=out)
-
-    def bias_tanh(self, z: Array, bias: Array, out: Array) -> None:
-        """Write tanh(z + bias)."""
-        np.add(z, bias, out=out)
-        np.tanh(out, out=out)
-
-    def tanh_gradient(self, delta: Array, y: Array, out: Array) -> None:
-        """Write delta · (1 − y²)."""
-        np.multiply(delta, 1 - y * y, out=out)
-
-    def bias_relu(self, z: Array, bias: Array, out: Array) -> None:
-        """Write max(0, z + bias)."""
-        np.add(z, bias, out=out)
-        np.maximum(out, 0, out=out)
-
-    def relu_gradient(self, delta: Array, y: Array, out: Array) -> None:
-        """Write delta where y > 0, else 0."""
-        out[:] = np.where(y > 0, delta, 0)
 
     def mse_gradient(self, z: Array, x: Array, scale: Number, out: Array) -> None:
         """Write 2 · scale · (z − x) · z · (1 − z)."""
@@ -137,3 +108,23 @@ class NumpyBackend(Backend):
     def operations(self, loss: str, activation: str = "sigmoid", kinds: Sequence[str] = ("dense",)) -> dict[str, Any]:
         """Return the step's operations, which use the workspace."""
         return make_operations(self, loss, activation, kinds)
+
+
+def _add_activation(row: Activation) -> None:
+    """Give the backend the two kernels of an activation."""
+
+    def activate(self: NumpyBackend, z: Array, bias: Array, out: Array) -> None:
+        with np.errstate(over="ignore"):  # ∞ is right where z + bias overflows
+            np.add(z, bias, out=out)
+        row.apply(out)
+
+    def gradient(self: NumpyBackend, delta: Array, y: Array, out: Array) -> None:
+        row.backward(delta, y, out)
+
+    for name, kernel in ((row.kernel, activate), (row.gradient, gradient)):
+        kernel.__name__, kernel.__doc__ = name, f"Write {KERNELS[name].writes}."
+        setattr(NumpyBackend, name, kernel)
+
+
+for _row in ACTIVATIONS.values():
+    _add_activation(_row)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 import fastae.operations
+from fastae.activations import ACTIVATIONS
 from fastae.backends.numpy_backend import patches
 from fastae.operations import rows
 from fastae.step import Local
@@ -23,7 +24,7 @@ def make_operations(backend: Any, loss: str, activation: str, kinds: Sequence[st
 
     def of_kind(ops: Any, kind: str, activation: str) -> dict[str, Any]:
         made = composed[kind](ops, activation)
-        return made | KINDS[kind](SLOPES[activation]) if kind in KINDS and activation in SLOPES else made
+        return made | KINDS[kind](ACTIVATIONS[activation].slope) if kind in KINDS else made
 
     losses = {"mse": _mse, "bce": _bce}
     made = fastae.operations.make_operations(backend, loss, activation, kinds, of_kind)
@@ -76,25 +77,7 @@ def _bce(z: Array, x: Array, scale: float, d: Array, losses: Array, workspace: A
     d *= d.dtype.type(scale)
 
 
-# The derivative of each activation, computed from its output y and written to out.
-
-
-def _sigmoid(y: Array, out: Array) -> None:
-    np.subtract(1, y, out=out)
-    out *= y
-
-
-def _tanh(y: Array, out: Array) -> None:
-    np.multiply(y, y, out=out)
-    np.subtract(1, out, out=out)
-
-
-def _relu(y: Array, out: Array) -> None:
-    np.sign(y, out=out)
-
-
-SLOPES = {"sigmoid": _sigmoid, "tanh": _tanh, "relu": _relu}
-Slope = Callable[[Array, Array], None]
+Slope = Callable[[Array, Array], Any]  # of an activation; see `fastae.activations.Activation`
 
 
 def dense(slope: Slope) -> dict[str, Any]:

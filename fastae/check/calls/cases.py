@@ -5,12 +5,13 @@ Outputs are full of NaN before a call, and arrays lie among NaN, so that a kerne
 
 import contextlib
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from fastae.activations import ACTIVATIONS
 from fastae.backends.contract import KERNELS, PATCHES
 from fastae.backends.emulator import checking
 from fastae.backends.numpy_backend import NumpyBackend
@@ -22,12 +23,10 @@ from fastae.layers import Geometry
 
 REFERENCE = NumpyBackend()
 WRITTEN = {"axpy": "y", "advance": "cursor"}  # the outputs that are not called out
-ROUNDED_SUMS = {"bias_sigmoid": bounds.sigmoid, "bias_tanh": bounds.tanh}  # functions of a rounded sum
+ACTIVATION_OF = {kernel: name for name, row in ACTIVATIONS.items() for kernel in (row.kernel, row.gradient)}
+ROUNDED_SUMS = {row.kernel for row in ACTIVATIONS.values() if row.error}  # kernels whose function is of a rounded sum
 ALPHA_BETA = ((1.0, 0.0), (-0.25, 1.0), (0.75, -1.5), (0.0, 2.0), (-0.5, 0.0))
-OUTPUTS: dict[tuple[str, str], Callable[[np.ndarray], np.ndarray]] = {  # of activations other than σ
-    ("tanh_gradient", "y"): np.tanh,
-    ("relu_gradient", "y"): lambda t: np.maximum(t, 0),
-}
+OUTPUTS = {(row.gradient, "y"): row for name, row in ACTIVATIONS.items() if name != "sigmoid"}  # not between 0 and 1
 SPREAD = {"bias_tanh": 2}  # standard deviation of z, by default 8; tanh of more than 9 is 1 in float32
 UNTOUCHED = 99  # surrounds arrays of whole numbers
 GUARD = 4096  # elements before and behind an array, so that a wrong index does not end the process
@@ -70,7 +69,8 @@ def make(name: str, dtype: str, seed: Any = 0, **given: Any) -> dict[str, Any]:
         if key == "out" and arguments.get("beta", 0) == 0:
             values = np.full(shape, np.nan)
         elif (name, key) in OUTPUTS:
-            values = OUTPUTS[name, key](rng.normal(0, 2, shape))
+            values = rng.normal(0, 2, shape)
+            OUTPUTS[name, key].apply(values)
             values.flat[:4] = [0, 1, -0.0, {"tanh_gradient": -1}.get(name, 1e-30)][: values.size]
         elif name.endswith("loss") or (key in "xyz" and name.endswith("gradient")):
             values = 1 / (1 + np.exp(-rng.normal(0, 8, shape)))  # outputs of σ, and greys
@@ -149,8 +149,10 @@ def expected(name: str, arguments: dict[str, Any], dtype: str) -> tuple[np.ndarr
         values |= {"z": sums.astype(np.float64), "bias": np.zeros(sums.shape[1])}
     exact = values[WRITTEN.get(name, "out")].copy()
     getattr(REFERENCE, name)(**(values | {WRITTEN.get(name, "out"): exact}))
-    if name in ROUNDED_SUMS:
-        return exact, ROUNDED_SUMS[name](exact, dtype)
+    if name in ACTIVATION_OF:
+        if name == ACTIVATIONS[ACTIVATION_OF[name]].kernel:
+            return exact, bounds.activation(ACTIVATION_OF[name], exact, dtype)
+        return exact, bounds.activation_gradient(ACTIVATION_OF[name], values["delta"], values["y"], dtype)
     if name == "gather":
         return exact, bounds.gather(exact, dtype)
     if name == "matmul":

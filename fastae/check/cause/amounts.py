@@ -8,6 +8,7 @@ import numpy as np
 
 from fastae.check import bounds
 from fastae.check.calls.evidence import MAYBE, VISIBLE, WHERE, Call, bound_at
+from fastae.check.cause import powers
 
 FORMATS = (("float32", 2.0**-24), ("float16 or TF32", 2.0**-11), ("bfloat16", 2.0**-8))  # and their unit roundoffs
 GROWTH = 0.25  # the error of an accumulator grows with the number of terms to the power 1/2 or more, of inputs 0
@@ -20,6 +21,7 @@ SIZES: dict[str, Callable[[np.ndarray], Any]] = {  # of a result, by which it ma
     "the sum of its elements": np.sum,
     "the mean of its elements": np.mean,
 }
+NONE = 1e-6  # a factor below it is none
 LEAST_NOISE, LEAST_RATIO = 30, 0.3  # elements, and irregularity of their errors, from which on they are noise
 
 
@@ -31,7 +33,7 @@ def describe(wrong: Sequence[Call]) -> Iterator[str]:
     wrong : sequence of Call
         Wrong calls without a fault.
     """
-    yield from list(_factors(wrong)) or list(_clipped(wrong)) or list(_precision(wrong))
+    yield from list(_factors(wrong)) or list(powers.describe(wrong)) or list(_clipped(wrong)) or list(_precision(wrong))
 
 
 def _factors(wrong: Sequence[Call]) -> Iterator[str]:
@@ -44,6 +46,8 @@ def _factors(wrong: Sequence[Call]) -> Iterator[str]:
         if len(found) < len(wrong):
             continue
         values = [value for value, _ in found]
+        if compare is np.divide:  # what is left out is 0 but for the rounding of what is there
+            values = [0.0 if abs(value) < NONE else value for value in values]
         x, apart = values[0], np.ptp(values) > 1e-3 * abs(values[0])
         if compare is np.subtract:  # large results tell a small difference only to within their rounding
             x = min(found, key=lambda constant: constant[1])[0]
@@ -76,6 +80,18 @@ def _varying(wrong: Sequence[Call], values: np.ndarray) -> Iterator[str]:
         if np.isfinite(taken).all() and np.allclose(taken, taken[0], rtol=1e-3):
             yield f"{taken[0]:.5g} is taken for {key}, whatever that is"
             return
+        for letter in "mnk":
+            times = taken * [c.given.get(letter, np.nan) for c in wrong]
+            if np.isfinite(times).all() and np.allclose(times, times[0], rtol=1e-3):
+                yield f"{times[0]:.5g} / {letter} is taken for {key}, whatever that is"
+                return
+    for key in ("kernel", "stride"):
+        sizes = np.array([c.given.get(key, 1) for c in wrong], float)
+        for power in (-2, -1, 1, 2) if np.ptp(sizes) else ():
+            if np.allclose(values, sizes**power, rtol=1e-3):
+                by = "divided" if power < 0 else "multiplied"
+                yield f"the result is {by} by the {key}{' squared' * (abs(power) == 2)}"
+                return
     if sum(c.wrong.sum() > 1 for c in wrong) < SEVERAL:
         return
     for what, size in SIZES.items():
@@ -168,8 +184,8 @@ def _precision(wrong: Sequence[Call]) -> Iterator[str]:
         return
     if not _is_noise(wrong, text) and not _is_noise(_without_shrinking(wrong, u), text):
         yield (
-            f"{MAYBE}a small number that is added, as to a divisor, or a factor near 1: errors are small everywhere, "
-            "but follow the numbers, as those of rounding do not"
+            f"{MAYBE}a small number that is added, as to a divisor, a factor near 1, or a function that is only "
+            "approximated: errors are small everywhere, but follow the numbers, as those of rounding do not"
         )
         return
     if 2 * sum(int(c.wrong.sum()) for c in wrong) < sum(c.found.size for c in wrong):

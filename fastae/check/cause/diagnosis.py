@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fastae.backends.base import Backend
-from fastae.check.calls.evidence import MAYBE, WHERE, Call
+from fastae.check.calls.evidence import MAYBE, WHEN, WHERE, Call
 from fastae.check.cause import conditions, experiments, habits, launches, patterns
 from fastae.check.cause.explain import explain
 from fastae.check.file.text import Facts
@@ -13,6 +13,13 @@ from fastae.check.problem import Problem, described, looking
 from fastae.check.sandbox.remote import Remote
 
 NOTHING = "nothing is written"
+PASSED_OVER = (
+    f"{MAYBE}a return, a loop or a guard that passes over these calls: nothing is written in them, but in others"
+)
+UNSYNCED = f"{MAYBE}a __syncthreads() that is missing between the writes of other threads and the read"
+UNKNOWN = (
+    f"{MAYBE}several mistakes at once, or one that is not known here: no formula of one mistake gives these numbers"
+)
 
 
 def diagnosed(k: Backend | Remote, calls: Sequence[Call], facts: Facts) -> Problem:
@@ -50,6 +57,8 @@ def diagnosed(k: Backend | Remote, calls: Sequence[Call], facts: Facts) -> Probl
         formulas = []  # the numbers that are written have no meaning
     if unwritten:
         experimental, formulas = _unwritten(getattr(k, "source", ""), calls, experimental, formulas)
+        partly = [c for c in compared if not launches.untouched(c)]
+        shown = max(partly, key=lambda c: c.found.size) if partly and not faulty else shown
 
     is_explained = not unwritten and any(not cause.startswith((MAYBE, WHERE)) for cause in formulas)
     textual = habits.of_calls(facts, wrong, shown, unwritten, experimental, is_explained)
@@ -57,12 +66,16 @@ def diagnosed(k: Backend | Remote, calls: Sequence[Call], facts: Facts) -> Probl
         experimental = []
         formulas = _without(formulas, NOTHING)
 
+    textual += launches.repeated(getattr(k, "source", ""), calls)
     when, _ = conditions.when(calls)
     is_symptom = any(cause.startswith(("out of bounds", "an index leaves")) for cause in faults)
     before, behind = ([], faults) if is_symptom else (faults, [])
+    behind += [UNSYNCED] if any(cause.startswith("shared memory is read before") for cause in faults) else []
     causes = list(dict.fromkeys([*textual, *experimental, *before, *formulas, *behind, *([when] if when else [])]))
     if faulty:
         return Problem(faulty.fault, faulty.case, causes)
+    if all(cause.startswith((WHERE, WHEN)) for cause in causes):
+        causes.append(UNKNOWN)
     return Problem(described(shown, unwritten), shown.case, causes, shown.wrong, shown.share)
 
 
@@ -89,11 +102,14 @@ def _unwritten(
     """Return the causes by experiment and by formula of a kernel that leaves elements as they were."""
     compared = [c for c in calls if c.verdict == "wrong" and not c.fault]
     certain = [cause for cause in formulas if not cause.startswith((MAYBE, WHERE))]
-    is_nothing = all(c.wrong.all() for c in compared)
+    is_nothing = all(launches.untouched(c) for c in compared)  # an element may be right by chance
     missing = launches.divided_away(source, compared) if is_nothing else launches.unreached(source, calls)
     if missing:  # which also explains why nothing is written in some calls
         return _without(experimental, NOTHING), _without([*missing, *certain], NOTHING)
-    return experimental, [NOTHING] if is_nothing else certain or patterns.describe(compared, unwritten=True)
+    if is_nothing and not any(launches.shows(c) and not launches.untouched(c) for c in calls if not c.is_wrong):
+        return experimental, [NOTHING]
+    experimental, certain = _without(experimental, NOTHING), _without(certain, NOTHING)  # it is of this one call
+    return experimental, certain or ([PASSED_OVER] if is_nothing else patterns.describe(compared, unwritten=True))
 
 
 def _without(causes: Sequence[str], one: str) -> list[str]:

@@ -1,5 +1,6 @@
 """Elements for which the launch of a ``.cu`` kernel has no thread: its blocks compared with what is unwritten."""
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,6 +13,39 @@ EXCHANGED = (
     "rows and columns of threads are exchanged: the launch has blocks in x for one of them, and the kernel takes x "
     "for the other"
 )
+SAME_BLOCKS = "blockIdx is not used: every block of the launch computes the same elements"
+
+
+def shows(call: Call) -> bool:
+    """Whether an element that is not written would be wrong in this call."""
+    return bool(call.given.get("alpha", 1)) and call.given.get("beta") != 1 and call.found.ndim > 0
+
+
+def untouched(call: Call) -> bool:
+    """Whether all of the output is as it was before the call."""
+    return np.array_equal(call.found, call.arguments[call.written], equal_nan=True)
+
+
+def repeated(source: str, calls: Sequence[Call]) -> list[str]:
+    """Return a cause if no code asks for its block, and calls are wrong whose launch has several.
+
+    Parameters
+    ----------
+    source : str
+        The text of the file.
+    calls : sequence of Call
+        Right and wrong calls of one kernel.
+
+    Returns
+    -------
+    list of str
+        Empty if the file is no CUDA, a block is asked for, or other calls are wrong than those of several blocks.
+    """
+    code = re.sub(r"//.*|/\*.*?\*/", "", source, flags=re.MULTILINE)
+    if "__global__" not in code or re.search(r"blockIdx|ctaid|cooperative_groups|#\s*include", code):
+        return []
+    told = all((max(_blocks(source, c)) > 1) == c.is_wrong for c in calls if shows(c))
+    return [SAME_BLOCKS] if told else []
 
 
 def unreached(source: str, calls: Sequence[Call]) -> list[str]:
@@ -29,7 +63,7 @@ def unreached(source: str, calls: Sequence[Call]) -> list[str]:
     list of str
         Empty if something else is unwritten, or the file is no CUDA.
     """
-    seen = [c for c in calls if not c.fault and _shows(c)]
+    seen = [c for c in calls if not c.fault and shows(c)]
     if "__global__" not in source or not all(_unwritten(c) for c in seen if c.is_wrong):
         return []
     blocks = [_blocks(source, c) for c in seen]
@@ -39,7 +73,7 @@ def unreached(source: str, calls: Sequence[Call]) -> list[str]:
         wrong = [np.atleast_2d(c.wrong) for c in seen]
         if all(map(_is_corner, wrong)):
             written = [tuple(_reach(~x, axis) for axis in (0, 1)) for x in wrong]
-            return _of_matrices(written, [x.shape for x in wrong], blocks)
+            return _of_matrices(written, [x.shape for x in wrong], blocks, [_threads(source, c) for c in seen])
     flat = [_reach(~c.wrong.reshape(-1), 0) for c in seen]
     if any(c.wrong.reshape(-1)[:n].any() for c, n in zip(seen, flat)):
         return []
@@ -62,7 +96,10 @@ def divided_away(source: str, seen: Sequence[Call]) -> list[str]:
 
 
 def _of_matrices(
-    written: list[tuple[int, ...]], lengths: list[tuple[int, ...]], blocks: list[tuple[int, int]]
+    written: list[tuple[int, ...]],
+    lengths: list[tuple[int, ...]],
+    blocks: list[tuple[int, int]],
+    threads: list[tuple[int, int]],
 ) -> list[str]:
     few, exchanged = list[str](), False
     for axis, what, usual in ((0, "rows", Y), (1, "columns", X)):
@@ -76,6 +113,8 @@ def _of_matrices(
         of = next((of for of in steps if max(counts[of]) == 1), next(iter(steps)))
         if max(counts[of]) == 1:
             few.append(f"the launch has one {'column' if of == X else 'row'} of blocks: no thread for the other {what}")
+        elif axis == 1 and of == Y and any(pair[0] > most[X] for pair, most in zip(written, threads)):
+            return []  # more rows are written than there are threads in x, which an exchange would give them
         elif of != usual or all(n * steps[of] >= most for n, most in zip(counts[1 - of], length)):
             exchanged = True  # in the kernel, or in the launch
         else:
@@ -96,9 +135,10 @@ def _blocks(source: str, call: Call) -> tuple[int, int]:
     return grid[X], (*grid, 1)[Y]
 
 
-def _shows(call: Call) -> bool:
-    """Whether an element that is not written would be wrong in this call."""
-    return bool(call.given.get("alpha", 1)) and call.given.get("beta") != 1 and call.found.ndim > 0
+def _threads(source: str, call: Call) -> tuple[int, int]:
+    """Return the numbers of threads of a call's launch, in x and in y."""
+    grid, block, _ = launch_of(source, call.name, call.arguments)
+    return grid[X] * block[X], (*grid, 1)[Y] * (*block, 1)[Y]
 
 
 def _unwritten(call: Call) -> bool:

@@ -1,4 +1,7 @@
-"""Where the errors of wrong calls are, if no formula explains them; `amounts` says how large they are."""
+"""Where the errors of wrong calls are, if no formula explains them.
+
+`amounts` says how large they are, `regions` for which numbers.
+"""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -7,7 +10,7 @@ import numpy as np
 
 from fastae.backends.contract import PATCHES
 from fastae.check.calls.evidence import MAYBE, WHEN, WHERE, Call
-from fastae.check.cause import amounts
+from fastae.check.cause import amounts, regions
 
 UNITS = (("row", "tile"), ("column", "tile"), ("element", "block"))
 EDGE = f"{MAYBE}a loop or a slice that ends too early, or the guard at the edge of a"
@@ -34,20 +37,26 @@ def describe(calls: Sequence[Call], unwritten: bool = False) -> list[str]:
     if not wrong:
         return []
     said = [] if unwritten else list(amounts.describe(wrong))
-    said += _skipped(wrong) if unwritten else []
+    said += [*_left_where_zero(wrong), *_skipped(wrong)] if unwritten else []
     said += _miscounted(wrong)
     left = ": left unwritten" * unwritten
     votes: Counter[str] = Counter()
     for call in wrong:
         votes.update(kind for kind, _ in _places(call))
     # Calls whose elements are all wrong say nothing about places, unless the largest output is one of them.
-    largest = dict(_places(max(wrong, key=lambda c: c.found.size)))
-    some = sum(not c.wrong.all() for c in wrong)
+    # What is unwritten at the end may be all of a small call.
+    partly = [c for c in wrong if not c.wrong.all()] if unwritten else []
+    most = max(partly or wrong, key=lambda c: c.found.size)
+    largest = dict(_places(most))
+    some = sum(not c.wrong.all() and c.found.ndim == most.found.ndim for c in wrong)  # a vector has elements, no rows
     said += [
         f"{WHERE}{largest[kind]}{left}" for kind, count in votes.most_common() if kind in largest and 2 * count >= some
     ]
     said += _periodic(wrong, unwritten) if not any("only every" in text for text in said) else []
-    unit = next((unit for what, unit in UNITS if any(s.startswith(f"{WHERE}only the last {what}") for s in said)), "")
+    if all(text.startswith(MAYBE) for text in said) and (region := regions.only_where(wrong)):
+        said.append(f"{WHERE}only elements where {region}{left}")
+    edges = [text for text in said if not text.endswith("from 1 on")]  # one line may be right by chance
+    unit = next((unit for what, unit in UNITS if any(s.startswith(f"{WHERE}only the last {what}") for s in edges)), "")
     return [*said, f"{EDGE} {unit}"] if unit and not any("never written" in text for text in said) else said
 
 
@@ -58,6 +67,13 @@ def headline(causes: Sequence[str]) -> str:
 
 
 # Where.
+
+
+def _left_where_zero(wrong: Sequence[Call]) -> list[str]:
+    """Return a cause if in all calls exactly the elements that should be 0 are unwritten, and others are not."""
+    if not all(np.array_equal(c.wrong, c.exact == 0) for c in wrong) or all(c.wrong.all() for c in wrong):
+        return []
+    return ["what should be 0 is never written, only what is not 0: write the zeros too"]
 
 
 def _skipped(wrong: Sequence[Call]) -> list[str]:

@@ -24,6 +24,9 @@ def ways(name: str, v: dict[str, Any]) -> Ways:
                 f"{ROUNDED}: {key} is rounded to {text} before anything is computed",
                 reference(name, v, **{key: convert(x)}),
             )
+    if len(inputs) > 1:
+        cut = "the inputs are cut to whole numbers before anything is computed"
+        yield cut, reference(name, v, **{key: np.trunc(x) for key, x in inputs.items()})
     pairs = [(p, q) for p in inputs for q in inputs if p < q and inputs[p].shape == inputs[q].shape]
     for p, q in pairs if name != "matmul" else ():
         yield f"{q} and {p} are exchanged", reference(name, v, **{p: inputs[q], q: inputs[p]})
@@ -42,6 +45,7 @@ def misread(key: str, x: np.ndarray) -> Ways:
     yield f"the sign of {key} is wrong", -x
     yield f"the sign of {key} is lost", np.abs(x)
     yield f"{key} is cut to whole numbers", np.trunc(x)
+    yield f"{key} is rounded to whole numbers", np.rint(x)
     yield f"{key} is squared", x * x
     if x.ndim == 2 and x.shape[0] == x.shape[1]:
         yield f"{key} is read transposed", x.T

@@ -27,6 +27,11 @@ def ways(name: str, v: dict[str, Any]) -> Ways:
             continue
         text = f"trans_{key} is ignored" if flag else f"{key} is transposed although trans_{key} is not set"
         yield text, product(other, B) if key == "a" else product(A, other)
+        if flag and x.shape[0] != x.shape[1]:  # with its own row stride: what lies beyond its end is unknown
+            own = _untransposed(x, X.shape)
+            result = product(own, B) if key == "a" else product(A, own)
+            if not np.isnan(result).all():
+                yield text, np.ma.array(result, mask=np.isnan(result))
         unseen = f"trans_{key} is not looked at where {key} is square"
         for how, taken in (
             ("it is always transposed then", X if flag else other),
@@ -50,3 +55,9 @@ def ways(name: str, v: dict[str, Any]) -> Ways:
     yield "one factor is divided by the other", product(A, 1 / B)
     yield "one factor is divided by the other", product(1 / A, B)
     yield "the factors are added, not multiplied", alpha * (A.sum(axis=1)[:, None] + B.sum(axis=0)) + rest
+
+
+def _untransposed(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Return what is read with an array's own rows as if it had another shape; NaN beyond its end."""
+    at = np.arange(shape[0])[:, None] * x.shape[1] + np.arange(shape[1])
+    return np.where(at < x.size, x.ravel().take(at, mode="clip"), np.nan)

@@ -47,6 +47,13 @@ def ways(name: str, v: dict[str, Any]) -> Ways:
         yield text, np.cumsum(whole, axis=0) + rest
     if name == "column_sum":
         yield from _of_all(v)
+    if name in ("matmul", "column_sum"):
+        A, B = factors(v) if name == "matmul" else (np.ones((1, len(v["delta"]))), v["delta"])
+        total = np.zeros((len(A), B.shape[1]))
+        for i in range(terms):
+            total = np.trunc(total + A[:, i : i + 1] * B[i])
+        text = "the accumulator is a whole number: it is cut after every term of the sum"
+        yield text, v["alpha"] * total.reshape(whole.shape) + rest
 
 
 def _partial_sum(name: str, v: dict[str, Any]) -> tuple[Formula, int, dict[str, int]]:
