@@ -28,6 +28,7 @@ os.environ["JUPYTER_PATH"] = str(kernel.parents[2])
 project, author, project_copyright = "fastae", "the authors of fastae", "the authors of fastae, MIT licence"
 version = release = version_of("fastae")
 language = "en"
+smartquotes_action = "qe"  # quotes and ellipses; "--lr" keeps its two hyphens
 
 extensions = [
     "myst_nb",

@@ -80,7 +80,7 @@ COMMANDS = {
     "bench": Command(
         "compare fastae's speed with other libraries and with this machine's limits",
         "fastae.bench.command",
-        ("bench --batches 16 128 --contenders numpy numba",),
+        ("bench --batches 16 128 --contenders fastae-numpy fastae-numba",),
     ),
     "check": Command(
         "check whether your kernel is correct, and what may be wrong with it",

@@ -22,7 +22,8 @@ TOLERANCE = 1e-4  # relative difference allowed between two backends' losses aft
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Describe the command, which has no options of its own."""
     parser.description = (
-        "Train a few steps with each backend and compare. Exit status 1 if numpy or numba does not work."
+        "Train a few steps with each backend, and report whether it works. The exit status is 1 if numpy or numba "
+        "does not work."
     )
 
 

@@ -1,6 +1,6 @@
 """The step's operations for each kind of layer, composed from the contract's kernels.
 
-A new backend works with these on its first day; one that gains from it brings its own.
+A new backend needs no operations of its own; a backend that is faster with its own can replace these.
 
 A convolution is a matrix product between two gathers (Chellapilla, Puri and Simard, High performance convolutional
 neural networks for document processing, 2006). ``unfold`` copies each patch of an image into a row, and ``fold`` adds

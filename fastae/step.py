@@ -1,19 +1,19 @@
-"""THE training step, written once: forward, loss gradient, backward, update.
+"""The training step, written once: forward, loss gradient, backward, update.
 
 A network of L layers computes a[l+1] = σ(a[l] W[l] + b[l]) from the batch a[0] (images in rows). With δ[l] the gradient
-of the loss with respect to layer l's pre-activation, the chain rule gives
+of the loss with respect to layer l's pre-activation, the chain rule gives::
 
     δ[L-1] = ∂loss/∂z · σ′          the loss gradient,           σ′ = z (1 − z) for z = σ(·)
     δ[l-1] = δ[l] W[l]ᵀ · σ′        backward through layer l
     ∂loss/∂W[l] = a[l]ᵀ δ[l]        what each weight is updated by; a bias by the column sum of δ[l]
 
-(Rumelhart, Hinton and Williams, Learning representations by back-propagating errors, Nature 323, 1986.) That is a dense
-layer's; `fastae.operations` has the same for a convolution, whose shape is the same, and the step does not ask which.
+(Rumelhart, Hinton and Williams, Learning representations by back-propagating errors, Nature 323, 1986.) These are the
+formulas of a dense layer. `fastae.operations` has those of a convolution; the step is the same for both.
 
-The step is run by a team of workers, each of which OWNS a block of the units of every layer: the columns of W[l] and
-the entries of b[l] that lead to those units, which nobody else ever touches. A worker reads the whole of a layer's
-input, computes its own units' outputs, and waits at a barrier until the others have computed theirs. NumPy and a GPU
-are teams of one, whose barrier does nothing.
+The step is run by a team of workers, each of which owns a block of the units of every layer: the columns of W[l] and
+the entries of b[l] that lead to those units, which no other worker reads or writes. A worker reads the whole input of a
+layer, computes the outputs of its own units, and waits at a barrier until the others have computed theirs. NumPy and a
+GPU are teams of one worker, whose barrier does nothing.
 
 The functions here are made from ``ops``, a namespace of kernels and operations. They are plain enough to be interpreted
 by Python, compiled by Numba and captured by CuPy.

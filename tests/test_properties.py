@@ -18,12 +18,12 @@ from pure_python import PurePython
 from sampling import WHOLE
 
 import fastae
-from fastae import SGD, Autoencoder, Trainer, cli, figures, storage
+from fastae import cli, figures, storage
 from fastae.backends.contract import KERNELS, PATCHES
 from fastae.check import bounds
 from fastae.check.calls import cases
 from fastae.datasets import read_idx
-from fastae.errors import CheckpointError, DataError, Diverged
+from fastae.errors import CheckpointError, DataError
 
 # The same examples in every run: a change that breaks a property fails at once, and no other change fails.
 steady = settings(
@@ -114,28 +114,6 @@ def test_a_kernel_takes_a_column_of_any_matrix(backend: str, name: str) -> None:
 # Data sets.
 
 
-@few
-@given(
-    images=hnp.arrays(np.uint8, hnp.array_shapes(min_dims=3, max_dims=3, max_side=6)),
-    packed=st.tuples(st.booleans(), st.booleans()),
-    split=st.sampled_from(["train", "test"]),
-    marks=st.tuples(*[st.sampled_from("-.")] * 2),
-)
-def test_a_data_set_comes_back(
-    tmp_path_factory: pytest.TempPathFactory, images: np.ndarray, packed: Any, split: str, marks: Any
-) -> None:
-    folder = tmp_path_factory.mktemp("data")
-    labels = np.arange(len(images), dtype=np.uint8)
-    prefix = {"train": "train", "test": "t10k"}[split]
-    for array, kind, zipped, mark in zip((images, labels), ("images", "labels"), packed, marks):
-        content = struct.pack(f">{1 + array.ndim}I", 0x0800 + array.ndim, *array.shape) + array.tobytes()
-        path = folder / f"{prefix}-{kind}{mark}idx{array.ndim}-ubyte{'.gz' if zipped else ''}"
-        path.write_bytes(gzip.compress(content) if zipped else content)
-    found = fastae.load_dataset(folder, split)
-    np.testing.assert_array_equal(found[0], images.reshape(len(images), -1), strict=True)
-    np.testing.assert_array_equal(found[1], labels, strict=True)
-
-
 @steady
 @given(
     magic=st.sampled_from([0x0801, 0x0803, 0x0803, 0x0C03, 0x0304]),
@@ -200,59 +178,6 @@ def test_what_is_written_is_read(
         assert found[name].flags.writeable
     with pytest.raises(CheckpointError, match="holds a thing, not a model"):
         storage.read(path, "model")
-
-
-models = st.builds(
-    Autoencoder,
-    sizes=st.lists(st.integers(1, 9), min_size=2, max_size=4),
-    seed=st.one_of(st.integers(0, 9), st.integers(0, 2**200)),
-    dtype=st.sampled_from(DTYPES),
-    init=st.one_of(st.just("glorot-sigmoid"), st.floats(0, 2)),
-)
-
-
-@few
-@given(
-    model=models,
-    loss=st.sampled_from(["mse", "bce"]),
-    momentum=st.sampled_from([0.0, 0.5]),
-    batch_size=st.integers(1, 9),
-    epochs=st.integers(0, 2),
-)
-def test_a_checkpoint_is_gone_on_from_to_the_bit(
-    tmp_path_factory: pytest.TempPathFactory,
-    model: Autoencoder,
-    loss: str,
-    momentum: float,
-    batch_size: int,
-    epochs: int,
-) -> None:
-    folder = tmp_path_factory.getbasetemp()
-    images = np.random.default_rng(1).integers(0, 256, (7, model.sizes[0]), dtype=np.uint8)
-
-    def trainer(model: Autoencoder) -> Trainer:
-        return Trainer(model, loss, SGD(0.1, momentum), HERE["numpy"], batch_size)
-
-    first = trainer(model)
-    for _ in range(epochs):
-        first.fit(images, 1, progress=False)
-    first.save(folder / "checkpoint")
-    model.save(folder / "model")
-    loaded = Autoencoder.load(folder / "model")
-    assert (loaded.sizes, loaded.seed, loaded.init) == (model.sizes, model.seed, model.init)
-    assert [p.tobytes() for p in loaded.weights + loaded.biases] == [p.tobytes() for p in model.weights + model.biases]
-    other = trainer(Autoencoder(model.sizes, model.seed, model.dtype.name, model.init))
-    other.resume(folder / "checkpoint")
-    for each in (first, other):
-        try:
-            each.fit(images, 1, progress=False)
-        except Diverged:
-            pytest.fail("at this rate it does not")
-    groups = zip(
-        (first.model.weights, first.model.biases, first._V), (other.model.weights, other.model.biases, other._V)
-    )
-    assert all(p.tobytes() == q.tobytes() for group in groups for p, q in zip(*group))
-    assert [epoch.train_loss for epoch in first.history.epochs] == [epoch.train_loss for epoch in other.history.epochs]
 
 
 # The command line.

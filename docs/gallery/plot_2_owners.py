@@ -21,7 +21,7 @@ for width, (first, second) in zip(session.widths, cuts):
     print(f"{width} units: worker 0 owns those before {first.stop}, worker 1 those from {second.start} on")
 
 # %%
-# The cuts are at whole vectors, so that both halves of a layer are computed without a rest.
+# Layers are cut at multiples of a vector's length, so that each worker computes whole vectors only.
 ink = plt.rcParams["text.color"]
 scale = 1 / 150
 figure, axes = plt.subplots(figsize=(7.4, 3.9))

@@ -3,8 +3,8 @@ Tiles of a matrix product
 =========================
 
 The first layer's forward product at batch size 128, (128, 784) by (784, 256), as the CUDA kernel of `fastae/cuda` cuts
-it. A block of threads computes one tile of the result; it goes through the summed dimension in slices, of which it puts
-one after another into shared memory. A number of A is then read from global memory once for a whole row of a tile,
+it. A block of threads computes one tile of the result; it goes through the summed dimension in slices and copies one
+slice after another into shared memory. A number of A is then read from global memory once for a whole row of a tile,
 instead of once for each of its elements.
 """
 

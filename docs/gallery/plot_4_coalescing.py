@@ -3,8 +3,8 @@ Coalesced and uncoalesced access
 ================================
 
 A warp is 32 threads that ask for memory together, and the device moves whole sectors of 32 bytes. Two kernels copy the
-same matrix. In one, neighbouring threads read neighbouring numbers; in the other, numbers one above the other. The
-counts are the emulator's, from running them.
+same matrix. In one, neighbouring threads read neighbouring numbers of a row; in the other, of a column. The emulator
+counted the sectors while it ran the kernels.
 """
 
 import matplotlib.pyplot as plt

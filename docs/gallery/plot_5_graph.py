@@ -2,8 +2,8 @@
 The captured graph of a step
 ============================
 
-What the cupy backend records when it captures one training step, read from the emulator, where a captured graph can be
-looked into. A box is a launch of a kernel, an arrow that it must wait.
+What the cupy backend records when it captures one training step. The graph is read from the emulator, which can list
+the nodes of a captured graph. A box is a launch of a kernel. It waits for the launches from which arrows lead to it.
 """
 
 import matplotlib.pyplot as plt

@@ -3,7 +3,7 @@ The error map of a wrong kernel
 ===============================
 
 Two wrong products. One works in blocks of eight rows and forgets the rest; the other rounds its inputs to ten bits of
-mantissa, as a GPU's tensor cores do in TF32. First what ``fastae check`` says of them, then what it sees.
+mantissa, as a GPU's tensor cores do in TF32. First the report of ``fastae check``, then the error of each element.
 """
 
 import tempfile

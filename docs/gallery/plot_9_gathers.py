@@ -3,8 +3,8 @@ Patches, gathered in three ways
 ===============================
 
 The rows of U are the patches of three images, of 6 × 6 pixels and a single channel, with a kernel of 3 × 3, a stride
-of 2 and a padding of 1. A program gathers some of these numbers at a time. Which of them, and where they lie in the
-images, is what the rungs of the convolution's ladder differ in.
+of 2 and a padding of 1. A program copies some of these numbers at a time. The rungs of the convolution's ladder
+differ in which numbers they copy together.
 """
 
 import matplotlib.pyplot as plt
@@ -21,10 +21,10 @@ backends.get("numpy").unfold(pixels.astype(float), *g, U)
 print(f"{pixels.size} pixels, {U.size} numbers in U, of which {np.sum(U == 0)} are padding")
 
 # %%
-# Each way takes a part of U in one step, shaded on the right; its pixels are shaded on the left. Patch by patch, a
-# row of U is written at a time. Tap by tap, a column: what all patches have in one place, every second pixel. By
-# images, the same row of the same patch of every image: three neighbours of each, which need not be copied to be
-# multiplied.
+# On the right, the part of U that is copied in one step is shaded; on the left, its pixels. *A patch*: a row of U is
+# written at a time. *A tap of all patches*: a column is written, the numbers that all patches have at one place, which
+# are every second pixel. *A patch's row in all images*: three neighbouring pixels of each image, which can be
+# multiplied without a copy.
 ink = plt.rcParams["text.color"]
 patch, of_image = 4, g.rows * g.columns
 ways = {

@@ -112,6 +112,7 @@ def activation_kernels() -> dict[str, Kernel]:
     return kernels
 
 
+#: The kernels of the contract, by name.
 KERNELS: dict[str, Kernel] = {
     "matmul": Kernel(
         "matmul(a, b, out, trans_a=False, trans_b=False, alpha=1.0, beta=0.0)",

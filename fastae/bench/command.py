@@ -19,26 +19,44 @@ CHECK_IMAGES = 4096
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the command's options to its parser."""
     parser.description = (
-        "Train the same autoencoder with fastae and with other libraries, in turn, a process each; "
-        "then measure fastae's kernels against what this machine can do."
+        "Train the same autoencoder with fastae and with other libraries, in turn, each\n"
+        "in a process of its own; then compare the speed of fastae's kernels with the\n"
+        "limits of this machine."
     )
     only = {name: f" (--model {' '.join(e.models)})" if len(e.models) == 1 else "" for name, e in CONTENDERS.items()}
     parser.epilog = "contenders:\n" + "\n".join(
-        f"  {name:20}{entry.what}{only[name]}" for name, entry in CONTENDERS.items()
+        f"  {name:21}{entry.what}{only[name]}" for name, entry in CONTENDERS.items()
     )
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     option = parser.add_argument
-    option("--model", choices=tuple(NETWORKS), default="dense", help="which autoencoder (default: dense)")
+    option("--model", choices=tuple(NETWORKS), default="dense", help="the network (default: dense)")
     option("--batches", type=int, nargs="+", metavar="N", help="batch sizes (default: 1 to 1024)")
-    option("--loss", choices=("mse", "bce"), default="mse", help="default: mse")
-    option("--contenders", nargs="+", metavar="NAME", help="default: all whose libraries are installed")
-    option("--rounds", type=int, default=7, metavar="N", help="segments of each contender (default: 7)")
-    option("--seconds", type=float, default=0.7, metavar="S", help="length of a segment (default: 0.7)")
-    option("--threads", type=int, metavar="N", help="default: what each library chooses")
-    option("--out", type=Path, metavar="DIR", help="default: runs/bench, or runs/bench-conv")
-    option("--only", choices=("race", "roofline"), help="default: both, some 20 minutes with all contenders")
-    option("--ranks", type=int, nargs="+", metavar="N", help="race processes that share every batch: --ranks 1 2 4")
-    option("--check", action="store_true", help="do not time: only check that all contenders train alike")
+    option("--loss", choices=("mse", "bce"), default="mse", help="loss (default: mse)")
+    option(
+        "--contenders",
+        nargs="+",
+        metavar="NAME",
+        help="libraries to compare, listed below (default: all that are installed)",
+    )
+    option("--rounds", type=int, default=7, metavar="N", help="segments that each contender trains (default: 7)")
+    option("--seconds", type=float, default=0.7, metavar="S", help="length of a segment in seconds (default: 0.7)")
+    option("--threads", type=int, metavar="N", help="threads of each library (default: as many as it chooses)")
+    option("--out", type=Path, metavar="DIR", help="folder for the results (default: runs/bench or runs/bench-conv)")
+    option(
+        "--only",
+        choices=("race", "roofline"),
+        help="only one part (default: both, about 20 minutes with all contenders)",
+    )
+    option(
+        "--ranks",
+        type=int,
+        nargs="+",
+        metavar="N",
+        help="instead compare N processes that share every batch, as --ranks 1 2 4",
+    )
+    option(
+        "--check", action="store_true", help="do not measure; only check that all contenders compute the same losses"
+    )
 
 
 def run(options: argparse.Namespace) -> None:

@@ -50,7 +50,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="list known ways to be wrong; with a name, check that one as if it were the file",
     )
     option("--backend", default="auto", help="for a .cu file: emulator, cupy, or auto (cupy where a GPU works)")
-    option("--seed", type=int, help="of the data; by default other data each time")
+    option("--seed", type=int, help="seed of the data; by default the data differ in each run")
     option("--no-speed", action="store_true", help="do not measure how fast a right kernel is")
     option("--strict", action="store_true", help="exit status 1 also if a kernel is imprecise, which loses digits")
     option("--json", action="store_true", help="print the verdict as JSON")
@@ -60,7 +60,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=120.0,
         metavar="SECONDS",
-        help="how long a call may take; after that it is taken for an endless loop (default: 120)",
+        help="time limit of a call; a longer one is reported as an endless loop (default: 120)",
     )
     option("--out", type=Path, metavar="DIR", help="draw where a wrong kernel's errors are: DIR/KERNEL-errors.png")
 

@@ -27,9 +27,9 @@ complete -o default -F _fastae fastae
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Describe the command, which has no options of its own."""
     parser.description = (
-        "Print what lets a shell complete commands, options and the names that some of them take. In ~/.bashrc: "
-        'eval "$(fastae completion)". In ~/.zshrc, behind autoload -U compinit bashcompinit && compinit && '
-        "bashcompinit, the same."
+        "Print a script that lets a shell complete commands, options and the names that options take. For bash, put "
+        'eval "$(fastae completion)" into ~/.bashrc. For zsh, put the same line into ~/.zshrc, after the line '
+        "autoload -U compinit bashcompinit && compinit && bashcompinit."
     )
 
 

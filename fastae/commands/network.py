@@ -62,28 +62,29 @@ def add_options(option: Any) -> None:
         "--sizes",
         type=whole_numbers,
         metavar="N,N,...",
-        help="of --model dense: widths of the layers from the image to the code; by default the image's pixels, "
-        + ", ".join(map(str, HIDDEN)),
+        help="with --model dense: widths of the layers from the image to the code; by default the number of pixels, "
+        "then " + ", ".join(map(str, HIDDEN)),
     )
     option(
         "--channels",
         type=whole_numbers,
         metavar="N,N,...",
-        help="of --model conv: channels of each convolution, 3 x 3 with stride 2 and padding 1; by default "
+        help="with --model conv: channels of each convolution, which is 3 x 3 with stride 2 and padding 1; by default "
         + ",".join(map(str, CHANNELS)),
     )
-    option("--code", type=whole, metavar="N", help=f"of --model conv: width of the code; by default {CODE}")
+    option("--code", type=whole, metavar="N", help=f"with --model conv: width of the code; by default {CODE}")
     *others, last = ACTIVATIONS
     option(
         "--activation",
-        help=f"{', '.join(others)} or {last}, of all layers but the last, which has the sigmoid; by default "
-        + ", ".join(f"{kind.activation} for {name}" for name, kind in MODELS.items()),
+        help=f"activation of the hidden layers, {', '.join(others)} or {last}; by default "
+        + ", ".join(f"{kind.activation} for {name}" for name, kind in MODELS.items())
+        + ". The last layer always has the sigmoid",
     )
     option(
         "--init",
         metavar="NAME|F",
-        help="glorot-sigmoid, glorot, he, or the standard deviation of every weight and bias; by default the first for "
-        "sigmoid, the second for tanh, the third for relu",
+        help="initial weights: glorot-sigmoid, glorot, he, or a number, the standard deviation of every weight and "
+        "bias; by default glorot-sigmoid for sigmoid, glorot for tanh, he for relu",
     )
 
 

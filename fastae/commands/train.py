@@ -33,10 +33,10 @@ class Names:
 
 
 class Defaults(argparse.ArgumentDefaultsHelpFormatter):
-    """A help formatter that appends "(default: ...)" to an option, unless the default is None."""
+    """A help formatter that appends "(default: ...)" to an option, unless the default is None or it is a switch."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        return action.help if action.default is None else super()._get_help_string(action)
+        return action.help if action.default is None or action.default is False else super()._get_help_string(action)
 
 
 def seconds(text: str) -> float:
@@ -73,19 +73,20 @@ def add_options(train: argparse.ArgumentParser) -> None:
         )
         + "; less for brighter images, and others for another --activation",
     )
-    option("--momentum", type=float, default=0.0, help="of SGD, at least 0 and below 1")
+    option("--momentum", type=float, default=0.0, help="momentum of SGD, at least 0 and below 1")
     option(
         "--schedule",
         default="cosine",
         help="cosine: the learning rate falls from --lr in the first epoch towards 0 after the last; or constant",
     )
     option("--dtype", default="float32", help="float32 or float64")
-    option("--seed", type=int, default=0, help="of the initial parameters and of the order of the images")
+    option("--seed", type=int, default=0, help="seed of the initial parameters and of the order of the images")
     option(
         "--threads",
         type=int,
         help="workers of the numba backend; by default NUMBA_NUM_THREADS or OMP_NUM_THREADS, else one for each "
-        "core that it may use, at most 8. Of each rank, by default its share of the machine's; 1 with --shards",
+        "core that it may use, at most 8. With several ranks: workers of each rank, by default its share of the "
+        "machine's cores, or 1 with --shards",
     )
     option(
         "--mode",
@@ -95,14 +96,14 @@ def add_options(train: argparse.ArgumentParser) -> None:
     option(
         "--kernels",
         metavar="FILE",
-        help="a .py or .cu file with kernels of your own, to train with; all others come from its backend",
+        help="train with your own kernels, from a .py or .cu file; the kernels that it lacks come from a backend",
     )
     option("--tf32", action="store_true", help="let cupy and emulator multiply in TF32, which has 10 bits of mantissa")
     option(
         "--data",
         metavar="PATH",
-        help="folder of IDX files, plain or .gz, of .npy files, or of grey PNGs; an .npz or .npy file; by default "
-        "MNIST, which is included",
+        help="the images: a folder of IDX files (plain or .gz), of .npy files or of grey PNGs, or a single .npz or "
+        ".npy file; by default MNIST, which is included",
     )
     option("--transpose", action="store_true", help="exchange rows and columns of the images, as EMNIST needs")
     option(
@@ -114,15 +115,15 @@ def add_options(train: argparse.ArgumentParser) -> None:
     option(
         "--out",
         metavar="DIR",
-        help="folder for the results; by default runs/<loss>-<backend>, with conv- or other differences from the "
-        "handout's network before the loss, and the file of --kernels after the backend",
+        help="folder for the results; by default runs/<loss>-<backend>. The name also tells what differs from the "
+        "default network, as in runs/conv-mse-numba, and the file of --kernels",
     )
     option(
         "--distributed",
         default="auto",
         choices=list(WAYS),
-        help="how processes share each batch: mpi: all that mpiexec started; nccl: the same, each with its own GPU; "
-        "none: not at all; auto: if mpiexec started several, nccl if it works, else mpi",
+        help="how the processes that mpiexec started share each batch. mpi: gradients are summed by MPI; nccl: by "
+        "NCCL, each process with its own GPU; none: they do not share; auto: nccl if it works, else mpi",
     )
     option(
         "--shards",
@@ -225,10 +226,12 @@ def _train(job: Job, options: argparse.Namespace) -> str:
     resumed = world.spread(options.resume and checkpoint.exists())
     if resumed:
         trainer.resume(checkpoint, job.note)
+    elif options.resume:
+        print(f"there is no {checkpoint} to resume; the training begins with epoch 1", flush=True)
     why = _settle_rate(trainer, job.images, options)
     done = len(trainer.history.epochs)
     if done >= options.epochs:
-        print(f"{checkpoint} has {done} epochs already; only the pictures are drawn again")
+        print(f"{checkpoint} has {done} epoch{'s' * (done != 1)} already; only the pictures are drawn again")
         return why
     if options.lr is None:
         print(f"learning rate {trainer.optimizer.lr:g}: {why}; --lr sets another", flush=True)

@@ -32,26 +32,43 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     option = parser.add_argument
     option(
-        "folder", type=Path, nargs="?", metavar="FOLDER", help="with STUDENT.py or .cu, or a folder for each student"
+        "folder",
+        type=Path,
+        nargs="?",
+        metavar="FOLDER",
+        help="the submissions: STUDENT.py or STUDENT.cu, or a folder for each student",
     )
-    option("--rubric", type=Path, metavar="FILE", help="TOML: which kernels are wanted, and what they are worth")
+    option("--rubric", type=Path, metavar="FILE", help="a TOML file: the kernels to grade, and their points")
     option("--example-rubric", action="store_true", help="print a rubric to start from")
     option(
-        "--out", type=Path, metavar="DIR", help="for the grades and the students' pages (default: runs/grade/FOLDER)"
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="folder for the grades and the students' pages (default: runs/grade/FOLDER)",
     )
     option(
-        "--jobs", type=int, default=1, metavar="N", help="files judged at once; with more than 1, no speed (default: 1)"
+        "--jobs",
+        type=int,
+        default=1,
+        metavar="N",
+        help="number of files judged at the same time; with more than 1, speed is not measured (default: 1)",
     )
     option(
         "--speed",
         action=argparse.BooleanOptionalAction,
         help="measure speed or not (default: if the rubric gives points for it and one file is judged at a time)",
     )
-    option("--again", nargs="*", metavar="STUDENT", help="judge these again; without a name all, with a fresh seed")
+    option(
+        "--again",
+        nargs="*",
+        metavar="STUDENT",
+        help='judge these students again; without names, all of them, with a new seed if the rubric\'s is "fresh"',
+    )
     option(
         "--check",
         metavar="COMMAND",
-        help="a command in place of fastae check, for instance in a container; {folder} in it is the file's folder",
+        help="run this command instead of fastae check, for instance in a container; {folder} stands for the file's "
+        "folder",
     )
 
 

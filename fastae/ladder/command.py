@@ -23,21 +23,24 @@ FOLDER = Path("runs/ladder")
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the command's options to its parser."""
     parser.description = (
-        "Time the teaching versions of a kernel beside this machine's limit, and draw them; or, for CUDA "
-        "without a GPU, count what they ask of memory."
+        "Time the versions (rungs) of a kernel, from naive loops to a fast one, and draw them beside this machine's "
+        "limit. For CUDA without a GPU, count their accesses to memory instead."
     )
     option = parser.add_argument
-    option("ladder", nargs="?", metavar="LADDER", help=f"{', '.join(KERNELS)}; without one, all rungs are listed")
+    option("ladder", nargs="?", metavar="LADDER", help=f"{', '.join(KERNELS)}; without it, list all rungs")
     option(
         "--backend",
         default="numba",
-        help="numpy or numba, which are timed; emulator, where what can be counted is; cupy, on a GPU (default: numba)",
+        help="numpy or numba: time the rungs; emulator: count the accesses of the CUDA rungs; cupy: time them on a GPU "
+        "(default: numba)",
     )
-    option("--show", type=int, metavar="N", help="print rung N, with + before each line that rung N - 1 has not")
-    option("--batch-size", type=int, default=128, metavar="M", help="images, of which a kernel is timed (default: 128)")
-    option("--product", default="forward", help="of matmul: forward, backward or update (default: forward)")
-    option("--rounds", type=int, default=5, metavar="N", help="in each, every rung is timed once (default: 5)")
-    option("--out", type=Path, metavar="DIR", help="for the picture and the numbers (default: runs/ladder)")
+    option("--show", type=int, metavar="N", help="print rung N, with + before each line that rung N - 1 does not have")
+    option("--batch-size", type=int, default=128, metavar="M", help="number of images in a call (default: 128)")
+    option("--product", default="forward", help="for matmul: forward, backward or update (default: forward)")
+    option(
+        "--rounds", type=int, default=5, metavar="N", help="number of rounds; each times every rung once (default: 5)"
+    )
+    option("--out", type=Path, metavar="DIR", help="folder for the picture and the numbers (default: runs/ladder)")
 
 
 def run(options: argparse.Namespace) -> None:

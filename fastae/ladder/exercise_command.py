@@ -13,14 +13,14 @@ from fastae.ladder.rungs import listing
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the command's options to its parser."""
     parser.description = (
-        "Exercises made from the ladders: start one, edit the file that it writes, check it. Exit status "
-        "of check: 0 if it is right and its goal is reached, 1 if not, 2 if it cannot be checked."
+        "Exercises made from the ladders. start writes a file for you to edit; check tells whether your version is "
+        "right and reaches the goal. The exit status of check is 0 if so, 1 if not, 2 if the file cannot be checked."
     )
     option = parser.add_argument
-    option("action", choices=("list", "start", "check"), help="list all, start one, or check what you made of it")
-    option("name", nargs="?", metavar="NAME", help="as the list has it, such as matmul-numba-2")
-    option("--file", type=Path, help="where yours is; by default NAME with .py or .cu, in this folder")
-    option("--solution", action="store_true", help="with start: write the rung itself, to compare with")
+    option("action", choices=("list", "start", "check"), help="list all exercises, start one, or check your version")
+    option("name", nargs="?", metavar="NAME", help="name of an exercise, such as matmul-numba-2")
+    option("--file", type=Path, metavar="FILE", help="your version; by default NAME.py or NAME.cu in this folder")
+    option("--solution", action="store_true", help="with start: write the solution, to compare with")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -30,18 +30,18 @@ OWN_VALUED = ("--patience", "--kernel", "--shape", "--out")
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.description = (
-        "Compile a CUDA program and run it on the emulator, here, as nvcc FILE && ./a.out would. What follows "
-        "-- goes to the program. nvcc's options -I, -D, -U, -std, -include and -Xcompiler -fopenmp do what they do for "
-        "nvcc, and others, such as -O3 or -arch, change nothing. Exit status: the program's, 128 + n if signal n ended "
-        "it, 1 if it would be 0 and a fault was found, 2 if the program does not compile. Memory that is never freed "
-        "is reported, and is a fault with --check."
+        "Compile a CUDA program and run it on the CPU, in the emulator, as nvcc FILE && ./a.out would on a GPU. The "
+        "words after -- are the program's arguments. nvcc's options -I, -D, -U, -std, -include and -Xcompiler "
+        "-fopenmp have the same effect as for nvcc; others, such as -O3 or -arch, are accepted and change nothing. "
+        "Memory that is never freed is reported, and is a fault with --check. The exit status is the program's; 128 "
+        "+ n if signal n ended it; 1 if it would be 0 and a fault was found; 2 if the program does not compile."
     )
     parser.usage = "fastae run [--check] [--count] [--patience SECONDS] [nvcc's options] FILE [-- ARGUMENT ...]"
     option = parser.add_argument
     option("file", type=Path, metavar="FILE", help="a CUDA program of one file, with a main()")
     option("--check", action="store_true", help="check every access to memory, of kernels and of the host")
     option("--count", action="store_true", help="check, and count the cost of the kernels' accesses, line by line")
-    option("--patience", type=float, metavar="SECONDS", help="after which the program is ended (default: never)")
+    option("--patience", type=float, metavar="SECONDS", help="end the program after this time (default: never)")
     option("--nvcc", action="append", default=[], help=argparse.SUPPRESS)
     option("--argument", action="append", default=[], help=argparse.SUPPRESS)
 

@@ -25,10 +25,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.description = (
         "Launch the kernels of a .cu file on the emulator and write a page that shows what every warp did, step by "
-        "step. It needs no network. A file with a main() is a program: it is run, as by fastae run --check, with what "
-        f"follows -- as its arguments, and the page shows its first {LAUNCHES} launches. nvcc's options are those of "
-        "fastae run. Exit status 0, 1 if a fault has ended a launch or was found in a program, 2 if nothing was "
-        "launched."
+        "step. The page needs no network. A file with a main() is a program: it is run as by fastae run --check, "
+        f"with the words after -- as its arguments, and the page shows its first {LAUNCHES} launches. nvcc's options "
+        "are those of fastae run. The exit status is 0; 1 if a fault ended a launch or was found in a program; 2 if "
+        "nothing was launched."
     )
     parser.usage = (
         "fastae trace [--kernel NAME] [--shape LENGTHS] [--out PAGE] [--patience SECONDS] [nvcc's options] FILE "
@@ -41,15 +41,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--shape",
         metavar="LENGTHS",
         default="",
-        help="of a call of a kernel of the contract, as m=32,n=32,k=32 (default: small ones, which a page can show)",
+        help="lengths for a kernel of the contract, for example m=32,n=32,k=32 (default: small ones, which fit on a "
+        "page)",
     )
-    option("--out", type=Path, metavar="PAGE", help="the page (default: FILE-trace.html, in this folder)")
+    option("--out", type=Path, metavar="PAGE", help="where to write the page (default: FILE-trace.html in this folder)")
     option(
         "--patience",
         type=float,
         default=120.0,
         metavar="SECONDS",
-        help="after which a kernel or program is ended and reported as endless (default: 120)",
+        help="end a kernel or program after this time and report it as endless (default: 120)",
     )
     option("--nvcc", action="append", default=[], help=argparse.SUPPRESS)
     option("--argument", action="append", default=[], help=argparse.SUPPRESS)

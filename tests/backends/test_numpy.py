@@ -1,22 +1,11 @@
-"""The numpy backend: factors that a kernel treats apart, losses in float64, and its own operations."""
+"""The numpy backend: losses in float64, and its own operations."""
 
 import numpy as np
 import pytest
 
-from fastae.backends import get
 from fastae.backends.numpy_backend import NumpyBackend
 from fastae.check import bounds
 from fastae.check.calls import cases
-
-
-@pytest.mark.parametrize("backend", ["numpy", "numba"])
-@pytest.mark.parametrize("alpha", [2.0, 1.0, -1.0])
-@pytest.mark.parametrize("beta", [2.0, 1.0, 0.0])
-@pytest.mark.parametrize("name", ["matmul", "column_sum"])
-def test_factors_that_a_kernel_may_treat_apart(backend: str, name: str, alpha: float, beta: float) -> None:
-    given = cases.make(name, "float64", m=9, k=6, n=21, alpha=alpha, beta=beta)
-    exact, bound = cases.expected(name, given, "float64")
-    assert bounds.accepts(cases.call(get(backend), name, given).found, exact, bound)
 
 
 @pytest.mark.parametrize("name", ["mse_loss", "bce_loss"])

@@ -194,18 +194,20 @@ def test_who_kills_the_command_is_rid_of_its_parts(tmp_path: Path) -> None:
 )
 def test_what_is_asked_wrongly_is_told_in_one_line(tmp_path: Path, options: list[str], words: str) -> None:
     done = gpu("check", "--rehearse", "--out", tmp_path / "out", *options)
+    assert_refused(done, words, tmp_path / "out")
+
+
+def assert_refused(done: "subprocess.CompletedProcess[str]", words: str, out: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.startswith(f"gpu.py: {words}")
     assert len(done.stderr.splitlines()) == 1
-    assert not (tmp_path / "out").exists()
+    assert not out.exists()
 
 
 def test_a_folder_that_cannot_be_made_is_told_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    done = gpu("measure", "--rehearse", "--out", tmp_path / "file" / "out", "--only", "limits")
-    assert done.returncode == 2
-    assert len(done.stderr.splitlines()) == 1
-    assert done.stderr.startswith("gpu.py: ")
+    out = tmp_path / "file" / "out"
+    assert_refused(gpu("measure", "--rehearse", "--out", out, "--only", "limits"), "", out)
 
 
 @pytest.mark.parametrize("command", ["check", "measure"])
@@ -214,7 +216,4 @@ def test_without_a_gpu_it_says_so_in_one_line(tmp_path: Path, command: str) -> N
         [sys.executable, str(COMMAND), command, "--out", str(tmp_path / "out")], capture_output=True, text=True,
         timeout=60, env={"CUDA_VISIBLE_DEVICES": ""},
     )  # fmt: skip
-    assert done.returncode == 2
-    assert done.stderr.startswith("gpu.py: the backend 'cupy' cannot run here: ")
-    assert len(done.stderr.splitlines()) == 1
-    assert not (tmp_path / "out").exists()
+    assert_refused(done, "the backend 'cupy' cannot run here: ", tmp_path / "out")

@@ -65,6 +65,14 @@ def test_without_resume_a_checkpoint_is_ignored(data: Path, tmp_path: Path) -> N
     assert len(untimed(tmp_path)) == 1
 
 
+@pytest.mark.usefixtures("no_pictures")
+def test_resume_without_a_checkpoint_says_so(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train(data, "--out", tmp_path, "--resume") == 0
+    assert f"there is no {tmp_path / 'checkpoint.npz'} to resume" in capsys.readouterr().out
+    assert train(data, "--out", tmp_path, "--resume", "--epochs", 2) == 0
+    assert "there is no" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("backend", ["numpy", "numba"])
 def test_resume_with_nothing_left_to_do_draws_again(
     backend: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -12,6 +12,7 @@ import pytest
 from command_line import RESULTS, posix, shell, snapshot
 
 from fastae import cli, system
+from fastae.bench.contenders import CONTENDERS
 from fastae.commands import completion, show
 
 EXAMPLES = [(name, example) for name, command in cli.COMMANDS.items() for example in command.examples]
@@ -30,6 +31,11 @@ def test_an_example_is_one_of_its_command_and_is_in_its_help(
     with pytest.raises(SystemExit, match="0"):
         cli.main([name, "--help"])
     assert f"\n  fastae {example}\n" in capsys.readouterr().out
+
+
+def test_the_contenders_in_the_examples_of_bench_exist() -> None:
+    for example in cli.COMMANDS["bench"].examples:
+        assert set(cli.parsed(shlex.split(example)).contenders) <= set(CONTENDERS)
 
 
 def test_each_command_has_an_example_and_the_first_is_in_the_help_of_all(capsys: pytest.CaptureFixture[str]) -> None:

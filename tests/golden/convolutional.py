@@ -10,11 +10,13 @@ turned into PyTorch's layout inside the network, so that autograd's gradients ar
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
+import reference
 import torch
-from reference import Arrays, Trajectory, batch_order, summed_loss
+from reference import Arrays, Tensors, Training, Trajectory
 from torch.nn import functional
 
 Shape = tuple[int, int, int]  # height, width, channels
@@ -36,19 +38,12 @@ class Dense(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
-    """All that a training run depends on besides its images."""
+class Settings(Training):
+    """A training run of a network with convolutions."""
 
     encoder: tuple[Conv | Dense, ...]
     image: Shape
     activation: str
-    loss: str
-    lr: float
-    momentum: float = 0.0
-    batch_size: int = 8
-    epochs: int = 12
-    seed: int = 3  # of the weights
-    order_seed: int = 7  # of the batches
 
 
 class Layer(NamedTuple):
@@ -126,9 +121,7 @@ def apply(layer: Layer, x: torch.Tensor, W: torch.Tensor, b: torch.Tensor) -> to
     return out.permute(0, 2, 3, 1).reshape(len(x), -1)
 
 
-def reconstruct(
-    x: torch.Tensor, layers: list[Layer], W: list[torch.Tensor], b: list[torch.Tensor], activation: str
-) -> torch.Tensor:
+def reconstruct(layers: list[Layer], activation: str, x: torch.Tensor, W: Tensors, b: Tensors) -> torch.Tensor:
     """Send images through encoder and decoder; the last layer's activation is the sigmoid."""
     for layer, W_l, b_l in zip(layers[:-1], W, b, strict=False):
         x = getattr(torch, activation)(apply(layer, x, W_l, b_l))
@@ -138,34 +131,6 @@ def reconstruct(
 def train(
     weights: Arrays, biases: Arrays, images: np.ndarray, test_images: np.ndarray | None, settings: Settings
 ) -> Trajectory:
-    """Train from the given parameters, which stay as they are, by autograd and torch.optim.SGD in float64."""
-    layers, activation = network(settings), settings.activation
-    W = [torch.tensor(w, dtype=torch.float64, requires_grad=True) for w in weights]
-    b = [torch.tensor(v, dtype=torch.float64, requires_grad=True) for v in biases]
-    optimizer = torch.optim.SGD([*W, *b], lr=settings.lr, momentum=settings.momentum)
-    x_all = torch.tensor(images / 255.0)
-    out = Trajectory()
-    for epoch in range(settings.epochs):
-        order = torch.tensor(batch_order(len(images), settings.order_seed, epoch))
-        epoch_loss = 0.0
-        for chosen in order.split(settings.batch_size):  # the last batch has what is left
-            x = x_all[chosen]
-            total = summed_loss(reconstruct(x, layers, W, b, activation), x, settings.loss)
-            optimizer.zero_grad()
-            (total / len(x)).backward()
-            optimizer.step()
-            epoch_loss += total.item()
-            out.step_loss.append(total.item() / len(x))
-            if len(out.step_loss) == 1:
-                out.first_weights, out.first_biases = _copies(W), _copies(b)
-        out.train_loss.append(epoch_loss / len(images))
-        if test_images is not None:
-            with torch.no_grad():
-                x = torch.tensor(test_images / 255.0)
-                out.test_mse.append(functional.mse_loss(reconstruct(x, layers, W, b, activation), x).item())
-    out.final_weights, out.final_biases = _copies(W), _copies(b)
-    return out
-
-
-def _copies(parameters: list[torch.Tensor]) -> Arrays:
-    return [p.detach().numpy().copy() for p in parameters]
+    """Train as `reference.train` does."""
+    forward = partial(reconstruct, network(settings), settings.activation)
+    return reference.train(weights, biases, images, test_images, settings, forward)

@@ -5,6 +5,7 @@ the rules that fastae promises, and the gradients are PyTorch's. Where the two a
 """
 
 import gzip
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -16,13 +17,13 @@ from torch.nn.functional import binary_cross_entropy, mse_loss
 MNIST_FOLDER = Path(__file__).parents[2] / "fastae" / "datasets" / "mnist"
 
 Arrays = list[np.ndarray]
+Tensors = list[torch.Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
-    """All that a training run depends on besides its images."""
+class Training:
+    """All that a training run depends on besides its network and its images."""
 
-    sizes: tuple[int, ...]
     loss: str
     lr: float
     momentum: float = 0.0
@@ -30,6 +31,13 @@ class Settings:
     epochs: int = 12
     seed: int = 3  # of the weights
     order_seed: int = 7  # of the batches; another number than `seed`, so that mixing the two up is noticed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(Training):
+    """A training run of a dense network."""
+
+    sizes: tuple[int, ...]
 
 
 @dataclass
@@ -76,7 +84,7 @@ def read_mnist(part: str, count: int) -> np.ndarray:
         return np.frombuffer(file.read(count * 784), np.uint8).reshape(count, 784)
 
 
-def reconstruct(x: torch.Tensor, weights: list[torch.Tensor], biases: list[torch.Tensor]) -> torch.Tensor:
+def reconstruct(x: torch.Tensor, weights: Tensors, biases: Tensors) -> torch.Tensor:
     """Send images through encoder and decoder: every layer is sigmoid(x @ W + b)."""
     for W, b in zip(weights, biases, strict=True):
         x = torch.sigmoid(x @ W + b)
@@ -94,9 +102,17 @@ def summed_loss(z: torch.Tensor, x: torch.Tensor, loss: str) -> torch.Tensor:
 
 
 def train(
-    weights: Arrays, biases: Arrays, images: np.ndarray, test_images: np.ndarray | None, settings: Settings
+    weights: Arrays,
+    biases: Arrays,
+    images: np.ndarray,
+    test_images: np.ndarray | None,
+    settings: Training,
+    forward: Callable[[torch.Tensor, Tensors, Tensors], torch.Tensor] = reconstruct,
 ) -> Trajectory:
-    """Train from the given parameters, which stay as they are, by autograd and torch.optim.SGD in float64."""
+    """Train from the given parameters, which stay as they are, by autograd and torch.optim.SGD in float64.
+
+    ``forward`` sends images through the network.
+    """
     W = [torch.tensor(w, dtype=torch.float64, requires_grad=True) for w in weights]
     b = [torch.tensor(v, dtype=torch.float64, requires_grad=True) for v in biases]
     optimizer = torch.optim.SGD([*W, *b], lr=settings.lr, momentum=settings.momentum)
@@ -110,7 +126,7 @@ def train(
         epoch_loss = 0.0
         for chosen in order.split(settings.batch_size):  # the last batch has what is left
             x = x_all[chosen]
-            total = summed_loss(reconstruct(x, W, b), x, settings.loss)
+            total = summed_loss(forward(x, W, b), x, settings.loss)
             optimizer.zero_grad()
             (total / len(x)).backward()
             optimizer.step()
@@ -122,7 +138,7 @@ def train(
         out.train_loss.append(epoch_loss / n)
         if x_test is not None:
             with torch.no_grad():
-                out.test_mse.append(mse_loss(reconstruct(x_test, W, b), x_test).item())
+                out.test_mse.append(mse_loss(forward(x_test, W, b), x_test).item())
 
     out.final_weights, out.final_biases = _copies(W), _copies(b)
     return out

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.lib.stride_tricks import sliding_window_view
+from kernel_formulas import windows
 from sampling import sample
 
 from fastae import cli
@@ -35,11 +35,7 @@ IMAGES = 128
 
 def definition(x: np.ndarray, weights: np.ndarray, g: Geometry) -> np.ndarray:
     """Compute a convolution in float64 by windows into padded images, which nothing in the library does."""
-    images = x.reshape(len(x), g.height, g.width, -1).astype(float)
-    images = np.pad(images, ((0, 0), (g.padding, g.padding), (g.padding, g.padding), (0, 0)))
-    windows = sliding_window_view(images, (g.kernel, g.kernel), axis=(1, 2))[:, :: g.stride, :: g.stride]
-    kernels = weights.reshape(g.kernel, g.kernel, images.shape[3], -1).astype(float)
-    return np.einsum("mrschw,hwco->mrso", windows, kernels).reshape(-1, weights.shape[1])
+    return windows(x.astype(float), g) @ weights.astype(float)
 
 
 @pytest.mark.parametrize("rung", sample(RUNGS, len(RUNGS), lambda rung: rung.exercise))
@@ -118,12 +114,6 @@ def test_which_rungs_of_numpy_need_memory_for_patches() -> None:
     assert peaks["taps"] < unfolded
 
 
-def test_the_gains_that_are_predicted_can_be_read() -> None:
-    for language in ("numpy", "numba", "cuda"):
-        gains = [rung.gain for rung in ladder("conv", language)[1:-1]]
-        assert all(gain is not None and gain > 0 for gain in gains)
-
-
 @pytest.mark.thorough
 def test_patches_are_worth_it_in_numpy() -> None:
     """A product for all patches is faster than one for each patch by far more than the noise of timing."""
@@ -135,20 +125,6 @@ def test_patches_are_worth_it_in_numpy() -> None:
 
 
 # The commands.
-
-
-@pytest.mark.thorough
-def test_the_ladder_is_climbed_by_the_command(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(climb, "ENOUGH", 0.02)
-    command = ["ladder", "conv", "--backend", "numpy", "--rounds", "1", "--batch-size", "4", "--out", str(tmp_path)]
-    assert cli.main(command) == 0
-    out = capsys.readouterr().out
-    assert out.startswith("conv in numpy, 4 x 14 x 14 x 16")
-    assert " GFLOP/s (multiply-adds)" in out
-    assert "3 unfold " in out
-    assert (tmp_path / "conv-numpy.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.thorough

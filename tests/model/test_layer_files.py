@@ -114,25 +114,3 @@ def test_the_settings_are_json() -> None:
         trainer = fastae.Trainer(Autoencoder(**arguments), backend="numpy")
         settings = trainer.settings()
         assert json.loads(json.dumps(settings)) == settings
-
-
-def test_a_checkpoint_from_before_there_were_layers_goes_on(tmp_path: Path) -> None:
-    path = tmp_path / "checkpoint.npz"
-
-    def trainer(**more: Any) -> fastae.Trainer:
-        model = Autoencoder((12, 7, 4), **{"image_shape": (3, 4)} | more)
-        return fastae.Trainer(model, "mse", fastae.SGD(0.1), "numpy", 4)
-
-    old = trainer()
-    old.fit(pixels_of(old.model, 9), 1, progress=False)
-    old.save(path)
-    config, arrays = storage.read(path, "checkpoint")
-    for name in ("layers", "activation", "image_shape"):
-        del config["settings"][name]
-    storage.write(path, "checkpoint", config, arrays)
-    resumed = trainer()
-    resumed.resume(path)
-    assert resumed.history == old.history
-    assert bits(resumed.model) == bits(old.model)
-    with pytest.raises(CheckpointError, match="activation 'sigmoid', not 'tanh'"):
-        trainer(activation="tanh").resume(path)

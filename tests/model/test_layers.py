@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from networks import ENCODER, NETWORKS, bits, pixels_of
+from networks import ENCODER, NETWORKS, pixels_of
 
 import fastae
 from fastae import Autoencoder, Conv2d, Dense
@@ -191,22 +191,6 @@ def test_what_is_no_network_is_refused_in_one_line(arguments: dict[str, Any], me
     with pytest.raises(InputError, match=message) as caught:
         Autoencoder(**arguments)
     assert len(str(caught.value).splitlines()) == 1
-
-
-@pytest.mark.parametrize("images", [np.zeros((4, 41), np.uint8), np.zeros((4, 7, 6), np.uint8)])
-def test_images_that_do_not_fit_are_refused(images: np.ndarray) -> None:
-    model = Autoencoder(**NETWORKS["convolutions"])
-    before = bits(model)
-    trainer = fastae.Trainer(model, "mse", fastae.SGD(0.01), "numpy", 4)
-    good = pixels_of(model, 4)
-    for name, data in (("images", [images]), ("test_images", [good, 1, images])):
-        with pytest.raises(InputError, match=rf"^{name} must be an array of uint8.* of shape \(n, 42\)"):
-            trainer.fit(*data, progress=False)
-    for compute in (model.encode, model.reconstruct, model.outputs):
-        with pytest.raises(InputError, match=r"expected an array of shape \(n, 42\)"):
-            compute(images)
-    assert bits(model) == before
-    assert not trainer.history.epochs
 
 
 # What it computes.

@@ -1,6 +1,5 @@
 """The model: its initial parameters, what it computes, and its files, which bring back the same bits or are refused."""
 
-import errno
 import json
 import math
 import os
@@ -16,7 +15,7 @@ from networks import bits
 
 import fastae
 from fastae import Autoencoder, storage
-from fastae.errors import CheckpointError, InputError, OutputError
+from fastae.errors import CheckpointError, InputError
 
 SIZES = (11, 7, 3)
 
@@ -168,7 +167,7 @@ def test_what_are_no_images_is_refused_in_one_line(method: str, x: Any) -> None:
 @pytest.mark.parametrize("init", ["glorot-sigmoid", 0.3])
 def test_a_saved_model_comes_back_to_the_bit(dtype: str, init: str | float, tmp_path: Path) -> None:
     """The parameters as they are, not as they were drawn, whatever bits they hold."""
-    model = fastae.Autoencoder(SIZES, seed=9, dtype=dtype, init=init)
+    model = fastae.Autoencoder(SIZES, seed=2**200, dtype=dtype, init=init)
     model.weights[1][0, :] = [np.nan, -np.inf, -0.0]
     model.biases[2][3] = np.finfo(dtype).smallest_subnormal
     model.weights[0] = np.asfortranarray(model.weights[0])
@@ -176,7 +175,7 @@ def test_a_saved_model_comes_back_to_the_bit(dtype: str, init: str | float, tmp_
     assert os.listdir(tmp_path) == ["model"]
     loaded = fastae.Autoencoder.load(tmp_path / "model")
     assert bits(loaded) == bits(model)
-    assert (loaded.sizes, loaded.seed, loaded.dtype, loaded.init) == (SIZES, 9, np.dtype(dtype), init)
+    assert (loaded.sizes, loaded.seed, loaded.dtype, loaded.init) == (SIZES, 2**200, np.dtype(dtype), init)
     loaded.save(str(tmp_path / "again"))
     assert (tmp_path / "again").read_bytes() == (tmp_path / "model").read_bytes()
 
@@ -227,18 +226,6 @@ def test_every_damaged_byte_and_every_truncation_is_noticed(tmp_path: Path) -> N
     assert bits(fastae.Autoencoder.load(path)) == bits(model)
 
 
-def test_a_weight_changed_by_a_bit_is_refused_by_the_checksum(tmp_path: Path) -> None:
-    """Even where the archive is made anew, and its own checks are in order."""
-    path = tmp_path / "model"
-    fastae.Autoencoder((3, 2)).save(path)
-    with np.load(path) as file:
-        arrays = dict(file)
-    arrays["weight1"] = np.nextafter(arrays["weight1"], np.float32(9))
-    with path.open("wb") as file:
-        np.savez(file, **arrays)
-    assert "checksum" in refusal(path)
-
-
 class Malicious:
     def __reduce__(self) -> tuple[Any, ...]:
         return os.abort, ()
@@ -254,9 +241,6 @@ def test_foreign_files_are_refused_and_nothing_in_them_is_executed(tmp_path: Pat
     with path.open("wb") as file:
         np.savez(file, weight0=np.zeros((3, 2)))
     refusal(path)
-    with path.open("wb") as file:
-        np.savez_compressed(file, weight0=np.zeros(10**7))  # would be 80 MB
-    assert "compressed" in refusal(path)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("readme.txt", "hello")
     refusal(path)
@@ -295,43 +279,6 @@ def test_the_file_is_an_npz_with_readable_settings(tmp_path: Path) -> None:
         assert json.loads(file["config"].tobytes())["sizes"] == list(SIZES)
         assert {f"weight{i}" for i in range(4)} | {f"bias{i}" for i in range(4)} <= set(file)
         assert set(file) == {f"{name}{i}" for name in ("weight", "bias") for i in range(4)} | {"config", "sha256"}
-
-
-def test_a_model_that_cannot_be_written_is_an_output_error(tmp_path: Path) -> None:
-    model = fastae.Autoencoder(SIZES)
-    (tmp_path / "file").write_bytes(b"")
-    (tmp_path / "folder").mkdir()
-    for path in (tmp_path / "none" / "model", tmp_path / "file" / "model", tmp_path / "folder"):
-        with pytest.raises(OutputError, match="cannot write") as caught:
-            model.save(path)
-        assert len(str(caught.value).splitlines()) == 1
-    assert sorted(os.listdir(tmp_path)) == ["file", "folder"]
-    assert os.listdir(tmp_path / "folder") == []
-
-
-@pytest.mark.parametrize("fails", ["fsync", "replace"])
-def test_a_full_disk_leaves_the_earlier_model_and_no_litter(
-    fails: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    earlier = fastae.Autoencoder(SIZES, seed=1)
-    earlier.save(tmp_path / "model")
-
-    def full(*arguments: Any) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(os, fails, full)
-    with pytest.raises(OutputError, match="No space left"):
-        fastae.Autoencoder(SIZES, seed=2).save(tmp_path / "model")
-    assert os.listdir(tmp_path) == ["model"]
-    assert bits(fastae.Autoencoder.load(tmp_path / "model")) == bits(earlier)
-
-
-def test_a_saved_model_replaces_the_earlier_one(tmp_path: Path) -> None:
-    for seed in (1, 2):
-        model = fastae.Autoencoder(SIZES, seed=seed)
-        model.save(tmp_path / "model")
-    assert bits(fastae.Autoencoder.load(tmp_path / "model")) == bits(model)
-    assert os.listdir(tmp_path) == ["model"]
 
 
 @pytest.mark.parametrize("changed", ["weight1", "bias1"])

@@ -3,7 +3,7 @@
 import hashlib
 
 import numpy as np
-from pure_python import PurePython
+from kernel_formulas import kernels_of
 
 import fastae
 from fastae.backends.base import Parameters, Session
@@ -76,8 +76,7 @@ def images(width: int, n: int) -> np.ndarray:
 
 
 def session(backend: str, p: Parameters, data: np.ndarray, **options: object) -> Session:
-    k = PurePython() if backend == "pure-python" else fastae.backends.get(backend)
-    return k.session(p, data, **options)
+    return kernels_of(backend).session(p, data, **options)
 
 
 def step(backend: str, p: Parameters, data: np.ndarray, **options: object) -> Parameters:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trainings import tiny, tiny_images
+from trainings import state, tiny, tiny_images
 
 from fastae import storage
 from fastae.errors import CheckpointError
@@ -38,7 +38,7 @@ def test_the_settings_are_those_that_decide_the_course_of_a_training() -> None:
 @pytest.fixture
 def rewritten(tmp_path: Path) -> Callable[[Callable[[dict[str, Any]], Any]], Path]:
     """Return a function that changes the configuration of a sound checkpoint of two epochs."""
-    path, trainer = tmp_path / "checkpoint", tiny()
+    path, trainer = tmp_path / "checkpoint", tiny(image_shape=(2, 2))
     trainer.fit(tiny_images(5), 2, progress=False)
 
     def rewrite(change: Callable[[dict[str, Any]], Any]) -> Path:
@@ -51,50 +51,65 @@ def rewritten(tmp_path: Path) -> Callable[[Callable[[dict[str, Any]], Any]], Pat
     return rewrite
 
 
-@pytest.mark.parametrize("name", ["tf32", "test_images", "schedule"])
-def test_a_checkpoint_that_is_older_than_a_setting_had_its_default(rewritten: Any, name: str) -> None:
-    path = rewritten(lambda config: config["settings"].pop(name))
-    trainer = tiny()
-    trainer.resume(path, {"test_images": "tested"})
-    assert len(trainer.history.epochs) == 2
-    trainer.tf32 = True
-    told = "tf32 False, not True" if name == "tf32" else "tf32"
-    with pytest.raises(CheckpointError, match=told):
-        trainer.resume(path, {"test_images": "tested"})
+def without_schedules(config: dict[str, Any]) -> None:
+    del config["planned"], config["settings"]["schedule"]
+    for epoch in config["epochs"]:
+        del epoch["lr"]
 
 
-EPOCHS: dict[str, dict[str, Any]] = {
-    "another number": {"epoch": 3},
-    "a whole number": {"train_loss": 1},
-    "text": {"seconds": "1"},
-    "nothing": {"images_per_second": None},
-    "no rate": {"lr": None},
-    "NaN": {"train_loss": math.nan},
-    "infinite": {"test_mse": math.inf},
+def without_layers(config: dict[str, Any]) -> None:
+    for name in ("layers", "activation", "image_shape"):
+        del config["settings"][name]
+
+
+OLDER: dict[str, tuple[Any, dict[str, Any], str]] = {  # what it lacks, and another value of today, which is told
+    "TF32": (lambda config: config["settings"].pop("tf32"), {"tf32": True}, "tf32 False, not True"),
+    "the test images": (lambda config: config["settings"].pop("test_images"), {"tf32": True}, "tf32 False, not True"),
+    "schedules": (without_schedules, {"schedule": "cosine"}, "schedule 'constant', not 'cosine'"),
+    "layers": (without_layers, {"activation": "tanh"}, "activation 'sigmoid', not 'tanh'"),
 }
 
 
-@pytest.mark.parametrize("change", EPOCHS.values(), ids=EPOCHS)
-def test_a_history_that_is_none_is_refused(rewritten: Any, change: dict[str, Any]) -> None:
-    path = rewritten(lambda config: config["epochs"][1].update(change))
-    with pytest.raises(
-        CheckpointError, match=re.escape(f"{path}: its configuration is not a checkpoint's: epoch 2 is")
-    ):
-        tiny().resume(path, {"test_images": "tested"})
+@pytest.mark.parametrize(("change", "other", "told"), OLDER.values(), ids=OLDER)
+def test_a_checkpoint_that_is_older_than_a_setting_had_its_default(
+    rewritten: Any, change: Any, other: dict[str, Any], told: str
+) -> None:
+    path = rewritten(change)
+    trainer, first = tiny(image_shape=(2, 2)), tiny(image_shape=(2, 2))
+    trainer.resume(path, {"test_images": "tested"})
+    first.fit(tiny_images(5), 2, progress=False)
+    assert state(trainer) == state(first)
+    with pytest.raises(CheckpointError, match=told):
+        tiny(image_shape=(2, 2), **other).resume(path, {"test_images": "tested"})
 
 
-@pytest.mark.parametrize("planned", [1, -1, 2.0, "2", None, True])
-def test_a_plan_that_is_none_is_refused(rewritten: Any, planned: Any) -> None:
-    path = rewritten(lambda config: config.update(planned=planned))
-    with pytest.raises(CheckpointError, match=re.escape(f"{planned!r} epochs were planned, and 2 are there")):
-        tiny().resume(path, {"test_images": "tested"})
-
-
-@pytest.mark.parametrize("workers", [0, -1, 1.0, "1", None, True])
-def test_a_number_of_workers_that_is_none_is_refused(rewritten: Any, workers: Any) -> None:
-    path = rewritten(lambda config: config.update(workers=workers))
-    told = (
-        f"{path}: its configuration is not a checkpoint's: the number of workers must be a positive whole number; got "
+REFUSED: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
+    f"an epoch with {changed}": (lambda config, changed=changed: config["epochs"][1].update(changed), "epoch 2 is")
+    for changed in (
+        {"epoch": 3},
+        {"train_loss": 1},
+        {"seconds": "1"},
+        {"images_per_second": None},
+        {"lr": None},
+        {"train_loss": math.nan},
+        {"test_mse": math.inf},
     )
-    with pytest.raises(CheckpointError, match=re.escape(told)):
+}
+REFUSED |= {
+    f"{n!r} planned": (lambda config, n=n: config.update(planned=n), f"{n!r} epochs were planned, and 2 are there")
+    for n in (1, -1, 2.0, "2", None, True)
+}
+REFUSED |= {
+    f"{n!r} workers": (
+        lambda config, n=n: config.update(workers=n),
+        f"the number of workers must be a positive whole number; got {n!r}",
+    )
+    for n in (0, -1, 1.0, "1", None, True)
+}
+
+
+@pytest.mark.parametrize(("change", "told"), REFUSED.values(), ids=REFUSED)
+def test_a_configuration_that_is_none_is_refused(rewritten: Any, change: Any, told: str) -> None:
+    path = rewritten(change)
+    with pytest.raises(CheckpointError, match=re.escape(f"{path}: its configuration is not a checkpoint's: {told}")):
         tiny().resume(path, {"test_images": "tested"})

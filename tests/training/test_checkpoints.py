@@ -130,21 +130,6 @@ def saved(tmp_path: Path) -> tuple[Path, Any]:
     return tmp_path / "checkpoint.npz", state(trainer)
 
 
-@pytest.mark.thorough
-def test_a_flipped_bit_is_found_or_harmless(saved: tuple[Path, Any]) -> None:
-    """Anywhere in the file; only dates and the like in the archive's headers are harmless."""
-    path, expected = saved
-    content = path.read_bytes()
-    found = []
-    for at in np.random.default_rng(0).choice(len(content), 300, replace=False):
-        damaged = bytearray(content)
-        damaged[at] ^= 1 << int(at) % 8
-        found.append(resumed_from(path, bytes(damaged)))
-    assert all(result in (None, expected) for result in found)
-    assert found.count(None) > 150
-    assert resumed_from(path, content) == expected
-
-
 def test_a_file_cut_short_is_refused(saved: tuple[Path, Any]) -> None:
     path, _ = saved
     content = path.read_bytes()
@@ -256,7 +241,7 @@ def test_a_failing_write_leaves_everything_as_it_was(
     failure: str, what: str, there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trainer, path = make(), tmp_path / f"{what}.npz"
-    save = trainer.save if what == "checkpoint" else trainer.model.save
+    save = (trainer if what == "checkpoint" else trainer.model).save
     if there:
         save(path)
     before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
@@ -288,13 +273,16 @@ def test_an_interrupted_write_leaves_everything_as_it_was(tmp_path: Path, monkey
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("name", ["nowhere/checkpoint.npz", "file/checkpoint.npz", "folder"])
-def test_a_place_that_cannot_be_written_is_named(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["nowhere/it.npz", "file/it.npz", "folder"])
+@pytest.mark.parametrize("what", ["checkpoint", "model"])
+def test_a_place_that_cannot_be_written_is_named(what: str, name: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     (tmp_path / "folder").mkdir()
-    with pytest.raises(OutputError, match=f"cannot write {tmp_path / name}: "):
-        make().save(tmp_path / name)
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["file", "folder"]
+    trainer = make()
+    with pytest.raises(OutputError, match=f"cannot write {tmp_path / name}: ") as caught:
+        (trainer if what == "checkpoint" else trainer.model).save(tmp_path / name)
+    assert len(str(caught.value).splitlines()) == 1
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")) == ["file", "folder"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions as POSIX has them")

@@ -11,7 +11,6 @@ from command_line import train
 from step_by_hand import images
 
 import fastae
-from fastae import storage
 from fastae.errors import InputError
 
 BACKENDS = ("numpy", "numba", "emulator")
@@ -90,22 +89,6 @@ def test_a_resumed_training_has_the_bits_of_its_plan(backend: str, tmp_path: Pat
     other.fit(data, 3, progress=False)
     assert bits(other) != bits(whole)
     assert other.history.epochs[-1].lr == pytest.approx(fastae.SGD(0.1, schedule="cosine").rate(3, 4))
-
-
-def test_a_checkpoint_of_a_time_without_schedules_had_a_constant_rate(tmp_path: Path) -> None:
-    path, old = tmp_path / "checkpoint.npz", make(schedule="constant")
-    old.fit(images(37, 70), 2, progress=False)
-    old.save(path)
-    config, arrays = storage.read(path, "checkpoint")
-    del config["planned"], config["settings"]["schedule"]
-    for epoch in config["epochs"]:
-        del epoch["lr"]
-    storage.write(path, "checkpoint", config, arrays)
-    resumed = make(schedule="constant")
-    resumed.resume(path)
-    assert resumed.history == old.history
-    with pytest.raises(fastae.errors.CheckpointError, match="schedule 'constant', not 'cosine'"):
-        make().resume(path)
 
 
 @pytest.mark.usefixtures("no_pictures")

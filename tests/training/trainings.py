@@ -43,8 +43,16 @@ def state(trainer: Trainer) -> Any:
     return parameters(trainer), velocities, untimed(trainer.history)
 
 
-def tiny(momentum: float = 0.0, dtype: str = "float32", lr: float = 0.5) -> Trainer:
-    return Trainer(Autoencoder((4, 2), dtype=dtype), "mse", SGD(lr, momentum), NUMPY, batch_size=2)
+def tiny(
+    momentum: float = 0.0,
+    dtype: str = "float32",
+    lr: float = 0.5,
+    schedule: str = "constant",
+    tf32: bool = False,
+    **network: Any,
+) -> Trainer:
+    model = Autoencoder((4, 2), dtype=dtype, **network)
+    return Trainer(model, "mse", SGD(lr, momentum, schedule), NUMPY, batch_size=2, tf32=tf32)
 
 
 def tiny_images(n: int) -> np.ndarray:

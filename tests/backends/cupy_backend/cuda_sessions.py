@@ -1,4 +1,4 @@
-"""Sessions on CUDA's kernels, of which every number is compared, and a call of a kernel that is checked."""
+"""Sessions on CUDA's kernels, of which every number is compared."""
 
 from typing import Any
 
@@ -9,9 +9,6 @@ from fastae.backends.base import Parameters
 from fastae.backends.cupy_backend import CupyBackend
 from fastae.backends.cupy_backend.session import CupySession
 from fastae.backends.emulator.streams import Graph
-from fastae.check import bounds
-from fastae.check.calls import cases
-from fastae.check.calls.cases import WRITTEN, expected
 
 SIZES, PIXELS, IMAGES, BATCH = (37, 20, 9, 20, 37), 37, 140, 4  # 35 batches: two graphs of 16 steps and three more
 LOSSES = pytest.mark.parametrize("loss", ["mse", "bce"])
@@ -53,30 +50,6 @@ def epochs(s: CupySession, count: int = 2, batches: int = IMAGES // BATCH) -> li
 
 def bits(s: CupySession) -> bytes:
     return b"".join(p.tobytes() for group in s.read() for p in group)
-
-
-NUMBERS = ("alpha", "beta", "scale")
-
-dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
-
-
-def run(k: CupyBackend, name: str, arguments: dict[str, Any], on_device: bool = False, **how: Any) -> np.ndarray:
-    """Call a kernel and return what it wrote; fail if it returns something or touches anything but its output.
-
-    With ``on_device``, alpha, beta and scale are 0-d arrays there.
-    """
-    if on_device:
-        how["on_device"] = [key for key in NUMBERS if key in arguments]
-    outcome = cases.call(k, name, arguments, **how)
-    assert outcome.returned is None
-    assert outcome.touched == [], f"{name} has written into or around them"
-    return outcome.found
-
-
-def right(k: CupyBackend, name: str, arguments: dict[str, Any], dtype: str, **how: Any) -> bool:
-    found = run(k, name, arguments, **how)
-    assert found.dtype == arguments[WRITTEN.get(name, "out")].dtype
-    return bounds.accepts(found, *expected(name, arguments, dtype))
 
 
 def longest_chain(graph: Graph) -> list[str]:

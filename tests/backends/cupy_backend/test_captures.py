@@ -236,35 +236,27 @@ def test_persistent_steps_have_no_fault(order: str, loss: str) -> None:
     assert found == epochs(session(EmulatorBackend(), "eager", loss=loss, momentum=0.9), 1, 3)
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "words"),
-    [
-        ("emulated_add_release(arrived, 1u)", "atomicAdd(arrived, 1u)", "a race between two blocks"),
-        (
-            "return emulated_load_acquire(arrived);",
-            "__nanosleep(20); return *(const volatile unsigned*)arrived;",
-            "a race between two blocks",
-        ),
-        ("emulated_add_release(arrived, 1u)", "*arrived += 1", "a race between two blocks"),
-        ("unsigned& goal) {\n  __syncthreads();", "unsigned& goal) {", "a race between two (blocks|threads)"),
-        ("    goal += gridDim.x;\n", "    goal += gridDim.x - 1;\n", "a race between two blocks"),
-        (
-            "    goal += gridDim.x;\n",
-            "    goal += gridDim.x + 1;\n",
-            "it waits for ever for what no other thread will do",
-        ),
-        ("update(layer.updated);", "update(layer.updated + 1);", "a race between two blocks"),
-    ],
-    ids=[
-        "no release",
-        "no acquire",
-        "no atomic",
-        "no block barrier",
-        "too few",
-        "too many",
-        "update too early",
-    ],
-)
+RACE, FOREVER = "a race between two blocks", "it waits for ever for what no other thread will do"
+BARRIERS = {  # what is changed, and what is found
+    "no release": ("emulated_add_release(arrived, 1u)", "atomicAdd(arrived, 1u)", RACE),
+    "no acquire": (
+        "return emulated_load_acquire(arrived);",
+        "__nanosleep(20); return *(const volatile unsigned*)arrived;",
+        RACE,
+    ),
+    "no atomic": ("emulated_add_release(arrived, 1u)", "*arrived += 1", RACE),
+    "no block barrier": (
+        "unsigned& goal) {\n  __syncthreads();",
+        "unsigned& goal) {",
+        "a race between two (blocks|threads)",
+    ),
+    "too few": ("    goal += gridDim.x;\n", "    goal += gridDim.x - 1;\n", RACE),
+    "too many": ("    goal += gridDim.x;\n", "    goal += gridDim.x + 1;\n", FOREVER),
+    "update too early": ("update(layer.updated);", "update(layer.updated + 1);", RACE),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "words"), BARRIERS.values(), ids=BARRIERS)
 def test_each_part_of_the_barrier_across_blocks_is_needed(
     old: str, new: str, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -37,19 +37,6 @@ def test_a_training_with_convolutions_is_numpys_in_both_modes(
             np.testing.assert_allclose(p, q, rtol=0, atol=1e-5 if dtype == "float32" else 1e-13)
 
 
-@pytest.mark.thorough
-def test_a_training_on_mnist_is_numpys() -> None:
-    images, _ = fastae.load_dataset(split="test")
-    losses = []
-    for backend in ("numpy", "emulator"):
-        layers = [fastae.Conv2d(16, stride=2), fastae.Conv2d(32, stride=2), fastae.Dense(128)]
-        model = fastae.Autoencoder(layers=layers, activation="tanh")
-        trainer = fastae.Trainer(model, optimizer=fastae.SGD(0.002), backend=backend)
-        losses.append(trainer.fit(images[:320], 1, images[320:340], progress=False).epochs[0])
-    assert losses[1].train_loss == pytest.approx(losses[0].train_loss, rel=1e-6)
-    assert losses[1].test_mse == pytest.approx(losses[0].test_mse, rel=1e-6)
-
-
 @pytest.mark.usefixtures("cupy")
 def test_encode_and_decode_are_numpys() -> None:
     found = []

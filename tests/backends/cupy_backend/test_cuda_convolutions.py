@@ -1,16 +1,14 @@
 """Convolutions, tanh and relu by CUDA's kernels, and by a learner's: against NumPy."""
 
-import itertools
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from convolutional_sessions import BATCH, NUMPY, epochs, session
-from cuda_sessions import dtypes
+from kernel_formulas import dtypes
 from sampling import sample
 
-from fastae.backends.contract import KERNELS
 from fastae.backends.cupy_backend import CupyBackend, launcher
 from fastae.backends.emulator import EmulatorBackend, checking, counting
 from fastae.check import bounds, learner
@@ -45,94 +43,72 @@ def called(k: Any, name: str, gap: int, g: Geometry, out: tuple[int, int], *arra
     return k.to_host(written)
 
 
+class Drawn:
+    """Random images, patches and weights of a geometry, and the shapes of the results."""
+
+    def __init__(self, case: tuple[Geometry, int, int, int], dtype: str = "f4", seed: int = 0) -> None:
+        self.g, channels, kernels, m = case
+        self.image = (m, self.g.height * self.g.width * channels)
+        self.patch = (m * self.g.rows * self.g.columns, self.g.kernel**2 * channels)
+        self.product = (self.patch[0], kernels)
+        shapes, rng = (self.image, self.patch, (self.patch[1], kernels)), np.random.default_rng(seed)
+        self.x, self.patches, self.weights = (rng.standard_normal(shape).astype(dtype) for shape in shapes)
+
+    def unfold(self, k: Any, gap: int = 0) -> np.ndarray:
+        return called(k, "unfold", gap, self.g, self.patch, self.x)
+
+    def fold(self, k: Any, gap: int = 0) -> np.ndarray:
+        return called(k, "fold", gap, self.g, self.image, self.patches)
+
+    def convolve(self, k: Any, gap: int = 0) -> np.ndarray:
+        return called(k, "convolve", gap, self.g, self.product, self.x, self.weights)
+
+    def bits(self, k: Any, gap: int = 0) -> list[bytes]:
+        return [call(k, gap).tobytes() for call in (self.unfold, self.fold, self.convolve)]
+
+
 @dtypes
 @pytest.mark.parametrize("gap", [0, 3, 4], ids="gap {}".format)
 def test_unfold_and_fold_are_numpys_to_the_bit_and_convolve_within_its_bound(
     cupy: CupyBackend, dtype: str, gap: int
 ) -> None:
-    rng = np.random.default_rng(0)
-    for g, channels, others, m in GEOMETRIES:
-        image, patch = (m, g.height * g.width * channels), (m * g.rows * g.columns, g.kernel**2 * channels)
-        x, patches, W = (rng.standard_normal(s).astype(dtype) for s in (image, patch, (patch[1], others)))
-        unfolded, folded = (called(NUMPY, *how) for how in (("unfold", 0, g, patch, x), ("fold", 0, g, image, patches)))
-        assert called(cupy, "unfold", gap, g, patch, x).tobytes() == unfolded.tobytes(), g
-        assert called(cupy, "fold", gap, g, image, patches).tobytes() == folded.tobytes(), g
-        found = called(cupy, "convolve", gap, g, (patch[0], others), x, W)
-        exact = unfolded.astype(float) @ W.astype(float)
-        bound = bounds.gamma(patch[1] + 1, dtype) * (abs(unfolded.astype(float)) @ abs(W.astype(float)))
+    for number, case in enumerate(GEOMETRIES):
+        drawn = Drawn(case, dtype, number)
+        unfolded = drawn.unfold(NUMPY)
+        assert drawn.unfold(cupy, gap).tobytes() == unfolded.tobytes(), case
+        assert drawn.fold(cupy, gap).tobytes() == drawn.fold(NUMPY).tobytes(), case
+        found, patches, W = drawn.convolve(cupy, gap), unfolded.astype(float), drawn.weights.astype(float)
+        bound = bounds.gamma(len(W) + 1, dtype) * (abs(patches) @ abs(W))
         assert found.dtype == dtype
-        assert np.all(np.abs(found - exact) <= bound), g
+        assert np.all(np.abs(found - patches @ W) <= bound), case
 
 
 @pytest.mark.parametrize("order", sample(["forward", "reverse", "random"], 3))
 def test_the_kernels_of_patches_have_no_fault(order: str) -> None:
     """Nothing is read outside of the images, where the padding lies; no two threads write one element."""
-    k, rng = EmulatorBackend(), np.random.default_rng(0)
-    for g, channels, others, m in (GEOMETRIES[1], GEOMETRIES[3], GEOMETRIES[7]):
-        image, patch = (m, g.height * g.width * channels), (m * g.rows * g.columns, g.kernel**2 * channels)
-        x, patches, W = (rng.standard_normal(s).astype("f4") for s in (image, patch, (patch[1], others)))
+    for case in (GEOMETRIES[1], GEOMETRIES[3], GEOMETRIES[7]):
         with checking(order):
             for gap in (0, 3):
-                called(k, "unfold", gap, g, patch, x)
-                called(k, "fold", gap, g, image, patches)
-                called(k, "convolve", gap, g, (patch[0], others), x, W)
+                Drawn(case).bits(EmulatorBackend(), gap)
 
 
 @pytest.mark.parametrize("name", ["unfold", "fold", "convolve"])
 def test_patches_of_many_channels_are_read_and_written_whole(name: str) -> None:
     """No sector of memory is moved for a part of it alone where the channels of a pixel fill one."""
-    k, g, channels, others = EmulatorBackend(), Geometry(7, 6, 3, 2, 1), 16, 32
-    image, patch = (1, g.height * g.width * channels), (g.rows * g.columns, g.kernel**2 * channels)
-    x, patches, W = (np.ones(shape, np.float32) for shape in (image, patch, (patch[1], others)))
+    drawn = Drawn((Geometry(7, 6, 3, 2, 1), 16, 32, 1))
     with counting() as counts:
-        if name == "convolve":
-            called(k, name, 0, g, (patch[0], others), x, W)
-        else:
-            called(k, name, 0, g, *((patch, x) if name == "unfold" else (image, patches)))
+        getattr(drawn, name)(EmulatorBackend())
     moved = [entry for entry in counts if entry.memory == "global"]
     assert {entry.action for entry in moved} == {"read", "write"}
     assert [entry for entry in moved if entry.transactions > entry.best] == []
 
 
 def test_grids_of_few_blocks_do_all_of_it(cupy: CupyBackend, monkeypatch: pytest.MonkeyPatch) -> None:
-    rng, (g, channels, others, m) = np.random.default_rng(0), GEOMETRIES[2]
-    image, patch = (m, g.height * g.width * channels), (m * g.rows * g.columns, g.kernel**2 * channels)
-    x, patches, W = (rng.standard_normal(s).astype("f4") for s in (image, patch, (patch[1], others)))
-    found = []
+    drawn, found = Drawn(GEOMETRIES[2]), []
     for most in (launcher.MOST_BLOCKS, 1, 3):
         monkeypatch.setattr(launcher, "MOST_BLOCKS", most)
-        calls = [("unfold", patch, x), ("fold", image, patches), ("convolve", (patch[0], others), x, W)]
-        found.append([called(cupy, name, 0, g, out, *arrays).tobytes() for name, out, *arrays in calls])
+        found.append(drawn.bits(cupy))
     assert found[0] == found[1] == found[2]
-
-
-def test_another_geometry_than_the_arrays_is_refused(cupy: CupyBackend) -> None:
-    x, out = (cupy.asarray(np.zeros(shape, np.float32)) for shape in ((2, 20), (2 * 20, 9)))
-    cupy.unfold(x, 5, 4, 3, 1, 1, out)
-    for geometry in ((5, 4, 3, 1, 0), (5, 5, 3, 1, 1), (5, 4, 3, 2, 1), (5, 4, 0, 1, 1), (5, 4, 3, 1, 3)):
-        with pytest.raises(InputError, match=r"^unfold: ") as caught:
-            cupy.unfold(x, *geometry, out)
-        assert len(str(caught.value).splitlines()) == 1
-
-
-@pytest.mark.parametrize("name", ["unfold", "fold", "convolve"])
-def test_arrays_that_the_contract_does_not_allow_are_refused(cupy: CupyBackend, name: str) -> None:
-    """Before anything is launched: the kernels see neither dtypes nor gaps."""
-    g, image, patch = Geometry(5, 4, 3, 2, 1), (2, 40), (12, 18)
-    x, out = {"unfold": (image, patch), "fold": (patch, image), "convolve": (image, (12, 3))}[name]
-    arrays = {"x": np.zeros(x), "weights": np.zeros((18, 3)), "out": np.zeros(out)}
-    if name != "convolve":
-        del arrays["weights"]
-    right = {key: cupy.asarray(array) for key, array in arrays.items()}
-    getattr(cupy, name)(**right, **g._asdict())
-    for key, array in arrays.items():
-        others = [cupy.asarray(array.astype(dtype)) for dtype in (np.float32, np.float16, np.int32)]
-        others += [cupy.asarray(array[0]), cupy.asarray(np.repeat(array, 2, axis=1)), cupy.asarray(array[:-1])]
-        others += [cupy.asarray(np.repeat(array, 2, axis=1))[:, ::2]]
-        for other in others:
-            with pytest.raises(InputError, match=f"^{name}: ") as caught:
-                getattr(cupy, name)(**right | {key: other}, **g._asdict())
-            assert len(str(caught.value).splitlines()) == 1
 
 
 def elementwise(k: CupyBackend, name: str, *arrays: np.ndarray) -> np.ndarray:
@@ -164,26 +140,6 @@ def test_relu_keeps_nan_on_the_way_forward_and_stops_it_where_nothing_came_throu
     delta = np.array([[3, np.nan, np.nan, 4, 5]], dtype)
     y = np.array([[1, 0, 2, 0, np.nan]], dtype)
     assert np.array_equal(elementwise(cupy, "relu_gradient", delta, y), [[3, 0, np.nan, 0, 0]], equal_nan=True)
-
-
-@dtypes
-@pytest.mark.parametrize("name", ["bias_tanh", "tanh_gradient", "bias_relu", "relu_gradient"])
-def test_the_activations_are_numpys(cupy: CupyBackend, name: str, dtype: str) -> None:
-    rng = np.random.default_rng(0)
-    for m, n, gap in itertools.product([0, 1, 17], [1, 5, 64], [0, 3]):
-        one = rng.normal(0, 2, (m, n)).astype(dtype)
-        two = rng.normal(0, 1, n if name.startswith("bias") else (m, n)).astype(dtype)
-        exact = np.full((m, n), np.nan)
-        getattr(NUMPY, name)(one.astype(float), two.astype(float), exact)
-        out = framed(cupy, np.full((m, n), np.nan, dtype), gap)
-        second = cupy.asarray(two) if two.ndim == 1 else framed(cupy, two, gap)
-        getattr(cupy, name)(framed(cupy, one, gap), second, out)
-        rtol, atol = (2e-6, 1e-6) if dtype == "float32" else (4e-15, 1e-15)  # where z + bias is nearly 0
-        np.testing.assert_allclose(cupy.to_host(out), exact, rtol=rtol, atol=atol)
-        for alias in KERNELS[name].alias:
-            again = framed(cupy, one, gap)
-            getattr(cupy, name)(again, second, again)
-            assert cupy.to_host(again).tobytes() == cupy.to_host(out).tobytes(), alias
 
 
 # Kernels of a learner's own.
@@ -231,15 +187,13 @@ def test_a_learners_kernels_of_patches_are_given_the_geometry(tmp_path: Path) ->
     path = tmp_path / "mine.cu"
     path.write_text(OWN)
     k: Any = learner.load(path, "emulator")
-    rng = np.random.default_rng(0)
-    for g, channels, others, m in (GEOMETRIES[1], GEOMETRIES[3], GEOMETRIES[5]):
-        image, patch = (m, g.height * g.width * channels), (m * g.rows * g.columns, g.kernel**2 * channels)
-        x, W = (rng.standard_normal(shape) for shape in (image, (patch[1], others)))
-        unfolded = called(NUMPY, "unfold", 0, g, patch, x)
+    for case in (GEOMETRIES[1], GEOMETRIES[3], GEOMETRIES[5]):
+        drawn = Drawn(case, "f8")
+        unfolded = drawn.unfold(NUMPY)
         with checking():
-            assert np.array_equal(called(k, "unfold", 3, g, patch, x), unfolded)
-            found = called(k, "convolve", 3, g, (patch[0], others), x, W)
-        np.testing.assert_allclose(found, unfolded @ W, rtol=0, atol=1e-12)
+            assert np.array_equal(drawn.unfold(k, 3), unfolded)
+            found = drawn.convolve(k, 3)
+        np.testing.assert_allclose(found, unfolded @ drawn.weights, rtol=0, atol=1e-12)
 
 
 def test_a_learners_kernel_of_patches_trains(tmp_path: Path) -> None:

@@ -99,74 +99,71 @@ def test_without_cupy_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -
     )
 
 
-@pytest.mark.parametrize(
-    ("additions", "reason", "remedy"),
-    [
-        (
-            {"__init__": "raise ImportError('libcudart.so.12: cannot open\\nshared object file')"},
-            "CuPy is installed but does not import: ImportError: libcudart.so.12: cannot open",
-            "install one CuPy wheel alone: pip list | grep cupy",
-        ),
-        (
-            {"cuda___init__": "raise AttributeError"},
-            "CuPy is installed but does not import: AttributeError: ",
-            "install one CuPy wheel alone: pip list | grep cupy",
-        ),
-        (
-            {"__init__": "import errno; raise NotADirectoryError(errno.ENOTDIR, 'Not a directory', '/dev/null/.cupy')"},
-            "CuPy cannot write its cache: Not a directory: /dev/null/.cupy",
-            "set CUPY_CACHE_DIR to a folder that can be written",
-        ),
-        (
-            {"__init__": "def zeros(n): raise PermissionError(13, 'Permission denied', '/nowhere/.cupy/kernel_cache')"},
-            "CuPy cannot write its cache: Permission denied: /nowhere/.cupy/kernel_cache",
-            "set CUPY_CACHE_DIR to a folder that can be written",
-        ),
-        (
-            {"cuda_runtime": "def driverGetVersion(): return 0"},
-            "no NVIDIA driver was found",
-            "install the driver, or take --backend numba",
-        ),
-        (
-            {"cuda_runtime": "def driverGetVersion(): return 12080"},
-            "the NVIDIA driver supports CUDA 12, but this CuPy needs 13",
-            "update the driver to at least 580, or install 'fastae[cuda12]'",
-        ),
-        (
-            {"cuda_runtime": "def getDeviceCount(): raise CUDARuntimeError('cudaErrorNoDevice: no device')"},
-            "the NVIDIA driver finds no usable device: CUDARuntimeError: cudaErrorNoDevice: no device",
-            "see nvidia-smi",
-        ),
-        (
-            {"cuda_runtime": "def getDeviceCount(): return 0"},
-            "the NVIDIA driver finds no device",
-            "see nvidia-smi",
-        ),
-        (
-            {"cuda_nvrtc": "def getVersion(): raise RuntimeError('libnvrtc.so.13 not found')"},
-            "a CUDA library is missing: RuntimeError: libnvrtc.so.13 not found",
-            "pip install 'cuda-toolkit[nvrtc,cudart]==13.*'",
-        ),
-        (
-            {
-                "cuda_runtime": "def driverGetVersion(): return 12090\ndef runtimeGetVersion(): return 12090",
-                "cuda_nvrtc": "raise ImportError('libnvrtc.so.12')",
-            },
-            "a CUDA library is missing: ImportError: libnvrtc.so.12",
-            "pip install 'cuda-toolkit[nvrtc,cudart]==12.*'",
-        ),
-        (
-            {"__init__": "def zeros(n): raise MemoryError('out of memory\\nallocating 512 bytes')"},
-            "the first operation on the GPU failed: MemoryError: out of memory",
-            "see nvidia-smi",
-        ),
-    ],
-    ids=[
-        "import fails", "import fails without a word", "no home", "a home that is read only", "no driver",
-        "old driver", "device count fails", "no device",
-        "no nvrtc", "no nvrtc of CUDA 12", "first operation fails",
-    ],
-)  # fmt: skip
+IMPORT = "install one CuPy wheel alone: pip list | grep cupy"
+CACHE = "set CUPY_CACHE_DIR to a folder that can be written"
+FAILURES: dict[str, tuple[dict[str, str], str, str]] = {  # what is added to the package, the reason and the remedy
+    "import fails": (
+        {"__init__": "raise ImportError('libcudart.so.12: cannot open\\nshared object file')"},
+        "CuPy is installed but does not import: ImportError: libcudart.so.12: cannot open",
+        IMPORT,
+    ),
+    "import fails without a word": (
+        {"cuda___init__": "raise AttributeError"},
+        "CuPy is installed but does not import: AttributeError: ",
+        IMPORT,
+    ),
+    "no home": (
+        {"__init__": "import errno; raise NotADirectoryError(errno.ENOTDIR, 'Not a directory', '/dev/null/.cupy')"},
+        "CuPy cannot write its cache: Not a directory: /dev/null/.cupy",
+        CACHE,
+    ),
+    "a home that is read only": (
+        {"__init__": "def zeros(n): raise PermissionError(13, 'Permission denied', '/nowhere/.cupy/kernel_cache')"},
+        "CuPy cannot write its cache: Permission denied: /nowhere/.cupy/kernel_cache",
+        CACHE,
+    ),
+    "no driver": (
+        {"cuda_runtime": "def driverGetVersion(): return 0"},
+        "no NVIDIA driver was found",
+        "install the driver, or take --backend numba",
+    ),
+    "old driver": (
+        {"cuda_runtime": "def driverGetVersion(): return 12080"},
+        "the NVIDIA driver supports CUDA 12, but this CuPy needs 13",
+        "update the driver to at least 580, or install 'fastae[cuda12]'",
+    ),
+    "device count fails": (
+        {"cuda_runtime": "def getDeviceCount(): raise CUDARuntimeError('cudaErrorNoDevice: no device')"},
+        "the NVIDIA driver finds no usable device: CUDARuntimeError: cudaErrorNoDevice: no device",
+        "see nvidia-smi",
+    ),
+    "no device": (
+        {"cuda_runtime": "def getDeviceCount(): return 0"},
+        "the NVIDIA driver finds no device",
+        "see nvidia-smi",
+    ),
+    "no nvrtc": (
+        {"cuda_nvrtc": "def getVersion(): raise RuntimeError('libnvrtc.so.13 not found')"},
+        "a CUDA library is missing: RuntimeError: libnvrtc.so.13 not found",
+        "pip install 'cuda-toolkit[nvrtc,cudart]==13.*'",
+    ),
+    "no nvrtc of CUDA 12": (
+        {
+            "cuda_runtime": "def driverGetVersion(): return 12090\ndef runtimeGetVersion(): return 12090",
+            "cuda_nvrtc": "raise ImportError('libnvrtc.so.12')",
+        },
+        "a CUDA library is missing: ImportError: libnvrtc.so.12",
+        "pip install 'cuda-toolkit[nvrtc,cudart]==12.*'",
+    ),
+    "first operation fails": (
+        {"__init__": "def zeros(n): raise MemoryError('out of memory\\nallocating 512 bytes')"},
+        "the first operation on the GPU failed: MemoryError: out of memory",
+        "see nvidia-smi",
+    ),
+}
+
+
+@pytest.mark.parametrize(("additions", "reason", "remedy"), FAILURES.values(), ids=FAILURES)
 def test_each_failure_has_its_own_reason_and_remedy(
     additions: dict[str, str], reason: str, remedy: str, install: Install
 ) -> None:

@@ -40,37 +40,21 @@ def test_the_real_cupy_is_here() -> None:
     assert run(["-c", "import cupy; print(cupy.__version__)"], None).strip(), "pip install cupy-cuda13x"
 
 
-@pytest.mark.parametrize(
-    ("settings", "reason", "remedy"),
-    [
-        (
-            {"FAKE_VERSION": "12080"},
-            "the NVIDIA driver supports CUDA 12, but this CuPy needs 13",
-            "update the driver to at least 580, or install 'fastae[cuda12]'",
-        ),
-        (
-            {},
-            "the NVIDIA driver finds no usable device: CUDARuntimeError: cudaErrorNoDevice",
-            "see nvidia-smi",
-        ),
-        (
-            {"CUDA_VISIBLE_DEVICES": ""},
-            "the NVIDIA driver finds no usable device: CUDARuntimeError: cudaErrorNoDevice",
-            "CUDA_VISIBLE_DEVICES is '': unset it",
-        ),
-        (
-            {"FAKE_INIT": "803"},
-            "the NVIDIA driver finds no usable device: CUDARuntimeError: cudaErrorSystemDriverMismatch",
-            "see nvidia-smi",
-        ),
-        (
-            {"FAKE_INIT": "999"},
-            "the NVIDIA driver finds no usable device: CUDARuntimeError: cudaErrorUnknown",
-            "see nvidia-smi",
-        ),
-    ],
-    ids=["old driver", "no device", "hidden device", "mismatch", "broken"],
-)
+NO_DEVICE = "the NVIDIA driver finds no usable device: CUDARuntimeError: cudaError"
+DRIVERS: dict[str, tuple[dict[str, str], str, str]] = {  # their settings, the reason and the remedy
+    "old": (
+        {"FAKE_VERSION": "12080"},
+        "the NVIDIA driver supports CUDA 12, but this CuPy needs 13",
+        "update the driver to at least 580, or install 'fastae[cuda12]'",
+    ),
+    "no device": ({}, f"{NO_DEVICE}NoDevice", "see nvidia-smi"),
+    "hidden device": ({"CUDA_VISIBLE_DEVICES": ""}, f"{NO_DEVICE}NoDevice", "CUDA_VISIBLE_DEVICES is '': unset it"),
+    "mismatch": ({"FAKE_INIT": "803"}, f"{NO_DEVICE}SystemDriverMismatch", "see nvidia-smi"),
+    "broken": ({"FAKE_INIT": "999"}, f"{NO_DEVICE}Unknown", "see nvidia-smi"),
+}
+
+
+@pytest.mark.parametrize(("settings", "reason", "remedy"), DRIVERS.values(), ids=DRIVERS)
 def test_a_driver_that_cannot_be_used(settings: dict[str, str], reason: str, remedy: str, driver: Path) -> None:
     ok, told, mend = run(["-c", DIAGNOSE], driver, **settings).splitlines()
     assert ok == "False"
@@ -86,12 +70,12 @@ def test_a_missing_driver_is_named_with_the_remedy() -> None:
 
 
 def test_the_doctor_names_a_driver_that_is_too_old(driver: Path) -> None:
-    out = run(["-m", "fastae", "doctor"], driver, FAKE_VERSION="12080")
-    reason = "the NVIDIA driver supports CUDA 12, but this CuPy needs 13"
+    settings, reason, remedy = DRIVERS["old"]
+    out = run(["-m", "fastae", "doctor"], driver, **settings)
     assert re.search(
         rf"^cupy +does not work: {reason}\n +CuPy [0-9.]+, no device, driver for CUDA 12.08\n", out, re.M
     ), out
-    assert "fix: update the driver to at least 580, or install 'fastae[cuda12]'" in out
+    assert f"fix: {remedy}" in out
     assert re.search("^numpy +works", out, re.M)
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 import step_by_hand
-from cuda_sessions import BATCH, IMAGES, LOSSES, bits, epochs, images, parameters, run, session
+from cuda_sessions import BATCH, IMAGES, LOSSES, bits, epochs, images, parameters, session
+from kernel_formulas import run
 from sampling import sample
 
 import fastae

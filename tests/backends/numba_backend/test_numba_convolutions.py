@@ -1,6 +1,6 @@
 """Numba's convolutions without patches, against NumPy's with them: products along lists, for every share of a team.
 
-The whole step is compared in `tests/golden/test_golden_convolutions.py`; here are geometries that it does not have.
+The whole step is compared in `tests/golden/test_golden.py`; here are geometries that it does not have.
 """
 
 import numpy as np
