@@ -25,7 +25,7 @@ TRAINER = ["test_trainer.py", "test_trainer_arguments.py", "test_progress.py"]
 MODULES = {
     "idx": (
         "fastae/datasets/idx.py",
-        ["test_idx.py", "test_datasets.py", "test_data_formats.py", "-k", "not shipped"],
+        ["test_idx.py", "test_idx_names.py", "test_datasets.py", "test_data_formats.py", "-k", "not shipped"],
     ),
     "storage": (
         "fastae/storage.py",
@@ -38,7 +38,8 @@ MODULES = {
     ),
     "trainer": (
         "fastae/trainer.py",
-        [*TRAINER, *CHECKPOINTS, "-k", "not numba and not flipped and not cut_short"],
+        [*TRAINER, *CHECKPOINTS, "test_schedule.py"]
+        + ["-k", "not numba and not emulator and not captured and not command and not flipped and not cut_short"],
     ),
     "checkpoints": (
         "fastae/checkpoints.py",
@@ -52,8 +53,8 @@ MODULES = {
     ),
     "numpy": (
         "fastae/backends/numpy_backend/__init__.py",
-        ["test_numpy.py", "test_kernels.py", "test_kernel_refusals.py", "test_step.py", "test_composed_step.py"]
-        + ["test_properties.py", "test_progress.py"]
+        ["test_numpy.py", "test_kernels.py", "test_image_kernels.py", "test_kernel_refusals.py", "test_step.py"]
+        + ["test_kernel_edges.py", "test_composed_step.py", "test_properties.py", "test_progress.py"]
         + ["-k", "composed or progress or (numpy and not real and not allocates)"],
     ),
 }

@@ -56,6 +56,27 @@ def test_results_that_cannot_take_their_places_say_so(tmp_path: Path) -> None:
     assert names(tmp_path) == ["taken"]
 
 
+# A folder that is emptied.
+
+
+def test_a_folder_is_emptied_however_deep_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outside, folder = tmp_path / "outside", tmp_path / "folder"
+    outside.mkdir()
+    monkeypatch.chdir(outside)  # os.scandir(None) lists the current folder
+    (outside / "kept").touch()
+    for deep in ("a/same/same/same", "b/same/same"):
+        place = folder / deep
+        place.mkdir(parents=True)
+        for inner in (place, *place.parents[: deep.count("/")]):
+            (inner / "file").touch()
+            (inner / "link").symlink_to(outside)
+    (folder / "a" / "same").chmod(0)  # this stops all users but root
+    storage.clear(folder)
+    assert names(folder) == []
+    assert names(outside) == ["kept"]
+    storage.clear(tmp_path / "no")
+
+
 # A folder that is one training's.
 
 

@@ -187,6 +187,8 @@ def test_diverged_names_epoch_and_batch_and_keeps_the_last_good_parameters(
     with pytest.raises(Diverged, match=rf"in epoch 2, batch {told}\. .*To fix it: .*--lr 0\.033") as caught:
         fit(trainer, images, 9, test_images=some_images(3), on_epoch=arm)
     assert isinstance(caught.value, ArithmeticError)
+    assert ("the loss or a weight of layer 1 became" in str(caught.value)) == (into == "weights")
+    assert ("the loss or a weight became" in str(caught.value)) == (into == "loss")
     assert len(calls) == len(trainer.history.epochs) == 1
     assert parameters(trainer) == parameters(good)
 
@@ -194,6 +196,38 @@ def test_diverged_names_epoch_and_batch_and_keeps_the_last_good_parameters(
     fit(trainer, images)
     fit(good, images)
     assert parameters(trainer) == parameters(good)
+
+
+@pytest.mark.parametrize("part", ["weights", "biases"])
+@pytest.mark.parametrize("layer", [1, 2, 3, 4])
+def test_diverged_names_the_first_layer_that_is_not_finite(layer: int, part: str) -> None:
+    class Spoiling(NumpyBackend):
+        """Writes NaN into one layer's update; there is one batch, so that no other layer takes it over."""
+
+        def operations(self, loss: str) -> dict[str, Any]:
+            operations = super().operations(loss)
+            plain = operations["update"]
+
+            def update(a, d, W, b, *others):
+                plain(a, d, W, b, *others)
+                if W.shape == trainer.model.weights[layer - 1].shape:
+                    (W if part == "weights" else b)[-1:] = np.nan
+
+            return operations | {"update": update}
+
+    trainer = make(backend=Spoiling())
+    with pytest.raises(Diverged, match=f"a weight of layer {layer} became NaN or infinite in epoch 1, batch 1"):
+        fit(trainer, some_images(4))
+
+
+@pytest.mark.parametrize("error", [np.nan, np.inf])
+def test_a_test_error_that_is_not_finite_is_divergence(error: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = make()
+    session = trainer.session(some_images(9), some_images(3))
+    monkeypatch.setattr(session, "test_error", lambda: error)
+    monkeypatch.setattr(trainer, "session", lambda *images: session)
+    with pytest.raises(Diverged, match="the loss or a weight became NaN or infinite in epoch 1"):
+        fit(trainer, some_images(9), test_images=some_images(3))
 
 
 def first_overflow(trainer: Trainer, images: np.ndarray) -> tuple[int, int, list[bytes]] | None:

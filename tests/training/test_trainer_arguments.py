@@ -2,6 +2,7 @@
 
 import inspect
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -175,3 +176,29 @@ def test_weights_of_another_dtype_are_trained_in_the_models() -> None:
         each.fit(tiny_images(5), 1, progress=False)
     assert [w.dtype for w in trainer.model.weights] == [np.float32] * 2
     assert all(np.array_equal(p, q) for p, q in zip(trainer.model.weights, other.model.weights))
+
+
+@pytest.mark.parametrize(
+    ("size", "here", "shards", "share"),
+    [(1, 1, None, None), (2, 1, None, 7), (2, 2, None, 3), (8, 8, None, 1), (2, 1, 4, 1), (1, 1, 2, 1)],
+)
+def test_the_ranks_of_a_machine_share_its_workers(
+    size: int, here: int, shards: int | None, share: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With shards each has one, so that the bits do not depend on the machine."""
+    monkeypatch.setattr("fastae.backends.numba_backend.workers.choose", lambda: SimpleNamespace(workers=7))
+    trainer: Any = tiny()
+    trainer.ranks, trainer.shards = SimpleNamespace(size=size, here=here), shards
+    assert trainer._share_of_threads() is None  # NumPy takes no threads
+    trainer.backend = SimpleNamespace(takes_threads=True)
+    assert trainer._share_of_threads() == share
+    assert share is None or type(trainer._share_of_threads()) is int
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_images_are_floats_of_the_models_dtype_where_some_are_floats(dtype: str) -> None:
+    trainer, images = tiny(dtype=dtype), tiny_images(5)
+    expected = np.divide(images, 255, dtype=dtype)
+    for given in (images, images / 255, expected):
+        np.testing.assert_array_equal(trainer._floats(given), expected, strict=True)
+    assert trainer._floats(expected) is expected  # not a copy
