@@ -78,7 +78,7 @@ def keep(result: dict[str, np.ndarray], ranks: Alone, path: Path) -> None:
     """Write what a rank came to, and make sure that all others came to the same."""
     if ranks.rank == 0:
         np.savez(path, **result)
-    for theirs in ranks.gather({name: array.tobytes() for name, array in result.items()}):
+    for theirs in ranks.all_gather({name: array.tobytes() for name, array in result.items()}):
         assert theirs == {name: array.tobytes() for name, array in result.items()}, "ranks ended differently"
 
 
