@@ -56,15 +56,15 @@ def exchange(world: Any, count: int) -> Callable[[], None]:
 
 
 def memory(session: Any) -> list[float]:
-    """Return the times of the sum of two ranks' stretches and of the addition of an update to the parameters."""
-    size = session._layout.size
-    stretches = itertools.cycle(np.zeros((COPIES, 2, size // 2), np.float32))
+    """Return the times of the sum of two ranks' chunks and of the addition of an update to the parameters."""
+    size = session.layout.size
+    chunks = itertools.cycle(np.zeros((COPIES, 2, size // 2), np.float32))
     updates = itertools.cycle(np.zeros((COPIES, size), np.float32))
     out, parameters = np.zeros(size // 2, np.float32), np.zeros(size, np.float32)
 
     def call() -> None:
         nonlocal parameters
-        add_tree(list(next(stretches)), out)
+        add_tree(list(next(chunks)), out)
         np.multiply(out, -0.05, out=out)
         parameters += next(updates)
 
@@ -83,18 +83,18 @@ def gradients(world: Any, images: np.ndarray, share: int) -> list[float]:
     )
     session = trainer.session(images)
     order = np.random.default_rng(0).permutation(len(images))
-    (part,), nothing = session._mine, np.zeros(session._layout.size, np.float32)
-    out = np.zeros_like(session._sum._parts[0])
-    world.meet(60)
+    (part,), nothing = session.own_parts, np.zeros(session.layout.size, np.float32)
+    out = np.zeros_like(session.sum.parts[0])
+    world.barrier(60)
     times: list[float] = []
     while len(times) < 20 or sum(times) < SECONDS:
         session.start(order)
         for _ in range(min(100, len(images) // session.batch_size)):
             began = time.perf_counter()
-            session._gradient(part, False, 0)
+            session.gradient(part, False, 0)
             times.append(time.perf_counter() - began)
-            add_tree(session._sum._parts, out)
-            session._descend(nothing)
+            add_tree(session.sum.parts, out)
+            session.add_update(nothing)
     time.sleep(0.2)  # until the other rank has ended too
     return times[5:]
 
@@ -102,17 +102,17 @@ def gradients(world: Any, images: np.ndarray, share: int) -> list[float]:
 def main() -> None:
     world: Any = join("mpi")
     (images,) = world.read_once(lambda: fastae.load_dataset()[:1], fastae.__file__)
-    found: dict[str, Any] = {"ranks": world.size, "meeting_us": 1e6 * together(world, world.meet)}
+    found: dict[str, Any] = {"ranks": world.size, "meeting_us": 1e6 * together(world, world.barrier)}
     trainer: Any = fastae.Trainer(network("dense"), optimizer=fastae.SGD(0.05), batch_size=64, threads=1, ranks=world)
     session = trainer.session(images)
-    found["gradient_bytes"] = size = session._layout.size * 4
+    found["gradient_bytes"] = size = session.layout.size * 4
     found["latency_us"] = 1e6 * together(world, exchange(world, 2))  # of one of the two collectives of a step
     whole = together(world, exchange(world, size // 8))
     found["gigabytes_a_second"] = size / 2 / (whole - found["latency_us"] / 1e6) / 1e9
     found["memory_us"] = 1e6 * median(memory(session))
     points = []
     for share in SHARES:
-        both = world.gather(gradients(world, images, share))
+        both = world.all_gather(gradients(world, images, share))
         count = min(map(len, both))
         times = np.array([theirs[:count] for theirs in both])
         slowest = np.sort(times, axis=0)[-1]  # the ranks' steps are independent of each other, as their orders are

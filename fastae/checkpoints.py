@@ -25,7 +25,7 @@ def save(trainer: "Trainer", path: Any, note: dict[str, Any] | None) -> None:
     storage.write(path, "checkpoint", config, arrays)
 
 
-def take(
+def restore(
     trainer: "Trainer", path: Any, config: dict[str, Any], arrays: dict[str, np.ndarray], note: dict[str, Any] | None
 ) -> None:
     """Set a trainer's state from the content of a checkpoint; raises `CheckpointError` if it does not fit."""

@@ -169,7 +169,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # 0.1 s during the imports, and 0.5 s once more at exit.
         gc.set_threshold(100_000)
         atexit.register(gc.freeze)
-        system.say_what_can_be_said()
+        system.make_output_safe()
         if sys.argv[1:2] == ["train"]:
             launch.guard()
     try:
@@ -179,10 +179,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             for stream in filter(None, (sys.stdout, sys.stderr)):
                 stream.flush()
     except BrokenPipeError:
-        system.say_no_more()
+        system.discard_unwritable_output()
         return NO_READER
     except OSError as error:  # for instance a full disk, or no more processes or open files
-        system.say_no_more()
+        system.discard_unwritable_output()
         print(one_line(f"fastae: the system refuses: {error}"), file=sys.stderr)
         return 2
 

@@ -230,7 +230,7 @@ def read_safetensors(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict
     return config, tensors
 
 
-def take(model: "Autoencoder", path: Any, tensors: dict[str, np.ndarray]) -> None:
+def load_tensors(model: "Autoencoder", path: Any, tensors: dict[str, np.ndarray]) -> None:
     """Set a model's parameters from tensors in PyTorch's layout; raises `CheckpointError` unless they fit the model."""
     model.weights, model.biases, number = [], [], 0
     for layer, side in zip(model.layers, sides(model.layers)):

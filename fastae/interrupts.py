@@ -18,12 +18,12 @@ from typing import Any
 from fastae import system
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-DEAF = 5.0  # seconds after which compiled code must be the reason that Python has not handled a signal
-_heard = threading.Event()  # set when Python has handled a signal
+UNRESPONSIVE_SECONDS = 5.0  # seconds after which compiled code must be the reason that Python has not handled a signal
+_handled = threading.Event()  # set when Python has handled a signal
 
 
 @contextmanager
-def held() -> Iterator[None]:
+def delay_interrupts() -> Iterator[None]:
     """Delay an interruption until the end of the block, even if the block raises; a second one is not delayed.
 
     Signals interrupt only Python's main thread: in other threads, and for signals that Python does not handle, this
@@ -32,7 +32,7 @@ def held() -> Iterator[None]:
     came: list[tuple[int, FrameType | None]] = []
 
     def hold(number: int, frame: FrameType | None) -> None:
-        _heard.set()
+        _handled.set()
         came.append((number, frame))
         if len(came) > 1:
             handlers[number](number, frame)
@@ -88,11 +88,11 @@ class Stop:
             signal.signal(number, handler)
         if self._pipe != -1:
             signal.set_wakeup_fd(-1)
-            _heard.set()
+            _handled.set()
             os.close(self._pipe)  # this ends the thread
 
     def _raise(self, number: int, frame: FrameType | None) -> None:
-        _heard.set()
+        _handled.set()
         self.number = number
         raise KeyboardInterrupt
 
@@ -103,9 +103,9 @@ class Stop:
             signal.set_wakeup_fd(others)
             return
         reading, writing = os.pipe()
-        _heard.clear()
+        _handled.clear()
         try:
-            threading.Thread(target=self._end_if_deaf, args=(reading,), daemon=True).start()
+            threading.Thread(target=self._end_if_unresponsive, args=(reading,), daemon=True).start()
         except RuntimeError:  # the system cannot start another thread
             os.close(reading)
             os.close(writing)
@@ -114,23 +114,23 @@ class Stop:
         signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
         self._pipe = writing
 
-    def _end_if_deaf(self, reading: int) -> None:
+    def _end_if_unresponsive(self, reading: int) -> None:
         with open(reading, "rb", buffering=0) as pipe:
             while came := pipe.read(1):
                 if came[0] not in self._before:
                     continue
-                if not _heard.wait(DEAF):
+                if not _handled.wait(UNRESPONSIVE_SECONDS):
                     if came[0] == signal.SIGINT:
                         words = "fastae: compiled code is running and does not come back; Ctrl-C once more ends it"
                         print(f"\n{words}", file=sys.stderr, flush=True)
-                        while not (_heard.is_set() or select.select([pipe], [], [], 0.1)[0]):
+                        while not (_handled.is_set() or select.select([pipe], [], [], 0.1)[0]):
                             pass
-                    if not _heard.is_set():
+                    if not _handled.is_set():
                         self.number = came[0]
                         os._exit(self._last_words())
                 while select.select([pipe], [], [], 0)[0] and pipe.read(64):  # discard signals from before it
                     pass
-                _heard.clear()
+                _handled.clear()
 
     def check(self) -> None:
         """Raise `KeyboardInterrupt` if a signal has arrived whose exception was lost."""

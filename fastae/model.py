@@ -19,7 +19,7 @@ SIZES, IMAGE = (784, 256, 128), (28, 28)
 
 
 INITS = ("glorot-sigmoid", "glorot", "he")
-SOME = 256  # images at a time in a network with patches: the patches of all images might not fit in memory
+PATCHED_BATCH = 256  # images at a time in a network with patches: the patches of all images might not fit in memory
 
 
 class Autoencoder:
@@ -257,11 +257,11 @@ class Autoencoder:
         elif x.dtype.kind != "f":
             raise InputError(f"expected uint8 from 0 to 255, or floats in [0, 1]; got {x.dtype}")
         x = np.ascontiguousarray(x, self.dtype)
-        some = max(1, len(x)) if all(layer.kind == "dense" for layer in self.layers) else SOME
-        parts = [self._run_some(x[i : i + some], first, last) for i in range(0, max(1, len(x)), some)]
+        batch = max(1, len(x)) if all(layer.kind == "dense" for layer in self.layers) else PATCHED_BATCH
+        parts = [self._run_batch(x[i : i + batch], first, last) for i in range(0, max(1, len(x)), batch)]
         return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
-    def _run_some(self, x: np.ndarray, first: int, last: int) -> np.ndarray:
+    def _run_batch(self, x: np.ndarray, first: int, last: int) -> np.ndarray:
         backend = get(self.backend)
         a = backend.asarray(x)
         for l in range(first, last):
@@ -331,7 +331,7 @@ class Autoencoder:
         if suffix == ".safetensors":
             config, arrays = interchange.read_safetensors(path)
             model = cls._settled(path, config)
-            interchange.take(model, path, arrays)
+            interchange.load_tensors(model, path, arrays)
             return model
         config, arrays = storage.read(path, "model")
         model = cls._settled(path, config)

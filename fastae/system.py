@@ -21,7 +21,7 @@ WINDOWS, LINUX = sys.platform == "win32", sys.platform == "linux"
 STREAMS = ("stdin", "stdout", "stderr")  # by their file descriptors
 
 
-def say_what_can_be_said() -> None:
+def make_output_safe() -> None:
     """Make sure that neither unsupported characters nor closed streams end a command with an error.
 
     Characters that the encoding of a pipe or a console lacks are written as ``?``: on Windows a pipe has the encoding
@@ -30,13 +30,13 @@ def say_what_can_be_said() -> None:
     """
     for number, name in enumerate(STREAMS):
         if getattr(sys, name) is None:
-            _lead_nowhere(number, only_closed=True)
+            _redirect_to_null(number, only_closed=True)
             setattr(sys, name, open(os.devnull, "r" if number == 0 else "w", encoding="utf-8"))  # noqa: SIM115
         elif number and isinstance(stream := getattr(sys, name), io.TextIOWrapper):
             stream.reconfigure(errors="replace")
 
 
-def say_no_more() -> None:
+def discard_unwritable_output() -> None:
     """Redirect streams that cannot be written to the null device, because the interpreter flushes them at exit.
 
     A stream cannot be written if its reader has ended or the disk is full.
@@ -45,10 +45,10 @@ def say_no_more() -> None:
         try:
             stream.flush()
         except OSError:
-            _lead_nowhere(stream.fileno())
+            _redirect_to_null(stream.fileno())
 
 
-def _lead_nowhere(number: int, only_closed: bool = False) -> None:
+def _redirect_to_null(number: int, only_closed: bool = False) -> None:
     """Redirect a file descriptor to the null device; with ``only_closed``, only if it is closed."""
     with contextlib.suppress(OSError):  # the descriptor is closed
         os.fstat(number)
@@ -60,7 +60,7 @@ def _lead_nowhere(number: int, only_closed: bool = False) -> None:
         os.close(nowhere)
 
 
-def plain() -> bool:
+def ascii_only() -> bool:
     """Tell whether to draw pictures in ASCII, because standard output may lack block characters."""
     return not (sys.stdout.encoding or "").lower().startswith("utf")
 
@@ -90,7 +90,7 @@ def writable(folder: str | os.PathLike[str]) -> str:
         return error.strerror or str(error)
 
 
-def passing_folder() -> str:
+def temporary_folder() -> str:
     """Make a temporary folder that is deleted when this process ends."""
     path, process = tempfile.mkdtemp(prefix="fastae-"), os.getpid()
 
@@ -102,16 +102,16 @@ def passing_folder() -> str:
     return path
 
 
-def apart() -> dict[str, Any]:
+def new_process_group() -> dict[str, Any]:
     """Return the options of `subprocess.Popen` for a child that does not get Ctrl-C; its parent must end it."""
     if WINDOWS:
         return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}  # type: ignore[attr-defined]
     return {"process_group": 0}
 
 
-def without_terminal() -> dict[str, Any]:
+def detached() -> dict[str, Any]:
     """Return the options of `subprocess.Popen` for a child that has no terminal and does not get its Ctrl-C."""
-    return apart() if WINDOWS else {"start_new_session": True}
+    return new_process_group() if WINDOWS else {"start_new_session": True}
 
 
 def inheriting(handles: Sequence[int]) -> dict[str, Any]:
@@ -139,7 +139,7 @@ def shared_memory(size: int) -> tuple[mmap.mmap, int | str]:
     return memory, path
 
 
-def forget_memory(found_by: int | str) -> None:
+def release_memory(found_by: int | str) -> None:
     """Release what `shared_memory` made, after all processes that use it have ended."""
     if isinstance(found_by, int):
         os.close(found_by)

@@ -17,17 +17,17 @@ from fastae.diagnosis import Broken, diagnose, measure
 from fastae.errors import CheckpointError, Diverged, InputError, MissingPackage
 from fastae.history import Epoch, History
 from fastae.images import check_images
-from fastae.interrupts import held
+from fastae.interrupts import delay_interrupts
 from fastae.layers.layer import is_whole, positive
 from fastae.model import Autoencoder
 from fastae.optimizer import SGD
 from fastae.progress import progress_bar
 from fastae.ranks.launch import limit_blas
-from fastae.ranks.world import Alone, as_common
+from fastae.ranks.world import Alone, as_common, check_parts
 from fastae.rates import Suggestion, suggest
 
 LOSSES = ("mse", "bce")
-SLICE = 0.1  # seconds of training between two checks of the clock, the loss and the keyboard
+CHECK_SECONDS = 0.1  # seconds of training between two checks of the clock, the loss and the keyboard
 
 
 class Trainer:
@@ -126,8 +126,6 @@ class Trainer:
         self.ranks = ranks or Alone()
         self.shards = None if shards is None else positive("the number of shards", shards)
         if self.ranks.size > 1 or self.shards:
-            from fastae.ranks.session import check_parts
-
             check_parts(self.shards or self.ranks.size, self.ranks.size)
         self.backend = backend if isinstance(backend, Backend) else get(backend)
         self.history = History()
@@ -179,7 +177,7 @@ class Trainer:
         first, n = len(self.history.epochs), len(images)
         last = first + positive("the number of epochs", epochs)
         self.ranks.agree({"number of epochs": last, "epochs so far": first})
-        with held():  # a Ctrl-C would be lost while LLVM compiles or loads code
+        with delay_interrupts():  # a Ctrl-C would be lost while LLVM compiles or loads code
             session = self.session(images, test_images)
         other_ranks = self.sharers != self.ranks.size and not self.shards  # they give other bits, which `resume` allows
         if first and session.workers != self.workers and not other_ranks:
@@ -194,7 +192,7 @@ class Trainer:
         self.model.backend = self.backend.name
         if not self.history.start:
             self.history.start = measure.start(self, images, test_images)
-        some = measure.sample(images)
+        sample = measure.sample(images)
         bar = progress_bar(
             total=epochs * n,
             unit=" images",
@@ -207,7 +205,7 @@ class Trainer:
         with bar:
             for e in range(first, last):
                 bar.set_description(f"epoch {e + 1}/{last}")
-                order, pace = self._epoch(session, e, order, pace, e + 1 < last, bar, some)
+                order, pace = self._epoch(session, e, order, pace, e + 1 < last, bar, sample)
                 if on_epoch is not None:
                     on_epoch(self)
         return History(self.history.epochs[first:], self.history.start)
@@ -259,7 +257,9 @@ class Trainer:
                         "python -m pip install threadpoolctl"
                     )
                 )
-            make = partial(self.backend.shared_session, self.ranks, self.shards or self.ranks.size)
+            from fastae.ranks.sessions import shared_session  # only now: a training of one process does not need it
+
+            make = partial(shared_session, self.ranks, self.shards or self.ranks.size, self.backend)
             extra["facts"] = self.settings()
         return make(
             parameters,
@@ -298,7 +298,7 @@ class Trainer:
 
     @np.errstate(over="ignore", invalid="ignore")  # divergence raises an error instead
     def _epoch(
-        self, session: Session, e: int, order: np.ndarray, pace: int, another: bool, bar: Any, some: np.ndarray
+        self, session: Session, e: int, order: np.ndarray, pace: int, another: bool, bar: Any, sample: np.ndarray
     ) -> tuple[np.ndarray, int]:
         """Train for one epoch; return the order of the next epoch, if any, and the number of batches in 0.1 s."""
         began, n, following = time.perf_counter(), len(order), order
@@ -325,16 +325,16 @@ class Trainer:
             bar.update(new)
             bar.set_postfix_str(f"loss {total / seen:.4f}")
             took = session.agreed(time.perf_counter() - t)
-            if size == pace or took > SLICE:  # a shorter run, at the end of a part, is not representative
-                pace = max(1, min(4 * size, int(size * SLICE / took) if took else size))
+            if size == pace or took > CHECK_SECONDS:  # a shorter run, at the end of a part, is not representative
+                pace = max(1, min(4 * size, int(size * CHECK_SECONDS / took) if took else size))
         seconds = time.perf_counter() - began
         test_mse = session.test_error() if session.has_test else None
         parameters = session.read()
         finite = math.isfinite(total) and math.isfinite(test_mse or 0)
         if not finite or not all(np.isfinite(p).all() for group in parameters for p in group):
             raise self._diverged(session, e, n)  # the loss does not include the last update
-        signs = measure.of_epoch(self.model, parameters, some, parts)
-        with held():  # so that parameters and history always belong to the same epoch
+        signs = measure.of_epoch(self.model, parameters, sample, parts)
+        with delay_interrupts():  # so that parameters and history always belong to the same epoch
             self.model.weights, self.model.biases, self._V, self._c = parameters
             self.history.epochs.append(Epoch(e + 1, total / n, test_mse, seconds, n / seconds, lr, signs))
         return following, pace
@@ -391,9 +391,9 @@ class Trainer:
         """
         with self.ranks.together():
             found: Any = None if self.ranks.rank else storage.read(path, "checkpoint")
-        config, arrays = self.ranks.spread(found)
+        config, arrays = self.ranks.broadcast(found)
         with self.ranks.together():
-            checkpoints.take(self, path, config, arrays, note)
+            checkpoints.restore(self, path, config, arrays, note)
 
     def settings(self, note: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return the settings that determine the result of this training, as a dict for JSON."""

@@ -17,6 +17,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import fake_cupy
+import numpy as np
 import pytest
 from command_line import RESULTS, fill, snapshot, train
 from grading import Class
@@ -124,6 +125,12 @@ def group(tmp_path: Path) -> Class:
     return Class(tmp_path)
 
 
+@pytest.fixture
+def random() -> np.random.Generator:
+    """Give a test random numbers of its own, which do not depend on the tests before it."""
+    return np.random.default_rng(20)
+
+
 @pytest.fixture(params=COMPILERS)
 def compiler(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Let the emulator use one compiler."""
@@ -145,7 +152,7 @@ def write(tmp_path: Path) -> Callable[..., Path]:
 
     def write(text: str, name: str = "mine.py") -> Path:
         path = tmp_path / name
-        path.write_text(textwrap.dedent(text))
+        path.write_text(textwrap.dedent(text), encoding="utf-8")
         return path
 
     return write

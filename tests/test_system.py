@@ -48,7 +48,7 @@ sys.argv = ["fastae", *sys.argv[1:]]
 subprocess.CREATE_NEW_PROCESS_GROUP, os.set_handle_inheritable = 0, os.set_inheritable  # of the worker, a Linux again
 subprocess.Popen.kill = lambda process: os.kill(process.pid, 9)
 if sys.argv[1] == "check":
-    system.say_what_can_be_said()
+    system.make_output_safe()
     sys.exit(cli.main(sys.argv[1:]))
 sys.exit(cli.main())
 """
@@ -117,10 +117,10 @@ def test_a_command_is_told_as_the_shell_takes_it(windows: bool, line: str, monke
 
 
 def test_a_child_is_kept_from_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert system.apart() == {"process_group": 0}
+    assert system.new_process_group() == {"process_group": 0}
     monkeypatch.setattr(system, "WINDOWS", True)
     monkeypatch.setattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0x200, raising=False)
-    assert system.apart() == {"creationflags": 0x200}
+    assert system.new_process_group() == {"creationflags": 0x200}
 
 
 class Terminal(io.StringIO):
@@ -144,8 +144,8 @@ def test_progress_needs_no_escape_sequence(monkeypatch: pytest.MonkeyPatch) -> N
 def test_what_cannot_be_said_is_a_question_mark(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
     raw = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding=encoding))
-    assert system.plain() == (encoding != "utf-8")
-    system.say_what_can_be_said()
+    assert system.ascii_only() == (encoding != "utf-8")
+    system.make_output_safe()
     print("σ", end="", flush=True)
     assert raw.getvalue().decode(encoding) == ("σ" if encoding == "utf-8" else "?")
 

@@ -17,7 +17,7 @@ trainer = fastae.Trainer(fastae.Autoencoder(), backend="emulator")
 session = trainer.session(images[:32])
 session.start(np.arange(32))
 session.run(2)  # the first step is launched, the second captured and replayed
-(graph,) = (graph for (part, _, steps), graph in session._graphs.items() if (part, steps) == ("step", 1))
+(graph,) = (graph for (part, _, steps), graph in session.graphs.items() if (part, steps) == ("step", 1))
 for number, node in enumerate(graph.nodes):
     print(f"{number:2} {node.name:18} after {sorted(node.after)}")
 

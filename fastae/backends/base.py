@@ -11,7 +11,6 @@ import numpy as np
 
 from fastae.backends.contract import KERNELS
 from fastae.backends.session import Parameters, Session
-from fastae.errors import InputError
 from fastae.layers import Layer
 from fastae.operations import NUMBERS, make_operations
 from fastae.step import Local
@@ -61,6 +60,7 @@ class Backend:
 
     name = "?"
     takes_threads = False  # whether a user may set their number
+    on_gpu = False  # whether its arrays are on a GPU, or on the emulator's
 
     def __getattr__(self, name: str) -> Any:
         if name in KERNELS:
@@ -152,16 +152,3 @@ class Backend:
     def session(self, parameters: Parameters, images: np.ndarray, **options: Any) -> "Session":
         """Put a model and its data on the device; see `Session` for the arguments."""
         return Session(self, parameters, images, **options)
-
-    def shared_session(
-        self, world: Any, parts: int, parameters: Parameters, images: np.ndarray, **options: Any
-    ) -> "Session":
-        """Put a model that several ranks train on this rank's device; see `fastae.ranks.session.SharedSession`."""
-        from fastae.ranks.session import SharedSession
-        from fastae.ranks.world import as_common
-
-        if world.way == "nccl":
-            reason = f"NCCL connects GPUs, and the backend {self.name!r} has none"
-            raise as_common(InputError(f"{reason}; take --distributed mpi"))
-        session: Any = SharedSession(world, parts, self, parameters, images, **options)
-        return session

@@ -48,7 +48,7 @@ class Kernel:
     --------
     >>> matmul = KERNELS["matmul"]
     >>> matmul.writes
-    'alpha · op(a) op(b) + beta · out; with beta = 0 the old out is never read'
+    'alpha · op(a) op(b) + beta · out; if beta is 0, out is not read'
     >>> list(matmul.parameters.parameters)
     ['a', 'b', 'out', 'trans_a', 'trans_b', 'alpha', 'beta']
     >>> matmul.flops(m=16, k=784, n=256)
@@ -77,13 +77,8 @@ class Kernel:
     @property
     def parameters(self) -> inspect.Signature:
         """The arguments as an ``inspect.Signature``."""
-        listed = self.signature[self.signature.index("(") + 1 : -1].split(", ")
-        return inspect.Signature([_parameter(*argument.split("=")) for argument in listed])
-
-
-def _parameter(name: str, default: str | None = None) -> inspect.Parameter:
-    value = inspect.Parameter.empty if default is None else ast.literal_eval(default)
-    return inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=value)
+        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        return inspect.Signature([inspect.Parameter(x, kind, default=value) for x, value in self.arguments.items()])
 
 
 MN, PQ = ("m", "n"), ("p", "q")
@@ -117,7 +112,7 @@ KERNELS: dict[str, Kernel] = {
     "matmul": Kernel(
         "matmul(a, b, out, trans_a=False, trans_b=False, alpha=1.0, beta=0.0)",
         {"a": ("m", "k"), "b": ("k", "n"), "out": MN},  # a and b as they are after their transposition
-        "alpha · op(a) op(b) + beta · out; with beta = 0 the old out is never read",
+        "alpha · op(a) op(b) + beta · out; if beta is 0, out is not read",
         flops=lambda m, n, k: 2 * m * n * k,
         bytes=lambda s, m, n, k: s * (m * k + k * n + m * n),
     ),
@@ -125,35 +120,36 @@ KERNELS: dict[str, Kernel] = {
     "mse_gradient": Kernel(
         "mse_gradient(z, x, scale, out)",
         {"z": MN, "x": MN, "out": MN},
-        "2 · scale · (z − x) · z · (1 − z), with respect to the last pre-activation",
+        "2 · scale · (z − x) · z · (1 − z): the gradient of scale · Σ (z − x)² with respect to the input of the last "
+        "sigmoid",
         flops=lambda m, n: 5 * m * n,
         bytes=lambda s, m, n: s * 3 * m * n,
     ),
     "bce_gradient": Kernel(
         "bce_gradient(z, x, scale, out)",
         {"z": MN, "x": MN, "out": MN},
-        "scale · (z − x), with respect to the last pre-activation",
+        "scale · (z − x): the gradient of scale times the cross-entropy with respect to the input of the last sigmoid",
         flops=lambda m, n: 2 * m * n,
         bytes=lambda s, m, n: s * 3 * m * n,
     ),
     "mse_loss": Kernel(
         "mse_loss(z, x, out)",
         {"z": MN, "x": MN, "out": ("m",)},
-        "Σ (z − x)² over the pixels of each image",
+        "Σ (z − x)² of each image, a sum over its pixels",
         flops=lambda m, n: 3 * m * n,
         bytes=lambda s, m, n: s * 2 * m * n + 8 * m,
     ),
     "bce_loss": Kernel(
         "bce_loss(z, x, out)",
         {"z": MN, "x": MN, "out": ("m",)},
-        "−Σ [x log z + (1 − x) log(1 − z)] over the pixels of each image, the logarithms floored at −100",
+        "−Σ [x log z + (1 − x) log(1 − z)] of each image, a sum over its pixels; logarithms below −100 count as −100",
         flops=lambda m, n: 12 * m * n,
         bytes=lambda s, m, n: s * 2 * m * n + 8 * m,
     ),
     "column_sum": Kernel(
         "column_sum(delta, out, alpha=1.0, beta=0.0)",
         {"delta": MN, "out": ("n",)},
-        "alpha · Σ_rows delta + beta · out; with beta = 0 the old out is never read",
+        "alpha · (the sum of each column of delta) + beta · out; if beta is 0, out is not read",
         flops=lambda m, n: m * n,
         bytes=lambda s, m, n: s * (m * n + n),
     ),
@@ -167,7 +163,7 @@ KERNELS: dict[str, Kernel] = {
     "gather": Kernel(
         "gather(images, order, cursor, offset, out)",
         {"images": ("N", "n"), "order": ("o",), "cursor": ("1",), "out": MN},
-        "rows order[cursor[0] + offset + i] of the images, divided by 255",
+        "for each row i of out the image order[cursor[0] + offset + i], divided by 255",
         flops=lambda m, n: m * n,
         bytes=lambda s, m, n: (s + 1) * m * n + 8 * m,
     ),
@@ -175,21 +171,22 @@ KERNELS: dict[str, Kernel] = {
     "unfold": Kernel(
         "unfold(x, height, width, kernel, stride, padding, out)",
         {"x": MN, "out": PQ},
-        "each patch of each image in a row: rows (image, patch row, patch column), columns (row, column, channel); 0 "
-        "in the padding",
+        "the patches of the images, one in each row: the rows are ordered by image, patch row and patch column, the "
+        "columns by row, column and channel within the patch; the padding is 0",
         bytes=lambda s, m, n, p, q: s * (m * n + p * q),
     ),
     "fold": Kernel(
         "fold(x, height, width, kernel, stride, padding, out)",
         {"x": PQ, "out": MN},
-        "the transpose of unfold: every pixel the sum of what the patches that it is in have for it",
+        "for each pixel the sum of its values in all patches that contain it: the transpose of unfold",
         flops=lambda m, n, p, q: p * q,
         bytes=lambda s, m, n, p, q: s * (m * n + p * q),
     ),
     "convolve": Kernel(
         "convolve(x, weights, height, width, kernel, stride, padding, out)",
         {"x": MN, "weights": ("q", "c"), "out": ("p", "c")},
-        "unfold(x) · weights: each patch of each image times each kernel, not flipped; no patch need be copied",
+        "unfold(x) · weights: the product of each patch with each filter, which is not flipped; a backend need not "
+        "copy the patches",
         flops=lambda m, n, p, q, c: 2 * p * q * c,
         bytes=lambda s, m, n, p, q, c: s * (m * n + q * c + p * c),
     ),

@@ -75,6 +75,21 @@ class Session:
         Round the inputs of products to TF32 (8 bits of exponent, 10 of mantissa), for the tensor cores: for cupy and
         emulator.
 
+    Attributes
+    ----------
+    workers : int
+    shares : list of tuple
+        For each worker W, b, V and c of its own units: a tuple of arrays each, by layer.
+    team, tail : list of Buffers
+        Of each worker, for a whole batch, and for the smaller batch that ends an epoch; ``tail`` is empty if there is
+        none.
+    test_team, test_tail : list of Buffers
+        The same for the test images, if there are any.
+    totals : list of array, float64, (1,)
+        Of each worker, the sum of the losses since the buffers were rewound.
+    functions : dict of callable
+        The "step" and the "evaluation" of a batch, functions of a worker's buffers; not in sessions that compile them.
+
     Raises
     ------
     InputError
@@ -124,13 +139,13 @@ class Session:
         self.prepare()
         self._rate = self.array(np.array([-lr, momentum], self.dtype))
         self._has_momentum = bool(momentum)
-        self._totals = [self.array(np.zeros(1)) for _ in range(self.workers)]
-        self._shares = self._share(parameters)
-        self._train = self._team(images, batch_size)
-        self._tail = self._first_rows(self._train, len(images) % batch_size)
+        self.totals = [self.array(np.zeros(1)) for _ in range(self.workers)]
+        self.shares = self._share(parameters)
+        self.team = self._make_team(images, batch_size)
+        self.tail = self.first_rows(self.team, len(images) % batch_size)
         if test_images is not None:
-            self._test = self._team(test_images, min(len(test_images), TEST_BATCH))
-            self._test_tail = self._first_rows(self._test, len(test_images) % len(self._test[0].loss))
+            self.test_team = self._make_team(test_images, min(len(test_images), TEST_BATCH))
+            self.test_tail = self.first_rows(self.test_team, len(test_images) % len(self.test_team[0].loss))
 
     # What a backend may override.
 
@@ -145,7 +160,7 @@ class Session:
             kernels.output = kernels.forward
         if not hasattr(kernels, "forward_loss"):
             kernels.forward_loss = make_forward_loss(kernels)
-        self._parts = {"step": make_step(kernels), "evaluation": make_evaluation(kernels)}
+        self.functions = {"step": make_step(kernels), "evaluation": make_evaluation(kernels)}
 
     def operations(self) -> dict[str, Any]:
         """Return the step's operations."""
@@ -170,7 +185,7 @@ class Session:
         """Return ``Buffers.local`` of each worker, for batches of m images; all workers share the deltas."""
         return [self.backend.local(self.layers, m, self.dtype)]
 
-    def fewer(self, local: Any, m: int) -> Any:
+    def shrink_local(self, local: Any, m: int) -> Any:
         """Return an entry of ``Buffers.local`` for smaller batches, of m images."""
         rows = m * local.geometry.rows * local.geometry.columns if len(local.patches) else 0
         return local._replace(patches=local.patches[:rows], products=local.products[:rows])
@@ -183,23 +198,23 @@ class Session:
     def execute(self, part: str, team: list[Buffers], batches: int) -> None:
         """Run ``part``, "step" or "evaluation", on the next batches, with all workers of the team."""
         for _ in range(batches):
-            self._parts[part](team[0])
+            self.functions[part](team[0])
 
     # What a trainer calls.
 
     def start(self, order: np.ndarray) -> None:
         """Begin an epoch with the images in this order, int64 (N,)."""
-        self._train[0].order[:] = self.backend.asarray(order)  # one array, which the whole team reads
-        self._rewind(self._train)
+        self.team[0].order[:] = self.backend.asarray(order)  # one array, which the whole team reads
+        self.rewind(self.team)
 
     def run(self, batches: int) -> None:
         """Train on the next whole batches."""
-        self.execute("step", self._train, batches)
+        self.execute("step", self.team, batches)
 
     def finish(self) -> None:
         """Train on the last, smaller batch, if the batch size does not divide the number of images."""
-        if self._tail:
-            self.execute("step", self._tail, 1)
+        if self.tail:
+            self.execute("step", self.tail, 1)
 
     def set_rate(self, lr: float, momentum: float = 0.0) -> None:
         """Set the learning rate and the momentum; raises ``InputError`` for a momentum if there are no velocities."""
@@ -209,11 +224,11 @@ class Session:
 
     def total(self) -> float:
         """Return the sum of the training losses of the epoch's images so far."""
-        return sum(float(self.backend.to_host(total)[0]) for total in self._totals)
+        return sum(float(self.backend.to_host(total)[0]) for total in self.totals)
 
     def read(self) -> Parameters:
         """Copy the parameters to the host."""
-        shares = [[[self.backend.to_host(p) for p in group] for group in share] for share in self._shares]
+        shares = [[[self.backend.to_host(p) for p in group] for group in share] for share in self.shares]
         return Parameters(
             *(
                 [
@@ -226,7 +241,7 @@ class Session:
 
     def write(self, parameters: Parameters) -> None:
         """Overwrite the parameters."""
-        for w, share in enumerate(self._shares):
+        for w, share in enumerate(self.shares):
             for group, new in zip(share, parameters):
                 for p, q, layer, c in zip(group, new, self.layers, self._cuts()[1:]):
                     p[:] = self.backend.asarray(q if layer.shared else q[..., c[w]])
@@ -238,29 +253,41 @@ class Session:
     def adopt(self, parameters: Sequence[Sequence[Any]], velocities: Sequence[Sequence[Any]]) -> None:
         """Copy parameters and velocities to other arrays and use these: for each worker (W, b) and (V, c), by layer."""
         places = [(*mine, *theirs) for mine, theirs in zip(parameters, velocities)]
-        for old, new in zip(self._shares, places):
+        for old, new in zip(self.shares, places):
             for group, places_ in zip(old, new):
                 for p, q in zip(group, places_):
                     q[:] = p
-        self._shares = [list(new) for new in places]
+        self.shares = [list(new) for new in places]
 
         def moved(team: list[Buffers]) -> list[Buffers]:
             return [w._replace(**dict(zip("WbVc", new))) for w, new in zip(team, itertools.cycle(places))]
 
-        self._train, self._tail = moved(self._train), moved(self._tail)
+        self.team, self.tail = moved(self.team), moved(self.tail)
         if self.has_test:
-            self._test, self._test_tail = moved(self._test), moved(self._test_tail)
+            self.test_team, self.test_tail = moved(self.test_team), moved(self.test_tail)
 
     def test_error(self) -> float:
         """Return the squared error of the test images' reconstructions: the mean over images and pixels."""
-        self._rewind(self._test)
-        images, pixels = self._test[0].images.shape
-        self.execute("evaluation", self._test, images // len(self._test[0].loss))
-        if self._test_tail:
-            self.execute("evaluation", self._test_tail, 1)
+        self.rewind(self.test_team)
+        images, pixels = self.test_team[0].images.shape
+        self.execute("evaluation", self.test_team, images // len(self.test_team[0].loss))
+        if self.test_tail:
+            self.execute("evaluation", self.test_tail, 1)
         return self.total() / (images * pixels)
 
-    def _rewind(self, team: list[Buffers]) -> None:
+    def test_sums(self) -> list[float]:
+        """Return the sum of squared errors of each batch of test images, which ranks add up in the batches' order."""
+        self.rewind(self.test_team)
+        images, m, sums = len(self.test_team[0].images), len(self.test_team[0].loss), []
+        for first in range(0, images, m):
+            for total in self.totals:
+                total[:] = 0
+            self.execute("evaluation", self.test_team if first + m <= images else self.test_tail, 1)
+            sums.append(self.total())
+        return sums
+
+    def rewind(self, team: list[Buffers]) -> None:
+        """Begin again with the first image, and with a loss of 0."""
         for w in team:
             w.cursor[:] = 0
             w.total[:] = 0
@@ -287,14 +314,14 @@ class Session:
     def _zeros(self, *shape: int) -> Any:
         return self.array(np.zeros(shape, self.dtype))
 
-    def _team(self, images: np.ndarray, m: int) -> list[Buffers]:
+    def _make_team(self, images: np.ndarray, m: int) -> list[Buffers]:
         """Make each worker's buffers for batches of m images: shared arrays, and views of the columns that it owns."""
         data = self.backend.data(images)
         order = self.backend.asarray(np.arange(len(images), dtype=np.int64))
         hidden = [self._zeros(m, width) for width in self.widths[1:]]
         deltas = [self._zeros(m, layer.outputs) if layer.shared else None for layer in self.layers]
         cuts, workspaces, local, team = self._cuts(), self.workspaces(m), self.local(m, deltas), []
-        for i, (W, b, V, c) in enumerate(self._shares):
+        for i, (W, b, V, c) in enumerate(self.shares):
             batch, loss = self._zeros(m, self.widths[0]), self.array(np.zeros(m))
             mine = [cut[i] for cut in cuts[1:]]
             team.append(
@@ -317,19 +344,19 @@ class Session:
                     x=batch[:, cuts[0][i]],
                     loss=loss,
                     losses=loss[:, None],
-                    total=self._totals[i],
+                    total=self.totals[i],
                     local=local[i],
                     workspace=workspaces[i],
                 )
             )
         return team
 
-    def _first_rows(self, team: list[Buffers], m: int) -> list[Buffers]:
-        """Return a team for a smaller batch in the same buffers; an empty one if m is 0."""
+    def first_rows(self, team: list[Buffers], m: int) -> list[Buffers]:
+        """Return a team for a smaller batch, of m images, in the same buffers; an empty one if m is 0."""
 
         def rows(w: Buffers) -> Buffers:
             a, y, d = (tuple(array[:m] for array in group) for group in (w.a, w.y, w.d))
-            local = tuple(self.fewer(one, m) for one in w.local)
+            local = tuple(self.shrink_local(one, m) for one in w.local)
             return w._replace(scale=1 / m, a=a, y=y, d=d, x=w.x[:m], loss=w.loss[:m], losses=w.losses[:m], local=local)
 
         return [rows(w) for w in team] if m else []

@@ -9,8 +9,9 @@ import contextlib
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -79,7 +80,7 @@ class Worker:
             stdout=subprocess.PIPE,
             encoding="utf-8",
             bufsize=1,
-            **system.apart(),  # Ctrl-C goes to this process only, which then ends the contender
+            **system.new_process_group(),  # Ctrl-C goes to this process only, which then ends the contender
         )
         try:
             self.ready: dict[str, Any] = self._answer()["ready"]
@@ -209,21 +210,56 @@ def race(
     from fastae.backends.numba_backend.workers import choose
     from fastae.bench.limits import measure
 
-    result = Race(batch_size, model=model)
     cores = choose(threads).workers
-    workers: list[Worker] = []
+    starts = {name: partial(Worker, name, batch_size, loss, seconds, threads, model) for name in names}
+    return take_turns(Race(batch_size, model=model), starts, rounds, tell, lambda: measure(cores, 1).flops)
+
+
+def take_turns(
+    result: Race,
+    starts: Mapping[str, Callable[[], Worker]],
+    rounds: int,
+    tell: Callable[[str], None],
+    limit: Callable[[], float] | None = None,
+) -> Race:
+    """Start the contenders, let them train in turn, and end them.
+
+    Parameters
+    ----------
+    result : Race
+        Without segments, which are added.
+    starts : mapping of str to callable
+        For each contender, a function that starts it.
+    rounds, tell
+        As for `race`.
+    limit : callable, optional
+        Called before each round: the operations per second that the cores can do.
+
+    Returns
+    -------
+    Race
+        ``result``.
+
+    Raises
+    ------
+    WorkerFailed, Disagreement
+        As for `race`.
+    """
+    workers: dict[str, Worker] = {}
     try:
-        for name in names:  # one after another, because compiling may use all cores
-            tell(f"batch size {batch_size}: starting {name}")
-            workers.append(Worker(name, batch_size, loss, seconds, threads, model))
-            result.ready[name] = workers[-1].ready
+        for name, start in starts.items():  # one after another, because compiling may use all cores
+            tell(f"batch size {result.batch_size}: starting {name}")
+            workers[name] = start()
+            result.ready[name] = workers[name].ready
         require_agreement({name: ready["first_loss"] for name, ready in result.ready.items()})
         for number in range(1, rounds + 1):
-            result.limits.append(measure(cores, 1).flops)
-            for worker in workers:
-                tell(f"batch size {batch_size}: round {number} of {rounds}, {worker.name}")
-                result.segments.setdefault(worker.name, []).append(worker.segment())
+            if limit is not None:
+                result.limits.append(limit())
+            for name, worker in workers.items():
+                tell(f"batch size {result.batch_size}: round {number} of {rounds}, {name}")
+                result.segments.setdefault(name, []).append(worker.segment())
     finally:
-        for worker in workers:
+        for worker in workers.values():
             worker.close()
+    tell("")
     return result

@@ -29,7 +29,7 @@ def operations(m: int, model: str) -> Iterator[tuple[str, Run, int, int]]:
     session = fastae.Trainer(network(model), "mse", small, backend="numba", batch_size=m, threads=1).session(images)
     session.start(np.arange(m))
     session.run(1)  # fills all arrays with values of a real training
-    (w,), layers, size = session._train, session.layers, session.dtype.itemsize
+    (w,), layers, size = session.team, session.layers, session.dtype.itemsize
     for l, layer in enumerate(layers):
         last = l == len(layers) - 1
         activation = "sigmoid" if last else session.activation
@@ -63,10 +63,10 @@ def repeating(name: str, operation: Any) -> Any:
     """Return a compiled ``repeat(times, arguments)`` that calls a kernel or an operation ``times`` times."""
     from fastae.backends.numba_backend.internals import types
     from fastae.backends.numba_backend.jit import jit, namespace
-    from fastae.backends.numba_backend.link import known
+    from fastae.backends.numba_backend.link import register_linked
 
     if name not in _compiled:
-        known(types.float32)  # cached code calls the backend's kernels by name
+        register_linked(types.float32)  # cached code calls the backend's kernels by name
         module = namespace(f"fastae_bench_{name}", operation=operation)
 
         @jit(name=f"bench_{name}", cached=True)

@@ -1,19 +1,20 @@
-"""``fastae bench --ranks``: what several processes that share every batch gain, and what they spend on each other."""
+"""``fastae bench --ranks``: the speed of several processes that share each batch, and the cost of communication."""
 
 import argparse
 import shutil
 import sys
 from collections.abc import Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
 from fastae import storage
-from fastae.bench.contenders import missing, require_agreement
+from fastae.bench.contenders import missing
 from fastae.bench.contenders.job import DESCRIBED
-from fastae.bench.harness import IDLE_BOUND, Race, Worker
-from fastae.bench.report import Report, row, tell
+from fastae.bench.harness import Race, Worker, take_turns
+from fastae.bench.report import Report, header, in_one_line, row, spread, tell, warn_of_idlers
 from fastae.errors import InputError, MissingPackage
 from fastae.ranks import launch
 from fastae.system import progress
@@ -22,7 +23,7 @@ BATCHES = (32, 128, 512, 1024)
 
 
 class Way(NamedTuple):
-    """A way to train on a number of cores: its contender, in how many processes, of how many threads each."""
+    """A way to use a number of cores: a contender, its number of processes, and the threads of each process."""
 
     contender: str
     ranks: int
@@ -30,12 +31,12 @@ class Way(NamedTuple):
 
     @property
     def key(self) -> str:
-        """A name of its own."""
+        """The name of this way in a `Race`."""
         return f"{self.contender} {self.ranks}x{self.threads}"
 
 
 def ways(ranks: int) -> list[Way]:
-    """Return the ways to be compared for that many ranks; of one rank, the process that trains alone."""
+    """Return the ways to compare for a number of ranks; for one rank, only a single process with one thread."""
     if ranks == 1:
         return [Way("fastae-numba", 1, 1)]
     return [
@@ -47,12 +48,12 @@ def ways(ranks: int) -> list[Way]:
 
 
 def launcher() -> list[str]:
-    """Return the command that starts ranks, but for their number: mpiexec beside this Python, or else on the PATH.
+    """Return the command that starts ranks, without their number: mpiexec beside this Python, or else on the PATH.
 
     Raises
     ------
     MissingPackage
-        There is none, or no mpi4py.
+        mpiexec or mpi4py is missing.
     """
     beside = str(Path(sys.executable).parent)
     found = shutil.which("mpiexec", path=beside) or shutil.which("mpiexec")
@@ -63,27 +64,15 @@ def launcher() -> list[str]:
 
 
 def race(options: Any, all_ways: Sequence[Way], batch_size: int) -> Race:
-    """Let the ways train in turn; see `fastae.bench.harness.race`."""
-    result, workers = Race(batch_size, model=options.model), []
-    try:
-        for way in all_ways:
-            progress(f"batch size {batch_size}: starting {way.ranks} × {way.contender}")
-            start: Sequence[str] = launcher() if way.ranks > 1 else ()
-            worker = Worker(
-                way.contender, batch_size, options.loss, options.seconds, way.threads, options.model, start, way.ranks
-            )
-            workers.append(worker)
-            result.ready[way.key] = worker.ready
-        require_agreement({name: ready["first_loss"] for name, ready in result.ready.items()})
-        for number in range(1, options.rounds + 1):
-            for way, worker in zip(all_ways, workers):
-                progress(f"batch size {batch_size}: round {number} of {options.rounds}, {way.key}")
-                result.segments.setdefault(way.key, []).append(worker.segment())
-    finally:
-        for worker in workers:
-            worker.close()
-    progress("")
-    return result
+    """Let all ways train in turn at one batch size; arguments and errors as in `fastae.bench.harness.race`."""
+
+    def start(way: Way) -> Worker:
+        command: Sequence[str] = launcher() if way.ranks > 1 else ()
+        of_all = batch_size, options.loss, options.seconds
+        return Worker(way.contender, *of_all, way.threads, options.model, command, way.ranks)
+
+    starts = {way.key: partial(start, way) for way in all_ways}
+    return take_turns(Race(batch_size, model=options.model), starts, options.rounds, progress)
 
 
 HEADING = [
@@ -93,7 +82,16 @@ HEADING = [
 
 
 def rows(result: Race, numbers: Sequence[int], absent: str | None) -> list[list[str]]:
-    """Return the table's rows of a batch size, one for each number of ranks."""
+    """Return the cells of the table for one batch size, a row for each number of ranks.
+
+    Parameters
+    ----------
+    result : Race
+    numbers : sequence of int
+        Of ranks.
+    absent : str or None
+        The library that PyTorch's contender lacks.
+    """
     (alone,) = ways(1)
     found = []
     for number in numbers:
@@ -111,24 +109,27 @@ def rows(result: Race, numbers: Sequence[int], absent: str | None) -> list[list[
 
 
 def rate(result: Race, way: Way) -> str:
-    """Return images a second: of the median segment, and of the slowest and fastest."""
-    rates = [result.batch_size * 1e6 / time for time in result.times(way.key)]
-    return f"{median(rates):,.0f} ({min(rates):,.0f} to {max(rates):,.0f})"
+    """Return the images per second of the median segment, and those of the slowest and the fastest."""
+    return spread([result.batch_size * 1e6 / time for time in result.times(way.key)])
 
 
 def share(result: Race, way: Way, of: str) -> float:
-    """Return the median part of the time that rank 0 spent communicating, or the part of that spent waiting."""
+    """Return a share of rank 0's time, the median over the segments.
+
+    With ``of="communicating"`` it is the share of the whole time, with ``of="waiting"`` that of the time spent
+    communicating.
+    """
     whole = "seconds" if of == "communicating" else "communicating"
     return median(segment[of] / (segment[whole] or 1.0) for segment in result.segments[way.key])
 
 
 def run(options: argparse.Namespace) -> None:
-    """Race all ways for each batch size and number of ranks, tell what comes of it, and keep it.
+    """Measure all ways for each batch size and number of ranks; print the results, and write them to files.
 
     Raises
     ------
     FastaeError
-        Bad input, no MPI, a process that fails or trains otherwise.
+        Bad input, MPI is missing, a process fails, or the contenders do not train alike.
     """
     numbers = sorted({number for number in options.ranks if number != 1})
     for name in ("check", "contenders", "only", "threads"):
@@ -155,23 +156,18 @@ def run(options: argparse.Namespace) -> None:
     if max(numbers) > report.machine["cores"]:
         tell(f"warning: {max(numbers)} ranks of one thread each share {report.machine['cores']} cores\n")
     report.say(describe(report.machine, options))
-    report.say(row(HEADING))
-    report.say(row(["---:"] * len(HEADING)))
+    report.say(header(HEADING))
     for batch_size in options.batches:
         result = race(options, all_ways, batch_size)
         for cells in rows(result, numbers, absent):
             report.say(row(cells))
-        used, idler = max((max(segment["idle_cores"] for segment in of), name) for name, of in result.segments.items())
-        if used > IDLE_BOUND:
-            tell(f"warning: {idler} used {used:.0%} of a core while others trained: their times suffer\n")
+        warn_of_idlers(result)
         report.raw.setdefault("ranks", []).append(vars(result))
         report.keep()
 
 
 def describe(found: dict[str, Any], options: argparse.Namespace) -> str:
-    """Say what is measured, how and on what."""
-    versions = ", ".join(f"{name} {number}" for name, number in found["versions"].items())
-    load = "unknown" if found["load"] is None else f"{found['load']:.2f}"
+    """Return what is measured, how, and on which machine, for the head of the report."""
     return (
         f"Autoencoder {DESCRIBED[options.model]}, in float32, loss {options.loss}, plain SGD, every batch shared by\n"
         "ranks of one thread each. Images a second: median (smallest to largest) of "
@@ -181,5 +177,5 @@ def describe(found: dict[str, Any], options: argparse.Namespace) -> str:
         "gloo, one thread a rank. Ratios are medians of those of each round: how\nmany times as fast as one worker, "
         "and the ranks' time over that of the others. Communicating is a rank's share\nof the step between its own "
         "gradient and the sum of all; a part of that it waits for other ranks.\n\n"
-        f"{found['processor']}, {found['cores']} cores, load {load}; {versions}\n"
+        f"{in_one_line(found)}\n"
     )

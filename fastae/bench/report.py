@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import fastae
@@ -73,15 +74,12 @@ class Report:
                 tell=progress,
                 model=options.model,
             )
-            progress("")
             if not self.races:
                 threads = ", ".join(f"{name} {ready['threads']}" for name, ready in result.ready.items())
                 self.say(f"Threads: {threads}\n")
                 self.say(heading(options.contenders))
             self.say(line(result))
-            used, idler = result.busiest_idler()
-            if used > IDLE_BOUND:
-                tell(f"warning: {idler} used {used:.0%} of a core while others trained: their times suffer\n")
+            warn_of_idlers(result)
             self.races.append(result)
             self.raw["races"] = [vars(result) for result in self.races]
             self.keep()
@@ -101,10 +99,8 @@ class Report:
         team = limits.measure(workers, self.options.rounds)
         progress("")
         self.say(f"\nMeasured limits, multiply-adds in float32 and reading: {in_words(alone)}; {in_words(team)}\n")
-        self.say(
-            row(["kernel, one core", *(f"batch {m}, GFLOP/s" for m in measured), *(["of its roof"] * len(measured))])
-        )
-        self.say(row(["---", *["---:"] * (2 * len(measured))]))
+        columns = [*(f"batch {m}, GFLOP/s" for m in measured), *["of its roof"] * len(measured)]
+        self.say(header(["kernel, one core", *columns], named=True))
         for kernels in zip(*measured.values()):
             rates = [f"{k.rate / 1e9:.1f}" if k.flops else f"{k.bytes / k.seconds / 1e9:.1f} GB/s" for k in kernels]
             self.say(row([kernels[0].name, *rates, *(f"{kernel.share:.0%}" for kernel in kernels)]))
@@ -127,8 +123,7 @@ class Report:
         # The dense step skips products with dark pixels; for convolutions all products of the definition count.
         columns = ["GFLOP/s done", "of the limit", "GFLOP/s if dense"] if dense else ["GFLOP/s", "of the limit"]
         columns = ["batch", "step, µs", *columns, "one worker / team"]
-        self.say("\n" + row(columns))
-        self.say(row(["---:"] * len(columns)))
+        self.say("\n" + header(columns))
         for result in results:
             m, seconds = result.batch_size, result.time(OURS) / 1e6
             whole = done = 2 * multiplications(m, self.options.model) / seconds
@@ -179,8 +174,6 @@ def processor() -> str:
 
 def describe(found: Mapping[str, Any], options: argparse.Namespace) -> str:
     """Return what is measured, how, and on which machine, for the head of the report."""
-    versions = ", ".join(f"{name} {number}" for name, number in found["versions"].items())
-    load = "unknown" if found["load"] is None else f"{found['load']:.2f}"
     return (
         f"Autoencoder {DESCRIBED[options.model]}, in float32,\nloss {options.loss}, plain SGD on {IMAGES} images of "
         "MNIST.\n"
@@ -190,8 +183,15 @@ def describe(found: Mapping[str, Any], options: argparse.Namespace) -> str:
         f"{PAUSE:g} s pass after each segment for its idle threads to fall asleep.\n"
         "A ratio is the median of those of each round; below 1, fastae is the faster. A perfect dense step does every\n"
         "multiply-add of the definition at the rate that the cores had before the round, and nothing else.\n\n"
-        f"{found['processor']}, {found['cores']} cores, load {load}; {versions}\n"
+        f"{in_one_line(found)}\n"
     )
+
+
+def in_one_line(found: Mapping[str, Any]) -> str:
+    """Return the description of a machine in one line."""
+    versions = ", ".join(f"{name} {number}" for name, number in found["versions"].items())
+    load = "unknown" if found["load"] is None else f"{found['load']:.2f}"
+    return f"{found['processor']}, {found['cores']} cores, load {load}; {versions}"
 
 
 def compared(names: Sequence[str]) -> str | None:
@@ -204,15 +204,14 @@ def heading(names: Sequence[str]) -> str:
     """Return the first two lines of the table, in Markdown."""
     ours = compared(names)
     cells = ["batch", *names] + ([f"{ours} / fastest peer", f"{ours} / perfect dense step"] if ours else [])
-    return row(cells) + "\n" + row(["---:"] * len(cells))
+    return header(cells)
 
 
 def line(result: Race) -> str:
     """Return the table's row for one batch size."""
     cells = [str(result.batch_size)]
     for name in result.segments:
-        times = result.times(name)
-        cells.append(f"{result.time(name):,.0f} ({min(times):,.0f} to {max(times):,.0f})")
+        cells.append(spread(result.times(name)))
     ours = compared(list(result.segments))
     if ours:
         peer = result.fastest_peer()
@@ -220,9 +219,26 @@ def line(result: Race) -> str:
     return row(cells)
 
 
+def spread(values: Sequence[float]) -> str:
+    """Return the median of some values, and the smallest and largest of them."""
+    return f"{median(values):,.0f} ({min(values):,.0f} to {max(values):,.0f})"
+
+
+def header(cells: Sequence[str], named: bool = False) -> str:
+    """Return the first two lines of a Markdown table of numbers; with ``named``, its first column has names."""
+    return row(cells) + "\n" + row([*["---"] * named, *["---:"] * (len(cells) - named)])
+
+
 def row(cells: Sequence[str]) -> str:
     """Return a row of a Markdown table."""
     return f"| {' | '.join(cells)} |"
+
+
+def warn_of_idlers(result: Race) -> None:
+    """Warn if a contender used a core while others trained."""
+    used, idler = result.busiest_idler()
+    if used > IDLE_BOUND:
+        tell(f"warning: {idler} used {used:.0%} of a core while others trained: their times suffer\n")
 
 
 def tell(message: str) -> None:

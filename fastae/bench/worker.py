@@ -40,10 +40,10 @@ def segments(n: int, batch_size: int, parts: int) -> Iterator[np.ndarray]:
 
 def train(contender: Any, orders: Iterator[np.ndarray], world: Alone) -> tuple[float, float]:
     """Train on the next part, including the shuffle if it begins an epoch; return the seconds and the losses' sum."""
-    world.meet()
+    world.barrier()
     began = time.perf_counter()
     loss = contender.epoch(next(orders))
-    return max(world.gather(time.perf_counter() - began)), loss
+    return max(world.all_gather(time.perf_counter() - began)), loss
 
 
 def choose_parts(contender: Any, order: np.ndarray, batch_size: int, seconds: float, world: Alone = ALONE) -> int:
@@ -102,7 +102,7 @@ def serve(arguments: argparse.Namespace, world: Alone, say: Any) -> None:
     asleep, cpu_asleep = time.perf_counter(), time.process_time()
     for _ in calls(world):
         began, cpu_began = time.perf_counter(), time.process_time()
-        idle = max(world.gather((cpu_began - cpu_asleep) / (began - asleep)))  # in cores, since the last answer
+        idle = max(world.all_gather((cpu_began - cpu_asleep) / (began - asleep)))  # in cores, since the last answer
         seconds, loss = train(contender, stream, world)
         cpu = time.process_time() - cpu_began
         if not math.isfinite(loss):

@@ -122,14 +122,14 @@ def _stamp(path: Path) -> list[tuple[int, int]]:
     return [(state.st_mtime_ns, state.st_size) for state in states]
 
 
-def check(options: argparse.Namespace, k: Remote | None = None) -> int:
+def check(options: argparse.Namespace, backend: Remote | None = None) -> int:
     """Check every kernel of a file, print the report, and return the exit status.
 
     Parameters
     ----------
     options : Namespace
         The options of the command.
-    k : Remote, optional
+    backend : Remote, optional
         The file, if a worker has already read it.
 
     Returns
@@ -151,15 +151,15 @@ def check(options: argparse.Namespace, k: Remote | None = None) -> int:
         stack.enter_context(quiet())
         report = Report(options, seed)
         try:
-            k = k or stack.enter_context(opened(options))
+            backend = backend or stack.enter_context(opened(options))
         except Refused as refused:
             return report.refuse(refused)
-        report.begin(k)
+        report.begin(backend)
         try:
-            for name in k.kernels:
-                report.add(*_examined(options, k, name, seed))
+            for name in backend.kernels:
+                report.add(*_examined(options, backend, name, seed))
             judged = all(v.verdict in ("right", "imprecise") for v in report.found)
-            return report.end(verdicts.model_gradient(k, seed) if judged else None)
+            return report.end(verdicts.model_gradient(backend, seed) if judged else None)
         except Refused as refused:
             return report.refuse(refused)
 
@@ -173,13 +173,13 @@ def opened(options: argparse.Namespace) -> Remote:
         raise InputError(f"{options.gallery or options.file}: {lost}, while it is read") from lost
 
 
-def _examined(options: argparse.Namespace, k: Remote, name: str, seed: int) -> tuple[Verdict, list[Speed], str]:
+def _examined(options: argparse.Namespace, backend: Remote, name: str, seed: int) -> tuple[Verdict, list[Speed], str]:
     """Check one kernel, time it, draw its errors, and find its place on its ladder."""
-    verdict, speeds, where = verdicts.examine(k, name, seed), list[Speed](), ""
-    if not options.no_speed and verdict.verdict != "wrong" and k.name in TIMED:
+    verdict, speeds, where = verdicts.examine(backend, name, seed), list[Speed](), ""
+    if not options.no_speed and verdict.verdict != "wrong" and backend.name in TIMED:
         try:
-            k.rest()
-            speeds, wrong = speed.measure(k, name, _limit(speed.cores_of(k)))
+            backend.rest()
+            speeds, wrong = speed.measure(backend, name, _limit(speed.cores_of(backend)))
             what = speed.too_fast(name, speeds)
             if wrong is not None:
                 verdict.problems.append(of_call(wrong, f"{wrong.case}, in calls that are timed"))
@@ -189,9 +189,9 @@ def _examined(options: argparse.Namespace, k: Remote, name: str, seed: int) -> t
             verdict.problems.append(Problem(str(lost), "calls that are timed", lost.causes))
     if options.out:
         _draw(options.out, verdict)
-    if name in LADDERS and verdict.verdict != "wrong" and not options.no_speed and k.name in (*TIMED, "emulator"):
-        k.rest()
-        where = place(name, k, speeds)
+    if name in LADDERS and verdict.verdict != "wrong" and not options.no_speed and backend.name in (*TIMED, "emulator"):
+        backend.rest()
+        where = place(name, backend, speeds)
     return verdict, speeds, where
 
 
@@ -207,14 +207,14 @@ def settings(file: Path, **options: Any) -> argparse.Namespace:
     return argparse.Namespace(**vars(parser.parse_args([str(file)])) | options)
 
 
-def place(name: str, k: Any, speeds: list[Speed]) -> str:
+def place(name: str, backend: Any, speeds: list[Speed]) -> str:
     """Return in words between which rungs of its ladder a kernel is: by its speed, or on the emulator by counts."""
     from fastae.ladder import climb, counts  # which import much that only this needs
 
     if not speeds:
-        return counts.place(name, k)
+        return counts.place(name, backend)
     rate = speeds[0].flops if name in speed.FLOPS else speeds[0].bytes
-    return climb.place(name, k.name, BATCHES[0], rate)
+    return climb.place(name, backend.name, BATCHES[0], rate)
 
 
 def _draw(folder: Path, verdict: Verdict) -> None:

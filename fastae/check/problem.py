@@ -116,9 +116,9 @@ def described(call: Call, unwritten: bool = False) -> str:
     return f"{wrong.sum()} of {wrong.size} elements are wrong, {size}"
 
 
-def looking(k: Backend | Remote) -> contextlib.AbstractContextManager[None]:
+def access_checks(backend: Backend | Remote) -> contextlib.AbstractContextManager[None]:
     """Check every access to memory while kernels run on the emulator; elsewhere do nothing."""
-    return checking() if k.name == "emulator" else contextlib.nullcontext()
+    return checking() if backend.name == "emulator" else contextlib.nullcontext()
 
 
 @contextlib.contextmanager

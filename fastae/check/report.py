@@ -47,11 +47,12 @@ class Report:
         self._backend, self._given, self._kernels = "", dict[str, list[str]](), 0
         self._lacking, self._cores = list[str](), 1
 
-    def begin(self, k: Remote) -> None:
+    def begin(self, backend: Remote) -> None:
         """Take note of the file's backend, kernels and worker."""
-        self._cores = speed.cores_of(k)
-        self._backend, self._given, self._kernels = k.name, python_policy.given(k.source), len(k.kernels)
-        self._lacking = k.lacking
+        self._cores = speed.cores_of(backend)
+        self._backend, self._kernels = backend.name, len(backend.kernels)
+        self._given = python_policy.given(backend.source)
+        self._lacking = backend.lacking
 
     def add(self, verdict: Verdict, speeds: list[Speed], place: str) -> None:
         """Print the verdict on a kernel, its speed, and its place on its ladder."""

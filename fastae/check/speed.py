@@ -135,9 +135,9 @@ def works(name: str, m: int) -> Iterator[Work]:
         yield Work(name, f"{m} x {inputs}", m, {"m": m, "n": inputs})
 
 
-def cores_of(k: Remote) -> int:
+def cores_of(backend: Remote) -> int:
     """Return how many cores the kernels of a file may use: a BLAS and ``prange`` use all of them."""
-    return cores() if k.name == "numpy" or is_parallel(k.source) else 1
+    return cores() if backend.name == "numpy" or is_parallel(backend.source) else 1
 
 
 def limit(workers: int) -> limits.Limits:
@@ -148,12 +148,12 @@ def limit(workers: int) -> limits.Limits:
     return limits.combined([limits.measure(workers, 1, fresh.BYTES) for _ in range(ROUNDS)], max)
 
 
-def measure(k: Remote, name: str, machine: limits.Limits) -> tuple[list[Speed], Call | None]:
+def measure(backend: Remote, name: str, machine: limits.Limits) -> tuple[list[Speed], Call | None]:
     """Time a kernel on the shapes of the step; a very slow kernel on the small ones only.
 
     Parameters
     ----------
-    k : Remote
+    backend : Remote
     name : str
         A kernel of the file.
     machine : Limits
@@ -173,7 +173,7 @@ def measure(k: Remote, name: str, machine: limits.Limits) -> tuple[list[Speed], 
         for work in works(name, m):
             if found and m > BATCHES[0] and max(s.seconds for s in found) * m / BATCHES[0] > fresh.PATIENCE:
                 break
-            timers.append(fresh.Timer(k, name, name, work.given))
+            timers.append(fresh.Timer(backend, name, name, work.given))
             found.append(work.speed(timers[-1].seconds(), machine))
     return found, next((call for timer in timers if (call := timer.wrong())), None)  # this computes on all cores
 

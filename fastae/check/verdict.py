@@ -17,7 +17,7 @@ from fastae.check.cause import habits, precision
 from fastae.check.cause.diagnosis import diagnosed
 from fastae.check.file import text
 from fastae.check.file.failure import KernelFailed
-from fastae.check.problem import Problem, Verdict, looking, quiet
+from fastae.check.problem import Problem, Verdict, access_checks, quiet
 from fastae.check.sandbox.process import Refused, WorkerLost
 from fastae.check.sandbox.remote import Remote
 from fastae.errors import FastaeError, gist
@@ -40,12 +40,12 @@ TOGETHER = (
 FAILURES = 3  # exceptions; a kernel of which no call has returned is then not called again
 
 
-def examine(k: Backend | Remote, name: str, seed: int) -> Verdict:
+def examine(backend: Backend | Remote, name: str, seed: int) -> Verdict:
     """Call a kernel in every way that the contract allows, and name the likely causes of what is wrong.
 
     Parameters
     ----------
-    k : Backend or Remote
+    backend : Backend or Remote
         The backend that has the kernel, such as `fastae.check.learner.load` returns.
     name : str
         A kernel of the contract.
@@ -70,21 +70,21 @@ def examine(k: Backend | Remote, name: str, seed: int) -> Verdict:
     >>> examine(backends.get("numpy"), "advance", seed=0).verdict
     'right'
     """
-    verdict, facts = Verdict(name), text.facts(getattr(k, "source", ""), name)
+    verdict, facts = Verdict(name), text.facts(getattr(backend, "source", ""), name)
     with quiet():
-        problem = _outside(k, name, seed)
+        problem = _outside(backend, name, seed)
         if problem is None:
-            calls = _called(k, name, seed, verdict, facts)
+            calls = _called(backend, name, seed, verdict, facts)
             rejected = any([verdict.rejects(c) for c in calls])
-            problem = diagnosed(k, calls, facts) if rejected else habits.certain(facts)
+            problem = diagnosed(backend, calls, facts) if rejected else habits.certain(facts)
         if problem is not None:
             verdict.problems.append(problem)
             return verdict
         for case, check in CHECKS:
             failure = None
             try:
-                with looking(k):
-                    problem = check(k, name, seed, verdict)
+                with access_checks(backend):
+                    problem = check(backend, name, seed, verdict)
             except (KernelFault, KernelFailed) as error:
                 failure = getattr(error, "failure", None)
                 faults = [error.fault] if isinstance(error, KernelFault) else []
@@ -102,7 +102,7 @@ def examine(k: Backend | Remote, name: str, seed: int) -> Verdict:
     return verdict
 
 
-def _called(k: Backend | Remote, name: str, seed: int, verdict: Verdict, facts: text.Facts) -> list[Call]:
+def _called(backend: Backend | Remote, name: str, seed: int, verdict: Verdict, facts: text.Facts) -> list[Call]:
     """Make the ordinary calls of a kernel; of a wrong or slow one fewer."""
     calls: list[Call] = []
     began, large, seen, wrong, failed, astray = time.monotonic(), 0.0, 0, 0, 0, 0
@@ -113,18 +113,18 @@ def _called(k: Backend | Remote, name: str, seed: int, verdict: Verdict, facts: 
             late = time.monotonic() - began > SECONDS or (wrong and time.monotonic() - large > MORE_SECONDS)
             if late and seen >= LEAST_LARGE:
                 continue
-        sparing = (k.name == "emulator" and name in ("matmul", *PATCHES)) or wrong >= MOST_PROBLEMS
+        sparing = (backend.name == "emulator" and name in ("matmul", *PATCHES)) or wrong >= MOST_PROBLEMS
         if sparing and number % EMULATED:
             continue  # all shapes are still called
         if astray and work > astray:
             break  # a stray write may end the process, and is likelier to in a larger call
-        call = _try(k, name, dtype, given, block, [seed, number], facts)
+        call = _try(backend, name, dtype, given, block, [seed, number], facts)
         calls.append(call)
         verdict.calls += 1
         seen += work > SMALL
         wrong += call.verdict == "wrong"
         failed += call.fault_kind == "failed"
-        if call.fault_kind == "astray" and k.name != "emulator":
+        if call.fault_kind == "astray" and backend.name != "emulator":
             astray = astray or max(1, work)
         if call.fault_kind == "lost" or (failed >= FAILURES and failed == len(calls)):
             break
@@ -134,15 +134,21 @@ def _called(k: Backend | Remote, name: str, seed: int, verdict: Verdict, facts: 
 
 
 def _try(
-    k: Backend | Remote, name: str, dtype: str, given: dict[str, Any], block: bool, seed: list[int], facts: text.Facts
+    backend: Backend | Remote,
+    name: str,
+    dtype: str,
+    given: dict[str, Any],
+    block: bool,
+    seed: list[int],
+    facts: text.Facts,
 ) -> Call:
     """Call a kernel once."""
     arguments = cases.made(name, dtype, given, seed)
     call = judged(name, dtype, given, block, arguments, np.empty(0))
     call.found = call.exact
     try:
-        with looking(k):
-            outcome = cases.call(k, name, arguments, block)
+        with access_checks(backend):
+            outcome = cases.call(backend, name, arguments, block)
     except KernelFault as fault:
         call.fault, call.fault_causes, call.fault_kind = str(fault), (fault.fault,), "astray"
     except KernelFailed as error:
@@ -173,9 +179,9 @@ def _stray(touched: list[str]) -> str:
     return "an input is used as scratch memory"
 
 
-def _outside(k: Any, name: str, seed: int) -> Problem | None:
+def _outside(backend: Any, name: str, seed: int) -> Problem | None:
     """Make small calls of a Numba kernel in the interpreter, which raises where an index is outside of an array."""
-    if getattr(k, "language", "") != "numba" or name == "advance":
+    if getattr(backend, "language", "") != "numba" or name == "advance":
         return None
     for number, (dtype, given, block) in enumerate(shapes.ordinary(name, seed)):
         if number % EMULATED or cases.work(name, given) > SMALL:
@@ -183,11 +189,11 @@ def _outside(k: Any, name: str, seed: int) -> Problem | None:
         arguments = cases.made(name, dtype, given, [seed, number])
         case = judged(name, dtype, given, block, arguments, np.empty(0)).case
         try:
-            cases.call(k, name, arguments, block, interpreted=True)
+            cases.call(backend, name, arguments, block, interpreted=True)
         except KernelFailed as error:
             failure = error.failure
             if failure.type_name == "IndexError":
-                where = f"{k.path.name}, line {failure.line}: " if failure.line else ""
+                where = f"{backend.path.name}, line {failure.line}: " if failure.line else ""
                 place = failure.place or "an index leads beyond an array"
                 cause = f"out of bounds: {place}; Numba does not look, and reads or writes there"
                 return Problem(f"{where}{failure.message}", case, [cause])
@@ -203,14 +209,14 @@ def _outside(k: Any, name: str, seed: int) -> Problem | None:
     return None
 
 
-def model_gradient(k: Backend | Remote, seed: int) -> Problem | None:
+def model_gradient(backend: Backend | Remote, seed: int) -> Problem | None:
     """Train small models in float64 with these kernels, and compare their weights with the numpy backend's.
 
     A dense model with sigmoids is always trained, others where the file has kernels that only they need.
 
     Parameters
     ----------
-    k : Backend or Remote
+    backend : Backend or Remote
     seed : int
         Of weights and images.
 
@@ -219,8 +225,8 @@ def model_gradient(k: Backend | Remote, seed: int) -> Problem | None:
     Problem or None
         None if the weights of all models agree.
     """
-    for activation, convolutions in _models(getattr(k, "kernels", ())):
-        problem = _model_gradient(k, seed, activation, convolutions)
+    for activation, convolutions in _models(getattr(backend, "kernels", ())):
+        problem = _model_gradient(backend, seed, activation, convolutions)
         if problem:
             return problem
     return None
@@ -236,18 +242,19 @@ def _models(kernels: Collection[str]) -> Iterator[tuple[str, bool]]:
         yield activation, convolutions
 
 
-def _model_gradient(k: Backend | Remote, seed: int, activation: str, convolutions: bool) -> Problem | None:
+def _model_gradient(backend: Backend | Remote, seed: int, activation: str, convolutions: bool) -> Problem | None:
     plain = activation == "sigmoid" and not convolutions
     what = f"{'convolutions and ' * convolutions}{activation}, "
     for loss in ("mse", "bce"):
         shown = loss if plain else what + loss
         case = f"three steps of the model, {shown}"
         try:
-            found, wanted = (model.steps(x, seed, loss, activation, convolutions) for x in (k, cases.REFERENCE))
+            found, wanted = (model.steps(x, seed, loss, activation, convolutions) for x in (backend, cases.REFERENCE))
         except WorkerLost as lost:
             return Problem(str(lost), case, lost.causes)
         except FastaeError as error:
-            return Problem(str(error), case, habits.of_model(getattr(k, "source", ""), getattr(k, "kernels", ())))
+            causes = habits.of_model(getattr(backend, "source", ""), getattr(backend, "kernels", ()))
+            return Problem(str(error), case, causes)
         apart = float(np.max(np.abs(found - wanted)))
         if not apart <= ALLOWED:
             what = f"after three steps of the model the weights are wrong by up to {apart:.3g}"

@@ -60,7 +60,7 @@ def show(trainer: Any, images: np.ndarray, test_images: np.ndarray, labels: np.n
     lines = []
     height, width = model.image_shape[:2]
     if sys.stdout.isatty() and height == width:
-        lines.append(terminal.draw([("original", digits), ("reconstruction", drawn)], ascii=system.plain()))
+        lines.append(terminal.draw([("original", digits), ("reconstruction", drawn)], ascii=system.ascii_only()))
     seconds = sum(epoch.seconds for epoch in epochs)
     team = f" with {trainer.workers} workers" if trainer.workers > 1 else ""
     if reason := decided(trainer):

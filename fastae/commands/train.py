@@ -14,7 +14,7 @@ from fastae import __version__, backends, storage
 from fastae.commands import network, show
 from fastae.commands.job import Job, check, prepared, read
 from fastae.errors import Diverged, OutputError
-from fastae.interrupts import held
+from fastae.interrupts import delay_interrupts
 from fastae.ranks.launch import PATIENCE
 from fastae.ranks.world import START, WAYS
 from fastae.rates import RATES, suggest
@@ -177,7 +177,7 @@ def run(options: argparse.Namespace) -> None:
         why = _train(job, options)
         if not world.rank:
             _write(job, options, why)
-        world.meet(START)  # not in MPI's finalization, where nobody would name a rank 0 that hangs
+        world.barrier(START)  # not in MPI's finalization, where nobody would name a rank 0 that hangs
 
 
 def _write(job: Job, options: argparse.Namespace, why: str) -> None:
@@ -197,7 +197,7 @@ def _write(job: Job, options: argparse.Namespace, why: str) -> None:
         "version": __version__,
     }
     # Ctrl-C is held back for this second: inside matplotlib's C++ code it would turn into some other error.
-    with held(), storage.results(out) as new:
+    with delay_interrupts(), storage.results(out) as new:
         found = diagnose(trainer)
         history = {
             "config": config,
@@ -223,7 +223,7 @@ def _train(job: Job, options: argparse.Namespace) -> str:
     """
     trainer, world = job.trainer, options.world
     checkpoint, before = job.out / "checkpoint.npz", job.out / BEFORE
-    resumed = world.spread(options.resume and checkpoint.exists())
+    resumed = world.broadcast(options.resume and checkpoint.exists())
     if resumed:
         trainer.resume(checkpoint, job.note)
     elif options.resume:

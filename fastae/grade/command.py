@@ -179,7 +179,13 @@ def _grade(
 ) -> list[points.Grade]:
     """Judge the files without a stored outcome, and return the grades of all students."""
     outcomes: dict[Path, judge.Outcome] = {}
-    jobs = {s.name: [_job(s, file, settings, out) for file in s.files] for s in students}
+    jobs = {
+        student.name: [
+            judge.Job(student, file, out / KEPT / f"{student.stem}-{settings.key(file)[:16]}.json")
+            for file in student.files
+        ]
+        for student in students
+    }
     waiting = []
     for job in (job for several in jobs.values() for job in several):
         kept = None if job.student.name in again else job.kept(settings.key(job.file))
@@ -200,8 +206,12 @@ def _grade(
         raise KeyboardInterrupt(f" {len(outcomes)} of {count} files are judged.") from None
     finally:
         system.progress("")
-    prints = {job.path: _prints(job.file) for several in jobs.values() for job in several}
-    same = copies.find({name: _together([prints[job.path] for job in several]) for name, several in jobs.items()},
+    prints = {
+        job.path: kernels(job.file.content.decode("utf-8", "replace"), job.file.suffix)
+        for several in jobs.values()
+        for job in several
+    }
+    same = copies.find({name: _by_kernel([prints[job.path] for job in several]) for name, several in jobs.items()},
                        wanted.start)  # fmt: skip
     return [
         points.grade(
@@ -216,14 +226,6 @@ def _grade(
     ]
 
 
-def _job(student: submissions.Student, file: submissions.File, settings: judge.Settings, out: Path) -> judge.Job:
-    return judge.Job(student, file, out / KEPT / f"{student.stem}-{settings.key(file)[:16]}.json")
-
-
-def _prints(file: submissions.File) -> dict[str, Print]:
-    return kernels(file.content.decode("utf-8", "replace"), file.suffix)
-
-
-def _together(several: Sequence[dict[str, Print]]) -> dict[str, list[Print]]:
+def _by_kernel(several: Sequence[dict[str, Print]]) -> dict[str, list[Print]]:
     names = dict.fromkeys(name for prints in several for name in prints)
     return {name: [prints[name] for prints in several if name in prints] for name in names}

@@ -18,7 +18,7 @@ import fastae
 from fastae import storage, system
 from fastae.errors import OutputError
 from fastae.grade.submissions import File, Student, printable
-from fastae.interrupts import held
+from fastae.interrupts import delay_interrupts
 
 CHECK = "import sys; sys.path[:] = {path!r}; from fastae.cli import main; sys.exit(main())"
 BOUND = """
@@ -144,10 +144,10 @@ def judge(
         while waiting or running:
             while waiting and len(running) < workers:
                 tell(done)
-                with held():  # an interruption here would lose a process
+                with delay_interrupts():  # an interruption here would lose a process
                     running.append(_Check(waiting.pop(0), settings))
             for check in [check for check in running if check.ended()]:
-                with held():
+                with delay_interrupts():
                     running.remove(check)
                     outcome = check.outcome()
                     if not outcome.lost:
@@ -194,7 +194,7 @@ class _Check:
                 stderr=err,
                 cwd=None if settings.command else self._place,
                 env=environment,
-                **system.apart(),
+                **system.new_process_group(),
             )
 
     def ended(self) -> bool:

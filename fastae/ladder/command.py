@@ -132,7 +132,7 @@ def table(rungs: Sequence[Rung], speeds: Sequence[Speed], most: float, unit: str
         gain = "" if speed.gain is None else f"{speed.gain:.2f}" if speed.gain < 10 else f"{speed.gain:.0f}"
         guess = "" if rung.gain is None else f"{rung.gain:g}"
         share = speed.rate / most
-        bar = "#" * round(min(1, share) * BAR) if system.plain() else _bar(min(1, share))
+        bar = "#" * round(min(1, share) * BAR) if system.ascii_only() else _bar(min(1, share))
         lines.append(
             f"{f'{rung.number} {rung.name}':20} {speed.rate / 1e9:9,.3g} {share:9.1%} {gain:>7} {guess:>9}  {bar}"
         )

@@ -23,8 +23,8 @@ Arrays = Sequence[np.ndarray]
 Known = dict[tuple[int, int], int]  # checksums by address and length in bytes
 
 
-class Rooms:
-    """Memory that some ranks of a machine share, of sizes that the one that reads tells the others.
+class Segments:
+    """Segments of memory that some ranks of a machine share; the rank that reads tells the others their sizes.
 
     Parameters
     ----------
@@ -43,16 +43,16 @@ class Rooms:
         self.memory: list[np.ndarray] = []
 
     def make(self, size: int) -> memoryview | None:
-        """Make room for so many bytes, on the rank that reads; None if the shared memory has too little."""
+        """Allocate a segment of so many bytes on the rank that reads; None if they do not fit in shared memory."""
         if not _fits(size + LINE):
             return None
-        self._world.spread(size, self._comm)
+        self._world.broadcast(size, self._comm)
         self._add(size)
         return self.memory[-1].data
 
-    def follow(self) -> Any:
-        """Make the same rooms on the other ranks, and return what the one that reads says at the end."""
-        while isinstance(told := self._world.spread(None, self._comm, START), int):
+    def allocate_as_told(self) -> Any:
+        """Allocate the same segments on the other ranks; return what the rank that reads sends at the end."""
+        while isinstance(told := self._world.broadcast(None, self._comm, START), int):
             self._add(told)
         return told
 
@@ -65,7 +65,7 @@ class Rooms:
         self.memory.append(aligned(memory, size, memory.dtype))
 
     def place(self, array: np.ndarray) -> tuple[int, int] | None:
-        """Return the number of the room that an array is in, and where in it the array begins; None if in none."""
+        """Return the number of the segment that an array is in, and its offset in bytes; None if it is in none."""
         for number, memory in enumerate(self.memory):
             first = array.ctypes.data - memory.ctypes.data
             if first >= 0 and first + array.nbytes <= len(memory):
@@ -73,7 +73,7 @@ class Rooms:
         return None
 
     def settle(self, used: set[int]) -> None:
-        """Let all ranks see what was written, and give back the rooms that are not used."""
+        """Make what was written visible to all ranks, and free the segments that are not used."""
         for window in self._windows:
             window.Sync()
         self._world.wait(self._comm.Ibarrier(), START)
@@ -93,52 +93,52 @@ def read_once(world: World, read: Callable[[], Arrays], path: str | os.PathLike[
     known : dict
         The CRC-32 of the bytes of each array that several ranks share, by address and length.
     """
-    keys = world.gather(_identity(path) or world.rank)
+    keys = world.all_gather(_identity(path) or world.rank)
     comm = world.machine.Split(keys.index(keys[world.rank]), world.rank)
     if comm.size == 1:
         return list(read()), {}
-    rooms = Rooms(world, comm)
+    segments = Segments(world, comm)
     arrays: list[np.ndarray] = []
     if comm.rank:
-        told = rooms.follow()
+        told = segments.allocate_as_told()
     else:
-        told, arrays = _read(rooms, read)
-        world.spread(told, comm)
+        told, arrays = _read(segments, read)
+        world.broadcast(told, comm)
     if isinstance(told, FastaeError):
         raise told
     if told is None:
-        world.kept.append(rooms)
+        world.kept.append(segments)
         return arrays or list(read()), {}
-    rooms.settle({number for number, *_ in told})
-    world.kept.append(rooms)
+    segments.settle({number for number, *_ in told})
+    world.kept.append(segments)
     known = {}
     arrays = []
     for number, first, shape, dtype, crc in told:
         size = math.prod(shape) * dtype.itemsize
-        arrays.append(rooms.memory[number][first : first + size].view(dtype).reshape(shape))
+        arrays.append(segments.memory[number][first : first + size].view(dtype).reshape(shape))
         known[arrays[-1].ctypes.data, size] = crc
     return arrays, known
 
 
-def _read(rooms: Rooms, read: Callable[[], Arrays]) -> tuple[Any, list[np.ndarray]]:
+def _read(segments: Segments, read: Callable[[], Arrays]) -> tuple[Any, list[np.ndarray]]:
     """Read; return what the other ranks need to know, and the arrays.
 
-    That is for each array the number of its room, where it begins there, shape, dtype and checksum; None if there is
-    no room, so that they must read too; or the error.
+    That is for each array the number of its segment, its offset there, shape, dtype and checksum; None if shared
+    memory is too small, so that they must read too; or the error.
     """
     try:
-        with files.placed(rooms.make):
+        with files.placed(segments.make):
             arrays = [np.ascontiguousarray(array) for array in read()]
     except FastaeError as error:
         return error, []
     told = []
     for array in arrays:
-        place = rooms.place(array)
+        place = segments.place(array)
         if place is None:
-            if rooms.make(array.nbytes) is None:
+            if segments.make(array.nbytes) is None:
                 return None, arrays
-            rooms.memory[-1][:] = array.reshape(-1).view(np.uint8)
-            place = len(rooms.memory) - 1, 0
+            segments.memory[-1][:] = array.reshape(-1).view(np.uint8)
+            place = len(segments.memory) - 1, 0
         told.append((*place, array.shape, array.dtype, checksum(array)))
     return told, arrays
 
@@ -155,10 +155,10 @@ def _identity(path: str | os.PathLike[str]) -> tuple[Any, ...] | None:
     return None
 
 
-def _fits(room: int) -> bool:
+def _fits(length: int) -> bool:
     """Return whether so many bytes fit in shared memory: what does not fit would end the process when it is written."""
     try:
         found = os.statvfs(SHARED_MEMORY)
     except (OSError, AttributeError):  # another system, where it counts against the memory alone
         return True
-    return room <= 0.9 * found.f_bavail * found.f_frsize
+    return length <= 0.9 * found.f_bavail * found.f_frsize

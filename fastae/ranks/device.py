@@ -1,7 +1,8 @@
-"""The sum of all ranks' gradients where they are on GPUs, and the update by it: the same bits whichever way.
+"""The sum of all ranks' gradients on GPUs, and the update of the parameters.
 
-A rank alone has nothing to add. By NCCL (`fastae.ranks.nccl`) GPUs send to each other. Or the gradient goes through the
-host's memory, where `fastae.ranks.sums` adds it up. The update is one kernel, which adds up what NCCL has brought.
+There are three ways, which give the same bits. A single rank has nothing to sum (`Single`). With NCCL, the GPUs send
+their gradients to each other (`fastae.ranks.nccl`). Otherwise the gradients are copied to the hosts, which sum them
+(`Staged`). The update is one kernel; with NCCL it also adds up the gradients that have arrived.
 """
 
 from typing import Any
@@ -22,27 +23,27 @@ DESCEND = Kernel(
 
 
 class Single:
-    """Gradients, parameters and the update of a single rank, on its GPU.
+    """The gradients and parameters of a single rank on its GPU, and their update.
 
     Parameters
     ----------
     world : Alone
     session : CupySession
-        On whose stream everything is launched; it must be the current one.
+        Everything is launched on its stream, which must be the current one.
     size, depth : int
-        How long a gradient is, and for how many of them there must be room.
+        The length of a gradient, and the number of gradients to allocate.
     momentum : float
 
     Attributes
     ----------
-    slots : list of device arrays, (size or more,)
-        Room for gradients of this rank's parts; the first is what is summed.
-    parameters : device array, as long
+    slots : list of device array, (size or more,)
+        The gradients of this rank's parts. They are added up in the first slot, which is then summed over the ranks.
+    parameters : device array, as long as a slot
     parts : device array, (parts, length)
-        By the sum of whose rows this rank updates its stretch of the parameters.
+        Its rows are the terms of the gradient by which this rank updates its chunk of the parameters.
     """
 
-    whole_steps = True  # is all of a step launched without the host having to wait?
+    whole_steps = True  # whether a whole step can be launched without waiting for it on the host
 
     def __init__(self, world: Alone, session: CupySession, size: int, depth: int, momentum: float) -> None:
         self.world, self._session = world, session
@@ -59,22 +60,22 @@ class Single:
         return self._session.array(np.zeros(shape, self._session.dtype))
 
     def set_rate(self, lr: float, momentum: float) -> None:
-        """Go on with another learning rate and momentum."""
+        """Set the learning rate and the momentum."""
         self._rate[:] = self._session.array(np.array([-lr, momentum], self._session.dtype))
 
     def all_reduce(self) -> Any:
-        """Bring the parts here, and return them."""
+        """Return the terms of the gradient, (parts, length), after they have arrived on this GPU."""
         return self.parts
 
     def descend(self, parts: Any) -> None:
-        """Update all parameters by the sum of the parts."""
+        """Update all parameters by the sum of the terms."""
         self.update(parts)
 
     def update(self, parts: Any) -> None:
-        """Update this rank's stretch of the parameters by the sum of the parts."""
-        stretch = self.parameters[self._mine]
-        arguments = {"parts": parts, "parameters": stretch, "velocities": self._velocities, "rate": self._rate}
-        launcher, real, blocks = self._session.launcher, self._session.dtype, -(-stretch.size // THREADS)
+        """Update this rank's chunk of the parameters by the sum of the terms."""
+        chunk = self.parameters[self._mine]
+        arguments = {"parts": parts, "parameters": chunk, "velocities": self._velocities, "rate": self._rate}
+        launcher, real, blocks = self._session.launcher, self._session.dtype, -(-chunk.size // THREADS)
         launcher.launch("ranks.cu", "descend_by_tree", DESCEND, parts.shape, blocks, arguments, real)
 
     def show_velocities(self) -> None:
@@ -83,17 +84,17 @@ class Single:
             self.slots[0][self._mine] = self._velocities
 
     def keep_velocities(self) -> None:
-        """Take this rank's velocities from the first slot."""
+        """Copy this rank's velocities from the first slot."""
         if len(self._velocities):
             self._velocities[:] = self.slots[0][self._mine]
 
     def wait(self) -> None:
-        """Wait until the device has done what it was given."""
+        """Wait until the GPU has finished everything that was launched."""
         self._session.stream.synchronize()
 
 
 class Staged(Single):
-    """The sum through the hosts' memory. Every rank makes the whole update, which costs less than to send a part."""
+    """The sum through the memory of the hosts. Every rank updates all parameters: sending updates would take longer."""
 
     whole_steps = False
 
@@ -102,9 +103,9 @@ class Staged(Single):
         self._host = sum_over(world, size, 1, session.dtype)
 
     def all_reduce(self) -> Any:
-        """Bring the sum of the ranks' first slots here, which is one part, and return it."""
+        """Return the sum of the ranks' first slots, (1, size), which the hosts have computed."""
         gradient = self.slots[0]
         self._session.launcher.cupy.asnumpy(gradient, out=self._host.slots[0])
-        # No rank writes the next sum before all have copied their next gradients, hence before this copy is over.
+        # The next sum is written after all ranks have copied their next gradients, so this copy is over by then.
         gradient.set(self._host.all_reduce(lambda total: None))
         return self.parts

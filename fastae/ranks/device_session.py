@@ -18,7 +18,7 @@ WAYS = {"alone": Single, "nccl": Nccl, "mpi": Staged}
 
 
 class Slot:
-    """An array on a GPU, to which `fastae.step.make_shared_step` can add another one."""
+    """An array on a GPU whose operator ``+=``, which `fastae.step.make_shared_step` uses, calls the kernel ``axpy``."""
 
     def __init__(self, backend: Any, array: Any) -> None:
         self._backend, self.array = backend, array
@@ -29,19 +29,24 @@ class Slot:
 
 
 class DeviceSession(SharedSession):
-    """`SharedSession` on GPUs.
+    """A `SharedSession` on GPUs.
 
     Parameters
     ----------
     world, parts, backend, parameters, images, facts, **options
-        As `SharedSession` has them.
+        As in `SharedSession`.
     mode : {"captured", "eager"}
-        As `fastae.backends.cupy_backend.session.CupySession` has it. By NCCL, and of one rank alone, all of a step is
-        in one graph; otherwise what comes before the host adds up the gradients.
+        As in `fastae.backends.cupy_backend.session.CupySession`. With NCCL, and for a single rank, a graph contains
+        whole steps; otherwise it contains the gradient of a part, which the hosts then sum.
+
+    Raises
+    ------
+    InputError
+        The mode is "persistent", or an argument is refused by `SharedSession`.
     """
 
-    _session: Any
-    _sum: Any
+    local_session: Any
+    sum: Any
 
     def __init__(
         self,
@@ -60,29 +65,29 @@ class DeviceSession(SharedSession):
             raise as_common(InputError(f"{reason}; take 'captured'"))
         if world.here > 1:
             backend.take_device(world.local)
-        # What one rank captures all must capture, or NCCL waits.
+        # NCCL waits forever if one rank captures an operation and another one runs it.
         facts = (facts or {}) | {"mode": mode or MODES[0], "TF32": options.get("tf32", False)}
         super().__init__(world, parts, backend, parameters, images, mode=mode, facts=facts, **options)
 
     def _lay_out(self, parameters: Parameters, mine: range) -> None:
-        """Make the arrays that all are in, this rank's parts and the step."""
+        """Allocate the flat arrays, and make this rank's parts and the step."""
         self.way = self._choose()
-        with self._session.stream:
+        with self.local_session.stream:
             kind = WAYS[self.way]
-            self._sum = kind(self.world, self._session, self._layout.size, len(mine).bit_length(), self._mu)
-            self._sum.set_rate(self._rate, self._mu)
-            self._parameters = self._sum.parameters
-            self._slots = [Slot(self.backend, slot) for slot in self._sum.slots]
-            self._no_rows = self._session.array(np.zeros((0, len(self._sum.slots[0])), self.dtype))
-            self._step = make_shared_step(self._gradient, self._sum.all_reduce, self._sum.descend)
-            self._take_parts(self._sum.slots, mine)
+            self.sum = kind(self.world, self.local_session, self.layout.size, len(mine).bit_length(), self._mu)
+            self.sum.set_rate(self._rate, self._mu)
+            self._parameters = self.sum.parameters
+            self._slots = [Slot(self.backend, slot) for slot in self.sum.slots]
+            self._no_rows = self.local_session.array(np.zeros((0, len(self.sum.slots[0])), self.dtype))
+            self._step = make_shared_step(self.gradient, self.sum.all_reduce, self.sum.descend)
+            self._take_parts(self.sum.slots, mine)
             with self.world.one_first():
                 self._compile()
             self._set_velocity(parameters)
-        self._session.stream.synchronize()
+        self.local_session.stream.synchronize()
 
     def _choose(self) -> str:
-        """Decide how the gradients are summed, on all ranks alike."""
+        """Return how the gradients are summed; all ranks decide alike."""
         way = self.world.way
         if way != "nccl" and self.world.size == 1:
             return "alone"
@@ -92,60 +97,61 @@ class DeviceSession(SharedSession):
         return "mpi" if reason or way == "mpi" else "nccl"
 
     def _compile(self) -> None:
-        """Launch what a step launches, to no effect: the first time takes one rank longer than another."""
-        self._sum.update(self._sum.parts)  # by 0
-        for part in self._mine:
+        """Launch all kernels of a step once, without effect: compiling takes some ranks longer than others."""
+        self.sum.update(self.sum.parts)  # by 0
+        for part in self.own_parts:
             for ragged in (False, True):
                 if part.teams[ragged]:
                     self._launch_part(part, ragged, 0, 1)
 
     # The step.
 
-    def _gradient(self, part: Part, ragged: bool, slot: int) -> None:
-        """Compute the gradient of a part of the batch into a slot."""
+    def gradient(self, part: Part, ragged: bool, slot: int) -> None:
+        """Compute the gradient of a part of the next batch; arguments as in `SharedSession.gradient`."""
         if not part.teams[ragged]:
-            self.backend.column_sum(self._no_rows, self._sum.slots[slot])  # 0: an assignment could not be captured
-        elif self._sum.whole_steps:
+            self.backend.column_sum(self._no_rows, self.sum.slots[slot])  # writes 0; an assignment cannot be captured
+        elif self.sum.whole_steps:
             self._compute(part, ragged, slot)
         else:
-            self._session.repeat("gradient", (id(part), ragged), partial(self._launch_part, part, ragged, slot), 1)
+            self.local_session.repeat("gradient", (id(part), ragged), partial(self._launch_part, part, ragged, slot), 1)
 
     def _begin(self) -> None:
-        """Let the branch leave on which batches are gathered, the first one into the first buffer."""
-        self._session._branches.ahead.leave()
+        """Fork the stream on which batches are gathered; the first batch goes into the first buffer."""
+        self.local_session.branches.ahead.fork()
         self._turn = 0
 
     def _compute(self, part: Part, ragged: bool, slot: int) -> None:
-        """Launch the gradient of a part, whose images are in the other buffer than those of the one before."""
+        """Launch the gradient of a part; parts use the two buffers for their images in turn."""
         ((V, c),) = self._gradients[slot]
         worker = part.teams[ragged][self._turn % 2]
         self._turn += 1
-        self._session._parts["step"](worker._replace(V=V, c=c))
+        self.local_session.functions["step"](worker._replace(V=V, c=c))
 
     def _launch_part(self, part: Part, ragged: bool, slot: int, times: int) -> None:
         self._begin()
         for _ in range(times):
             self._compute(part, ragged, slot)
 
-    def _launch_steps(self, ragged: bool, times: int) -> None:
+    def launch_steps(self, ragged: bool, times: int) -> None:
+        """Launch whole steps, whose gradients are summed on the device; ``ragged`` is that of `gradient`."""
         self._begin()
         for _ in range(times):
-            self._step(self._mine, ragged, self._slots)
-        self._session._branches.join()  # which has left even if there is no image in this rank's parts
+            self._step(self.own_parts, ragged, self._slots)
+        self.local_session.branches.join()  # it has forked even if this rank's parts have no image
 
     def _train(self, ragged: bool, batches: int) -> None:
-        with self._session.stream:
-            if self._sum.whole_steps:
-                self._session.repeat("shared step", ragged, partial(self._launch_steps, ragged), batches)
+        with self.local_session.stream:
+            if self.sum.whole_steps:
+                self.local_session.repeat("shared step", ragged, partial(self.launch_steps, ragged), batches)
             else:
                 for _ in range(batches):
-                    self._step(self._mine, ragged, self._slots)
+                    self._step(self.own_parts, ragged, self._slots)
 
-    # What a trainer does with a session.
+    # What a trainer calls.
 
     def start(self, order: np.ndarray) -> None:
         """Begin an epoch with the images in this order, int64 (N,)."""
-        with self._session.stream:
+        with self.local_session.stream:
             super().start(order)
 
     def run(self, batches: int) -> None:
@@ -153,43 +159,43 @@ class DeviceSession(SharedSession):
         self._train(False, batches)
 
     def finish(self) -> None:
-        """Train on the images that are left when the batch size does not divide their number."""
-        if len(self._session._train[0].images) % self.batch_size:
+        """Train on the last, smaller batch, if the batch size does not divide the number of images."""
+        if self._ragged:
             self._train(True, 1)
 
     def set_rate(self, lr: float, momentum: float = 0.0) -> None:
-        """Go on with another learning rate and momentum."""
+        """Set the learning rate and the momentum; raises ``InputError`` for a momentum if there are no velocities."""
         if momentum and not self._mu:
             raise InputError("a training that began without momentum keeps no velocities; begin a new one with it")
-        with self._session.stream:
-            self._sum.set_rate(lr, momentum)
+        with self.local_session.stream:
+            self.sum.set_rate(lr, momentum)
 
     def total(self) -> float:
-        """Return the sum over the epoch's images so far of their loss as they were trained on, of all ranks."""
-        self.world.meet()  # a device would wait for a rank that does not come, and not say for whom
-        self._sum.wait()
-        with self._session.stream:
+        """Return the sum of the training losses of the epoch's images so far, of all ranks."""
+        self.world.barrier()  # which names a rank that is missing; a GPU would wait for it silently
+        self.sum.wait()
+        with self.local_session.stream:
             return super().total()
 
     def read(self) -> Parameters:
         """Copy the parameters to the host, on every rank."""
-        with self._session.stream:
+        with self.local_session.stream:
             return super().read()
 
     def write(self, parameters: Parameters) -> None:
         """Overwrite the parameters."""
-        with self._session.stream:
+        with self.local_session.stream:
             super().write(parameters)
 
     def test_error(self) -> float:
         """Return the squared error of the test images' reconstructions: the mean over images and pixels."""
-        with self._session.stream:
+        with self.local_session.stream:
             return super().test_error()
 
     def _show_velocities(self) -> None:
-        """Write the velocities of all ranks into the first slot, which the session has for its own."""
-        self._sum.show_velocities()
+        """Write the velocities of all ranks into the first slot, where the local session reads its velocities."""
+        self.sum.show_velocities()
 
     def _keep_velocities(self) -> None:
-        """Take this rank's velocities from the first slot."""
-        self._sum.keep_velocities()
+        """Copy this rank's velocities from the first slot, where the local session has written them."""
+        self.sum.keep_velocities()

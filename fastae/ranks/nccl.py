@@ -1,7 +1,8 @@
-"""The sum of all ranks' gradients by NCCL, a GPU for each rank: no host takes part, and graphs capture it.
+"""The sum of all ranks' gradients by NCCL, with a GPU for each rank: CUDA graphs can capture it, and no host waits.
 
-Each rank is sent its stretch of everybody's gradient, adds the stretches up in a fixed tree, updates its stretch of the
-parameters, and is sent the other ranks' stretches. NCCL's own all-reduce may add in any order.
+Each rank receives its own chunk of every rank's gradient, adds these chunks in the order of a fixed tree, and updates
+its chunk of the parameters. Then every rank receives the updated chunks of all others. NCCL's own all-reduce is not
+used, because it may add in any order.
 """
 
 import ctypes
@@ -22,12 +23,12 @@ from fastae.ranks.world import Alone
 
 
 class Nccl(Single):
-    """Gradients, parameters and the update of one of several ranks, each on a GPU of its own."""
+    """The gradients and parameters of one of several ranks, each with its own GPU, and their update."""
 
     def __init__(self, world: Alone, session: CupySession, size: int, depth: int, momentum: float) -> None:
         real = session.dtype
         line = LINE // real.itemsize
-        self._count = -(-size // (world.size * line)) * line  # all stretches are as long: an all-gather wants that
+        self._count = -(-size // (world.size * line)) * line  # chunks of one length, as an all-gather requires
         super().__init__(world, session, self._count * world.size, depth, momentum)
         first = self._count * world.rank
         self._take(slice(first, first + self._count), self._zeros(world.size, self._count), momentum)
@@ -37,19 +38,19 @@ class Nccl(Single):
         self._cuda = session.launcher.cupy.cuda
 
     def all_reduce(self) -> Any:
-        """Bring this rank's stretch of all ranks' first slots here, a row each, and return them."""
+        """Exchange chunks of the first slots; return this rank's chunk of every rank's slot, (ranks, length)."""
         stream, count = self._cuda.get_current_stream().ptr, self._count
         with told(self._nccl):
-            self._nccl.groupStart()  # of sends and receives that wait for each other
+            self._nccl.groupStart()  # a group: single sends and receives would wait for each other
             for rank in range(self.world.size):
-                stretch = self.slots[0][rank * count : (rank + 1) * count]
-                self._comm.send(stretch.data.ptr, count, self._type, rank, stream)
+                chunk = self.slots[0][rank * count : (rank + 1) * count]
+                self._comm.send(chunk.data.ptr, count, self._type, rank, stream)
                 self._comm.recv(self.parts[rank].data.ptr, count, self._type, rank, stream)
             self._nccl.groupEnd()
         return self.parts
 
     def descend(self, parts: Any) -> None:
-        """Update all parameters by the sum of the parts."""
+        """Update this rank's chunk by the sum of the terms, and receive the chunks of the other ranks."""
         self.update(parts)
         self._all_gather(self.parameters)
 
@@ -60,13 +61,13 @@ class Nccl(Single):
             self._all_gather(self.slots[0])
 
     def _all_gather(self, array: Any) -> None:
-        """Bring all ranks' stretches of an array here."""
+        """Receive all ranks' chunks of an array."""
         stream, mine = self._cuda.get_current_stream().ptr, array[self._mine]
         with told(self._nccl):
             self._comm.allGather(mine.data.ptr, array.data.ptr, self._count, self._type, stream)
 
     def wait(self) -> None:
-        """Wait until the device has done what it was given, or NCCL tells why it never will."""
+        """Wait until the GPU has finished everything that was launched; raises `BackendUnavailable` if NCCL fails."""
         while not self._session.stream.done:
             with told(self._nccl):
                 self._comm.check_async_error()
@@ -75,7 +76,7 @@ class Nccl(Single):
 
 @contextmanager
 def told(nccl: Any) -> Iterator[None]:
-    """Let NCCL's errors be ours."""
+    """Raise NCCL's errors in this block as `BackendUnavailable`."""
     try:
         yield
     except nccl.NcclError as error:
@@ -84,9 +85,9 @@ def told(nccl: Any) -> Iterator[None]:
 
 
 def library() -> Any:
-    """Return CuPy's module of NCCL, or None where there is none."""
+    """Return CuPy's module ``nccl``, or None if it cannot be imported or finds no library."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of a missing library: `why_not` says it
+        warnings.simplefilter("ignore")  # CuPy warns if the library is missing, which `why_not` reports
         try:
             from cupy.cuda import nccl
         except ImportError:
@@ -96,17 +97,17 @@ def library() -> Any:
 
 @cache
 def communicator(world: Alone) -> Any:
-    """Return what connects the ranks, each on its current device: one for as long as the process lives.
+    """Return NCCL's communicator of the ranks, each with its current device; it is made once for the process.
 
-    It is never destroyed: NCCL would wait for all ranks, and for the end of every graph that has captured it. What it
-    holds is freed with the process.
+    It is never destroyed: that would wait for all ranks, and for every graph that has captured it. Its memory is freed
+    when the process ends.
     """
     nccl = library()
     identity = None
     with world.together(), told(nccl):
         if world.rank == 0:
             identity = nccl.get_unique_id()
-    identity = world.spread(identity)
+    identity = world.broadcast(identity)
     with told(nccl):
         made = nccl.NcclCommunicator(world.size, identity, world.rank)
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(made))
@@ -114,12 +115,17 @@ def communicator(world: Alone) -> Any:
 
 
 def why_not(world: Alone, backend: Any) -> str:
-    """Say why the ranks cannot meet by NCCL; empty if they can. All ranks get the same answer.
+    """Return the reason why the ranks cannot use NCCL, the same on all ranks.
 
     Parameters
     ----------
     world : Alone
     backend : CupyBackend
+
+    Returns
+    -------
+    str
+        Empty if they can.
     """
     reason, gpu = "", ""
     if backend.name != "cupy":
@@ -130,7 +136,7 @@ def why_not(world: Alone, backend: Any) -> str:
             major = cuda.runtime.runtimeGetVersion() // 1000
             reason = f"CuPy finds no NCCL: python -m pip install nvidia-nccl-cu{major}"
         gpu = cuda.Device().pci_bus_id
-    found = world.gather((reason, gpu))
+    found = world.all_gather((reason, gpu))
     reasons = [theirs for theirs, _ in found]
     for rank, theirs in enumerate(reasons):
         if theirs:

@@ -1,4 +1,4 @@
-"""The ranks of a training: how they meet, agree on what they have, and end together."""
+"""The ranks of a training: how they wait for each other, compare their settings, and end together."""
 
 import os
 import pickle
@@ -35,21 +35,21 @@ class Alone:
 
     Examples
     --------
-    >>> Alone().gather("mine")
+    >>> Alone().all_gather("mine")
     ['mine']
     """
 
     rank, size, here, local, way = 0, 1, 1, 0, "none"
     hosts: tuple[str, ...] = ("",)
 
-    def meet(self, patience: float | None = None) -> None:
+    def barrier(self, patience: float | None = None) -> None:
         """Wait until all ranks are here."""
 
-    def gather(self, value: Any, patience: float | None = None) -> list[Any]:
+    def all_gather(self, value: Any, patience: float | None = None) -> list[Any]:
         """Return what each rank has, in the ranks' order, to all of them."""
         return [value]
 
-    def spread(self, value: Any) -> Any:
+    def broadcast(self, value: Any) -> Any:
         """Return what rank 0 has to all ranks."""
         return value
 
@@ -153,7 +153,7 @@ class World(Alone):
         launch.limit_blas(max(1, cores() // self.here))
         self._spins, self._nap = (SPINS, 0.0) if self.here <= cores() else (1, SHORT_NAP)
 
-    def meet(self, patience: float | None = None) -> None:
+    def barrier(self, patience: float | None = None) -> None:
         """Wait until all ranks are here; end the run if one is not in time, and name it."""
         self.wait(self.comm.Ibarrier(), patience)
 
@@ -170,7 +170,7 @@ class World(Alone):
             if waited > limit:
                 self._name_missing(limit)
 
-    def gather(self, value: Any, patience: float | None = None) -> list[Any]:
+    def all_gather(self, value: Any, patience: float | None = None) -> list[Any]:
         """Return what each rank has, in the ranks' order, to all of them."""
         mine, lengths = pickle.dumps(value), np.zeros(self.size, np.int64)
         self.wait(self.comm.Iallgather(np.array([len(mine)], np.int64), lengths), patience)
@@ -178,7 +178,7 @@ class World(Alone):
         self.wait(self.comm.Iallgatherv(mine, [everything, lengths.tolist(), self.mpi.BYTE]))
         return [pickle.loads(everything[end - length : end]) for end, length in zip(ends, lengths.tolist())]
 
-    def spread(self, value: Any, comm: Any = None, patience: float | None = None) -> Any:
+    def broadcast(self, value: Any, comm: Any = None, patience: float | None = None) -> Any:
         """Return what rank 0, of all ranks or of some that have a communicator, has to the others."""
         comm = comm or self.comm
         mine = b"" if comm.rank else pickle.dumps(value)
@@ -211,7 +211,7 @@ class World(Alone):
             yield
         except FastaeError as error:
             failure = error
-        told = self.gather(failure and str(failure), START)
+        told = self.all_gather(failure and str(failure), START)
         if not any(told):
             return
         if all(text == told[0] for text in told):
@@ -226,15 +226,15 @@ class World(Alone):
     def one_first(self) -> Iterator[None]:
         """Let one rank of each machine go through a block before the others: they find what it leaves in a cache."""
         if self.machine.rank:
-            self.meet(START)
+            self.barrier(START)
         yield
         if not self.machine.rank:
-            self.meet(START)
-        self.meet(START)
+            self.barrier(START)
+        self.barrier(START)
 
     def agree(self, facts: dict[str, Any]) -> None:
         """Raise `InputError` on all ranks if one of them has other facts than rank 0."""
-        everybody = self.gather({name: repr(value) for name, value in facts.items()})
+        everybody = self.all_gather({name: repr(value) for name, value in facts.items()})
         for name in dict.fromkeys(name for theirs in everybody for name in theirs):
             told = [theirs.get(name, "none") for theirs in everybody]
             others = [rank for rank, text in enumerate(told) if text != told[0]]
@@ -314,6 +314,17 @@ def as_common(error: FastaeError) -> FastaeError:
     """Mark an error as one that all ranks raise: one rank prints it, and none need be ended by force."""
     error.common = True
     return error
+
+
+def check_parts(parts: int, ranks: int) -> int:
+    """Return how many parts each rank has; raises `InputError` if they cannot share so many."""
+    each = parts // ranks
+    if parts % ranks or each & (each - 1):
+        number = "1 rank" if ranks == 1 else f"{ranks} ranks"
+        *others, last = [str(parts >> halved) for halved in range((parts & -parts).bit_length())]
+        possible = f"{', '.join(others)} or {last}" if others else last
+        raise as_common(InputError(f"{number} cannot share {parts} shards: take {possible} ranks"))
+    return each
 
 
 # How processes can be ranks of one training, each with what makes them so from their patience.

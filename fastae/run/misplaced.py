@@ -64,7 +64,8 @@ def misplaced(texts: Sequence[str]) -> tuple[int, Misplaced] | None:
     for number, (text, functions) in enumerate(zip(bare, found)):
         wrong = list(_initialised(text))
         for f in functions:
-            wrong += _unlaunched(text, f, launched)
+            for at, name in _calls(text, f, launched, r"[\w.>~]"):
+                wrong.append((at, f"{name} is a kernel, which is launched by <<<grid, block>>>"))
             if f.body and not has(f.head, "__host__") and (has(f.head, "__device__") or has(f.head, "__global__")):
                 kind = "a kernel" if has(f.head, "__global__") else "a function of the device"
                 wrong += _of_host(text, f, kind, of_host)
@@ -95,12 +96,6 @@ def _of_host(text: str, function: Function, kind: str, of_host: Set[str]) -> Ite
                 f"{name}() is a function of the host, and {function.name}, which calls it, {kind}: mark it __device__"
             )
             yield at, what
-
-
-def _unlaunched(text: str, function: Function, kernels: Set[str]) -> Iterator[tuple[int, str]]:
-    """Yield places in a function that call a kernel without ``<<<>>>``."""
-    for at, name in _calls(text, function, kernels, r"[\w.>~]"):
-        yield at, f"{name} is a kernel, which is launched by <<<grid, block>>>"
 
 
 def _calls(text: str, function: Function, names: Set[str], before: str) -> Iterator[tuple[int, str]]:

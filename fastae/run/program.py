@@ -118,13 +118,10 @@ def source_of(file: Path, folders: Sequence[Path]) -> Source:
         except rewrite.Nested as nested:
             what = "launches by a kernel (dynamic parallelism) are not emulated"
             raise CompileError(f"{name}, line {nested.args[0]}: {what}") from nested
-        rewritten.append(f'#line 1 "{_quoted(name)}"\n{code}\n')
+        quoted = str(name).replace("\\", "\\\\").replace('"', '\\"')
+        rewritten.append(f'#line 1 "{quoted}"\n{code}\n')
         unknown = unknown or more
     return Source(names, rewritten, any(map(waits, texts)), unknown)
-
-
-def _quoted(name: Path) -> str:
-    return str(name).replace("\\", "\\\\").replace('"', '\\"')
 
 
 def built(file: Path, flags: Flags, checks: bool) -> tuple[Path, list[Path]]:

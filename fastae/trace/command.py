@@ -70,8 +70,8 @@ def run(options: argparse.Namespace) -> int:
     if options.nvcc or options.argument:
         raise InputError(f"{options.file} has no main(): nvcc's options, and arguments behind --, are for programs")
     try:
-        with Remote(options.file, "emulator", options.patience) as k:
-            trace = _traced(k, options.kernel, given)
+        with Remote(options.file, "emulator", options.patience) as backend:
+            trace = _traced(backend, options.kernel, given)
     except WorkerLost as lost:
         raise InputError(f"{options.file}: {lost}") from lost
     except Refused as refused:
@@ -133,22 +133,23 @@ def _note(launches: Sequence[Launched], kernel: str | None) -> str:
     return f"{made}. Shown {'are' if len(shown) > 1 else 'is'} {which}{chooses}."
 
 
-def _traced(k: Remote, kernel: str | None, given: dict[str, int]) -> Trace:
+def _traced(backend: Remote, kernel: str | None, given: dict[str, int]) -> Trace:
     """Launch the file's kernels, or the one that is asked for."""
-    if kernel is not None and kernel not in k.kernels:
-        raise InputError(f"{k.path} defines no kernel {kernel!r} of the contract; it has: {', '.join(k.kernels)}")
-    names = [kernel] if kernel else list(k.kernels)
+    if kernel is not None and kernel not in backend.kernels:
+        has = ", ".join(backend.kernels)
+        raise InputError(f"{backend.path} defines no kernel {kernel!r} of the contract; it has: {has}")
+    names = [kernel] if kernel else list(backend.kernels)
     if given and len(names) > 1:
         raise InputError(f"--shape is of one kernel; say which by --kernel: {', '.join(names)}")
     trace = Trace()
     for name in names:
         lengths = shape_of(name, given)
-        found = k.trace(name, lengths, trace.room)
+        found = backend.trace(name, lengths, trace.room)
         if not found:
             print(f"{described(name, lengths)}: nothing is launched", file=sys.stderr)
         trace.extend(found)
     if not trace:
-        raise InputError(f"{k.path}: no kernel was launched, so there is nothing to show")
+        raise InputError(f"{backend.path}: no kernel was launched, so there is nothing to show")
     return trace
 
 

@@ -130,8 +130,8 @@ CUDA = [
 # Lines of nothing but speed: directions to the compiler, sizes of tiles and blocks, patience.
 NOTHING = re.compile(
     r"#pragma|#include|__launch_bounds__|__nanosleep|template|^\s*//|"
-    r"Shape\(\d|^ROW_BLOCK|^DOT_BLOCK|^AHEAD|^NEAR_BYTES|^PIECE|^ALL =|^STRIPS|^UNROLL|^WINDOW|^TOGETHER|"
-    r"^SPINS|^FEW|^VAIN|^AGAIN|^LOOK|VECTOR_BYTES ="
+    r"Shape\(\d|^ROW_BLOCK|^DOT_BLOCK|^PREFETCH_D|^NEAR_BYTES|^K_BLOCK|^ALL =|^STRIPS|^UNROLL|^WINDOW|^DOT_IMAGES|"
+    r"^SPINS|^SHORT_|^FULL_SPINS|^POLL_|VECTOR_BYTES ="
 )
 
 

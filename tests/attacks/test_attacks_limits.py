@@ -39,7 +39,7 @@ def test_a_session_reads_the_images_where_they_are(backend: str, monkeypatch: py
     """Of a data set that just fits into memory there is no room for a second one; it may even be a file."""
     images = some_images(50)
     session = make(backend).session(images, images)
-    for team in (session._train, session._test):
+    for team in (session.team, session.test_team):
         assert all(np.shares_memory(w.images, images) for w in team)
 
 

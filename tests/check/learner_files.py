@@ -9,8 +9,21 @@ from fastae.check import learner, verdict
 Write = Callable[..., Path]
 
 
+def loaded(path: Path) -> Any:
+    return learner.load(path, "emulator" if path.suffix == ".cu" else "auto")
+
+
+def first_problem(path: Path, seed: int) -> verdict.Problem:
+    """Return what is wrong with the one kernel of a file."""
+    k = loaded(path)
+    (name,) = k.kernels
+    found = verdict.examine(k, name, seed).problems
+    assert found, "it is called right"
+    return found[0]
+
+
 def problems(path: Path, seed: int = 1) -> list[verdict.Problem]:
-    k: Any = learner.load(path, "emulator" if path.suffix == ".cu" else "auto")
+    k = loaded(path)
     found = [problem for name in k.kernels for problem in verdict.examine(k, name, seed).problems]
     return found or [p for p in [verdict.model_gradient(k, seed)] if p]
 

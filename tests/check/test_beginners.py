@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command_line import start
+from command_line import refused, start
+from learner_files import Write, loaded
 from sampling import sample
 
 from fastae import cli
-from fastae.check import learner, verdict
+from fastae.check import verdict
 from fastae.check.calls import cases, shapes
 from fastae.check.calls.evidence import MAYBE, WHEN, WHERE
 from fastae.check.cause import habits
@@ -108,19 +109,10 @@ NUMPY = {
 }  # fmt: skip
 
 COMPILED = {
-    "returned": (
+    "a new array is returned": (
         f"@njit\ndef bias_relu(z, bias, out):\n    new = np.empty_like(z)\n{LOOPS}"
         "t = z[i, j] + bias[j]\n            new[i, j] = 0 if t < 0 else t\n    return new",
         "returned, not written",
-    ),
-    "a new array of @vectorize": (
-        "@vectorize\ndef sigmoid_gradient(delta, y, out): return delta * y * (1 - y)",
-        r"what @vectorize makes returns a new array.*\(line 5\)",
-    ),
-    "fastmath": (
-        f"@njit(fastmath=True)\ndef bias_relu(z, bias, out):\n{LOOPS}"
-        "t = z[i, j] + bias[j]\n            out[i, j] = t if t > 0 or t != t else 0.0",
-        "fastmath=True lets the compiler assume",
     ),
     "float64 alone": (
         f'@njit("void(f8[:, :], f8[:, :], f8[:, :])")\ndef tanh_gradient(delta, y, out):\n{LOOPS}'
@@ -190,9 +182,8 @@ def _other_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shapes, "PRODUCTS", ((1, 1, 1), (2, 5, 3), (7, 4, 1), (6, 6, 6), (11, 9, 13)))
 
 
-def examined(text: str, path: Path) -> list[verdict.Problem]:
-    path.write_text(HEAD + text + "\n", encoding="utf-8")
-    k: Any = learner.load(path)
+def examined(text: str, write: Write) -> list[verdict.Problem]:
+    k = loaded(write(f"{HEAD}{text}\n"))
     return verdict.examine(k, k.kernels[0], 11).problems
 
 
@@ -202,28 +193,20 @@ def likely(problem: verdict.Problem) -> str:
     return " | ".join([*sure[:1], problem.what])
 
 
-@pytest.mark.parametrize("what", sample(NUMPY, 1))
-def test_a_habit_is_named(what: str, tmp_path: Path) -> None:
-    text, words = NUMPY[what]
-    problem = examined(text, tmp_path / "mine.py")[0]
-    assert re.search(words, likely(problem)), problem
-
-
-@pytest.mark.parametrize("what", sample(COMPILED, 3))
-def test_a_habit_of_compiled_code_is_named(what: str, tmp_path: Path) -> None:
-    text, words = COMPILED[what]
-    problem = examined(text, tmp_path / "mine.py")[0]
+@pytest.mark.parametrize("what", [*sample(NUMPY, 1), *sample(COMPILED, 3)])
+def test_a_habit_is_named(what: str, write: Write) -> None:
+    text, words = (NUMPY | COMPILED)[what]
+    problem = examined(text, write)[0]
     assert re.search(words, likely(problem)), problem
 
 
 @pytest.mark.parametrize("what", sample(RIGHT, 2))
-def test_what_harms_nobody_is_right(what: str, tmp_path: Path) -> None:
-    assert examined(RIGHT[what], tmp_path / "mine.py") == []
+def test_what_harms_nobody_is_right(what: str, write: Write) -> None:
+    assert examined(RIGHT[what], write) == []
 
 
-def test_a_race_is_looked_for_with_two_threads(tmp_path: Path) -> None:
-    path = tmp_path / "mine.py"
-    path.write_text(
+def test_a_race_is_looked_for_with_two_threads(write: Write) -> None:
+    path = write(
         HEAD + "@njit(parallel=True)\ndef column_sum(delta, out, alpha, beta):\n    for j in range(out.shape[0]):\n"
         "        out[j] = 0 if beta == 0 else beta * out[j]\n    for i in prange(delta.shape[0]):\n"
         "        for j in range(out.shape[0]):\n            out[j] += alpha * delta[i, j]\n"
@@ -238,47 +221,39 @@ def test_a_race_is_looked_for_with_two_threads(tmp_path: Path) -> None:
     assert source.environment(text.replace("parallel=True", ""), {"NUMBA_NUM_THREADS": "1"}) == {}
 
 
-def test_without_scipy_nothing_is_said_of_the_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_scipy_nothing_is_said_of_the_kernel(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "scipy", None)  # an import fails
     text = "@njit\ndef matmul(a, b, out, trans_a, trans_b, alpha, beta):\n    np.dot(a, b, out)\n"
     with pytest.raises(InputError, match="need SciPy, which is not installed here: pip install scipy"):
-        examined(text, tmp_path / "mine.py")
+        examined(text, write)
 
 
 CACHED = f"{HEAD}@njit(cache=True)\ndef axpy(alpha, x, y): y += alpha * x\n"
 
 
 def test_a_cache_that_nobody_can_write_is_explained(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from numba.core import caching
 
     def refuse(*_: Any) -> None:
         raise OSError("read-only file system")
 
-    path = tmp_path / "mine.py"
-    path.write_text(CACHED)
     monkeypatch.setattr(caching._CacheLocator, "ensure_cache_path", refuse)
-    assert cli.main(["train", "--kernels", str(path), "--limit", "32", "--epochs", "1", "--out", str(tmp_path)]) == 2
-    assert (
-        "line 4: RuntimeError: Numba can write into no folder to cache it: leave out cache=True"
-        in capsys.readouterr().err
-    )
+    told = refused(capsys, "train", "--kernels", write(CACHED), "--limit", 32, "--epochs", 1, "--out", tmp_path)
+    assert "line 4: RuntimeError: Numba can write into no folder to cache it: leave out cache=True" in told
 
 
 @pytest.mark.thorough
-def test_the_judge_gives_a_cache_a_folder(tmp_path: Path) -> None:
-    path = tmp_path / "mine.py"
-    path.write_text(CACHED)
-    assert cli.main(["check", "--no-speed", str(path)]) == 0
+def test_the_judge_gives_a_cache_a_folder(write: Write) -> None:
+    assert cli.main(["check", "--no-speed", str(write(CACHED))]) == 0
 
 
-def test_read_only_inputs_that_a_signature_lacks_are_named(tmp_path: Path) -> None:
-    path = tmp_path / "mine.py"
-    path.write_text(
+def test_read_only_inputs_that_a_signature_lacks_are_named(write: Write) -> None:
+    path = write(
         f'{HEAD}@njit("void(f8[:, :], f8[:, :], f8[:, :])")\ndef tanh_gradient(delta, y, out):\n    out[:] = 0\n'
     )
-    k: Any = learner.load(path)
+    k = loaded(path)
     call = verdict.judged(
         "tanh_gradient", "float64", {}, True, cases.make("tanh_gradient", "float64", m=2, n=3), np.empty(0)
     )
@@ -306,9 +281,9 @@ MESSAGES = {
 
 
 @pytest.mark.parametrize("what", sample(MESSAGES, 2))
-def test_a_message_is_cut_to_the_decisive_line(what: str, tmp_path: Path) -> None:
+def test_a_message_is_cut_to_the_decisive_line(what: str, write: Write) -> None:
     text, words = MESSAGES[what]
-    problem = examined(text, tmp_path / "mine.py")[0]
+    problem = examined(text, write)[0]
     assert re.search(words, problem.what), problem
     assert "\n" not in problem.what
 

@@ -1,14 +1,10 @@
 """Wrong kernels outside the gallery: the likely cause comes first, and no cause is named that was ruled out."""
 
 import re
-import textwrap
-from pathlib import Path
-from typing import Any
 
 import pytest
+from learner_files import Write, first_problem
 from sampling import sample
-
-from fastae.check import learner, verdict
 
 HEAD = """
 import numpy as np
@@ -54,10 +50,7 @@ WRONG = {
     "integers": ("matmul = matmul_of(lambda A, B: np.trunc(A @ B))", "cut to a whole number"),
     "sigma of all": ("matmul = matmul_of(lambda A, B: 1 / (1 + np.exp(-(A @ B))))", r"it computes sigmoid\(a @ b\)"),
     "factor": ("matmul = matmul_of(lambda A, B: 1.001 * (A @ B))", "1.001 times what it should be"),
-    "constant": (
-        "matmul = matmul_of(lambda A, B: A @ B + 0.001)",
-        "0.001 more than it should be",
-    ),
+    "constant": ("matmul = matmul_of(lambda A, B: A @ B + 0.001)", "0.001 more than it should be"),
     "unwritten element": (
         f"{MATMUL}    old = out[-1, -1]\n    P = alpha * (A @ B)\n    out[:] = P if beta == 0 else P + beta * out\n"
         "    out[-1, -1] = old\n",
@@ -134,10 +127,7 @@ WRONG = {
         "the logarithms are floored at log 1e−12",
     ),
     "raises": ("def axpy(alpha, x, y): y += alpha * x[1]", r"out of bounds: x\[1\], where x has the shape \(1,\)"),
-    "another axis": (
-        "def mse_loss(z, x, out): out[:] = ((z - x) ** 2).sum(axis=0)",
-        "sums over images",
-    ),
+    "another axis": ("def mse_loss(z, x, out): out[:] = ((z - x) ** 2).sum(axis=0)", "sums over images"),
     "image after": (
         "def gather(images, order, cursor, offset, out):\n"
         "    rows = order[cursor[0] + offset :][: len(out)] + 1\n"
@@ -188,12 +178,6 @@ WRONG = {
         "def bce_gradient(z, x, scale, out): out[:] = scale * (z - x) / (z * (1 - z) + 1e-10)",
         r"σ′ is not cancelled: it is divided by z \(1 − z\)",
     ),
-    "signed bytes": (
-        "def gather(images, order, cursor, offset, out):\n"
-        "    first = cursor[0] + offset\n"
-        "    out[:] = images.astype('i1')[order[first : first + len(out)]] / 255",
-        "a byte is taken as a number with a sign",
-    ),
     "largest grey": (
         "def gather(images, order, cursor, offset, out):\n"
         "    rows = images[order[cursor[0] + offset :][: len(out)]]\n"
@@ -233,16 +217,6 @@ WRONG = {
         "def gather(images, order, cursor, offset, out):\n    rows = order[cursor[0] + offset :][: len(out)]\n"
         "    out[:] = images[rows] / out.dtype.type(255) - 0.25",
         "every wrong element is 0.25 less than it should be",
-    ),
-    "a row's end": (
-        "def unfold(x, height, width, kernel, stride, padding, out):\n"
-        "    c = x.shape[1] // (height * width)\n"
-        "    rows, columns = ((n + 2 * padding - kernel) // stride + 1 for n in (height, width))\n"
-        "    for p, (i, r, s) in enumerate(np.ndindex(len(x), rows, columns)):\n"
-        "        for q, (u, v, ch) in enumerate(np.ndindex(kernel, kernel, c)):\n"
-        "            at = ((r * stride - padding + u) * width + s * stride - padding + v) * c + ch\n"
-        "            out[p, q] = x[i, at] if 0 <= at < x.shape[1] else 0\n",
-        "what lies beyond the end of a row is read from the next one",
     ),
     "a patch's row": (
         "def unfold(x, height, width, kernel, stride, padding, out):\n"
@@ -335,28 +309,21 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", sample(WRONG, 6))
-def test_the_cause_comes_first(name: str, tmp_path: Path) -> None:
+def test_the_cause_comes_first(name: str, write: Write) -> None:
     text, words = WRONG[name]
-    path = tmp_path / "wrong.py"
-    path.write_text(HEAD + textwrap.dedent(text))
-    k: Any = learner.load(path)
-    problem = verdict.examine(k, k.kernels[0], 7).problems[0]
+    problem = first_problem(write(HEAD + text), 7)
     assert re.search(words, problem.causes[0]), problem
 
 
 @pytest.mark.parametrize("seed", [5, 7, 14])
-def test_a_small_constant_is_found_beside_large_results(seed: int, tmp_path: Path) -> None:
+def test_a_small_constant_is_found_beside_large_results(seed: int, write: Write) -> None:
     """Their rounding blurs it: with these numbers it was once not seen."""
-    path = tmp_path / "wrong.py"
-    path.write_text(HEAD + WRONG["constant"][0])
-    problem = verdict.examine(learner.load(path), "matmul", seed).problems[0]
+    problem = first_problem(write(HEAD + WRONG["constant"][0]), seed)
     assert "0.001 more than it should be" in problem.causes[0]
 
 
-def test_one_element_that_is_right_by_chance_is_no_edge(tmp_path: Path) -> None:
+def test_one_element_that_is_right_by_chance_is_no_edge(write: Write) -> None:
     """For pixels of 0 and 1, as in the first image, the loss of their distance is the cross-entropy."""
-    path = tmp_path / "wrong.py"
-    distance = "1 - abs(z.astype('f8') - x)"
-    path.write_text(f"{HEAD}def bce_loss(z, x, out): out[:] = -np.maximum(np.log({distance}), -100).sum(axis=1)")
-    problem = verdict.examine(learner.load(path), "bce_loss", 3).problems[0]
+    formula = "-np.maximum(np.log(1 - abs(z.astype('f8') - x)), -100).sum(axis=1)"
+    problem = first_problem(write(f"{HEAD}def bce_loss(z, x, out): out[:] = {formula}"), 3)
     assert not any("ends too early" in cause for cause in problem.causes), problem

@@ -1,14 +1,13 @@
 """Right kernels with one thing changed: whatever changes what is computed must be called wrong."""
 
-import textwrap
 from pathlib import Path
-from typing import Any
 
 import image_loops
 import pytest
 from changed_kernels import CUDA, EMULATED, LOOPS, MUTANTS, NUMPY, SAME, Mutant
+from learner_files import Write, loaded
 
-from fastae.check import learner, verdict
+from fastae.check import verdict
 from fastae.check.calls import shapes
 from fastae.check.cause import explain as causes
 
@@ -26,29 +25,25 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def is_wrong(mutant: Mutant, path: Path) -> bool:
-    path.write_text(mutant.text)
-    k: Any = learner.load(path, "emulator" if path.suffix == ".cu" else "auto")
-    return verdict.examine(k, mutant.kernel, 3).verdict == "wrong"
+    return verdict.examine(loaded(path), mutant.kernel, 3).verdict == "wrong"
 
 
-def test_the_originals_are_right(tmp_path: Path) -> None:
+def test_the_originals_are_right(write: Write) -> None:
     for name, text in (("numpy.py", NUMPY), ("loops.py", LOOPS), ("tile.cu", CUDA)):
-        path = tmp_path / name
-        path.write_text(textwrap.dedent(text))
-        k: Any = learner.load(path, "emulator" if name.endswith("u") else "auto")
+        k = loaded(write(text, name))
         assert [p for kernel in k.kernels for p in verdict.examine(k, kernel, 3).problems] == [], name
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=[mutant.change for mutant in MUTANTS])
-def test_a_mutant_is_called_wrong(mutant: Mutant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mutant_is_called_wrong(mutant: Mutant, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     if MUTANTS.index(mutant) % 10:  # of nine in ten the cause, which takes five times as long, is not looked for
         monkeypatch.setattr(verdict, "diagnosed", lambda *found: verdict.Problem("wrong", mutant.change, []))
-    assert is_wrong(mutant, tmp_path / "mutant.py") == (mutant.change not in SAME), SAME.get(mutant.change)
+    assert is_wrong(mutant, write(mutant.text)) == (mutant.change not in SAME), SAME.get(mutant.change)
 
 
 @pytest.mark.parametrize("mutant", EMULATED, ids=[mutant.change for mutant in EMULATED])
-def test_a_cuda_mutant_is_called_wrong(mutant: Mutant, tmp_path: Path) -> None:
-    assert is_wrong(mutant, tmp_path / "mutant.cu") == (mutant.change not in SAME), SAME.get(mutant.change)
+def test_a_cuda_mutant_is_called_wrong(mutant: Mutant, write: Write) -> None:
+    assert is_wrong(mutant, write(mutant.text, "mutant.cu")) == (mutant.change not in SAME), SAME.get(mutant.change)
 
 
 def test_there_are_many_mutants_and_the_list_of_those_that_are_none_is_up_to_date() -> None:

@@ -16,48 +16,30 @@ from fastae.check.cause import explain as causes
 from fastae.check.cause import formulas
 
 
-@pytest.mark.parametrize("style", sample(RIGHT, 4))
-def test_a_right_kernel_in_any_style_passes(style: str, write: Write) -> None:
-    assert problems(write(RIGHT[style])) == []
-
-
 def test_right_cuda_kernels_pass(write: Write) -> None:
     assert problems(write(CUDA, "mine.cu")) == []
 
 
-# Wrong ones: which kernel, what is changed in the right file, and a word of the likely cause.
+# Wrong ones that the gallery does not have: what is changed in the right file, and a word of the likely cause.
 PYTHON_FAULTS = [
-    (
-        "product if beta == 0 else product + beta * out",
-        "product + beta * out",
-        "the old out is read although beta is 0",
-    ),
-    ("product if beta == 0 else product + beta * out", "product", "beta · out is left out"),
     ("product if beta == 0 else product + beta * out", "product + out if beta else product", "beta is left out"),
-    ("alpha * ((a.T", "((a.T", "alpha is left out"),
     ("(b.T if trans_b else b)", "b.reshape(b.shape[::-1] if trans_b else b.shape)", "trans_b"),
     ("alpha * ((a.T if trans_a else a) @ (b.T", "alpha * ((a.T if trans_a else a)[:, :-1] @ (b.T", None),
     ("-(z + bias)", "z + bias", "the exponent's sign is wrong"),
     ("-(z + bias)", "-z", "the bias is left out"),
-    ("1 / (1 + np.exp(-(z + bias)))", "np.exp(z + bias) / (1 + np.exp(z + bias))", "overflows"),
     ("delta * y * (1 - y)", "delta * y", "1 − y is left out"),
     ("delta * y * (1 - y)", "y * (1 - y)", "delta is left out"),
     ("delta * y * (1 - y)", "delta; out *= y; out *= 1 - y; out[:, -1] = np.nan", "unwritten|NaN|last columns"),
     ("2 * scale * (z - x) * z", "scale * (z - x) * z", "the factor 2 is left out"),
     ("2 * scale * (z - x) * z * (1 - z)", "2 * scale * (z - x)", "σ′"),
-    ("out[:] = scale * (z - x)\n", "out[:] = (z - x)\n", "scale is left out"),
-    ("np.sum((z - x) ** 2, axis=1)", "np.mean((z - x) ** 2, axis=1)", "mean over pixels"),
     ("np.sum((z - x) ** 2, axis=1)", "np.fmax(np.sum((z - x) ** 2, axis=1), 0)", "hides NaN"),
     ("np.sum((z - x) ** 2, axis=1)", "np.sum((z.astype('f2') - x) ** 2, axis=1, dtype='f4')", "precision|factor"),
-    ("np.maximum(np.log(z), -100)", "np.log(z)", "."),
     ("-np.sum(x * p", "np.sum(x * p", "the sign is wrong"),
     ("delta.sum(axis=0)", "delta.mean(axis=0)", "the mean of the rows"),
-    ("y += alpha * x", "y[...] = alpha * x", "y is overwritten"),
     ("y += alpha * x", "y += x", "alpha is left out"),
     ("/ out.dtype.type(255)", "/ out.dtype.type(256)", "divides by 256"),
     ("first = cursor[0] + offset", "first = cursor[0]", "offset is left out"),
     ("cursor += n", "cursor[:] = n", "the cursor is set to n"),
-    ("def mse_gradient(z, x, scale, out): o", "def mse_gradient(z, x, scale, out): x[0, -1] = 0.5; o", "scratch"),
     ("def axpy(alpha, x, y): y += alpha * x", "def axpy(alpha, x, y): y += alpha * x; return y", "returns"),
 ]
 
@@ -100,21 +82,6 @@ def test_a_stride_of_a_vector_may_be_asked_for(write: Write) -> None:
         "axpy.cu",
     )
     assert problems(path) == []
-
-
-def test_a_kept_answer_is_found(write: Write) -> None:
-    found = problems(
-        write("""
-        import numpy as np
-        kept = {}
-        def bce_gradient(z, x, scale, out):
-            key = z.ctypes.data, z.shape
-            if key not in kept:
-                kept[key] = scale * (z - x)
-            out[:] = kept[key]
-        """)
-    )
-    assert "an answer is kept from an earlier call" in found[0].causes[0] or "wrong" in found[0].what
 
 
 CUDA_FAULTS = [

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import refused
 from learner_files import CUDA, RIGHT, Write
 
 import fastae
@@ -125,15 +126,12 @@ def test_a_picture_shows_where_the_errors_are() -> None:
 def test_a_file_that_cannot_be_checked_is_refused_in_one_line(
     text: str, name: str, words: str, write: Write, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.main(["check", str(write(text, name)), "--backend", "emulator" if name.endswith("u") else "auto"]) == 2
-    error = capsys.readouterr().err
-    assert words in error
-    assert len(error.splitlines()) == 1
+    backend = "emulator" if name.endswith("u") else "auto"
+    assert words in refused(capsys, "check", write(text, name), "--backend", backend)
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["check", str(tmp_path / "none.py")]) == 2
-    assert "No such file" in capsys.readouterr().err
+    assert "No such file" in refused(capsys, "check", tmp_path / "none.py")
 
 
 def test_watching_checks_again_when_the_file_is_saved(write: Write) -> None:
@@ -185,8 +183,8 @@ def test_a_kernel_that_raises_ends_in_one_line(
     write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = write("def bias_sigmoid(z, bias, out): out[:] = z + missing")
-    assert cli.main(["train", "--kernels", str(path), "--limit", "20", "--out", str(tmp_path), "--no-progress"]) == 2
-    assert capsys.readouterr().err == "fastae: bias_sigmoid failed: NameError: name 'missing' is not defined\n"
+    told = refused(capsys, "train", "--kernels", path, "--limit", 20, "--out", tmp_path, "--no-progress")
+    assert told == "fastae: bias_sigmoid failed: NameError: name 'missing' is not defined\n"
 
 
 def test_what_numba_cannot_compile_is_told_in_one_line(
@@ -200,9 +198,8 @@ def test_what_numba_cannot_compile_is_told_in_one_line(
         """)
     assert cli.main(["check", str(path)]) == 1
     assert "bias_sigmoid failed: TypingError: NameError: name 'missing' is not defined" in capsys.readouterr().out
-    assert cli.main(["train", "--kernels", str(path), "--limit", "20", "--out", str(tmp_path), "--no-progress"]) == 2
-    words = "fastae: Numba cannot compile the kernels into the step: NameError: name 'missing' is not defined\n"
-    assert capsys.readouterr().err == words
+    told = refused(capsys, "train", "--kernels", path, "--limit", 20, "--out", tmp_path, "--no-progress")
+    assert told == "fastae: Numba cannot compile the kernels into the step: NameError: name 'missing' is not defined\n"
 
 
 def test_kernels_belong_to_a_backend(write: Write) -> None:

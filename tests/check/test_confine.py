@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from learner_files import Write
 
 from fastae import system
 from fastae.check import fresh, speed
@@ -113,21 +114,17 @@ def timer(k: Any, m: int = 16) -> fresh.Timer:
     return fresh.Timer(k, "mse_gradient", "mse_gradient", work.given)
 
 
-def test_the_clock_is_the_judges(tmp_path: Path) -> None:
+def test_the_clock_is_the_judges(write: Write) -> None:
     """A known time is found again, and a clock that stands still in the worker changes nothing."""
     found = {}
     for name, slow in {"sleeps": "time.sleep(0.005)", "does not": "pass"}.items():
-        path = tmp_path / f"{name.replace(' ', '')}.py"
-        path.write_text(SLOW.format(slow=slow))
-        with Remote(path) as k:
+        with Remote(write(SLOW.format(slow=slow), f"{name.replace(' ', '')}.py")) as k:
             found[name] = timer(k).seconds()
     assert 0.005 <= found["sleeps"] - found["does not"] < 0.02
 
 
-def test_each_timed_call_has_data_of_its_own_and_is_checked(tmp_path: Path) -> None:
-    path = tmp_path / "mine.py"
-    path.write_text(SLOW.format(slow="pass"))
-    with Remote(path) as k:
+def test_each_timed_call_has_data_of_its_own_and_is_checked(write: Write) -> None:
+    with Remote(write(SLOW.format(slow="pass"))) as k:
         t = timer(k)
         seen = set()
         for _ in range(3):
@@ -145,10 +142,8 @@ def test_each_timed_call_has_data_of_its_own_and_is_checked(tmp_path: Path) -> N
         ("if z.shape[0] == 128: return", "elements are left unwritten|NaN"),
     ],
 )
-def test_what_is_timed_is_checked(act: str, told: str, tmp_path: Path) -> None:
-    path = tmp_path / "mine.py"
-    path.write_text(SLOW.format(slow=act))
-    with Remote(path) as k:
+def test_what_is_timed_is_checked(act: str, told: str, write: Write) -> None:
+    with Remote(write(SLOW.format(slow=act))) as k:
         t = timer(k, 128)
         t.segment()
         wrong = t.wrong()
@@ -157,10 +152,11 @@ def test_what_is_timed_is_checked(act: str, told: str, tmp_path: Path) -> None:
     assert wrong.fault == (told if "writes" in told else "")
 
 
-def test_a_kernel_that_fails_only_where_it_is_timed_is_told(tmp_path: Path) -> None:
-    path = tmp_path / "mine.py"
-    path.write_text(SLOW.format(slow="if z.shape[0] == 128: raise ValueError('not here')"))
-    with Remote(path) as k, pytest.raises(WorkerLost, match="ValueError: not here"):
+def test_a_kernel_that_fails_only_where_it_is_timed_is_told(write: Write) -> None:
+    with (
+        Remote(write(SLOW.format(slow="if z.shape[0] == 128: raise ValueError('not here')"))) as k,
+        pytest.raises(WorkerLost, match="ValueError: not here"),
+    ):
         timer(k, 128)
 
 
@@ -172,10 +168,8 @@ def test_rungs_are_timed_as_a_learners_kernel_is() -> None:
     assert times[0] > 3 * times[1] > 0
 
 
-def test_a_worker_begins_anew_when_it_is_lost(tmp_path: Path) -> None:
-    path = tmp_path / "mine.py"
-    path.write_text(SLOW.format(slow="import os\n    if z.shape == (1, 1): os._exit(3)"))
-    with Remote(path) as k:
+def test_a_worker_begins_anew_when_it_is_lost(write: Write) -> None:
+    with Remote(write(SLOW.format(slow="import os\n    if z.shape == (1, 1): os._exit(3)"))) as k:
         arguments = {"z": None, "x": None, "scale": 0.5, "out": None}
         hosts = {key: np.full((1, 1), 0.25) for key in ("z", "x", "out")}
         inner = dict.fromkeys(hosts, (slice(0, 1), slice(0, 1)))

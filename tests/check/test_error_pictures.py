@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from learner_files import Write, loaded
 
-from fastae.check import learner, pictures, verdict
+from fastae.check import pictures, verdict
 from fastae.check.calls import shapes
 from fastae.check.problem import Problem
 
@@ -30,15 +31,16 @@ def test_errors_of_any_size_are_drawn(share: np.ndarray, tmp_path: Path) -> None
 
 
 @pytest.mark.usefixtures("patient")
-def test_an_error_beside_a_tiny_bound_is_not_infinite(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_error_beside_a_tiny_bound_is_not_infinite(
+    monkeypatch: pytest.MonkeyPatch, write: Write, tmp_path: Path
+) -> None:
     """σ of a σ where the slope is next to 0: the error is 10^300 bounds and more, and drawn as an error."""
     text = """import numpy as np
 def sigmoid(t): return 1 / (1 + np.exp(-t))
 def sigmoid_gradient(delta, y, out): out[:] = 1e3 * delta * sigmoid(y) * (1 - sigmoid(y))
 """
     monkeypatch.setattr(shapes, "DTYPES", ("float64",))
-    (tmp_path / "mine.py").write_text(text, encoding="utf-8")
-    problems = verdict.examine(learner.load(tmp_path / "mine.py", "auto"), "sigmoid_gradient", 1).problems
+    problems = verdict.examine(loaded(write(text)), "sigmoid_gradient", 1).problems
     problem = max((p for p in problems if p.share is not None), key=lambda p: p.share.max())
     assert problem.share is not None
     assert np.isfinite(problem.share).all()

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from command_line import refused
+from learner_files import Write, loaded
 from matplotlib import image
 from sampling import SEEDS, sample
 
@@ -40,7 +42,7 @@ MATRICES = ((1, 1), (1, 7), (7, 1), (3, 11), (9, 9), (13, 67), (37, 131))
 
 
 def first_problem(exhibit: exhibits.Exhibit, seed: int, k: Any = None) -> verdict.Problem:
-    k = k or learner.load(exhibit.path, "emulator" if exhibit.path.suffix == ".cu" else "auto")
+    k = k or loaded(exhibit.path)
     assert len(k.kernels) == 1
     found = verdict.examine(k, k.kernels[0], seed)
     assert found.verdict == exhibit.verdict, f"{exhibit.name} is called {found.verdict} with seed {seed}"
@@ -113,10 +115,7 @@ def test_one_is_checked_as_if_it_were_a_file(capsys: pytest.CaptureFixture[str])
 def test_what_makes_no_sense_ends_in_one_line(
     arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.main(["check", *arguments]) == 2
-    error = capsys.readouterr().err
-    assert words in error
-    assert len(error.splitlines()) == 1
+    assert words in refused(capsys, "check", *arguments)
 
 
 @pytest.mark.parametrize(
@@ -131,20 +130,14 @@ def test_what_makes_no_sense_ends_in_one_line(
     ],
 )
 def test_a_file_of_any_kind_ends_in_one_line(
-    text: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    text: str, words: str, write: Write, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = tmp_path / "odd.py"
-    path.write_text(text)
-    assert cli.main(["check", str(path)]) == 2
-    error = capsys.readouterr().err
-    assert words in error
-    assert len(error.splitlines()) == 1
+    assert words in refused(capsys, "check", write(text))
 
 
-def test_nothing_is_printed_but_the_verdict(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_printed_but_the_verdict(write: Write, capfd: pytest.CaptureFixture[str]) -> None:
     """No warning of NumPy's or Numba's, and in JSON nothing that the kernel prints."""
-    path = tmp_path / "loud.py"
-    path.write_text(
+    path = write(
         "import warnings\n"
         "import numpy as np\n"
         "def bias_sigmoid(z, bias, out):\n"
@@ -204,8 +197,7 @@ def test_every_element_of_a_picture_has_the_colour_of_what_it_is(tmp_path: Path)
         assert 800 < width < 1800
 
 
-def test_a_right_kernel_leaves_no_picture(tmp_path: Path) -> None:
-    path = tmp_path / "right.py"
-    path.write_text("def bce_gradient(z, x, scale, out): out[:] = scale * (z - x)")
+def test_a_right_kernel_leaves_no_picture(write: Write, tmp_path: Path) -> None:
+    path = write("def bce_gradient(z, x, scale, out): out[:] = scale * (z - x)")
     assert cli.main(["check", str(path), "--no-speed", "--out", str(tmp_path / "out")]) == 0
     assert not list((tmp_path / "out").iterdir())

@@ -4,18 +4,18 @@ import json
 import re
 import textwrap
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import honest
 import numpy as np
 import pytest
 from attacks import gap
+from learner_files import Write, loaded
 from sampling import SEEDS, sample
 
 from fastae import cli
 from fastae.backends.numpy_backend import NumpyBackend
-from fastae.check import bounds, learner, verdict
+from fastae.check import bounds, verdict
 from fastae.check.calls import cases, shapes, special
 from fastae.check.calls.evidence import judged
 
@@ -42,18 +42,18 @@ LOSSES = {  # where digits are lost, by which formula, how to write it
     "the slope of each logarithm": (r"\|z − x\| / \(z \+ x\) is below 0\.", r"\(1 − x\) z", r"scale · \(z − x\)"),
     "one minus the rest": ("where the pixel is below", "", "pixel / 255"),
 }
-Write = Callable[[str, str], Any]
+Load = Callable[..., Any]
 
 
 @pytest.fixture
-def write(tmp_path: Path) -> Write:
-    def write(text: str, name: str = "mine.py") -> Any:
-        path = tmp_path / name
-        head = "import numpy as np\n" if name.endswith(".py") else ""
-        path.write_text(head + textwrap.dedent(text), encoding="utf-8")
-        return path
+def load(write: Write) -> Load:
+    """Return a function that loads a learner's file."""
 
-    return write
+    def load(text: str, name: str = "mine.py") -> Any:
+        head = "import numpy as np\n" if name.endswith(".py") else ""
+        return loaded(write(head + textwrap.dedent(text), name))
+
+    return load
 
 
 @pytest.fixture
@@ -64,17 +64,13 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(special, "REPEATED", 1)
 
 
-def loaded(path: Path) -> Any:
-    return learner.load(path, "emulator" if path.suffix == ".cu" else "auto")
-
-
 # Formulas that are right on paper.
 
 
 @pytest.mark.larger
 @pytest.mark.parametrize("what", sample([what for what in honest.NUMPY if what not in ELSEWHERE], 3))
-def test_a_formula_that_loses_digits_is_imprecise(what: str, write: Write) -> None:
-    k = loaded(write(honest.NUMPY[what]))
+def test_a_formula_that_loses_digits_is_imprecise(what: str, load: Load) -> None:
+    k = load(honest.NUMPY[what])
     for seed in range(SEEDS):
         for name in k.kernels:
             found = verdict.examine(k, name, seed)
@@ -93,8 +89,8 @@ def test_a_formula_that_loses_digits_is_imprecise(what: str, write: Write) -> No
 
 
 @pytest.mark.parametrize("what", sample(honest.SUMS, 3))
-def test_other_ways_to_add_are_not_wrong(what: str, write: Write, small: None) -> None:
-    k = loaded(write(honest.SUMS[what]))
+def test_other_ways_to_add_are_not_wrong(what: str, load: Load, small: None) -> None:
+    k = load(honest.SUMS[what])
     for seed in range(SEEDS):
         for name in k.kernels:
             assert verdict.examine(k, name, seed).verdict in ("right", "imprecise"), (name, seed)
@@ -102,23 +98,23 @@ def test_other_ways_to_add_are_not_wrong(what: str, write: Write, small: None) -
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("what", ELSEWHERE)
-def test_of_products_that_mix_everything_only_nan_is_wrong(what: str, write: Write, small: None) -> None:
-    k = loaded(write(honest.NUMPY[what]))
+def test_of_products_that_mix_everything_only_nan_is_wrong(what: str, load: Load, small: None) -> None:
+    k = load(honest.NUMPY[what])
     found = verdict.examine(k, k.kernels[0], 3)
     assert found.verdict == "wrong"
     assert {problem.what for problem in found.problems} == {f"NaN in {'a' if 'S' in what else 'x'} is spread"}
 
 
 @pytest.mark.thorough
-def test_honest_formulas_in_numba_are_imprecise(write: Write, small: None) -> None:
-    k = loaded(write(honest.NUMBA))
+def test_honest_formulas_in_numba_are_imprecise(load: Load, small: None) -> None:
+    k = load(honest.NUMBA)
     for name in k.kernels:
         assert verdict.examine(k, name, 3).verdict == "imprecise", name
     assert verdict.model_gradient(k, 3) is None
 
 
-def test_honest_formulas_in_cuda_are_imprecise(write: Write, small: None) -> None:
-    k = loaded(write(honest.CUDA, "mine.cu"))
+def test_honest_formulas_in_cuda_are_imprecise(load: Load, small: None) -> None:
+    k = load(honest.CUDA, "mine.cu")
     for name in k.kernels:
         found = verdict.examine(k, name, 3)
         assert found.verdict in (("right", "imprecise") if name == "mse_loss" else ("imprecise",)), (name, found)
@@ -168,22 +164,21 @@ HALVES = [(signature, formula, text) for signature, rounded in LOW.items() for f
 
 @pytest.mark.parametrize("case", sample(HALVES, 9, " ".join))
 def test_fewer_bits_are_wrong(
-    case: tuple[str, str, str], write: Write, small: None, monkeypatch: pytest.MonkeyPatch
+    case: tuple[str, str, str], load: Load, small: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     signature, formula, text = case
     code = textwrap.dedent(ROUND.format(round=FORMATS[text]))
-    k = loaded(write(f"{code}\ndef {signature}: out[:] = {formula}\n"))
+    k = load(f"{code}\ndef {signature}: out[:] = {formula}\n")
     for seed in range(SEEDS):
         assert verdict.examine(k, k.kernels[0], seed).verdict == "wrong"
         monkeypatch.setattr(verdict, "diagnosed", lambda *found: verdict.Problem("wrong", "", []))  # once is enough
 
 
 @pytest.mark.parametrize("text", sample(["TF32", "bfloat16", "float16"], 3))
-def test_fewer_bits_in_long_sums_alone_are_wrong(text: str, write: Write) -> None:
+def test_fewer_bits_in_long_sums_alone_are_wrong(text: str, load: Load) -> None:
     """Where random errors hide in the bound of a long sum: numbers that are rounded to one side show them."""
-    code = textwrap.dedent(ROUND.format(round=FORMATS[text]))
-    path = write(
-        code
+    k = load(
+        textwrap.dedent(ROUND.format(round=FORMATS[text]))
         + textwrap.dedent("""
         def matmul(a, b, out, trans_a, trans_b, alpha, beta):
             A, B = a.T if trans_a else a, b.T if trans_b else b
@@ -191,7 +186,7 @@ def test_fewer_bits_in_long_sums_alone_are_wrong(text: str, write: Write) -> Non
             out[:] = s if beta == 0 else s + beta * out
         """)
     )
-    found = verdict.examine(loaded(path), "matmul", 3)
+    found = verdict.examine(k, "matmul", 3)
     assert found.verdict == "wrong"
     if text != "bfloat16":  # whose errors are large enough for random numbers to show them
         assert "too low a precision: in a long sum" in found.problems[-1].causes[0]
@@ -211,9 +206,8 @@ def test_there_is_a_gap(name: str) -> None:
     assert min(ways.values()) > 8, ways
 
 
-def test_what_is_imprecise_here_and_wrong_there_is_wrong(write: Write, small: None) -> None:
-    k = loaded(
-        write("""
+def test_what_is_imprecise_here_and_wrong_there_is_wrong(load: Load, small: None) -> None:
+    k = load("""
         def bias_sigmoid(z, bias, out):
             out[:] = (1 + np.tanh((z + bias) / 2)) / 2
             if z.shape[0] == 9:
@@ -222,7 +216,6 @@ def test_what_is_imprecise_here_and_wrong_there_is_wrong(write: Write, small: No
             t = z + bias
             out[:] = (np.exp(t) - np.exp(-t)) / (np.exp(t) + np.exp(-t))
         """)
-    )
     first, second = (verdict.examine(k, name, 3) for name in k.kernels)
     assert first.verdict == second.verdict == "wrong"
     assert re.search(r"only .*rows? ", " ".join(first.problems[0].causes)), first.problems

@@ -1,16 +1,17 @@
 """Wrong launches and guards, and sums that blocks share: the cause is named at other shapes and in other styles too."""
 
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 import pytest
+from learner_files import Write, first_problem
 from sampling import sample
 
-from fastae.check import learner, verdict
+from fastae.check import verdict
 from fastae.check.cause import launches
 from fastae.check.problem import Problem
 
 pytestmark = pytest.mark.usefixtures("patient")
+First = Callable[..., Problem]
 
 SIGMOID = "const real t = z[row * z_stride + col] + bias[col]; out[row * out_stride + col] = 1 / (1 + exp(-t));"
 SCALED = "real alpha, const real* alpha_at, real beta, const real* beta_at"
@@ -37,13 +38,10 @@ def elementwise(launch: str, row: str, col: str) -> str:
     return kernel("bias_sigmoid", launch, body)
 
 
-def first_problem(path: Path, text: str, seed: int = 1) -> Problem:
-    path.write_text(text, encoding="utf-8")
-    k: Any = learner.load(path, "emulator" if path.suffix == ".cu" else "auto")
-    (name,) = k.kernels
-    found = verdict.examine(k, name, seed).problems
-    assert found, "it is called right"
-    return found[0]
+@pytest.fixture
+def first(write: Write) -> First:
+    """Return a function that says what is wrong with a file."""
+    return lambda text, name="mine.cu": first_problem(write(text, name), 1)
 
 
 EXCHANGED = "rows and columns of threads are exchanged"
@@ -132,24 +130,24 @@ GUARDED_WRONGLY = {
 
 
 @pytest.mark.parametrize("what", sample(MISLAUNCHED, 4))
-def test_elements_that_have_no_thread_are_told_from_a_guard(what: str, tmp_path: Path) -> None:
+def test_elements_that_have_no_thread_are_told_from_a_guard(what: str, first: First) -> None:
     text, cause = MISLAUNCHED[what]
-    problem = first_problem(tmp_path / "mine.cu", text)
+    problem = first(text)
     assert problem.causes[0].startswith(cause) or problem.causes[0].endswith(cause), problem
     assert not any("guard" in told for told in problem.causes)
     assert "nothing is written" not in problem.causes
 
 
-def test_a_launch_that_mostly_starts_no_block_is_the_first_cause(tmp_path: Path) -> None:
+def test_a_launch_that_mostly_starts_no_block_is_the_first_cause(first: First) -> None:
     text = elementwise("grid (n / 1024, m), block (1024)", "blockIdx.y", "blockIdx.x * 1024 + threadIdx.x")
-    problem = first_problem(tmp_path / "mine.cu", text)
+    problem = first(text)
     assert problem.causes[0].startswith("the launch's n / 1024 is whole-number division, which misses the last block")
     assert "nothing is written" not in problem.causes
 
 
 @pytest.mark.parametrize("what", sample(GUARDED_WRONGLY, 4))
-def test_a_wrong_guard_is_not_blamed_on_the_launch(what: str, tmp_path: Path) -> None:
-    problem = first_problem(tmp_path / "mine.cu", GUARDED_WRONGLY[what])
+def test_a_wrong_guard_is_not_blamed_on_the_launch(what: str, first: First) -> None:
+    problem = first(GUARDED_WRONGLY[what])
     assert not any("the launch" in told or "exchanged" in told for told in problem.causes), problem
 
 
@@ -189,21 +187,20 @@ def matmul(a, b, out, trans_a, trans_b, alpha, beta):
         ("", 8, "columns"),
     ],
 )
-def test_tiles_of_the_sum_that_the_grid_counts(tiles: str, tile: int, counted: str, tmp_path: Path) -> None:
+def test_tiles_of_the_sum_that_the_grid_counts(tiles: str, tile: int, counted: str, first: First) -> None:
     launch = f"grid (ceil(n / {tile}), ceil(m / {tile})), block ({tile}, {tile})"
     body = f"  constexpr int T = {tile};\n" + PRODUCT.format(numbers=NUMBERS, tiles=tiles)
-    path, text = tmp_path / "mine.cu", kernel("matmul", launch, body)
-    problem = first_problem(path, text) if tiles else first_problem(tmp_path / "mine.py", BLOCKED)
+    problem = first(kernel("matmul", launch, body)) if tiles else first(BLOCKED, "mine.py")
     assert problem.causes[0].startswith(f"the tiles of the sum, of {tile}, are counted by the {counted}"), problem
 
 
-def test_a_sum_that_one_block_sets_to_0_while_others_add_to_it(tmp_path: Path) -> None:
+def test_a_sum_that_one_block_sets_to_0_while_others_add_to_it(first: First) -> None:
     body = f"""  {NUMBERS}
   if (blockIdx.x == 0) for (int col = threadIdx.x; col < n; col += 64) out[col] = beta == 0 ? 0 : beta * out[col];
   __syncthreads();
   const int row = blockIdx.x;
   for (int col = threadIdx.x; col < n; col += 64) atomicAdd(out + col, alpha * delta[row * delta_stride + col]);"""
-    problem = first_problem(tmp_path / "mine.cu", kernel("column_sum", "grid (m), block (64)", body))
+    problem = first(kernel("column_sum", "grid (m), block (64)", body))
     assert "a race between two blocks, which nothing orders" in problem.causes[0]
     assert "mine.cu:7, kernel column_sum, block (1, 0, 0)" in problem.what
     assert "the other is block (0, 0, 0), thread (0, 0, 0) writing, mine.cu:4" in problem.what
@@ -237,38 +234,38 @@ ZEROED = {  # by one of those that add
 
 
 @pytest.mark.parametrize("what", sample(ZEROED, 2))
-def test_what_one_sets_to_0_while_others_add_to_it(what: str, tmp_path: Path) -> None:
+def test_what_one_sets_to_0_while_others_add_to_it(what: str, first: First) -> None:
     text, cause = ZEROED[what]
-    problem = first_problem(tmp_path / "mine.cu", text)
+    problem = first(text)
     assert problem.causes[0].startswith(cause), problem
 
 
-def test_blocks_that_all_compute_the_same(tmp_path: Path) -> None:
+def test_blocks_that_all_compute_the_same(first: First) -> None:
     """The emulator reports what follows from it, a race."""
     body = "  const int i = threadIdx.x;  // blockIdx is left out\n  if (alpha_at) alpha = *alpha_at;\n"
     body += "  if (i < m * n) y[i / n * y_stride + i % n] += alpha * x[i / n * x_stride + i % n];"
-    found = first_problem(tmp_path / "mine.cu", kernel("axpy", "grid ceil(m * n / 256), block 256", body))
+    found = first(kernel("axpy", "grid ceil(m * n / 256), block 256", body))
     assert found.causes[:2] == [launches.SAME_BLOCKS, "a race between two blocks, which nothing orders"]
 
 
-def test_a_guard_of_columns_by_the_number_of_rows_is_not_blamed_on_the_launch(tmp_path: Path) -> None:
+def test_a_guard_of_columns_by_the_number_of_rows_is_not_blamed_on_the_launch(first: First) -> None:
     """There are as many rows of blocks as rows, so an exchange would end at the same column."""
     guard = "col >= n || col >= m"
     body = f"  const int row = blockIdx.y, col = blockIdx.x * 32 + threadIdx.x;\n  if ({guard}) return;\n  {SIGMOID}"
-    found = first_problem(tmp_path / "mine.cu", kernel("bias_sigmoid", "grid (ceil(n / 32), m), block 32", body))
+    found = first(kernel("bias_sigmoid", "grid (ceil(n / 32), m), block 32", body))
     assert found.causes[0].startswith("the columns are counted by the number of rows")
 
 
-def test_shared_memory_that_is_read_too_early_may_lack_a_barrier(tmp_path: Path) -> None:
+def test_shared_memory_that_is_read_too_early_may_lack_a_barrier(first: First) -> None:
     body = "  __shared__ real part[32];\n  const int row = blockIdx.y, first = blockIdx.x * 32;\n"
     body += "  const int from = 31 - threadIdx.x, col = first + threadIdx.x;\n"
     body += "  part[from] = first + from < n ? z[row * z_stride + first + from] + bias[first + from] : 0;\n"
     body += "  if (col < n) out[row * out_stride + col] = 1 / (1 + exp(-part[threadIdx.x]));"
-    found = first_problem(tmp_path / "mine.cu", kernel("bias_sigmoid", "grid (ceil(n / 32), m), block 32", body))
+    found = first(kernel("bias_sigmoid", "grid (ceil(n / 32), m), block 32", body))
     assert "may be: a __syncthreads() that is missing" in found.causes[1]
 
 
-def test_an_odd_number_of_threads_that_is_halved(tmp_path: Path) -> None:
+def test_an_odd_number_of_threads_that_is_halved(first: First) -> None:
     body = """  __shared__ double part[40];
   double sum = 0;
   for (int c = threadIdx.x; c < n; c += 40) {
@@ -282,25 +279,25 @@ def test_an_odd_number_of_threads_that_is_halved(tmp_path: Path) -> None:
     __syncthreads();
   }
   if (!threadIdx.x) out[blockIdx.x] = part[0];"""
-    problem = first_problem(tmp_path / "mine.cu", kernel("mse_loss", "grid (m), block (40)", body))
+    problem = first(kernel("mse_loss", "grid (m), block (40)", body))
     assert problem.causes[0].endswith("no power of two, but a multiple of 5"), problem
 
 
-def test_however_slow_a_machine_is_some_large_calls_are_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_however_slow_a_machine_is_some_large_calls_are_made(first: First, monkeypatch: pytest.MonkeyPatch) -> None:
     """Right for 1,000 elements, as a launch of one block is: what is left out then must not come out right."""
     for name in ("SECONDS", "MORE_SECONDS"):
         monkeypatch.setattr(verdict, name, -1.0)
     text = "def bias_relu(z, bias, out):\n    out.flat[:1000] = (z + bias).clip(0).flat[:1000]\n"
-    problem = first_problem(tmp_path / "mine.py", text)
+    problem = first(text, "mine.py")
     assert problem.what.endswith("left unwritten")
 
 
 @pytest.mark.parametrize("noisy", [False, True])
-def test_small_errors_are_those_of_a_format_only_where_they_are_irregular(noisy: bool, tmp_path: Path) -> None:
+def test_small_errors_are_those_of_a_format_only_where_they_are_irregular(noisy: bool, first: First) -> None:
     error = "(np.random.default_rng(1).random(y.shape) - 0.5) * 1e-3" if noisy else "3e-4 * y"
     text = (
         f"import numpy as np\ndef sigmoid_gradient(delta, y, out):\n    out[:] = delta * y * (1 - y) * (1 + {error})\n"
     )
-    problem = first_problem(tmp_path / "mine.py", text)
+    problem = first(text, "mine.py")
     assert ("float16" in problem.causes[0]) == noisy, problem
     assert problem.causes[0].startswith("may be: a small number") != noisy, problem

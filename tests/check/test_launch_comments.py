@@ -1,5 +1,6 @@
 """Comments that say how a learner's kernel is launched: read in any order, or refused with their line."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +82,28 @@ def test_a_launch_that_is_not_understood_is_refused_by_its_line(comment: str, li
     assert what in str(refused.value)
     if "another" not in what:
         assert ": // launch m" in str(refused.value)  # an example
+
+
+@pytest.mark.feature("learners' files", "launch comments: `n / 16`, `ceil`, `floor`, `min`, `max`, `%`")
+@pytest.mark.parametrize(
+    ("grid", "expected"),
+    [
+        ("(n / 16, m / 16)", (2, 0)),
+        ("(ceil(n / 16), (m + 15) / 16)", (3, 1)),
+        ("(ceil(n / 16 / 2) * 2, floor(n / 16))", (4, 2)),
+        ("(min(n, 5), max(m, n, 1), n % 7)", (5, 41, 6)),
+        ("(n // 16)", (2,)),
+    ],
+)
+def test_launches_are_reckoned_as_people_think(grid: str, expected: tuple[int, ...]) -> None:
+    text = f"// launch mse_loss: grid {grid}, block (16, 16)"
+    assert launch_of(text, "mse_loss", NAMED)[:2] == (expected, (16, 16))
+
+
+@pytest.mark.parametrize("grid", ["(n / 0)", "(n - 100)", "(ceil(n, 2))", "(min(n))", "(n ** 2)", "(abs(n))", "()"])
+def test_a_launch_that_nobody_can_reckon_is_refused(grid: str) -> None:
+    with pytest.raises(InputError, match=re.escape(f"the launch's {grid}: ")):
+        launch_of(f"// launch mse_loss: grid {grid}, block (16)", "mse_loss", NAMED)
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,10 @@
 """A learner's sum in memory that several threads or blocks share: a lost update is named."""
 
-from pathlib import Path
-
 import pytest
+from learner_files import Write, loaded
 from sampling import sample
 
-from fastae.check import learner, verdict
+from fastae.check import verdict
 from fastae.check.calls import special
 
 COLUMN_SUM = """// launch column_sum: grid ({blocks}), block ({threads})
@@ -69,11 +68,10 @@ ADDED = {
 
 @pytest.mark.parametrize("how", ADDED)
 @pytest.mark.parametrize("parts", sample(PARTS, 2))
-def test_an_update_is_lost_between_two_atomic_operations(parts: str, how: str, tmp_path: Path) -> None:
+def test_an_update_is_lost_between_two_atomic_operations(parts: str, how: str, write: Write) -> None:
     blocks, threads, body = PARTS[parts]
-    path = tmp_path / "mine.cu"
-    path.write_text(COLUMN_SUM.format(blocks=blocks, threads=threads, body=body.replace("ADD", ADDED[how])))
-    found = verdict.examine(learner.load(path, "emulator"), "column_sum", 1)
+    code = COLUMN_SUM.format(blocks=blocks, threads=threads, body=body.replace("ADD", ADDED[how]))
+    found = verdict.examine(loaded(write(code, "mine.cu")), "column_sum", 1)
     if how == "in two":
         (problem,) = found.problems
         assert problem.causes == [special.LOST]

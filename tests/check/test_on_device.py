@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
+from learner_files import Write, loaded
 
-from fastae.check import exhibits, learner
+from fastae.check import exhibits
 from fastae.check.calls import special
 from fastae.check.verdict import Verdict
 
@@ -50,10 +51,8 @@ ONE = "real scale_of_all = real(7); if (scale_at) scale = scale_of_all;"
         ),
     ],
 )
-def test_a_number_on_the_device_is_to_be_read(code: str, calls: int, cause: str, tmp_path: Path) -> None:
-    path = tmp_path / "mine.cu"
-    path.write_text(code, encoding="utf-8")
-    assert_told(path, calls, cause)
+def test_a_number_on_the_device_is_to_be_read(code: str, calls: int, cause: str, write: Write) -> None:
+    assert_told(write(code, "mine.cu"), calls, cause)
 
 
 def test_the_exhibit_does_not_read_the_scale() -> None:
@@ -62,7 +61,7 @@ def test_the_exhibit_does_not_read_the_scale() -> None:
 
 
 def assert_told(path: Path, calls: int, cause: str) -> None:
-    k = learner.load(path, "emulator")
+    k = loaded(path)
     verdict = Verdict(k.kernels[0])
     found = special._on_device(k, k.kernels[0], 1, verdict)
     assert verdict.calls == calls

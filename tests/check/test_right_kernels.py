@@ -1,21 +1,19 @@
 """Right kernels in many styles pass, whatever the data."""
 
 import textwrap
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from image_loops import LOOPS, SMALL
-from learner_files import RIGHT
+from learner_files import RIGHT, Write, loaded
 from sampling import SEEDS, sample
 
-from fastae.check import bounds, learner, verdict
+from fastae.check import bounds, verdict
 from fastae.check.calls import cases, shapes, special
 from fastae.check.calls.evidence import judged
 
-PYTHON = {
-    "as one writes it": RIGHT["NumPy"],
+PYTHON = RIGHT | {
     "float64 accumulators": """
         def matmul(a, b, out, trans_a, trans_b, alpha, beta):
             A, B = (a.T if trans_a else a).astype("f8"), (b.T if trans_b else b).astype("f8")
@@ -334,36 +332,29 @@ def assert_right(k: Any, seeds: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.larger
 @pytest.mark.parametrize("style", sample(PYTHON, 9))
-def test_right_kernels_in_numpy_pass(style: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "right.py"
-    path.write_text("import numpy as np\n" + textwrap.dedent(PYTHON[style]))
-    assert_right(learner.load(path), SEEDS, monkeypatch)
+def test_right_kernels_in_numpy_pass(style: str, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert_right(loaded(write("import numpy as np\n" + textwrap.dedent(PYTHON[style]))), SEEDS, monkeypatch)
 
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("tile", [1, 5, 32])
-def test_right_kernels_in_numba_pass(tile: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "right.py"
-    path.write_text(textwrap.dedent(NUMBA % tile))
-    k: Any = learner.load(path)
+def test_right_kernels_in_numba_pass(tile: int, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    k = loaded(write(NUMBA % tile))
     if tile != 5:
         k.kernels = ("matmul",)  # the others have no tiles
     assert_right(k, SEEDS, monkeypatch)
 
 
 @pytest.mark.thorough
-def test_right_kernels_for_images_in_numba_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "right.py"
-    path.write_text("from numba import njit\n" + "".join(f"@njit{LOOPS[name]}" for name in ("unfold", "fold")))
-    assert_right(learner.load(path), min(SEEDS, 2), monkeypatch)
+def test_right_kernels_for_images_in_numba_pass(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write("from numba import njit\n" + "".join(f"@njit{LOOPS[name]}" for name in ("unfold", "fold")))
+    assert_right(loaded(path), min(SEEDS, 2), monkeypatch)
 
 
 @pytest.mark.larger
 @pytest.mark.parametrize("style", sample(CUDA, 7))
-def test_right_kernels_in_cuda_pass(style: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "right.cu"
-    path.write_text(CUDA[style])
-    assert_right(learner.load(path, "emulator"), SEEDS, monkeypatch)
+def test_right_kernels_in_cuda_pass(style: str, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert_right(loaded(write(CUDA[style], "right.cu")), SEEDS, monkeypatch)
 
 
 @pytest.mark.parametrize(

@@ -9,17 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command_line import (
-    INKED,
-    RESULTS,
-    arrays_of,
-    history_of,
-    is_one_line,
-    posix,
-    snapshot,
-    start,
-    train,
-)
+from command_line import INKED, RESULTS, arrays_of, history_of, is_one_line, posix, snapshot, start, train
 
 import fastae
 from fastae import backends, cli, storage, terminal
@@ -194,17 +184,27 @@ def test_help_names_every_option(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         cli.main(["train", "--help"])
     assert stop.value.code == 0
-    listed = set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
+    told = capsys.readouterr().out
+    listed = set(re.findall(r"--[a-z-]+", told))
     pinned = "backend loss epochs batch-size lr momentum init dtype seed threads data limit out resume no-progress"
-    assert listed >= {f"--{name}" for name in pinned.split()}
+    assert listed >= {f"--{name}" for name in [*pinned.split(), "model", "sizes", "channels", "code", "activation"]}
+    told = " ".join(told.split())
+    assert "(default: dense)" in told
+    assert "sigmoid for dense, tanh for conv" in told
 
 
 def test_a_network_that_knows_only_the_mean_image_is_called_a_blob(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert train(data, "--out", tmp_path) == 0
-    assert "Too few updates: batch 16 makes 4 updates in 1 epoch" in capsys.readouterr().out
+    stdout = capsys.readouterr().out
+    assert "Too few updates: batch 16 makes 4 updates in 1 epoch" in stdout
     assert history_of(tmp_path)["diagnosis"]["cause"] == "too few updates"
+    lines = stdout.splitlines()
+    assert lines[0].startswith("learning rate 0.25: from the data (mean ||x||^2 84.8, ")
+    assert lines[1].startswith("squared error, 1 epoch of 64 images, batch size 16, numpy: test error 0.")
+    assert lines[-1] == f"see {tmp_path}/reconstructions.png, loss.png, history.json and model.npz"
+    assert "parameters" not in stdout  # which are told of other networks than the handout's
 
 
 def test_a_network_that_learns_is_not_called_a_blob(

@@ -1,10 +1,8 @@
 """The command line: what it refuses and how, and that existing files stay as they were."""
 
-import gzip
 import os
 import shlex
 import shutil
-import struct
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,53 +10,29 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command_line import (
-    IMAGES,
-    INKED,
-    LABELS,
-    RESULTS,
-    TEST_IMAGES,
-    TEST_LABELS,
-    idx,
-    is_one_line,
-    posix,
-    refusal,
-    snapshot,
-    start,
-    train,
-)
+from command_line import INKED, RESULTS, is_one_line, posix, refusal, snapshot, start, train
+from idx_files import IMAGES, LABELS, TEST_IMAGES, TEST_LABELS, encode
+from registry import forget_backends
 
-from fastae import backends, cli
+from fastae import cli
 from fastae.backends import Availability
 from fastae.backends.numpy_backend import NumpyBackend
 
-OPTIONS = [
+OPTIONS = [  # for each what the library refuses, once: its own tests have every wrong value; and what argparse does
     ("--backend nope", ["'nope'", "auto, numpy, numba, cupy"]),
     ("--loss l1", ["'l1'", "mse, bce"]),
     ("--batch-size 0", ["batch size", "positive whole number", "got 0"]),
-    ("--batch-size -1", ["batch size", "positive whole number", "got -1"]),
-    ("--batch-size 1.5", ["--batch-size", "'1.5'"]),
     ("--batch-size x", ["--batch-size", "'x'"]),
     ("--epochs 0", ["--epochs", "positive whole number", "got 0"]),
-    ("--epochs -3", ["--epochs", "positive whole number", "got -3"]),
     ("--epochs x", ["--epochs", "'x'"]),
     ("--lr 0", ["learning rate", "positive", "got 0.0"]),
-    ("--lr -1", ["learning rate", "positive", "got -1.0"]),
-    ("--lr nan", ["learning rate", "finite", "got nan"]),
-    ("--lr inf", ["learning rate", "finite", "got inf"]),
     ("--lr x", ["--lr", "'x'"]),
     ("--lr 1e39", ["learning rate", "float32", "1e+39"]),
-    ("--lr 1e-60", ["learning rate", "float32", "1e-60"]),
-    ("--momentum -0.1", ["momentum", "at least 0", "got -0.1"]),
     ("--momentum 1", ["momentum", "below 1", "got 1.0"]),
-    ("--momentum nan", ["momentum", "got nan"]),
     ("--momentum x", ["--momentum", "'x'"]),
     ("--init -1", ["init", "glorot-sigmoid", "-1.0"]),
-    ("--init nan", ["init", "glorot-sigmoid", "nan"]),
-    ("--init inf", ["init", "glorot-sigmoid", "inf"]),
     ("--init foo", ["init", "glorot-sigmoid", "'foo'"]),
     ("--init 1e38", ["init", "float32", "1e+38"]),
-    ("--dtype float16", ["dtype", "float32 or float64", "'float16'"]),
     ("--dtype x", ["dtype", "float32 or float64", "'x'"]),
     ("--seed -1", ["seed", "at least 0", "got -1"]),
     ("--seed 0.5", ["--seed", "'0.5'"]),
@@ -100,19 +74,12 @@ def test_cupy_that_is_not_installed_is_refused_with_what_to_install(
     earlier: Path, data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "cupy", None)  # as if it were not
-    forget()
+    forget_backends()
     message = refusal(capsys, earlier, data, "--backend", "cupy")
-    forget()
+    forget_backends()
     assert "CuPy is not installed" in message
     assert "pip install 'fastae[cuda13]'" in message
     assert "'fastae[cuda12]'" in message
-
-
-def forget() -> None:
-    from fastae.backends.cupy_backend import diagnose
-
-    for cached in (backends._class_of, backends._probe, backends._instance, diagnose):
-        cached.cache_clear()
 
 
 class Elsewhere(NumpyBackend):
@@ -173,37 +140,14 @@ def rewrite(name: str, content: Callable[[bytes], bytes]) -> Callable[[Path], An
     return lambda folder: (folder / name).write_bytes(content((folder / name).read_bytes()))
 
 
-def zip_and_cut(name: str) -> Callable[[Path], Any]:
-    def spoil(folder: Path) -> None:
-        zipped = gzip.compress((folder / name).read_bytes())
-        (folder / name).unlink()
-        (folder / f"{name}.gz").write_bytes(zipped[: len(zipped) // 2])
-
-    return spoil
-
-
-DATA = {
+DATA = {  # of which the tests of datasets have every fault: here each way by which one comes to the command
     "folder missing": (lambda folder: shutil.rmtree(folder), ["cannot be listed"]),
-    "training images missing": (lambda folder: (folder / IMAGES).unlink(), ["lacks a file of train-images"]),
-    "test images missing": (lambda folder: (folder / TEST_IMAGES).unlink(), ["lacks a file of t10k-images"]),
     "test labels missing": (lambda folder: (folder / TEST_LABELS).unlink(), ["lacks a file of t10k-labels"]),
-    "empty": (cut(IMAGES, 0), [IMAGES, "is empty"]),
-    "a header cut short": (cut(IMAGES, 9), [IMAGES, "ends after 9 bytes"]),
     "truncated": (cut(IMAGES, 5000), [IMAGES, "4,984 bytes"]),
     "test images truncated": (cut(TEST_IMAGES, 5000), [TEST_IMAGES, "4,984 bytes"]),
-    "another magic number": (rewrite(IMAGES, lambda old: b"\x89\0\0\1" + old[4:]), [IMAGES, "magic", "0x89000001"]),
-    "a picture": (rewrite(IMAGES, lambda old: b"\x89PNG" + old[4:]), [IMAGES, "is a PNG image"]),
-    "labels as images": (rewrite(IMAGES, lambda old: idx(np.zeros(320, np.uint8))), [IMAGES, "magic", "labels"]),
-    "a header that promises more": (
-        rewrite(IMAGES, lambda old: old[:4] + struct.pack(">I", 2**31) + old[8:]),
-        [IMAGES, "2147483648 x 28 x 28"],
-    ),
-    "more than the header says": (rewrite(IMAGES, lambda old: old + b"\0"), [IMAGES, "250,881 bytes"]),
-    "gzip cut short": (zip_and_cut(IMAGES), [f"{IMAGES}.gz", "cut short"]),
-    "fewer labels": (rewrite(LABELS, lambda old: idx(np.zeros(319, np.uint8))), ["320 images", "319 labels"]),
-    "no image": (rewrite(IMAGES, lambda old: idx(np.zeros((0, 28, 28), np.uint8))), [IMAGES, "no data"]),
+    "fewer labels": (rewrite(LABELS, lambda old: encode(np.zeros(319, np.uint8))), ["320 images", "319 labels"]),
     "test images of another size": (
-        rewrite(TEST_IMAGES, lambda old: idx(np.zeros((100, 14, 14), np.uint8))),
+        rewrite(TEST_IMAGES, lambda old: encode(np.zeros((100, 14, 14), np.uint8))),
         ["784 pixels", "196"],
     ),
 }
@@ -239,7 +183,7 @@ def test_a_line_break_in_a_name_does_not_break_the_line(
     assert is_one_line(capsys.readouterr().err)
 
 
-@pytest.mark.parametrize("below", ["", "results", "results/of/today"])
+@pytest.mark.parametrize("below", ["", "results/of/today"])
 def test_results_cannot_go_below_a_file(
     below: str, tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -253,14 +197,19 @@ def test_results_cannot_go_below_a_file(
     assert snapshot(tmp_path) == {"file": b"not a folder"}
 
 
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [("datasets.load_images", "memory"), ("model.Autoencoder", "not enough memory; try a smaller network")],
+)
 def test_no_memory_is_one_line_too(
-    earlier: Path, data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*arguments: Any) -> None:
+    place: str, words: str, earlier: Path, data: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    def fail(*arguments: Any, **options: Any) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("fastae.datasets.load_images", fail)
-    assert "memory" in refusal(capsys, earlier, data)
+    monkeypatch.setattr(f"fastae.{place}", fail)
+    assert words in refusal(capsys, earlier, data)
 
 
 # The program itself: exit status and output as the shell sees them.

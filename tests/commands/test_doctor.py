@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from command_line import posix
 
 import fastae
-from fastae import cli
+from fastae import cli, doctor
 from fastae.backends import Availability
 from fastae.backends.numpy_backend import NumpyBackend
 
@@ -64,10 +65,7 @@ def test_our_own_backends_work_here(capsys: pytest.CaptureFixture[str]) -> None:
     ],
 )
 def test_a_backend_that_fails_is_told_from_the_others(
-    backend: type[NumpyBackend],
-    words: str,
-    register: Callable[..., None],
-    capsys: pytest.CaptureFixture[str],
+    backend: type[NumpyBackend], words: str, register: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     register(backend.name, lambda: backend)
     assert cli.main(["doctor"]) == 0  # the doctor succeeds without it
@@ -77,15 +75,18 @@ def test_a_backend_that_fails_is_told_from_the_others(
     assert ("fix: wake it up" if backend is Asleep else "fix: report it to those who wrote this backend") in out
 
 
+def python(*arguments: str, folder: Path) -> "subprocess.CompletedProcess[str]":
+    """Run Python with the modules of a folder before those that are installed."""
+    paths = os.pathsep.join([str(folder), str(Path(fastae.__file__).parent.parent)])
+    command, environment = [sys.executable, *arguments], os.environ | {"PYTHONPATH": paths}
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment)
+
+
 def test_without_numba_the_exit_status_is_one(tmp_path: Path) -> None:
     """As where it is not installed, or does not know so new a NumPy: the doctor itself needs none of it."""
     (tmp_path / "numba.py").write_text("raise ImportError('Numba needs NumPy 2.4 or less. Got NumPy 2.5.')")
     (tmp_path / "llvmlite.py").write_text("raise ImportError('there is none')")
-    paths = [str(tmp_path), str(Path(fastae.__file__).parent.parent)]
-    done = subprocess.run(
-        [sys.executable, "-m", "fastae", "doctor"], capture_output=True, text=True, cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
-    )  # fmt: skip
+    done = python("-m", "fastae", "doctor", folder=tmp_path)
     assert done.returncode == 1, done.stderr
     told = re.escape("does not work: Numba does not import: ImportError: Numba needs NumPy 2.4 or less. Got NumPy 2.5.")
     mended = "pip install --upgrade numba, or take --backend numpy"
@@ -98,10 +99,36 @@ def test_a_warning_of_numbas_is_no_reason(tmp_path: Path) -> None:
     text = "import warnings; warnings.warn('so new a NumPy', FutureWarning); __version__ = '0.68.1'"
     (tmp_path / "numba.py").write_text(text)
     code = "from fastae.backends.numba_backend import NumbaBackend as N; print(N.availability())"
-    paths = [str(tmp_path), str(Path(fastae.__file__).parent.parent)]
-    done = subprocess.run(
-        [sys.executable, "-W", "error::FutureWarning", "-c", code], capture_output=True, text=True, cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
-    )  # fmt: skip
+    done = python("-W", "error::FutureWarning", "-c", code, folder=tmp_path)
     assert done.stdout == "Availability(ok=True, reason='', remedy='')\n", done.stderr
     assert "FutureWarning: so new a NumPy" in done.stderr
+
+
+CACHES = {  # what is set, TMP for a folder that can be written; and what the doctor says
+    "Numba's": (
+        {"XDG_CACHE_HOME": "TMP", "NUMBA_CACHE_DIR": "/dev/null/numba"},
+        "/dev/null/numba cannot be written: Not a directory",
+        "NUMBA_CACHE_DIR",
+    ),
+    "a home": (
+        {"HOME": "/dev/null", "NUMBA_CACHE_DIR": "TMP"},
+        "/dev/null/.cache/fastae cannot be written: Not a directory",
+        "HOME or XDG_CACHE_HOME",
+    ),
+    "XDG's": ({"XDG_CACHE_HOME": "/dev/null/cache", "NUMBA_CACHE_DIR": "TMP"}, "/dev/null/cache", "XDG_CACHE_HOME"),
+}
+
+
+@posix
+@pytest.mark.parametrize("what", CACHES)
+def test_a_cache_that_cannot_be_written_is_told(what: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    environment, told, names = CACHES[what]
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value.replace("TMP", str(tmp_path)))
+    assert told in doctor.cache()
+    assert doctor.cache().startswith("cache     ")
+    assert doctor.cache().endswith(f"fix: set {names} to a folder that can be written")
+    for name in ("XDG_CACHE_HOME", "NUMBA_CACHE_DIR"):
+        monkeypatch.setenv(name, str(tmp_path))
+    assert doctor.cache() == ""

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from command_line import RESULTS, posix, shell, snapshot
 
-from fastae import cli, doctor, system
+from fastae import cli, system
 from fastae.bench.contenders import CONTENDERS
 from fastae.commands import completion, show
 
@@ -105,19 +105,6 @@ def test_a_folder_of_any_name_and_a_strict_python(environment: dict[str, str], d
     (here / "mon noyau.py").write_text("def axpy(alpha, x, y): y += alpha * x\n")
     done = shell("check", "--no-speed", "--seed", 1, "mon noyau.py", cwd=here, **environment)
     assert (done.returncode, done.stderr) == (0, b"")
-
-
-@posix
-def test_the_doctor_tells_of_a_cache_of_numbas_that_cannot_be_written(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setenv("NUMBA_CACHE_DIR", "/dev/null/numba")
-    told = doctor.cache()
-    assert told.startswith("cache     /dev/null/numba cannot be written: Not a directory")
-    assert told.endswith("fix: set NUMBA_CACHE_DIR to a folder that can be written")
-    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "numba"))
-    assert doctor.cache() == ""
 
 
 @posix

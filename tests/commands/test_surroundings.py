@@ -74,18 +74,3 @@ def test_our_pictures_leave_the_backend_to_others(tmp_path: Path) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | {"MPLBACKEND": "svg"}
     )
     assert done.stdout.split() == ["svg", "svg"], done.stderr
-
-
-@posix
-def test_the_doctor_tells_of_a_home_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from fastae import doctor
-
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    monkeypatch.setenv("HOME", "/dev/null")
-    told = doctor.cache()
-    assert "/dev/null/.cache/fastae cannot be written: Not a directory" in told
-    assert told.endswith("fix: set HOME or XDG_CACHE_HOME to a folder that can be written")
-    monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null/cache")
-    assert doctor.cache().endswith("fix: set XDG_CACHE_HOME to a folder that can be written")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert doctor.cache() == ""

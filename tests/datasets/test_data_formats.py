@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 from command_line import history_of, refusal, train
-from data_sets import IMAGES, TESTED, assert_read, fill, idx, refused
+from data_sets import IMAGES, TESTED, assert_read, fill, refused
+from idx_files import encode
 
 from fastae.datasets import described, read_idx
 from fastae.errors import DataError
@@ -52,7 +53,7 @@ def test_values_that_do_not_fit_are_named_with_the_remedy(
 @pytest.mark.parametrize("label", [-1, 256, 1e30, 0.5, np.nan])
 def test_labels_are_whole_numbers(label: float, dtype: str, tmp_path: Path) -> None:
     with np.errstate(invalid="ignore"):
-        content = idx(np.array([1.0, label, 2.0]), dtype)
+        content = encode(np.array([1.0, label, 2.0]), dtype)
     (tmp_path / "labels").write_bytes(content)
     if (dtype, label) == (">i4", 0.5):
         assert read_idx(tmp_path / "labels", 1).tolist() == [1, 0, 2]
@@ -62,7 +63,7 @@ def test_labels_are_whole_numbers(label: float, dtype: str, tmp_path: Path) -> N
 
 
 def test_idx_of_colour_is_told_so(tmp_path: Path) -> None:
-    (fill(tmp_path) / "train-images-idx3-ubyte").write_bytes(idx(np.zeros((2, 4, 4, 3))))
+    (fill(tmp_path) / "train-images-idx3-ubyte").write_bytes(encode(np.zeros((2, 4, 4, 3))))
     assert "as colour has: make the images grey" in refused(tmp_path)
 
 
@@ -78,7 +79,7 @@ FOREIGN: dict[str, tuple[bytes, str]] = {
     "Git LFS": (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d", "git lfs pull"),
     "zip": (b"PK\x03\x04" + bytes(30), "is a zip archive"),
     "xz": (b"\xfd7zXZ\x00" + bytes(30), "unpack it"),
-    "gzip twice": (gzip.compress(gzip.compress(idx(IMAGES))), "is a gzip file"),
+    "gzip twice": (gzip.compress(gzip.compress(encode(IMAGES))), "is a gzip file"),
     "MATLAB": (b"MATLAB 5.0 MAT-file, Platform: " + bytes(90), "scipy.io.loadmat"),
     "HDF5": (b"\x89HDF\r\n\x1a\n" + bytes(20), "h5py"),
     "a pickle": (pickle.dumps(IMAGES), "is a pickle"),

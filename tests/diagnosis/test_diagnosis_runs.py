@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import fastae
-from fastae.diagnosis import Broken
+from fastae.diagnosis import Broken, Diagnosis
 from fastae.errors import InputError
 
 Images = np.ndarray
@@ -28,6 +28,12 @@ def train(images: Images, tested: Images, epochs: int = 4, **options: Any) -> fa
     trainer = fastae.Trainer(model, loss, optimizer, "numpy")
     trainer.fit(images, epochs, tested, progress=False)
     return trainer
+
+
+def diagnosed(*training: Any) -> Diagnosis:
+    found = fastae.diagnose(*training)
+    assert found is not None
+    return found
 
 
 def floats(images: Images, factor: float = 1.0, offset: float = 0.0) -> Images:
@@ -77,8 +83,7 @@ def test_test_images_of_another_kind_are_told_from_training_images_that_are_too_
         (digits(500, only=1), tested, "other test images"),
         (np.repeat(digits(10), 50, axis=0), tested, "too few images"),
     ):
-        found = fastae.diagnose(train(images, others, 12, loss=loss))
-        assert found is not None
+        found = diagnosed(train(images, others, 12, loss=loss))
         assert found.cause == cause
     assert "only 10 differ" in found.sentence
 
@@ -86,8 +91,7 @@ def test_test_images_of_another_kind_are_told_from_training_images_that_are_too_
 def test_blank_images_among_the_others() -> None:
     images = digits(1000)
     images[::2] = 0
-    found = fastae.diagnose(train(images, digits(200, "test"), 12))
-    assert found is not None
+    found = diagnosed(train(images, digits(200, "test"), 12))
     assert found.cause == "blank images"
     assert "% of the images are blank" in found.sentence
 
@@ -153,8 +157,7 @@ def test_weights_of_ones_own_that_are_the_cause_are_named(draw: Any, activation:
     def prepare(model: fastae.Autoencoder) -> None:
         model.weights = [draw(W.shape).astype(np.float32) for W in model.weights]
 
-    found = fastae.diagnose(train(digits(500), digits(100, "test"), activation=activation, prepare=prepare))
-    assert found is not None
+    found = diagnosed(train(digits(500), digits(100, "test"), activation=activation, prepare=prepare))
     assert found.cause == cause
     assert told in found.sentence
     assert "draw them as --init" in found.mend
@@ -165,8 +168,7 @@ def test_a_layer_that_began_saturated_is_named_though_the_rest_learns() -> None:
         model.weights[2] *= 100
 
     trainer = train(digits(1000), digits(100, "test"), 6, prepare=prepare)
-    found = fastae.diagnose(trainer)
-    assert found is not None
+    found = diagnosed(trainer)
     assert found.cause == "saturated at the start"
     assert "layer 3" in found.sentence
 
@@ -177,8 +179,7 @@ def test_a_layer_that_began_saturated_is_named_though_the_rest_learns() -> None:
 def test_small_weights_are_named_though_biases_turn_relus_off() -> None:
     trainer = train(digits(2000), digits(100, "test"), init=1e-3, activation="relu", sizes=(784, 64, 16))
     assert max(trainer.history.start["initial"]["flat"]) > 0.5
-    found = fastae.diagnose(trainer)
-    assert found is not None
+    found = diagnosed(trainer)
     assert found.cause == "weights too small"
     assert found.mend.startswith("--init he")
 
@@ -186,8 +187,7 @@ def test_small_weights_are_named_though_biases_turn_relus_off() -> None:
 def test_weights_by_another_activations_rule_are_named_where_layers_lose_the_differences() -> None:
     """Glorot's rule for tanh draws a quarter of what sigmoids need."""
     trainer = train(digits(1000), digits(100, "test"), 5, init="glorot", sizes=(784, 64, 64, 32, 32, 16))
-    found = fastae.diagnose(trainer)
-    assert found is not None
+    found = diagnosed(trainer)
     assert found.cause in ("same code for all images", "weights too small")
     assert "by --init glorot" in found.sentence
     assert found.mend.startswith("--init glorot-sigmoid, which draws")
@@ -195,8 +195,7 @@ def test_weights_by_another_activations_rule_are_named_where_layers_lose_the_dif
 
 def test_momentum_is_named_where_it_adds_more_than_the_rate() -> None:
     images, tested = digits(1000), digits(100, "test")
-    found = fastae.diagnose(train(images, tested, rate=0.7, momentum=0.9))
-    assert found is not None
+    found = diagnosed(train(images, tested, rate=0.7, momentum=0.9))
     assert found.cause == "momentum too near 1"
     assert "--momentum 0 --lr 0.25" in found.mend
 
@@ -207,8 +206,7 @@ def test_a_code_of_one_unit_is_named_before_its_death() -> None:
     last = trainer.history.epochs[-1].signs
     assert last is not None
     assert last["flat"][1] == 1
-    found = fastae.diagnose(trainer)
-    assert found is not None
+    found = diagnosed(trainer)
     assert found.cause == "code too small"
 
 
@@ -218,6 +216,5 @@ def test_a_training_that_diverges_in_its_first_epoch_at_a_small_rate_has_a_cause
 
     trainer = train(digits(64), digits(32, "test"), 1, prepare=prepare, rate=1e-3, activation="relu")
     training = {"config": trainer.settings(), "start": trainer.history.start, "epochs": []}
-    found = fastae.diagnose(training, Broken(1, 1, 1))
-    assert found is not None
+    found = diagnosed(training, Broken(1, 1, 1))
     assert found.cause == "weights too large"

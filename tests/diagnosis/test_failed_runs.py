@@ -293,7 +293,7 @@ def test_units_that_are_off_are_counted_by_channel() -> None:
 
 def test_the_parts_do_not_depend_on_how_often_the_clock_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     usual = [epoch.signs for epoch in short().history.epochs]
-    monkeypatch.setattr(module, "SLICE", 0.0)
+    monkeypatch.setattr(module, "CHECK_SECONDS", 0.0)
     assert [epoch.signs for epoch in short().history.epochs] == usual
 
 

@@ -17,10 +17,7 @@ from fastae.ladder.rungs import between, reached
         ("kernels = 3", "kernels: found 3; expected a table, [kernels]"),
         ("x = [", "cannot read the rubric"),
         ("[kernels.matmul]", "kernels.matmul.points is missing; expected a number of points from 0 on"),
-        (
-            "[kernels.matmull]\npoints = 1",
-            "kernels.matmull: unknown, with the value {'points': 1}; expected one of: m",
-        ),
+        ("[kernels.matmull]\npoints = 1", "kernels.matmull: unknown, with the value {'points': 1}; expected one of: m"),
         ("[kernels.matmul]\npoints = true", "kernels.matmul.points: found True; expected a number of points"),
         ("[kernels.matmul]\npoints = nan", "kernels.matmul.points: found nan; expected a number of points"),
         ("[kernels.matmul]\npoints = -1", "kernels.matmul.points: found -1; expected a number of points"),
@@ -36,20 +33,14 @@ from fastae.ladder.rungs import between, reached
         ("imprecise = 2\n", "imprecise: found 2; expected a part from 0 to 1"),
         ("start = 'mine.py'\n", "start: found 'mine.py'; expected a list of files"),
         ("start = ['mine.py']\n", "start: there is no file"),
-        (
-            "[copies]\nstudents = 1\n",
-            "copies.students: unknown, with the value 1; expected one of: student, lib",
-        ),
+        ("[copies]\nstudents = 1\n", "copies.students: unknown, with the value 1; expected one of: student, lib"),
         ("[copies]\nstudent = '0'\n", "copies.student: found '0'; expected a part from 0 to 1"),
         ("titel = 'x'\n", "titel: unknown, with the value 'x'; expected one of: seed,"),
         (
             "[kernels.matmul]\npoints = 1\nlanguage = 'c'",
             "kernels.matmul.language: found 'c'; expected one of 'any', 'numpy', 'numba', 'cuda'",
         ),
-        (
-            "[kernels.matmul]\npoints = 1\nspeed = 2",
-            "kernels.matmul.speed: found 2; expected an array of tables",
-        ),
+        ("[kernels.matmul]\npoints = 1\nspeed = 2", "kernels.matmul.speed: found 2; expected an array of tables"),
         (
             "[kernels.matmul]\npoints = 1\n[[kernels.matmul.speed]]\nshape = '128 x 784'",
             "kernels.matmul.speed[0].shape: found '128 x 784'; expected one of: 'forward, batch 16'; ",

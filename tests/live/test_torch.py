@@ -6,12 +6,10 @@ weights too. It needs PyTorch, and fails where that is missing rather than pass 
 
 import numpy as np
 import pytest
+from comparison import compare
 from reference import Settings, batch_order, draw_parameters, make_images, read_mnist, train
 
 import fastae
-
-WEIGHT_BOUND = 1e-10
-LOSS_BOUND = 1e-12  # relative
 
 backends = pytest.mark.parametrize("backend", ["numpy", "numba"])
 losses = pytest.mark.parametrize("loss", ["mse", "bce"])
@@ -23,32 +21,8 @@ def learning_rate(loss: str, momentum: float) -> float:
     return {"mse": 0.25, "bce": 0.05}[loss] * (1 - momentum)
 
 
-def compare(settings: Settings, images: np.ndarray, test_images: np.ndarray, backend: str) -> None:
-    """Train both from fastae's initial weights and require the same weights and losses in the end."""
-    model = fastae.Autoencoder(sizes=settings.sizes, seed=settings.seed, dtype="float64", init="glorot-sigmoid")
-    expected = train(model.weights, model.biases, images, test_images, settings)
-    assert len(expected.step_loss) >= 100
-
-    before = [W.copy() for W in model.weights]
-    trainer = fastae.Trainer(
-        model,
-        loss=settings.loss,
-        optimizer=fastae.SGD(lr=settings.lr, momentum=settings.momentum),
-        backend=backend,
-        batch_size=settings.batch_size,
-        seed=settings.order_seed,
-    )
-    history = trainer.fit(images, epochs=settings.epochs, test_images=test_images, progress=False)
-
-    assert all(np.abs(W - start).max() > 1e-3 for W, start in zip(model.weights, before, strict=True)), "no training"
-    for layer, (W, W_expected) in enumerate(zip(model.weights, expected.final_weights, strict=True)):
-        np.testing.assert_allclose(W, W_expected, rtol=0, atol=WEIGHT_BOUND, err_msg=f"weights of layer {layer}")
-    for layer, (b, b_expected) in enumerate(zip(model.biases, expected.final_biases, strict=True)):
-        np.testing.assert_allclose(b, b_expected, rtol=0, atol=WEIGHT_BOUND, err_msg=f"bias of layer {layer}")
-    train_loss = [epoch.train_loss for epoch in history.epochs]
-    test_mse = [epoch.test_mse for epoch in history.epochs]
-    np.testing.assert_allclose(train_loss, expected.train_loss, rtol=LOSS_BOUND, atol=0)
-    np.testing.assert_allclose(test_mse, expected.test_mse, rtol=LOSS_BOUND, atol=0)
+def new_model(settings: Settings) -> fastae.Autoencoder:
+    return fastae.Autoencoder(sizes=settings.sizes, seed=settings.seed, dtype="float64", init="glorot-sigmoid")
 
 
 @backends
@@ -66,7 +40,7 @@ def test_small_models(
     lr = learning_rate(loss, momentum)
     settings = Settings(sizes=sizes, loss=loss, lr=lr, momentum=momentum, batch_size=batch_size, epochs=epochs)
     images, test_images = make_images(67, sizes[0], seed=11), make_images(13, sizes[0], seed=12)
-    compare(settings, images, test_images, backend)
+    compare(new_model(settings), train, settings, images, test_images, backend)
 
 
 @backends
@@ -76,7 +50,8 @@ def test_the_real_architecture_on_mnist(loss: str, momentum: float, backend: str
     lr = learning_rate(loss, momentum)
     settings = Settings(sizes=(784, 256, 128), loss=loss, lr=lr, momentum=momentum, batch_size=16, epochs=1)
     # 100 full batches and a ragged one of 7
-    compare(settings, read_mnist("train", 1607), read_mnist("t10k", 200), backend)
+    images, test_images = read_mnist("train", 1607), read_mnist("t10k", 200)
+    compare(new_model(settings), train, settings, images, test_images, backend)
 
 
 def test_fastae_draws_the_initial_weights_as_the_reference_does() -> None:

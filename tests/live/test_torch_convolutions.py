@@ -7,15 +7,13 @@ several geometries each.
 import numpy as np
 import pytest
 import torch
+from comparison import compare
 from convolutional import Conv, Dense, Layer, Settings, apply, draw_parameters, train
 from reference import make_images, read_mnist
 
 import fastae
 
 torch.set_num_threads(1)  # these networks are small, and more threads only wait for each other
-
-WEIGHT_BOUND = 1e-10
-LOSS_BOUND = 1e-12  # relative
 
 # Image, and the encoder behind it: what each is there for.
 NETWORKS = {
@@ -60,37 +58,8 @@ def made(network: str, activation: str, loss: str, momentum: float, batch_size: 
 def new_model(settings: Settings) -> fastae.Autoencoder:
     layers = [fastae.Conv2d(*spec) if isinstance(spec, Conv) else fastae.Dense(*spec) for spec in settings.encoder]
     return fastae.Autoencoder(
-        layers=layers,
-        image_shape=settings.image,
-        activation=settings.activation,
-        seed=settings.seed,
-        dtype="float64",
+        layers=layers, image_shape=settings.image, activation=settings.activation, seed=settings.seed, dtype="float64"
     )
-
-
-def compare(settings: Settings, images: np.ndarray, backend: str) -> None:
-    """Train both from fastae's initial weights and require the same weights and losses in the end."""
-    model = new_model(settings)
-    expected = train(model.weights, model.biases, images, None, settings)
-    assert len(expected.step_loss) >= 100
-    before = [W.copy() for W in model.weights]
-    trainer = fastae.Trainer(
-        model,
-        loss=settings.loss,
-        optimizer=fastae.SGD(lr=settings.lr, momentum=settings.momentum),
-        backend=backend,
-        batch_size=settings.batch_size,
-        seed=settings.order_seed,
-    )
-    history = trainer.fit(images, epochs=settings.epochs, progress=False)
-
-    assert all(np.abs(W - start).max() > 1e-3 for W, start in zip(model.weights, before, strict=True)), "no training"
-    for layer, (W, W_expected) in enumerate(zip(model.weights, expected.final_weights, strict=True)):
-        np.testing.assert_allclose(W, W_expected, rtol=0, atol=WEIGHT_BOUND, err_msg=f"weights of layer {layer}")
-    for layer, (b, b_expected) in enumerate(zip(model.biases, expected.final_biases, strict=True)):
-        np.testing.assert_allclose(b, b_expected, rtol=0, atol=WEIGHT_BOUND, err_msg=f"bias of layer {layer}")
-    train_loss = [epoch.train_loss for epoch in history.epochs]
-    np.testing.assert_allclose(train_loss, expected.train_loss, rtol=LOSS_BOUND, atol=0)
 
 
 def images_of(settings: Settings) -> np.ndarray:
@@ -104,7 +73,7 @@ def images_of(settings: Settings) -> np.ndarray:
 @pytest.mark.parametrize("network", [*NETWORKS, *MORE])
 def test_numpy(network: str, activation: str, loss: str, momentum: float, batch_size: int, epochs: int) -> None:
     settings = made(network, activation, loss, momentum, batch_size, epochs)
-    compare(settings, images_of(settings), "numpy")
+    compare(new_model(settings), train, settings, images_of(settings), None, "numpy")
 
 
 @pytest.mark.parametrize(("activation", "loss"), [("tanh", "mse"), ("relu", "bce"), ("sigmoid", "mse")])
@@ -113,7 +82,7 @@ def test_numpy(network: str, activation: str, loss: str, momentum: float, batch_
 @pytest.mark.parametrize("network", NETWORKS)
 def test_numba(network: str, activation: str, loss: str, momentum: float, batch_size: int, epochs: int) -> None:
     settings = made(network, activation, loss, momentum, batch_size, epochs)
-    compare(settings, images_of(settings), "numba")
+    compare(new_model(settings), train, settings, images_of(settings), None, "numba")
 
 
 @pytest.mark.parametrize("backend", ["numpy", "numba"])
@@ -129,7 +98,8 @@ def test_the_network_of_the_benchmark_on_mnist(momentum: float, backend: str) ->
         batch_size=16,
         epochs=1,
     )
-    compare(settings, read_mnist("train", 1607), backend)  # 100 full batches and a ragged one of 7
+    # 100 full batches and a ragged one of 7
+    compare(new_model(settings), train, settings, read_mnist("train", 1607), None, backend)
 
 
 @activations

@@ -40,13 +40,7 @@ class Case(NamedTuple):
 
 def train(case: Case, ranks: Alone) -> dict[str, np.ndarray]:
     """Return all parameters and velocities at the end, the losses of each epoch, and how gradients were summed."""
-    rng = np.random.default_rng(3)
-    images, test_images = (rng.integers(0, 256, (n, 36)).astype(np.uint8) for n in (case.images, 5))
-    if case.network == "dense":
-        model = fastae.Autoencoder((36, 13, 6), seed=1, dtype=case.dtype)
-    else:
-        layers = [fastae.Conv2d(3, 3, stride=2), fastae.Dense(5)]
-        model = fastae.Autoencoder(image_shape=(6, 6), layers=layers, activation="tanh", seed=1, dtype=case.dtype)
+    model, images, test_images = rank_trainings.small(case, 36, 5)
     optimizer, options = fastae.SGD(0.05, case.momentum), {"mode": case.mode} if case.backend != "numpy" else {}
     trainer = fastae.Trainer(
         model, case.loss, optimizer, case.backend, case.batch_size, ranks=ranks, shards=case.shards, **options
@@ -82,10 +76,7 @@ def main(folder: Path) -> None:
             result = train(case, world)
         except FastaeError as error:
             result = {"error": np.array(str(error) if error.common else f"of one rank: {error}")}
-        if world.rank == 0:
-            np.savez(folder / f"{number}.npz", **result)
-        for theirs in world.gather({name: array.tobytes() for name, array in result.items()}):
-            assert theirs == {name: array.tobytes() for name, array in result.items()}, "ranks ended differently"
+        rank_trainings.keep(result, world, folder / f"{number}.npz")
 
 
 def stand_in(cluster: fake_nccl.Cluster) -> None:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from processes import runs, until
 from rank_trainings import mpiexec
 
 PATIENCE = 120  # seconds in which whatever a test waits for must have come
@@ -77,12 +78,13 @@ class Run:
 
     def begun(self, *files: Path) -> None:
         """Wait until all ranks would answer an interruption, and files are there."""
-        end = time.monotonic() + PATIENCE
         places = [self._folder / str(rank) for rank in range(self.size)]
-        while not all(path.exists() for path in [*places, *files]):
+
+        def there() -> bool:
             assert self.process.poll() is None, self.process.communicate()
-            assert time.monotonic() < end, f"it did not begin in {PATIENCE} s"
-            time.sleep(0.01)
+            return all(path.exists() for path in [*places, *files])
+
+        until(there, PATIENCE)
         for place in places:
             child, guard = place.read_text(encoding="utf-8").split()
             self.pids.append((int(child), int(guard)))
@@ -102,17 +104,8 @@ class Run:
 
     def gone(self) -> None:
         """Make sure that no process of any rank is left."""
-        end = time.monotonic() + 10
         for pid in (pid for pair in self.pids for pid in pair):
-            while lives(pid):
-                assert time.monotonic() < end, f"process {pid} goes on"
-                time.sleep(0.01)
-
-
-def lives(pid: int) -> bool:
-    """Return whether a process runs: one whose parent has not asked what became of it does not."""
-    told = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout
-    return bool(told.strip()) and not told.startswith("Z")
+            until(lambda pid=pid: not runs(pid), 10, lambda pid=pid: f"process {pid} goes on")
 
 
 def ranks(folder: Path, lines: Sequence[list[str]], more: str = "") -> tuple[int, str, list[str]]:

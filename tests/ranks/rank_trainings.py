@@ -5,6 +5,7 @@ each came to there.
 """
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -48,13 +49,7 @@ def train(case: Case, ranks: Alone) -> dict[str, np.ndarray]:
         )
         trainer = None
     else:
-        rng = np.random.default_rng(3)
-        images, test_images = (rng.integers(0, 256, (n, 64)).astype(np.uint8) for n in (case.images, 300))
-        if case.network == "dense":
-            model = fastae.Autoencoder((64, 21, 10), seed=1, dtype=case.dtype)
-        else:
-            encoder = [fastae.Conv2d(4, 3, stride=2), fastae.Dense(9)]
-            model = fastae.Autoencoder(image_shape=(8, 8), layers=encoder, activation="tanh", seed=1, dtype=case.dtype)
+        model, images, test_images = small(case, 64, 300)
         optimizer = fastae.SGD(0.05 * (1 - case.momentum), case.momentum)
         trainer = fastae.Trainer(model, case.loss, optimizer, case.backend, case.batch_size, **options)
         history = trainer.fit(images, case.epochs, test_images, progress=False)
@@ -65,6 +60,26 @@ def train(case: Case, ranks: Alone) -> dict[str, np.ndarray]:
     if history.epochs[0].test_mse is not None:
         made["test"] = np.array([epoch.test_mse for epoch in history.epochs])
     return made
+
+
+def small(case: Any, pixels: int, tested: int) -> tuple[fastae.Autoencoder, np.ndarray, np.ndarray]:
+    """Make a small network, and images for it to be trained with and tested on."""
+    rng = np.random.default_rng(3)
+    images, test_images = (rng.integers(0, 256, (n, pixels)).astype(np.uint8) for n in (case.images, tested))
+    network: dict[str, Any] = {"sizes": (pixels, pixels // 3, pixels // 6)}
+    if case.network == "conv":
+        side = math.isqrt(pixels)
+        layers = [fastae.Conv2d(4, 3, stride=2), fastae.Dense(9)]
+        network = {"image_shape": (side, side), "layers": layers, "activation": "tanh"}
+    return fastae.Autoencoder(**network, seed=1, dtype=case.dtype), images, test_images
+
+
+def keep(result: dict[str, np.ndarray], ranks: Alone, path: Path) -> None:
+    """Write what a rank came to, and make sure that all others came to the same."""
+    if ranks.rank == 0:
+        np.savez(path, **result)
+    for theirs in ranks.all_gather({name: array.tobytes() for name, array in result.items()}):
+        assert theirs == {name: array.tobytes() for name, array in result.items()}, "ranks ended differently"
 
 
 def together(
@@ -100,8 +115,4 @@ if __name__ == "__main__":
     for number, fields in enumerate(json.loads((here / "cases.json").read_text(encoding="utf-8"))):
         case = Case(*fields)
         sums.Window = sums.Messages if case.messages else window  # type: ignore[misc, assignment]
-        result = train(case, world)
-        if world.rank == 0:
-            np.savez(here / f"{number}.npz", **result)
-        for theirs in world.gather({name: array.tobytes() for name, array in result.items()}):
-            assert theirs == {name: array.tobytes() for name, array in result.items()}, "ranks ended differently"
+        keep(train(case, world), world, here / f"{number}.npz")

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 from command_line import (
-    IMAGES,
     RESULTS,
     arrays_of,
+    assert_same_bits,
     assert_same_training,
     history_of,
     posix,
@@ -17,12 +17,14 @@ from command_line import (
     train,
     untimed,
 )
+from idx_files import IMAGES
 from rank_commands import HOST, ranks, words
 
 from fastae import cli, storage
 from fastae.ranks import launch
 
 pytestmark = posix
+thorough = pytest.mark.thorough
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +75,7 @@ def test_shards_give_the_same_bits_in_one_process(
 
 
 @pytest.mark.usefixtures("no_pictures")
-@pytest.mark.parametrize("backend", ["numpy", pytest.param("numba", marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("backend", ["numpy", pytest.param("numba", marks=thorough)])
 def test_any_number_of_ranks_goes_on_with_the_shards_of_any_other(backend: str, data: Path, tmp_path: Path) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     more = ["--shards", 8, "--batch-size", 12, "--momentum", 0.5, "--backend", backend]
@@ -86,9 +88,7 @@ def test_any_number_of_ranks_goes_on_with_the_shards_of_any_other(backend: str, 
             status, told, wrong = ranks(tmp_path, [line] * number)
             assert (status, wrong) == (0, [])
             assert "bits" not in told
-    assert arrays_of(parts / "checkpoint.npz") == arrays_of(whole / "checkpoint.npz")
-    assert arrays_of(parts / "model.npz") == arrays_of(whole / "model.npz")
-    assert untimed(parts) == untimed(whole)
+    assert_same_bits(parts, whole)
 
 
 @pytest.mark.usefixtures("no_pictures")
@@ -110,27 +110,17 @@ def test_a_checkpoint_that_says_nothing_of_ranks_is_one_process_s(data: Path, tm
     assert train(data, "--out", tmp_path, "--resume", "--epochs", 2) == 0
 
 
+OTHER = [
+    *("lr=0.1", "momentum=0.5", "schedule=cosine", "epochs=3", "loss=bce", "dtype=float64", "init=he", "limit=50"),
+    *("activation=relu", "batch-size=8", "shards=2", "sizes=784,8", "backend=numba"),
+]
 REFUSED: list[Any] = [
     (["--seed", 1], f"all ranks must have the same --seed: rank 1 ({HOST}) has 1, rank 0 0"),
     (["--bogus"], f"rank 1 ({HOST}): unrecognized arguments: --bogus; see fastae --help"),
     (["--data", "/nowhere"], f"rank 1 ({HOST}): '/nowhere' cannot be listed (No such file or directory); expected a "),
     *(
-        pytest.param([f"--{name}", value], f"all ranks must have the same --{name}: ", marks=pytest.mark.thorough)
-        for name, value in (
-            ("lr", 0.1),
-            ("momentum", 0.5),
-            ("schedule", "cosine"),
-            ("epochs", 3),
-            ("loss", "bce"),
-            ("dtype", "float64"),
-            ("init", "he"),
-            ("activation", "relu"),
-            ("batch-size", 8),
-            ("shards", 2),
-            ("limit", 50),
-            ("sizes", "784,8"),
-            ("backend", "numba"),
-        )
+        pytest.param([f"--{option}"], f"all ranks must have the same --{option.partition('=')[0]}: ", marks=thorough)
+        for option in OTHER
     ),
 ]
 
@@ -146,7 +136,7 @@ def test_a_rank_with_another_command_line_is_named(
     assert not out.exists()
 
 
-@pytest.mark.thorough
+@thorough
 def test_other_images_are_named(data: Path, tmp_path: Path) -> None:
     """As many images, of which one has another pixel."""
     other = shutil.copytree(data, tmp_path / "other")
@@ -158,7 +148,7 @@ def test_other_images_are_named(data: Path, tmp_path: Path) -> None:
     assert wrong[0].startswith(f"fastae: all ranks must have the same images: rank 1 ({HOST}) has '320 with checksum ")
 
 
-@pytest.mark.thorough
+@thorough
 @pytest.mark.parametrize(
     ("options", "line"),
     [
@@ -178,7 +168,7 @@ def test_what_all_ranks_would_say_is_said_once(options: list[Any], line: str, da
     assert "rank 0" not in wrong[0]
 
 
-@pytest.mark.parametrize("why", ["locked", pytest.param("missing", marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("why", ["locked", pytest.param("missing", marks=thorough)])
 def test_the_first_rank_alone_needs_the_folder(why: str, data: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
@@ -190,7 +180,7 @@ def test_the_first_rank_alone_needs_the_folder(why: str, data: Path, tmp_path: P
     assert ("another training writes in" if why == "locked" else "cannot write in") in wrong[0]
 
 
-@pytest.mark.thorough
+@thorough
 def test_the_first_rank_alone_prints_the_help(tmp_path: Path) -> None:
     status, told, wrong = ranks(tmp_path, [["train", "--help"]] * 3)
     assert (status, told.count("usage: "), wrong) == (0, 1, [])

@@ -35,14 +35,14 @@ def count(array, usual=world.checksum):
     sums.append(1)
     return usual(array)
 
-def place(rooms, array, usual=data.Rooms.place):
-    places.append(usual(rooms, array))
+def place(segments, array, usual=data.Segments.place):
+    places.append(usual(segments, array))
     return places[-1]
 
-data.Rooms.place = place
+data.Segments.place = place
 world.checksum = data.checksum = count
 if case == "full":
-    data._fits = lambda room: False
+    data._fits = lambda length: False
 path = here if case != "apart" or ranks.rank < 2 else sys.executable
 try:
     images, others = ranks.read_once(read, path)
@@ -53,10 +53,10 @@ else:
     told["types"] = [str(images.dtype), str(others.dtype)]
     told["sum"] = ranks.checksum(images.reshape(-1))
     told["sums"] = len(sums)
-    ranks.meet()
+    ranks.barrier()
     if ranks.rank == 1:
         images.flat[0] = 99
-    ranks.meet()
+    ranks.barrier()
     told["first"] = int(images.flat[0])
 with open(f"{sys.argv[2]}-{ranks.rank}", "w") as file:  # mpiexec mixes what ranks print
     json.dump({"calls": len(calls), **told}, file)

@@ -135,12 +135,12 @@ def test_all_of_a_step_is_in_one_graph(connected: Any, cupy: CupyBackend) -> Non
     """And the rate may change without another capture."""
     s = session(OneRank(), 3 * (STEPS_A_GRAPH + 2))
     s.run(STEPS_A_GRAPH + 2)
-    graphs = dict(s._session._graphs)
+    graphs = dict(s.local_session.graphs)
     assert set(graphs) == {("shared step", False, 1), ("shared step", False, STEPS_A_GRAPH)}
     s.set_rate(0.01, 0.5)
     s.start(np.arange(3 * (STEPS_A_GRAPH + 2)))
     s.run(STEPS_A_GRAPH + 2)
-    assert s._session._graphs == graphs
+    assert s.local_session.graphs == graphs
     if connected is not None:
         for (_, _, steps), graph in graphs.items():
             names = [node.name for node in graph.nodes]
@@ -277,8 +277,8 @@ def test_sends_are_in_groups_and_nothing_is_captured_first(
             s.run(1)
     s = session(OneRank(), 6)
     connected.made[0]._used = False
-    with s._session.stream, pytest.raises(Misuse, match="the first call is captured"):
-        record(s._session.stream, lambda: s._launch_steps(False, 1))
+    with s.local_session.stream, pytest.raises(Misuse, match="the first call is captured"):
+        record(s.local_session.stream, lambda: s.launch_steps(False, 1))
 
 
 @pytest.mark.parametrize("cupy", ["stand-in"], indirect=True)

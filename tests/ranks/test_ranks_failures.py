@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import arrays_of, posix, untimed
+from command_line import assert_same_bits, posix
 from rank_commands import HOST, PATIENCE, Run, ranks, words
 
 from fastae import cli, storage
@@ -187,9 +187,7 @@ def test_killed_and_resumed_by_other_ranks_it_ends_in_the_same_bits(
                 status, told, wrong = ranks(tmp_path, lines)
                 assert (status, wrong) == (0, []), told
                 ended = True
-        assert arrays_of(parts / "checkpoint.npz") == arrays_of(whole / "checkpoint.npz")
-        assert arrays_of(parts / "model.npz") == arrays_of(whole / "model.npz")
-        assert untimed(parts) == untimed(whole)
+        assert_same_bits(parts, whole)
 
 
 STOPPED = """

@@ -149,21 +149,8 @@ __device__ int (*pointer)(int) = f;
 
 
 def test_options_of_nvcc_are_sorted() -> None:
-    words = [
-        "a.cu",
-        "-Xcompiler",
-        "-Wall,-fopenmp",
-        "-o",
-        "a.out",
-        "-Ihere",
-        "-I",
-        "there",
-        "-std=c++20",
-        "--check",
-        "--",
-        "-x",
-    ]
-    found = arranged(words)
+    words = "a.cu -Xcompiler -Wall,-fopenmp -o a.out -Ihere -I there -std=c++20 --check -- -x"
+    found = arranged(words.split())
     assert [word for word in found if not word.startswith("--nvcc=")] == ["a.cu", "--check", "--argument=-x"]
     flags = flags_of([word.removeprefix("--nvcc=") for word in found if word.startswith("--nvcc=")])
     assert flags.options == ["-fopenmp"]

@@ -3,113 +3,95 @@
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from command_line import refused
+from faulty_programs import FAULTY, copied, line_of, with_lines
 
 from fastae import cli
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the emulator runs on Linux")
-# One program for all, so that it is compiled once; a case is chosen by its argument, and its line by the mark there.
-CASES = Path(__file__).parent / "faulty" / "cases.cu"
 ALLOCATED = "the 4096 bytes that cudaMalloc at cases.cu:{allocated} gave"
 FAULTS = {  # by case: the exit status, and what is said, with the lines of marks
-    "nothing": (0, []),
-    "direction": (
-        1,
-        ["{direction}: cudaMemcpy: cudaMemcpyDeviceToHost, but the destination is the device's memory and"],
-    ),
-    "far": (1, ["{far}: cudaMemcpy: 5000 bytes at the destination, but only 4096 are left there of " + ALLOCATED]),
-    "host-pointer": (1, ["{host-pointer}: kernel set is given a pointer to the host's memory as its argument 1"]),
+    "nothing": (0,),
+    "direction": (1, "{direction}: cudaMemcpy: cudaMemcpyDeviceToHost, but the destination is the device's memory and"),
+    "far": (1, "{far}: cudaMemcpy: 5000 bytes at the destination, but only 4096 are left there of " + ALLOCATED),
+    "host-pointer": (1, "{host-pointer}: kernel set is given a pointer to the host's memory as its argument 1"),
     "touch": (
         1,
-        ["{touch}: the host's code reads the device's memory, which cudaMemcpy copies; it lies in " + ALLOCATED],
+        "{touch}: the host's code reads the device's memory, which cudaMemcpy copies; it lies in " + ALLOCATED,
     ),
-    "touch-by-library": (1, ["{touch-by-library}: the host's code reads the device's memory"]),
+    "touch-by-library": (1, "{touch-by-library}: the host's code reads the device's memory"),
     "threads": (
         1,
-        [
-            "{threads}: kernel set is not launched: a block has 1 to 1024 threads",
-            "{threads}: the launch of kernel set failed with cudaErrorInvalidConfiguration, and the program never asks",
-        ],
+        "{threads}: kernel set is not launched: a block has 1 to 1024 threads",
+        "{threads}: the launch of kernel set failed with cudaErrorInvalidConfiguration, and the program never asks",
     ),
     "shared": (
         1,
-        ["{shared}: kernel set is not launched: a block may have 49152 bytes of dynamic shared memory, not 100000"],
+        "{shared}: kernel set is not launched: a block may have 49152 bytes of dynamic shared memory, not 100000",
     ),
-    "grid": (1, ["{grid}: kernel set is not launched: a grid has 1 to 2147483647 blocks in x"]),
-    "asked": (0, ["kernel set is not launched"]),
+    "grid": (1, "{grid}: kernel set is not launched: a grid has 1 to 2147483647 blocks in x"),
+    "asked": (0, "kernel set is not launched"),
     "beyond": (
         1,
-        [
-            "{beyond}, kernel set, block (4, 0, 0), thread (0, 0, 0) writing: out of bounds; it lies 0 bytes behind "
-            + ALLOCATED
-            + " (launched at cases.cu:{launched})"
-        ],
+        "{beyond}, kernel set, block (4, 0, 0), thread (0, 0, 0) writing: out of bounds; it lies 0 bytes behind "
+        + ALLOCATED
+        + " (launched at cases.cu:{launched})",
     ),
-    "null": (
-        1,
-        ["{beyond}, kernel set, block (0, 0, 0), thread (0, 0, 0) writing: out of bounds; it is a null pointer"],
-    ),
-    "deep": (1, ["kernel recurse, block (0, 0, 0), thread (0, 0, 0): the thread has used up its stack"]),
-    "zero": (1, ["{zero}, kernel divide, block (0, 0, 0), thread (0, 0, 0): a whole number is divided by zero"]),
-    "claim": (
-        1,
-        ["{claim}, kernel claim, block (0, 0, 0), thread (0, 0, 0): an assertion does not hold: x == nullptr"],
-    ),
-    "twice": (1, ["{end}: cudaFree: " + ALLOCATED + " were freed before, at cases.cu:{freed}"]),
-    "after-free": (1, ["{beyond}, kernel set", "out of bounds; it lies in " + ALLOCATED + ", freed at cases.cu:"]),
-    "middle": (1, ["{middle}: cudaFree: the pointer is not the beginning of " + ALLOCATED]),
-    "not-device": (1, ["{not-device}: cudaFree: it frees what cudaMalloc gave; this is other memory of the host"]),
-    "name": (1, ["{name}: kernel set is given the host's name of a variable of the device as"]),
-    "name-copied": (1, ["{name-copied}: cudaMemcpy: the source is a variable of the device, of which the host"]),
-    "symbol": (1, ["{symbol}: cudaMemcpyToSymbol: 20 bytes from byte 0 on, but the variable has 16"]),
-    "lost": (0, ["{lost}: what the kernel printed is lost: the program ends without cudaDeviceSynchronize()"]),
-    "leak": (0, ["{leak}: cudaMalloc: 300 bytes are never freed, of 3 allocations"]),
+    "null": (1, "{beyond}, kernel set, block (0, 0, 0), thread (0, 0, 0) writing: out of bounds; it is a null pointer"),
+    "deep": (1, "kernel recurse, block (0, 0, 0), thread (0, 0, 0): the thread has used up its stack"),
+    "zero": (1, "{zero}, kernel divide, block (0, 0, 0), thread (0, 0, 0): a whole number is divided by zero"),
+    "claim": (1, "{claim}, kernel claim, block (0, 0, 0), thread (0, 0, 0): an assertion does not hold: x == nullptr"),
+    "twice": (1, "{end}: cudaFree: " + ALLOCATED + " were freed before, at cases.cu:{freed}"),
+    "after-free": (1, "{beyond}, kernel set", "out of bounds; it lies in " + ALLOCATED + ", freed at cases.cu:"),
+    "middle": (1, "{middle}: cudaFree: the pointer is not the beginning of " + ALLOCATED),
+    "not-device": (1, "{not-device}: cudaFree: it frees what cudaMalloc gave; this is other memory of the host"),
+    "name": (1, "{name}: kernel set is given the host's name of a variable of the device as"),
+    "name-copied": (1, "{name-copied}: cudaMemcpy: the source is a variable of the device, of which the host"),
+    "symbol": (1, "{symbol}: cudaMemcpyToSymbol: 20 bytes from byte 0 on, but the variable has 16"),
+    "lost": (0, "{lost}: what the kernel printed is lost: the program ends without cudaDeviceSynchronize()"),
+    "leak": (0, "{leak}: cudaMalloc: 300 bytes are never freed, of 3 allocations"),
     "streams": (
         0,
-        [
-            "{streams}: 2 streams are never destroyed: cudaStreamDestroy",
-            "{event}: the event is never destroyed: cudaEventDestroy",
-            "{pinned}: cudaMallocHost: 64 bytes are never freed",
-        ],
+        "{streams}: 2 streams are never destroyed: cudaStreamDestroy",
+        "{event}: the event is never destroyed: cudaEventDestroy",
+        "{pinned}: cudaMallocHost: 64 bytes are never freed",
     ),
-    "reset": (0, []),
-    "stream": (1, ["{stream}: cudaStreamSynchronize: the stream does not exist"]),
-    "too-much": (0, ["{too-much}: cudaMalloc: 1125899906842624 bytes are more than the device has left"]),
-    "crash": (139, ["{crash}: the host's code writes at address 0, where it has no memory"]),
-    "stack": (139, ["the host's code has used up the stack: does a function call itself without end?"]),
-    "abort": (134, []),
+    "reset": (0,),
+    "stream": (1, "{stream}: cudaStreamSynchronize: the stream does not exist"),
+    "too-much": (0, "{too-much}: cudaMalloc: 1125899906842624 bytes are more than the device has left"),
+    "crash": (139, "{crash}: the host's code writes at address 0, where it has no memory"),
+    "stack": (139, "the host's code has used up the stack: does a function call itself without end?"),
+    "abort": (134,),
 }
 SEEN = {  # where every access is looked at
-    "nothing": (0, []),
-    "leak": (1, ["{leak}: cudaMalloc: 300 bytes are never freed, of 3 allocations"]),
+    "nothing": (0,),
+    "leak": (1, "{leak}: cudaMalloc: 300 bytes are never freed, of 3 allocations"),
     "outside": (
         0,
-        ["{outside}: lane 0 reads from lane 16, which its mask 0xf does not name: CUDA leaves the value undef"],
+        "{outside}: lane 0 reads from lane 16, which its mask 0xf does not name: CUDA leaves the value undef",
     ),
     "beyond": FAULTS["beyond"],
     "touch": FAULTS["touch"],
-    "misaligned": (1, ["kernel wide, block (0, 0, 0), thread (0, 0, 0) writing: a misaligned address"]),
-    "managed": (1, ["{managed}: the host reads managed memory, of the 64 bytes that cudaMallocManaged at cases.cu:"]),
-    "constant": (1, ["{constant}: the host writes a variable of the device, where it has another of its own"]),
-    "template": (1, ["{unwritten}, kernel reverse<64>", " reading: shared memory is read before it is written"]),
+    "misaligned": (1, "kernel wide, block (0, 0, 0), thread (0, 0, 0) writing: a misaligned address"),
+    "managed": (1, "{managed}: the host reads managed memory, of the 64 bytes that cudaMallocManaged at cases.cu:"),
+    "constant": (1, "{constant}: the host writes a variable of the device, where it has another of its own"),
+    "template": (1, "{unwritten}, kernel reverse<64>", " reading: shared memory is read before it is written"),
     "heap": (
         139,
-        [
-            "{heap}: the host's code reads at address 0x",
-            "; it lies 0 bytes behind the 48 bytes that malloc or new gave",
-        ],
+        "{heap}: the host's code reads at address 0x",
+        "; it lies 0 bytes behind the 48 bytes that malloc or new gave",
     ),
-    "heap-freed": (139, ["{heap-freed}: ", "; it lies in the 80 bytes that malloc or new gave, which have been freed"]),
+    "heap-freed": (139, "{heap-freed}: ", "; it lies in the 80 bytes that malloc or new gave, which have been freed"),
     "heap-copy": (
         1,
-        [
-            "{heap-copy}: cudaMemcpy: 44 bytes at the destination; only 40 are left there of the 40 bytes that malloc",
-            "{heap-copy-inside}: cudaMemcpy: 32 bytes at the source; only 28 are left there of the 40 bytes that",
-            "{heap-realloc}: cudaMemcpy: 164 bytes at the source; only 160 are left there of the 160 bytes that",
-        ],
+        "{heap-copy}: cudaMemcpy: 44 bytes at the destination; only 40 are left there of the 40 bytes that malloc",
+        "{heap-copy-inside}: cudaMemcpy: 32 bytes at the source; only 28 are left there of the 40 bytes that",
+        "{heap-realloc}: cudaMemcpy: 164 bytes at the source; only 160 are left there of the 160 bytes that",
     ),
-    "static": (1, ["{static}: the index is outside of an array, in the host's code"]),
+    "static": (1, "{static}: the index is outside of an array, in the host's code"),
 }
 OUTPUT = {
     "outside": "-nan -1\n",
@@ -122,34 +104,17 @@ OUTPUT = {
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("cases") / "cases.cu"
-    return Path(shutil.copy(CASES, path))
+    return copied("cases.cu", tmp_path_factory)
 
 
-def line_of(mark: str) -> str:
-    lines = [
-        i
-        for i, line in enumerate(CASES.read_text(encoding="utf-8").splitlines(), 1)
-        if mark in line.partition("// ")[2].split(", ")
-    ]
-    assert len(lines) == 1, mark
-    return str(lines[0])
-
-
-def with_lines(words: str) -> str:
-    """Put in lines for marks; a message that begins with one begins with the file."""
-    begins = words.startswith("{")
-    parts = words.replace("}", "{").split("{")
-    text = "".join(line_of(part) if i % 2 else part for i, part in enumerate(parts))
-    return f"fastae: cases.cu:{text}" if begins else text
-
-
-def told(case: str, expected: tuple[int, list[str]], capfd: pytest.CaptureFixture[str], *words: str) -> None:
-    status = cli.main(["run", *words, "--", case])
+def assert_told(
+    case: str, expected: tuple[Any, ...], capfd: pytest.CaptureFixture[str], program: Path, *options: str
+) -> None:
+    status, messages = cli.main(["run", *options, str(program), "--", case]), expected[1:]
     out, said = capfd.readouterr()
-    for message in expected[1]:
-        assert with_lines(message) in said
-    if not expected[1] and case != "abort":
+    for message in messages:
+        assert with_lines(program, message) in said
+    if not messages and case != "abort":
         assert said == ""
     assert status == expected[0], said
     assert out == OUTPUT.get(case, "")
@@ -158,7 +123,7 @@ def told(case: str, expected: tuple[int, list[str]], capfd: pytest.CaptureFixtur
 @pytest.mark.feature("host programs", "faults of the host and of kernels, each with its line")
 @pytest.mark.parametrize("case", FAULTS)
 def test_a_fault_is_told_by_its_line(case: str, program: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    told(case, FAULTS[case], capfd, str(program))
+    assert_told(case, FAULTS[case], capfd, program)
 
 
 @pytest.mark.feature("host programs", "faults of the host and of kernels, each with its line")
@@ -166,7 +131,7 @@ def test_a_fault_is_told_by_its_line(case: str, program: Path, capfd: pytest.Cap
 def test_a_fault_is_found_where_every_access_is_looked_at(
     case: str, program: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    told(case, SEEN[case], capfd, "--check", str(program))
+    assert_told(case, SEEN[case], capfd, program, "--check")
 
 
 def test_a_lane_outside_of_the_mask_gives_zero_unless_it_is_looked_at(
@@ -181,7 +146,9 @@ def test_a_lane_outside_of_the_mask_gives_zero_unless_it_is_looked_at(
 def test_what_follows_from_a_fault_is_not_told_too(program: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["run", "--check", str(program), "--", "echo"]) == 1
     said = capfd.readouterr().err
-    assert with_lines("{beyond}, kernel set, block (0, 0, 0), thread (16, 0, 0) writing: out of bounds") in said
+    assert (
+        with_lines(program, "{beyond}, kernel set, block (0, 0, 0), thread (16, 0, 0) writing: out of bounds") in said
+    )
     assert "before it has waited" not in said
 
 
@@ -192,7 +159,7 @@ def test_a_program_that_does_not_end_is_ended_after_its_patience(
     assert cli.main(["run", "--patience", "0.5", str(program), "--", "endless"]) == 1
     said = capfd.readouterr().err.splitlines()
     assert said[0] == "fastae: the program has not come to an end within 0.5 seconds, as --patience has it"
-    assert said[1] == f"fastae: cases.cu:{line_of('endless')}: the host's code has not come to an end"
+    assert said[1] == f"fastae: cases.cu:{line_of(program, 'endless')}: the host's code has not come to an end"
 
 
 REFUSED = {  # what is no program, or not for this emulator: the text, and what is said
@@ -278,7 +245,7 @@ REFUSED = {  # what is no program, or not for this emulator: the text, and what 
 
 
 def test_what_may_be_a_function_of_the_device_is_not_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    path = shutil.copy(CASES.with_name("honest.cu"), tmp_path)
+    path = shutil.copy(FAULTY / "honest.cu", tmp_path)
     assert cli.main(["run", str(path)]) == 0
     assert capfd.readouterr() == ("19 8 9\n", "")
 
@@ -290,18 +257,13 @@ def test_a_file_that_cannot_be_run_is_refused_by_its_line(
     text, words = REFUSED[case]
     path = tmp_path / "it.cu"
     path.write_text(text, encoding="utf-8")
-    assert cli.main(["run", str(path)]) == 2
-    said = capfd.readouterr().err
-    assert said.startswith(f"fastae: {path}{words}")
-    assert said.count("\n") == 1
+    assert refused(capfd, "run", path).startswith(f"fastae: {path}{words}")
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["run", str(tmp_path / "no.cu")]) == 2
-    assert cli.main(["run", str(tmp_path)]) == 2
-    said = capfd.readouterr().err.splitlines()
-    assert said[0] == f"fastae: cannot read {tmp_path / 'no.cu'}: No such file or directory"
-    assert len(said) == 2
+    told = refused(capfd, "run", tmp_path / "no.cu")
+    assert told == f"fastae: cannot read {tmp_path / 'no.cu'}: No such file or directory\n"
+    refused(capfd, "run", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -310,11 +272,4 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path, capfd: pytest.Captu
 def test_a_bad_option_is_refused_in_one_line(
     words: list[str], part: str, program: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    try:
-        status = cli.main(["run", *words, str(program)])
-    except SystemExit as stop:  # argparse's
-        status = int(stop.code or 0)
-    assert status == 2
-    said = capfd.readouterr().err
-    assert part in said
-    assert said.count("\n") == 1
+    assert part in refused(capfd, "run", *words, program)

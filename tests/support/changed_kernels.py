@@ -153,7 +153,6 @@ extern "C" __global__ void matmul(int m, int n, int k, const real* a, long long 
 """
 
 # What computes the same in spite of the change, and why.
-# What computes the same in spite of the change, and why.
 SQUARED = "the difference is squared"
 SAME = {
     "numpy mse_loss: z - x -> x - z": SQUARED,

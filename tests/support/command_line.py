@@ -2,7 +2,6 @@
 
 import json
 import os
-import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -10,22 +9,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from idx_files import IMAGES, LABELS, TEST_IMAGES, TEST_LABELS, encode
 
 import fastae
 from fastae import cli, terminal
 
 TRAIN_PY = Path(__file__).parents[2] / "examples" / "train.py"
 RESULTS = {"checkpoint.npz", "history.json", "loss.png", "model.npz", "reconstructions.png"}
-IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
-TEST_IMAGES, TEST_LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
 INKED = set(terminal.QUADRANTS) - {" "}
 TIMINGS = ("seconds", "images_per_second")
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and terminals as POSIX has them")
-
-
-def idx(array: np.ndarray) -> bytes:
-    return struct.pack(f">{1 + array.ndim}I", 0x0800 + array.ndim, *array.shape) + array.tobytes()
 
 
 def fill(folder: Path, train: int, test: int, first: int = 0) -> Path:
@@ -33,9 +27,27 @@ def fill(folder: Path, train: int, test: int, first: int = 0) -> Path:
     folder.mkdir(exist_ok=True)
     for split, names, count in (("train", (IMAGES, LABELS), train), ("test", (TEST_IMAGES, TEST_LABELS), test)):
         images, labels = fastae.load_dataset(split=split)
-        (folder / names[0]).write_bytes(idx(images[first : first + count].reshape(-1, 28, 28)))
-        (folder / names[1]).write_bytes(idx(labels[first : first + count]))
+        (folder / names[0]).write_bytes(encode(images[first : first + count].reshape(-1, 28, 28)))
+        (folder / names[1]).write_bytes(encode(labels[first : first + count]))
     return folder
+
+
+def main(*arguments: Any) -> int:
+    """Run a command; return its exit status, which argparse raises."""
+    try:
+        return cli.main([str(argument) for argument in arguments])
+    except SystemExit as stop:
+        return int(stop.code or 0)
+
+
+def refused(capture: pytest.CaptureFixture[str], *arguments: Any) -> str:
+    """Run a command that must be refused, and return the one line that says so."""
+    capture.readouterr()
+    status = main(*arguments)
+    error = capture.readouterr().err
+    assert status == 2, error
+    assert is_one_line(error), error
+    return error
 
 
 def train(data: Path | None, *options: Any, backend: str = "numpy") -> int:
@@ -44,11 +56,8 @@ def train(data: Path | None, *options: Any, backend: str = "numpy") -> int:
     At a constant rate, so that one epoch and then another are the same as two.
     """
     given = [] if data is None else ["--data", data]
-    argv = ["train", "--backend", backend, *given, "--limit", 64, "--epochs", 1, "--schedule", "constant", *options]
-    try:
-        return cli.main([str(argument) for argument in argv])
-    except SystemExit as stop:  # argparse's
-        return int(stop.code or 0)
+    usual = ["--limit", 64, "--epochs", 1, "--schedule", "constant"]
+    return main("train", "--backend", backend, *given, *usual, *options)
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:
@@ -78,11 +87,16 @@ def arrays_of(path: Path) -> dict[str, bytes]:
         return {name: file[name].tobytes() for name in file.files if name not in ("config", "sha256")}
 
 
-def assert_same_training(one: Path, other: Path) -> None:
+def assert_same_bits(one: Path, other: Path) -> None:
     """The same parameters and velocities bit for bit, and the same history."""
     assert arrays_of(one / "checkpoint.npz") == arrays_of(other / "checkpoint.npz")
     assert arrays_of(one / "model.npz") == arrays_of(other / "model.npz")
     assert untimed(one) == untimed(other)
+
+
+def assert_same_training(one: Path, other: Path) -> None:
+    """The same bits, of the same settings."""
+    assert_same_bits(one, other)
     assert history_of(one)["config"] == history_of(other)["config"]
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from command_line import refused
 from traced_kernels import (
     BRANCHES,
     KERNELS,
@@ -21,17 +22,13 @@ from traced_kernels import (
     products,
     run,
     shown,
+    trace_command,
     traced,
 )
 
-from fastae import cli
-from fastae.backends.emulator import (
-    RawModule,
-    checking,
-    counting,
-    device,
-    tracing,
-)
+from fastae.backends.contract import KERNELS as CONTRACT
+from fastae.backends.emulator import RawModule, checking, counting, device, tracing
+from fastae.backends.emulator.recording import EVENT, HEADER
 from fastae.errors import InputError
 from fastae.trace import names, page
 from fastae.trace.launches import shape_of
@@ -57,8 +54,6 @@ def test_steps_are_in_an_order_that_every_lane_has_gone_through_them(name: str) 
     assert np.array_equal(order, np.arange(len(order)))
     assert len(set(zip(launch.row.tolist(), launch.column.tolist()))) == len(launch.row)  # one at a time
     # The events of a thread are in the block in the order in which it did them.
-    from fastae.backends.emulator.recording import EVENT, HEADER
-
     events = np.frombuffer(recorded.block, EVENT, offset=HEADER.itemsize)
     did, had = {}, {}
     for event in events[events["kind"] != 128]:
@@ -130,17 +125,11 @@ def test_atomic_operations_have_what_was_there_and_what_is() -> None:
 
 def test_names_are_those_of_the_source() -> None:
     flat, tile = ("f4", (4,)), ("f4", (64, 4))
+    arrays = dict.fromkeys(("x", "out", "spare", "taps"), flat)
     for name, wanted in {
         "tiled matmul": {"a": flat, "b": flat, "c": flat, "A": tile, "B": tile},
         "transpose": {"in": flat, "out": flat, "tile": ("f4", (128, 4))},
-        "constants": {
-            "x": flat,
-            "out": flat,
-            "spare": flat,
-            "taps": flat,
-            "table": ("f4", (32, 4)),
-            "first": ("i4", (4,)),
-        },
+        "constants": arrays | {"table": ("f4", (32, 4)), "first": ("i4", (4,))},
         "quads": {"x": flat, "out": flat, "count": ("i4", (4,)), "room": flat},
     }.items():
         launch = Launch(traced(name))
@@ -298,15 +287,14 @@ extern "C" __global__ void bias_relu(int m, int n, const real* z, const real* bi
 def test_the_command_writes_a_page_of_all_kernels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file, out = tmp_path / "two.cu", tmp_path / "two.html"
     file.write_text(TWO)
-    assert cli.main(["trace", str(file), "--out", str(out)]) == 0
+    status, head = trace_command(file, out)
+    assert status == 0
     assert "axpy: ran to its end" in capsys.readouterr().out
-    head, _ = data_of(out.read_text(encoding="utf-8"))
     assert [launch["kernel"] for launch in head["launches"]] == ["bias_relu", "axpy"]
     assert [launch["sources"] for launch in head["launches"]] == [{"two.cu": TWO.rstrip("\n")}] * 2
     assert {place.partition(":")[0] for launch in head["launches"] for place in launch["places"]} == {"two.cu"}
-    assert cli.main(["trace", str(file), "--out", str(out), "--kernel", "axpy", "--shape", "m=2,n=33"]) == 0
-    ((launch,), _) = (head["launches"] for head in data_of(out.read_text(encoding="utf-8"))[:1]), None
-    assert launch[0]["grid"] == [1, 2, 1]
+    _, head = trace_command(file, out, "--kernel", "axpy", "--shape", "m=2,n=33")
+    assert [launch["grid"] for launch in head["launches"]] == [[1, 2, 1]]
 
 
 def test_the_command_shows_the_files_that_a_file_includes(tmp_path: Path) -> None:
@@ -318,9 +306,8 @@ def test_the_command_shows_the_files_that_a_file_includes(tmp_path: Path) -> Non
         "add(y + row * y_stride + col, alpha * x[row * x_stride + col]);",
     )
     (tmp_path / "two.cu").write_text(whole)
-    out = tmp_path / "page.html"
-    assert cli.main(["trace", str(tmp_path / "two.cu"), "--kernel", "axpy", "--out", str(out)]) == 0
-    (launch,) = data_of(out.read_text(encoding="utf-8"))[0]["launches"]
+    _, head = trace_command(tmp_path / "two.cu", tmp_path / "page.html", "--kernel", "axpy")
+    (launch,) = head["launches"]
     assert launch["sources"]["add.cuh"] == helper
     assert launch["sources"]["two.cu"].splitlines()[1:] == whole.splitlines()[1:]
     assert {"add.cuh:3", f"two.cu:{line(whole, 'add(y')}"} <= set(launch["places"])
@@ -329,9 +316,10 @@ def test_the_command_shows_the_files_that_a_file_includes(tmp_path: Path) -> Non
 def test_the_command_shows_a_fault(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file, out = tmp_path / "two.cu", tmp_path / "two.html"
     file.write_text(TWO.replace("col < n", "col <= n").replace("i < m * n", "i <= m * n"))
-    assert cli.main(["trace", str(file), "--out", str(out), "--kernel", "bias_relu"]) == 1
+    status, head = trace_command(file, out, "--kernel", "bias_relu")
+    assert status == 1
     assert "out of bounds" in capsys.readouterr().out
-    (launch,) = data_of(out.read_text(encoding="utf-8"))[0]["launches"]
+    (launch,) = head["launches"]
     assert launch["fault"].startswith("two.cu:10")
 
 
@@ -351,9 +339,7 @@ def test_bad_input_ends_in_one_line(
 ) -> None:
     file = tmp_path / "two.cu"
     file.write_text(TWO)
-    assert cli.main(["trace", str(file), *options]) == 2
-    (message,) = capsys.readouterr().err.splitlines()
-    assert words in message
+    assert words in refused(capsys, "trace", file, *options)
     assert list(tmp_path.iterdir()) == [file]
 
 
@@ -362,17 +348,13 @@ def test_an_endless_kernel_and_a_file_of_the_host_are_refused(
 ) -> None:
     file = tmp_path / "two.cu"
     file.write_text(TWO.replace("if (col < n)", "while (x[0] == x[0]) y[col] = 1;\n  if (col < n)"))
-    assert cli.main(["trace", str(file), "--kernel", "axpy", "--patience", "3"]) == 2
-    assert "two.cu" in capsys.readouterr().err
+    assert "two.cu" in refused(capsys, "trace", file, "--kernel", "axpy", "--patience", 3)
     file.write_text(TWO + "#include <unistd.h>\nstatic int pid = getpid();\n")
-    assert cli.main(["trace", str(file)]) == 2
-    assert "is refused" in capsys.readouterr().err
-    assert cli.main(["trace", str(tmp_path / "kernels.py")]) == 2
+    assert "is refused" in refused(capsys, "trace", file)
+    refused(capsys, "trace", tmp_path / "kernels.py")
 
 
 def test_shapes_are_small_and_of_every_kernel() -> None:
-    from fastae.backends.contract import KERNELS as CONTRACT
-
     for name in CONTRACT:
         assert np.prod([value for value in shape_of(name).values() if value]) <= 32**3
     with pytest.raises(InputError, match="stride"):

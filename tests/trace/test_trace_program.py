@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from traced_kernels import data_of, line
+from command_line import refused
+from traced_kernels import line, trace_command
 
 from fastae import cli
 from fastae.trace.program import LAUNCHES, arrays_of, shares
@@ -78,9 +79,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def trace(program: Path, tmp_path: Path, *words: str) -> tuple[int, dict[str, Any]]:
     """Trace a program; return the exit status, and what the page holds."""
-    page = tmp_path / "page.html"
-    status = cli.main(["trace", "--out", str(page), str(program), *words])
-    return status, data_of(page.read_text(encoding="utf-8"))[0] if page.exists() else {}
+    return trace_command(program, tmp_path / "page.html", *words)
 
 
 @pytest.mark.feature("tracing", "`fastae trace` of whole programs")
@@ -185,8 +184,7 @@ def test_the_exit_status_is_as_documented(
 
 def test_an_argument_is_for_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "kernel.cu").write_text('// int main()\nextern "C" __global__ void axpy(float* x) {}\n')
-    assert cli.main(["trace", str(tmp_path / "kernel.cu"), "--", "word"]) == 2
-    assert "has no main()" in capsys.readouterr().err
+    assert "has no main()" in refused(capsys, "trace", tmp_path / "kernel.cu", "--", "word")
 
 
 def test_a_page_is_shared_fairly_and_a_fault_comes_first() -> None:

@@ -6,19 +6,14 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from fastae.backends.emulator import (
-    Counted,
-    KernelFault,
-    RawModule,
-    Recorded,
-    device,
-    tracing,
-)
+from fastae import cli
+from fastae.backends.emulator import Counted, KernelFault, RawModule, Recorded, device, tracing
 from fastae.backends.emulator.source import kernels_of
 from fastae.trace import page
 from fastae.trace.record import Launch
@@ -198,6 +193,12 @@ def shown(launch: Recorded) -> tuple[Counter[tuple[str, ...]], dict[str, Any]]:
         for field, number in zip(FIELDS, numbers, strict=True):
             found[told["places"][place], memory, action, field] += number
     return found, told
+
+
+def trace_command(file: Path, out: Path, *options: object) -> tuple[int, dict[str, Any]]:
+    """Run ``fastae trace``; return the exit status, and what the page holds, if there is one."""
+    status = cli.main(["trace", "--out", str(out), str(file), *map(str, options)])
+    return status, data_of(out.read_text(encoding="utf-8"))[0] if out.exists() else {}
 
 
 def data_of(text: str) -> tuple[dict[str, Any], bytes]:

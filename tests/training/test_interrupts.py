@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-DEAF = "compiled code is running and does not come back; Ctrl-C once more ends it"
+UNRESPONSIVE = "compiled code is running and does not come back; Ctrl-C once more ends it"
 
 BLOCKED = """
 import hashlib, threading, time
@@ -28,13 +28,15 @@ def last_words():
     print("last words", stop.number, flush=True)
     return 77
 
-interrupts.DEAF = 0.3
+interrupts.UNRESPONSIVE_SECONDS = 0.3
 with interrupts.Stop(last_words) as stop:
     threading.Thread(target=tell).start()
     {work}
 """
 COMPILED = "hashlib.pbkdf2_hmac('sha256', b'', b'', 2**31 - 1)"  # a quarter of an hour, without the interpreter's lock
-HELD = "end = time.monotonic() + 1.5\n    with interrupts.held():\n        while time.monotonic() < end: pass"
+DELAYED = (
+    "end = time.monotonic() + 1.5\n    with interrupts.delay_interrupts():\n        while time.monotonic() < end: pass"
+)
 
 
 @contextmanager
@@ -57,7 +59,7 @@ def blocked(work: str) -> Iterator[Any]:
 def hears_nothing(process: Any) -> None:
     """Press Ctrl-C once, and wait for the message about it."""
     process.send_signal(signal.SIGINT)
-    assert [process.stderr.readline() for _ in range(2)] == ["\n", f"fastae: {DEAF}\n"]
+    assert [process.stderr.readline() for _ in range(2)] == ["\n", f"fastae: {UNRESPONSIVE}\n"]
 
 
 def test_a_second_ctrl_c_ends_what_does_not_come_back() -> None:
@@ -77,10 +79,10 @@ def test_who_asks_it_to_end_need_not_ask_twice() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_what_is_only_held_is_waited_for(number: int) -> None:
-    with blocked(HELD) as process:
+    with blocked(DELAYED) as process:
         process.send_signal(number)
         out, err = process.communicate(timeout=30)
-    assert (out, DEAF in err) == ("", False)
+    assert (out, UNRESPONSIVE in err) == ("", False)
     assert err.endswith("KeyboardInterrupt\n")
 
 

@@ -64,7 +64,7 @@ def test_nothing_is_captured_again(monkeypatch: pytest.MonkeyPatch) -> None:
     session_of = trainer.session
     monkeypatch.setattr(trainer, "session", lambda *a: sessions.append(session_of(*a)) or sessions[-1])
     seen = []
-    trainer.fit(images(37, 70), 3, progress=False, on_epoch=lambda t: seen.append(dict(sessions[0]._graphs)))
+    trainer.fit(images(37, 70), 3, progress=False, on_epoch=lambda t: seen.append(dict(sessions[0].graphs)))
     assert seen[0] == seen[1] == seen[2] != {}
 
 

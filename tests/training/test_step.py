@@ -336,7 +336,7 @@ def test_training_allocates_nothing(loss: str, momentum: float, backend: str) ->
     tracemalloc.start()
     try:
         for _ in range(50):
-            s._rewind(s._train)
+            s.rewind(s.team)
             s.run(3 if backend == "numba" else 1)
         peak = tracemalloc.get_traced_memory()[1]
     finally:

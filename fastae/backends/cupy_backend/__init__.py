@@ -35,6 +35,7 @@ class CupyBackend(Backend):
     """The backend that runs on one NVIDIA GPU, the current device."""
 
     name = "cupy"
+    on_gpu = True
 
     def __init__(self) -> None:
         import cupy
@@ -69,12 +70,6 @@ class CupyBackend(Backend):
     def session(self, parameters: Parameters, images: np.ndarray, **options: Any) -> CupySession:
         """Create a session with the model and its data on the device; for the arguments see `CupySession`."""
         return CupySession(self, parameters, images, **options)
-
-    def shared_session(self, world: Any, parts: int, parameters: Parameters, images: np.ndarray, **options: Any) -> Any:
-        """Create this rank's session of a training by several; see `fastae.ranks.device_session.DeviceSession`."""
-        from fastae.ranks.device_session import DeviceSession
-
-        return DeviceSession(world, parts, self, parameters, images, **options)
 
     def take_device(self, number: int) -> None:
         """Use another GPU from now on: GPU ``number`` modulo their count, so that ranks are distributed over them."""

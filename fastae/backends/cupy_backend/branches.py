@@ -15,12 +15,12 @@ class Branch:
     def __init__(self, cuda: Any) -> None:
         self._cuda = cuda
         self.stream = cuda.Stream(non_blocking=True)
-        self._left, self._end = cuda.Event(disable_timing=True), cuda.Event(disable_timing=True)
+        self._began, self._end = cuda.Event(disable_timing=True), cuda.Event(disable_timing=True)
 
-    def leave(self) -> Any:
+    def fork(self) -> Any:
         """Fork from the current stream: further work on this branch waits for its work so far; return the stream."""
-        self._left.record(self._cuda.get_current_stream())
-        self.stream.wait_event(self._left)
+        self._began.record(self._cuda.get_current_stream())
+        self.stream.wait_event(self._began)
         return self.stream
 
     def join(self) -> None:
@@ -46,17 +46,17 @@ class Branches:
     def __init__(self, cuda: Any) -> None:
         self._cuda, self.ahead = cuda, Branch(cuda)
         self._others: list[Branch] = []
-        self._away = 0
+        self._forked = 0
 
-    def another(self) -> Any:
+    def fork(self) -> Any:
         """Fork one more branch from the current stream, until `join`; return its stream."""
-        if self._away == len(self._others):
+        if self._forked == len(self._others):
             self._others.append(Branch(self._cuda))
-        self._away += 1
-        return self._others[self._away - 1].leave()
+        self._forked += 1
+        return self._others[self._forked - 1].fork()
 
     def join(self) -> None:
         """Let the current stream wait for all branches."""
-        for branch in (self.ahead, *self._others[: self._away]):
+        for branch in (self.ahead, *self._others[: self._forked]):
             branch.join()
-        self._away = 0
+        self._forked = 0

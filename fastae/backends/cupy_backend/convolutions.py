@@ -102,7 +102,7 @@ def make_local(launcher: Launcher, layers: Sequence[Layer], m: int, real: np.dty
     return tuple(found)
 
 
-def fewer(local: Local, m: int) -> Local:
+def shrink_local(local: Local, m: int) -> Local:
     """Return a layer's data for batches of only m images."""
     if local.products is None:
         return local

@@ -142,15 +142,15 @@ def make_operations(
         workspace: Any = None,
     ) -> None:
         with_gradient(a, W, b, y, x, scale, d, local)
-        with ahead.leave():
+        with ahead.fork():
             loss_of_images(y, x, losses)
 
     def update(*arguments: Any) -> None:
-        with branches.another():
+        with branches.fork():
             update_now(*arguments)
 
     def mse_loss(z: Any, x: Any, out: Any) -> None:
-        with ahead.leave():
+        with ahead.fork():
             backend.mse_loss(z, x, out)
 
     def column_sum(delta: Any, out: Any, alpha: Any = 1.0, beta: Any = 0.0) -> None:

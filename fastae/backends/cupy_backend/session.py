@@ -53,6 +53,17 @@ class CupySession(Session):
     **options
         ``mode`` and ``tf32``, and the options of `fastae.backends.base.Session`.
 
+    Attributes
+    ----------
+    stream : cupy.cuda.Stream
+        On which everything is launched.
+    branches : Branches
+        The streams that fork from it within a step.
+    graphs : dict
+        The captured graphs, by the arguments ``part`` and ``which`` of `repeat` and the number of launches.
+    persistent : Persistent or None
+        The kernel of the persistent mode, once it has been launched.
+
     Raises
     ------
     InputError
@@ -70,43 +81,43 @@ class CupySession(Session):
         self.mode = mode
         self.launcher = backend.launcher_for(tf32, parameters.W[0].dtype)
         self.stream = self.launcher.cupy.cuda.Stream(non_blocking=True)
-        self._branches = Branches(self.launcher.cupy.cuda)
-        self._graphs: dict[tuple[str, Any, int], Any] = {}
-        self._persistent: Persistent | None = None
+        self.branches = Branches(self.launcher.cupy.cuda)
+        self.graphs: dict[tuple[str, Any, int], Any] = {}
+        self.persistent: Persistent | None = None
         with self.stream:
             super().__init__(backend, parameters, images, **options)
         self.stream.synchronize()
 
     def operations(self) -> dict[str, Any]:
         """Return the fused operations."""
-        return make_operations(self.backend, self.launcher, self.loss, self._branches, self.activation, self.kinds)
+        return make_operations(self.backend, self.launcher, self.loss, self.branches, self.activation, self.kinds)
 
     def local(self, m: int, deltas: Sequence[Any]) -> list[tuple[Any, ...]]:
         """Make buffers for products and parts of gradients; patches need none, because they are not copied."""
         return [convolutions.make_local(self.launcher, self.layers, m, self.dtype)]
 
-    def fewer(self, local: Any, m: int) -> Any:
+    def shrink_local(self, local: Any, m: int) -> Any:
         """Return a layer's buffers for batches of only m images."""
-        return convolutions.fewer(local, m)
+        return convolutions.shrink_local(local, m)
 
     def execute(self, part: str, team: list[Buffers], batches: int) -> None:
         """Run a part, the step or the evaluation, for the next batches in this session's mode."""
-        if self.mode == "persistent" and part == "step" and team is self._train:
-            if self._persistent is None:
-                self._persistent = Persistent(self.launcher, team[0], team[1].a[0], self.loss, self.activation)
-            self._persistent.run(batches)
+        if self.mode == "persistent" and part == "step" and team is self.team:
+            if self.persistent is None:
+                self.persistent = Persistent(self.launcher, team[0], team[1].a[0], self.loss, self.activation)
+            self.persistent.run(batches)
         else:
             self.repeat(part, len(team[0].loss), partial(self._launch, part, team), batches)
 
     def _launch(self, part: str, team: list[Buffers], batches: int) -> None:
         """Launch the next batches, which use the two buffers in turn."""
-        self._branches.ahead.leave()
+        self.branches.ahead.fork()
         for i in range(batches):
-            self._parts[part](team[i % 2])
+            self.functions[part](team[i % 2])
 
-    def _team(self, images: np.ndarray, m: int) -> list[Buffers]:
+    def _make_team(self, images: np.ndarray, m: int) -> list[Buffers]:
         """Make the buffers twice, each with its own batch."""
-        (buffers,) = super()._team(images, m)
+        (buffers,) = super()._make_team(images, m)
         batch = self._zeros(*buffers.a[0].shape)
         return [buffers, buffers._replace(a=(batch, *buffers.a[1:]), x=batch)]
 
@@ -125,16 +136,16 @@ class CupySession(Session):
         if self.mode == "eager":
             launch(times)
             return
-        if times and (part, which, 1) not in self._graphs:
+        if times and (part, which, 1) not in self.graphs:
             launch(1)
             times -= 1
-            self._graphs[part, which, 1] = record(self.stream, lambda: launch(1))
+            self.graphs[part, which, 1] = record(self.stream, lambda: launch(1))
         for steps in (STEPS_A_GRAPH, 1):
             count, times = divmod(times, steps)
-            if count and (part, which, steps) not in self._graphs:
-                self._graphs[part, which, steps] = record(self.stream, partial(launch, steps))
+            if count and (part, which, steps) not in self.graphs:
+                self.graphs[part, which, steps] = record(self.stream, partial(launch, steps))
             for _ in range(count):
-                self._graphs[part, which, steps].launch()
+                self.graphs[part, which, steps].launch()
 
     set_rate = _on_our_stream(Session.set_rate)
     start = _on_our_stream(Session.start)
@@ -144,3 +155,4 @@ class CupySession(Session):
     read = _on_our_stream(Session.read)
     write = _on_our_stream(Session.write)
     test_error = _on_our_stream(Session.test_error)
+    test_sums = _on_our_stream(Session.test_sums)

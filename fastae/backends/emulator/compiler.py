@@ -211,4 +211,4 @@ def folder() -> Path:
     """Return the folder of compiled kernels: in the user's cache if it can be written, else a temporary one."""
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     path = Path(base) / "fastae" / "emulator"
-    return Path(system.passing_folder()) if system.writable(path) else path
+    return Path(system.temporary_folder()) if system.writable(path) else path

@@ -28,9 +28,9 @@ from fastae.cuda.includes import included, shown_name
 
 MEMORIES = ("global", "shared", "constant")  # of runtime/counts.h
 THREADS_A_MULTIPROCESSOR = 2048
-AWAKE = 8  # libraries whose threads keep their stacks
-_one_at_a_time = threading.Lock()  # the emulator has one GPU
-_awake: dict[Path, ctypes.CDLL] = {}  # in the order in which they ran last
+MAX_RESIDENT = 8  # libraries whose threads keep their stacks
+_device_lock = threading.Lock()  # the emulator has one GPU
+_resident: dict[Path, ctypes.CDLL] = {}  # in the order in which they ran last
 
 
 class Entry(ctypes.Structure):
@@ -136,7 +136,7 @@ class RawModule:
                 reachable = list(spans)
                 if any(t.kind == b"\0" for t in types):  # a struct whose pointers may lead to any array
                     reachable += [span_of(x.view(ndarray)) for x in list(memory.values()) if x.size]
-                with _one_at_a_time:
+                with _device_lock:
                     self._run(name, library, path, size, converted, reachable, known)
 
             streams.submit(name, run, arrays)
@@ -176,10 +176,10 @@ class RawModule:
         spans: Any,
         known: list[Array],
     ) -> None:
-        _awake.pop(path, None)
-        _awake[path] = library
-        if len(_awake) > AWAKE:
-            _awake.pop(next(iter(_awake))).emulator_rest()
+        _resident.pop(path, None)
+        _resident[path] = library
+        if len(_resident) > MAX_RESIDENT:
+            _resident.pop(next(iter(_resident))).emulator_rest()
         library.emulator_order(settings.order, ctypes.c_uint64(settings.seed))
         library.emulator_flush("-Dreal=double" not in self._options)
         library.emulator_forget()

@@ -101,7 +101,7 @@ def checked(name: str) -> Any:
         dtype = next((arguments[x].dtype for x in ("a", "z", "delta", "x", "out") if x in arguments), np.dtype("f4"))
         compiled(name, dtype)(*arguments.values())
 
-    kernel.__name__, kernel.__doc__ = name, KERNELS[name].writes
+    kernel.__name__, kernel.__doc__ = name, f"Write {KERNELS[name].writes}."
     return kernel
 
 
@@ -111,7 +111,7 @@ def compiled(name: str, dtype: np.dtype[Any]) -> Any:
     from fastae.backends.numba_backend import kernels
     from fastae.backends.numba_backend.internals import from_dtype, types
     from fastae.backends.numba_backend.jit import jit
-    from fastae.backends.numba_backend.link import known
+    from fastae.backends.numba_backend.link import register_linked
 
     def kind(argument: str) -> Any:
         letters = KERNELS[name].shapes.get(argument)
@@ -124,6 +124,6 @@ def compiled(name: str, dtype: np.dtype[Any]) -> Any:
         return types.Array(as_type(element), axes, "A", readonly=argument not in WRITTEN)
 
     as_type: Any = from_dtype
-    known(as_type(dtype))
+    register_linked(as_type(dtype))
     arguments = [kind(argument) for argument in KERNELS[name].arguments]
     return jit(getattr(kernels, name).py_func, signatures=[types.void(*arguments)], cached=True)

@@ -35,9 +35,9 @@ class ComposedSession(Session):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.execute("step", self._train, 0)  # compile before any time is measured
+        self.execute("step", self.team, 0)  # compile before any time is measured
         if self.has_test:
-            self.execute("evaluation", self._test, 0)
+            self.execute("evaluation", self.test_team, 0)
 
     def prepare(self) -> None:
         """Compose the step from the kernels; raises `InputError` if more than one thread is asked for."""
@@ -64,14 +64,14 @@ class ComposedSession(Session):
         operations = make_operations(SimpleNamespace(**named), *network, compiled=compiled, namespace=namespace)
         ops.__dict__.update(named | operations)
         ops.__dict__["forward_loss"] = compiled(make_forward_loss(ops), "forward_loss")
-        self._entries = {}
+        self.entry_points = {}
         for part, make in (("step", make_step), ("evaluation", make_evaluation)):
-            self._entries[part] = compiled(_make_entry(compiled(make(ops), part), Buffers), f"run_{part}")
+            self.entry_points[part] = compiled(_make_entry(compiled(make(ops), part), Buffers), f"run_{part}")
 
     def execute(self, part: str, team: list[Buffers], batches: int) -> None:
         """Run a number of batches in compiled code; raises `InputError` if Numba cannot compile a kernel."""
         try:
-            self._entries[part](*team[0][:-1], batches)
+            self.entry_points[part](*team[0][:-1], batches)
         except NumbaError as error:
             raise InputError(f"Numba cannot compile the kernels into the step: {gist(error)}") from error
 

@@ -10,7 +10,7 @@ import numpy as np
 from fastae.backends.numba_backend.internals import intrinsic, ir, types
 from fastae.backends.numba_backend.simd import DOUBLE, I32, Array, Vector, index, loop
 
-TOGETHER = 2  # vectors in one iteration of a sweep
+UNROLL = 2  # vectors in one iteration of a sweep
 LN_2 = Fraction("0.693147180559945309417232121458176568")  # to more digits than a float has
 
 
@@ -31,7 +31,7 @@ def sweep(formula: Callable[..., tuple[Any, Any]], sums_up: bool = False) -> Any
             many = v.splat(v.scalar(arguments[5]))
             width = OUT.shape[1]
             whole = builder.sub(width, builder.srem(width, index(v.lanes)))
-            several = builder.sub(width, builder.srem(width, index(TOGETHER * v.lanes)))
+            several = builder.sub(width, builder.srem(width, index(UNROLL * v.lanes)))
 
             def row(i, nothing):
                 def columns(j, sums, mask=None):
@@ -48,12 +48,12 @@ def sweep(formula: Callable[..., tuple[Any, Any]], sums_up: bool = False) -> Any
                         term = builder.select(mask, term, v.zero())
                     return [builder.fadd(sums[0], term)]
 
-                def together(j, sums):
-                    for u in range(TOGETHER):
+                def unrolled(j, sums):
+                    for u in range(UNROLL):
                         sums = columns(builder.add(j, index(u * v.lanes)), sums)
                     return sums
 
-                sums = loop(builder, index(0), several, TOGETHER * v.lanes, [v.zero()], together)
+                sums = loop(builder, index(0), several, UNROLL * v.lanes, [v.zero()], unrolled)
                 sums = loop(builder, several, whole, v.lanes, sums, columns)
                 sums = loop(
                     builder,
@@ -273,7 +273,7 @@ def prefetch(typing_context, array, row):
     return types.void(array, types.intp), generate
 
 
-def columns_of(together: int) -> Any:
+def columns_of(unrolled: int) -> Any:
     """Make ``run(array, out, alpha, beta)``: out[j] = alpha · (the sum of column j) + beta · out[j]."""
 
     @intrinsic
@@ -302,9 +302,9 @@ def columns_of(together: int) -> Any:
                             v.store(v.fma(beta, v.load(address, mask), total), address, mask)
                 return []
 
-            wide = builder.sub(width, builder.srem(width, index(together * v.lanes)))
+            wide = builder.sub(width, builder.srem(width, index(unrolled * v.lanes)))
             whole = builder.sub(width, builder.srem(width, index(v.lanes)))
-            loop(builder, index(0), wide, together * v.lanes, [], lambda j, s: block(j, together))
+            loop(builder, index(0), wide, unrolled * v.lanes, [], lambda j, s: block(j, unrolled))
             loop(builder, wide, whole, v.lanes, [], lambda j, s: block(j, 1))
             loop(builder, whole, width, v.lanes, [], lambda j, s: block(j, 1, v.first(builder.sub(width, j))))
             return context.get_dummy_value()

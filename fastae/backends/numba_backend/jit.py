@@ -25,7 +25,7 @@ from fastae.backends.numba_backend.internals import cache_folder, caching_in, co
 from fastae.backends.numba_backend.machine import MACHINE
 
 
-def wanted() -> Path:
+def cache_root() -> Path:
     """Return the folder for all compiled code: NUMBA_CACHE_DIR if it is set, else one in the user's cache."""
     home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     return Path(cache_folder() or os.path.join(home, "fastae"))
@@ -37,8 +37,8 @@ def folder() -> str:
     whole = [Path(str(module.__file__)) for module in (fastae.step, fastae.operations)]
     sources = sorted(Path(__file__).parent.glob("*.py")) + whole
     digest = hashlib.sha256(repr(MACHINE).encode() + b"".join(source.read_bytes() for source in sources)).hexdigest()
-    path = os.path.join(wanted(), digest[:16])
-    return system.passing_folder() if system.writable(path) else path
+    path = os.path.join(cache_root(), digest[:16])
+    return system.temporary_folder() if system.writable(path) else path
 
 
 def jit(

@@ -13,10 +13,10 @@ from fastae.backends.numba_backend.machine import MACHINE
 from fastae.backends.numba_backend.tiles import DOT, DOT_ROW, OUTER, OUTER_ROW, UNROLL, Shape, dot_tile, outer_tile
 
 ALL = np.arange(0)  # an unused list: tiles that are not listed sum over all k
-PIECE = 512 if MACHINE.vector_bytes == 64 else 256  # terms of a sum: a panel of as many rows of b stays in the cache
+K_BLOCK = 512 if MACHINE.vector_bytes == 64 else 256  # terms of a sum: a panel of as many rows of b stays in the cache
 ROW_BLOCK = 128  # images in a block: their activations stay in the cache during the loop over a layer's units
 VECTOR_BYTES = MACHINE.vector_bytes
-AHEAD = 16  # how many images ahead to prefetch: their order is random, so the hardware cannot predict it
+PREFETCH_DISTANCE = 16  # how many images ahead to prefetch: their order is random, so the hardware cannot predict it
 NEAR_BYTES = 16 * 1024  # half of a small first-level cache
 
 
@@ -81,8 +81,8 @@ def near_panels(depth):
 def multiply(a, b, out, alpha, beta):
     """Write alpha · a b + beta · out."""
     m, n = out.shape
-    for first in range(0, max(1, b.shape[0]), PIECE):
-        a_part, b_part = a[:, first : first + PIECE], b[first : first + PIECE]
+    for first in range(0, max(1, b.shape[0]), K_BLOCK):
+        a_part, b_part = a[:, first : first + K_BLOCK], b[first : first + K_BLOCK]
         depth = b_part.shape[0]
         keep = beta if first == 0 else 1.0
         for top in range(0, m, ROW_BLOCK):
@@ -201,8 +201,8 @@ def gather(images, order, cursor, offset, out):
     """Write rows order[cursor[0] + offset + i] of the images, divided by 255."""
     first = cursor[0] + offset
     for i in range(out.shape[0]):
-        if first + i + AHEAD < order.size:
-            ew.prefetch(images, order[first + i + AHEAD])
+        if first + i + PREFETCH_DISTANCE < order.size:
+            ew.prefetch(images, order[first + i + PREFETCH_DISTANCE])
         image = images[order[first + i] : order[first + i] + 1]
         ew.DIVIDE_BY_255(out[i : i + 1], image, image, image, image, 0.0)
 
@@ -212,8 +212,8 @@ def take(samples, order, cursor, offset, out):
     """Write rows order[cursor[0] + offset + i] of float samples; this kernel is not in the contract."""
     first = cursor[0] + offset
     for i in range(out.shape[0]):
-        if first + i + AHEAD < order.size:
-            ew.prefetch(samples, order[first + i + AHEAD])
+        if first + i + PREFETCH_DISTANCE < order.size:
+            ew.prefetch(samples, order[first + i + PREFETCH_DISTANCE])
         sample = samples[order[first + i] : order[first + i] + 1]
         ew.COPY(out[i : i + 1], sample, sample, sample, sample, 0.0)
 

@@ -3,8 +3,8 @@
 Numba copies each function into its callers and optimises the result again, at every level of calls. A step that calls
 the same matrix product in ten places would compile it ten times and store it ten times in every cached step. The large
 kernels are therefore linked as a C compiler does it: each is compiled and cached separately, once for each float type,
-and its callers contain only its name. A name must be registered before cached code that uses it is loaded, so `known`
-is called for a float type before anything else is compiled or loaded for it.
+and its callers contain only its name. A name must be registered before cached code that uses it is loaded, so
+`register_linked` is called for a float type before anything else is compiled or loaded for it.
 """
 
 import inspect
@@ -14,11 +14,11 @@ from typing import Any
 from fastae.backends.numba_backend.internals import call_published, global_compiler_lock, intrinsic, publish, types
 
 _functions: list[tuple[Any, str, str]] = []  # in the order of definition: a function comes after those it calls
-_known: set[tuple[str, Any]] = set()
+_registered: set[tuple[str, Any]] = set()
 _kept: list[Any] = []  # keeps the compiled functions alive
 
 
-def kind(letter: str, real: Any) -> Any:
+def type_of(letter: str, real: Any) -> Any:
     """Return the Numba type that a letter stands for: an input matrix, an output, a list of integers, a number."""
     return {
         "m": types.Array(real, 2, "A", readonly=True),
@@ -37,7 +37,7 @@ def linked(letters: str) -> Callable[[Any], Any]:
     Parameters
     ----------
     letters : str
-        The types of its arguments, one letter each, as in `kind`; all float arrays have one dtype.
+        The types of its arguments, one letter each, as in `type_of`; all float arrays have one dtype.
 
     Returns
     -------
@@ -53,8 +53,8 @@ def linked(letters: str) -> Callable[[Any], Any]:
 
         def definition(typing_context: Any, *arguments: Any) -> Any:
             real = next(a.dtype for a, letter in zip(arguments, letters) if letter in "mMV")
-            signature = types.void(*(kind(letter, real) for letter in letters))
-            known(real)
+            signature = types.void(*(type_of(letter, real) for letter in letters))
+            register_linked(real)
 
             def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
                 call_published(symbol(name, real), context, builder, signature, arguments)
@@ -83,19 +83,19 @@ def symbol(name: str, real: Any) -> str:
     return f"fastae_{name}_{real}"
 
 
-def known(real: Any) -> None:
+def register_linked(real: Any) -> None:
     """Compile all linked functions for a float type, or load them from the cache, and register their names.
 
     Numba's lock is held, so that no other thread loads code that uses a name before the name is registered. A function
-    is marked as known before it is compiled, because compiling it calls this function again.
+    is marked as registered before it is compiled, because compiling it calls this function again.
     """
     from fastae.backends.numba_backend.jit import jit
 
     with global_compiler_lock:
         for function, name, letters in _functions:
-            if (name, real) not in _known:
-                _known.add((name, real))
-                signature = types.void(*(kind(letter, real) for letter in letters))
+            if (name, real) not in _registered:
+                _registered.add((name, real))
+                signature = types.void(*(type_of(letter, real) for letter in letters))
                 compiled = jit(function, signatures=[signature], cached=True)
                 publish(symbol(name, real), compiled)
                 _kept.append(compiled)

@@ -13,7 +13,7 @@ from fastae.backends.numba_backend.machine import MACHINE
 from fastae.layers import Layer
 from fastae.operations import NUMBERS
 
-LINE = 16  # floats in a cache line; no two workers write to the same line
+LINE_FLOATS = 16  # floats in a cache line; no two workers write to the same line
 
 
 def locals_of(
@@ -40,14 +40,14 @@ def locals_of(
     """
     made: list[list[Local]] = [[] for _ in range(workers)]
     for l, layer in enumerate(layers):
-        said = -(-(math.prod(layer.shape) + layer.channels) // LINE) * LINE if layer.shared else 0
-        shared = aligned((workers * said,), dtype).reshape(workers, said)
+        length = -(-(math.prod(layer.shape) + layer.channels) // LINE_FLOATS) * LINE_FLOATS if layer.shared else 0
+        shared = aligned((workers * length,), dtype).reshape(workers, length)
         for worker, mine in enumerate(made):
             below, own = cuts[l][worker], cuts[l + 1][worker]
             floats, lists = aligned((0,), dtype), np.zeros(0, np.int64)
             if layer.shared:
-                units, turned = own.stop - own.start, 0 if few(layer, dtype) else math.prod(layer.shape)
-                floats = aligned((2 * units + turned,), dtype)
+                units, transposed = own.stop - own.start, 0 if few_channels(layer, dtype) else math.prod(layer.shape)
+                floats = aligned((2 * units + transposed,), dtype)
                 lists = lists_of(layer, below if l else slice(0), own, dtype)
             mine.append(
                 Local(NUMBERS[layer.kind], below.start, deltas[l] if layer.shared else shared, shared, floats, lists)
@@ -55,8 +55,8 @@ def locals_of(
     return [tuple(mine) for mine in made]
 
 
-def few(layer: Layer, dtype: np.dtype[Any]) -> bool:
-    """Tell whether the image has so few channels that the product UP should have its vectors along the summation."""
+def few_channels(layer: Layer, dtype: np.dtype[Any]) -> bool:
+    """Tell whether a transposed convolution should have its vectors along the summation: few channels fill none."""
     return channels_of(layer) < MACHINE.vector_bytes // dtype.itemsize // 2
 
 
@@ -82,15 +82,15 @@ def lists_of(layer: Layer, below: slice, own: slice, dtype: np.dtype[Any]) -> np
     -------
     ndarray, int64, (length,)
     """
-    g, behind, channels = layer.geometry, layer.shape[1], channels_of(layer)
+    g, filters, channels = layer.geometry, layer.shape[1], channels_of(layer)
     conv = layer.kind == "conv"
-    outputs, inputs = pixels(own, behind if conv else channels), pixels(below, channels if conv else behind)
+    outputs, inputs = pixels(own, filters if conv else channels), pixels(below, channels if conv else filters)
     patches, image = (outputs, inputs) if conv else (inputs, outputs)
     lists = [
         [channels, own.stop - own.start],
-        *tables.down(g, channels, patches),
-        *tables.up(g, behind, channels if few(layer, dtype) else behind, image),
-        *tables.gradient(g, channels, behind, outputs if conv else None, None if conv else outputs),
+        *tables.convolution(g, channels, patches),
+        *tables.transposed_convolution(g, filters, channels if few_channels(layer, dtype) else filters, image),
+        *tables.gradient(g, channels, filters, outputs if conv else None, None if conv else outputs),
     ]
     flat = [np.asarray(numbers, np.int64).ravel() for numbers in lists]
     starts = np.cumsum([len(lists) + 1, *(len(numbers) for numbers in flat)])

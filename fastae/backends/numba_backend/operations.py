@@ -14,10 +14,10 @@ class Workspace(NamedTuple):
 
     place: Any  # int64 (2,): the worker's number, and the number of workers
     arrivals: Any  # int64 (8,): shared; [0] counts arrivals at barriers since the run began, [1] = 1 ends all waiting
-    beds: Any  # int64 (workers, 8): shared; the lock on which each worker sleeps (`waiting.make_beds`)
+    waiters: Any  # int64 (workers, 8): shared; the flag and the lock of each worker's sleep (`waiting.make_waiters`)
     passed: Any  # int64 (8,): [0] counts the barriers passed, [1] the latest ones in a row at which the worker slept
     partial: Any  # float (2, workers, m, widest): shared; input gradients of each worker's own units, for two layers
-    lit: Any  # int32 (sparse.room(widest),): room for lists of the elements that are not 0
+    nonzeros: Any  # int32 (sparse.buffer_size(widest),): a buffer for the indices of elements that are not 0
 
 
 class Local(NamedTuple):
@@ -26,12 +26,12 @@ class Local(NamedTuple):
     below: Any  # the first unit of the layer below that the worker owns
 
 
-def first_unit(width: int, worker: int, workers: int, together: int) -> int:
-    """Return the first unit of a layer that a worker owns: groups of ``together`` units, divided as evenly as possible.
+def first_unit(width: int, worker: int, workers: int, granularity: int) -> int:
+    """Return the first unit of a layer that a worker owns; units are divided evenly, in groups of ``granularity``.
 
     For ``worker`` equal to ``workers`` it is ``width``.
     """
-    return min(width, -(-width // together) * worker // workers * together)
+    return min(width, -(-width // granularity) * worker // workers * granularity)
 
 
 def make_forward(activate: Any, name: str) -> Any:
@@ -44,7 +44,7 @@ def make_forward(activate: Any, name: str) -> Any:
         for top in range(0, y.shape[0], ROW_BLOCK):  # apply the activation while the sums are still in the cache
             a_block, y_block = a[top : top + ROW_BLOCK], y[top : top + ROW_BLOCK]
             if skip:
-                sparse.multiply(a_block, W, y_block, workspace.lit)
+                sparse.multiply(a_block, W, y_block, workspace.nonzeros)
             else:
                 kernels.multiply(a_block, W, y_block, 1.0, 0.0)
             activate(y_block, b, y_block)
@@ -111,10 +111,10 @@ def update(a, d, W, b, V, c, rate, local, workspace):
     """Update the own weights and biases, and with momentum their velocities; the gradient needs no buffer."""
     skip = sparse.has_zeros(a)
     if V.shape[0] == 0:
-        add_products(a, d, W, rate[0], 1.0, skip, workspace.lit)
+        add_products(a, d, W, rate[0], 1.0, skip, workspace.nonzeros)
         kernels.column_sum(d, b, rate[0], 1.0)
     else:
-        add_products(a, d, V, 1.0, rate[1], skip, workspace.lit)
+        add_products(a, d, V, 1.0, rate[1], skip, workspace.nonzeros)
         if rate[0] != 0:  # with a rate of 0 the caller only wants the gradient, in V
             kernels.axpy(rate[0], V, W)
         kernels.column_sum(d, c, 1.0, rate[1])

@@ -18,11 +18,11 @@ from fastae.backends.base import Session
 from fastae.backends.numba_backend import kernels, operations, sparse
 from fastae.backends.numba_backend.aligned import aligned
 from fastae.backends.numba_backend.internals import entry_point, from_dtype, types
-from fastae.backends.numba_backend.jit import jit, namespace, wanted
-from fastae.backends.numba_backend.link import known
+from fastae.backends.numba_backend.jit import cache_root, jit, namespace
+from fastae.backends.numba_backend.link import register_linked
 from fastae.backends.numba_backend.machine import MACHINE
 from fastae.backends.numba_backend.operations import Workspace
-from fastae.backends.numba_backend.waiting import make_beds
+from fastae.backends.numba_backend.waiting import make_waiters
 from fastae.backends.numba_backend.workers import choose
 from fastae.operations import by_kind
 from fastae.step import Buffers
@@ -34,8 +34,8 @@ def make_entry(ops: Any) -> Any:
     def entry(
         images, order, cursor, rate, scale, W, b, V, c, a, y, d, x, loss, losses, total, local, workspace, batches
     ):
-        place, arrivals, beds, passed, partial, lit = workspace
-        workspace = ops.Workspace(place, arrivals, beds, passed, partial, lit)
+        place, arrivals, waiters, passed, partial, nonzeros = workspace
+        workspace = ops.Workspace(place, arrivals, waiters, passed, partial, nonzeros)
         w = ops.Buffers(
             images, order, cursor, rate, scale, W, b, V, c, a, y, d, x, loss, losses, total, local, workspace
         )
@@ -115,7 +115,7 @@ def compiled(
     ops.output = sigmoid["forward"]
     ops.forward_loss = jit(fastae.operations.make_forward_loss(ops), name=f"forward_loss_{variant}")
     ops.step = jit(getattr(fastae.step, f"make_{part}")(ops), name=f"{part}_{variant}")
-    known(from_dtype(np.dtype(dtype)))
+    register_linked(from_dtype(np.dtype(dtype)))
     types_ = [signature(layers, np.dtype(dtype), set(kinds) == {"dense"}, floats)]
     entry = jit(make_entry(ops), name=f"run_{part}_{variant}", signatures=types_, cached=True)
     call = entry_point(entry)
@@ -134,8 +134,8 @@ def signature(layers: int, dtype: np.dtype[Any], dense: bool = True, floats: boo
     images = types.Array(real if floats else bytes_.dtype, 2, "C", readonly=True)
     vector, matrix = types.Array(real, 1, "A"), types.Array(real, 2, "A")
     vectors, matrices = types.UniTuple(vector, layers), types.UniTuple(matrix, layers)
-    lit = types.Array(types.int32, 1, "C")
-    workspace = types.Tuple((whole, whole, types.Array(types.int64, 2, "A"), whole, types.Array(real, 4, "A"), lit))
+    waiters, partial = types.Array(types.int64, 2, "A"), types.Array(real, 4, "A")
+    workspace = types.Tuple((whole, whole, waiters, whole, partial, types.Array(types.int32, 1, "C")))
     return types.void(
         *(images, whole, whole, types.Array(real, 1, "C"), types.float64),
         *(matrices, vectors, matrices, vectors, matrices, matrices, matrices, matrix),
@@ -162,18 +162,18 @@ class NumbaSession(Session):
         choice = choose(self.threads)
         self.workers = choice.workers
         if choice.ignored:
-            say(f"{choice.ignored} is ignored: it is no positive whole number")
+            notify(f"{choice.ignored} is ignored: it is no positive whole number")
         kinds = (*dict.fromkeys(self.kinds), self.kinds[-1])
         network = len(self.layers), self.dtype.name, self.activation, kinds, self.floats
         kept = "the next start will find it"
-        if reason := system.writable(wanted()):
-            kept = f"each start does, for {wanted()} cannot be written ({reason}); see fastae doctor"
-        notice = threading.Timer(1.0, say, [f"compiling the step for this machine; {kept}"])
+        if reason := system.writable(cache_root()):
+            kept = f"each start does, for {cache_root()} cannot be written ({reason}); see fastae doctor"
+        notice = threading.Timer(1.0, notify, [f"compiling the step for this machine; {kept}"])
         notice.start()
         try:
-            self._entries = {"step": compiled("step", self.loss, *network)}
+            self.entry_points = {"step": compiled("step", self.loss, *network)}
             if self.has_test:
-                self._entries["evaluation"] = compiled("evaluation", "mse", *network)
+                self.entry_points["evaluation"] = compiled("evaluation", "mse", *network)
         finally:
             notice.cancel()
 
@@ -185,8 +185,8 @@ class NumbaSession(Session):
 
     def owned(self, width: int, channels: int = 1) -> list[slice]:
         """Divide a layer's units among the workers, in whole vectors and whole pixels."""
-        together = math.lcm(MACHINE.vector_bytes // self.dtype.itemsize, channels)
-        cuts = [operations.first_unit(width, w, self.workers, together) for w in range(self.workers + 1)]
+        granularity = math.lcm(MACHINE.vector_bytes // self.dtype.itemsize, channels)
+        cuts = [operations.first_unit(width, w, self.workers, granularity) for w in range(self.workers + 1)]
         return [slice(*pair) for pair in zip(cuts, cuts[1:])]
 
     def local(self, m: int, deltas: Sequence[Any]) -> list[tuple[Any, ...]]:
@@ -198,24 +198,24 @@ class NumbaSession(Session):
 
         return locals_of(self.layers, cuts, deltas, self.dtype, self.workers)
 
-    def fewer(self, local: Any, m: int) -> Any:
+    def shrink_local(self, local: Any, m: int) -> Any:
         """Return a worker's data of one layer for batches of only m images."""
         return local._replace(whole=local.whole[:m]) if hasattr(local, "whole") else local
 
     def workspaces(self, m: int) -> list[Workspace]:
         """Make each worker's workspace: the barrier and the shared buffers."""
         widest = max(self.widths)
-        arrivals, beds = aligned((8,), np.int64), aligned((self.workers, 8), np.int64)
-        make_beds(beds)
+        arrivals, waiters = aligned((8,), np.int64), aligned((self.workers, 8), np.int64)
+        make_waiters(waiters)
         partial = aligned((2, self.workers, m, widest), self.dtype)
         return [
             Workspace(
                 place=self.array(np.array([w, self.workers])),
                 arrivals=arrivals,
-                beds=beds,
+                waiters=waiters,
                 passed=aligned((8,), np.int64),
                 partial=partial,
-                lit=aligned((sparse.room(widest),), np.int32),
+                nonzeros=aligned((sparse.buffer_size(widest),), np.int32),
             )
             for w in range(self.workers)
         ]
@@ -228,7 +228,7 @@ class NumbaSession(Session):
             w.workspace.passed[0] = 0
 
         def work(w: Buffers) -> None:
-            self._entries[part](*w[:-1], tuple(w.workspace), batches)
+            self.entry_points[part](*w[:-1], tuple(w.workspace), batches)
 
         # Starting threads takes microseconds. New threads for each run also work after a fork, and none spins between.
         others = [threading.Thread(target=work, args=(w,), daemon=True) for w in team[1:]]
@@ -243,7 +243,7 @@ class NumbaSession(Session):
             raise
 
 
-def say(text: str) -> None:
+def notify(text: str) -> None:
     """Print a message to the error output if it is a terminal."""
     if sys.stderr.isatty():
         print(text, file=sys.stderr)

@@ -10,7 +10,7 @@ import numpy as np
 
 from fastae.backends.numba_backend.internals import intrinsic, ir, types
 from fastae.backends.numba_backend.jit import jit
-from fastae.backends.numba_backend.kernels import PIECE, ROW_BLOCK, columns_by_tiles, end_of_panel
+from fastae.backends.numba_backend.kernels import K_BLOCK, ROW_BLOCK, columns_by_tiles, end_of_panel
 from fastae.backends.numba_backend.link import linked
 from fastae.backends.numba_backend.simd import I8, I32, I64, Array, Vector, index
 from fastae.backends.numba_backend.tiles import LISTED, LISTED_ROW
@@ -23,7 +23,7 @@ STRIPS = 16  # strips of ROWS rows of the output that use a block of weights whi
 PLACES = np.array([([k for k in range(BYTE) if bits >> k & 1] + BYTE * [0])[:BYTE] for bits in range(2**BYTE)], "u1")
 
 
-def room(width: int) -> int:
+def buffer_size(width: int) -> int:
     """Return how many integers the lists of a layer with ``width`` units need, temporary ones included."""
     return (STRIPS + 2) * (max(width, ROW_BLOCK) + BYTE)
 
@@ -38,21 +38,21 @@ def has_zeros(a):
 
 
 @intrinsic
-def lit_byte(typing_context, a, i, j):
+def nonzero_byte(typing_context, a, i, j):
     """Return an integer whose bit k tells whether a[i, j + k] is not 0, for k < BYTE."""
 
     def generate(context, builder, signature, arguments):
         A = Array(context, builder, signature.args[0], arguments[0])
         v = Vector(builder, a.dtype, BYTE)
-        lit = builder.fcmp_unordered("!=", v.load(A.at(*arguments[1:])), v.zero())
-        return builder.zext(builder.bitcast(lit, I8), I64)
+        nonzero = builder.fcmp_unordered("!=", v.load(A.at(*arguments[1:])), v.zero())
+        return builder.zext(builder.bitcast(nonzero, I8), I64)
 
     return types.int64(a, types.intp, types.intp), generate
 
 
 @jit
-def lit_bits(a, i, j, last):
-    """Return the same as `lit_byte` for fewer than BYTE elements: the columns from j to ``last``."""
+def nonzero_bits(a, i, j, last):
+    """Return the same as `nonzero_byte` for fewer than BYTE elements: the columns from j to ``last``."""
     bits = 0
     for k in range(j, last):
         bits |= (a[i, k] != 0) << (k - j)
@@ -84,46 +84,46 @@ def list_columns(a, top, bottom, first, last, ks, at):
     """List the columns from first to last in which not all rows are zero; return the end of the list."""
     whole = first + (last - first) // BYTE * BYTE
     for j in range(first, whole, BYTE):
-        bits = lit_byte(a, top, j)
+        bits = nonzero_byte(a, top, j)
         for i in range(top + 1, bottom):
-            bits |= lit_byte(a, i, j)
+            bits |= nonzero_byte(a, i, j)
         at = append(ks, at, j, bits, PLACES)
     if whole < last:
-        bits = lit_bits(a, top, whole, last)
+        bits = nonzero_bits(a, top, whole, last)
         for i in range(top + 1, bottom):
-            bits |= lit_bits(a, i, whole, last)
+            bits |= nonzero_bits(a, i, whole, last)
         at = append(ks, at, whole, bits, PLACES)
     return at
 
 
 @linked("mmML")
 def multiply(a, b, out, ks):
-    """Write a b; ``ks`` is a buffer of `room` integers."""
+    """Write a b; ``ks`` is a buffer of `buffer_size` integers."""
     m, n, width = out.shape[0], out.shape[1], a.shape[1]
-    pieces = max(1, -(-width // PIECE))
-    length = max(BYTE, -(-width // (pieces * BYTE)) * BYTE)
-    apart = width + BYTE
-    ends = ks[STRIPS * apart :]
+    k_blocks = max(1, -(-width // K_BLOCK))
+    length = max(BYTE, -(-width // (k_blocks * BYTE)) * BYTE)
+    spacing = width + BYTE
+    ends = ks[STRIPS * spacing :]
     many = m // ROWS * ROWS
     for top in range(0, many, STRIPS * ROWS):
         bottom = min(top + STRIPS * ROWS, many)
         for i in range(top, bottom, ROWS):
             strip = (i - top) // ROWS
-            at = strip * apart
-            for piece in range(pieces):
-                first = min(width, piece * length)
+            at = strip * spacing
+            for k_block in range(k_blocks):
+                first = min(width, k_block * length)
                 at = list_columns(a, i, i + ROWS, first, min(width, first + length), ks, at)
-                ends[strip * pieces + piece] = at
-        for piece in range(pieces):
-            keep = 0.0 if piece == 0 else 1.0
+                ends[strip * k_blocks + k_block] = at
+        for k_block in range(k_blocks):
+            keep = 0.0 if k_block == 0 else 1.0
             j = 0
             while j < n:
                 stop = end_of_panel(j, PANEL, out)
                 for i in range(top, bottom, ROWS):
                     strip = (i - top) // ROWS
-                    first = ends[strip * pieces + piece - 1] if piece else strip * apart
-                    depth = ends[strip * pieces + piece] - first
-                    if depth or piece == 0:
+                    first = ends[strip * k_blocks + k_block - 1] if k_block else strip * spacing
+                    depth = ends[strip * k_blocks + k_block] - first
+                    if depth or k_block == 0:
                         FORWARD_ROWS(a, b, out, ks[first:], depth, 1.0, keep, i, j, stop)
                 j = stop
     for i in range(many, m):
@@ -146,18 +146,18 @@ def any_of(typing_context, words, at, mask):
 
 
 @jit
-def list_rows(a, first, last, top, bottom, ks, words, ends, apart):
+def list_rows(a, first, last, top, bottom, ks, words, ends, spacing):
     """List, for each group of ROWS columns from first to last, the rows in which they are not all zero.
 
-    The lists begin every ``apart`` integers; ``ends`` gets their ends.
+    The lists begin every ``spacing`` integers; ``ends`` gets their ends.
     """
     high = -(-(bottom - top) // BYTE) * BYTE
     for i in range(top, bottom):
-        words[i - top] = lit_byte(a, i, first) if last == first + BYTE else lit_bits(a, i, first, last)
+        words[i - top] = nonzero_byte(a, i, first) if last == first + BYTE else nonzero_bits(a, i, first, last)
     for w in range(bottom - top, high):
         words[w] = 0
     for strip in range((last - first) // ROWS):
-        at = strip * apart
+        at = strip * spacing
         for w in range(0, high, BYTE):
             at = append(ks, at, top + w, any_of(words, w, ((1 << ROWS) - 1) << strip * ROWS), PLACES)
         ends[strip] = at
@@ -165,21 +165,21 @@ def list_rows(a, first, last, top, bottom, ks, words, ends, apart):
 
 @linked("mmMffL")
 def multiply_transposed(a, b, out, alpha, beta, ks):
-    """Write alpha · aᵀ b + beta · out; ``ks`` is a buffer of `room` integers."""
+    """Write alpha · aᵀ b + beta · out; ``ks`` is a buffer of `buffer_size` integers."""
     m, n = b.shape
-    apart = ROW_BLOCK + BYTE
-    words, ends = ks[BYTE * apart : (BYTE + 1) * apart], ks[(BYTE + 1) * apart :]
+    spacing = ROW_BLOCK + BYTE
+    words, ends = ks[BYTE * spacing : (BYTE + 1) * spacing], ks[(BYTE + 1) * spacing :]
     many = out.shape[0] // ROWS * ROWS
     for top in range(0, max(1, m), ROW_BLOCK):
         bottom, keep = min(top + ROW_BLOCK, m), beta if top == 0 else 1.0
         for begin in range(0, many, BYTE):
             end = min(begin + BYTE, many)
-            list_rows(a, begin, end, top, bottom, ks, words, ends, apart)
+            list_rows(a, begin, end, top, bottom, ks, words, ends, spacing)
             for i in range(begin, end, ROWS):
                 strip = (i - begin) // ROWS
-                depth = ends[strip] - strip * apart
+                depth = ends[strip] - strip * spacing
                 if depth or keep != 1:
-                    UPDATE_ROWS(a, b, out, ks[strip * apart :], depth, alpha, keep, i, 0, n)
+                    UPDATE_ROWS(a, b, out, ks[strip * spacing :], depth, alpha, keep, i, 0, n)
         for i in range(many, out.shape[0]):
             depth = 0
             for k in range(top, bottom):

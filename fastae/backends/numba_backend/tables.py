@@ -32,7 +32,7 @@ def table(lists: Sequence[Sequence[tuple[int, ...]]], numbers: int) -> Table:
     return Table(np.array(flat, np.int64).reshape(len(flat), numbers), starts.astype(np.int64))
 
 
-def down(g: Geometry, channels: int, patches: range) -> Table:
+def convolution(g: Geometry, channels: int, patches: range) -> Table:
     """List, for each patch, the contiguous ranges of an image's elements that are in it.
 
     An entry is: the first element in the image, the corresponding row of the weights, the length. ``channels`` are
@@ -51,7 +51,7 @@ def down(g: Geometry, channels: int, patches: range) -> Table:
     return table(lists, 3)
 
 
-def up(g: Geometry, channels: int, rows: int, pixels: range) -> Table:
+def transposed_convolution(g: Geometry, channels: int, rows: int, pixels: range) -> Table:
     """List, for each pixel of an image, the patches that contain it.
 
     An entry is: the first of the patch's channels in a row of all patches' channels, the first row of the weights for
@@ -88,7 +88,7 @@ class Gradient(NamedTuple):
     pairs: np.ndarray
 
 
-def gradient(g: Geometry, channels: int, behind: int, patches: range | None, pixels: range | None) -> Gradient:
+def gradient(g: Geometry, channels: int, filters: int, patches: range | None, pixels: range | None) -> Gradient:
     """List the pairs that a worker sums: those of its own patches, or of its own pixels of the image.
 
     Rows of the weights are treated in groups of `GROUP`, over the patches that have all of them inside the image; the
@@ -99,8 +99,8 @@ def gradient(g: Geometry, channels: int, behind: int, patches: range | None, pix
     g : Geometry
     channels : int
         Of the image.
-    behind : int
-        Channels at the other side of the weights.
+    filters : int
+        The number of filters: the channels at the other side of the weights.
     patches : range or None
         The worker's own patches; None for all.
     pixels : range or None
@@ -132,7 +132,7 @@ def gradient(g: Geometry, channels: int, behind: int, patches: range | None, pix
             first = len(pairs)
             for patch in key:
                 top, left = (n * g.stride - g.padding for n in divmod(patch, g.columns))
-                pairs.append(((top * g.width + left) * channels, patch * behind))
+                pairs.append(((top * g.width + left) * channels, patch * filters))
             listed[key] = first, len(pairs)
         if key:
             groups.append((row, count, *listed[key]))

@@ -17,10 +17,10 @@ from fastae.backends.numba_backend.jit import jit
 from fastae.backends.numba_backend.simd import I32, I64, Array, index
 
 SPINS = 4096  # reads of the counter before a worker sleeps, about 80 µs: as long as it takes to be woken
-FEW = 32  # the same after spinning has been useless
-VAIN = 3  # spinning is useless after a worker has spun and slept at so many barriers in a row
-AGAIN = 64  # at every so many barriers a worker spins for the full time again
-LOOK = 50_000  # µs of sleep between two checks whether the run has been ended
+SHORT_SPINS = 32  # the same where spinning has not helped lately
+SHORT_AFTER = 3  # a worker spins for the short time after it has slept at so many barriers in a row
+FULL_SPINS_EVERY = 64  # at every so many barriers a worker spins for the full time again
+POLL_MICROSECONDS = 50_000  # µs of sleep between two checks whether the run has been ended
 
 _python: Any = ctypes.pythonapi  # its calls hold the GIL, so none of those below may wait for another worker
 _python.PyThread_allocate_lock.restype = ctypes.c_void_p
@@ -33,12 +33,12 @@ acquire = types.ExternalFunction("PyThread_acquire_lock_timed", types.int32(type
 release = types.ExternalFunction("PyThread_release_lock", types.void(types.intp))
 
 
-def make_beds(beds: np.ndarray) -> None:
+def make_waiters(waiters: np.ndarray) -> None:
     """Make the locks on which the workers sleep, one for each row; they are freed together with the array.
 
     Parameters
     ----------
-    beds : ndarray, int64, (workers, 2 or more)
+    waiters : ndarray, int64, (workers, 2 or more)
         Written. [w, 0] is 1 while worker w sleeps and no other worker has begun to wake it; [w, 1] is the address of
         its lock.
 
@@ -47,17 +47,17 @@ def make_beds(beds: np.ndarray) -> None:
     MemoryError
         A lock cannot be allocated.
     """
-    for bed in beds:
+    for waiter in waiters:
         lock = _python.PyThread_allocate_lock()
         if not lock:
             raise MemoryError
-        weakref.finalize(beds, _python.PyThread_free_lock, lock).atexit = False  # a daemon thread may sleep at exit
+        weakref.finalize(waiters, _python.PyThread_free_lock, lock).atexit = False  # a daemon thread may sleep at exit
         _python.PyThread_acquire_lock(lock, 1)
-        bed[:2] = 0, lock
+        waiter[:2] = 0, lock
 
 
 @intrinsic
-def count(typing_context, counter):
+def increment(typing_context, counter):
     """Add 1 to counter[0] atomically and return the sum."""
 
     def generate(context, builder, signature, arguments):
@@ -69,7 +69,7 @@ def count(typing_context, counter):
 
 
 @intrinsic
-def look(typing_context, counter):
+def load(typing_context, counter):
     """Read counter[0] atomically; afterwards, all that other cores wrote before it is visible."""
 
     def generate(context, builder, signature, arguments):
@@ -80,7 +80,7 @@ def look(typing_context, counter):
 
 
 @intrinsic
-def swap(typing_context, flag, new):
+def exchange(typing_context, flag, new):
     """Write a number to flag[0] atomically and return the old one."""
 
     def generate(context, builder, signature, arguments):
@@ -115,29 +115,29 @@ def barrier(workspace):
     if workers == 1:
         return
     workspace.passed[0] += 1
-    everybody = workspace.passed[0] * workers
-    if count(workspace.arrivals) == everybody:
+    target = workspace.passed[0] * workers
+    if increment(workspace.arrivals) == target:
         for other in range(workers):
-            if look(workspace.beds[other]) and swap(workspace.beds[other], 0):
-                release(workspace.beds[other, 1])
+            if load(workspace.waiters[other]) and exchange(workspace.waiters[other], 0):
+                release(workspace.waiters[other, 1])
         return
-    spins = FEW if workspace.passed[1] >= VAIN and workspace.passed[0] % AGAIN != 0 else SPINS
-    for _ in range(spins):
-        if look(workspace.arrivals) >= everybody:
+    short = workspace.passed[1] >= SHORT_AFTER and workspace.passed[0] % FULL_SPINS_EVERY != 0
+    for _ in range(SHORT_SPINS if short else SPINS):
+        if load(workspace.arrivals) >= target:
             workspace.passed[1] = 0
             return
         pause()
     workspace.passed[1] += 1
-    sleep(workspace, workspace.beds[worker], everybody)
+    sleep(workspace, workspace.waiters[worker], target)
 
 
 @jit
-def sleep(workspace, bed, everybody):
+def sleep(workspace, waiter, target):
     """Sleep until all workers have arrived, or the run has been ended."""
-    while look(workspace.arrivals) < everybody and not workspace.arrivals[1]:
-        swap(bed, 1)
-        if look(workspace.arrivals) >= everybody and swap(bed, 0):
+    while load(workspace.arrivals) < target and not workspace.arrivals[1]:
+        exchange(waiter, 1)
+        if load(workspace.arrivals) >= target and exchange(waiter, 0):
             return  # no other worker has seen the flag, so none will release the lock
-        while acquire(bed[1], LOOK, 0) != 1:
+        while acquire(waiter[1], POLL_MICROSECONDS, 0) != 1:
             if workspace.arrivals[1]:
                 return

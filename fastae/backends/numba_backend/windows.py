@@ -21,14 +21,14 @@ def entry_of(builder: Any, table: Array, entry: Any, numbers: int, which: int) -
 def window_tile(rows: int, vectors: int, masked: bool = False) -> Any:
     """Make a tile of out = a W for one pixel; a list has its columns of ``a`` and rows of ``W``.
 
-    ``tile(a, W, out, stretches, first, last, i, j, col, count)`` computes ``vectors`` vectors of the columns of W from
+    ``tile(a, W, out, ranges, first, last, i, j, col, count)`` computes ``vectors`` vectors of the columns of W from
     j on, for ``rows`` images from i on, and writes them into out from column col on. With ``masked`` it computes only
-    ``count`` columns of the single vector. An entry of ``stretches``, of which those from first to last are used, is
+    ``count`` columns of the single vector. An entry of ``ranges``, of which those from first to last are used, is
     three int64: the first column of a, the first row of W, and the number of both.
     """
 
     @intrinsic
-    def tile(typing_context, a, W, out, stretches, first, last, i, j, col, count):
+    def tile(typing_context, a, W, out, ranges, first, last, i, j, col, count):
         def generate(context, builder, signature, arguments):
             A, B, OUT, LIST = (Array(context, builder, t, x) for t, x in zip(signature.args[:4], arguments[:4]))
             first, last, i, j, col, count = arguments[4:]
@@ -39,7 +39,7 @@ def window_tile(rows: int, vectors: int, masked: bool = False) -> Any:
             starts = [A.at(r, index(0)) for r in here]
             first_row = B.at(index(0), j)
 
-            def stretch(entry, sums):
+            def add_range(entry, sums):
                 at = builder.mul(entry_of(builder, LIST, entry, 3, 0), A.itemsize)
                 weights = builder.gep(first_row, [builder.mul(entry_of(builder, LIST, entry, 3, 1), B.strides[0])])
                 of_images = [builder.gep(start, [at]) for start in starts]
@@ -56,14 +56,14 @@ def window_tile(rows: int, vectors: int, masked: bool = False) -> Any:
                 many = entry_of(builder, LIST, entry, 3, 2)
                 return unrolled(builder, many, 1, UNROLL if rows > 1 else 1, sums, product)
 
-            sums = loop(builder, first, last, 1, [v.zero()] * (rows * vectors), stretch)
+            sums = loop(builder, first, last, 1, [v.zero()] * (rows * vectors), add_range)
             for q, total in enumerate(sums):
                 address = builder.gep(OUT.at(here[q // vectors], col), [index(q % vectors * stride)])
                 v.store(total, address, mask)
             return context.get_dummy_value()
 
         size = types.intp
-        return types.void(a, W, out, stretches, size, size, size, size, size, size), generate
+        return types.void(a, W, out, ranges, size, size, size, size, size, size), generate
 
     return tile
 
@@ -71,13 +71,13 @@ def window_tile(rows: int, vectors: int, masked: bool = False) -> Any:
 def channel_tile(rows: int) -> Any:
     """Make a tile of out = a Wᵀ for one channel of one pixel, with vectors along the summation: for few channels.
 
-    ``tile(a, W, out, stretches, first, last, i, row, col)`` computes column col of out for ``rows`` images from i on.
-    An entry of ``stretches`` is the first column of a, the first row of W for this pixel of the patch, and an unused
+    ``tile(a, W, out, ranges, first, last, i, row, col)`` computes column col of out for ``rows`` images from i on.
+    An entry of ``ranges`` is the first column of a, the first row of W for this pixel of the patch, and an unused
     number; row ``row`` from there on is multiplied as a whole.
     """
 
     @intrinsic
-    def tile(typing_context, a, W, out, stretches, first, last, i, row, col):
+    def tile(typing_context, a, W, out, ranges, first, last, i, row, col):
         def generate(context, builder, signature, arguments):
             A, B, OUT, LIST = (Array(context, builder, t, x) for t, x in zip(signature.args[:4], arguments[:4]))
             first, last, i, row, col = arguments[4:]
@@ -87,7 +87,7 @@ def channel_tile(rows: int) -> Any:
             depth = B.shape[1]
             whole = builder.sub(depth, builder.srem(depth, index(v.lanes)))
 
-            def stretch(entry, sums):
+            def add_range(entry, sums):
                 at = builder.mul(entry_of(builder, LIST, entry, 3, 0), A.itemsize)
                 weights = B.at(builder.add(entry_of(builder, LIST, entry, 3, 1), row), index(0))
                 of_images = [builder.gep(start, [at]) for start in starts]
@@ -104,7 +104,7 @@ def channel_tile(rows: int) -> Any:
                     builder, whole, depth, v.lanes, sums, lambda k, s: products(k, s, v.first(builder.sub(depth, k)))
                 )
 
-            sums = loop(builder, first, last, 1, [v.zero()] * rows, stretch)
+            sums = loop(builder, first, last, 1, [v.zero()] * rows, add_range)
             for q in range(0, rows, v.lanes):
                 group = sums[q : q + v.lanes]
                 total = v.lane_sums(group)
@@ -114,7 +114,7 @@ def channel_tile(rows: int) -> Any:
             return context.get_dummy_value()
 
         size = types.intp
-        return types.void(a, W, out, stretches, size, size, size, size, size), generate
+        return types.void(a, W, out, ranges, size, size, size, size, size), generate
 
     return tile
 

@@ -46,13 +46,13 @@ class Gather:
             return
         if self.bytes.size < out.size:
             self.bytes = np.empty(out.size, np.uint8)
-        images_ = room(self.bytes, out.shape)
+        images_ = view_of(self.bytes, out.shape)
         np.take(images, chosen, axis=0, out=images_, mode="clip")
         np.divide(images_, 255, out=out, dtype=out.dtype)
 
 
 def _mse(z: Array, x: Array, scale: float, d: Array, losses: Array, workspace: Array) -> None:
-    e = room(workspace, z.shape)
+    e = view_of(workspace, z.shape)
     np.subtract(z, x, out=e)
     np.vecdot(e, e, out=losses)
     np.subtract(1, z, out=d)
@@ -62,7 +62,7 @@ def _mse(z: Array, x: Array, scale: float, d: Array, losses: Array, workspace: A
 
 
 def _bce(z: Array, x: Array, scale: float, d: Array, losses: Array, workspace: Array) -> None:
-    log = room(workspace, z.shape)
+    log = view_of(workspace, z.shape)
     with np.errstate(divide="ignore"):
         np.negative(z, out=log)
         np.log1p(log, out=log)
@@ -84,7 +84,7 @@ def dense(slope: Slope) -> dict[str, Any]:
     """Make the operations of a dense layer that use the workspace."""
 
     def backward(d: Array, W: Array, y: Array, out: Array, local: Any, workspace: Array) -> None:
-        e = room(workspace, out.shape)
+        e = view_of(workspace, out.shape)
         product(d, W.T, e)
         slope(y, out)
         out *= e
@@ -96,7 +96,7 @@ def dense(slope: Slope) -> dict[str, Any]:
             d *= rate[0]  # the delta is not needed any more, and smaller than the gradient
         alone = len(V) > 0 and not rate.any()  # the caller only wants the gradient, in V and c
         for p, v in ((W, V), (b, c)):
-            gradient = v if alone else room(workspace, p.shape)
+            gradient = v if alone else view_of(workspace, p.shape)
             if p is W:
                 product(a.T, d, gradient)
             else:
@@ -117,7 +117,7 @@ def convolution(slope: Slope) -> dict[str, Any]:
 
     def backward(d: Array, W: Array, y: Array, out: Array, local: Local, workspace: Array) -> None:
         np.matmul(rows(d, W.shape[1]), W.T, out=local.products)
-        e = room(workspace, out.shape)
+        e = view_of(workspace, out.shape)
         patches.fold(local.products, local.geometry, e)
         slope(y, out)
         out *= e
@@ -136,7 +136,7 @@ def transposed(slope: Slope) -> dict[str, Any]:
 
     def backward(d: Array, W: Array, y: Array, out: Array, local: Local, workspace: Array) -> None:
         patches.unfold(d, local.geometry, local.patches)
-        e = room(workspace, out.shape)
+        e = view_of(workspace, out.shape)
         np.matmul(local.patches, W, out=rows(e, W.shape[1]))
         slope(y, out)
         out *= e
@@ -157,7 +157,7 @@ def _descend(
 ) -> None:
     alone = len(V) > 0 and not rate.any()  # the caller only wants the gradient, in V and c
     for p, v in ((W, V), (b, c)):
-        gradient = v if alone else room(workspace, p.shape)
+        gradient = v if alone else view_of(workspace, p.shape)
         if p is W:
             product(a.T, d, gradient)
         else:
@@ -181,6 +181,6 @@ def product(a: Array, b: Array, out: Array) -> None:
         np.matmul(a, b, out=out)
 
 
-def room(workspace: Array, shape: tuple[int, ...]) -> Array:
+def view_of(workspace: Array, shape: tuple[int, ...]) -> Array:
     """Return a view of the beginning of the workspace with the given shape."""
     return workspace[: math.prod(shape)].reshape(shape)

@@ -93,8 +93,8 @@ class FastaeRanks(_Fastae):
         super().__init__(images, batch_size, loss, threads, model, world)
         self.spent = {"communicating": 0.0, "waiting": 0.0}
         session: Any = self.session
-        self._clock(session._sum, "all_reduce", "communicating")
-        self._clock(world, "meet", "waiting")
+        self._clock(session.sum, "all_reduce", "communicating")
+        self._clock(world, "barrier", "waiting")
 
     def _world(self) -> Alone:
         return join("mpi")

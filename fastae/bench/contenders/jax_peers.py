@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from fastae.bench.contenders.job import network, rate
+from fastae.bench.contenders.job import network, rate, whole_batches
 from fastae.errors import InputError
 
 Parameters = list[tuple[Array, Array]]
@@ -88,8 +88,7 @@ class _Jax:
 
     def batches(self, order: np.ndarray) -> Array:
         """Put the order of the whole batches on the device, int32 (batches, m)."""
-        whole = len(order) // self.batch_size * self.batch_size
-        return jnp.asarray(order[:whole].reshape(-1, self.batch_size), jnp.int32)
+        return jnp.asarray(whole_batches(order, self.batch_size), jnp.int32)
 
 
 class JaxJit(_Jax):

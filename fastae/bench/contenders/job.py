@@ -47,3 +47,8 @@ def initial_parameters() -> tuple[list[np.ndarray], list[np.ndarray]]:
 def epoch_order(epoch: int, n: int) -> np.ndarray:
     """Return the order of n images in an epoch, counted from 0, as int64 (n,)."""
     return np.random.default_rng([1, SEED, epoch]).permutation(n)
+
+
+def whole_batches(order: np.ndarray, batch_size: int) -> np.ndarray:
+    """Return the whole batches of an epoch, (batches, batch_size); images that are left over are left out."""
+    return order[: len(order) // batch_size * batch_size].reshape(-1, batch_size)

@@ -3,7 +3,7 @@
 import numpy as np
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from fastae.bench.contenders.job import RATES, initial_parameters
+from fastae.bench.contenders.job import RATES, initial_parameters, whole_batches
 
 
 def blas_threads(threads: int | None) -> int:
@@ -28,8 +28,7 @@ class TextbookNumpy:
 
     def epoch(self, order: np.ndarray) -> float:
         """Train on the whole batches of an epoch and return the sum of their losses."""
-        whole = len(order) // self.batch_size * self.batch_size
-        batches = order[:whole].reshape(-1, self.batch_size)
+        batches = whole_batches(order, self.batch_size)
         return sum(self.step(self.images[batch] / np.float32(255)) for batch in batches)
 
     def step(self, x: np.ndarray) -> float:

@@ -10,7 +10,7 @@ from torch import Tensor, distributed
 from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 
-from fastae.bench.contenders.job import STEPS_A_GRAPH, initial_parameters, rate
+from fastae.bench.contenders.job import STEPS_A_GRAPH, initial_parameters, rate, whole_batches
 from fastae.bench.contenders.torch_networks import sequential
 from fastae.errors import InputError
 from fastae.ranks import join
@@ -37,16 +37,17 @@ class _Torch:
         self.threads, self.device = torch.get_num_threads(), device
         self.images = torch.from_numpy(images).to(device)
         self.batch_size, self.loss, self.lr = batch_size, loss, rate(loss, model)
+        self.share = slice(0, batch_size)  # of the images of a batch, those that this process trains on
 
     def epoch(self, order: np.ndarray) -> float:
         """Train on the whole batches of an epoch and return the sum of their losses."""
-        whole = len(order) // self.batch_size * self.batch_size
-        return self.train(self.images.index_select(0, torch.from_numpy(order[:whole]).to(self.device)))
+        own = whole_batches(order, self.batch_size)[:, self.share].ravel()
+        return self.train(self.images.index_select(0, torch.from_numpy(own).to(self.device)))
 
     def train(self, images: Tensor) -> float:
         """Train on whole batches of bytes, (n, 784), and return the sum of their losses."""
         total = torch.zeros((), device=self.device)
-        for batch in images.split(self.batch_size):
+        for batch in images.split(self.share.stop - self.share.start):
             total += self.step(batch)
         return total.item()
 
@@ -77,9 +78,13 @@ class TorchEager(_Torch):
         x = batch / 255
         loss = self.loss_sum(self.model(x), x)
         self.optimizer.zero_grad(set_to_none=True)
-        (loss / len(x)).backward()
+        self.mean(loss, len(x)).backward()
         self.optimizer.step()
         return loss.detach()
+
+    def mean(self, loss: Tensor, m: int) -> Tensor:
+        """Return what is differentiated: the mean over the m images of a batch of their summed loss."""
+        return loss / m
 
 
 class TorchDistributed(TorchEager):
@@ -96,34 +101,23 @@ class TorchDistributed(TorchEager):
         rank, size = self.world.rank, self.world.size
         if rank == 0:
             store = distributed.TCPStore("127.0.0.1", 0, size, is_master=True, wait_for_workers=False)
-        port = self.world.spread(store.port if rank == 0 else None)
+        port = self.world.broadcast(store.port if rank == 0 else None)
         if rank != 0:
             store = distributed.TCPStore("127.0.0.1", port, size)
         distributed.init_process_group("gloo", store=store, rank=rank, world_size=size)
         atexit.register(distributed.destroy_process_group)
         super().__init__(images, batch_size, loss, threads, model=model)
         self.share = slice(batch_size * rank // size, batch_size * (rank + 1) // size)
-        self.part = size / batch_size  # DistributedDataParallel takes the mean over the ranks
+        self.part = size / batch_size
         self.model = DistributedDataParallel(self.model, gradient_as_bucket_view=True, static_graph=True)
 
     def epoch(self, order: np.ndarray) -> float:
         """Train on the whole batches of an epoch and return the sum of all ranks' losses."""
-        whole = order[: len(order) // self.batch_size * self.batch_size]
-        mine = whole.reshape(-1, self.batch_size)[:, self.share].ravel()
-        images = self.images.index_select(0, torch.from_numpy(mine))
-        total = torch.zeros(())
-        for batch in images.split(self.share.stop - self.share.start):
-            total += self.step(batch)
-        return sum(self.world.gather(total.item()))
+        return sum(self.world.all_gather(super().epoch(order)))
 
-    def step(self, batch: Tensor) -> Tensor:
-        """Train on this rank's images of a batch, bytes, (m, 784), and return the sum of their losses."""
-        x = batch / 255
-        loss = self.loss_sum(self.model(x), x)
-        self.optimizer.zero_grad(set_to_none=True)
-        (loss * self.part).backward()
-        self.optimizer.step()
-        return loss.detach()
+    def mean(self, loss: Tensor, m: int) -> Tensor:
+        """Return what is differentiated; DistributedDataParallel takes the mean of it over the ranks."""
+        return loss * self.part
 
 
 class TorchChannelsLast(TorchEager):

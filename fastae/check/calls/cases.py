@@ -199,7 +199,7 @@ class Outcome:
 
 
 def call(
-    k: Any,
+    backend: Any,
     name: str,
     arguments: dict[str, Any],
     block: bool | Collection[str] = True,
@@ -215,7 +215,7 @@ def call(
 
     Parameters
     ----------
-    k : Backend or Remote
+    backend : Backend or Remote
         The backend with the kernel.
     name : str
         A kernel of the contract.
@@ -264,8 +264,8 @@ def call(
     if before is not None:
         first = {key: frame(before[key], key in blocks, 1 + i, around)[0] for i, (key, _) in enumerate(arrays)}
         others = {key: None if key in first else x for key, x in before.items()}
-        run(k, name, first, inner, others, kept=kept, **how)
-    returned = run(k, name, hosts, inner, numbers, kept=kept, **how)
+        run(backend, name, first, inner, others, kept=kept, **how)
+    returned = run(backend, name, hosts, inner, numbers, kept=kept, **how)
     if alias:
         written = alias.split("=")[1]
     found, touched = np.empty(0), []
@@ -280,7 +280,7 @@ def call(
 
 
 def run(
-    k: Any,
+    backend: Any,
     name: str,
     hosts: dict[str, np.ndarray],
     inner: dict[str, tuple[slice, ...]],
@@ -297,7 +297,7 @@ def run(
 
     Parameters
     ----------
-    k : Backend or Remote
+    backend : Backend or Remote
     name : str
         A kernel of the contract.
     hosts : dict of str to ndarray
@@ -319,7 +319,7 @@ def run(
         What the kernel returned, if not None.
     """
     kept = {} if kept is None else kept
-    if hasattr(k, "run"):  # in another process
+    if hasattr(backend, "run"):  # in another process
         how = {
             "alias": alias,
             "frozen": frozen,
@@ -328,16 +328,16 @@ def run(
             "turns": turns,
         }
         again, kept["again"] = "again" in kept, True
-        returned: Returned | None = k.run(name, hosts, inner, arguments, again=again, written=written, **how)
+        returned: Returned | None = backend.run(name, hosts, inner, arguments, again=again, written=written, **how)
         return returned
     for key, host in hosts.items():
         if key in kept:
-            kept[key][...] = k.asarray(host)
+            kept[key][...] = backend.asarray(host)
         else:
-            kept[key] = k.asarray(host)
+            kept[key] = backend.asarray(host)
     passed = {key: kept[key][inner[key]] if key in kept else x for key, x in arguments.items()}
     real = next((x.dtype for x in hosts.values() if x.dtype.kind == "f"), np.dtype(np.float64))
-    passed |= {key: k.asarray(np.array([arguments[key]], real))[:1].reshape(()) for key in on_device}
+    passed |= {key: backend.asarray(np.array([arguments[key]], real))[:1].reshape(()) for key in on_device}
     for key in kept if frozen else ():
         passed[key].flags.writeable = key == written
     if alias:
@@ -345,15 +345,15 @@ def run(
         passed[out] = passed[other]
     if interpreted:
         try:
-            value = k.plain[name].py_func(*passed.values())
+            value = backend.plain[name].py_func(*passed.values())
         except (Exception, SystemExit) as error:  # whatever a learner's code may raise
-            raise KernelFailed(name, describe_failure(error, str(k.path))) from error
+            raise KernelFailed(name, describe_failure(error, str(backend.path))) from error
     else:
         with checking("random", turns) if turns else contextlib.nullcontext():
-            value = getattr(k, name)(**passed)
+            value = getattr(backend, name)(**passed)
     returned = describe_return(value, passed[written])
     for key, host in hosts.items():
-        host[...] = k.to_host(kept[key])
+        host[...] = backend.to_host(kept[key])
     return returned
 
 

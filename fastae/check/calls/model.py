@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from fastae.backends.base import Parameters
-from fastae.check.problem import looking, quiet
+from fastae.check.problem import access_checks, quiet
 from fastae.layers import Conv2d, Dense, Layer, autoencoder, image_of
 
 BATCHES, REST = 2, 4  # whole batches of five images, and the images of the last one
@@ -27,12 +27,12 @@ def drawn(layers: list[Layer], seed: int) -> dict[str, np.ndarray]:
     return arrays
 
 
-def trained(k: Any, arrays: dict[str, np.ndarray], loss: str, activation: str, convolutions: bool) -> None:
+def trained(backend: Any, arrays: dict[str, np.ndarray], loss: str, activation: str, convolutions: bool) -> None:
     """Train for three steps, and write all parameters and velocities into ``arrays["result"]``.
 
     Parameters
     ----------
-    k : Backend
+    backend : Backend
     arrays : dict of str to ndarray
         As `drawn` returns them, and ``result``, a float64 vector for all parameters and velocities.
     loss : {"mse", "bce"}
@@ -46,21 +46,22 @@ def trained(k: Any, arrays: dict[str, np.ndarray], loss: str, activation: str, c
     plain = activation == "sigmoid" and not convolutions
     options: dict[str, Any] = {} if plain else {"layers": layers, "activation": activation}
     with quiet():  # which compiles
-        session = k.session(parameters, arrays["images"], loss=loss, batch_size=5, lr=0.5, momentum=0.5, **options)
-    with quiet(), looking(k):
+        options |= {"loss": loss, "batch_size": 5, "lr": 0.5, "momentum": 0.5}
+        session = backend.session(parameters, arrays["images"], **options)
+    with quiet(), access_checks(backend):
         session.start(arrays["order"])
         session.run(BATCHES)
         session.finish()
     arrays["result"][:] = np.concatenate([p.ravel() for group in session.read() for p in group])
 
 
-def steps(k: Any, seed: int, loss: str, activation: str, convolutions: bool) -> np.ndarray:
+def steps(backend: Any, seed: int, loss: str, activation: str, convolutions: bool) -> np.ndarray:
     """Return what `trained` writes, for a backend in this process or in a worker: a float64 vector."""
     arrays = drawn(layers_of(convolutions), seed)
     result = np.full(2 * sum(x.size for key, x in arrays.items() if key[0] in "Wb"), np.nan)
     given: dict[str, Any] = {"loss": loss, "activation": activation, "convolutions": convolutions}
-    if hasattr(k, "steps"):
-        k.steps(arrays, result, **given)
+    if hasattr(backend, "steps"):
+        backend.steps(arrays, result, **given)
     else:
-        trained(k, arrays | {"result": result}, **given)
+        trained(backend, arrays | {"result": result}, **given)
     return result

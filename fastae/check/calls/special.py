@@ -53,15 +53,15 @@ def _given(name: str, m: int, n: int, k: int = 0, side: int = 5) -> dict[str, An
     return {"m": m, "n": n} | ({"k": k, "alpha": 1.0, "beta": 0.0} if name == "matmul" else {})
 
 
-def _aliases(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Problem | None:
+def _aliases(backend: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Problem | None:
     """Pass one array as output and input, where the contract allows it."""
     for alias in KERNELS[name].alias:
         verdict.calls += 1
         given = {"m": 9, "n": 70}
         arguments = made(name, "float64", given, [seed, 1000])
-        call = judged(name, "float64", given, True, arguments, cases.call(k, name, arguments, alias=alias).found)
+        call = judged(name, "float64", given, True, arguments, cases.call(backend, name, arguments, alias=alias).found)
         if verdict.rejects(call):
-            apart = judged(name, "float64", given, True, arguments, cases.call(k, name, arguments).found)
+            apart = judged(name, "float64", given, True, arguments, cases.call(backend, name, arguments).found)
             if apart.verdict == "wrong":
                 return of_call(apart, apart.case)
             cause = f"an element of the input is read after it has been overwritten: {alias} may be one array"
@@ -69,7 +69,7 @@ def _aliases(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Pro
     return None
 
 
-def _special(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Problem | None:
+def _special(backend: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Problem | None:
     """Put NaN into each input, and huge and infinite numbers into activations."""
     for key in NAN_FROM.get(name) or [key for key in KERNELS[name].shapes if key != "out"]:
         if name in ("axpy", "gather", "advance"):
@@ -82,11 +82,11 @@ def _special(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Pro
         if name == "relu_gradient":
             arguments["y"].flat[places] = 1  # where y is 0, the contract leaves open whether NaN or 0 is written
         exact, _ = cases.expected(name, arguments, "float64")
-        found = cases.call(k, name, arguments).found
+        found = cases.call(backend, name, arguments).found
         wrong = np.isnan(found) != np.isnan(exact)
         if wrong.any():
             plain = made(name, "float64", given, [seed, 2000])
-            apart = judged(name, "float64", given, True, plain, cases.call(k, name, plain).found)
+            apart = judged(name, "float64", given, True, plain, cases.call(backend, name, plain).found)
             if apart.verdict == "wrong":  # without NaN too
                 return of_call(apart, apart.case)
             lost = np.isnan(exact)[wrong].any()
@@ -99,7 +99,7 @@ def _special(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Pro
         for dtype in ("float32", "float64"):
             verdict.calls += 1
             arguments = extremes(dtype)
-            found = cases.call(k, name, arguments, block=False).found
+            found = cases.call(backend, name, arguments, block=False).found
             call = judged(name, dtype, {"m": len(found), "n": 1}, False, arguments, found)
             if verdict.rejects(call):
                 huge = np.finfo(dtype).max
@@ -114,7 +114,7 @@ def extremes(dtype: str) -> dict[str, Any]:
     return {"z": t[:, None], "bias": np.zeros(1, dtype), "out": np.full((len(t), 1), np.nan, dtype)}
 
 
-def _remembers(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Problem | None:
+def _remembers(backend: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Problem | None:
     """Call with the same arrays and other contents: a kernel that returns an earlier answer is wrong."""
     if name in ("advance", "axpy"):
         return None
@@ -123,7 +123,7 @@ def _remembers(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> P
     if name == "gather":  # other rows, as many
         second |= {"images": 255 - first["images"], "order": first["order"], "offset": first["offset"]}
     verdict.calls += 2
-    found = cases.call(k, name, second, block=False, before=first).found
+    found = cases.call(backend, name, second, block=False, before=first).found
     call = judged(name, "float64", given, False, second, found)
     if verdict.rejects(call):
         cause = "an answer is kept from an earlier call, by the arrays' address or shape"
@@ -131,10 +131,10 @@ def _remembers(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> P
     return None
 
 
-def _on_device(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Problem | None:
+def _on_device(backend: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Problem | None:
     """Pass numbers in the memory of the device, one or all, as training passes the learning rate."""
     numbers = [key for key in NUMBERS if key in KERNELS[name].arguments]
-    if k.name not in ("cupy", "emulator"):
+    if backend.name not in ("cupy", "emulator"):
         return None
     trials = [({key}, 2.0) for key in numbers]
     if "beta" in numbers:
@@ -142,9 +142,10 @@ def _on_device(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> P
     for keys, beta in trials:
         verdict.calls += 1
         given = {"m": 8, "n": 8, "k": 8, "...": (8, 8), "alpha": -0.25, "beta": beta}
-        given = {x: y for x, y in given.items() if x in KERNELS[name].arguments or _is_length(name, x)}
+        lengths = {letter for letters in KERNELS[name].shapes.values() for letter in letters}
+        given = {x: y for x, y in given.items() if x in KERNELS[name].arguments or x in lengths}
         arguments = made(name, "float64", given, [seed, 4000])
-        found = cases.call(k, name, arguments, on_device=keys).found
+        found = cases.call(backend, name, arguments, on_device=keys).found
         call = judged(name, "float64", given, True, arguments, found)
         if verdict.rejects(call):
             cause = _cause_on_device(name, keys, arguments, found)
@@ -164,22 +165,18 @@ def _cause_on_device(name: str, keys: Collection[str], arguments: dict[str, Any]
     return f"{key}_at is not read as it should be: where it is not null, *{key}_at counts, and {key} means nothing"
 
 
-def _is_length(name: str, letter: str) -> bool:
-    return any(letter in letters for letters in KERNELS[name].shapes.values())
-
-
-def _repeats(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Problem | None:
+def _repeats(backend: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Problem | None:
     """Repeat a call, since a race is not lost every time. The emulator finds races in one call."""
-    if k.name == "emulator" or name == "advance":
+    if backend.name == "emulator" or name == "advance":
         return None
     given = _given(name, 48, 65, 33) if name == "matmul" else _given(name, 96, 784, side=14)
     arguments = made(name, "float32", given, [seed, 5000])
     began = time.monotonic()
     for _ in range(REPEATED):
         verdict.calls += 1
-        call = judged(name, "float32", given, False, arguments, cases.call(k, name, arguments, False).found)
+        call = judged(name, "float32", given, False, arguments, cases.call(backend, name, arguments, False).found)
         if verdict.rejects(call):
-            again = cases.call(k, name, arguments, False).found
+            again = cases.call(backend, name, arguments, False).found
             causes = [] if np.array_equal(again, call.found, equal_nan=True) else [RACE]
             return of_call(call, call.case, *causes)
         if time.monotonic() - began > REPEAT_SECONDS:
@@ -187,27 +184,27 @@ def _repeats(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Pro
     return None
 
 
-def _interleaved(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Problem | None:
+def _interleaved(backend: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Problem | None:
     """Let threads and blocks take turns between atomic operations: an update in two of them can be lost."""
-    if k.name != "emulator" or not re.search("atomic|volatile", getattr(k, "source", "")):
+    if backend.name != "emulator" or not re.search("atomic|volatile", getattr(backend, "source", "")):
         return None
     for turns in range(1, ORDERS + 1):
         verdict.calls += 1
         given = _given(name, 37, 70, 33, side=9)
         arguments = made(name, "float64", given, [seed, 8000])
-        call = judged(name, "float64", given, False, arguments, cases.call(k, name, arguments, turns=turns).found)
+        call = judged(name, "float64", given, False, arguments, cases.call(backend, name, arguments, turns=turns).found)
         if verdict.rejects(call):
             return of_call(call, f"{call.case}, blocks at once", LOST)
     return None
 
 
-def _frozen(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Problem | None:
+def _frozen(backend: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Problem | None:
     """Pass read-only inputs: they must not change even for a moment, since others may read them."""
-    if getattr(k, "language", "") != "python" or name == "advance":
+    if getattr(backend, "language", "") != "python" or name == "advance":
         return None
     verdict.calls += 1
     try:
-        cases.call(k, name, made(name, "float64", _given(name, 3, 4, 2), [seed, 6000]), frozen=True)
+        cases.call(backend, name, made(name, "float64", _given(name, 3, 4, 2), [seed, 6000]), frozen=True)
     except KernelFailed as error:
         if "read-only" in str(error):
             cause = "an input is used as scratch memory, though it is as before in the end"
@@ -215,7 +212,7 @@ def _frozen(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Prob
     return None
 
 
-def _coarse(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Problem | None:
+def _coarse(backend: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Problem | None:
     """Sum numbers that a format of fewer bits rounds to one side, so that the errors add up and do not cancel.
 
     1 + 2⁻¹² is 1 in TF32, float16 and bfloat16, and 1 + 2⁻²⁵ is 1 in float32.
@@ -225,7 +222,7 @@ def _coarse(k: Backend | Remote, name: str, seed: int, verdict: Verdict) -> Prob
             break
         verdict.calls += 1
         arguments, step = coarse(name, dtype, seed)
-        call = judged(name, dtype, COARSE[name], True, arguments, cases.call(k, name, arguments).found)
+        call = judged(name, dtype, COARSE[name], True, arguments, cases.call(backend, name, arguments).found)
         if verdict.rejects(call):
             share = float(np.max(np.abs(call.found - call.exact) / np.abs(call.exact)))
             lost = step / 8 < share < 64 * step  # numbers rounded to 1, or a rounded accumulator

@@ -12,8 +12,8 @@ from fastae.check.cause import powers
 
 FORMATS = (("float32", 2.0**-24), ("float16 or TF32", 2.0**-11), ("bfloat16", 2.0**-8))  # and their unit roundoffs
 GROWTH = 0.25  # the error of an accumulator grows with the number of terms to the power 1/2 or more, of inputs 0
-SOME = 8  # so many elements may be numbers of a format by chance
-SEVERAL = 3  # calls that must agree
+CHANCE_ELEMENTS = 8  # so many elements may be numbers of a format by chance
+AGREEING_CALLS = 3  # calls that must agree
 SIZES: dict[str, Callable[[np.ndarray], Any]] = {  # of a result, by which it may be divided by mistake
     "its norm": np.linalg.norm,
     "its largest element": np.max,
@@ -22,7 +22,7 @@ SIZES: dict[str, Callable[[np.ndarray], Any]] = {  # of a result, by which it ma
     "the mean of its elements": np.mean,
 }
 NONE = 1e-6  # a factor below it is none
-LEAST_NOISE, LEAST_RATIO = 30, 0.3  # elements, and irregularity of their errors, from which on they are noise
+MIN_NOISE, MIN_RATIO = 30, 0.3  # elements, and irregularity of their errors, from which on they are noise
 
 
 def describe(wrong: Sequence[Call]) -> Iterator[str]:
@@ -92,7 +92,7 @@ def _varying(wrong: Sequence[Call], values: np.ndarray) -> Iterator[str]:
                 by = "divided" if power < 0 else "multiplied"
                 yield f"the result is {by} by the {key}{' squared' * (abs(power) == 2)}"
                 return
-    if sum(c.wrong.sum() > 1 for c in wrong) < SEVERAL:
+    if sum(c.wrong.sum() > 1 for c in wrong) < AGREEING_CALLS:
         return
     for what, size in SIZES.items():
         if np.allclose(values * [size(c.exact) for c in wrong], 1, rtol=1e-3):
@@ -110,13 +110,13 @@ def _parts(wrong: Sequence[Call]) -> Iterator[str]:
             continue
         old = beta * call.values[call.written]
         parts = np.stack([old.ravel(), (call.exact - old).ravel()])
-        if parts.shape[1] < 2 * SEVERAL or not np.isfinite(call.found).all():
+        if parts.shape[1] < 2 * AGREEING_CALLS or not np.isfinite(call.found).all():
             continue
         numbers = np.linalg.lstsq(parts.T, call.found.ravel(), rcond=None)[0]
         if not (np.abs(call.found.ravel() - numbers @ parts) <= VISIBLE * call.bound.ravel()).all():
             return
         found.append(numbers)
-    if len(found) < SEVERAL or np.ptp(found, axis=0).max() > 1e-4:
+    if len(found) < AGREEING_CALLS or np.ptp(found, axis=0).max() > 1e-4:
         return
     for x, what in zip(np.mean(found, axis=0), ("what was there before", "what is added to it")):
         if abs(x - 1) > 1e-4:
@@ -153,7 +153,7 @@ def _clipped(wrong: Sequence[Call]) -> Iterator[str]:
         low |= set(found[exact < found].astype(np.float32).tolist())
         high |= set(found[exact > found].astype(np.float32).tolist())
     ends = [x for of in (low, high) for x in of]
-    telling = sum(int(c.wrong.sum()) for c in wrong) > SOME and len(wrong) >= SEVERAL
+    telling = sum(int(c.wrong.sum()) for c in wrong) > CHANCE_ELEMENTS and len(wrong) >= AGREEING_CALLS
     if not telling or not ends or len(low) > 1 or len(high) > 1 or not np.isfinite(ends).all():
         return
     if not all(np.isfinite(c.found[c.wrong]).all() for c in wrong):
@@ -169,7 +169,7 @@ def _precision(wrong: Sequence[Call]) -> Iterator[str]:
     """Yield the format to which something is rounded, if errors are as small as those of a right kernel in it."""
     if not all(np.isfinite(c.found[c.wrong]).all() for c in wrong):
         return
-    if all(_is_half(c) for c in wrong) and sum(c.found.size for c in wrong) > SOME:
+    if all(_is_half(c) for c in wrong) and sum(c.found.size for c in wrong) > CHANCE_ELEMENTS:
         yield "too low a precision: all results are numbers of float16, which has 11 bits and nothing below 6e-8"
         return
     for name, u in FORMATS:
@@ -222,8 +222,8 @@ def _without_shrinking(wrong: Sequence[Call], u: float) -> list[Call]:
 def _is_noise(wrong: Sequence[Call], text: str) -> bool:
     """Whether errors are as irregular as those of rounding: neighbouring numbers have unrelated errors."""
     ratios = list[float]()
-    for call in sorted(wrong, key=lambda c: -c.found.size)[:SEVERAL]:
-        if call.found.size < LEAST_NOISE or _is_kept(call, text):
+    for call in sorted(wrong, key=lambda c: -c.found.size)[:AGREEING_CALLS]:
+        if call.found.size < MIN_NOISE or _is_kept(call, text):
             continue
         error, exact = (call.found - call.exact).ravel(), call.exact.ravel()
         keys = [x.ravel() for x in call.values.values() if isinstance(x, np.ndarray) and x.shape == call.exact.shape]
@@ -233,7 +233,7 @@ def _is_noise(wrong: Sequence[Call], text: str) -> bool:
             for size in sizes:
                 if np.isfinite(size).all() and (size > 0).all():
                     ratios.append(_neumann((error / size)[order]))
-    return min(ratios, default=1.0) > LEAST_RATIO
+    return min(ratios, default=1.0) > MIN_RATIO
 
 
 def _neumann(x: np.ndarray) -> float:

@@ -64,8 +64,8 @@ def _conditions(calls: Sequence[Call]) -> Iterator[tuple[str, str, Callable[[Cal
         for length in sorted({c.given[key] for c in calls if key in c.given})[:-1]:
             yield key, f"only where {key} is above {length}", _compared(key, operator.gt, length)
     for one, other in ("mn", "mk", "kn") if any("k" in c.given for c in calls) else ("mn",):
-        yield one + other, f"only where {one} and {other} are equal", _alike(one, other)
-        yield one + other, f"only where {one} and {other} differ", _unlike(one, other)
+        yield one + other, f"only where {one} and {other} are equal", _related(one, operator.eq, other)
+        yield one + other, f"only where {one} and {other} differ", _related(one, operator.ne, other)
     for letter in "mnk":
         for sizes in _distinguished({c.given[letter] for c in calls if letter in c.given}):
             which = " or ".join(map(str, sizes)) + " (these calls do not tell which)" * (len(sizes) > 1)
@@ -82,12 +82,8 @@ def _distinguished(lengths: set[int]) -> list[list[int]]:
     return list(groups.values())
 
 
-def _alike(one: str, other: str) -> Callable[[Call], bool]:
-    return lambda c: bool(c.given.get(one, 0) == c.given.get(other, 0))
-
-
-def _unlike(one: str, other: str) -> Callable[[Call], bool]:
-    return lambda c: bool(c.given.get(one, 0) != c.given.get(other, 0))
+def _related(one: str, compare: Callable[[Any, Any], Any], other: str) -> Callable[[Call], bool]:
+    return lambda c: bool(compare(c.given.get(one, 0), c.given.get(other, 0)))
 
 
 def _compared(key: str, compare: Callable[[Any, Any], Any], value: Any) -> Callable[[Call], bool]:

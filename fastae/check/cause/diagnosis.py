@@ -9,7 +9,7 @@ from fastae.check.calls.evidence import MAYBE, WHEN, WHERE, Call
 from fastae.check.cause import conditions, experiments, habits, launches, patterns
 from fastae.check.cause.explain import explain
 from fastae.check.file.text import Facts
-from fastae.check.problem import Problem, described, looking
+from fastae.check.problem import Problem, access_checks, described
 from fastae.check.sandbox.remote import Remote
 
 NOTHING = "nothing is written"
@@ -22,12 +22,12 @@ UNKNOWN = (
 )
 
 
-def diagnosed(k: Backend | Remote, calls: Sequence[Call], facts: Facts) -> Problem:
+def diagnosed(backend: Backend | Remote, calls: Sequence[Call], facts: Facts) -> Problem:
     """Choose the call of a wrong kernel that shows most, and name the likely causes.
 
     Parameters
     ----------
-    k : Backend or Remote
+    backend : Backend or Remote
         The kernel is called again for experiments.
     calls : sequence of Call
         All ordinary calls of the kernel, of which some are wrong.
@@ -52,11 +52,11 @@ def diagnosed(k: Backend | Remote, calls: Sequence[Call], facts: Facts) -> Probl
     if is_kept or any(c.fault_kind == "lost" for c in calls):
         experimental, unwritten = list[str](), False
     else:
-        experimental, unwritten = _experiments(k, wrong, shown)
+        experimental, unwritten = _experiments(backend, wrong, shown)
     if any("stride" in cause or cause == experiments.RACE for cause in experimental):
         formulas = []  # the numbers that are written have no meaning
     if unwritten:
-        experimental, formulas = _unwritten(getattr(k, "source", ""), calls, experimental, formulas)
+        experimental, formulas = _unwritten(getattr(backend, "source", ""), calls, experimental, formulas)
         partly = [c for c in compared if not launches.untouched(c)]
         shown = max(partly, key=lambda c: c.found.size) if partly and not faulty else shown
 
@@ -66,7 +66,7 @@ def diagnosed(k: Backend | Remote, calls: Sequence[Call], facts: Facts) -> Probl
         experimental = []
         formulas = _without(formulas, NOTHING)
 
-    textual += launches.repeated(getattr(k, "source", ""), calls)
+    textual += launches.repeated(getattr(backend, "source", ""), calls)
     when, _ = conditions.when(calls)
     is_symptom = any(cause.startswith(("out of bounds", "an index leaves")) for cause in faults)
     before, behind = ([], faults) if is_symptom else (faults, [])
@@ -79,7 +79,7 @@ def diagnosed(k: Backend | Remote, calls: Sequence[Call], facts: Facts) -> Probl
     return Problem(described(shown, unwritten), shown.case, causes, shown.wrong, shown.share)
 
 
-def _experiments(k: Backend | Remote, wrong: Sequence[Call], shown: Call) -> tuple[list[str], bool]:
+def _experiments(backend: Backend | Remote, wrong: Sequence[Call], shown: Call) -> tuple[list[str], bool]:
     """Experiment with the call that is shown, or with a larger one of its kind.
 
     In a small call an ignored stride and a transposition look alike.
@@ -88,11 +88,11 @@ def _experiments(k: Backend | Remote, wrong: Sequence[Call], shown: Call) -> tup
     chosen = shown
     if shown.fault:
         chosen = max((c for c in wrong if c.fault_kind == shown.fault_kind), key=lambda c: (c.block, c.found.size))
-    with looking(k):
-        found, unwritten = experiments.tried(k, chosen)
+    with access_checks(backend):
+        found, unwritten = experiments.tried(backend, chosen)
         poisoned = [c for c in compared if c.unread and np.isnan(c.found).any()]
         if not found and not unwritten and poisoned and not np.isnan(shown.found).any():
-            found, _ = experiments.tried(k, _shown(poisoned, []))
+            found, _ = experiments.tried(backend, _shown(poisoned, []))
     return found, unwritten
 
 

@@ -14,7 +14,7 @@ from fastae.backends.emulator import KernelFault
 from fastae.check.calls import cases
 from fastae.check.calls.evidence import Call, judged
 from fastae.check.file.failure import KernelFailed
-from fastae.check.problem import looking
+from fastae.check.problem import access_checks
 from fastae.check.sandbox.process import WorkerLost
 from fastae.check.sandbox.remote import Remote
 
@@ -25,12 +25,12 @@ RACE = (
 )
 
 
-def tried(k: Backend | Remote, call: Call) -> tuple[list[str], bool]:
+def tried(backend: Backend | Remote, call: Call) -> tuple[list[str], bool]:
     """Find out by experiments what a wrong call depends on.
 
     Parameters
     ----------
-    k : Backend or Remote
+    backend : Backend or Remote
     call : Call
         A wrong call.
 
@@ -42,29 +42,31 @@ def tried(k: Backend | Remote, call: Call) -> tuple[list[str], bool]:
         Whether the wrong elements are as they were before the call.
     """
     if not call.fault:
-        again = [_again(k, call) for _ in range(3)]
+        again = [_again(backend, call) for _ in range(3)]
         if any(x is not None and x.found.tobytes() != call.found.tobytes() for x in again):
             return [RACE], False
-        causes, unwritten = _old_out(k, call) if _poisoned(call).any() and call.unread else ([], _untouched(call))
+        causes, unwritten = _old_out(backend, call) if _poisoned(call).any() and call.unread else ([], _untouched(call))
         if causes or unwritten:
             return causes, unwritten
-        strides = _strides(k, call)
+        strides = _strides(backend, call)
         if strides:
             return strides, False
-        if _poisoned(call).any() and _sees_surroundings(k, call):
+        if _poisoned(call).any() and _sees_surroundings(backend, call):
             return [
                 "it reads beyond an array or the end of a row, one too far or more: what lies there comes in"
             ], False
-    return _strides(k, call), False
+    return _strides(backend, call), False
 
 
-def _again(k: Backend | Remote, call: Call, block: bool | Collection[str] | None = None, **changed: Any) -> Call | None:
+def _again(
+    backend: Backend | Remote, call: Call, block: bool | Collection[str] | None = None, **changed: Any
+) -> Call | None:
     """Repeat a call with other arguments or surroundings; None if it has no result."""
     around = changed.pop("around", np.nan)
     arguments = call.arguments | changed
     try:
-        with looking(k):
-            outcome = cases.call(k, call.name, arguments, call.block if block is None else block, around=around)
+        with access_checks(backend):
+            outcome = cases.call(backend, call.name, arguments, call.block if block is None else block, around=around)
     except (KernelFault, KernelFailed, WorkerLost):
         return None
     found = judged(call.name, call.dtype, call.given, call.block, arguments, outcome.found)
@@ -86,11 +88,11 @@ def _untouched(call: Call) -> bool:
     return bool(old.shape == call.found.shape and not np.isnan(old).any() and (call.found == old)[call.wrong].all())
 
 
-def _old_out(k: Backend | Remote, call: Call) -> tuple[list[str], bool]:
+def _old_out(backend: Backend | Remote, call: Call) -> tuple[list[str], bool]:
     """Fill the output with numbers in place of NaN, and find out whether they are read."""
     old = call.arguments["out"]
     fill = (5 + 0.37 * np.arange(old.size, dtype=np.float64)).reshape(old.shape).astype(old.dtype)
-    first, second = _again(k, call, out=fill), _again(k, call, out=fill + 1)
+    first, second = _again(backend, call, out=fill), _again(backend, call, out=fill + 1)
     if first is None or second is None:
         return [], False
     bad = _poisoned(call)
@@ -111,22 +113,22 @@ def _old_out(k: Backend | Remote, call: Call) -> tuple[list[str], bool]:
     return ["the old out is read: what it held before must not matter"], False
 
 
-def _sees_surroundings(k: Backend | Remote, call: Call) -> bool:
+def _sees_surroundings(backend: Backend | Remote, call: Call) -> bool:
     """Surround the arrays with numbers in place of NaN, and return whether NaN vanishes from the result."""
-    again = _again(k, call, around=7.25)
+    again = _again(backend, call, around=7.25)
     bad = _poisoned(call)
     return again is not None and bool(np.isfinite(again.found[bad]).any())
 
 
-def _strides(k: Backend | Remote, call: Call) -> list[str]:
+def _strides(backend: Backend | Remote, call: Call) -> list[str]:
     """Give one array after another gaps between its rows, and name those whose stride is ignored."""
     if not call.block:
         return []
-    whole = _again(k, call, block=False)
+    whole = _again(backend, call, block=False)
     if whole is None or whole.verdict == "wrong":
         return []
     matrices = [key for key, x in call.arguments.items() if isinstance(x, np.ndarray) and x.ndim == 2]
-    alone = [_again(k, call, block={key}) for key in matrices]
+    alone = [_again(backend, call, block={key}) for key in matrices]
     guilty = [key for key, again in zip(matrices, alone) if again is None or again.verdict == "wrong"]
     which = f"the row stride of {' and '.join(guilty)}" if guilty else "a row stride"
     return [f"{which} is ignored: it is right where rows follow each other without gaps"]

@@ -134,7 +134,7 @@ class Process:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env={key: x for key, x in os.environ.items() if PASSED.match(key)} | own | dict(environment),
-            **system.without_terminal(),
+            **system.detached(),
             **system.inheriting(handles),
         )
         theirs.close()
@@ -366,7 +366,7 @@ class Workers:
         """Kill the workers and release the memory."""
         while self._workers:
             self._workers.popitem()[1].close()
-        system.forget_memory(self._token)
+        system.release_memory(self._token)
 
     def __enter__(self) -> Self:
         """Return itself."""

@@ -62,9 +62,9 @@ def _preload(scratch: Path, linked: bool) -> None:
     launch_threads()
     if linked:
         import fastae.backends.numba_backend.composed  # noqa: F401
-        from fastae.backends.numba_backend.link import known
+        from fastae.backends.numba_backend.link import register_linked
 
-        known(types.float64)
+        register_linked(types.float64)
     _kept.append(caching_in(str(scratch)))  # never closed
     _kept[0].__enter__()
 

@@ -38,7 +38,7 @@ def epochs(s: CupySession, count: int = 2, batches: int = IMAGES // BATCH) -> li
     """Train, in pieces as a trainer does, and return every number that can be read on the way."""
     numbers = []
     for epoch in range(count):
-        n = len(s._train[0].order)
+        n = len(s.team[0].order)
         s.start(np.random.default_rng([1, 0, epoch]).permutation(n))
         s.run(1)
         numbers.append(s.total())

@@ -198,10 +198,10 @@ def test_the_longest_chain_of_a_step_has_nine_launches_and_eight_where_another_f
     s = session(EmulatorBackend(), "captured", loss=loss, momentum=momentum)
     epochs(s, 1)
     ways = ["forward"] * 3 + ["forward_loss"] + ["backward"] * 3 + ["update"]
-    assert longest_chain(s._graphs["step", BATCH, 1]) == ["gather", *ways]
-    chain = longest_chain(s._graphs["step", BATCH, STEPS_A_GRAPH])
+    assert longest_chain(s.graphs["step", BATCH, 1]) == ["gather", *ways]
+    chain = longest_chain(s.graphs["step", BATCH, STEPS_A_GRAPH])
     assert len(chain) == 1 + STEPS_A_GRAPH * 8
-    for graph, steps in ((s._graphs["step", BATCH, 1], 1), (s._graphs["step", BATCH, STEPS_A_GRAPH], STEPS_A_GRAPH)):
+    for graph, steps in ((s.graphs["step", BATCH, 1], 1), (s.graphs["step", BATCH, STEPS_A_GRAPH], STEPS_A_GRAPH)):
         assert len(graph.nodes) == 15 * steps
 
 
@@ -306,7 +306,7 @@ def test_the_persistent_kernel_keeps_to_the_plan(monkeypatch: pytest.MonkeyPatch
     s = session(k, "persistent", n=300, batch_size=100)
     s.start(np.arange(300))
     s.run(2)
-    assert s._persistent is not None
+    assert s.persistent is not None
     layers, real = [(W.shape[0], W.shape[1]) for W in s.read().W], np.dtype(np.float32)
     shares, _ = make_plan(layers, 100, k.launcher, real)
 
@@ -314,7 +314,7 @@ def test_the_persistent_kernel_keeps_to_the_plan(monkeypatch: pytest.MonkeyPatch
         return launcher.tiles(rows, cols, k.launcher.tile(rows, cols, depth, real))
 
     batch, updates = -(-100 * 37 // PIXELS), sum(tiles(i, o, 100) + -(-o // 32) for i, o in layers)
-    found = k.to_host(s._persistent._arrived)[1:].tolist()
+    found = k.to_host(s.persistent._arrived)[1:].tolist()
     assert found.pop(0) == batch
     for more in (1, 0):
         gathered = updated = 0

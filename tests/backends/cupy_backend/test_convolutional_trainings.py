@@ -99,14 +99,14 @@ def test_the_longest_chain_of_a_step_with_convolutions() -> None:
     """Two launches for each product that is folded and for the last update; the other updates are on branches."""
     s = session(EmulatorBackend(), mode="captured")
     epochs(s)
-    assert longest_chain(s._graphs["step", BATCH, 1]) == [
+    assert longest_chain(s.graphs["step", BATCH, 1]) == [
         "gather",
         *("convolution_forward", "convolution_forward", "forward", "forward"),
         *("matmul", "fold_forward", "matmul", "fold_forward_loss"),
         *("transposed_backward", "transposed_backward", "backward", "backward", "matmul", "fold_backward"),
         *("gradients", "descend_by_parts"),
     ]
-    assert len(s._graphs["step", BATCH, 1].nodes) == 28
+    assert len(s.graphs["step", BATCH, 1].nodes) == 28
 
 
 @pytest.mark.parametrize("mode", sample(["captured", "eager"], 2))
@@ -124,7 +124,7 @@ def test_tf32_rounds_the_factors_of_each_product_with_patches(cupy: CupyBackend)
     results = {}
     for tf32 in (False, True):
         s = session(cupy, "relu", mode="eager", tf32=tf32, n=BATCH, momentum=0)
-        ops, local, w = s.operations(), s._train[0].local[0], s._train[0]
+        ops, local, w = s.operations(), s.team[0].local[0], s.team[0]
         with s.stream:
             a = cupy.asarray(np.full(w.a[0].shape, 1 + 2**-12, np.float32))
             W, b = (cupy.asarray(np.full(p.shape, 2.0**-6 * one, np.float32)) for p, one in ((w.W[0], 1), (w.b[0], 0)))

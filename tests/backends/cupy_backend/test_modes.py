@@ -58,10 +58,10 @@ def test_the_learning_rate_changes_without_another_capture(cupy: CupyBackend, mo
     for m in ("eager", mode):
         s = session(cupy, m, momentum=0.9)
         epochs(s, 1)
-        graphs = dict(s._graphs)
+        graphs = dict(s.graphs)
         s.set_rate(0.01, 0.5)
         epochs(s, 1)
-        assert s._graphs == graphs  # the very same
+        assert s.graphs == graphs  # the very same
         found.append(bits(s))
     assert found[0] == found[1]
     unchanged = session(cupy, mode, momentum=0.9)
@@ -82,7 +82,7 @@ def test_captured_is_the_default_and_captures_each_batch_size_once(cupy: CupyBac
     epochs(s, 3)
     tail, test = (IMAGES + 3) % BATCH, 41
     assert tail == 3
-    assert set(s._graphs) == {
+    assert set(s.graphs) == {
         ("step", BATCH, 1),
         ("step", BATCH, STEPS_A_GRAPH),
         ("step", tail, 1),
@@ -238,7 +238,7 @@ def test_cuda_trains_on_a_device_of_one_multiprocessor(cupy: CupyBackend, blocks
     found = [session(cupy, mode) for mode in ("eager", "persistent")]
     assert epochs(found[0]) == epochs(found[1])
     assert bits(found[0]) == bits(found[1])
-    assert found[1]._train[0].cursor[0] == found[0]._train[0].cursor[0]
+    assert found[1].team[0].cursor[0] == found[0].team[0].cursor[0]
 
 
 @pytest.mark.thorough

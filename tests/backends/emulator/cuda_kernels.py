@@ -1,45 +1,38 @@
 """How the emulator's tests run a kernel, and where its fault is."""
 
+import contextlib
 import re
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 import pytest
 
 from fastae.backends.emulator import KernelFault, RawModule, checking, device
 from fastae.backends.emulator.source import kernels_of
+from fastae.check import verdict
+from fastae.check.problem import Problem
+from fastae.check.sandbox.remote import Remote
 
-RANDOM = np.random.default_rng(20)
 ORDERS = (None, "forward", "reverse", "random")
 COPY = "it is read before the asynchronous copy into it has been waited for"
 UNWRITTEN = "shared memory is read before it is written"  # the thread that asks for the copy comes later
 
 
-def launch(code: str, name: str, *arguments: Any, grid: int = 1, block: int = 1, names: tuple[str, ...] = ()) -> None:
-    module = RawModule(code, file="mine.cu", name_expressions=names)
-    module.get_function(name)((grid,), (block,), arguments)
-
-
-def on_device(*values: Any, dtype: Any = np.float32) -> Any:
-    return device.array(np.array(values, dtype))
-
-
-def zeros(n: int, dtype: Any = np.float32) -> Any:
-    return device.array(np.zeros(n, dtype))
+def learners_problems(path: Path, code: str, kernel: str, output: IO[str] | None = None) -> list[Problem]:
+    """Check a kernel of a learner's file in the process that runs it; what it prints goes to ``output``."""
+    path.write_text(code, encoding="utf-8")
+    with Remote(path, "emulator", output=output) as k:
+        return verdict.examine(k, kernel, 1).problems
 
 
 def results(expressions: list[str], kind: str, dtype: Any) -> np.ndarray:
     """The values of C++ expressions in a kernel, for which x is what the compiler cannot know: 0."""
     lines = "\n".join(f"  out[{i}] = ({kind})({expression});" for i, expression in enumerate(expressions))
-    out = zeros(len(expressions), dtype)
-    launch(f"__global__ void f(int x, {kind}* out) {{\n{lines}\n}}", "f", np.int32(0), out)
-    return np.asarray(out)
-
-
-def fault(code: str, name: str, *arguments: Any, **options: Any) -> str:
-    with pytest.raises(KernelFault) as caught:
-        launch(code, name, *arguments, **options)
-    return str(caught.value)
+    (out,) = run(
+        f"__global__ void f(int x, {kind}* out) {{\n{lines}\n}}", 1, 1, np.int32(0), np.zeros(len(expressions), dtype)
+    )
+    return out
 
 
 def line_with(code: str, words: str) -> str:
@@ -61,31 +54,45 @@ def run(
 
 def in_every_order(code: str, *arguments: Any, **options: Any) -> list[list[Any]]:
     """Run a kernel unchecked, and checked in three orders of its threads."""
-    found = [run(code, *arguments, **options)]
-    for order in ORDERS[1:]:
-        with checking(order):
+    found = []
+    for order in ORDERS:
+        with in_order(order):
             found.append(run(code, *arguments, **options))
     return found
 
 
-def fault_of(code: str, *arguments: Any, order: str = "forward", **options: Any) -> KernelFault:
-    with checking(order), pytest.raises(KernelFault) as caught:
+def in_order(order: str | None) -> contextlib.AbstractContextManager[None]:
+    """Check every access, in an order of the threads; or nothing, if there is no order."""
+    return checking(order) if order else contextlib.nullcontext()
+
+
+def fault_of(code: str, *arguments: Any, order: str | None = "forward", **options: Any) -> KernelFault:
+    """Run a kernel that has a fault."""
+    with in_order(order), pytest.raises(KernelFault) as caught:
         run(code, *arguments, **options)
     return caught.value
 
 
-def is_at(fault: KernelFault, code: str) -> bool:
-    """Tell whether a fault is at the line that ends in ``//<``, or one of them."""
-    lines = [f"mine.cu:{i}" for i, line in enumerate(code.splitlines(), 1) if line.endswith("//<")]
-    assert lines
-    return fault.line in lines
+def marked_fault(code: str, *arguments: Any, **options: Any) -> KernelFault:
+    """Run a kernel that has a fault at the line that ends in ``//<``, or one of them."""
+    fault = fault_of(code, *arguments, **options)
+    assert fault.line in marks(code), fault
+    return fault
 
 
-def without(code: str, *pieces: str) -> str:
-    for piece in pieces:
-        assert code.count(piece) == 1, piece
-        code = code.replace(piece, "")
-    return code
+def marks(code: str) -> list[str]:
+    """The lines that end in ``//<``, as faults name them."""
+    return [f"mine.cu:{i}" for i, line in enumerate(code.splitlines(), 1) if line.endswith("//<")]
+
+
+def changed(code: str, old: str, new: str) -> str:
+    """Replace what is there once."""
+    assert code.count(old) == 1, old
+    return code.replace(old, new)
+
+
+def without(code: str, piece: str) -> str:
+    return changed(code, piece, "")
 
 
 def marked(code: str, *marks: str) -> str:
@@ -93,8 +100,8 @@ def marked(code: str, *marks: str) -> str:
     return re.sub(r"//<(\w+)", lambda match: "//<" if match[1] in marks else "", code)
 
 
-def quads(n: int) -> np.ndarray:
-    return RANDOM.standard_normal(4 * n).astype("f4")
+def quads(random: np.random.Generator, n: int) -> np.ndarray:
+    return random.standard_normal(4 * n).astype("f4")
 
 
 def arrays(*values: Any) -> list[Any]:

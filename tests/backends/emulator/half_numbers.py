@@ -1,15 +1,10 @@
 """Numbers of 16 bits: their formats, how numbers are rounded to them, and kernels that have them."""
 
-import contextlib
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from cuda_kernels import run
 
-from fastae.backends.emulator import KernelFault, checking
-
-RANDOM = np.random.default_rng(16)
 ALL = np.arange(65536, dtype=np.uint16)
 with np.errstate(invalid="ignore"):  # of NaN
     VALUES = {"half": ALL.view("f2").astype("f8"), "bfloat16": (ALL.astype("u4") << 16).view("f4").astype("f8")}
@@ -41,23 +36,6 @@ BFLOAT = Format("bfloat16", "__nv_bfloat16", "__nv_bfloat162", "u2", 0x7F80)
 FORMATS = pytest.mark.parametrize("of", [HALF, BFLOAT], ids=["half", "bfloat16"])
 
 
-def launch(code: str, *arguments: Any, grid: Any = 1, block: Any = 1, name: str = "f", **options: Any) -> list[Any]:
-    """Run a kernel; return its arrays as they are then."""
-    return run(code, grid, block, *arguments, name=name, **options)
-
-
-def fault(code: str, *arguments: Any, order: str | None = "forward", **options: Any) -> str:
-    with checking(order) if order else contextlib.nullcontext(), pytest.raises(KernelFault) as caught:
-        launch(code, *arguments, **options)
-    assert line_with(code, "//<") in str(caught.value)
-    return str(caught.value)
-
-
-def line_with(code: str, words: str) -> str:
-    (number,) = [i for i, line in enumerate(code.splitlines(), 1) if line.endswith(words)]
-    return f"mine.cu:{number},"
-
-
 def rounded(x: Any, of: Format, way: str = "rn") -> np.ndarray:
     """The patterns to which numbers of float64 are rounded, found among all numbers of the format."""
     with np.errstate(invalid="ignore"):  # of NaN
@@ -76,12 +54,12 @@ def rounded(x: Any, of: Format, way: str = "rn") -> np.ndarray:
     return np.where(np.isnan(x), np.uint16(0x7FFF), chosen)
 
 
-def tricky(of: Format, dtype: Any) -> np.ndarray:
+def tricky(random: np.random.Generator, of: Format, dtype: Any) -> np.ndarray:
     """Numbers of a float type: all of the format, those half way between two, and both neighbours of either."""
     values = of.values[np.isfinite(of.values)]
     middles = np.concatenate([(values[:-1] + values[1:]) / 2, [-0.0, 1e-45, 1e-30, 1e30, 3.4e38]])
     x = np.concatenate([values, middles]).astype(dtype)
-    bits = RANDOM.integers(0, 2**32, 100_000, dtype=np.uint32).view("f4")
+    bits = random.integers(0, 2**32, 100_000, dtype=np.uint32).view("f4")
     with np.errstate(over="ignore", invalid="ignore"):
         x = np.concatenate([x, np.nextafter(x, dtype(np.inf)), np.nextafter(x, dtype(-np.inf)), bits.astype(dtype)])
     return np.concatenate([x, np.array([np.inf, -np.inf, np.nan], dtype)])

@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from cuda_kernels import COPY, ORDERS, RANDOM, fault_of, in_every_order, is_at, marked, quads, run, without
+from cuda_kernels import COPY, ORDERS, in_every_order, marked, marked_fault, quads, run, without
 
 from fastae.backends.emulator import checking, counting, device
 
@@ -23,8 +23,8 @@ __global__ void reversed(const float4* x, float4* out) {
 
 
 @pytest.mark.feature("asynchronous copies", "`__pipeline_memcpy_async`, `__pipeline_commit`, `__pipeline_wait_prior`")
-def test_copies_in_groups() -> None:
-    x = quads(128)
+def test_copies_in_groups(random: np.random.Generator) -> None:
+    x = quads(random, 128)
     for _, out in in_every_order(REVERSED, 2, 64, x, np.zeros_like(x)):
         np.testing.assert_array_equal(out.reshape(2, 64, 4), x.reshape(2, 64, 4)[:, ::-1])
 
@@ -41,11 +41,12 @@ def test_copies_in_groups() -> None:
         ("__syncthreads();  // met", ""),
     ],
 )
-def test_reading_a_copy_that_has_not_been_waited_for_is_a_fault(missing: str, told: str, order: str) -> None:
+def test_reading_a_copy_that_has_not_been_waited_for_is_a_fault(
+    missing: str, told: str, order: str, random: np.random.Generator
+) -> None:
     code = marked(without(REVERSED, missing), "read")
-    x = quads(128)
-    fault = fault_of(code, 2, 64, x, np.zeros_like(x), order=order)
-    assert is_at(fault, code)
+    x = quads(random, 128)
+    fault = marked_fault(code, 2, 64, x, np.zeros_like(x), order=order)
     if told:
         assert fault.fault == told
         assert re.search(r"reading: .*; thread \(\d+, 0, 0\) asked for it, mine.cu:5$", str(fault))
@@ -54,11 +55,10 @@ def test_reading_a_copy_that_has_not_been_waited_for_is_a_fault(missing: str, to
 
 
 @pytest.mark.thorough
-def test_one_who_has_waited_for_its_own_copy_has_not_for_others() -> None:
+def test_one_who_has_waited_for_its_own_copy_has_not_for_others(random: np.random.Generator) -> None:
     code = marked(without(REVERSED, "  __syncthreads();  // met\n"), "read").replace("63 - t", "t ^ 1")
-    x = quads(128)
-    fault = fault_of(code, 2, 64, x, np.zeros_like(x), order="reverse")
-    assert is_at(fault, code)
+    x = quads(random, 128)
+    marked_fault(code, 2, 64, x, np.zeros_like(x), order="reverse")
     own = code.replace("t ^ 1", "t")
     for _, out in in_every_order(own, 2, 64, x, np.zeros_like(x)):
         np.testing.assert_array_equal(out, x)
@@ -87,8 +87,8 @@ __global__ void sums(int rows, const float* x, float* out) {
 
 
 @pytest.mark.feature("asynchronous copies", "several stages, `__pipeline_wait_prior(N)`; a wrong count is a fault")
-def test_stages_of_copies() -> None:
-    x = RANDOM.integers(0, 100, (10, 64)).astype("f4")
+def test_stages_of_copies(random: np.random.Generator) -> None:
+    x = random.integers(0, 100, (10, 64)).astype("f4")
     for _, out in in_every_order(STAGES, 1, 64, np.int32(10), x.ravel(), np.zeros(64, "f4")):
         np.testing.assert_array_equal(out, x.sum(0)[::-1])
 
@@ -97,8 +97,7 @@ def test_stages_of_copies() -> None:
 @pytest.mark.parametrize("order", ORDERS[1:])
 def test_a_wait_for_too_few_groups_is_a_fault(order: str) -> None:
     code = marked(STAGES.replace("wait_prior(STAGES - 2)", "wait_prior(STAGES - 1)"), "read")
-    fault = fault_of(code, 1, 64, np.int32(10), np.zeros(640, "f4"), np.zeros(64, "f4"), order=order)
-    assert is_at(fault, code)
+    fault = marked_fault(code, 1, 64, np.int32(10), np.zeros(640, "f4"), np.zeros(64, "f4"), order=order)
     assert fault.fault == COPY
 
 
@@ -107,8 +106,7 @@ def test_a_wait_for_too_few_groups_is_a_fault(order: str) -> None:
 def test_a_stage_that_is_filled_while_others_read_it(order: str) -> None:
     code = marked(STAGES.replace("#define STAGES 3", "#define STAGES 2").replace("__syncthreads();  // all", "// all"),
                   "copy", "read")  # fmt: skip
-    fault = fault_of(code, 1, 64, np.int32(10), np.zeros(640, "f4"), np.zeros(64, "f4"), order=order)
-    assert is_at(fault, code)
+    marked_fault(code, 1, 64, np.int32(10), np.zeros(640, "f4"), np.zeros(64, "f4"), order=order)
 
 
 ZEROS = """#include <cuda_pipeline.h>
@@ -127,8 +125,7 @@ def test_zeros_are_written_where_nothing_is_read() -> None:
     x = np.arange(1, 71, dtype="f4")
     for _, out in in_every_order(ZEROS, 1, 32, np.int32(70), x, np.ones(128, "f4")):
         np.testing.assert_array_equal(out, np.pad(x, (0, 58)))
-    fault = fault_of(ZEROS, 1, 32, np.int32(75), x, np.ones(128, "f4"))
-    assert is_at(fault, ZEROS)
+    fault = marked_fault(ZEROS, 1, 32, np.int32(75), x, np.ones(128, "f4"))
     assert "reading: out of bounds" in str(fault)
 
 
@@ -138,16 +135,14 @@ def test_a_misaligned_copy_is_a_fault(change: str, how: str) -> None:
     code = ZEROS.replace(f"{change.partition(' + ')[0]}]", change, 1) if how == "reading" else ZEROS
     code = code.replace("async(&part[4 * t]", f"async({change}", 1) if how == "writing" else code
     code = code.replace(", &x[4 * t],", f", {change},") if how == "reading" else code
-    fault = fault_of(code, 1, 8, np.int32(70), np.ones(128, "f4"), np.ones(128, "f4"))
-    assert is_at(fault, code)
+    fault = marked_fault(code, 1, 8, np.int32(70), np.ones(128, "f4"), np.ones(128, "f4"))
     assert f"{how}: a misaligned address" in str(fault)
 
 
 @pytest.mark.thorough
 def test_a_copy_of_another_size_is_refused() -> None:
     code = ZEROS.replace("&x[4 * t], 16, 16 - bytes", "&x[4 * t], 12")
-    fault = fault_of(code, 1, 8, np.int32(70), np.ones(128, "f4"), np.ones(128, "f4"))
-    assert is_at(fault, code)
+    fault = marked_fault(code, 1, 8, np.int32(70), np.ones(128, "f4"), np.ones(128, "f4"))
     assert "__pipeline_memcpy_async copies 4, 8 or 16 bytes at once" in str(fault)
 
 
@@ -171,8 +166,7 @@ __global__ void f(float* x, float* out) {
             "it is written before the asynchronous copy into it has been waited for",
     }.items():  # fmt: skip
         changed = code.replace("CHANGE", change)
-        fault = fault_of(changed, 1, 32, np.ones(32, "f4"), np.zeros(32, "f4"))
-        assert is_at(fault, changed)
+        fault = marked_fault(changed, 1, 32, np.ones(32, "f4"), np.zeros(32, "f4"))
         assert fault.fault == told
         assert str(fault).endswith("thread (0, 0, 0) asked for it, mine.cu:6")
     for _, out in in_every_order(
@@ -181,8 +175,8 @@ __global__ void f(float* x, float* out) {
         assert set(out) == {1}
 
 
-def test_what_a_copy_costs_is_counted_as_a_read_and_a_write() -> None:
-    x = quads(128)
+def test_what_a_copy_costs_is_counted_as_a_read_and_a_write(random: np.random.Generator) -> None:
+    x = quads(random, 128)
     with counting() as counts:
         run(REVERSED, 2, 64, x, np.zeros_like(x))
     of = {(c.line, c.memory, c.action): c for c in counts}
@@ -212,8 +206,8 @@ __global__ void rows(int n, const float* x, float* out) {
 
 @pytest.mark.feature("asynchronous copies", "`cg::memcpy_async`, `cg::wait`, `cg::wait_prior`, of blocks and tiles")
 @pytest.mark.parametrize("n", [64, 61])
-def test_copies_of_a_block(n: int) -> None:
-    x = RANDOM.integers(0, 100, (4, n)).astype("f4")
+def test_copies_of_a_block(n: int, random: np.random.Generator) -> None:
+    x = random.integers(0, 100, (4, n)).astype("f4")
     expected = np.zeros(32, "f4")
     for i in range(n):
         expected[i % 32] += x[:, n - 1 - i].sum()
@@ -225,8 +219,7 @@ def test_copies_of_a_block(n: int) -> None:
 @pytest.mark.parametrize("order", ORDERS[1:])
 def test_a_group_that_waits_for_too_few_copies_is_a_fault(order: str) -> None:
     code = GROUPS.replace("wait_prior<1>", "wait_prior<2>")
-    fault = fault_of(code, 1, 32, np.int32(64), np.zeros(256, "f4"), np.zeros(32, "f4"), shared=512, order=order)
-    assert is_at(fault, code)
+    fault = marked_fault(code, 1, 32, np.int32(64), np.zeros(256, "f4"), np.zeros(32, "f4"), shared=512, order=order)
     assert fault.fault == COPY
 
 
@@ -255,9 +248,9 @@ __global__ void tiles(const float* x, float* out) {
         np.testing.assert_array_equal(out, expected.ravel())
 
 
-def test_nothing_is_left_of_a_launch_that_was_ended_by_a_fault() -> None:
+def test_nothing_is_left_of_a_launch_that_was_ended_by_a_fault(random: np.random.Generator) -> None:
     code = marked(without(REVERSED, "  __pipeline_wait_prior(0);  // waited\n"), "read")
-    x = quads(64)
+    x = quads(random, 64)
     given = device.array(x)
     for _ in range(2):
         with pytest.raises(Exception, match="asynchronous copy"), checking():

@@ -4,10 +4,10 @@ import re
 
 import numpy as np
 import pytest
-from cuda_kernels import RANDOM, fault_of, in_every_order, is_at, run, without
+from cuda_kernels import in_every_order, marked_fault, run, without
 from warp_programs import COUNTERS, HISTOGRAM
 
-from fastae.backends.emulator import RawModule, checking, device
+from fastae.backends.emulator import checking
 from fastae.backends.emulator.source import CompileError
 
 ATOMICS = [  # operation, C's type, NumPy's, what it does to all values in turn
@@ -29,10 +29,10 @@ WIDE = {"unsigned long long": "long long"}  # as parameters
     "and `_system`",
 )
 @pytest.mark.parametrize("scope", ["", "_block", "_system"])
-def test_every_atomic_operation_on_every_type_of_it(scope: str) -> None:
+def test_every_atomic_operation_on_every_type_of_it(scope: str, random: np.random.Generator) -> None:
     lines, types, inputs, wanted = [], [], [], []
     for i, (op, c, d, fold) in enumerate(ATOMICS):
-        x = RANDOM.integers(0 if d[0] == "u" else -99, 100, 64).astype(d)
+        x = random.integers(0 if d[0] == "u" else -99, 100, 64).astype(d)
         types.append(f"const {WIDE.get(c, c)}* x{i}, {WIDE.get(c, c)}* out{i}")
         lines.append(f"  atomic{op}{scope}(({c}*)out{i}, ({c})x{i}[threadIdx.x]);")
         with np.errstate(over="ignore"):
@@ -68,27 +68,25 @@ def test_an_atomic_operation_that_cuda_does_not_have(call: str, told: str) -> No
 
 
 @pytest.mark.feature("atomics", "atomics on shared memory; a dropped barrier is a race")
-def test_a_histogram_in_shared_memory() -> None:
-    x = RANDOM.integers(0, 64, 5000).astype("i4")
+def test_a_histogram_in_shared_memory(random: np.random.Generator) -> None:
+    x = random.integers(0, 64, 5000).astype("i4")
     for _, counts in in_every_order(HISTOGRAM, 3, 96, np.int32(5000), x, np.zeros(64, "u4"), shared=256):
         np.testing.assert_array_equal(counts, np.bincount(x, minlength=64))
 
 
 @pytest.mark.feature("atomics", "atomics on shared memory; a dropped barrier is a race")
 @pytest.mark.parametrize("barrier", ["zeroed", "counted"])
-def test_a_histogram_without_a_barrier(barrier: str) -> None:
+def test_a_histogram_without_a_barrier(barrier: str, random: np.random.Generator) -> None:
     code = without(HISTOGRAM, f"  __syncthreads();  // {barrier}\n")
-    x = RANDOM.integers(0, 64, 5000).astype("i4")
-    fault = fault_of(code, 3, 96, np.int32(5000), x, np.zeros(64, "u4"), shared=256)
-    assert is_at(fault, code)
+    x = random.integers(0, 64, 5000).astype("i4")
+    marked_fault(code, 3, 96, np.int32(5000), x, np.zeros(64, "u4"), shared=256)
 
 
 @pytest.mark.feature("atomics", "what is atomic within a block is a race between blocks")
 def test_what_is_atomic_within_a_block_is_not_between_blocks() -> None:
     code = 'extern "C" __global__ void f(int* p) {\n  atomicAdd_block(p, 1);//<\n}'
     assert [x[0] for (x,) in in_every_order(code, 1, 64, np.zeros(1, "i4"))] == [64] * 4
-    fault = fault_of(code, 2, 64, np.zeros(1, "i4"))
-    assert is_at(fault, code)
+    fault = marked_fault(code, 2, 64, np.zeros(1, "i4"))
     assert "a race between two blocks" in str(fault)
     assert [x[0] for (x,) in in_every_order(code.replace("_block", "_system"), 2, 64, np.zeros(1, "i4"))] == [128] * 4
 
@@ -143,7 +141,6 @@ extern "C" __global__ void sum(const float* x, float* total) {
 )  # fmt: skip
 def test_atomic_operations_do_what_cudas_do(call: str, expected: int) -> None:
     code = f'extern "C" __global__ void one(unsigned* p) {{ p[1] = {call}; }}'
-    p = device.array(np.array([10, 0], np.uint32))
     with checking():
-        RawModule(code).get_function("one")((1,), (1,), (p,))
-    assert np.asarray(p).tolist() == [expected, 10]
+        (p,) = run(code, 1, 1, np.array([10, 0], "u4"))
+    assert p.tolist() == [expected, 10]

@@ -4,14 +4,11 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from cuda_kernels import fault, launch, line_with, on_device, results, zeros
+from cuda_kernels import fault_of, line_with, results, run
 
-from fastae.backends.emulator import checking
-
-RANDOM = np.random.default_rng(21)
 EDGES = [0, 1, 0x7FFF7FFF, 0x80008000, 0x80007FFF, 0x7F80FF01, 0x80808080, 0x7F7F7F7F, 0xFFFFFFFF, 0x00FF00FF]
 WORDS = [(x, y) for x in EDGES for y in EDGES]
-WORDS += [tuple(int(x) for x in RANDOM.integers(0, 2**32, 2)) for _ in range(60)]
+WORDS += [(int(x), int(y)) for x, y in np.random.default_rng(21).integers(0, 2**32, (60, 2))]
 
 
 def parts(word: int, size: int, signed: bool) -> list[int]:
@@ -65,17 +62,17 @@ MODEL: dict[str, tuple[bool, Callable[[int, int, int], int]]] = {  # of a part o
 
 def on_all(expressions: list[str], of: list[tuple[int, ...]]) -> np.ndarray:
     """Evaluate expressions of x, y and z for all words; a row for each of them."""
-    given = [on_device(*column, dtype="u4") for column in zip(*of)]
+    given = np.array(of, "u4").T.copy()
     names = ["x", "y", "z"][: len(given)]
     lines = "".join(f"  out[{i} * n + i] = {expression};\n" for i, expression in enumerate(expressions))
     parameters = ", ".join(f"const unsigned* {name}s" for name in names)
     reads = " ".join(f"const unsigned {name} = {name}s[i];" for name in names)
-    out = zeros(len(expressions) * len(of), np.uint32)
     code = (
         f"__global__ void f({parameters}, unsigned* out, int n) {{\n  const int i = threadIdx.x;\n  {reads}\n{lines}}}"
     )
-    launch(code, "f", *given, out, np.int32(len(of)), block=len(of))
-    return np.asarray(out).reshape(len(expressions), len(of))
+    out = np.zeros(len(expressions) * len(of), np.uint32)
+    *_, found = run(code, 1, len(of), *given, out, np.int32(len(of)))
+    return found.reshape(len(expressions), len(of))
 
 
 @pytest.mark.feature(
@@ -102,8 +99,8 @@ def test_numbers_in_a_word(compiler: str) -> None:
 @pytest.mark.feature(
     "mathematics", "DPX: `__viaddmax_s32`, `__vimax3_s16x2_relu`, `__vibmax_u16x2` and their kin; `__dp2a_lo`, `__dp4a`"
 )
-def test_dpx_and_dot_products() -> None:
-    of = [tuple(int(x) for x in RANDOM.integers(0, 2**32, 3)) for _ in range(100)] + [(0x7FFF8000, 0x00018000, 5)]
+def test_dpx_and_dot_products(random: np.random.Generator) -> None:
+    of = [tuple(int(x) for x in random.integers(0, 2**32, 3)) for _ in range(100)] + [(0x7FFF8000, 0x00018000, 5)]
 
     def signed(x: int) -> int:
         x &= 2**32 - 1
@@ -205,26 +202,21 @@ def philox(counter: list[int], key: list[int]) -> list[int]:
 
 @pytest.mark.feature("mathematics", "`curand_kernel.h`: XORWOW and Philox, with cuRAND's bits; uniform and normal")
 def test_random_numbers_of_kernels(compiler: str) -> None:
-    assert philox([0] * 4, [0] * 2) == [
-        0x6627E8D5,
-        0xE169C58D,
-        0xBC57AC4C,
-        0x9B00DBD8,
-    ]  # as its authors have published it
-    bits, out = zeros(8 * 32, np.uint32), zeros(3 * 32)
-    states, others = zeros(32 * 32, np.uint8), zeros(64 * 32, np.uint8)
-    launch(RANDOM_NUMBERS, "f", bits, out, states, others, np.int32(7), block=32)
-    found = np.asarray(bits).reshape(32, 8).tolist()
+    published = [0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8]  # by its authors
+    assert philox([0] * 4, [0] * 2) == published
+    states = np.zeros(32 * 32, "u1"), np.zeros(64 * 32, "u1")
+    arguments = 1, 32, np.zeros(8 * 32, "u4"), np.zeros(3 * 32, "f4"), *states, np.int32(7)
+    bits, out, *_ = run(RANDOM_NUMBERS, *arguments)
+    found = bits.reshape(32, 8).tolist()
     assert found[0][:3] == xorwow(1234, 3)
     for t, row in enumerate(found):
         assert row[3] == row[2]  # after two that were skipped
         numbers = [x for block in (1, 2, 3) for x in philox([block, 0, t, 0], [7, 0])]
         assert row[4:] == numbers[1:5]  # from the fifth on, of which block 1 has the second
     assert len({tuple(row[:3]) for row in found}) == 32
-    means = np.asarray(out).reshape(32, 3).mean(0)
+    means = out.reshape(32, 3).mean(0)
     assert np.allclose(means, [0, 1, 0.5], atol=6 / np.sqrt(16000))  # six standard deviations, or more
-    with checking():
-        shared = RANDOM_NUMBERS.replace("&others[t]);\n  float", "&others[0]);\n  float")
-        said = fault(shared, "f", bits, out, states, others, np.int32(7), block=32)
+    shared = RANDOM_NUMBERS.replace("&others[t]);\n  float", "&others[0]);\n  float")
+    said = str(fault_of(shared, *arguments))
     assert "a race between two threads" in said
     assert line_with(shared, "&others[0])") in said

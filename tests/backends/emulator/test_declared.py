@@ -1,11 +1,11 @@
 """Kernels that CUDA does not allow, sources without kernels, Python numbers as arguments, and `RawKernel`."""
 
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from command_line import refused
 
-from fastae import cli
 from fastae.backends.emulator import RawKernel, RawModule, device
 from fastae.backends.emulator.declared import misdeclared
 from fastae.backends.emulator.source import CompileError
@@ -54,7 +54,7 @@ def test_a_kernel_that_cuda_does_not_allow_is_refused_by_its_line(code: str, wha
     assert misdeclared(code, "mine.cu").startswith(f"mine.cu, line {what}")
 
 
-def test_such_a_kernel_is_refused_wherever_it_is_brought(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_such_a_kernel_is_refused_wherever_it_is_brought(write: Any, capsys: pytest.CaptureFixture[str]) -> None:
     whole, reference = 'extern "C" __global__ int axpy(real* y) { return 1; }', "__global__ void axpy(real& y) {}"
     with pytest.raises(CompileError, match=r"x\.cu, line 1: axpy is marked __global__: a kernel returns void, not int"):
         RawModule(whole, file="x.cu").get_function("axpy")
@@ -62,10 +62,7 @@ def test_such_a_kernel_is_refused_wherever_it_is_brought(tmp_path: Path, capsys:
         RawModule(reference, ("-Dreal=float",), file="x.cu").get_function("axpy")((1,), (1,), (1,))
     for code, what in ((whole, "a kernel returns void, not int"), (reference, "parameter may not be a reference")):
         for command, more in ((["check", "--backend", "emulator"], ""), (["run"], "\nint main() {}\n")):
-            path = tmp_path / "mine.cu"
-            path.write_text(code + more, encoding="utf-8")
-            assert cli.main([*command, str(path)]) == 2
-            error = capsys.readouterr().err
+            error = refused(capsys, *command, write(code + more, "mine.cu"))
             assert "mine.cu, line 1: axpy" in error
             assert what in error
 
@@ -95,12 +92,10 @@ def test_a_source_that_lacks_a_kernel_says_what_it_has(code: str, what: str) -> 
     ],
 )
 def test_check_says_which_kernels_a_file_has(
-    code: str, what: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    code: str, what: str, write: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = tmp_path / "mine.cu"
-    path.write_text(code, encoding="utf-8")
-    assert cli.main(["check", str(path), "--backend", "emulator"]) == 2
-    assert f"defines no kernel of the contract {what}" in capsys.readouterr().err
+    told = refused(capsys, "check", write(code, "mine.cu"), "--backend", "emulator")
+    assert f"defines no kernel of the contract {what}" in told
 
 
 NUMBERS = """extern "C" __global__ void f(double* o, int i, unsigned char b, long long l, double d, bool t, float2 c) {

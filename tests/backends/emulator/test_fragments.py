@@ -3,11 +3,12 @@
 import contextlib
 import itertools
 import re
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import pytest
-from half_numbers import BFLOAT, RANDOM, fault, launch, rounded
+from cuda_kernels import changed, learners_problems, marked, marked_fault, run
+from half_numbers import BFLOAT, rounded
 
 from fastae.backends.emulator import RawModule, checking, counting, device
 
@@ -55,7 +56,7 @@ def stored(x: np.ndarray, kind: str, row_major: bool) -> tuple[np.ndarray, np.ui
 @pytest.mark.feature(
     "tensor cores", "`nvcuda::wmma` of half, bfloat16, TF32, bytes and double, in every shape and layout"
 )
-def test_a_warp_multiplies_fragments(kind: str, shape: tuple[int, int, int]) -> None:
+def test_a_warp_multiplies_fragments(kind: str, shape: tuple[int, int, int], random: np.random.Generator) -> None:
     m, n, k = shape
     element, sums, digits = KINDS[kind]
     code = PRODUCT
@@ -72,10 +73,10 @@ def test_a_warp_multiplies_fragments(kind: str, shape: tuple[int, int, int]) -> 
     module = RawModule(code, name_expressions=tuple(names.values()))
     for (layouts, name), checked in itertools.product(names.items(), (False, True)):
         if sums == "int":
-            a, b = (RANDOM.integers(-128, 128, s) + 128 * (kind == "unsigned bytes") for s in ((m, k), (k, n)))
-            c = RANDOM.integers(-1000, 1000, (m, n))
+            a, b = (random.integers(-128, 128, s) + 128 * (kind == "unsigned bytes") for s in ((m, k), (k, n)))
+            c = random.integers(-1000, 1000, (m, n))
         else:
-            a, b, c = (RANDOM.standard_normal(s) for s in ((m, k), (k, n), (m, n)))
+            a, b, c = (random.standard_normal(s) for s in ((m, k), (k, n), (m, n)))
             if digits < 53:
                 a, b, c = (np.round(v * 2.0 ** (digits - 4)) / 2.0 ** (digits - 4) for v in (a, b, c))
         (sa, lda), (sb, ldb) = (stored(v, kind, row) for v, row in zip((a, b), layouts))
@@ -133,23 +134,21 @@ __global__ void of_tf32(int n, int k, const float* a, const float* b, float* c) 
 }"""
 
 
-def gemm(name: str, code: str = GEMM, m: int = 64, n: int = 96, k: int = 64) -> tuple[np.ndarray, ...]:
-    a, b = (RANDOM.uniform(-1, 1, s).astype("f4") for s in ((m, k), (k, n)))
-    *_, c = launch(
-        code, np.int32(n), np.int32(k), a, b, np.zeros((m, n), "f4"), grid=(n // 32, m // 32), block=128, name=name
-    )
-    return a, b, c
-
-
 def tf32(x: np.ndarray, nearest: bool) -> np.ndarray:
     return ((x.view("u4") + 0x1000 * nearest) & 0xFFFFE000).astype("u4").view("f4")
 
 
+SQUARE = np.ones((64, 64), "f4")
+ONES = (2, 2), 128, np.int32(64), np.int32(64), SQUARE, SQUARE, 0 * SQUARE  # grid, block and arguments
+
+
 @pytest.mark.parametrize("name", ["of_half", "of_tf32"])
 @pytest.mark.feature("tensor cores", "a product of matrices by tiles, its fragments scaled element by element")
-def test_a_product_by_tensor_cores(compiler: str, checks: bool, name: str) -> None:
+def test_a_product_by_tensor_cores(compiler: str, checks: bool, name: str, random: np.random.Generator) -> None:
     for converts in (True, False):
-        a, b, c = gemm(name, "#define CONVERTS\n" + GEMM if converts and name == "of_tf32" else GEMM)
+        code = "#define CONVERTS\n" + GEMM if converts and name == "of_tf32" else GEMM
+        a, b = (random.uniform(-1, 1, shape).astype("f4") for shape in ((64, 64), (64, 96)))
+        *_, c = run(code, (3, 2), 128, np.int32(96), np.int32(64), a, b, np.zeros((64, 96), "f4"), name=name)
         if name == "of_half":
             x, y = (v.astype("f2").astype("f8") for v in (a, b))
         else:
@@ -174,14 +173,9 @@ def test_a_product_by_tensor_cores(compiler: str, checks: bool, name: str) -> No
 )  # fmt: skip
 @pytest.mark.feature("tensor cores", "missing lanes, wrong leading dimensions and misaligned matrices, at their line")
 def test_fragments_that_no_gpu_loads(compiler: str, old: str, new: str, mark: str, words: str) -> None:
-    code = re.sub(r"//<(\w+)", lambda match: "//<" if match[1] == mark else "", GEMM.replace(old, new, 1))
-    a = np.ones((64, 64), "f4")
+    code = marked(GEMM.replace(old, new, 1), mark)
     for order in (None, "forward"):
-        told = fault(
-            code, np.int32(64), np.int32(64), a, a, np.zeros((64, 64), "f4"), grid=(2, 2), block=128, name="of_half",
-            order=order,
-        )  # fmt: skip
-        assert words in told
+        assert words in str(marked_fault(code, *ONES, name="of_half", order=order))
 
 
 @pytest.mark.parametrize(
@@ -196,13 +190,8 @@ def test_fragments_that_no_gpu_loads(compiler: str, old: str, new: str, mark: st
 )  # fmt: skip
 @pytest.mark.feature("tensor cores", "loads and stores of fragments, whose bounds, races and first reads are checked")
 def test_faults_of_fragments(compiler: str, old: str, new: str, mark: str, words: str) -> None:
-    assert GEMM.count(old) == 1
-    code = re.sub(r"//<(\w+)", lambda match: "//<" if match[1] == mark else "", GEMM.replace(old, new))
-    a = np.ones((64, 64), "f4")
-    told = fault(
-        code, np.int32(64), np.int32(64), a, a, np.zeros((64, 64), "f4"), grid=(2, 2), block=128, name="of_half"
-    )
-    assert re.search(words, told)
+    code = marked(changed(GEMM, old, new), mark)
+    assert re.search(words, str(marked_fault(code, *ONES, name="of_half")))
 
 
 def test_a_warp_that_is_not_whole_has_no_fragments() -> None:
@@ -213,8 +202,8 @@ __global__ void f(float* c) {
   nvcuda::wmma::store_matrix_sync(c, sums, 16, nvcuda::wmma::mem_row_major);//<
 }"""
     for order in (None, "forward"):
-        assert "an operation of a whole warp in a warp of fewer threads" in fault(
-            code, np.zeros(256, "f4"), block=48, order=order
+        assert "an operation of a whole warp in a warp of fewer threads" in str(
+            marked_fault(code, 1, 48, np.zeros(256, "f4"), order=order)
         )
 
 
@@ -235,15 +224,14 @@ __global__ void f(const float* bias, float* out, const half* tops) {
   store_matrix_sync(out + 256, sums, 16, mem_row_major);
 }"""
     bias = np.arange(16, dtype="f4")
-    _, out, _ = launch(code, bias, np.zeros(512, "f4"), np.full(256, 60000, "f2"), block=32)
+    _, out, _ = run(code, 1, 32, bias, np.zeros(512, "f4"), np.full(256, 60000, "f2"))
     np.testing.assert_array_equal(out[:256].reshape(16, 16), np.tile(bias, (16, 1)))
     assert set(out[256:].tolist()) == {65504}  # `satf`
 
 
 def test_what_fragments_move_is_counted() -> None:
-    a = np.ones((64, 64), "f4")
     with counting() as counts:
-        launch(GEMM, np.int32(64), np.int32(64), a, a, np.zeros((64, 64), "f4"), grid=(2, 2), block=128, name="of_half")
+        run(GEMM, *ONES, name="of_half")
     line = GEMM[: GEMM.index("//<store")].count("\n") + 1
     (store,) = [t for t in counts if t.line == f"mine.cu:{line}"]
     assert (store.memory, store.action, store.accesses) == ("global", "write", 64 * 64 // 4)
@@ -299,16 +287,10 @@ __global__ void matmul(int m, int n, int k, real alpha, const real* alpha_at, co
 )
 @pytest.mark.feature("learners' files", "`fastae check` of products by tensor cores: wrong, for their precision")
 def test_a_learners_product_by_tensor_cores_is_wrong_for_its_precision(
-    kind: str, element: str, depth: str, tmp_path: Any
+    kind: str, element: str, depth: str, tmp_path: Path
 ) -> None:
-    from fastae.check import verdict
-    from fastae.check.sandbox.remote import Remote
-
-    path = tmp_path / "mine.cu"
     code = LEARNERS.replace("KIND", kind).replace("ELEMENT", element).replace("DEPTH", depth)
-    path.write_text(code, encoding="utf-8")
-    with contextlib.closing(Remote(path, "emulator")) as k:
-        found = verdict.examine(k, "matmul", 1).problems
+    found = learners_problems(tmp_path / "mine.cu", code, "matmul")
     assert {problem.causes[0].partition(":")[0] for problem in found} == {
         "the errors are small everywhere, as those of float16 or TF32"
     }

@@ -6,42 +6,28 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from half_numbers import ALL, BFLOAT, FORMATS, HALF, RANDOM, Format, launch, rounded, same
+from cuda_kernels import run
+from half_numbers import ALL, BFLOAT, FORMATS, HALF, Format, rounded, same
 
 # Arithmetic.
 
 
-def special(of: Format, n: int) -> np.ndarray:
+def special(random: np.random.Generator, of: Format, n: int) -> np.ndarray:
     """Patterns: those that are special with each other, and random ones, of near exponents too."""
-    ends = [
-        0,
-        1,
-        2,
-        0x3FF,
-        0x400,
-        0x401,
-        0x7F,
-        0x80,
-        0x81,
-        of.infinite - 1,
-        of.infinite,
-        0x7FFF,
-        0x3C00,
-        0x3C01,
-        0x3F80,
-    ]
+    ends = [0, 1, 2, 0x3FF, 0x400, 0x401, 0x7F, 0x80, 0x81]
+    ends += [of.infinite - 1, of.infinite, 0x7FFF, 0x3C00, 0x3C01, 0x3F80]
     ends = np.array([e | s for e in ends for s in (0, 0x8000)], "u2")
-    return np.concatenate([np.tile(ends, len(ends)), RANDOM.integers(0, 65536, n, dtype=np.uint16)])
+    return np.concatenate([np.tile(ends, len(ends)), random.integers(0, 65536, n, dtype=np.uint16)])
 
 
-def operands(of: Format) -> list[np.ndarray]:
-    a, b, c = (special(of, 40_000) for _ in range(3))
+def operands(random: np.random.Generator, of: Format) -> list[np.ndarray]:
+    a, b, c = (special(random, of, 40_000) for _ in range(3))
     ends = int(len(a) - 40_000)
     b[:ends] = np.repeat(b[: int(ends**0.5)], int(ends**0.5))
     near = slice(ends, ends + 20_000)  # exponents near each other's
     step = 1 << (10 if of is HALF else 7)
-    b[near] = (a[near] & 0x7FFF).astype("i4") // step * step + RANDOM.integers(0, 3 * step, 20_000) - step
-    c[near] = (a[near].astype("i4") & 0x7FFF) // step * step + RANDOM.integers(0, step, 20_000)
+    b[near] = (a[near] & 0x7FFF).astype("i4") // step * step + random.integers(0, 3 * step, 20_000) - step
+    c[near] = (a[near].astype("i4") & 0x7FFF) // step * step + random.integers(0, step, 20_000)
     return [a, b, c]
 
 
@@ -73,13 +59,13 @@ def extreme(a: np.ndarray, b: np.ndarray, sign: int) -> np.ndarray:
 
 @FORMATS
 @pytest.mark.feature("half precision", "arithmetic, each operation rounded once, numbers below the normal ones kept")
-def test_arithmetic_is_rounded_once(compiler: str, of: Format) -> None:
+def test_arithmetic_is_rounded_once(compiler: str, of: Format, random: np.random.Generator) -> None:
     pairs = {name: "__h2div" if name == "__hdiv" else re.sub(r"^(__h[a-z]+)", r"\g<1>2", name) for name in BINARY}
     lines = "".join(f"  out[{i} * n + i0] = {name}(a, b);\n" for i, name in enumerate(BINARY))
     lines += "".join(
         f"  if (i0 % 2 == 0) two[({i} * n + i0) / 2] = {name}(p, q);\n" for i, name in enumerate(pairs.values())
     )
-    a, b, _ = operands(of)
+    a, b, _ = operands(random, of)
     a, b = a[: len(a) // 2 * 2], b[: len(a) // 2 * 2]
     code = f"""{of.header}__global__ void f(int n, const {of.type}* x, const {of.type}* y, {of.type}* out,
                                 {of.pair}* two) {{
@@ -88,11 +74,8 @@ def test_arithmetic_is_rounded_once(compiler: str, of: Format) -> None:
   const {of.type} a = x[i0], b = y[i0];
   const {of.pair} p = reinterpret_cast<const {of.pair}*>(x)[i0 / 2], q = reinterpret_cast<const {of.pair}*>(y)[i0 / 2];
 {lines}}}"""
-    n, size = len(a), len(BINARY) * len(a)
-    _, _, out, two = launch(
-        code, np.int32(n), a.view(of.dtype), b.view(of.dtype), np.zeros(size, of.dtype), np.zeros(size, of.dtype),
-        grid=-(-n // 256), block=256,
-    )  # fmt: skip
+    n, empty = len(a), np.zeros(len(BINARY) * len(a), of.dtype)
+    _, _, out, two = run(code, -(-n // 256), 256, np.int32(n), a.view(of.dtype), b.view(of.dtype), empty, empty)
     x, y = of.values[a], of.values[b]
     for i, (name, function) in enumerate(BINARY.items()):
         with np.errstate(all="ignore"):
@@ -119,8 +102,8 @@ def fused(x: float, y: float, z: float, of: Format) -> int:
 
 @FORMATS
 @pytest.mark.feature("half precision", "arithmetic, each operation rounded once, numbers below the normal ones kept")
-def test_a_fused_operation_is_rounded_once(compiler: str, of: Format) -> None:
-    a, b, c = (x[:24_000] for x in operands(of))
+def test_a_fused_operation_is_rounded_once(compiler: str, of: Format, random: np.random.Generator) -> None:
+    a, b, c = (x[:24_000] for x in operands(random, of))
     # Products half way between two numbers, of which a tiny third one decides: 1.5 of the last place, and 2^-20.
     ulp = 2.0 ** -(10 if of is HALF else 7)
     ties = [((1 + ulp) * 2**-4, 1 + ulp, s * t) for s in (1, -1) for t in (2.0**-14, 2.0**-24)]
@@ -138,9 +121,7 @@ def test_a_fused_operation_is_rounded_once(compiler: str, of: Format) -> None:
     out[4 * n + i] = p.y;
   }}
 }}"""
-    *_, out = launch(
-        code, np.int32(len(a)), *(v.view(of.dtype) for v in (a, b, c)), np.zeros(5 * len(a), of.dtype), block=64
-    )
+    *_, out = run(code, 1, 64, np.int32(len(a)), *(v.view(of.dtype) for v in (a, b, c)), np.zeros(5 * len(a), of.dtype))
     found = out.view("u2").reshape(5, -1)
     x, y, z = (of.values[v].tolist() for v in (a, b, c))
     with np.errstate(all="ignore"):
@@ -157,8 +138,8 @@ def test_a_fused_operation_is_rounded_once(compiler: str, of: Format) -> None:
 
 @FORMATS
 @pytest.mark.feature("half precision", "comparisons, ordered and not, of numbers and of pairs")
-def test_comparisons_of_any_two_numbers_are_right(of: Format) -> None:
-    a, b, _ = operands(of)
+def test_comparisons_of_any_two_numbers_are_right(of: Format, random: np.random.Generator) -> None:
+    a, b, _ = operands(random, of)
     a, b = a[:4000], b[:4000]
     names = [*COMPARISONS, *(f"{name}u" for name in COMPARISONS)]
     lines = "".join(
@@ -178,7 +159,7 @@ def test_comparisons_of_any_two_numbers_are_right(of: Format) -> None:
     const {of.pair} p(a, b), q(b, b);
 {lines}  }}
 }}"""
-    *_, out = launch(code, np.int32(4000), a.view(of.dtype), b.view(of.dtype), np.zeros(19 * 4000, "i4"))
+    *_, out = run(code, 1, 1, np.int32(4000), a.view(of.dtype), b.view(of.dtype), np.zeros(19 * 4000, "i4"))
     found, x, y = out.reshape(19, -1), of.values[a], of.values[b]
     unordered = np.isnan(x) | np.isnan(y)
     for i, (name, either) in enumerate(itertools.product(("", "u"), COMPARISONS)):
@@ -219,7 +200,7 @@ def test_functions_of_every_number(of: Format) -> None:
 {lines}  }}
 }}"""
     empty = np.zeros(len(both) * 65536, of.dtype)
-    _, out, two = launch(code, ALL.view(of.dtype), empty, empty)
+    _, out, two = run(code, 1, 1, ALL.view(of.dtype), empty, empty)
     for i, (name, function) in enumerate(FUNCTIONS.items()):
         with np.errstate(all="ignore"):
             expected = rounded(function(of.values), of)
@@ -237,6 +218,6 @@ __global__ void f(const nv_bfloat16* x, nv_bfloat16* out, float* floats, const f
 }"""
     tiny = np.array([0x0001, 0x0080, 0x3F00, 0x0000], "u2")  # the least, the least normal one, and a half
     y = np.array([1e-40], "f4")
-    _, out, floats, _ = launch(code, tiny, np.zeros(4, "u2"), np.ones(1, "f4"), y)
+    _, out, floats, _ = run(code, 1, 1, tiny, np.zeros(4, "u2"), np.ones(1, "f4"), y)
     assert out.tolist() == [0x0002, 0x0040, int(rounded(y, BFLOAT)[0]), 0x3F80]
     assert floats.tolist() == [0]  # as CuPy has NVIDIA's compiler do

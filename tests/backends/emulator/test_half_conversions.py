@@ -4,7 +4,8 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from half_numbers import ALL, FORMATS, HALF, Format, launch, rounded, same, tricky
+from cuda_kernels import run
+from half_numbers import ALL, FORMATS, HALF, Format, rounded, same, tricky
 
 # Conversions.
 
@@ -14,7 +15,7 @@ def test_types_have_cudas_sizes_and_alignments(compiler: str) -> None:
     names = ["half", "half2", "nv_bfloat16", "nv_bfloat162", "__half", "__half2", "__nv_bfloat16", "__nv_bfloat162"]
     lines = "".join(f"out[{2 * i}] = sizeof({n}), out[{2 * i + 1}] = alignof({n});\n" for i, n in enumerate(names))
     code = f'#include "cuda_fp16.h"\n#include "cuda_bf16.h"\n__global__ void f(int* out) {{ {lines} }}'
-    (out,) = launch(code, np.zeros(16, "i4"))
+    (out,) = run(code, 1, 1, np.zeros(16, "i4"))
     assert out.tolist() == [2, 2, 4, 4] * 4
 
 
@@ -38,14 +39,12 @@ CONVERTED = """__global__ void f(const unsigned short* bits, int n, const float*
 
 @FORMATS
 @pytest.mark.feature("half precision", "conversions, `_rn`, `_rz`, `_ru` and `_rd`: every number rounded once")
-def test_every_number_is_converted(compiler: str, of: Format) -> None:
+def test_every_number_is_converted(compiler: str, of: Format, random: np.random.Generator) -> None:
     code = of.header + CONVERTED.replace("NAME", of.name).replace("TYPE", of.type)
-    x, y = tricky(of, np.float32), tricky(of, np.float64)
-    wide, back, narrow, twice = np.zeros(65536, "f4"), *(np.zeros(n, "u2") for n in (65536, 4 * x.size, y.size))
+    x, y = tricky(random, of, np.float32), tricky(random, of, np.float64)
     sizes = [np.int32(a.size) for a in (ALL, x, y)]
-    _, _, _, wide, back, narrow, twice = launch(
-        code, ALL, sizes[0], x, sizes[1], y, sizes[2], wide, back, narrow, twice
-    )
+    results = np.zeros(65536, "f4"), *(np.zeros(n, "u2") for n in (65536, 4 * x.size, y.size))
+    *_, wide, back, narrow, twice = run(code, 1, 1, ALL, sizes[0], x, sizes[1], y, sizes[2], *results)
     if of is HALF:
         np.testing.assert_array_equal(wide, ALL.view("f2").astype("f4"))
         with np.errstate(over="ignore"):
@@ -91,11 +90,9 @@ def test_whole_numbers_are_converted(of: Format, kind: str) -> None:
     near = [s * (2**e + d) for e in range(info.bits) for d in (-1, 0, 1, 2 ** max(e - 8, 0), 3 * 2 ** max(e - 9, 0),
             2 ** max(e - 8, 0) + 1, 2 ** max(e - 11, 0) - 1, 3 * 2 ** max(e - 12, 0)) for s in (-1, 1)]  # fmt: skip
     x = [v for v in {*near, info.min, info.max, 65504, 65519, 65520} if info.min <= v <= info.max]
-    bits = ALL.view(of.dtype)
-    _, out, _, whole = launch(
-        whole_kernel(of, kind), np.array(x, INTEGERS[kind]), np.int32(len(x)), np.zeros(4 * len(x), of.dtype), bits,
-        np.zeros(4 * 65536, INTEGERS[kind]),
-    )  # fmt: skip
+    results = np.zeros(4 * len(x), of.dtype), np.zeros(4 * 65536, INTEGERS[kind])
+    given = np.array(x, INTEGERS[kind]), np.int32(len(x)), results[0], ALL.view(of.dtype), results[1]
+    _, out, _, whole = run(whole_kernel(of, kind), 1, 1, *given)
     values = [Fraction(float(v)) if np.isfinite(v) else None for v in of.values[: of.infinite]]
     for i, (way, round_to) in enumerate(WAYS.items()):
         found = out.view("u2")[i * len(x) : (i + 1) * len(x)]

@@ -1,15 +1,15 @@
 """Half precision on the emulator as people use it, and faults at their lines."""
 
-import contextlib
 import re
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from half_numbers import BFLOAT, FORMATS, HALF, Format, fault, launch, line_with, rounded
+from cuda_kernels import fault_of, in_every_order, line_with, marked_fault, run
+from half_numbers import BFLOAT, FORMATS, HALF, Format, rounded
 
-from fastae.backends.emulator import KernelFault, RawModule, checking, device
+from fastae.backends.emulator import RawModule, checking, device
 from fastae.backends.emulator.arguments import Type
 from fastae.backends.emulator.source import CompileError
 
@@ -88,7 +88,7 @@ def test_atomic_additions(compiler: str, checks: bool, of: Format) -> None:
   if (threadIdx.x == 0) sums[2] = part;
   if (__low2float(before) == 5.0f) atomicAdd(&pairs[1], before);
 }}"""
-    sums, pairs = launch(code, np.zeros(4, of.dtype), np.zeros(4, of.dtype), grid=1, block=64)
+    sums, pairs = run(code, 1, 64, np.zeros(4, of.dtype), np.zeros(4, of.dtype))
     assert of.values[sums.view("u2")].tolist() == [16, 16, 64, 0]
     assert of.values[pairs.view("u2")].tolist() == [64, -128, 5, -10]
 
@@ -115,7 +115,7 @@ def test_a_bfloat16_is_what_ml_dtypes_calls_so() -> None:
 )
 def test_an_argument_of_another_type_is_refused(parameter: str, argument: Any, words: str) -> None:
     with pytest.raises(TypeError, match=re.escape(words)):
-        launch(f"{HALF.header}{BFLOAT.header}__global__ void f({parameter}) {{}}", argument)
+        run(f"{HALF.header}{BFLOAT.header}__global__ void f({parameter}) {{}}", 1, 1, argument)
 
 
 # Faults.
@@ -130,11 +130,9 @@ __global__ void f(half* x, half2* out, int begin) {
 @pytest.mark.feature("half precision", "misaligned pairs are a fault")
 def test_a_misaligned_pair_is_a_fault(compiler: str) -> None:
     x = np.arange(20, dtype="f2")
-    *_, out, _ = launch(MISALIGNED, x, np.zeros(16, "f2"), np.int32(2), block=8), None
-    with checking():
-        _, out = launch(MISALIGNED, x, np.zeros(16, "f2"), np.int32(2), block=8)
-    np.testing.assert_array_equal(out, x[2:18])
-    assert "reading: a misaligned address" in fault(MISALIGNED, x, np.zeros(16, "f2"), np.int32(1), block=8)
+    for _, out in in_every_order(MISALIGNED, 1, 8, x, np.zeros(16, "f2"), np.int32(2)):
+        np.testing.assert_array_equal(out, x[2:18])
+    assert "reading: a misaligned address" in str(marked_fault(MISALIGNED, 1, 8, x, np.zeros(16, "f2"), np.int32(1)))
 
 
 FAULTS = [
@@ -167,16 +165,15 @@ def test_faults_are_found_at_their_line(compiler: str) -> None:
   const half h = __float2half(0.25f);
   s[0] = h;
   s[4] = s[0];
-  {body}//<{i}
+  {body}//<{i};
 }}"""
         for i, (body, _) in enumerate(FAULTS)
     )
     for i, (body, words) in enumerate(FAULTS):
         arguments = np.ones(8, "f2"), np.ones(8, "f2"), np.zeros(1, "f4"), np.int32(8)
-        with checking(), pytest.raises(KernelFault) as caught:
-            launch(code, *arguments, name=f"f{i}")
-        assert line_with(code, f"//<{i}") in str(caught.value), body
-        assert words in str(caught.value), body
+        fault = str(fault_of(code, 1, 1, *arguments, name=f"f{i}"))
+        assert line_with(code, f"//<{i};") in fault, body
+        assert words in fault, body
 
 
 RACES = [  # what is written, what is read without a barrier, and whether it is another thread's
@@ -200,9 +197,9 @@ def test_races_are_found_whatever_the_sizes(compiler: str) -> None:
   const int t = threadIdx.x;
   const half h = float(t);
   float v = 0;
-  {write}//<{i}
+  {write}//<{i};
   if (waits) __syncthreads();
-  {read}//<<{i}
+  {read}//<<{i};
   y[t] = v;
 }}"""
         for i, (write, read, _) in enumerate(RACES)
@@ -210,16 +207,13 @@ def test_races_are_found_whatever_the_sizes(compiler: str) -> None:
     for i, (_, read, racing) in enumerate(RACES):
         for order in ("forward", "reverse"):
             with checking(order):
-                launch(code, np.zeros(32, "f4"), True, block=32, name=f"f{i}")
+                run(code, 1, 32, np.zeros(32, "f4"), True, name=f"f{i}")
                 if not racing:
-                    launch(code, np.zeros(32, "f4"), False, block=32, name=f"f{i}")
+                    run(code, 1, 32, np.zeros(32, "f4"), False, name=f"f{i}")
         if racing:
-            with (
-                checking(),
-                pytest.raises(KernelFault, match=r"a race between two|before it is written") as caught,
-            ):
-                launch(code, np.zeros(32, "f4"), False, block=32, name=f"f{i}")
-            assert str(caught.value).startswith((line_with(code, f"//<{i}"), line_with(code, f"//<<{i}"))), read
+            fault = str(fault_of(code, 1, 32, np.zeros(32, "f4"), False, name=f"f{i}"))
+            assert "a race between two" in fault or "before it is written" in fault, read
+            assert fault.startswith((line_with(code, f"//<{i};"), line_with(code, f"//<<{i};"))), read
 
 
 def test_what_was_written_in_halves_is_read_in_words_after_atomics() -> None:
@@ -233,13 +227,10 @@ __global__ void f(unsigned* words, float* y) {
   BARRIER
   y[threadIdx.x] = __half2float(reinterpret_cast<half*>(s)[threadIdx.x % 4]);
 }"""
-    for context in (contextlib.nullcontext(), checking()):
-        with context:
-            _, y = launch(code.replace("BARRIER", "__syncthreads();"), np.zeros(1, "u4"), np.zeros(32, "f4"), block=32)
-            assert y.tolist() == [1, 1, 0, 0] * 8  # 32 times 0x01e0 is 0x3c00
-    assert "a race between two threads" in fault(
-        code.replace("BARRIER", ""), np.zeros(1, "u4"), np.zeros(32, "f4"), block=32
-    )
+    arguments = 1, 32, np.zeros(1, "u4"), np.zeros(32, "f4")
+    for _, y in in_every_order(code.replace("BARRIER", "__syncthreads();"), *arguments):
+        assert y.tolist() == [1, 1, 0, 0] * 8  # 32 times 0x01e0 is 0x3c00
+    assert "a race between two threads" in str(marked_fault(code.replace("BARRIER", ""), *arguments))
 
 
 # What is not emulated.
@@ -256,21 +247,21 @@ __global__ void f(unsigned* words, float* y) {
 )
 def test_what_is_lacking_is_told_by_name_and_line(compiler: str, line: str, words: str) -> None:
     with pytest.raises(CompileError, match=re.escape(f"mine.cu, line 3: {words}")):
-        launch(f"\n__global__ void f() {{\n  {line} int half = 1;\n}}")
+        run(f"\n__global__ void f() {{\n  {line} int half = 1;\n}}", 1, 1)
 
 
 def test_a_variable_may_be_called_half() -> None:
     code = "__global__ void f(int* out) {\n  for (int half = 32; half > 0; half /= 2) out[half] = UNKNOWN;\n}"
-    (out,) = launch(code.replace("UNKNOWN", "1"), np.zeros(64, "i4"))
+    (out,) = run(code.replace("UNKNOWN", "1"), 1, 1, np.zeros(64, "i4"))
     assert out.sum() == 6
     with pytest.raises(CompileError, match=r"mine.cu:2:\d+: error: .*UNKNOWN"):
-        launch(code, np.zeros(64, "i4"))
+        run(code, 1, 1, np.zeros(64, "i4"))
 
 
 @pytest.mark.parametrize("header", ["cuda_fp8.h", "cuda_fp4.hpp"])
 def test_headers_of_narrower_numbers_are_refused(header: str) -> None:
     with pytest.raises(CompileError, match="line 1: floating point of 8 bits and fewer is not emulated"):
-        launch(f"#include <{header}>\n__global__ void f() {{}}")
+        run(f"#include <{header}>\n__global__ void f() {{}}", 1, 1)
 
 
 def test_a_shape_that_is_not_there_is_refused_at_its_line(compiler: str) -> None:
@@ -281,4 +272,4 @@ __global__ void f() {
   fill_fragment(a, 0.0f);
 }"""
     with pytest.raises(CompileError, match="there are no fragments of this shape and type"):
-        launch(code)
+        run(code, 1, 1)

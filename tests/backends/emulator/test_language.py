@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cuda_kernels import fault, launch, line_with, on_device, zeros
+from cuda_kernels import arrays, fault_of, marked_fault, run
 
-from fastae.backends.emulator import RawModule, checking, device
+from fastae.backends.emulator import RawModule, device
 from fastae.backends.emulator.source import kernels_of
 
 # Headers and qualifiers.
@@ -31,8 +31,7 @@ def test_headers_that_people_include_are_there(compiler: str, checks: bool) -> N
 #include "cuda_runtime.h"
 #include "device_launch_parameters.h"
 __global__ void f(float* out) {{ out[0] = FLT_MAX; out[1] = CUDART_PI_F; out[2] = INFINITY; out[3] = INT_MAX; }}"""
-    out = zeros(4)
-    launch(code, "f", out)
+    (out,) = run(code, 1, 1, np.zeros(4, "f4"))
     assert out.tolist() == [np.finfo("f4").max, np.float32(math.pi), np.inf, 2.0**31]
 
 
@@ -58,18 +57,16 @@ __global__ void f(const cuComplex* a, const cuDoubleComplex* b, cuComplex* c, cu
   d[3] = cuCfma(b[0], b[1], b[0]), d[4] = make_cuDoubleComplex(cuCabs(b[0]), cuCreal(b[1]));
 }"""
     x, y = 1 + 2j, -3 + 0.5j
-    single, double = device.array(np.array([x, y], "c8")), device.array(np.array([x, y], "c16"))
-    c, d = device.array(np.zeros(5, "c8")), device.array(np.zeros(5, "c16"))
-    launch(code, "f", single, double, c, d)
+    single, double = np.array([x, y], "c8"), np.array([x, y], "c16")
+    _, _, c, d = run(code, 1, 1, single, double, np.zeros(5, "c8"), np.zeros(5, "c16"))
     expected = [x * y, x / y, x + y.conjugate(), x * y + x, complex(abs(x), y.imag)]
-    np.testing.assert_allclose(np.asarray(c), expected, rtol=1e-6)
+    np.testing.assert_allclose(c, expected, rtol=1e-6)
     expected = [x * y, x / y, x - y.conjugate(), x * y + x, complex(abs(x), y.real)]
-    np.testing.assert_allclose(np.asarray(d), expected, rtol=1e-14)
+    np.testing.assert_allclose(d, expected, rtol=1e-14)
 
 
 @pytest.mark.feature(
-    "language",
-    "`__host__ __device__`, `__forceinline__`, `__noinline__`, `__launch_bounds__`, `__restrict__`",
+    "language", "`__host__ __device__`, `__forceinline__`, `__noinline__`, `__launch_bounds__`, `__restrict__`"
 )
 def test_qualifiers_and_hinted_accesses_compile_and_run(compiler: str, checks: bool) -> None:
     code = """
@@ -82,23 +79,16 @@ static __global__ void __launch_bounds__(2 * (32 + 32), 1) f(const float* __rest
   __stcg(out + i, __stwb_after(out, i));
   __stwt(out + i, out[i] + 1);
 }""".replace("__stwb_after(out, i)", "(__stwb(out + i, out[i] + 1), out[i] + 1)")
-    x, out = on_device(*range(64)), zeros(64)
-    launch(code, "f", x, out, grid=2, block=32)
-    np.testing.assert_array_equal(np.asarray(out), 8 * np.arange(64) + 3)
+    x, out = run(code, 2, 32, np.arange(64, dtype="f4"), np.zeros(64, "f4"))
+    np.testing.assert_array_equal(out, 8 * x + 3)
 
 
 @pytest.mark.feature("memory", "`__ldg`, `__ldcs`, `__stcs`, `__stwt` and their kin, checked as other accesses are")
 def test_a_hinted_access_is_checked_at_its_line() -> None:
-    code = "__global__ void f(const float* x, float* out) {\n  float v = 1;\n  v += __ldg(x + 4);\n  out[0] = v;\n}"
-    with checking():
-        told = fault(code, "f", zeros(4), zeros(1))
-    assert line_with(code, "__ldg") in told
-    assert "out of bounds" in told
-    code = "__global__ void f(float* out) {\n  __stcs(out + 1, 1.0f);\n}"
-    with checking():
-        told = fault(code, "f", zeros(1))
-    assert line_with(code, "__stcs") in told
-    assert "writing: out of bounds" in told
+    code = "__global__ void f(const float* x, float* out) {\n  float v = 1;\n  v += __ldg(x + 4);//<\n  out[0] = v;\n}"
+    assert "reading: out of bounds" in str(marked_fault(code, 1, 1, np.zeros(4, "f4"), np.zeros(1, "f4")))
+    code = "__global__ void f(float* out) {\n  __stcs(out + 1, 1.0f);//<\n}"
+    assert "writing: out of bounds" in str(marked_fault(code, 1, 1, np.zeros(1, "f4")))
 
 
 # Output and assertions.
@@ -114,9 +104,8 @@ __global__ void f(int* out) {
   __syncthreads();
   out[blockIdx.x * 2 + threadIdx.x] = printf("%d: %.2f %s 100%%%c", threadIdx.x, threadIdx.x / 4.0, "words", '\\n');
 }"""
-    out = zeros(4, "i4")
     print("before")
-    launch(code, "f", out, grid=2, block=2)
+    (out,) = run(code, 2, 2, np.zeros(4, "i4"))
     print("after")
     block = "block {}\n0: 0.00 words 100%\n1: 0.25 words 100%\n"
     assert capsys.readouterr().out == f"before\n{block.format(0)}{block.format(1)}after\n"
@@ -126,11 +115,11 @@ __global__ void f(int* out) {
 @pytest.mark.feature("output and assertions", "`printf`, in order, up to 1 MiB a launch")
 def test_what_a_kernel_prints_has_a_limit(capsys: pytest.CaptureFixture[str]) -> None:
     code = """__global__ void f() { for (int i = 0; i < 40000; ++i) printf("%0100d", i); }"""
-    launch(code, "f")
+    run(code, 1, 1)
     out = capsys.readouterr().out
     assert (1 << 20) - 100 < len(out) < (1 << 20) + 100
     assert out.endswith("\n(the kernel printed more than 1 MiB: some of it is not shown)\n")
-    launch('__global__ void f() { printf("%0*d", 5000, 7); }', "f")
+    run('__global__ void f() { printf("%0*d", 5000, 7); }', 1, 1)
     assert capsys.readouterr().out == "7".zfill(5000)
 
 
@@ -144,12 +133,11 @@ __global__ void f(int n, float* out) {
   assert(threadIdx.x < n && "too many");
   out[threadIdx.x] = 1;
 }"""
-    out = zeros(4)
-    launch(code, "f", np.int32(4), out, block=4)
+    (out,) = run(code, 1, 4, np.int32(4), np.zeros(4, "f4"))
     assert out.tolist() == [1, 1, 1, 1]
     capsys.readouterr()
-    told = fault(code, "f", np.int32(2), out, block=4)
-    assert told == (
+    fault = fault_of(code, 1, 4, np.int32(2), np.zeros(4, "f4"), order=None)
+    assert str(fault) == (
         "mine.cu:4, kernel f, block (0, 0, 0), thread (2, 0, 0): "
         'an assertion does not hold: threadIdx.x < n && "too many"'
     )
@@ -158,18 +146,16 @@ __global__ void f(int n, float* out) {
 
 @pytest.mark.feature("output and assertions", "`__trap()`")
 def test_a_trap_is_a_fault() -> None:
-    code = "__global__ void f(int n) {\n  if (n > 1)\n    __trap();\n}"
-    launch(code, "f", np.int32(1))
-    assert "mine.cu:3," in (told := fault(code, "f", np.int32(2)))
-    assert told.endswith("an assertion does not hold: __trap()")
+    code = "__global__ void f(int n) {\n  if (n > 1)\n    __trap();//<\n}"
+    run(code, 1, 1, np.int32(1))
+    assert str(marked_fault(code, 1, 1, np.int32(2), order=None)).endswith("an assertion does not hold: __trap()")
 
 
 # Parameters.
 
 
 @pytest.mark.feature(
-    "language",
-    "parameters: `bool`, numbers of every size, enums, structs, pointers to them and in them",
+    "language", "parameters: `bool`, numbers of every size, enums, structs, pointers to them and in them"
 )
 def test_parameters_of_every_kind_arrive(compiler: str, checks: bool) -> None:
     code = """struct Size { int rows; double by; bool flip; };
@@ -184,13 +170,12 @@ __global__ void f(bool flip, char letter, short s, unsigned long long big, size_
 }"""
     size = np.dtype([("rows", "i4"), ("by", "f8"), ("flip", "?")], align=True)
     matrix = np.dtype([("data", "u8"), ("size", size)], align=True)
-    x, out = on_device(1, 2, 3), zeros(14, "f8")
+    x, out, flags = arrays(np.array([1, 2, 3], "f4"), np.zeros(14), np.array([False, True]))
     one = np.array((x.data.ptr, (7, 0.5, True)), matrix)
-    launch(
-        code, "f", True, np.int8(65), np.int16(-3), np.uint64(1 << 40), np.uint64(9), one["size"][()],
-        device.array(one.reshape(1)), one[()], np.array([1, 2, 3], "f4"), np.uint32(1),
-        on_device(False, True, dtype=bool), out,
-    )  # fmt: skip
+    RawModule(code).get_function("f")((1,), (1,), (
+        True, np.int8(65), np.int16(-3), np.uint64(1 << 40), np.uint64(9), one["size"][()], *arrays(one.reshape(1)),
+        one[()], np.array([1, 2, 3], "f4"), np.uint32(1), flags, out,
+    ))  # fmt: skip
     assert out.tolist() == [1, 65, -3, 2.0**40, 9, 7, 0.5, 1, 2, 7, 3, 3, 1, 1]
 
 
@@ -211,7 +196,7 @@ __global__ void f(bool flip, char letter, short s, unsigned long long big, size_
 )
 def test_an_argument_of_another_type_is_refused(parameter: str, argument: Any, words: str) -> None:
     with pytest.raises(TypeError, match=re.escape(words)):
-        launch(f"__global__ void f({parameter}) {{}}", "f", argument)
+        run(f"__global__ void f({parameter}) {{}}", 1, 1, argument)
 
 
 @pytest.mark.feature("language", "parameters as people write them")
@@ -256,10 +241,10 @@ def test_templates_are_kernels_by_their_expressions(compiler: str, checks: bool)
     names = ("raise<float, 3>", "raise<double, 2>", "raise<int, 2>")
     module = RawModule(TEMPLATE, name_expressions=names)
     for name, power, dtype in zip(names, (3, 2, 2), ("f4", "f8", "i4")):
-        x, out = on_device(1, 2, 3, dtype=dtype), zeros(3, dtype)
+        x, out = arrays(np.array([1, 2, 3], dtype), np.zeros(3, dtype))
         module.get_function(name)((1,), (3,), (x, out))
         assert out.tolist() == [2**power, 3**power, 1]
-    x, out = on_device(1, 2, 3), zeros(3)
+    x, out = arrays(np.array([1, 2, 3], "f4"), np.zeros(3, "f4"))
     module.get_function("mine::square")((1,), (3,), (x, out))
     assert out.tolist() == [1, 4, 9]
     with pytest.raises(KeyError, match="has no kernel raise<char, 1>: it has: mine::square, raise<float, 3>"):
@@ -269,6 +254,6 @@ def test_templates_are_kernels_by_their_expressions(compiler: str, checks: bool)
 
 
 def test_a_kernel_may_have_the_name_of_a_function() -> None:
-    out = zeros(2)
-    launch("__global__ void div(float* out, int n) { out[0] = n; out[1] = exp(0.0f); }", "div", out, np.int32(3))
+    code = "__global__ void div(float* out, int n) { out[0] = n; out[1] = exp(0.0f); }"
+    (out,) = run(code, 1, 1, np.zeros(2, "f4"), np.int32(3))
     assert out.tolist() == [3, 1]

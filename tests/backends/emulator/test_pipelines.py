@@ -1,11 +1,12 @@
 """`cuda::pipeline` on the emulator: of a block, of a thread, and with one of its parts left out."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from cuda_kernels import COPY, ORDERS, RANDOM, UNWRITTEN, fault_of, in_every_order, is_at, marked, without
+from cuda_kernels import COPY, ORDERS, UNWRITTEN, in_every_order, learners_problems, marked, marked_fault, without
 from sampling import sample
 
 from fastae.check.sandbox import cuda_policy
@@ -37,8 +38,8 @@ __global__ void sums(int rows, const float* x, float* out) {
 
 @pytest.mark.feature("asynchronous copies", "`cuda::pipeline` of a block: stages, roles, `make_pipeline`")
 @pytest.mark.parametrize("stages", sample([2, 1, 4], 3))
-def test_a_pipeline_of_a_block(stages: int) -> None:
-    x = RANDOM.integers(0, 100, (9, 64)).astype("f4")
+def test_a_pipeline_of_a_block(stages: int, random: np.random.Generator) -> None:
+    x = random.integers(0, 100, (9, 64)).astype("f4")
     code = PIPELINE.replace("STAGES = 2", f"STAGES = {stages}")
     for _, out in in_every_order(code, 1, 64, np.int32(9), x.ravel(), np.zeros(64, "f4")):
         np.testing.assert_array_equal(out, x.sum(0)[::-1])
@@ -57,8 +58,7 @@ def test_a_pipeline_of_a_block(stages: int) -> None:
 )
 def test_a_pipeline_without_one_of_its_parts(missing: str, places: Any, told: str, order: str) -> None:
     code = marked(without(PIPELINE, missing), *places)
-    fault = fault_of(code, 1, 64, np.int32(9), np.zeros(576, "f4"), np.zeros(64, "f4"), order=order)
-    assert is_at(fault, code)
+    fault = marked_fault(code, 1, 64, np.int32(9), np.zeros(576, "f4"), np.zeros(64, "f4"), order=order)
     assert fault.fault in (told, UNWRITTEN) if told else "race" in fault.fault or "asynchronous copy" in fault.fault
 
 
@@ -69,8 +69,7 @@ def test_a_pipeline_without_one_of_its_parts(missing: str, places: Any, told: st
 )
 def test_a_pipeline_that_waits_in_vain(missing: str, place: str) -> None:
     code = re.sub(rf"(  // {place})$", r"\1//<", without(marked(PIPELINE), missing), flags=re.MULTILINE)
-    fault = fault_of(code, 1, 64, np.int32(9), np.zeros(576, "f4"), np.zeros(64, "f4"))
-    assert is_at(fault, code)
+    fault = marked_fault(code, 1, 64, np.int32(9), np.zeros(576, "f4"), np.zeros(64, "f4"))
     assert fault.fault.startswith("too few threads arrive at this barrier: 0 of 64")
 
 
@@ -79,7 +78,7 @@ def test_a_pipeline_that_waits_in_vain(missing: str, place: str) -> None:
     "making",
     ["block, &state, t < 32 ? cuda::pipeline_role::producer : cuda::pipeline_role::consumer", "block, &state, 32"],
 )
-def test_a_pipeline_of_producers_and_consumers(making: str) -> None:
+def test_a_pipeline_of_producers_and_consumers(making: str, random: np.random.Generator) -> None:
     code = """#include <cuda/pipeline>
 #include <cooperative_groups.h>
 __global__ void sums(int rows, const float* x, float* out) {
@@ -102,7 +101,7 @@ __global__ void sums(int rows, const float* x, float* out) {
   }
   if (t >= 32) out[t - 32] = sum;
 }""".replace("MAKING", making)
-    x = RANDOM.integers(0, 100, (6, 64)).astype("f4")
+    x = random.integers(0, 100, (6, 64)).astype("f4")
     for _, out in in_every_order(code, 1, 64, np.int32(6), x.ravel(), np.zeros(32, "f4")):
         np.testing.assert_array_equal(out, x.reshape(6, 2, 32).sum((0, 1))[::-1])
 
@@ -133,8 +132,8 @@ __global__ void sums(int rows, const float* x, float* out) {
 
 
 @pytest.mark.feature("asynchronous copies", "`cuda::pipeline` of a thread, `pipeline_consumer_wait_prior`")
-def test_a_pipeline_of_each_thread() -> None:
-    x = RANDOM.integers(0, 100, (5, 32)).astype("f4")
+def test_a_pipeline_of_each_thread(random: np.random.Generator) -> None:
+    x = random.integers(0, 100, (5, 32)).astype("f4")
     waits = "cuda::pipeline_consumer_wait_prior<{}>(pipe);".format
     prior = OF_THREAD.replace("pipe.consumer_wait();", f"if (row + 1 < rows) {waits(1)} else {waits(0)}")
     for code in (OF_THREAD, prior):
@@ -143,8 +142,7 @@ def test_a_pipeline_of_each_thread() -> None:
     wrong = prior.replace("wait_prior<1>", "wait_prior<2>")
     for code, told in ((wrong, COPY), (without(OF_THREAD, "    pipe.consumer_wait();  // come\n"), COPY),
                        (without(OF_THREAD, "    __syncthreads();  // all\n"), "")):  # fmt: skip
-        fault = fault_of(code, 1, 32, np.int32(5), x.ravel(), np.zeros(32, "f4"))
-        assert is_at(fault, code)
+        fault = marked_fault(code, 1, 32, np.int32(5), x.ravel(), np.zeros(32, "f4"))
         assert fault.fault == told if told else fault.fault in (COPY, UNWRITTEN) or "race" in fault.fault
 
 
@@ -171,17 +169,9 @@ __global__ void axpy(int m, int n, real alpha, const real* alpha_at, const real*
 
 
 @pytest.mark.feature("learners' files", "asynchronous copies, and arithmetic that calls the compiler's own library")
-def test_a_learners_kernel_with_asynchronous_copies(tmp_path: Any) -> None:
-    import contextlib
-
-    from fastae.check import verdict
-    from fastae.check.sandbox.remote import Remote
-
-    path = tmp_path / "mine.cu"
+def test_a_learners_kernel_with_asynchronous_copies(tmp_path: Path) -> None:
     assert cuda_policy.of_cuda(LEARNERS) == []
     for code, told in ((LEARNERS, None), (without(LEARNERS, "  pipe.consumer_wait();  // waited\n"), COPY)):
-        path.write_text(code, encoding="utf-8")
-        with contextlib.closing(Remote(path, "emulator")) as k:
-            found = verdict.examine(k, "axpy", 1).problems
+        found = learners_problems(tmp_path / "mine.cu", code, "axpy")
         assert bool(found) == bool(told), found
         assert told is None or told in str(found[0])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cuda_kernels import launch, on_device, zeros
+from cuda_kernels import run
 from ptx_programs import ARITHMETIC, CARRIES, COPIES, MATRICES, MBARRIER, NAMED, SPECIAL, VECTORS, WARP
 
 from fastae import cli
@@ -49,12 +49,12 @@ __global__ void f(unsigned* out, int where) {
     "inline PTX", "several instructions, `.reg`, braces, predicates, labels and branches; in macros too"
 )
 def test_a_text_of_many_lines_in_a_macro_keeps_lines_and_names(compiler: str) -> None:
-    out = zeros(2, np.uint32)
-    launch(COLLATZ.replace("NO_SUCH", "1 - 1 + 1").replace("= 1;\n}", "= n;\n}"), "f", out, np.int32(1))
+    right = COLLATZ.replace("NO_SUCH", "1 - 1 + 1").replace("= 1;\n}", "= n;\n}")
+    (out,) = run(right, 1, 1, np.zeros(2, "u4"), np.int32(1))
     assert out.tolist() == [111, 16]
     line = [i for i, row in enumerate(COLLATZ.splitlines(), 1) if "NO_SUCH" in row]
     with pytest.raises(CompileError, match=rf"mine.cu:{line[0]}:"):
-        launch(COLLATZ, "f", out, np.int32(1))
+        run(COLLATZ, 1, 1, np.zeros(2, "u4"), np.int32(1))
 
 
 @pytest.mark.thorough
@@ -67,9 +67,8 @@ def test_what_an_instruction_skips_does_not_change_its_result() -> None:
 }"""
     with checking():
         for n, expected in ((3, 4.0), (4, -1.0)):  # x[4] is not there
-            y = zeros(5)
-            launch(code, "f", on_device(1, 2, 3, 4), y, np.int32(n))
-            assert y.tolist()[n] == expected
+            _, y = run(code, 1, 1, np.array([1, 2, 3, 4], "f4"), np.zeros(5, "f4"), np.int32(n))
+            assert y[n] == expected
 
 
 def test_translated_text_has_no_assembly_and_as_many_lines() -> None:
@@ -103,7 +102,7 @@ def test_what_is_not_known_is_refused_by_name_and_line(tmp_path: Path, capfd: py
         assert not_emulated(code, "mine.cu") == f"mine.cu, line 4: {what} is not emulated"
         assert cuda_policy.of_cuda(code) == [f"line 4: {what} is not emulated"]
     with pytest.raises(CompileError) as caught:
-        launch(code, "f", zeros(1, np.uint32))
+        run(code, 1, 1, np.zeros(1, "u4"))
     assert str(caught.value) == f"mine.cu, line 4: {what} is not emulated"
     program = tmp_path / "p.cu"
     program.write_text(
@@ -115,9 +114,7 @@ def test_what_is_not_known_is_refused_by_name_and_line(tmp_path: Path, capfd: py
 
 def test_text_of_any_kind_is_translated_or_refused() -> None:
     random = np.random.default_rng(3)
-    texts = [text for text, *_ in ARITHMETIC] + [
-        code for code in (COLLATZ, VECTORS, COPIES, NAMED, WARP, MATRICES, MBARRIER)
-    ]
+    texts = [*(text for text, *_ in ARITHMETIC), COLLATZ, VECTORS, COPIES, NAMED, WARP, MATRICES, MBARRIER]
     words = re.findall(r"[%@\w.:]+|[^\s\w]", " ".join(texts).replace('"', "").replace("\\", ""))
     for _ in range(400):
         text = " ".join(random.choice(words, 8)).replace("(", "").replace(")", "")
@@ -146,7 +143,7 @@ def test_operands_are_as_wide_as_their_constraints() -> None:
     ):
         code = f'__global__ void f(unsigned* out) {{\n  asm("mov.u32 %0, %1;" : "=r"(out[0]) : "r"({operand}));\n}}'
         with pytest.raises(CompileError, match=rf"mine.cu:2.*{told}"):
-            launch(code, "f", zeros(1, np.uint32))
+            run(code, 1, 1, np.zeros(1, "u4"))
 
 
 @pytest.mark.thorough
@@ -157,11 +154,7 @@ def test_a_learners_file_may_have_ptx_and_hides_no_assembly_of_the_host(compiler
     right = head + '__global__ void f(float* x) { asm("add.f32 %0, %0, %1;" : "+f"(x[0]) : "f"(1.0f)); }'
     assert cuda_policy.of_cuda(right) == []
     assert cuda_policy.of_preprocessed(compilers.preprocessed(right, ()), "begin") == []
-    for wrong in (
-        'register int x asm("rax");',
-        'void f() __asm__("g");',
-        'asm goto("" : : : : there);',
-    ):
+    for wrong in ('register int x asm("rax");', 'void f() __asm__("g");', 'asm goto("" : : : : there);'):
         assert cuda_policy.of_cuda(wrong), wrong
     split = '__global__ void f() { a\\\nsm("nop"); }'
     assert cuda_policy.of_preprocessed(compilers.preprocessed(split, ()), "begin")

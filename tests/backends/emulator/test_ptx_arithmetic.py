@@ -2,10 +2,8 @@
 
 import numpy as np
 import pytest
-from cuda_kernels import launch, on_device, zeros
+from cuda_kernels import run
 from ptx_programs import ARITHMETIC, CARRIES, SPECIAL
-
-from fastae.backends.emulator import RawModule, device
 
 TYPES = {"r": ("unsigned", "u4"), "l": ("unsigned long long", "u8"), "h": ("unsigned short", "u2")}
 TYPES |= {"f": ("float", "f4"), "d": ("double", "f8")}
@@ -28,9 +26,8 @@ def test_arithmetic_gives_what_the_isa_says(compiler: str) -> None:
         kind = TYPES[constraints[0]][0]
         call = statement(text, constraints, operands, "x")
         lines.append(f"{{ {kind} x; {call} memcpy(out + 8 * {i}, &x, sizeof x); }}")
-    out = device.array(np.zeros((n, 8), np.uint8))
-    launch(f"__global__ void f(unsigned char* out) {{\n{chr(10).join(lines)}\n}}", "f", out)
-    for row, (text, constraints, operands, expected) in zip(np.asarray(out), ARITHMETIC):
+    (out,) = run("__global__ void f(unsigned char* out) {\n" + "\n".join(lines) + "\n}", 1, 1, np.zeros((n, 8), "u1"))
+    for row, (text, constraints, operands, expected) in zip(out, ARITHMETIC):
         dtype = np.dtype(TYPES[constraints[0]][1])
         (found,) = row[: dtype.itemsize].copy().view(dtype)
         wanted = np.array(expected % 2 ** (8 * dtype.itemsize) if dtype.kind == "u" else expected, dtype)
@@ -44,9 +41,8 @@ def test_arithmetic_gives_what_the_isa_says(compiler: str) -> None:
 def test_carries_go_from_instruction_to_instruction() -> None:
     x, y = 0x00000005_FFFFFFFF_FFFFFFF0, 0x00000002_FFFFFFFF_000000FF
     words = [[n >> 32 * i & 0xFFFFFFFF for i in range(3)] for n in (x, y)]
-    out = zeros(8, np.uint32)
-    launch(CARRIES, "f", on_device(*words[0], dtype="u4"), on_device(*words[1], dtype="u4"), out)
-    r = [int(v) for v in np.asarray(out)]
+    *_, out = run(CARRIES, 1, 1, np.array(words[0], "u4"), np.array(words[1], "u4"), np.zeros(8, "u4"))
+    r = out.tolist()
     assert r[0] | r[1] << 32 | r[2] << 64 == x + y
     assert r[3] | r[4] << 32 | r[5] << 64 == x - y
     assert r[6] | r[7] << 32 == words[0][0] * words[1][0] + words[0][0]
@@ -59,9 +55,8 @@ def test_carries_go_from_instruction_to_instruction() -> None:
     "`%clock64`, `%globaltimer`",
 )
 def test_special_registers(compiler: str) -> None:
-    out = zeros(2 * 64 * 15, np.uint32)
-    RawModule(SPECIAL, file="mine.cu").get_function("f")((2,), (16, 4), (out,))
-    for t, row in enumerate(np.asarray(out).reshape(128, 15).tolist()):
+    (out,) = run(SPECIAL, 2, (16, 4), np.zeros(2 * 64 * 15, "u4"))
+    for t, row in enumerate(out.reshape(128, 15).tolist()):
         linear, block = t % 64, t // 64
         lane = linear % 32
         masks = [2**lane - 1, 2 ** (lane + 1) - 1, 2**lane, 2**32 - 2**lane, 2**32 - 2 ** (lane + 1)]

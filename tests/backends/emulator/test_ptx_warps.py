@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from cuda_kernels import fault, in_every_order, launch, line_with, on_device, zeros
+from cuda_kernels import fault_of, in_every_order, line_with, run
 from ptx_programs import MATRICES, MBARRIER, NAMED, WARP
 from sampling import sample
 
-from fastae.backends.emulator import checking, device
+from fastae.backends.emulator import checking
 from fastae.backends.emulator.source import waits
 
 # Barriers and warps.
@@ -22,17 +22,13 @@ def test_named_barriers_order_warps(compiler: str) -> None:
     x = np.arange(96, dtype="f4")
     for _, y in in_every_order(NAMED, 1, 64, x, np.zeros(96, "f4"), np.int32(3)):
         assert np.array_equal(y, x.reshape(3, 32)[:, ::-1].ravel())
-    careless = NAMED.replace("sync(2, 64);  // empty", "")
-    with checking("random"):
-        assert "a race between two threads" in fault(careless, "f", on_device(*x), zeros(96), np.int32(3), block=64)
-    short = NAMED.replace("if (i + 1 < rounds) arrive(2, 64);", "")
-    with checking():
-        said = fault(short, "f", on_device(*x), zeros(96), np.int32(3), block=64)
-    assert "too few threads arrive at this barrier: 32 of 64" in said
-    with checking():
-        assert "a multiple of 32" in fault(
-            NAMED.replace("(1, 64)", "(1, 60)"), "f", on_device(*x), zeros(96), np.int32(3), block=64
-        )
+    for right, wrong, told in (
+        ("sync(2, 64);  // empty", "", "a race between two threads"),
+        ("if (i + 1 < rounds) arrive(2, 64);", "", "too few threads arrive at this barrier: 32 of 64"),
+        ("(1, 64)", "(1, 60)", "a multiple of 32"),
+    ):
+        code, order = NAMED.replace(right, wrong), "random" if "race" in told else "forward"
+        assert told in str(fault_of(code, 1, 64, x, np.zeros(96, "f4"), np.int32(3), order=order))
 
 
 @pytest.mark.thorough
@@ -76,17 +72,17 @@ def test_barriers_in_memory(compiler: str) -> None:
 # Matrices.
 
 
-def layouts(m: int, n: int, k: int, per: int) -> Iterator[tuple[str, int, int, int, int, int]]:
+def layouts(m: int, n: int, k: int, per: int) -> Iterator[tuple[str, int, int, int, int]]:
     """Of the PTX ISA's figures of fragments: what, lane, number of the register's element, row, column."""
     for lane in range(32):
         group, inner = divmod(lane, 4)
         for i in range(m * k // 32):
             high, e = divmod(i, per)
-            yield "a", lane, i, group + 8 * (high % 2 if m == 16 else 0), inner * per + e + 4 * per * (high // 2), 0
+            yield "a", lane, i, group + 8 * (high % 2 if m == 16 else 0), inner * per + e + 4 * per * (high // 2)
         for i in range(n * k // 32):
-            yield "b", lane, i, inner * per + i % per + 4 * per * (i // per), group, 0
+            yield "b", lane, i, inner * per + i % per + 4 * per * (i // per), group
         for i in range(m * n // 32):
-            yield "c", lane, i, group + 8 * (i // 2), 2 * inner + i % 2, 0
+            yield "c", lane, i, group + 8 * (i // 2), 2 * inner + i % 2
 
 
 MMA = {  # shape, types of the sums and factors: NumPy's types of both, elements of a factor in a register
@@ -113,7 +109,7 @@ def test_products_of_fragments(shape: str) -> None:
     c = random.integers(-4, 5, (m, n)).astype(of_sum)
     fragments = {"a": np.zeros((32, m * k // 32), of_factor), "b": np.zeros((32, n * k // 32), of_factor),
                  "c": np.zeros((32, m * n // 32), of_sum)}  # fmt: skip
-    for what, lane, i, row, col, _ in layouts(m, n, k, per):
+    for what, lane, i, row, col in layouts(m, n, k, per):
         fragments[what][lane, i] = {"a": a, "b": b, "c": c}[what][row, col]
     wide = of_factor == "f8"
     kind, letter = ("unsigned long long", "l") if wide else ("unsigned", "r")
@@ -133,13 +129,12 @@ def test_products_of_fragments(shape: str) -> None:
   for (int i = 0; i < {count[2]}; ++i) out[{count[2]} * t + i] = d[i];
 }}"""
     types = ["u4" if not wide else "f8"] * 2 + [{"f4": "f4", "f8": "f8"}.get(of_sum, "u4")]
-    given = [device.array(np.ascontiguousarray(fragments[f]).view(dtype).ravel()) for f, dtype in zip("abc", types)]
-    out = device.array(np.zeros_like(np.asarray(given[2])))
+    given = [np.ascontiguousarray(fragments[f]).view(dtype).ravel() for f, dtype in zip("abc", types)]
     with checking():
-        launch(code, "f", *given, out, block=32)
-    found = np.asarray(out).view(of_sum).reshape(32, -1)
+        *_, out = run(code, 1, 32, *given, np.zeros_like(given[2]))
+    found = out.view(of_sum).reshape(32, -1)
     product = a.astype("f8") @ b.astype("f8") + c.astype("f8")
-    for what, lane, i, row, col, _ in layouts(m, n, k, per):
+    for what, lane, i, row, col in layouts(m, n, k, per):
         assert what != "c" or found[lane, i] == product[row, col]
 
 
@@ -154,13 +149,6 @@ def test_matrices_of_eight_by_eight(compiler: str) -> None:
         assert np.array_equal(turned.view("u2").reshape(2, 8, 8), matrices[:2].transpose(0, 2, 1))
         assert np.array_equal(back, x)
         assert np.array_equal(moved.view("u2").reshape(8, 8), matrices[0].T)
-    with checking():
-        said = fault(
-            MATRICES.replace("[t % 8][0]), r[4]", "[t % 8][1]), r[4]"),
-            "f",
-            device.array(x),
-            *map(device.array, given),
-            block=32,
-        )
+    said = str(fault_of(MATRICES.replace("[t % 8][0]), r[4]", "[t % 8][1]), r[4]"), 1, 32, x, *given))
     assert "a misaligned address" in said
     assert line_with(MATRICES, "ldmatrix.sync.aligned.m8n8.x4") in said

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from cuda_kernels import fault_of, in_every_order, is_at, run, without
+from cuda_kernels import in_every_order, marked_fault, run, without
 
 
 @pytest.mark.feature(
@@ -71,8 +71,7 @@ def test_a_message_within_a_block() -> None:
         code = MESSAGE.replace(f"memory_order_{order}", "memory_order_relaxed")
         for _, out in [run(code, *arguments)]:
             assert set(out) == {7}
-        fault = fault_of(code, *arguments)
-        assert is_at(fault, code)
+        fault = marked_fault(code, *arguments)
         assert "race between two threads" in str(fault)
 
 
@@ -100,8 +99,7 @@ def test_a_fence_of_a_block() -> None:
     for _, out in in_every_order(FENCED, *arguments):
         assert set(out) == {7}
     code = without(FENCED, "    __threadfence_block();  // told\n")
-    fault = fault_of(code, *arguments)
-    assert is_at(fault, code)
+    fault = marked_fault(code, *arguments)
     assert "race between two threads" in str(fault)
 
 
@@ -127,8 +125,7 @@ __global__ void f(float* value, volatile int* ready, float* out) {
 }""".replace("FENCE", calls.get(fence, f"{fence}()"))
     arguments = 2, 32, np.zeros(1, "f4"), np.zeros(1, "i4"), np.zeros(1, "f4")
     if "block" in fence:
-        fault = fault_of(code, *arguments, cooperative=True)
-        assert is_at(fault, code)
+        fault = marked_fault(code, *arguments, cooperative=True)
         assert "a race between two blocks" in str(fault)
     else:
         for *_, out in in_every_order(code, *arguments, cooperative=True):
@@ -155,7 +152,7 @@ def test_what_a_warp_knows_its_messenger_tells() -> None:
     for *_, out in in_every_order(code, *arguments, cooperative=True):
         np.testing.assert_array_equal(out, np.arange(32)[::-1])
     wrong = without(code, "    __syncwarp();  // of the warp\n")
-    assert is_at(fault_of(wrong, *arguments, cooperative=True), wrong)
+    marked_fault(wrong, *arguments, cooperative=True)
 
 
 @pytest.mark.feature("atomics", "a lock that threads of a block wait for, by `cuda::atomic`")

@@ -1,12 +1,8 @@
 """`cuda::std` on the emulator, and what came with newer standards of C++."""
 
-import re
-
 import numpy as np
 import pytest
-from cuda_kernels import in_every_order, run
-
-from fastae.backends.emulator.source import CompileError
+from cuda_kernels import in_every_order
 
 
 @pytest.mark.feature("language", "`cuda::std`: the standard library's headers by their names in CUDA's")
@@ -61,22 +57,3 @@ __global__ void f(const float* x, int n, double* out) {
         assert x_after.tolist() == x.tolist()
         expected = [15, 5, 9, 10, 2 + 10 * 8 + 1000 * 4, 4 + 310 + 8000, 0x3F800000, 3, np.float32(np.pi), 16]
         assert out.tolist() == expected
-
-
-@pytest.mark.parametrize(
-    ("code", "told"),
-    [
-        ("cuda::barrier<cuda::thread_scope_device> b;", "cuda::barrier of other scopes than thread_scope_block is not"),
-        (
-            "cuda::device::barrier_arrive_tx(b, 1, 2);",
-            "cuda::device::barrier_arrive_tx, for bulk copies and PTX, is not",
-        ),
-        (
-            "cuda::counting_semaphore<cuda::thread_scope_block> s;",
-            "cuda::counting_semaphore, of CUDA's library, is not",
-        ),
-    ],
-)
-def test_what_of_it_is_not_emulated_is_told(code: str, told: str) -> None:
-    with pytest.raises(CompileError, match=re.escape(told)):
-        run(f"#include <cuda/barrier>\n__global__ void f(int* x) {{\n  {code}\n}}", 1, 1, np.zeros(1, "i4"))

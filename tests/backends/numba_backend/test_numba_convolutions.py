@@ -8,7 +8,7 @@ import pytest
 
 from fastae.backends.numba_backend import convolutions as cv
 from fastae.backends.numba_backend import tables
-from fastae.backends.numba_backend.locals import channels_of, few, lists_of, pixels
+from fastae.backends.numba_backend.locals import channels_of, few_channels, lists_of, pixels
 from fastae.backends.numba_backend.operations import first_unit
 from fastae.backends.numba_backend.session import aligned
 from fastae.backends.numpy_backend import patches
@@ -64,7 +64,7 @@ def test_down_is_the_product_with_the_patches(
     a, W = whole((m, layer.inputs), dtype), whole(layer.shape, dtype, 1)
     out = np.full((m, layer.outputs), np.nan, dtype)
     for own in shares(layer.outputs, layer.channels, workers):
-        entries, starts = tables.down(layer.geometry, channels_of(layer), pixels(own, layer.channels))
+        entries, starts = tables.convolution(layer.geometry, channels_of(layer), pixels(own, layer.channels))
         cv.multiply(a, W, out[:, own], entries.ravel(), starts)
     np.testing.assert_array_equal(out, (unfolded(a, layer) @ W).reshape(m, -1))
 
@@ -75,19 +75,19 @@ def test_down_is_the_product_with_the_patches(
 def test_up_adds_the_patches_that_a_pixel_is_in(
     shape: tuple[int, int, int], convolution: Conv2d, m: int, dtype: str, workers: int
 ) -> None:
-    """With the weights turned, and with vectors along the sum."""
+    """With the weights transposed, and with vectors along the sum."""
     layer = layer_of(shape, convolution)
-    channels, behind = channels_of(layer), layer.channels
+    channels, filters = channels_of(layer), layer.channels
     d, W = whole((m, layer.outputs), dtype), whole(layer.shape, dtype, 1)
     right = np.full((m, layer.inputs), np.nan, dtype)
-    patches.fold(d.reshape(-1, behind) @ W.T, layer.geometry, right)
-    turned = np.ascontiguousarray(W.reshape(-1, channels, behind).swapaxes(1, 2).reshape(-1, channels))
-    for rows in (channels, behind):
+    patches.fold(d.reshape(-1, filters) @ W.T, layer.geometry, right)
+    W_transposed = np.ascontiguousarray(W.reshape(-1, channels, filters).swapaxes(1, 2).reshape(-1, channels))
+    for rows in (channels, filters):
         out = np.full((m, layer.inputs), np.nan, dtype)
         for own in shares(layer.inputs, channels, workers):
-            entries, starts = tables.up(layer.geometry, behind, rows, pixels(own, channels))
-            if rows == behind:
-                cv.multiply(d, turned, out[:, own], entries.ravel(), starts)
+            entries, starts = tables.transposed_convolution(layer.geometry, filters, rows, pixels(own, channels))
+            if rows == filters:
+                cv.multiply(d, W_transposed, out[:, own], entries.ravel(), starts)
             else:
                 cv.multiply_by_transposed(d, W, out[:, own], entries.ravel(), starts, channels)
         np.testing.assert_array_equal(out, right)
@@ -102,43 +102,44 @@ def test_the_gradient_is_what_all_workers_say_of_their_own(
 ) -> None:
     """Of their own patches, as a convolution's, or their own pixels of the image, as a transposed one's."""
     layer = layer_of(shape, convolution)
-    channels, behind = channels_of(layer), layer.channels
+    channels, filters = channels_of(layer), layer.channels
     x, d = whole((m, layer.inputs), dtype), whole((m, layer.outputs), dtype, 1)
     total = np.zeros(layer.shape, dtype)
-    units = (layer.outputs, behind) if own == "patches" else (layer.inputs, channels)
+    units = (layer.outputs, filters) if own == "patches" else (layer.inputs, channels)
     for share in shares(*units, workers):
         mine = pixels(share, units[1])
         lists = tables.gradient(
             layer.geometry,
             channels,
-            behind,
+            filters,
             patches=mine if own == "patches" else None,
             pixels=mine if own == "pixels" else None,
         )
         said = np.full(layer.shape, np.nan, dtype)
         cv.add_gradient(x, d, said, *(numbers.ravel() for numbers in lists))
         total += said
-    np.testing.assert_array_equal(total, unfolded(x, layer).T @ d.reshape(-1, behind))
+    np.testing.assert_array_equal(total, unfolded(x, layer).T @ d.reshape(-1, filters))
 
 
 @CASE
 def test_a_layers_lists_are_found_where_they_lie(shape: tuple[int, int, int], convolution: Conv2d, m: int) -> None:
     conv = layer_of(shape, convolution)
     for layer in (conv, conv.mirrored()):
-        image, behind = channels_of(layer), layer.shape[1]
-        out, into = (behind, image) if layer.kind == "conv" else (image, behind)
+        image, filters = channels_of(layer), layer.shape[1]
+        out, into = (filters, image) if layer.kind == "conv" else (image, filters)
         own, below = slice(out, layer.outputs), slice(0, max(into, layer.inputs // into // 2 * into))
         found = lists_of(layer, below, own, np.dtype("float32"))
         parts = [found[start:stop] for start, stop in zip(found[:8], found[1:9])]
         assert list(parts[cv.NUMBERS]) == [image, own.stop - own.start]
         outputs, inputs = pixels(own, out), pixels(below, into)
         patches_, pixels_ = (outputs, inputs) if layer.kind == "conv" else (inputs, outputs)
-        down = tables.down(layer.geometry, image, patches_)
-        np.testing.assert_array_equal(parts[cv.DOWN], down.entries.ravel())
-        np.testing.assert_array_equal(parts[cv.DOWN_STARTS], down.starts)
-        up = tables.up(layer.geometry, behind, image if few(layer, np.dtype("float32")) else behind, pixels_)
-        np.testing.assert_array_equal(parts[cv.UP], up.entries.ravel())
-        np.testing.assert_array_equal(parts[cv.UP_STARTS], up.starts)
+        table = tables.convolution(layer.geometry, image, patches_)
+        np.testing.assert_array_equal(parts[cv.CONV], table.entries.ravel())
+        np.testing.assert_array_equal(parts[cv.CONV_STARTS], table.starts)
+        rows = image if few_channels(layer, np.dtype("float32")) else filters
+        table = tables.transposed_convolution(layer.geometry, filters, rows, pixels_)
+        np.testing.assert_array_equal(parts[cv.TRANSPOSED], table.entries.ravel())
+        np.testing.assert_array_equal(parts[cv.TRANSPOSED_STARTS], table.starts)
         assert parts[cv.GROUPS].size % 4 == parts[cv.PAIRS].size % 2 == 0
         assert len(parts[cv.OFFSETS]) == layer.shape[0]
 

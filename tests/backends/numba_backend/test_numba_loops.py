@@ -18,7 +18,7 @@ from sampling import sample
 from whole_numbers import whole_numbers
 
 from fastae.backends.numba_backend import jit, kernels, link, sparse, tiles
-from fastae.backends.numba_backend.kernels import AHEAD, PIECE, ROW_BLOCK
+from fastae.backends.numba_backend.kernels import K_BLOCK, PREFETCH_DISTANCE, ROW_BLOCK
 from fastae.backends.numba_backend.machine import MACHINE
 from fastae.backends.numba_backend.tiles import Shape
 
@@ -110,7 +110,7 @@ COLUMNS = (1, L, 2 * L - 1, 4 * L, 7 * L + 2, 8 * L, 11 * L + 1)
 def test_each_tile_is_laid_once_and_is_the_largest_that_fits(
     trans_a: bool, trans_b: bool, k: Any, laid: Counter[tuple[int, int]]
 ) -> None:
-    for m, n, depth in itertools.product(ROWS, COLUMNS, (1, 5, ROW_BLOCK + 1, 2 * PIECE + 3)):
+    for m, n, depth in itertools.product(ROWS, COLUMNS, (1, 5, ROW_BLOCK + 1, 2 * K_BLOCK + 3)):
         if trans_a and trans_b and m * n * depth > 10_000:
             continue  # it is plain
         for alpha, beta in ALPHA_BETA if depth == 5 else ALPHA_BETA[2:]:
@@ -139,7 +139,7 @@ def expected(k: Any, m: int, n: int, depth: int, trans_a: bool, trans_b: bool) -
             counts[1, 1] += rows * times * (n % columns)
         return counts
     blocks = [m] if trans_a else [ROW_BLOCK] * (m // ROW_BLOCK) + [m % ROW_BLOCK]
-    pieces = -(-depth // (ROW_BLOCK if trans_a else PIECE))
+    pieces = -(-depth // (ROW_BLOCK if trans_a else K_BLOCK))
     for shape, strips in (
         (k.OUTER, sum(block // k.OUTER.rows for block in blocks)),
         (k.OUTER_ROW, sum(block % k.OUTER.rows for block in blocks)),
@@ -166,12 +166,12 @@ def test_gather_asks_early_for_the_rows_that_come(k: Any, monkeypatch: pytest.Mo
     fakes = SimpleNamespace(prefetch=lambda images, row: asked.append(int(row)), DIVIDE_BY_255=divide)
     monkeypatch.setattr(k, "ew", fakes)
     images, order = np.arange(60 * 4, dtype=np.uint8).reshape(60, 4), np.random.default_rng(0).permutation(60)
-    for first, m in ((0, 5), (7, 20), (60 - AHEAD - 3, 10), (50, 10)):
+    for first, m in ((0, 5), (7, 20), (60 - PREFETCH_DISTANCE - 3, 10), (50, 10)):
         asked.clear()
         out = np.full((m, 4), np.nan)
         k.gather(images, order, np.array([first - 2]), 2, out)
         np.testing.assert_array_equal(out, images[order[first : first + m]] / 255)
-        assert asked == list(order[first + AHEAD : first + AHEAD + m])
+        assert asked == list(order[first + PREFETCH_DISTANCE : first + PREFETCH_DISTANCE + m])
     cursor = np.array([5, 7])
     k.advance(cursor, 3)
     assert list(cursor) == [8, 7]
@@ -197,10 +197,10 @@ def test_nobody_goes_on_before_a_linked_function_is_there(monkeypatch: pytest.Mo
         assert go_on.wait(20)
 
     monkeypatch.setattr(link, "_functions", [(abs, "nothing", "m")])
-    monkeypatch.setattr(link, "_known", set())
+    monkeypatch.setattr(link, "_registered", set())
     monkeypatch.setattr(link, "publish", lambda name, compiled: None)
     monkeypatch.setattr(jit, "jit", slow)
-    threads = [threading.Thread(target=link.known, args=(types.float32,), daemon=True) for _ in range(2)]
+    threads = [threading.Thread(target=link.register_linked, args=(types.float32,), daemon=True) for _ in range(2)]
     threads[0].start()
     assert compiling.wait(20)
     threads[1].start()

@@ -33,10 +33,10 @@ def test_each_worker_is_given_what_the_step_was_compiled_for(
             for argument, kind in zip(arguments, kinds):
                 assert cpu_target.typing_context.can_convert(typeof(argument), kind) is not None, kind
             own = arguments[-2]
-            arrivals, beds, passed = own[1:4]
+            arrivals, waiters, passed = own[1:4]
             assert not arrivals.any()
             assert not passed.any()
-            assert beds.shape[0] == threads
+            assert waiters.shape[0] == threads
             meeting.wait(20)
             arrivals[0] = passed[0] = 7
             calls.append((part, loss, threading.current_thread(), own, arguments[-1]))
@@ -61,7 +61,7 @@ def test_each_worker_is_given_what_the_step_was_compiled_for(
         assert len({call[2] for call in mine}) == threads
         assert all(call[2].daemon for call in mine[1:])
         owns = [call[3] for call in mine]
-        for shared in (1, 2, 4):  # arrivals, beds and partial
+        for shared in (1, 2, 4):  # arrivals, waiters and partial
             assert all(own[shared] is owns[0][shared] for own in owns)
 
 
@@ -79,14 +79,14 @@ def test_a_worker_that_waits_for_an_interrupted_one_stops_waiting() -> None:
     s: Any = step_by_hand.session(
         "numba", step_by_hand.start((20, 17, 9)), step_by_hand.images(20, 8), batch_size=4, threads=2
     )
-    step, before = s._entries["step"], set(threading.enumerate())
+    step, before = s.entry_points["step"], set(threading.enumerate())
 
     def interrupted(*arguments: Any) -> None:
         if arguments[-2][0][0] == 0:  # the place of the first worker
             raise KeyboardInterrupt
         step(*arguments)
 
-    s._entries["step"] = interrupted
+    s.entry_points["step"] = interrupted
     s.start(np.arange(8))
     with pytest.raises(KeyboardInterrupt):
         s.run(2)

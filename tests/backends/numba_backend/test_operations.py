@@ -16,7 +16,7 @@ import fastae
 from fastae.backends.numba_backend import operations
 from fastae.backends.numba_backend.kernels import ROW_BLOCK
 from fastae.backends.numba_backend.operations import Workspace
-from fastae.backends.numba_backend.sparse import room
+from fastae.backends.numba_backend.sparse import buffer_size
 
 
 @pytest.fixture
@@ -35,12 +35,12 @@ def called(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def namespace(**kernels: Callable[..., Any]) -> SimpleNamespace:
         return SimpleNamespace(**{name: told(name, kernel) for name, kernel in kernels.items()})
 
-    def multiply_lit(a: Any, W: Any, y: Any, ks: Any) -> None:
-        assert ks.size >= room(a.shape[1])
+    def multiply_nonzeros(a: Any, W: Any, y: Any, ks: Any) -> None:
+        assert ks.size >= buffer_size(a.shape[1])
         k.matmul(a, W, y)
 
-    def multiply_transposed_lit(a: Any, d: Any, out: Any, alpha: float, beta: float, ks: Any) -> None:
-        assert ks.size >= room(a.shape[1])
+    def multiply_transposed_nonzeros(a: Any, d: Any, out: Any, alpha: float, beta: float, ks: Any) -> None:
+        assert ks.size >= buffer_size(a.shape[1])
         k.matmul(a, d, out, True, False, alpha, beta)
 
     def add_scaled(out: Any, p: Any, q: Any, same: Any, sums: Any, alpha: float) -> None:
@@ -52,15 +52,15 @@ def called(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         multiply_by_transposed=lambda a, b, out, alpha, beta: k.matmul(a, b, out, False, True, alpha, beta),
         **{name: getattr(k, name) for name in ("bias_sigmoid", "sigmoid_gradient", "column_sum", "axpy")},
     )
-    lit = namespace(multiply_lit=multiply_lit, multiply_transposed_lit=multiply_transposed_lit)
+    nonzeros = namespace(multiply_nonzeros=multiply_nonzeros, multiply_transposed_nonzeros=multiply_transposed_nonzeros)
     monkeypatch.setattr(operations, "kernels", plain)
     monkeypatch.setattr(
         operations,
         "sparse",
         SimpleNamespace(
             has_zeros=lambda a: bool((a[0] == 0).any()),
-            multiply=lit.multiply_lit,
-            multiply_transposed=lit.multiply_transposed_lit,
+            multiply=nonzeros.multiply_nonzeros,
+            multiply_transposed=nonzeros.multiply_transposed_nonzeros,
         ),
     )
     monkeypatch.setattr(operations, "ew", SimpleNamespace(ADD_SCALED=add_scaled))
@@ -76,10 +76,10 @@ def team(workers: int, m: int, widest: int) -> list[Workspace]:
         Workspace(
             place=np.array([worker, workers]),
             arrivals=arrivals,
-            beds=np.zeros((workers, 8), np.int64),
+            waiters=np.zeros((workers, 8), np.int64),
             passed=np.zeros(8, np.int64),
             partial=partial,
-            lit=np.full(room(widest), -1),
+            nonzeros=np.full(buffer_size(widest), -1),
         )
         for worker in range(workers)
     ]
@@ -107,7 +107,7 @@ def test_forward_is_a_block_of_images_after_the_other(m: int, dark: bool, called
     (workspace,) = team(1, m, 20)
     operations.make_forward(operations.kernels.bias_sigmoid, "sigmoid")(a, W, b, y, None, workspace)
     np.testing.assert_allclose(y, 1 / (1 + np.exp(-(a @ W + b))), rtol=1e-14)
-    assert called == ["multiply_lit" if dark else "multiply", "bias_sigmoid"] * -(-m // ROW_BLOCK)
+    assert called == ["multiply_nonzeros" if dark else "multiply", "bias_sigmoid"] * -(-m // ROW_BLOCK)
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3, 4])
@@ -177,5 +177,5 @@ def test_update_moves_weights_or_their_velocity(m: int, momentum: float, dark: b
     if m == 1 and not momentum:  # row by row, and none for a dark pixel
         assert called == ["axpy"] * (4 if dark else 6) + ["column_sum"]
     else:
-        product = "multiply_transposed_lit" if dark else "multiply_transposed"
+        product = "multiply_transposed_nonzeros" if dark else "multiply_transposed"
         assert called == [product, *["axpy"] * bool(momentum), "column_sum"]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fastae.backends.numba_backend import sparse
-from fastae.backends.numba_backend.kernels import PIECE, ROW_BLOCK
+from fastae.backends.numba_backend.kernels import K_BLOCK, ROW_BLOCK
 from fastae.backends.numba_backend.sparse import BYTE, ROWS
 
 
@@ -20,13 +20,13 @@ def test_numbas_products_that_leave_out_zeros_are_the_whole_products(dtype: str)
         (4, 10, 33),
         (7, 13, 33),
         (ROW_BLOCK + 6, 22, 70),
-        (9, 2 * PIECE + 21, 40),
+        (9, 2 * K_BLOCK + 21, 40),
     ):
-        for lit in (0.0, 0.1, 0.5, 1.0):
-            a = (rng.integers(1, 4, (m, inputs)) * (rng.random((m, inputs)) < lit)).astype(dtype)
+        for nonzero in (0.0, 0.1, 0.5, 1.0):
+            a = (rng.integers(1, 4, (m, inputs)) * (rng.random((m, inputs)) < nonzero)).astype(dtype)
             W, d = (rng.integers(-3, 4, (rows, outputs)).astype(dtype) for rows in (inputs, m))
             assert sparse.has_zeros(a) == (a[0] == 0).any()
-            ks = np.full(sparse.room(inputs), -1, np.int32)
+            ks = np.full(sparse.buffer_size(inputs), -1, np.int32)
             lists, words, ends = (np.full(size, -1, np.int32) for size in (BYTE * 200, 200, 99))
             first = inputs // 3
             end = sparse.list_columns(a, m // 3, m, first, inputs, lists, 7)

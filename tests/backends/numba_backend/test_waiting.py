@@ -11,16 +11,16 @@ import pytest
 from fastae.backends.numba_backend import waiting
 from fastae.backends.numba_backend.operations import Workspace
 from fastae.backends.numba_backend.session import aligned
-from fastae.backends.numba_backend.waiting import LOOK, VAIN, barrier, make_beds
+from fastae.backends.numba_backend.waiting import POLL_MICROSECONDS, SHORT_AFTER, barrier, make_waiters
 
 pytestmark = pytest.mark.alone
 
 
 def team(workers: int) -> list[Workspace]:
-    arrivals, beds, nothing = np.zeros(8, np.int64), aligned((workers, 8), np.int64), np.zeros(1)
-    make_beds(beds)
+    arrivals, waiters, nothing = np.zeros(8, np.int64), aligned((workers, 8), np.int64), np.zeros(1)
+    make_waiters(waiters)
     return [
-        Workspace(np.array([worker, workers]), arrivals, beds, np.zeros(8, np.int64), nothing, nothing)
+        Workspace(np.array([worker, workers]), arrivals, waiters, np.zeros(8, np.int64), nothing, nothing)
         for worker in range(workers)
     ]
 
@@ -38,7 +38,7 @@ def start(workspaces: list[Workspace], times: int = 1) -> list[threading.Thread]
 
 def until_asleep(workspaces: list[Workspace]) -> None:
     end = time.monotonic() + 20
-    while not all(workspace.beds[workspace.place[0], 0] for workspace in workspaces):
+    while not all(workspace.waiters[workspace.place[0], 0] for workspace in workspaces):
         assert time.monotonic() < end
         time.sleep(0.001)
 
@@ -55,13 +55,13 @@ def test_a_barrier_holds_all_until_the_last_has_come(workers: int) -> None:
     for passed in range(1, 4):
         early = start(workspaces[1:])
         until_asleep(workspaces[1:])
-        time.sleep(2e-6 * LOOK)
+        time.sleep(2e-6 * POLL_MICROSECONDS)
         assert all(thread.is_alive() for thread in early)
         barrier(workspaces[0])
         end(early)
         assert workspaces[0].arrivals[0] == workers * passed
         assert [workspace.passed[0] for workspace in workspaces] == [passed] * workers
-        assert not workspaces[0].beds[:, 0].any()
+        assert not workspaces[0].waiters[:, 0].any()
 
 
 def test_who_waits_uses_no_core() -> None:
@@ -85,7 +85,7 @@ def test_who_sleeps_is_woken_and_does_not_oversleep() -> None:
         barrier(workspaces[0])
         end(early)
         took.append(time.perf_counter() - began)
-    assert min(took) < 1e-6 * LOOK / 5
+    assert min(took) < 1e-6 * POLL_MICROSECONDS / 5
 
 
 def test_who_is_woken_for_nothing_sleeps_again() -> None:
@@ -93,8 +93,8 @@ def test_who_is_woken_for_nothing_sleeps_again() -> None:
     early = start(workspaces[1:])
     for _ in range(5):
         until_asleep(workspaces[1:])
-        workspaces[1].beds[1, 0] = 0
-        waiting._python.PyThread_release_lock(waiting.ctypes.c_void_p(int(workspaces[1].beds[1, 1])))
+        workspaces[1].waiters[1, 0] = 0
+        waiting._python.PyThread_release_lock(waiting.ctypes.c_void_p(int(workspaces[1].waiters[1, 1])))
     until_asleep(workspaces[1:])
     assert early[0].is_alive()
     barrier(workspaces[0])
@@ -112,12 +112,12 @@ def test_many_barriers_in_a_row_are_passed_by_all(workers: int, late: float) -> 
         barrier(workspaces[0])
     end(others)
     assert workspaces[0].arrivals[0] == workers * times
-    assert not workspaces[0].beds[:, 0].any()
+    assert not workspaces[0].waiters[:, 0].any()
 
 
 def test_sleeps_in_a_row_are_counted_until_it_need_not_sleep() -> None:
     workspaces = team(2)
-    for slept in range(1, VAIN + 2):
+    for slept in range(1, SHORT_AFTER + 2):
         early = start(workspaces[1:])
         until_asleep(workspaces[1:])
         barrier(workspaces[0])
@@ -157,12 +157,12 @@ def test_locks_are_freed_with_their_array(monkeypatch: pytest.MonkeyPatch) -> No
         PyThread_free_lock=freed.append,
     )
     monkeypatch.setattr(waiting, "_python", fake)
-    beds = np.zeros((3, 8), np.int64)
-    make_beds(beds)
-    assert beds[:, 1].tolist() == held == made
+    waiters = np.zeros((3, 8), np.int64)
+    make_waiters(waiters)
+    assert waiters[:, 1].tolist() == held == made
     assert not freed
-    del beds
+    del waiters
     gc.collect()
     assert sorted(freed) == made
     with pytest.raises(MemoryError):
-        make_beds(np.zeros((1, 8), np.int64))
+        make_waiters(np.zeros((1, 8), np.int64))

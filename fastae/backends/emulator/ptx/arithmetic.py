@@ -47,14 +47,11 @@ class Arithmetic(Text):
         else:
             value = f"emulated_ptx::{NAMES.get(operation, operation)}<{C[kind]}>({values})"
         if "sat" in more:
-            value = value if kind[0] == "f" else self._wide(operation, operands, kind)
+            if kind[0] != "f":
+                sign = {"add": "+", "sub": "-"}[operation]
+                value = f" {sign} ".join(f"(long long)({self.read(o, kind)})" for o in operands[1:])
             value = f"emulated_ptx::saturated<{C[kind]}>({value})"
         return self.write(operands[0], value)
-
-    def _wide(self, operation: str, operands: list[str], kind: str) -> str:
-        sign = {"add": "+", "sub": "-"}[operation]
-        x, y = (f"(long long)({self.read(o, kind)})" for o in operands[1:])
-        return f"{x} {sign} {y}"
 
     def _of_halves(self, operation: str, more: list[str], kind: str, values: str) -> str:
         if operation == "ex2" or operation == "tanh":

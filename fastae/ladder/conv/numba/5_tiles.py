@@ -19,7 +19,7 @@ from fastae.backends.numba_backend.kernels import columns_by_tiles
 from fastae.backends.numba_backend.tiles import OUTER, OUTER_ROW
 
 TILE, ROW = columns_by_tiles(OUTER, False), columns_by_tiles(OUTER_ROW, False)
-ROWS, PIECE = OUTER.rows, 512
+ROWS, K_BLOCK = OUTER.rows, 512
 ALL = np.arange(0)  # the list of k, for a tile that leaves some out; these do not
 
 
@@ -44,8 +44,8 @@ def convolve(x, weights, height, width, kernel, stride, padding, out):
     for image in range(x.shape[0]):
         to_rows(x, image, height, width, kernel, stride, padding, columns, patches)
         some = out[image * rows * columns : (image + 1) * rows * columns]
-        for k in range(0, depth, PIECE):
-            length, keep = min(PIECE, depth - k), 0.0 if k == 0 else 1.0
+        for k in range(0, depth, K_BLOCK):
+            length, keep = min(K_BLOCK, depth - k), 0.0 if k == 0 else 1.0
             # idea
             for p in range(0, whole, ROWS):
                 TILE(patches[:, k:], weights[k:], some, ALL, length, 1.0, keep, p, 0, n)

@@ -20,7 +20,7 @@ from fastae.backends.numba_backend.kernels import columns_by_tiles
 from fastae.backends.numba_backend.tiles import OUTER, OUTER_ROW
 
 TILE, ROW = columns_by_tiles(OUTER, False), columns_by_tiles(OUTER_ROW, False)
-ROWS, PIECE = OUTER.rows, 512
+ROWS, K_BLOCK = OUTER.rows, 512
 ALL = np.arange(0)  # the list of k, for a tile that leaves some out; these do not
 
 
@@ -35,8 +35,8 @@ def convolve(x, weights, height, width, kernel, stride, padding, out):
         keep = 0.0
         for i in range(max(0, -top), min(kernel, height - top)):
             pixel, tap = ((top + i) * width + left + first) * channels, (i * kernel + first) * channels
-            for k in range(0, (last - first) * channels, PIECE):
-                length = min(PIECE, (last - first) * channels - k)
+            for k in range(0, (last - first) * channels, K_BLOCK):
+                length = min(K_BLOCK, (last - first) * channels - k)
                 # idea
                 for image in range(0, whole, ROWS):
                     TILE(x[:, pixel + k :], weights[tap + k :], some, ALL, length, 1.0, keep, image, 0, n)

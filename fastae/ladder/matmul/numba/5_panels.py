@@ -17,7 +17,7 @@ from fastae.backends.numba_backend.tiles import OUTER, OUTER_ROW
 
 PLAIN, TRANSPOSED = columns_by_tiles(OUTER_ROW, False), columns_by_tiles(OUTER_ROW, True)
 PLAIN_TILE, TRANSPOSED_TILE = columns_by_tiles(OUTER, False), columns_by_tiles(OUTER, True)
-ROWS, PIECE = OUTER.rows, 512
+ROWS, K_BLOCK = OUTER.rows, 512
 ALL = np.arange(0)  # the list of k, for a tile that leaves some out; these do not
 PANEL = OUTER.across * MACHINE.vector_bytes // 4
 
@@ -26,8 +26,8 @@ PANEL = OUTER.across * MACHINE.vector_bytes // 4
 def matmul(a, b, out, trans_a, trans_b, alpha, beta):
     (m, n), A = out.shape, a.T if trans_a else a
     depth, whole = A.shape[1], m // ROWS * ROWS
-    for k in range(0, 0 if trans_b else max(1, depth), PIECE):
-        length, keep = min(PIECE, depth - k), beta if k == 0 else 1.0
+    for k in range(0, 0 if trans_b else max(1, depth), K_BLOCK):
+        length, keep = min(K_BLOCK, depth - k), beta if k == 0 else 1.0
         # idea
         for j in range(0, n, PANEL):
             for i in range(0, whole, ROWS):

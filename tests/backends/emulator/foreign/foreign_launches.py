@@ -15,9 +15,10 @@ class Launch(NamedTuple):
 
     file: str
     name: str
-    make: Callable[[np.random.Generator], tuple[tuple[Any, ...], dict[int, Any]]]
+    make: Callable[..., tuple[tuple[Any, ...], dict[int, Any]]]
     grid: Any
     block: Any
+    of: tuple[Any, ...] = ()  # what ``make`` takes beside a random generator
     shared: int = 0
     cooperative: bool = False
     tolerance: float = 1e-4
@@ -25,8 +26,13 @@ class Launch(NamedTuple):
     racy: str = ""  # the race that is in it, which a GPU forgives
 
     @property
+    def kernel(self) -> str:
+        """The kernel's name, without the arguments of a template."""
+        return self.name.partition("<")[0]
+
+    @property
     def title(self) -> str:
-        return f"{self.file}-{self.make.__name__}"
+        return f"{self.file}-{self.name}"
 
 
 LAUNCHES: list[Launch] = []

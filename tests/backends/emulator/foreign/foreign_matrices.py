@@ -9,73 +9,31 @@ from foreign_launches import F, by_value, cells, launch
 M, N, K = 64, 128, 32
 
 
+@launch("sgemm", (3, 4), (16, 16), "sgemm_naive", of=(45, 60, 33))
+@launch("sgemm", (3, 4), 256, "sgemm_coalesce<16>", of=(45, 60, 33))
+@launch("sgemm", (4, 8), 256, "sgemm_shared_mem_block<16>")
+@launch("sgemm", (2, 1), 512, "sgemm1DBlocktiling<64, 64, 8, 8>", of=(M, N, 16))
+@launch("sgemm", (2, 1), 64, "sgemm2DBlocktiling<64, 64, 8, 8, 8>", of=(M, N, 16))
+@launch("sgemm", (2, 1), 256, "sgemmVectorize<64, 64, 16, 4, 4>")
+@launch("sgemm", (2, 1), 256, "sgemmResolveBankExtraCol<64, 64, 16, 4, 4>")
+@launch("sgemm", (2, 1), 128, "sgemmWarptiling<64, 64, 8, 32, 32, 1, 4, 4, 128>", of=(M, N, 24))
 def product(random: np.random.Generator, m: int = M, n: int = N, k: int = K) -> Any:
     a, b, c = (random.standard_normal(s, F) for s in ((m, k), (k, n), (m, n)))
     return (m, n, k, 0.5, a, b, 2.0, c), {7: 0.5 * (a @ b) + 2 * c}
 
 
-@launch("sgemm", (3, 4), (16, 16))
-def sgemm_naive(random: Any) -> Any:
-    return product(random, 45, 60, 33)
-
-
-@launch("sgemm", (3, 4), 256, "sgemm_coalesce<16>")
-def sgemm_coalesce(random: Any) -> Any:
-    return product(random, 45, 60, 33)
-
-
-@launch("sgemm", (4, 8), 256, "sgemm_shared_mem_block<16>")
-def sgemm_shared_mem_block(random: Any) -> Any:
-    return product(random)
-
-
-@launch("sgemm", (2, 1), 512, "sgemm1DBlocktiling<64, 64, 8, 8>")
-def sgemm_1d_blocktiling(random: Any) -> Any:
-    return product(random, k=16)
-
-
-@launch("sgemm", (2, 1), 64, "sgemm2DBlocktiling<64, 64, 8, 8, 8>")
-def sgemm_2d_blocktiling(random: Any) -> Any:
-    return product(random, k=16)
-
-
-@launch("sgemm", (2, 1), 256, "sgemmVectorize<64, 64, 16, 4, 4>")
-def sgemm_vectorize(random: Any) -> Any:
-    return product(random)
-
-
-@launch("sgemm", (2, 1), 256, "sgemmResolveBankExtraCol<64, 64, 16, 4, 4>")
-def sgemm_extra_column(random: Any) -> Any:
-    return product(random)
-
-
-@launch("sgemm", (2, 1), 128, "sgemmWarptiling<64, 64, 8, 32, 32, 1, 4, 4, 128>")
-def sgemm_warptiling(random: Any) -> Any:
-    return product(random, k=24)
-
-
 @launch("sgemm", (2, 1), (8, 8), "Sgemm_double_buffer<64, 8, 64, 8, 8>")
-def sgemm_double_buffer(random: Any) -> Any:
-    a, b = random.standard_normal((M, K), F), random.standard_normal((K, N), F)
-    return (a, b, np.zeros((M, N), F), M, N, K), {2: a @ b}
-
-
 @launch("sgemm", (2, 1), (8, 8), "sgemm_t_8x8_sliced_k_f32x4_bcf_kernel<>")
-def sgemm_sliced_k(random: Any) -> Any:
+def plain_product(random: Any) -> Any:
     a, b = random.standard_normal((M, K), F), random.standard_normal((K, N), F)
     return (a, b, np.zeros((M, N), F), M, N, K), {2: a @ b}
 
 
-@launch("sgemm", 5, (32, 4))
-def sgemv_k128_f32x4_kernel(random: Any) -> Any:
-    a, x = random.standard_normal((18, 256), F), random.standard_normal(256, F)
-    return (a, x, np.zeros(18, F), 18, 256), {2: a @ x}
-
-
-@launch("sgemm", 3, (32, 4), "sgemv_k16_f32_kernel<2>")
-def sgemv_k16(random: Any) -> Any:
-    a, x = random.standard_normal((20, 16), F), random.standard_normal(16, F)
-    return (a, x, np.zeros(20, F), 20, 16), {2: a @ x}
+@launch("sgemm", 5, (32, 4), "sgemv_k128_f32x4_kernel", of=(18, 256))
+@launch("sgemm", 3, (32, 4), "sgemv_k16_f32_kernel<2>", of=(20, 16))
+def of_vector(random: Any, m: int, k: int) -> Any:
+    a, x = random.standard_normal((m, k), F), random.standard_normal(k, F)
+    return (a, x, np.zeros(m, F), m, k), {2: a @ x}
 
 
 @launch("sgemm", 5, (7, 7), shared=2 * 7 * 9 * 8)
@@ -93,39 +51,15 @@ def softmax(x: Any) -> Any:
     return e / e.sum(-1, keepdims=True)
 
 
+@launch("softmax_norm", 2, 4, "softmax_forward_kernel1")
+@launch("softmax_norm", ROWS, 64, "softmax_forward_kernel2", shared=256)
+@launch("softmax_norm", ROWS, 32, "softmax_forward_kernel3")
+@launch("softmax_norm", ROWS, 96, "softmax_forward_kernel4", shared=24)
+@launch("softmax_norm", 2, 128, "softmax_forward_online_kernel8")
+@launch("softmax_norm", 2, 128, "softmax_forward_online_cg")
 def rows(random: np.random.Generator) -> Any:
     x = 3 * random.standard_normal((ROWS, COLUMNS), F)
     return (np.zeros_like(x), x, ROWS, COLUMNS), {0: softmax(x)}
-
-
-@launch("softmax_norm", 2, 4)
-def softmax_forward_kernel1(random: Any) -> Any:
-    return rows(random)
-
-
-@launch("softmax_norm", ROWS, 64, shared=256)
-def softmax_forward_kernel2(random: Any) -> Any:
-    return rows(random)
-
-
-@launch("softmax_norm", ROWS, 32)
-def softmax_forward_kernel3(random: Any) -> Any:
-    return rows(random)
-
-
-@launch("softmax_norm", ROWS, 96, shared=24)
-def softmax_forward_kernel4(random: Any) -> Any:
-    return rows(random)
-
-
-@launch("softmax_norm", 2, 128)
-def softmax_forward_online_kernel8(random: Any) -> Any:
-    return rows(random)
-
-
-@launch("softmax_norm", 2, 128)
-def softmax_forward_online_cg(random: Any) -> Any:
-    return rows(random)
 
 
 @launch("softmax_norm", 3, 64, "safe_softmax_f32x4_per_token_kernel<64>")
@@ -140,26 +74,14 @@ def online_safe_softmax(random: Any) -> Any:
     return (x, np.zeros_like(x), 384), {1: softmax(x)}
 
 
+@launch("softmax_norm", 2, 4, "layernorm_forward_kernel1")
+@launch("softmax_norm", 2, 96, "layernorm_forward_kernel3")
+@launch("softmax_norm", ROWS, 64, "layernorm_forward_kernel5")
 def norm(random: np.random.Generator) -> Any:
     x, w, b = random.standard_normal((ROWS, COLUMNS), F), random.standard_normal(COLUMNS, F), np.ones(COLUMNS, F)
     mean, rstd = x.mean(1), 1 / np.sqrt(x.var(1) + 1e-5)
     out = (x - mean[:, None]) * rstd[:, None] * w + b
     return (np.zeros_like(x), np.zeros(ROWS, F), np.zeros(ROWS, F), x, w, b, ROWS, COLUMNS), {0: out, 1: mean, 2: rstd}
-
-
-@launch("softmax_norm", 2, 4)
-def layernorm_forward_kernel1(random: Any) -> Any:
-    return norm(random)
-
-
-@launch("softmax_norm", 2, 96)
-def layernorm_forward_kernel3(random: Any) -> Any:
-    return norm(random)
-
-
-@launch("softmax_norm", ROWS, 64)
-def layernorm_forward_kernel5(random: Any) -> Any:
-    return norm(random)
 
 
 @launch("softmax_norm", 3, 64, shared=8 * 40)
@@ -241,18 +163,8 @@ def fused_classifier(random: Any) -> Any:
     after[:, :V] = (p - np.eye(V)[targets]) / (B * T)
     probs = np.zeros((B * T, 64), F)
     probs[:, :V] = p
-    given = (
-        logits,
-        np.zeros(B * T, F),
-        np.zeros((B * T, 64), F),
-        1 / (B * T),
-        targets,
-        B,
-        T,
-        V,
-        64,
-        by_value(np.zeros(1, "u1")),
-    )
+    losses, unused = np.zeros(B * T, F), by_value(np.zeros(1, "u1"))
+    given = (logits, losses, np.zeros((B * T, 64), F), 1 / (B * T), targets, B, T, V, 64, unused)
     return given, {0: after, 1: -np.log(p[np.arange(B * T), targets]), 2: probs}
 
 

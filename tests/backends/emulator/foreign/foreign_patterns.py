@@ -8,6 +8,11 @@ from foreign_launches import F, I, U, launch
 N = 1000
 
 
+@launch("reductions", 8, 128, "reduce0<int>", shared=512, of=(I, 8, 128))
+@launch("reductions", 8, 128, "reduce1<float>", shared=512, of=(F, 8, 128))
+@launch("reductions", 8, 128, "reduce2<double>", shared=1024, of=(np.float64, 8, 128))
+@launch("reductions", 4, 128, "reduce3<int>", shared=512, of=(I, 4, 256))
+@launch("reductions", 4, 128, "reduce4<float, 128>", shared=512, of=(F, 4, 256))
 def blocks(random: np.random.Generator, dtype: Any, grid: int, per_block: int) -> Any:
     """Make the arguments of a reduction to one number a block, of as many elements as a block takes in turn."""
     x = random.integers(-50, 50, N).astype(dtype)
@@ -16,39 +21,15 @@ def blocks(random: np.random.Generator, dtype: Any, grid: int, per_block: int) -
     return (x, np.zeros(grid, dtype), U(N)), {1: padded.reshape(grid, per_block).sum(1)}
 
 
-def total(random: np.random.Generator, dtype: Any, grid: int) -> Any:
+@launch("reductions", 2, 128, "reduce5<128>", shared=512, of=(F, 2))
+@launch("reductions", 2, 128, "reduce7<int, 128, true>", shared=128, of=(I, 2))
+@launch("reductions", 2, 128, "reduce7<float, 128, false>", shared=128, of=(F, 2))
+@launch("reductions", 3, 128, "cg_reduce<float>", shared=512, of=(F, 3))
+@launch("reductions", 3, 96, "deviceReduceKernel", of=(I, 3, I))
+@launch("reductions", 3, 96, "deviceReduceWarpAtomicKernel", of=(I, 1, I))
+def total(random: np.random.Generator, dtype: Any, grid: int, size: Any = U) -> Any:
     x = random.integers(-50, 50, N).astype(dtype)
-    return (x, np.zeros(grid, dtype), U(N)), {1: lambda out: (out.sum(), x.sum())}
-
-
-@launch("reductions", 8, 128, "reduce0<int>", shared=512)
-def reduce0(random: Any) -> Any:
-    return blocks(random, I, 8, 128)
-
-
-@launch("reductions", 8, 128, "reduce1<float>", shared=512)
-def reduce1(random: Any) -> Any:
-    return blocks(random, F, 8, 128)
-
-
-@launch("reductions", 8, 128, "reduce2<double>", shared=1024)
-def reduce2(random: Any) -> Any:
-    return blocks(random, np.float64, 8, 128)
-
-
-@launch("reductions", 4, 128, "reduce3<int>", shared=512)
-def reduce3(random: Any) -> Any:
-    return blocks(random, I, 4, 256)
-
-
-@launch("reductions", 4, 128, "reduce4<float, 128>", shared=512)
-def reduce4(random: Any) -> Any:
-    return blocks(random, F, 4, 256)
-
-
-@launch("reductions", 2, 128, "reduce5<128>", shared=512)
-def reduce5(random: Any) -> Any:
-    return total(random, F, 2)
+    return (x, np.zeros(grid, dtype), size(N)), {1: lambda out: (out.sum(), x.sum())}
 
 
 @launch("reductions", 4, 128, racy="s[t] += s[t +")
@@ -57,63 +38,19 @@ def reduce5_classic(random: Any) -> Any:
     return (x, np.zeros(4, I)), {1: x.reshape(4, 256).sum(1)}
 
 
-@launch("reductions", 2, 128, "reduce7<int, 128, true>", shared=128)
-def reduce7(random: Any) -> Any:
-    return total(random, I, 2)
-
-
-@launch("reductions", 2, 128, "reduce7<float, 128, false>", shared=128)
-def reduce7_of_any_size(random: Any) -> Any:
-    return total(random, F, 2)
-
-
-@launch("reductions", 3, 128, "cg_reduce<float>", shared=512)
-def cg_reduce(random: Any) -> Any:
-    return total(random, F, 3)
-
-
+@launch("reductions", 2, 64, "sum_kernel_block", shared=256)
+@launch("reductions", 2, 64, "sum_kernel_tiles", shared=256)
+@launch("reductions", 2, 64, "sum_kernel_tile_shfl<16>")
 def guide(random: np.random.Generator) -> Any:
     x = random.integers(-50, 50, N).astype(I)
     return (np.zeros(1, I), x, N), {0: x.sum()}
 
 
-@launch("reductions", 2, 64, shared=256)
-def sum_kernel_block(random: Any) -> Any:
-    return guide(random)
-
-
-@launch("reductions", 2, 64, shared=256)
-def sum_kernel_tiles(random: Any) -> Any:
-    return guide(random)
-
-
-@launch("reductions", 2, 64, "sum_kernel_tile_shfl<16>")
-def sum_kernel_tile_shfl(random: Any) -> Any:
-    return guide(random)
-
-
-@launch("reductions", 3, 96)
-def deviceReduceKernel(random: Any) -> Any:
-    x = random.integers(-50, 50, N).astype(I)
-    return (x, np.zeros(3, I), N), {1: lambda out: (out.sum(), x.sum())}
-
-
-@launch("reductions", 3, 96)
-def deviceReduceWarpAtomicKernel(random: Any) -> Any:
-    x = random.integers(-50, 50, N).astype(I)
-    return (x, np.zeros(1, I), N), {1: x.sum()}
-
-
-@launch("reductions", 5, 64, "reduceSinglePass<64>")
-def reduce_single_pass(random: Any) -> Any:
+@launch("reductions", 5, 64, "reduceSinglePass<64>", of=(5,))
+@launch("reductions", 3, 64, "reduceSinglePassMultiBlockCG", cooperative=True, shared=512, of=(3,))
+def single_pass(random: Any, grid: int) -> Any:
     x = random.integers(-50, 50, N).astype(F)
-    return (x, np.zeros(5, F), U(N)), {1: lambda out: (out[0], x.sum())}
-
-
-@launch("reductions", 3, 64, cooperative=True, shared=512)
-def reduceSinglePassMultiBlockCG(random: Any) -> Any:
-    x = random.integers(-50, 50, N).astype(F)
-    return (x, np.zeros(3, F), U(N)), {1: lambda out: (out[0], x.sum())}
+    return (x, np.zeros(grid, F), U(N)), {1: lambda out: (out[0], x.sum())}
 
 
 @launch("reductions", 2, 128)
@@ -140,47 +77,23 @@ def absmax(random: Any) -> Any:
     return (x, np.zeros(1, F), N), {1: np.abs(x).max()}
 
 
+@launch("textbook", 8, 128, "histo_kernel")
+@launch("textbook", 8, 128, "histo_private_kernel")
+@launch("textbook", 2, 128, "histo_aggregated_kernel")
 def letters(random: np.random.Generator) -> Any:
     text = random.integers(ord("a") - 3, ord("z") + 3, N).astype("i1")
     at = text[(text >= ord("a")) & (text <= ord("z"))] - ord("a")
     return (text, U(N), np.zeros(7, U)), {2: np.bincount(at // 4, minlength=7)}
 
 
-@launch("textbook", 8, 128)
-def histo_kernel(random: Any) -> Any:
-    return letters(random)
-
-
-@launch("textbook", 8, 128)
-def histo_private_kernel(random: Any) -> Any:
-    return letters(random)
-
-
-@launch("textbook", 2, 128)
-def histo_aggregated_kernel(random: Any) -> Any:
-    return letters(random)
-
-
+@launch("textbook", 4, 256, "Kogge_Stone_scan_kernel")
+@launch("textbook", 4, 256, "Kogge_Stone_double_buffer")
+@launch("textbook", 4, 128, "Brent_Kung_scan_kernel")
 def sections(random: np.random.Generator) -> Any:
     x = random.integers(-9, 9, N).astype(F)
     padded = np.zeros(1024, F)
     padded[:N] = x
     return (x, np.zeros(N, F), U(N)), {1: padded.reshape(-1, 256).cumsum(1).ravel()[:N]}
-
-
-@launch("textbook", 4, 256)
-def Kogge_Stone_scan_kernel(random: Any) -> Any:
-    return sections(random)
-
-
-@launch("textbook", 4, 256)
-def Kogge_Stone_double_buffer(random: Any) -> Any:
-    return sections(random)
-
-
-@launch("textbook", 4, 128)
-def Brent_Kung_scan_kernel(random: Any) -> Any:
-    return sections(random)
 
 
 @launch("textbook", 8, 128, variables={"blockCounter": 0, "flags": 0, "scan_value": 0})
@@ -195,19 +108,11 @@ def lookback_scan(random: Any) -> Any:
     return (x, np.zeros(N, I), N, np.zeros(8, np.uint64)), {1: x.cumsum()}
 
 
+@launch("textbook", 2, 32, "merge_basic_kernel")
+@launch("textbook", 3, 16, "merge_tiled_kernel", shared=2 * 32 * 4, of=(32,))
 def two_sorted(random: np.random.Generator, *more: Any) -> Any:
     a, b = (np.sort(random.integers(0, 99, n)).astype(I) for n in (150, 100))
     return (a, 150, b, 100, np.zeros(250, I), *more), {4: np.sort(np.concatenate([a, b]))}
-
-
-@launch("textbook", 2, 32)
-def merge_basic_kernel(random: Any) -> Any:
-    return two_sorted(random)
-
-
-@launch("textbook", 3, 16, shared=2 * 32 * 4)
-def merge_tiled_kernel(random: Any) -> Any:
-    return two_sorted(random, 32)
 
 
 @launch("textbook", 1, 128)

@@ -10,9 +10,13 @@ def numbers(n: int) -> Any:
     return np.arange(n, dtype=F)
 
 
-@launch("puzzles", 1, 4)
-def Map(random: Any) -> Any:
-    return (numbers(4), np.zeros(4, F)), {1: numbers(4) + 10}
+@launch("puzzles", 1, 4, "Map", of=(4,))
+@launch("puzzles", 1, 8, "MapGuard", of=(4, 4.0))
+@launch("puzzles", 1, (3, 3), "Map2DGuard", of=(4, 2))
+@launch("puzzles", (2, 2), (3, 3), "MapBlock2D", of=(25, 5.0))
+@launch("puzzles", 2, 4, "Shared", shared=16, of=(7, 7.0))
+def ten_more(random: Any, n: int, *size: float) -> Any:
+    return (numbers(n), np.zeros(n, F), *size), {1: numbers(n) + 10}
 
 
 @launch("puzzles", 1, 4)
@@ -20,29 +24,9 @@ def Zip(random: Any) -> Any:
     return (numbers(4), numbers(4), np.zeros(4, F)), {2: 2 * numbers(4)}
 
 
-@launch("puzzles", 1, 8)
-def MapGuard(random: Any) -> Any:
-    return (numbers(4), np.zeros(4, F), 4.0), {1: numbers(4) + 10}
-
-
-@launch("puzzles", 1, (3, 3))
-def Map2DGuard(random: Any) -> Any:
-    return (numbers(4), np.zeros(4, F), 2), {1: numbers(4) + 10}
-
-
 @launch("puzzles", 1, (3, 3))
 def Broadcast(random: Any) -> Any:
     return (numbers(2), numbers(2), np.zeros((2, 2), F), 2), {2: numbers(2)[:, None] + numbers(2)}
-
-
-@launch("puzzles", (2, 2), (3, 3))
-def MapBlock2D(random: Any) -> Any:
-    return (numbers(25), np.zeros(25, F), 5.0), {1: numbers(25) + 10}
-
-
-@launch("puzzles", 2, 4, shared=16)
-def Shared(random: Any) -> Any:
-    return (numbers(7), np.zeros(7, F), 7.0), {1: numbers(7) + 10}
 
 
 @launch("puzzles", 1, 8, shared=32)
@@ -83,13 +67,9 @@ def saxpy(random: Any) -> Any:
     return (100, 2.5, x, y), {3: F(2.5) * x + y}
 
 
-@launch("puzzles", 1, 64)
-def staticReverse(random: Any) -> Any:
-    return (np.arange(64, dtype=I), 64), {0: np.arange(64)[::-1]}
-
-
-@launch("puzzles", 1, 64, shared=256)
-def dynamicReverse(random: Any) -> Any:
+@launch("puzzles", 1, 64, "staticReverse")
+@launch("puzzles", 1, 64, "dynamicReverse", shared=256)
+def reversed_order(random: Any) -> Any:
     return (np.arange(64, dtype=I), 64), {0: np.arange(64)[::-1]}
 
 
@@ -126,9 +106,7 @@ def count_matches(random: Any) -> Any:
 def sieve_bits(random: Any) -> Any:
     primes = [p for p in range(3, 500, 2) if all(p % q for q in range(3, p, 2))]
     given = (np.zeros(8, U), np.uint64(499))
-    return given, {
-        0: lambda out: ([2 * i + 3 for i in range(249) if not out[i // 32] >> U(i % 32) & 1], primes),
-    }
+    return given, {0: lambda out: ([2 * i + 3 for i in range(249) if not out[i // 32] >> U(i % 32) & 1], primes)}
 
 
 @launch("algorithms", (2, 2), (16, 16))
@@ -177,22 +155,16 @@ def packed_shared(random: Any) -> Any:
     return (a, b, c, np.zeros(20, F), 20), {3: a[::-1] * b + np.roll(c, -1)}
 
 
-@launch("language", 2, 32, "binary_elementwise<Add, int, 2>")
-def vectors_added(random: Any) -> Any:
-    x, y = random.integers(0, 99, (2, 101)).astype(I)
-    return (by_value(np.zeros(1, "u1")), x, y, np.zeros(101, I), np.int64(101)), {3: x + y}
+NOTHING = np.zeros(1, "u1")  # what an empty struct is passed as
 
 
-@launch("language", 2, 32, "binary_elementwise<Axpby<double>, double, 2>")
-def vectors_combined(random: Any) -> Any:
-    x, y = random.standard_normal((2, 101))
-    return (by_value(np.array([2.0, 3.0])), x, y, np.zeros(101), np.int64(101)), {3: 2 * x + 3 * y}
-
-
-@launch("language", 2, 32, "binary_elementwise<Mul, float, 4>")
-def vectors_multiplied(random: Any) -> Any:
-    x, y = random.standard_normal((2, 103), F)
-    return (by_value(np.zeros(1, "u1")), x, y, np.zeros(103, F), np.int64(103)), {3: x * y}
+@launch("language", 2, 32, "binary_elementwise<Add, int, 2>", of=(NOTHING, I, 101, np.add))
+@launch("language", 2, 32, "binary_elementwise<Mul, float, 4>", of=(NOTHING, F, 103, np.multiply))
+@launch("language", 2, 32, "binary_elementwise<Axpby<double>, double, 2>",
+        of=(np.array([2.0, 3.0]), np.float64, 101, lambda x, y: 2 * x + 3 * y))  # fmt: skip
+def two_vectors(random: Any, factors: Any, dtype: Any, n: int, operation: Any) -> Any:
+    x, y = (99 * random.random((2, n))).astype(dtype)
+    return (by_value(factors), x, y, np.zeros(n, dtype), np.int64(n)), {3: operation(x, y)}
 
 
 @launch("language", 1, 32)
@@ -227,9 +199,6 @@ def morton(random: Any) -> Any:
     mixed = []
     for code in codes:
         mirrored, bits = int(f"{code:032b}"[::-1], 2), f"{code:b}"
-        chosen = (code >> 24) << 24 | (code >> 16 & 255) << 0
-        chosen = (mirrored & 0xFF) | (mirrored >> 8 & 0xFF) << 8 | (code >> 16 & 0xFF) << 16 | (code >> 24) << 24
-        chosen = (mirrored & 0xFFFF) | (code >> 16 & 0xFF) << 16
         words = [mirrored >> 8 * i & 255 for i in range(4)] + [code >> 8 * i & 255 for i in range(4)]
         chosen = words[0] | words[1] << 8 | words[6] << 16 | words[7] << 24
         mixed.append(chosen ^ bits.count("1") ^ (32 - len(bits)))
@@ -249,14 +218,10 @@ def suffix_max(random: Any) -> Any:
     return (x, np.zeros(50, F), np.uint64(50), np.uint64(12)), {1: np.concatenate(rows)}
 
 
-@launch("language", 1, 1, "describe<double>")
-def describe_double(random: Any) -> Any:
-    return (np.zeros(1),), {0: 5.5}
-
-
-@launch("language", 1, 1, "describe<int>")
-def describe_int(random: Any) -> Any:
-    return (np.zeros(1, I),), {0: 6}
+@launch("language", 1, 1, "describe<double>", of=(np.float64, 5.5))
+@launch("language", 1, 1, "describe<int>", of=(I, 6))
+def described(random: Any, dtype: Any, expected: float) -> Any:
+    return (np.zeros(1, dtype),), {0: expected}
 
 
 @launch("language", 1, 32)

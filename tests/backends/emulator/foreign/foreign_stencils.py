@@ -24,14 +24,9 @@ def convolution_2D_basic_kernel(random: Any) -> Any:
     return (x, FILTER, np.zeros_like(x), 2, 37, 30), {2: convolved(x, FILTER)}
 
 
-@launch("textbook2", (4, 3), (16, 16), variables={"F": FILTER})
-def convolution_tiled_2D_const_mem_kernel(random: Any) -> Any:
-    x = random.standard_normal((30, 37), F)
-    return (x, np.zeros_like(x), 37, 30), {1: convolved(x, FILTER)}
-
-
-@launch("textbook2", (3, 2), (16, 16), variables={"F": FILTER})
-def convolution_cached_tiled_2D_const_mem_kernel(random: Any) -> Any:
+@launch("textbook2", (4, 3), (16, 16), "convolution_tiled_2D_const_mem_kernel", variables={"F": FILTER})
+@launch("textbook2", (3, 2), (16, 16), "convolution_cached_tiled_2D_const_mem_kernel", variables={"F": FILTER})
+def tiled_convolution(random: Any) -> Any:
     x = random.standard_normal((30, 37), F)
     return (x, np.zeros_like(x), 37, 30), {1: convolved(x, FILTER)}
 
@@ -48,6 +43,8 @@ def convolutionRowsKernel(random: Any) -> Any:
 WEIGHTS = dict(zip((f"c{i}" for i in range(7)), F([-6, 1, 2, 3, 4, 5, 6]), strict=True))
 
 
+@launch("textbook2", (4, 4, 4), (4, 4, 4), "stencil_kernel", variables=WEIGHTS)
+@launch("textbook2", (3, 3, 3), (8, 8), "stencil_register_tiling", variables=WEIGHTS)
 def volume(random: np.random.Generator) -> Any:
     x = random.standard_normal((14, 14, 14), F)
     out, inner = np.zeros_like(x), slice(1, -1)
@@ -61,30 +58,15 @@ def volume(random: np.random.Generator) -> Any:
     return (x, np.zeros_like(x), U(14)), {1: out}
 
 
-@launch("textbook2", (4, 4, 4), (4, 4, 4), variables=WEIGHTS)
-def stencil_kernel(random: Any) -> Any:
-    return volume(random)
-
-
-@launch("textbook2", (3, 3, 3), (8, 8), variables=WEIGHTS)
-def stencil_register_tiling(random: Any) -> Any:
-    return volume(random)
-
-
 @launch("textbook2", 3, 64)
 def stencil_1d(random: Any) -> Any:
     x = random.integers(0, 9, 150).astype(I)
     return (x, np.zeros_like(x), 150), {1: np.convolve(x, np.ones(7, I), "same")}
 
 
-@launch("textbook2", (2, 2), (32, 8))
-def transposeNaive(random: Any) -> Any:
-    x = random.standard_normal((64, 64), F)
-    return (np.zeros_like(x), x), {0: x.T}
-
-
-@launch("textbook2", (2, 2), (32, 8))
-def transposeNoBankConflicts(random: Any) -> Any:
+@launch("textbook2", (2, 2), (32, 8), "transposeNaive")
+@launch("textbook2", (2, 2), (32, 8), "transposeNoBankConflicts")
+def transpose(random: Any) -> Any:
     x = random.standard_normal((64, 64), F)
     return (np.zeros_like(x), x), {0: x.T}
 

@@ -30,7 +30,7 @@ def module_of(file: str, code: str, cooperative: bool) -> RawModule:
 
 def run(case: Launch, code: str) -> tuple[list[Any], dict[Any, Any]]:
     """Launch it; return the arguments as they are then, and what is expected of them."""
-    arguments, expected = case.make(np.random.default_rng(20))
+    arguments, expected = case.make(np.random.default_rng(20), *case.of)
     given = [on_device(x) for x in arguments]
     module = module_of(case.file, code, case.cooperative)
     for name, value in case.variables.items():
@@ -101,26 +101,31 @@ def lines_with(case: Launch, words: str) -> list[str]:
 @cache
 def spoiled(file: str) -> str:
     """Return a file with all its faults in it."""
-    code = text_of(f"{file}.cu")
+    code = text_of(file)
     for fault in FAULTS:
-        if fault.file == file and fault.old:
+        if fault.old and launch_of(fault).file == file:
             assert code.count(fault.old) == 1, fault.old
             code = code.replace(fault.old, fault.new)
     return code
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.case)
+def launch_of(fault: Fault) -> Launch:
+    (found,) = [case for case in LAUNCHES if case.kernel == fault.kernel]
+    return found
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.kernel)
 def test_a_planted_fault_is_found_at_its_line(fault: Fault) -> None:
-    (case,) = [x for x in LAUNCHES if x.file == f"{fault.file}.cu" and x.make.__name__ == fault.case]
-    changed = dict(fault.launch)
-    code = spoiled(fault.file)
+    case, changed = launch_of(fault), dict(fault.launch)
+    code = spoiled(case.file)
     with checking(changed.pop("order", "forward")), pytest.raises(KernelFault) as caught:
         run(case._replace(**changed), code)
     told = str(caught.value)
     assert fault.told in told
     file, line = caught.value.line.split(":")
     assert file == case.file
-    assert any(words in code.splitlines()[int(line) - 1] for words in fault.at), told
+    places = (fault.at,) if isinstance(fault.at, str) else fault.at
+    assert any(words in code.splitlines()[int(line) - 1] for words in places), told
 
 
 COPIED = """struct __device_builtin__ __builtin_align__(8) Pair { float a, b; };

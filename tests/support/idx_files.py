@@ -10,16 +10,17 @@ import pytest
 
 from fastae.errors import DataError
 
-IMAGES = "train-images-idx3-ubyte"
-LABELS = "train-labels-idx1-ubyte"
+IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
+TEST_IMAGES, TEST_LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
+TYPES = {"u1": 8, "i1": 9, ">i2": 11, ">i4": 12, ">f4": 13, ">f8": 14}
 
 
-def header(*dims: int) -> bytes:
-    return struct.pack(f">{1 + len(dims)}I", 0x0800 + len(dims), *dims)
+def header(*dims: int, dtype: str = "u1") -> bytes:
+    return struct.pack(f">{1 + len(dims)}I", TYPES[dtype] << 8 | len(dims), *dims)
 
 
-def encode(array: np.ndarray) -> bytes:
-    return header(*array.shape) + array.tobytes()
+def encode(array: np.ndarray, dtype: str = "u1") -> bytes:
+    return header(*array.shape, dtype=dtype) + array.astype(dtype).tobytes()
 
 
 def fill(folder: Path, images: np.ndarray, labels: np.ndarray) -> None:
