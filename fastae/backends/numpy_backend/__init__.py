@@ -114,9 +114,9 @@ def _add_activation(row: Activation) -> None:
     """Give the backend the two kernels of an activation."""
 
     def activate(self: NumpyBackend, z: Array, bias: Array, out: Array) -> None:
-        with np.errstate(over="ignore"):  # ∞ is right where z + bias overflows
+        with np.errstate(over="ignore"):  # ∞ is right where z + bias or a power overflows
             np.add(z, bias, out=out)
-        row.apply(out)
+            row.apply(out)
 
     def gradient(self: NumpyBackend, delta: Array, y: Array, out: Array) -> None:
         row.backward(delta, y, out)
