@@ -100,7 +100,7 @@ def tanh_slope(y: Array, out: Array) -> None:
 
 
 def by_slope(slope: Callable[[Array, Array], Any]) -> Callable[[Array, Array, Array], Any]:
-    """Return a function that writes delta · f′, for an activation whose derivative is never infinite."""
+    """Return a function that writes delta · f′; it needs an array for f′, since `out` may be delta."""
 
     def backward(delta: Array, y: Array, out: Array) -> None:
         slopes = np.empty_like(y)
