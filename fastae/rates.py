@@ -15,7 +15,7 @@ BATCH = 16
 # By network, activation and loss: the learning rate for MNIST at this batch size.
 RATES = {kind: {name: row.rates[kind] for name, row in ACTIVATIONS.items()} for kind in ("dense", "conv")}
 STEEP = 27  # the largest steepness for which these rates hold; MNIST's is 25.8, that of its first 100 images 24.6
-# The networks with which they were measured: units of the widest hidden layer, patches of the first convolution.
+# The networks with which they were measured: units of the widest hidden layer, the most patches of a convolution.
 WIDTH, PATCHES = 256, 196
 WIDE = {("sigmoid", "mse")}  # activations and losses that do not stand these rates with wider layers
 PER_UNIT = 0.343  # what each further unit counts as in ‖x‖²: 256 units as much as an image of MNIST

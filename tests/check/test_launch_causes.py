@@ -242,7 +242,8 @@ def test_what_one_sets_to_0_while_others_add_to_it(what: str, first: First) -> N
 
 def test_blocks_that_all_compute_the_same(first: First) -> None:
     """The emulator reports what follows from it, a race."""
-    body = "  const int i = threadIdx.x;  // blockIdx is left out\n  if (alpha_at) alpha = *alpha_at;\n"
+    body = "  const int i = threadIdx.x;  // blockIdx is left out\n  /* and\n  blockIdx.y */\n"
+    body += "  if (alpha_at) alpha = *alpha_at;\n"
     body += "  if (i < m * n) y[i / n * y_stride + i % n] += alpha * x[i / n * x_stride + i % n];"
     found = first(kernel("axpy", "grid ceil(m * n / 256), block 256", body))
     assert found.causes[:2] == [launches.SAME_BLOCKS, "a race between two blocks, which nothing orders"]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from fastae.backends.emulator.source import without_comments
 from fastae.check.calls.evidence import Call
 from fastae.check.file.launch_comments import divided, launch_of
 
@@ -41,7 +42,7 @@ def repeated(source: str, calls: Sequence[Call]) -> list[str]:
     list of str
         Empty if the file is no CUDA, a block is asked for, or other calls are wrong than those of several blocks.
     """
-    code = re.sub(r"//.*|/\*.*?\*/", "", source, flags=re.MULTILINE)
+    code = without_comments(source)
     if "__global__" not in code or re.search(r"blockIdx|ctaid|cooperative_groups|#\s*include", code):
         return []
     told = all((max(_blocks(source, c)) > 1) == c.is_wrong for c in calls if shows(c))
